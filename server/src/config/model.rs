@@ -1,0 +1,273 @@
+//! What the daemon is told to be: every value is checked, every default filled in, every path absolute.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::{CacheName, KeySource, Name, SecretSource};
+
+/// A whole configuration, ready to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file it was read from; `None` for the built-in one.
+    pub source: Option<PathBuf>,
+    /// What concerns the daemon as a whole.
+    pub server: ServerConfig,
+    /// The caches in the order of the file. Names are unique.
+    pub caches: Vec<CacheConfig>,
+    /// Deploy workspaces. Names are unique, and each cache exists.
+    pub workspaces: Vec<WorkspaceConfig>,
+    /// Deploy agents. Names are unique, and each workspace exists.
+    pub agents: Vec<AgentConfig>,
+}
+
+/// `server`: what concerns the daemon as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerConfig {
+    /// URL of the catalog: `sqlite://<absolute path>`, or a `postgres://` URL as it was given.
+    pub database: String,
+    /// Address or host name to listen on.
+    pub hostname: String,
+    /// How clients reach this server from outside. Its host is the `HOST` of `NAME.HOST`; it has no path.
+    pub public_url: Option<Url>,
+    /// Where everything lives that the daemon makes for itself: catalog, keys, the default storage.
+    pub state_dir: PathBuf,
+    /// The Unix socket that `cachectl` talks to.
+    pub admin_socket: PathBuf,
+    /// Port of the API, and of every cache by its host name.
+    pub server_port: u16,
+    /// Second port of the deploy sockets.
+    pub deploy_port: u16,
+    /// No DHT: neither announce nor look up on other nodes.
+    pub standalone: bool,
+    /// UDP port of the DHT.
+    pub dht_port: u16,
+    /// Nodes to enter the DHT through. Empty on the first node of a network.
+    pub dht_bootstrap_hosts: Vec<String>,
+    /// UDP port of the bootstrap hosts.
+    pub dht_bootstrap_port: u16,
+    /// File with the key that the nodes of one network share; derived from `key` when absent.
+    pub dht_network_key_file: Option<PathBuf>,
+    /// The key that tokens and part URLs are signed with.
+    pub key: KeySource,
+    /// Days that an unused path is kept, for caches that do not say.
+    pub default_retention: u32,
+    /// Port of the first enabled cache that names none. Already handed out in [`CacheConfig::port`].
+    pub default_port: u16,
+    /// Type of the storages that name none. Already applied.
+    pub default_storage: StorageType,
+    /// Strategy of the caches that name none. Already applied.
+    pub default_storage_strategy: Strategy,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// How long running transfers may go on after the signal to stop.
+    pub drain_timeout: Duration,
+    /// Age at which an unfinished upload is thrown away.
+    pub upload_expiry: Duration,
+    /// Client connections at a time, all listeners together.
+    pub max_connections: u32,
+    /// Bytes of memory for rendered narinfo replies.
+    pub narinfo_memory: u64,
+}
+
+/// `server.log`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Directives of `tracing_subscriber::EnvFilter`, such as `info` or `info,cache_server=debug`.
+    pub filter: String,
+    /// Shape of a line.
+    pub format: LogFormat,
+}
+
+/// One entry of `caches`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CacheConfig {
+    /// Name in URLs and host names.
+    pub name: CacheName,
+    /// Whether it is served at all. A disabled cache keeps its data.
+    pub enabled: bool,
+    /// Who may read.
+    pub access: Access,
+    /// Days that an unused path is kept.
+    pub retention: u32,
+    /// A port of its own; without one the cache is reachable by host name and by path.
+    pub port: Option<u16>,
+    /// `Priority` of `nix-cache-info`: Nix asks substituters with lower numbers first.
+    pub priority: u32,
+    /// What the cache asks pushing clients to compress with.
+    pub compression: PreferredCompression,
+    /// Who signs the paths.
+    pub signing: SigningMode,
+    /// Nix secret key files to sign with instead of a generated key, the first under the primary name.
+    pub signing_key_files: Vec<PathBuf>,
+    /// Keys whose signatures are kept beside ours, as `name:base64`.
+    pub trusted_public_keys: Vec<String>,
+    /// Binary caches to ask for what is missing here, in this order.
+    pub upstreams: Vec<Url>,
+    /// How a storage is chosen for a new file.
+    pub storage_strategy: Strategy,
+    /// Where the files live, at least one. Names are unique within the cache.
+    pub storages: Vec<StorageConfig>,
+}
+
+/// One entry of `caches[].storages`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StorageConfig {
+    /// Name within the cache. The catalog knows the storage by it.
+    pub name: Name,
+    /// What kind of place it is, and where.
+    pub kind: StorageKind,
+    /// Percentage of the bytes, for [`Strategy::Split`]. The shares of a cache sum to 100.
+    pub split: Option<u8>,
+    /// Used bytes at which the storage counts as full.
+    pub max_size: Option<u64>,
+    /// Still read, no longer written.
+    pub draining: bool,
+}
+
+/// A kind of storage with what it needs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StorageKind {
+    /// A directory.
+    Local {
+        /// Absolute path; the cache lives in `<root>/<cache>`.
+        root: PathBuf,
+    },
+    /// A bucket of an S3-compatible service.
+    S3 {
+        /// Key prefix without slashes at its ends; the cache lives under `<root>/<cache>/`. May be empty.
+        root: String,
+        /// Name of the bucket.
+        bucket: String,
+        /// Region, also where the service does not care for one.
+        region: String,
+        /// Base URL of the service; AWS's own for the region when absent.
+        endpoint: Option<Url>,
+        /// Bucket in the path instead of the host name.
+        force_path_style: bool,
+        /// Access key id. Absent together with `secret_key`: the AWS credential chain is asked.
+        access_key: Option<SecretSource>,
+        /// Secret access key.
+        secret_key: Option<SecretSource>,
+    },
+}
+
+impl StorageKind {
+    /// The type as it is written in the file.
+    pub fn storage_type(&self) -> StorageType {
+        match self {
+            Self::Local { .. } => StorageType::Local,
+            Self::S3 { .. } => StorageType::S3,
+        }
+    }
+}
+
+/// One entry of `workspaces`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceConfig {
+    /// Name of the workspace.
+    pub name: Name,
+    /// The cache that its agents fetch from.
+    pub cache: CacheName,
+}
+
+/// One entry of `agents`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Name of the agent, as a deploy specification calls it.
+    pub name: Name,
+    /// The workspace that it belongs to.
+    pub workspace: Name,
+}
+
+/// Declares an enum whose variants are words in the configuration file.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order that messages list them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word for it in the configuration file.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Who may read a cache. Writing always takes a token.
+    Access {
+        /// Everyone.
+        Public = "public",
+        /// Holders of a token.
+        Private = "private",
+    }
+}
+
+words! {
+    /// Compression that a cache announces to pushing clients; the others are accepted all the same.
+    PreferredCompression {
+        /// Fast.
+        Zstd = "zstd",
+        /// Small.
+        Xz = "xz",
+    }
+}
+
+words! {
+    /// Who signs the paths of a cache.
+    SigningMode {
+        /// The server, until a client registers its key while the cache is empty.
+        Auto = "auto",
+        /// The server, always.
+        Server = "server",
+        /// The clients; the server never makes a key.
+        Client = "client",
+    }
+}
+
+words! {
+    /// How a storage is chosen for a new file.
+    Strategy {
+        /// The next one in turn.
+        RoundRobin = "round-robin",
+        /// The first in listed order with room.
+        InOrder = "in-order",
+        /// The one furthest below its share of bytes.
+        Split = "split",
+        /// The one with the least used bytes.
+        LeastUsed = "least-used",
+    }
+}
+
+words! {
+    /// Kind of a storage.
+    StorageType {
+        /// A directory.
+        Local = "local",
+        /// A bucket of an S3-compatible service.
+        S3 = "s3",
+    }
+}
+
+words! {
+    /// Shape of a log line.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}

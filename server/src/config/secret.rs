@@ -1,0 +1,131 @@
+//! Secrets: never printed, wiped when dropped, read from their file only when they are needed.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// What stands for a secret wherever one would be shown.
+pub(super) const MASK: &str = "***";
+
+/// The largest file that is taken for a secret, in bytes. Guards against a path to something else, such as a disk.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// A secret text. `Debug` and `Display` show `***`; the memory is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes over `text`.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The secret itself. Name the use where you call this; never log it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+/// Why the file of a secret gave none. Names the file, never what is in it.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It holds nothing.
+    #[error("{} is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not the text file that a secret is.
+    #[error("{} is no text file of at most {MAX_SECRET} bytes", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// Written in the configuration file.
+    Inline(Secret),
+    /// The content of a file, without one trailing newline.
+    File(PathBuf),
+}
+
+impl SecretSource {
+    /// Reads the secret. Blocks on the file system.
+    pub fn resolve(&self) -> Result<Secret, SecretError> {
+        match self {
+            Self::Inline(secret) => Ok(secret.clone()),
+            Self::File(path) => read_secret_file(path),
+        }
+    }
+}
+
+/// Where `server.key` comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// `key`.
+    Inline(Secret),
+    /// `key-file`.
+    File(PathBuf),
+    /// Neither: the daemon makes one at its first start and keeps it in the state directory.
+    Generated,
+}
+
+impl KeySource {
+    /// Reads the key; `None` when the daemon is to make its own. Blocks on the file system.
+    pub fn resolve(&self) -> Result<Option<Secret>, SecretError> {
+        match self {
+            Self::Inline(secret) => Ok(Some(secret.clone())),
+            Self::File(path) => read_secret_file(path).map(Some),
+            Self::Generated => Ok(None),
+        }
+    }
+}
+
+fn read_secret_file(path: &Path) -> Result<Secret, SecretError> {
+    let path_buf = || path.to_path_buf();
+    let failed = |source| SecretError::Read {
+        path: path_buf(),
+        source,
+    };
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|file| file.take(MAX_SECRET + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_SECRET {
+        return Err(SecretError::NotText { path: path_buf() });
+    }
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| SecretError::NotText { path: path_buf() })?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    if text.is_empty() {
+        return Err(SecretError::Empty { path: path_buf() });
+    }
+    Ok(Secret::new(text.to_owned()))
+}
