@@ -1,0 +1,97 @@
+//! How a NAR file is compressed.
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+/// A compression that a narinfo can name and this project can undo.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Compression {
+    /// The NAR as it is.
+    None,
+    /// xz, the default of `nix copy`.
+    Xz,
+    /// Zstandard, the default of `cachix push`.
+    Zstd,
+    /// bzip2; what a narinfo without a `Compression` line means.
+    Bzip2,
+    /// gzip.
+    Gzip,
+    /// Brotli.
+    Brotli,
+}
+
+/// A narinfo names a compression outside [`Compression`].
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("unsupported compression `{0}`; supported are none, xz, zstd, bzip2, gzip and br")]
+pub struct UnknownCompression(pub String);
+
+impl Compression {
+    const ALL: [Self; 6] = [
+        Self::None,
+        Self::Xz,
+        Self::Zstd,
+        Self::Bzip2,
+        Self::Gzip,
+        Self::Brotli,
+    ];
+
+    /// The value of the narinfo line `Compression`. Note `zstd`: Nix refuses `zst` there (protocol reference 2.3).
+    pub const fn narinfo_name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Xz => "xz",
+            Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+            Self::Gzip => "gzip",
+            Self::Brotli => "br",
+        }
+    }
+
+    /// What follows `.nar` in the name of a NAR file, with its dot; empty for [`Compression::None`].
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Xz => ".xz",
+            Self::Zstd => ".zst",
+            Self::Bzip2 => ".bz2",
+            Self::Gzip => ".gz",
+            Self::Brotli => ".br",
+        }
+    }
+
+    /// The reverse of [`narinfo_name`](Self::narinfo_name).
+    ///
+    /// # Errors
+    ///
+    /// If it is another name.
+    pub fn from_narinfo_name(name: &str) -> Result<Self, UnknownCompression> {
+        Self::ALL
+            .into_iter()
+            .find(|compression| compression.narinfo_name() == name)
+            .ok_or_else(|| UnknownCompression(name.to_owned()))
+    }
+
+    /// The reverse of [`extension`](Self::extension).
+    pub fn from_extension(extension: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|compression| compression.extension() == extension)
+    }
+}
+
+impl FromStr for Compression {
+    type Err = UnknownCompression;
+
+    /// Reads the name that narinfo uses.
+    fn from_str(name: &str) -> Result<Self, UnknownCompression> {
+        Self::from_narinfo_name(name)
+    }
+}
+
+impl fmt::Display for Compression {
+    /// Writes the name that narinfo uses.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.narinfo_name())
+    }
+}

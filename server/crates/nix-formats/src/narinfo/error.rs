@@ -1,0 +1,48 @@
+use thiserror::Error;
+
+use crate::{KeyError, ParseHashError, StorePathError, UnknownCompression};
+
+/// Why a text is not a narinfo. The fields are named as in the text.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum NarInfoError {
+    /// A line is not `<field>: <value>` and a line feed. The last line of a text that was cut off is such a line.
+    #[error("line {line} is not `<field>: <value>` with a line end")]
+    Line {
+        /// Number of the line, from 1.
+        line: usize,
+    },
+    /// A mandatory field is not there.
+    #[error("field {0} is missing")]
+    Missing(&'static str),
+    /// A field that may occur once occurs again.
+    #[error("field {0} occurs more than once")]
+    Duplicate(&'static str),
+    /// A store path is not one.
+    #[error("field {field}: {source}")]
+    StorePath {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        source: StorePathError,
+    },
+    /// A hash is not SHA-256.
+    #[error("field {field}: {source}")]
+    Hash {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        source: ParseHashError,
+    },
+    /// A size is not a decimal number below 2⁶⁴, or the NAR size is 0.
+    #[error("field {0} is not a valid size")]
+    Size(&'static str),
+    /// The compression cannot be undone here.
+    #[error("field Compression: {0}")]
+    Compression(#[from] UnknownCompression),
+    /// A signature is not `<key name>:<base 64 of 64 bytes>`.
+    #[error("field Sig: {0}")]
+    Signature(#[from] KeyError),
+    /// A value is empty or has whitespace or control characters.
+    #[error("field {0} must be one word")]
+    Word(&'static str),
+}
