@@ -1,0 +1,103 @@
+#![allow(clippy::unwrap_used)]
+
+use clap::CommandFactory as _;
+
+use super::value::{StoreHashError, duration};
+use super::*;
+
+const HASH: &str = "0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq";
+
+fn visit(command: &clap::Command, path: &str, check: &impl Fn(&clap::Command, &str)) {
+    check(command, path);
+    for sub in command.get_subcommands() {
+        visit(sub, &format!("{path} {}", sub.get_name()), check);
+    }
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn the_help_of_every_command_has_an_example_of_that_command() {
+    visit(&Args::command(), "cachectl", &|command, path| {
+        let help = command.clone().render_long_help().to_string();
+        let (_, examples) = help.split_once("Example").unwrap_or_else(|| panic!("{path}: {help}"));
+        assert!(examples.contains(path), "{path}: {examples}");
+    });
+}
+
+#[test]
+fn every_example_parses() {
+    visit(&Args::command(), "cachectl", &|command, _| {
+        let help = command.clone().render_long_help().to_string();
+        for line in help.lines().map(str::trim).filter(|line| line.starts_with("cachectl ")) {
+            let line = line.split(" | ").next().unwrap().replace("$(readlink ./result)", HASH);
+            if let Err(error) = Args::try_parse_from(line.split_whitespace()) {
+                panic!("{line}: {error}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_help_lists_every_exit_code() {
+    let help = Args::command().render_help().to_string();
+    for code in 0..=7 {
+        assert!(help.contains(&format!("\n  {code}  ")), "{code}: {help}");
+    }
+}
+
+#[test]
+fn a_store_path_is_accepted_in_every_usual_form() {
+    for text in [
+        HASH.to_owned(),
+        format!("{HASH}-hello-2.12.1"),
+        format!("/nix/store/{HASH}-hello-2.12.1"),
+        format!("/nix/store/{HASH}-hello-2.12.1/"),
+        format!("/nix/store/{HASH}-hello-2.12.1/bin/hello"),
+    ] {
+        assert_eq!(text.parse::<StoreHash>().unwrap().as_str(), HASH, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_store_path_is_refused_with_the_reason() {
+    for (text, error) in [
+        (String::new(), StoreHashError::Length),
+        ("hello".to_owned(), StoreHashError::Length),
+        (format!("{HASH}0"), StoreHashError::Length),
+        ("/nix/store/".to_owned(), StoreHashError::Length),
+        (HASH.replace('g', "e"), StoreHashError::Digit('e')),
+        (HASH.to_uppercase(), StoreHashError::Digit('C')),
+        (HASH.replace('g', "ä"), StoreHashError::Digit('ä')),
+        ("./result".to_owned(), StoreHashError::NotInStore),
+        (format!("/tmp/{HASH}-x"), StoreHashError::NotInStore),
+    ] {
+        assert_eq!(text.parse::<StoreHash>(), Err(error), "{text}");
+    }
+}
+
+#[test]
+fn a_duration_has_a_unit_and_is_at_least_a_second() {
+    assert_eq!(duration("90d").unwrap(), Duration::from_secs(90 * 24 * 60 * 60));
+    for text in ["", "0s", "10ms", "90", "soon", "-1d"] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_token_is_for_some_caches_or_for_all_and_never_for_neither() {
+    let parse = |options: &str| {
+        let line = format!("cachectl token create --permission read {options}");
+        Args::try_parse_from(line.split_whitespace())
+    };
+    assert!(parse("").is_err());
+    assert!(parse("--all --cache main").is_err());
+    assert!(parse("--all").is_ok());
+    let Command::Token(Token::Create(created)) = parse("--cache a,b --cache c").unwrap().command else {
+        panic!("another command");
+    };
+    assert_eq!(created.caches, ["a", "b", "c"]);
+}

@@ -1,0 +1,32 @@
+//! One file per noun: asks the daemon and says what to show of the answer.
+
+mod cache;
+mod path;
+mod status;
+mod storage;
+mod token;
+
+use crate::args::{Args, Command};
+use crate::client::Client;
+use crate::error::Error;
+use crate::output::{Look, Output};
+use crate::socket;
+
+/// Does what the command line says.
+pub async fn run(args: Args) -> Result<(), Error> {
+    let global = args.global;
+    let client = Client {
+        candidates: socket::candidates(global.socket, |name| std::env::var_os(name)),
+        timeout: global.timeout,
+    };
+    let output = Output { json: global.json, look: Look::of_stdout() };
+    match args.command {
+        Command::Status => status::run(&client, &output).await,
+        Command::Token(command) => token::run(command, &client, &output).await,
+        Command::Cache(command) => cache::run(command, &client, &output).await,
+        Command::Path(command) => path::run(command, &client, &output).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

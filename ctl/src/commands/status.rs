@@ -1,0 +1,44 @@
+use admin_api::{Purpose, Status};
+
+use super::{cache, storage};
+use crate::client::Client;
+use crate::error::Error;
+use crate::output::{Column, Fields, Look, Output, Table, age, date, plain};
+
+pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
+    let status = client.status().await?;
+    output.print(&status, |look| render(&status, look))
+}
+
+pub fn render(status: &Status, look: &Look) -> String {
+    let version = look.bold(&format!("cache-server {}", plain(&status.version)));
+    let uptime = age(status.uptime_seconds);
+    let mut fields = Fields::new();
+    fields
+        .add("Config", status.config.as_deref().unwrap_or("none: built-in defaults"))
+        .add("State", &status.state_dir);
+
+    let sections = [
+        format!("{version}, up {uptime} (since {})\n{}", date(status.started_at), fields.render(look)),
+        listeners(status, look),
+        cache::table(&status.caches, look),
+        cache::public_keys(&status.caches, look),
+        storage::table(&status.storages, look),
+    ];
+    sections.join("\n")
+}
+
+fn listeners(status: &Status, look: &Look) -> String {
+    let mut table = Table::new([Column::text("LISTENS FOR"), Column::text("CACHE"), Column::text("ADDRESS")]);
+    for listener in &status.listeners {
+        let purpose = match listener.purpose {
+            Purpose::Api => "API",
+            Purpose::Cache => "cache",
+            Purpose::Deploy => "deploy",
+            Purpose::Admin => "cachectl",
+        };
+        let address = listener.address.as_str().into();
+        table.add([purpose.into(), listener.cache.as_deref().into(), address]);
+    }
+    table.render(look)
+}

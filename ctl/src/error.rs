@@ -1,0 +1,254 @@
+//! Everything that can go wrong, told to a person and to scripts.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use admin_api::{API_VERSION, ApiError, ErrorCode};
+use http::StatusCode;
+use thiserror::Error;
+
+use crate::exit::Exit;
+use crate::output::plain;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No daemon listens at any of the places it could be at.
+    #[error("cannot reach the daemon:{}", list_misses(tried))]
+    Unreachable {
+        /// The places and what is there.
+        tried: Vec<(PathBuf, Miss)>,
+    },
+    /// The socket exists but is closed to this user.
+    #[error("not permitted to talk to the daemon at {}", socket.display())]
+    Denied {
+        /// The socket.
+        socket: PathBuf,
+        /// What keeps the user out, if that can be seen.
+        obstacle: Option<Obstacle>,
+    },
+    /// The daemon took the request but sent no whole answer in time.
+    #[error(
+        "the daemon at {} did not answer within {}", socket.display(),
+        humantime::format_duration(*waited)
+    )]
+    Timeout {
+        /// The socket.
+        socket: PathBuf,
+        /// The time given to it.
+        waited: Duration,
+    },
+    /// The connection ended before the answer did.
+    #[error("the daemon at {} broke off: {source}", socket.display())]
+    BrokenOff {
+        /// The socket.
+        socket: PathBuf,
+        /// What HTTP makes of it.
+        source: hyper::Error,
+    },
+    /// The answer is larger than any answer should be.
+    #[error("the answer to {request} is larger than {} bytes", crate::client::MAX_REPLY_BYTES)]
+    TooLarge {
+        /// Method and path.
+        request: String,
+    },
+    /// The two ends speak different versions of the admin API.
+    #[error(
+        "cachectl speaks version {API_VERSION} of the admin API, \
+         but the daemon at {} speaks version {daemon}", socket.display()
+    )]
+    Version {
+        /// The socket.
+        socket: PathBuf,
+        /// The version that the daemon states.
+        daemon: u32,
+    },
+    /// The answer is not what the API promises.
+    #[error("cannot make sense of the answer to {request}: {reason}")]
+    Malformed {
+        /// Method and path.
+        request: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The daemon answered with an error of its API.
+    #[error("{}", plain(&.0.message))]
+    Daemon(ApiError),
+    /// Something answered with an HTTP error that is not one of the API.
+    #[error("{request} was answered with {status} and no explanation")]
+    Unexplained {
+        /// Method and path.
+        request: String,
+        /// The status.
+        status: StatusCode,
+    },
+    /// None of the caches holds the path.
+    #[error("no cache holds a store path {hash} (looked in: {})", list_names(caches))]
+    NoCacheHolds {
+        /// The store hash.
+        hash: String,
+        /// The caches that were asked.
+        caches: Vec<String>,
+    },
+    /// A token was made but could not be handed over.
+    #[error("the token {} was made, but printing it failed: {source}", plain(id))]
+    TokenLost {
+        /// The id of the token.
+        id: String,
+        /// Why it could not be printed.
+        source: io::Error,
+    },
+    /// Standard output does not take the answer.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+    /// The system did not give what it takes to do any I/O.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// What is wrong with a place where the daemon could listen.
+#[derive(Debug, Error)]
+pub enum Miss {
+    /// Nothing is there.
+    #[error("does not exist")]
+    Absent,
+    /// A socket is there but no daemon behind it.
+    #[error("is left over from a daemon that has ended")]
+    Stale,
+    /// Something else is there.
+    #[error("is not a socket")]
+    NotASocket,
+    /// A daemon is there but takes no more connections.
+    #[error("takes no more connections at the moment")]
+    Busy,
+    /// Anything else.
+    #[error("{0}")]
+    Other(io::Error),
+}
+
+/// A file whose permissions keep the user out.
+#[derive(Debug)]
+pub struct Obstacle {
+    /// The socket, or a directory above it.
+    pub path: PathBuf,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// The permission bits.
+    pub mode: u32,
+    /// The group.
+    pub gid: u32,
+    /// The name of the group, if it has one.
+    pub group: Option<String>,
+}
+
+impl Error {
+    /// The code to exit with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::BrokenOff { .. } => Exit::Unreachable,
+            Self::Denied { .. } => Exit::Denied,
+            Self::NoCacheHolds { .. } => Exit::NotFound,
+            Self::Version { .. } => Exit::Version,
+            Self::Daemon(error) => match error.code {
+                ErrorCode::NotFound => Exit::NotFound,
+                ErrorCode::Invalid | ErrorCode::Conflict => Exit::Refused,
+                ErrorCode::VersionMismatch => Exit::Version,
+                ErrorCode::Unavailable | ErrorCode::Internal | ErrorCode::Unknown => Exit::Other,
+            },
+            Self::TooLarge { .. }
+            | Self::Malformed { .. }
+            | Self::Unexplained { .. }
+            | Self::TokenLost { .. }
+            | Self::Output(_)
+            | Self::Runtime(_) => Exit::Other,
+        }
+    }
+
+    /// What the user can do about it.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { tried } => Some(unreachable_hint(tried)),
+            Self::Denied { obstacle, .. } => Some(denied_hint(obstacle.as_ref())),
+            Self::Timeout { .. } => {
+                Some("It may be overloaded: see its log, or wait longer with --timeout.".into())
+            }
+            Self::BrokenOff { .. } => Some("It may have been restarted: try again, and see its log.".into()),
+            Self::Version { daemon, .. } if *daemon > API_VERSION => {
+                Some("Use the cachectl that came with the daemon.".into())
+            }
+            Self::Version { .. } => {
+                Some("Restart the daemon if it was upgraded, else use its own cachectl.".into())
+            }
+            Self::Malformed { .. } | Self::TooLarge { .. } | Self::Unexplained { .. } => Some(
+                "Is this cache-server's admin socket, and is the daemon of the same version? \
+                 `cachectl --version` and `cachectl status` tell."
+                    .into(),
+            ),
+            Self::Daemon(error) => error.hint.as_deref().map(plain),
+            Self::NoCacheHolds { .. } => {
+                Some("Push it, or see what caches there are with `cachectl cache list`.".into())
+            }
+            Self::TokenLost { id, .. } => Some(format!("Revoke it: cachectl token revoke {}", plain(id))),
+            Self::Output(_) | Self::Runtime(_) => None,
+        }
+    }
+
+    /// The lines for standard error.
+    pub fn report(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("cachectl: {self}\n{hint}"),
+            None => format!("cachectl: {self}"),
+        }
+    }
+}
+
+fn list_misses(tried: &[(PathBuf, Miss)]) -> String {
+    if let [(path, miss)] = tried {
+        return format!(" {} {miss}", path.display());
+    }
+    let mut list = String::new();
+    for (path, miss) in tried {
+        write!(list, "\n  {} {miss}", path.display()).expect("writing to a String does not fail");
+    }
+    list
+}
+
+fn list_names(names: &[String]) -> String {
+    if names.is_empty() {
+        return "there are no caches".to_owned();
+    }
+    plain(&names.join(", "))
+}
+
+fn unreachable_hint(tried: &[(PathBuf, Miss)]) -> String {
+    if tried.iter().any(|(_, miss)| matches!(miss, Miss::Busy)) {
+        return "Try again in a moment, and see the log of the daemon.".to_owned();
+    }
+    "Is it running? Start it with `cache-server` or `systemctl start cache-server`. If it is, its \
+     log says where its socket is; name that with --socket or CACHE_SERVER_SOCKET."
+        .to_owned()
+}
+
+fn denied_hint(obstacle: Option<&Obstacle>) -> String {
+    let Some(obstacle) = obstacle else {
+        return "Run cachectl with sudo.".to_owned();
+    };
+    let Obstacle { path, mode, gid, .. } = obstacle;
+    let what = if obstacle.is_directory { "directory" } else { "socket" };
+    let group = obstacle.group.clone().unwrap_or_else(|| gid.to_string());
+    let seen = format!("The {what} {} has mode {mode:04o} and group {group}.", path.display());
+    // Connecting needs write access to the socket and search access to the directories above it.
+    let needed = if obstacle.is_directory { 0o010 } else { 0o020 };
+    if mode & needed == 0 || *gid == 0 {
+        return format!("{seen} Run cachectl with sudo.");
+    }
+    format!(
+        "{seen} Run cachectl with sudo, or join the group (`sudo usermod -aG {group} $USER`, then \
+         log in again)."
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+/// The exit codes: one per kind of failure, so that scripts can tell them apart.
+///
+/// They are an interface: a number never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Any failure that has no code of its own.
+    Other = 1,
+    /// The command line makes no sense; clap exits with this code by itself.
+    Usage = 2,
+    /// The daemon cannot be reached or does not answer.
+    Unreachable = 3,
+    /// The admin socket is closed to this user.
+    Denied = 4,
+    /// What was asked for does not exist.
+    NotFound = 5,
+    /// The daemon refused the request.
+    Refused = 6,
+    /// cachectl and the daemon speak different versions of the admin API.
+    Version = 7,
+}
+
+impl Exit {
+    const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Other,
+        Self::Usage,
+        Self::Unreachable,
+        Self::Denied,
+        Self::NotFound,
+        Self::Refused,
+        Self::Version,
+    ];
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done",
+            Self::Other => "failed in a way that has no code of its own",
+            Self::Usage => "the command line makes no sense",
+            Self::Unreachable => "the daemon cannot be reached or does not answer",
+            Self::Denied => "the admin socket is closed to this user",
+            Self::NotFound => "no such cache, path or token",
+            Self::Refused => "the daemon refused the request",
+            Self::Version => "cachectl and the daemon are of different versions",
+        }
+    }
+
+    /// The table of exit codes for `--help`.
+    pub fn help() -> String {
+        let mut text = String::from("Exit codes:\n");
+        for exit in Self::ALL {
+            writeln!(text, "  {}  {}", exit as u8, exit.meaning())
+                .expect("writing to a String does not fail");
+        }
+        text
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

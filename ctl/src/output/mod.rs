@@ -1,0 +1,70 @@
+//! What goes to standard output: text for people, JSON for scripts.
+//!
+//! Knows nothing of the daemon; `commands` says what to show, this says how it looks.
+
+mod fields;
+mod look;
+mod table;
+mod units;
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+use crate::error::Error;
+pub use fields::Fields;
+pub use look::Look;
+pub use table::{Cell, Column, Table, Tone};
+pub use units::{age, count, date, relative, size, size_exact};
+
+/// Standard output, in the form that the user chose.
+#[derive(Debug)]
+pub struct Output {
+    /// Whether to print what the daemon said, as JSON.
+    pub json: bool,
+    /// How text looks otherwise.
+    pub look: Look,
+}
+
+impl Output {
+    /// Prints `value` as JSON, or else the text that `render` makes.
+    pub fn print<T: Serialize>(&self, value: &T, render: impl FnOnce(&Look) -> String) -> Result<(), Error> {
+        let text = if self.json { to_json(value) } else { render(&self.look) };
+        match write_stdout(&text) {
+            // The reader has seen enough, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(Error::Output),
+        }
+    }
+}
+
+/// `value` as indented JSON with a line feed at the end.
+pub fn to_json<T: Serialize>(value: &T) -> String {
+    let mut json = serde_json::to_string_pretty(value).expect("replies are plain data");
+    json.push('\n');
+    json
+}
+
+/// Writes all of `text` to standard output, or says that it could not.
+pub fn write_stdout(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// `text` without the power to move the cursor or to fake lines: control characters are shown as
+/// escapes. For everything that comes from elsewhere.
+pub fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

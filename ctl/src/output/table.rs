@@ -1,0 +1,155 @@
+use comfy_table::{
+    Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, TableStyle, Width,
+    presets,
+};
+
+use super::{Look, plain};
+
+/// A rule below the header and nothing else: the least ink that still shows a table.
+const TERMINAL_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
+
+/// The blank columns between two columns of a table.
+const GAP: u16 = 2;
+
+/// However narrow the terminal, text that may be wrapped gets this much.
+const LEAST_WRAPPED_WIDTH: u16 = 10;
+
+/// A column of a [`Table`].
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    title: &'static str,
+    is_number: bool,
+    may_wrap: bool,
+}
+
+impl Column {
+    /// Text that is never broken, so that it can be copied.
+    pub const fn text(title: &'static str) -> Self {
+        Self { title, is_number: false, may_wrap: false }
+    }
+
+    /// A number, set to the right.
+    pub const fn number(title: &'static str) -> Self {
+        Self { title, is_number: true, may_wrap: false }
+    }
+
+    /// Text that takes several lines where the terminal is too narrow.
+    pub const fn prose(title: &'static str) -> Self {
+        Self { title, is_number: false, may_wrap: true }
+    }
+}
+
+/// How the content of a cell is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As it is.
+    Plain,
+    /// All is well.
+    Good,
+    /// To be looked at some time.
+    Odd,
+    /// To be looked at now.
+    Bad,
+}
+
+/// A value in a [`Table`].
+#[derive(Clone, Debug)]
+pub struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    /// A value with a meaning; an empty one is shown as `-`.
+    pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
+        let text = match text.as_ref() {
+            "" => "-".to_owned(),
+            text => plain(text),
+        };
+        Self { text, tone }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::new(text, Tone::Plain)
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::new(text, Tone::Plain)
+    }
+}
+
+impl From<Option<&str>> for Cell {
+    fn from(text: Option<&str>) -> Self {
+        Self::new(text.unwrap_or_default(), Tone::Plain)
+    }
+}
+
+/// Rows of values below titles.
+#[derive(Debug)]
+pub struct Table<const N: usize> {
+    columns: [Column; N],
+    rows: Vec<[Cell; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    /// A table without rows.
+    pub fn new(columns: [Column; N]) -> Self {
+        Self { columns, rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn add(&mut self, row: [Cell; N]) {
+        self.rows.push(row);
+    }
+
+    /// The lines, each with a line feed.
+    pub fn render(self, look: &Look) -> String {
+        let mut table = comfy_table::Table::new();
+        // What `look` says counts, not what comfy-table finds out by itself.
+        table.force_no_tty();
+        if look.colour {
+            table.enforce_styling();
+        }
+        match look.width {
+            Some(width) => table
+                .load_style(TERMINAL_STYLE)
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_width(width),
+            None => table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled),
+        };
+        table.set_header(
+            self.columns.map(|column| comfy_table::Cell::new(column.title).add_attribute(Attribute::Bold)),
+        );
+        for row in self.rows {
+            table.add_row(row.map(dress));
+        }
+        for (index, (column, spec)) in table.column_iter_mut().zip(self.columns).enumerate() {
+            column.set_padding((0, if index + 1 < N { GAP } else { 0 }));
+            if spec.is_number {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+            column.set_constraint(if spec.may_wrap {
+                ColumnConstraint::LowerBoundary(Width::Fixed(LEAST_WRAPPED_WIDTH))
+            } else {
+                ColumnConstraint::ContentWidth
+            });
+        }
+        let mut text = table.trim_fmt();
+        text.push('\n');
+        text
+    }
+}
+
+fn dress(cell: Cell) -> comfy_table::Cell {
+    let dressed = comfy_table::Cell::new(cell.text);
+    match cell.tone {
+        Tone::Plain => dressed,
+        Tone::Good => dressed.fg(Color::Green),
+        Tone::Odd => dressed.fg(Color::Yellow),
+        Tone::Bad => dressed.fg(Color::Red).add_attribute(Attribute::Bold),
+    }
+}

@@ -1,0 +1,122 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const PLAIN: Look = Look { width: None, colour: false, now: 0 };
+const TERMINAL: Look = Look { width: Some(40), colour: false, now: 0 };
+
+fn sample() -> Table<3> {
+    let mut table = Table::new([Column::text("NAME"), Column::number("SIZE"), Column::prose("REMARK")]);
+    table.add(["a".into(), "1 B".into(), Cell::new("some words that are too many here", Tone::Bad)]);
+    table.add(["longer".into(), "12 B".into(), "".into()]);
+    table
+}
+
+#[test]
+fn a_size_has_three_digits_at_most_and_never_1024_of_a_unit() {
+    for (bytes, text) in [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.00 KiB"),
+        (10_239, "10.0 KiB"),
+        (102_399, "100 KiB"),
+        (1024 * 1024 - 1, "1.00 MiB"),
+        (1_299_227_607, "1.21 GiB"),
+        (107_374_182_400, "100 GiB"),
+        (u64::MAX, "16.0 EiB"),
+    ] {
+        assert_eq!(size(bytes), text, "{bytes}");
+    }
+    assert_eq!(size_exact(1_299_227_607), "1.21 GiB (1,299,227,607 bytes)");
+    assert_eq!(size_exact(12), "12 bytes");
+}
+
+#[test]
+fn thousands_are_set_apart() {
+    for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (12_345_678, "12,345,678")] {
+        assert_eq!(count(number), text);
+    }
+}
+
+#[test]
+fn an_age_has_no_more_units_than_tell_something() {
+    let day = 86_400;
+    for (seconds, text) in [
+        (0, "0s"),
+        (59, "59s"),
+        (60, "1m"),
+        (61, "1m 1s"),
+        (10 * 60 + 59, "10m"),
+        (3600 + 59, "1h"),
+        (3 * day + 4 * 3600 + 5, "3d 4h"),
+        (89 * day + 23 * 3600, "89d"),
+        (365 * day + 35 * day, "1y 35d"),
+    ] {
+        assert_eq!(age(seconds), text, "{seconds}");
+    }
+}
+
+#[test]
+fn a_time_lies_before_or_after_the_present() {
+    assert_eq!(relative(100, 40), "1m ago");
+    assert_eq!(relative(100, 100), "0s ago");
+    assert_eq!(relative(40, 100), "in 1m");
+    assert!(relative(i64::MIN, i64::MAX).starts_with("in "));
+}
+
+#[test]
+fn every_time_can_be_shown() {
+    assert_eq!(date(1_763_535_060), "2025-11-19 06:51:00 UTC");
+    assert_eq!(date(i64::MAX), "9999-12-31 23:59:59 UTC");
+    assert_eq!(date(i64::MIN), "1970-01-01 00:00:00 UTC");
+}
+
+#[test]
+fn control_characters_are_shown_and_not_obeyed() {
+    assert_eq!(plain("a\x1b[31mb\nc\u{9b}é"), "a\\u{1b}[31mb\\nc\\u{9b}é");
+    let cell: Cell = "x\r\x1b[2J".into();
+    let mut table = Table::new([Column::text("T")]);
+    table.add([cell]);
+    assert_eq!(table.render(&PLAIN), "T\nx\\r\\u{1b}[2J\n");
+}
+
+#[test]
+fn away_from_a_terminal_each_row_is_one_line_without_rules() {
+    assert_eq!(
+        sample().render(&PLAIN),
+        "NAME    SIZE  REMARK\n\
+         a        1 B  some words that are too many here\n\
+         longer  12 B  -\n"
+    );
+}
+
+#[test]
+fn on_a_terminal_only_prose_is_wrapped() {
+    assert_eq!(
+        sample().render(&TERMINAL),
+        "NAME    SIZE  REMARK\n\
+         ─────────────────────────────────────\n\
+         a        1 B  some words that are too\n              many here\n\
+         longer  12 B  -\n"
+    );
+    let mut table = Table::new([Column::text("KEY"), Column::text("STATE")]);
+    table.add(["k".repeat(60).into(), "ok".into()]);
+    let text = table.render(&TERMINAL);
+    assert!(text.contains(&"k".repeat(60)), "{text}");
+}
+
+#[test]
+fn colour_is_used_only_when_wanted() {
+    let coloured = sample().render(&Look { colour: true, ..TERMINAL });
+    assert!(coloured.contains("\x1b[1mNAME"), "{coloured:?}");
+    assert!(!sample().render(&TERMINAL).contains('\x1b'));
+    assert_eq!(PLAIN.bold("x"), "x");
+    assert_eq!(Look { colour: true, ..PLAIN }.bold("x"), "\x1b[1mx\x1b[0m");
+}
+
+#[test]
+fn the_values_of_fields_stand_in_one_column() {
+    let mut fields = Fields::new();
+    fields.add("Name", "a").add_list("References", &["b", "c"]).add_list::<&str>("None", &[]);
+    assert_eq!(fields.render(&PLAIN), "Name        a\nReferences  b\n            c\nNone        -\n");
+}

@@ -1,0 +1,80 @@
+//! Quantities as people read them.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+const SIZE_UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+/// The units of an age, and how many seconds each has.
+const AGE_UNITS: [(u64, &str); 5] = [(365 * 86_400, "y"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+
+/// The last second that `humantime` can write, 9999-12-31T23:59:59Z.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// A size in binary units with three digits, such as `1.21 GiB`, or the whole number of bytes.
+pub fn size(bytes: u64) -> String {
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    // What would be rounded up to 1024 is one of the next unit.
+    while value >= 1023.5 && unit + 1 < SIZE_UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let decimals = match value {
+        _ if value < 9.995 => 2,
+        _ if value < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {}", SIZE_UNITS[unit])
+}
+
+/// A size both readable and exact: `1.21 GiB (1,299,227,607 bytes)`.
+pub fn size_exact(bytes: u64) -> String {
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    format!("{} ({} bytes)", size(bytes), count(bytes))
+}
+
+/// A number with its thousands set apart: `12,345`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A span of time in its largest unit, with the next one where that tells more: `3d 4h`, `89d`.
+pub fn age(seconds: u64) -> String {
+    let largest = AGE_UNITS.iter().position(|&(length, _)| seconds >= length);
+    // No time at all is no whole unit of anything.
+    let index = largest.unwrap_or(AGE_UNITS.len() - 1);
+    let (length, name) = AGE_UNITS[index];
+    let whole = seconds / length;
+    match AGE_UNITS.get(index + 1) {
+        Some(&(next_length, next_name)) if whole < 10 && seconds % length >= next_length => {
+            format!("{whole}{name} {}{next_name}", seconds % length / next_length)
+        }
+        _ => format!("{whole}{name}"),
+    }
+}
+
+/// Where a time lies from `now`: `3d 4h ago`, `in 89d`.
+pub fn relative(now: i64, time: i64) -> String {
+    let span = age(now.abs_diff(time));
+    if time > now { format!("in {span}") } else { format!("{span} ago") }
+}
+
+/// A time in Unix seconds as `2026-11-19 06:51:00 UTC`.
+pub fn date(time: i64) -> String {
+    let seconds = u64::try_from(time).unwrap_or(0).min(LAST_SECOND);
+    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds));
+    time.to_string().replace('T', " ").replace('Z', " UTC")
+}
