@@ -1,1 +1,16 @@
+//! Where bytes live.
+//!
+//! A [`Storage`] keeps objects under [`Key`]s and is, seen from outside, a standard flat binary cache: [`layout`] says
+//! which object has which key. This crate knows files, durability and streaming. It does not know caches, catalogs,
+//! tokens or HTTP, and it never looks inside an object.
+//!
+mod blob;
+mod error;
+mod key;
+pub mod layout;
+mod storage;
 
+pub use blob::{Blob, BlobBody, BlobStream};
+pub use error::{Context, Operation, StorageError};
+pub use key::{InvalidKey, Key};
+pub use storage::{Durability, Storage, Usage};
