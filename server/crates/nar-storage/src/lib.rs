@@ -4,13 +4,19 @@
 //! which object has which key. This crate knows files, durability and streaming. It does not know caches, catalogs,
 //! tokens or HTTP, and it never looks inside an object.
 //!
+//! Every backend passes the scenarios in `tests/suite`.
+
 mod blob;
 mod error;
 mod key;
 pub mod layout;
+mod local;
 mod storage;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use blob::{Blob, BlobBody, BlobStream};
 pub use error::{Context, Operation, StorageError};
 pub use key::{InvalidKey, Key};
+pub use local::{DEFAULT_OPEN_FILES, LocalStorage, ReadCache};
 pub use storage::{Durability, Storage, Usage};

@@ -1,0 +1,141 @@
+//! Making a directory a storage, and checking that it is one.
+
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
+
+use rustix::io::Errno;
+
+use super::{Shared, dir_sync};
+
+/// File in the spool that the daemon holds a lock on.
+const LOCK: &str = ".lock";
+
+/// What is known of a prepared storage.
+pub(super) struct Ready {
+    /// See [`Shared::answers_inline`].
+    pub(super) inline: bool,
+    /// Device that the root is on.
+    device: u64,
+    /// Locked as long as the storage is in use.
+    _lock: File,
+}
+
+/// Creates the root and what is in it, and removes what a crash left in the spool. Blocks.
+pub(super) fn prepare(shared: &Shared) -> io::Result<Ready> {
+    create_durably(&shared.root)?;
+    create_contents(shared)?;
+    let lock = lock_spool(&shared.spool)?;
+    clear_spool(shared)?;
+    dir_sync::fsync(&shared.root)?;
+    Ok(Ready { inline: is_local(&shared.root)?, device: fs::metadata(&shared.root)?.dev(), _lock: lock })
+}
+
+/// Checks that the storage is there and can be written to. Blocks.
+pub(super) fn probe(shared: &Shared) -> io::Result<()> {
+    if !shared.is_present() {
+        restore(shared)?;
+    }
+    let number = shared.temporaries.fetch_add(1, Ordering::Relaxed);
+    let path = shared.spool.join(format!(".probe-{number}"));
+    let mut file = File::create_new(&path)?;
+    let written = file.write_all(b"probe").and_then(|()| file.sync_data());
+    // Whatever the outcome of the write, it must not stay.
+    let removed = fs::remove_file(&path);
+    written.and(removed)
+}
+
+/// Creates again what someone has removed, but not on another file system: where a disk has dropped out, an empty
+/// directory must not pass for a storage without objects.
+fn restore(shared: &Shared) -> io::Result<()> {
+    let exists = |directory: &&Path| directory.exists();
+    let nearest = shared.root.ancestors().find(exists).unwrap_or(Path::new("/"));
+    let device = fs::metadata(nearest)?.dev();
+    if shared.ready.get().is_some_and(|ready| ready.device != device) {
+        return Err(Errno::NOENT.into());
+    }
+    create_durably(&shared.root)?;
+    create_contents(shared)
+}
+
+fn create_contents(shared: &Shared) -> io::Result<()> {
+    let create = |directory: PathBuf, mode| DirBuilder::new().recursive(true).mode(mode).create(directory);
+    create(shared.root.join("nar"), 0o777)?;
+    create(shared.spool.clone(), 0o700)
+}
+
+/// Creates `directory` and what is missing above it, durably: an object in it must not vanish with the directory.
+fn create_durably(directory: &Path) -> io::Result<()> {
+    let missing = directory.ancestors().take_while(|ancestor| !ancestor.exists()).count();
+    fs::create_dir_all(directory)?;
+    directory
+        .ancestors()
+        .skip(1)
+        .take(missing)
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .try_for_each(|parent| dir_sync::fsync(parent).map_err(io::Error::from))
+}
+
+/// Two daemons on one storage would take each other's uploads for left-overs.
+fn lock_spool(spool: &Path) -> io::Result<File> {
+    let lock = File::options().create(true).truncate(false).write(true).open(spool.join(LOCK))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::other(format!("{} is in use by another daemon", spool.display())))
+        }
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(spool = %spool.display(), %error, "cannot lock the spool, make sure that no other daemon uses it");
+            Ok(lock)
+        }
+    }
+}
+
+fn clear_spool(shared: &Shared) -> io::Result<()> {
+    let mut removed = 0_u64;
+    for entry in fs::read_dir(&shared.spool)? {
+        let entry = entry?;
+        if entry.file_name() == LOCK {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+        removed += 1;
+    }
+    if removed > 0 {
+        tracing::info!(storage = %shared.name, removed, "removed unfinished uploads of an earlier run");
+    }
+    Ok(())
+}
+
+/// Whether `directory` is on a file system whose calls wait for a local disk at most, and not for that when told not
+/// to. A call to any other may hang with a server or a user process, whatever its flags say.
+fn is_local(directory: &Path) -> io::Result<bool> {
+    /// Magic numbers from statfs(2).
+    const LOCAL: [u32; 9] = [
+        0xef53,      // ext2, ext3, ext4
+        0x5846_5342, // XFS
+        0x9123_683e, // Btrfs
+        0xca45_1a4e, // bcachefs
+        0xf2f5_2010, // F2FS
+        0x2fc1_2fc1, // ZFS
+        0x0102_1994, // tmpfs
+        0x8584_58f6, // ramfs
+        0x794c_7630, // overlayfs
+    ];
+    let kind = rustix::fs::statfs(directory)?.f_type;
+    // The magic numbers have 32 bits; the type of the field has as many or more, and may be signed.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the magic numbers have 32 bits"
+    )]
+    Ok(LOCAL.contains(&(kind as u32)))
+}

@@ -1,0 +1,156 @@
+//! Storing objects and making them durable.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
+
+use super::{LocalStorage, Shared};
+use crate::{Durability, Key, Operation, StorageError};
+
+/// From this many keys on, syncing the whole file system costs less than syncing each file: every one of those waits
+/// for a commit of the file system's journal.
+const SYNC_ALL_FROM: usize = 32;
+
+/// Moves the file at `spooled` to `key`. Blocks.
+pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: Durability) -> io::Result<()> {
+    let file = File::open(spooled).map_err(|error| match error.kind() {
+        // Not to be taken for the object not being there.
+        io::ErrorKind::NotFound => io::Error::other(format!("{} is not in the spool", spooled.display())),
+        _ => error,
+    })?;
+    if durability == Durability::Now {
+        file.sync_data()?;
+    }
+    match place(shared, spooled, key) {
+        // The spool of another storage, which could not take the file.
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let mut copy = Temporary::create(shared)?;
+            io::copy(&mut &file, &mut copy.file)?;
+            copy.file.set_permissions(file.metadata()?.permissions())?;
+            copy.place(shared, key, durability)?;
+            fs::remove_file(spooled)
+        }
+        placed => placed,
+    }
+}
+
+/// Stores `bytes` under `key`. Blocks.
+pub(super) fn put_bytes(shared: &Shared, key: &Key, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let mut temporary = Temporary::create(shared)?;
+    temporary.file.write_all(bytes)?;
+    temporary.place(shared, key, durability)
+}
+
+/// Gives the file at `from` the name `key`. Blocks.
+fn place(shared: &Shared, from: &Path, key: &Key) -> io::Result<()> {
+    let to = shared.path(key);
+    match fs::rename(from, &to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            shared.directories.create_above(key)?;
+            fs::rename(from, &to)?;
+        }
+        renamed => renamed?,
+    }
+    // Closing the last descriptor of a replaced file frees its blocks, which takes its time: better here than in a
+    // reader that finds it outdated.
+    shared.files.forget(key);
+    Ok(())
+}
+
+/// A file in the spool that is removed unless it gets a name.
+struct Temporary {
+    file: File,
+    path: PathBuf,
+    placed: bool,
+}
+
+impl Temporary {
+    fn create(shared: &Shared) -> io::Result<Self> {
+        let number = shared.temporaries.fetch_add(1, Ordering::Relaxed);
+        let path = shared.spool.join(format!(".put-{number}"));
+        let file = File::create_new(&path)?;
+        Ok(Self { file, path, placed: false })
+    }
+
+    fn place(mut self, shared: &Shared, key: &Key, durability: Durability) -> io::Result<()> {
+        if durability == Durability::Now {
+            self.file.sync_data()?;
+        }
+        place(shared, &self.path, key)?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.placed {
+            // If this fails the next start removes it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl LocalStorage {
+    /// Makes the name of an object that has just been put durable, if that is wanted.
+    pub(super) async fn settle(&self, key: &Key, durability: Durability) -> Result<(), StorageError> {
+        if durability == Durability::Later {
+            return Ok(());
+        }
+        for directory in self.shared.directories.to_sync(key) {
+            self.sync_directory(Operation::Put, Some(key), directory).await?;
+        }
+        self.shared.directories.synced(key);
+        Ok(())
+    }
+
+    pub(super) async fn sync_objects(&self, keys: &[Key]) -> Result<(), StorageError> {
+        let objects = keys.to_vec();
+        if keys.len() >= SYNC_ALL_FROM {
+            let sync_all = |shared: &Shared| {
+                shared.check_present()?;
+                Ok(rustix::fs::syncfs(File::open(&shared.root)?)?)
+            };
+            self.blocking(Operation::Sync, None, sync_all).await?;
+        } else {
+            let sync_each = move |shared: &Shared| objects.iter().try_for_each(|key| sync_data(shared, key));
+            self.blocking(Operation::Sync, None, sync_each).await?;
+            let directories: BTreeSet<_> =
+                keys.iter().flat_map(|key| self.shared.directories.to_sync(key)).collect();
+            for directory in directories {
+                match self.sync_directory(Operation::Sync, None, directory).await {
+                    // Nothing was ever stored there.
+                    Err(error) if error.is_not_found() => {}
+                    synced => synced?,
+                }
+            }
+        }
+        keys.iter().for_each(|key| self.shared.directories.synced(key));
+        Ok(())
+    }
+
+    async fn sync_directory(
+        &self,
+        operation: Operation,
+        key: Option<&Key>,
+        directory: PathBuf,
+    ) -> Result<(), StorageError> {
+        match self.shared.dir_sync.sync(directory).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.blocking(operation, key, |_| Err(error)).await,
+        }
+    }
+}
+
+/// Makes the bytes of `key` durable if it is there. Blocks.
+fn sync_data(shared: &Shared, key: &Key) -> io::Result<()> {
+    match File::open(shared.path(key)) {
+        Ok(file) => file.sync_data(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => shared.check_present(),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,133 @@
+//! Opening objects and reading small ones.
+//!
+//! Most reads of a busy cache are of files that the kernel has in memory, and take less time than handing them to a
+//! blocking thread would. Such a read is done at once, with calls that refuse to wait: `openat2` with
+//! `RESOLVE_CACHED` and `preadv2` with `RWF_NOWAIT`. What they refuse goes to a blocking thread.
+
+use std::{fs::File, io, io::IoSliceMut, ops::Range, os::unix::fs::FileExt, sync::Arc};
+
+use bytes::Bytes;
+use rustix::io::ReadWriteFlags;
+use tokio::task::spawn_blocking;
+
+use super::{
+    LocalStorage, Shared,
+    open_files::OpenFile,
+    pool::{CHUNK, Pool},
+    stream::FileStream,
+};
+use crate::{Blob, Key, Operation, StorageError};
+
+/// How the bytes of an open file are read.
+#[derive(Clone)]
+pub(super) struct Reader {
+    pub(super) file: Arc<File>,
+    pub(super) pool: Arc<Pool>,
+    /// Whether to try without a blocking thread first.
+    pub(super) inline: bool,
+}
+
+impl LocalStorage {
+    pub(super) async fn read(
+        &self,
+        key: &Key,
+        expected_size: Option<u64>,
+        range: Option<Range<u64>>,
+    ) -> Result<Blob, StorageError> {
+        let OpenFile { file, size } = self.open_file(key, expected_size).await?;
+        let context = || self.shared.context(Operation::Open, Some(key));
+        if let Some(expected) = expected_size.filter(|expected| *expected != size) {
+            return Err(StorageError::SizeMismatch { context: context(), expected, actual: size });
+        }
+        let range = range.unwrap_or(0..size);
+        if range.start > range.end || range.end > size {
+            return Err(StorageError::InvalidRange { context: context(), range, size });
+        }
+        let pool = Arc::clone(&self.shared.files.cache.pool);
+        let reader = Reader { file, pool, inline: self.shared.answers_inline() };
+        match usize::try_from(range.end - range.start) {
+            Ok(len) if len <= CHUNK => match reader.read(range.start, len).await {
+                Ok(bytes) => Ok(Blob::from_bytes(size, range, bytes)),
+                Err(ReadError::Short { len: got }) => Err(StorageError::SizeMismatch {
+                    context: context(),
+                    expected: size,
+                    actual: range.start + got as u64,
+                }),
+                Err(ReadError::Io(error)) => Err(StorageError::from_io(context(), error)),
+            },
+            _ => Ok(Blob::from_stream(size, range.clone(), FileStream::new(reader, range))),
+        }
+    }
+
+    async fn open_file(&self, key: &Key, expected_size: Option<u64>) -> Result<OpenFile, StorageError> {
+        if self.shared.answers_inline() {
+            if let Some(file) = self.shared.files.find(key, expected_size) {
+                return Ok(file);
+            }
+            if let Some(file) = self.shared.files.open_inline(key, &self.shared.path(key)) {
+                return Ok(file);
+            }
+        }
+        let what = key.clone();
+        let open = move |shared: &Shared| match shared.files.find(&what, expected_size) {
+            Some(file) => Ok(file),
+            None => shared.files.open(&what, &shared.path(&what)),
+        };
+        self.blocking(Operation::Open, Some(key), open).await
+    }
+}
+
+/// Why the bytes wanted could not be read.
+enum ReadError {
+    /// The file ended after `len` of them.
+    Short {
+        len: usize,
+    },
+    Io(io::Error),
+}
+
+impl Reader {
+    /// All of `len` bytes at `offset`, at most [`CHUNK`].
+    async fn read(self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let mut buffer = self.pool.take(len);
+        let mut filled = 0;
+        if self.inline {
+            filled = self.read_inline(buffer.as_mut(), offset);
+        }
+        if filled < len {
+            let rest = move || {
+                let end = read_full(&self.file, &mut buffer.as_mut()[filled..], offset + filled as u64)?;
+                Ok((buffer, filled + end))
+            };
+            (buffer, filled) = match spawn_blocking(rest).await {
+                Ok(result) => result.map_err(ReadError::Io)?,
+                Err(error) => return Err(ReadError::Io(io::Error::other(error))),
+            };
+        }
+        if filled < len { Err(ReadError::Short { len: filled }) } else { Ok(buffer.into_bytes(len)) }
+    }
+
+    /// Reads what the kernel has in memory, from `offset` on, and says how much that is. None of it may mean anything,
+    /// an error or the end of the file too; a blocking read finds out.
+    pub(super) fn read_inline(&self, buffer: &mut [u8], offset: u64) -> usize {
+        let mut slices = [IoSliceMut::new(buffer)];
+        rustix::io::preadv2(&self.file, &mut slices, offset, ReadWriteFlags::NOWAIT).unwrap_or(0)
+    }
+}
+
+/// Fills `buffer` from `offset` on and says how much there was before the end of the file. Blocks.
+pub(super) fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
