@@ -1,1 +1,38 @@
+//! What the daemon knows: which caches exist, which store paths they hold, where each NAR lies, which keys sign, which
+//! tokens are valid.
+//!
+//! Everything lives in one SQL database behind [`Catalog`]. This crate knows nothing of HTTP, of files other than the
+//! database, or of policy: it records what it is told and answers questions.
+//!
+//! Two rules hold for every write:
+//!
+//! * a call that returned `Ok` is on stable storage and survives a power cut;
+//! * writes take effect in the order in which they were submitted.
 
+mod caches;
+mod catalog;
+mod entity;
+mod error;
+mod keys;
+mod migration;
+mod paths;
+mod pins;
+mod rows;
+mod sqlite;
+mod tokens;
+mod types;
+mod uploads;
+mod usage;
+mod writer;
+
+pub use caches::{CacheRecord, DeclaredCache, DeclaredStorage, StorageRecord};
+pub use catalog::Catalog;
+pub use error::CatalogError;
+pub use keys::{KeyOrigin, RegisterKey, SigningKeyRecord};
+pub use paths::{CommitOutcome, NarRecord, NewNar, PathCommit, PathRecord};
+pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
+pub use tokens::{TokenCaches, TokenPermission, TokenRecord};
+pub use types::{CacheId, NarId, PathId, StorageId, UnixTime};
+pub use uploads::FinishedUpload;
+pub use usage::CacheStats;
+pub use writer::WriterStats;

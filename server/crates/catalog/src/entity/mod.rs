@@ -1,0 +1,12 @@
+//! The rows as the database holds them, one file per table. Hashes are raw bytes, times are Unix seconds.
+
+pub(crate) mod cache;
+pub(crate) mod nar;
+pub(crate) mod pin;
+pub(crate) mod reference;
+pub(crate) mod signing_key;
+pub(crate) mod storage;
+pub(crate) mod store_path;
+pub(crate) mod token;
+pub(crate) mod unpublished_path;
+pub(crate) mod upload;

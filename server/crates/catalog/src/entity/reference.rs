@@ -1,0 +1,22 @@
+//! What a store path refers to, in the order in which the narinfo lists it. The target need not exist.
+
+use sea_orm::entity::prelude::*;
+
+use crate::PathId;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "reference")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub path: PathId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub position: i64,
+    /// 20 bytes.
+    pub hash: Vec<u8>,
+    pub name: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,21 @@
+//! Storages, declared in the configuration per cache.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{CacheId, StorageId};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "storage")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: StorageId,
+    pub cache: CacheId,
+    pub name: String,
+    pub kind: String,
+    pub enabled: bool,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,45 @@
+//! Store paths of caches. Visible to clients while the NAR is not damaged.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{CacheId, NarId, PathId, UnixTime};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "store_path")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: PathId,
+    pub cache: CacheId,
+    /// 20 bytes.
+    pub hash: Vec<u8>,
+    pub name: String,
+    pub nar: NarId,
+    pub deriver: Option<String>,
+    pub ca: Option<String>,
+    /// One per line, without a final line break.
+    pub signatures: String,
+    pub created_at: UnixTime,
+    pub last_used_at: UnixTime,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(belongs_to = "super::nar::Entity", from = "Column::Nar", to = "super::nar::Column::Id")]
+    Nar,
+    #[sea_orm(has_one = "super::unpublished_path::Entity")]
+    UnpublishedPath,
+}
+
+impl Related<super::nar::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Nar.def()
+    }
+}
+
+impl Related<super::unpublished_path::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::UnpublishedPath.def()
+    }
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,212 @@
+//! The public keys that caches publish. Secret keys are files and never come here.
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
+};
+
+use crate::entity::{cache, signing_key, store_path};
+use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
+
+/// Who holds the secret half of a signing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// This server signs with it.
+    Server,
+    /// The pushing client signs with it.
+    Client,
+}
+
+impl KeyOrigin {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        [Self::Server, Self::Client].into_iter().find(|origin| origin.as_str() == text)
+    }
+}
+
+/// A public key of a cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKeyRecord {
+    /// Its row.
+    pub id: i64,
+    /// The name that stands before the colon in `name:key`.
+    pub name: String,
+    /// The Ed25519 public key.
+    pub public_key: [u8; 32],
+    /// Who signs with it.
+    pub origin: KeyOrigin,
+    /// When it was added.
+    pub created_at: UnixTime,
+    /// Since when it is no longer published.
+    pub retired_at: Option<UnixTime>,
+}
+
+/// What became of a client's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegisterKey {
+    /// The cache is now signed by the client: the key is published, and every server key is retired.
+    Registered,
+    /// The cache is already signed with this key.
+    AlreadyRegistered,
+    /// The cache holds paths that the client did not sign.
+    CacheNotEmpty {
+        /// How many, hidden ones included.
+        paths: u64,
+    },
+    /// Another key of a client was once published under the name.
+    NameTaken,
+    /// The cache is signed with another client key.
+    OtherClientKey,
+}
+
+impl Catalog {
+    /// All keys that the cache ever published, retired ones included, in the order in which they were added.
+    pub async fn signing_keys(&self, cache: CacheId) -> Result<Vec<SigningKeyRecord>, CatalogError> {
+        signing_key::Entity::find()
+            .filter(signing_key::Column::Cache.eq(cache))
+            .order_by_asc(signing_key::Column::Id)
+            .all(self.readers())
+            .await?
+            .into_iter()
+            .map(SigningKeyRecord::try_from)
+            .collect()
+    }
+
+    /// Publishes a key that this server signs with. The same name and key again changes nothing, and does not bring back a
+    /// key that was retired: look at `retired_at` of what is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogError::KeyNameTaken`] if the cache has or had another key of that name.
+    pub async fn add_server_key(
+        &self,
+        cache: CacheId,
+        name: &str,
+        public_key: [u8; 32],
+    ) -> Result<SigningKeyRecord, CatalogError> {
+        let name = name.to_owned();
+        self.write(move |transaction| {
+            Box::pin(async move {
+                let keys = lock_keys(transaction, cache).await?;
+                let same_name: Vec<_> = keys.into_iter().filter(|key| key.name == name).collect();
+                let known = same_name
+                    .iter()
+                    .find(|key| key.origin == KeyOrigin::Server && key.public_key == public_key);
+                if let Some(known) = known {
+                    return Ok(known.clone());
+                }
+                if !same_name.is_empty() {
+                    return Err(CatalogError::KeyNameTaken { cache, name });
+                }
+                insert(transaction, cache, name, public_key, KeyOrigin::Server).await
+            })
+        })
+        .await
+    }
+
+    /// Makes the cache client-signed with this key, which is possible only while it holds no paths. The decision and the
+    /// change are one step: no path can be committed between them.
+    pub async fn register_client_key(
+        &self,
+        cache: CacheId,
+        name: &str,
+        public_key: [u8; 32],
+    ) -> Result<RegisterKey, CatalogError> {
+        let name = name.to_owned();
+        self.write(move |transaction| Box::pin(register_client_key(transaction, cache, name, public_key)))
+            .await
+    }
+}
+
+async fn register_client_key(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    name: String,
+    public_key: [u8; 32],
+) -> Result<RegisterKey, CatalogError> {
+    let keys = lock_keys(transaction, cache).await?;
+    let client_keys = || keys.iter().filter(|key| key.origin == KeyOrigin::Client);
+    if let Some(current) = client_keys().find(|key| key.retired_at.is_none()) {
+        return Ok(if current.public_key == public_key {
+            RegisterKey::AlreadyRegistered
+        } else {
+            RegisterKey::OtherClientKey
+        });
+    }
+    let paths =
+        store_path::Entity::find().filter(store_path::Column::Cache.eq(cache)).count(transaction).await?;
+    if paths > 0 {
+        return Ok(RegisterKey::CacheNotEmpty { paths });
+    }
+    // A server key may hold the name: it has signed nothing that is still here.
+    if client_keys().any(|key| key.name == name && key.public_key != public_key) {
+        return Ok(RegisterKey::NameTaken);
+    }
+    signing_key::Entity::update_many()
+        .col_expr(signing_key::Column::RetiredAt, UnixTime::now().into())
+        .filter(signing_key::Column::Cache.eq(cache))
+        .filter(signing_key::Column::RetiredAt.is_null())
+        .exec(transaction)
+        .await?;
+    insert(transaction, cache, name, public_key, KeyOrigin::Client).await?;
+    Ok(RegisterKey::Registered)
+}
+
+/// The keys of a cache, with the cache locked until the end of the transaction where the database has several writers:
+/// neither its keys nor its paths then change under a decision.
+async fn lock_keys(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+) -> Result<Vec<SigningKeyRecord>, CatalogError> {
+    cache::Entity::find_by_id(cache).lock_exclusive().one(transaction).await?;
+    signing_key::Entity::find()
+        .filter(signing_key::Column::Cache.eq(cache))
+        .all(transaction)
+        .await?
+        .into_iter()
+        .map(SigningKeyRecord::try_from)
+        .collect()
+}
+
+async fn insert(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    name: String,
+    public_key: [u8; 32],
+    origin: KeyOrigin,
+) -> Result<SigningKeyRecord, CatalogError> {
+    signing_key::ActiveModel {
+        id: ActiveValue::NotSet,
+        cache: ActiveValue::Set(cache),
+        name: ActiveValue::Set(name),
+        public_key: ActiveValue::Set(public_key.to_vec()),
+        origin: ActiveValue::Set(origin.as_str().to_owned()),
+        created_at: ActiveValue::Set(UnixTime::now()),
+        retired_at: ActiveValue::Set(None),
+    }
+    .insert(transaction)
+    .await?
+    .try_into()
+}
+
+impl TryFrom<signing_key::Model> for SigningKeyRecord {
+    type Error = CatalogError;
+
+    fn try_from(row: signing_key::Model) -> Result<Self, CatalogError> {
+        const TABLE: &str = "signing_key";
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            public_key: rows::bytes(TABLE, "public_key", row.public_key)?,
+            origin: rows::word(TABLE, "origin", &row.origin, KeyOrigin::from_text(&row.origin))?,
+            created_at: row.created_at,
+            retired_at: row.retired_at,
+        })
+    }
+}

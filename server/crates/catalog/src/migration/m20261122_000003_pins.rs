@@ -1,0 +1,77 @@
+//! Pins.
+
+use sea_orm_migration::prelude::{
+    DbErr, DeriveIden, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
+    async_trait,
+};
+use sea_orm_migration::schema::{big_integer, big_integer_null, big_pk_auto, blob, boolean, text};
+
+#[derive(DeriveMigrationName)]
+pub(super) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table(Pin::Table)
+                    .col(big_pk_auto(Pin::Id))
+                    .col(big_integer(Pin::Cache))
+                    .col(text(Pin::Name))
+                    .col(big_integer(Pin::Revision))
+                    .col(blob(Pin::PathHash))
+                    .col(text(Pin::PathName))
+                    .col(text(Pin::Artifacts))
+                    .col(big_integer_null(Pin::KeepDays))
+                    .col(big_integer_null(Pin::KeepRevisions))
+                    .col(boolean(Pin::KeepForever))
+                    .col(big_integer(Pin::CreatedAt))
+                    .foreign_key(
+                        ForeignKey::create().from(Pin::Table, Pin::Cache).to(Cache::Table, Cache::Id),
+                    )
+                    .take(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("pin_revision")
+                    .table(Pin::Table)
+                    .col(Pin::Cache)
+                    .col(Pin::Name)
+                    .col(Pin::Revision)
+                    .unique()
+                    .take(),
+            )
+            .await?;
+        // Garbage collection asks whether a path is pinned.
+        manager
+            .create_index(
+                Index::create().name("pin_path").table(Pin::Table).col(Pin::Cache).col(Pin::PathHash).take(),
+            )
+            .await
+    }
+}
+
+#[derive(DeriveIden)]
+enum Cache {
+    Table,
+    Id,
+}
+
+#[derive(DeriveIden)]
+enum Pin {
+    Table,
+    Id,
+    Cache,
+    Name,
+    Revision,
+    PathHash,
+    PathName,
+    Artifacts,
+    KeepDays,
+    KeepRevisions,
+    KeepForever,
+    CreatedAt,
+}

@@ -1,0 +1,44 @@
+//! The schema, as the steps that lead to it. A step that was ever released is never changed, only followed by another.
+
+use sea_orm::{DatabaseConnection, TransactionOptions, TransactionTrait};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+use crate::CatalogError;
+
+mod m20261122_000001_caches;
+mod m20261122_000002_paths;
+mod m20261122_000003_pins;
+mod m20261122_000004_uploads;
+mod m20261122_000005_tokens;
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_caches::Migration),
+            Box::new(m20261122_000002_paths::Migration),
+            Box::new(m20261122_000003_pins::Migration),
+            Box::new(m20261122_000004_uploads::Migration),
+            Box::new(m20261122_000005_tokens::Migration),
+        ]
+    }
+}
+
+/// Brings the schema up to date, in one transaction: a crash leaves the old schema or the new one.
+pub(crate) async fn migrate(
+    connection: &DatabaseConnection,
+    transaction: TransactionOptions,
+) -> Result<(), CatalogError> {
+    let transaction = connection.begin_with_options(transaction).await?;
+    let known: Vec<_> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    let applied = Migrator::get_migration_models(&transaction).await?;
+    if let Some(unknown) = applied.iter().find(|model| !known.contains(&model.version)) {
+        return Err(CatalogError::NewerDatabase { migration: unknown.version.clone() });
+    }
+    if applied.len() < known.len() {
+        Migrator::up(&transaction, None).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! What can happen to a path after it was committed.
+
+use std::collections::HashMap;
+
+use nix_formats::StorePathHash;
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+
+use super::load::{self, IN_LIST};
+use super::unpublished;
+use crate::entity::{nar, store_path};
+use crate::{CacheId, Catalog, CatalogError, NarId, UnixTime};
+
+impl Catalog {
+    /// Records that a NAR file is missing or changed, which hides the paths that need it. Returns their hashes, also when
+    /// the file was known to be damaged. Pushing one of the paths again heals it.
+    pub async fn mark_damaged(&self, nar: NarId) -> Result<Vec<StorePathHash>, CatalogError> {
+        self.write(move |transaction| Box::pin(mark_damaged(transaction, nar))).await
+    }
+
+    /// Adds those of the signatures (`name:base64`) that the path does not have yet, and notes that its narinfo is to be
+    /// published again. Returns whether there were any; a path that does not exist has nothing added.
+    pub async fn add_signatures(
+        &self,
+        cache: CacheId,
+        hash: StorePathHash,
+        signatures: Vec<String>,
+    ) -> Result<bool, CatalogError> {
+        self.write(move |transaction| Box::pin(add_signatures(transaction, cache, hash, signatures))).await
+    }
+
+    /// Notes when paths were used. A time before the one that is known, or a path that does not exist, changes nothing.
+    pub async fn touch(&self, uses: Vec<(CacheId, StorePathHash, UnixTime)>) -> Result<(), CatalogError> {
+        let mut by_time: HashMap<_, Vec<_>> = HashMap::new();
+        for (cache, hash, time) in uses {
+            by_time.entry((cache, time)).or_default().push(hash.as_bytes().to_vec());
+        }
+        for ((cache, time), mut hashes) in by_time {
+            while !hashes.is_empty() {
+                // One command each, so that a flush of many does not hold up a commit.
+                let some = hashes.split_off(hashes.len().saturating_sub(IN_LIST));
+                self.write(move |transaction| Box::pin(touch(transaction, cache, time, some))).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn mark_damaged(
+    transaction: &DatabaseTransaction,
+    nar: NarId,
+) -> Result<Vec<StorePathHash>, CatalogError> {
+    nar::Entity::update_many()
+        .col_expr(nar::Column::Damaged, true.into())
+        .filter(nar::Column::Id.eq(nar))
+        .exec(transaction)
+        .await?;
+    load::path_hashes_of(transaction, nar).await
+}
+
+async fn add_signatures(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    hash: StorePathHash,
+    signatures: Vec<String>,
+) -> Result<bool, CatalogError> {
+    let Some(row) = store_path::Entity::find()
+        .filter(store_path::Column::Cache.eq(cache))
+        .filter(store_path::Column::Hash.eq(hash.as_bytes().to_vec()))
+        .one(transaction)
+        .await?
+    else {
+        return Ok(false);
+    };
+    let mut all = load::split_signatures(&row.signatures);
+    let before = all.len();
+    for signature in signatures {
+        if !all.contains(&signature) {
+            all.push(signature);
+        }
+    }
+    if all.len() == before {
+        return Ok(false);
+    }
+    store_path::ActiveModel {
+        id: ActiveValue::Unchanged(row.id),
+        signatures: ActiveValue::Set(load::join_signatures(&all)?),
+        ..Default::default()
+    }
+    .update(transaction)
+    .await?;
+    unpublished::insert(transaction, row.id).await?;
+    Ok(true)
+}
+
+async fn touch(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    time: UnixTime,
+    hashes: Vec<Vec<u8>>,
+) -> Result<(), CatalogError> {
+    store_path::Entity::update_many()
+        .col_expr(store_path::Column::LastUsedAt, time.into())
+        .filter(store_path::Column::Cache.eq(cache))
+        .filter(store_path::Column::Hash.is_in(hashes))
+        .filter(store_path::Column::LastUsedAt.lt(time))
+        .exec(transaction)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! From rows to records.
+
+use std::collections::HashMap;
+
+use nix_formats::{FileHash, NarHash, StorePath, StorePathHash};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::{NarRecord, PathRecord};
+use crate::entity::{nar, reference, store_path};
+use crate::{CacheId, CatalogError, NarId, PathId, rows};
+
+/// How many values stand in one `IN (…)` or `VALUES`. Databases limit the parameters of a statement.
+pub(super) const IN_LIST: usize = 1000;
+
+/// A row of `store_path` with the row of `nar` that it refers to. The foreign key promises that there is one, the join
+/// cannot say so.
+pub(super) type PathRow = (store_path::Model, Option<nar::Model>);
+
+pub(crate) async fn find_with_nar(
+    connection: &impl ConnectionTrait,
+    cache: CacheId,
+    hash: &StorePathHash,
+) -> Result<Option<PathRow>, CatalogError> {
+    let found = store_path::Entity::find()
+        .find_also_related(nar::Entity)
+        .filter(store_path::Column::Cache.eq(cache))
+        .filter(store_path::Column::Hash.eq(hash.as_bytes().to_vec()))
+        .one(connection)
+        .await?;
+    Ok(found)
+}
+
+pub(super) async fn find_nar(
+    connection: &impl ConnectionTrait,
+    cache: CacheId,
+    file_hash: &FileHash,
+) -> Result<Option<NarRecord>, CatalogError> {
+    nar::Entity::find()
+        .filter(nar::Column::Cache.eq(cache))
+        .filter(nar::Column::FileHash.eq(file_hash.as_bytes().to_vec()))
+        .one(connection)
+        .await?
+        .map(NarRecord::try_from)
+        .transpose()
+}
+
+/// The hashes of all paths that need a NAR file.
+pub(super) async fn path_hashes_of(
+    connection: &impl ConnectionTrait,
+    nar: NarId,
+) -> Result<Vec<StorePathHash>, CatalogError> {
+    let hashes: Vec<Vec<u8>> = store_path::Entity::find()
+        .select_only()
+        .column(store_path::Column::Hash)
+        .filter(store_path::Column::Nar.eq(nar))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    hashes.into_iter().map(|hash| rows::path_hash("store_path", hash)).collect()
+}
+
+/// Makes the record of a row.
+pub(super) async fn record(
+    connection: &impl ConnectionTrait,
+    row: PathRow,
+) -> Result<PathRecord, CatalogError> {
+    let mut references = references_of(connection, &[row.0.id]).await?;
+    path_record(row, &mut references)
+}
+
+/// Makes records of rows, in the same order.
+pub(super) async fn records(
+    connection: &impl ConnectionTrait,
+    found: Vec<PathRow>,
+) -> Result<Vec<PathRecord>, CatalogError> {
+    let ids: Vec<_> = found.iter().map(|(row, _)| row.id).collect();
+    let mut references = references_of(connection, &ids).await?;
+    found.into_iter().map(|row| path_record(row, &mut references)).collect()
+}
+
+/// What paths refer to, each in order.
+async fn references_of(
+    connection: &impl ConnectionTrait,
+    ids: &[PathId],
+) -> Result<HashMap<PathId, Vec<StorePath>>, CatalogError> {
+    let mut references: HashMap<PathId, Vec<StorePath>> = HashMap::new();
+    for some in ids.chunks(IN_LIST) {
+        let rows = reference::Entity::find()
+            .filter(reference::Column::Path.is_in(some.iter().copied()))
+            .order_by_asc(reference::Column::Path)
+            .order_by_asc(reference::Column::Position)
+            .all(connection)
+            .await?;
+        for row in rows {
+            references.entry(row.path).or_default().push(rows::store_path("reference", row.hash, &row.name)?);
+        }
+    }
+    Ok(references)
+}
+
+/// Takes its part out of `references`.
+fn path_record(
+    (row, nar): PathRow,
+    references: &mut HashMap<PathId, Vec<StorePath>>,
+) -> Result<PathRecord, CatalogError> {
+    let nar = nar.ok_or_else(|| CatalogError::Corrupt {
+        table: "store_path",
+        column: "nar",
+        found: "the id of a row that does not exist".to_owned(),
+    })?;
+    Ok(PathRecord {
+        id: row.id,
+        path: rows::store_path("store_path", row.hash, &row.name)?,
+        nar: nar.try_into()?,
+        references: references.remove(&row.id).unwrap_or_default(),
+        deriver: row.deriver,
+        ca: row.ca,
+        signatures: split_signatures(&row.signatures),
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+    })
+}
+
+impl TryFrom<nar::Model> for NarRecord {
+    type Error = CatalogError;
+
+    fn try_from(row: nar::Model) -> Result<Self, CatalogError> {
+        const TABLE: &str = "nar";
+        Ok(Self {
+            id: row.id,
+            storage: row.storage,
+            file_hash: FileHash::from_bytes(rows::bytes(TABLE, "file_hash", row.file_hash)?),
+            compression: rows::compression(TABLE, &row.compression)?,
+            file_size: rows::unsigned(TABLE, "file_size", row.file_size)?,
+            nar_hash: NarHash::from_bytes(rows::bytes(TABLE, "nar_hash", row.nar_hash)?),
+            nar_size: rows::unsigned(TABLE, "nar_size", row.nar_size)?,
+            damaged: row.damaged,
+        })
+    }
+}
+
+/// Reads the column `signatures`.
+pub(super) fn split_signatures(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Writes the column `signatures`.
+pub(super) fn join_signatures(signatures: &[String]) -> Result<String, CatalogError> {
+    if signatures.iter().any(|signature| signature.contains(['\n', '\r'])) {
+        return Err(CatalogError::MultilineSignature);
+    }
+    Ok(signatures.join("\n"))
+}

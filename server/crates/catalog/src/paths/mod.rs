@@ -1,0 +1,101 @@
+//! Store paths and their NAR files.
+
+mod change;
+mod commit;
+mod load;
+mod unpublished;
+mod visible;
+
+use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::entity::{nar, store_path};
+use crate::{CacheId, Catalog, CatalogError, NarId, PathId, StorageId, UnixTime};
+
+pub use commit::{CommitOutcome, NewNar, PathCommit};
+pub(crate) use load::find_with_nar;
+
+/// A compressed NAR file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NarRecord {
+    /// Its row.
+    pub id: NarId,
+    /// Where the file lies.
+    pub storage: StorageId,
+    /// SHA-256 of the file.
+    pub file_hash: FileHash,
+    /// How the file is compressed.
+    pub compression: Compression,
+    /// Size of the file in bytes.
+    pub file_size: u64,
+    /// SHA-256 of the NAR inside.
+    pub nar_hash: NarHash,
+    /// Size of the NAR inside, in bytes.
+    pub nar_size: u64,
+    /// Whether the file was found missing or changed. The paths that need it are hidden until it is pushed again.
+    pub damaged: bool,
+}
+
+/// A store path of a cache with everything its narinfo says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRecord {
+    /// Its row.
+    pub id: PathId,
+    /// The store path.
+    pub path: StorePath,
+    /// The file that holds it. If it is damaged the path is hidden.
+    pub nar: NarRecord,
+    /// What the path refers to, in the order in which it was committed.
+    pub references: Vec<StorePath>,
+    /// Base name of the derivation that made it.
+    pub deriver: Option<String>,
+    /// Its content address.
+    pub ca: Option<String>,
+    /// `name:base64` each.
+    pub signatures: Vec<String>,
+    /// When it was committed.
+    pub created_at: UnixTime,
+    /// When it was last used, as far as the uses were written down.
+    pub last_used_at: UnixTime,
+}
+
+impl Catalog {
+    /// Finds a path of a cache, also when it is hidden because its NAR is damaged.
+    pub async fn find_path(
+        &self,
+        cache: CacheId,
+        hash: &StorePathHash,
+    ) -> Result<Option<PathRecord>, CatalogError> {
+        match load::find_with_nar(self.readers(), cache, hash).await? {
+            Some(row) => load::record(self.readers(), row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Finds a NAR file of a cache by the hash of the file, also when it is damaged.
+    pub async fn find_nar(
+        &self,
+        cache: CacheId,
+        file_hash: &FileHash,
+    ) -> Result<Option<NarRecord>, CatalogError> {
+        load::find_nar(self.readers(), cache, file_hash).await
+    }
+
+    /// Paths of a cache, hidden ones included, in the order of the bytes of their hashes, starting behind `after`. At most
+    /// `limit`; fewer means that there are no more.
+    pub async fn list_paths(
+        &self,
+        cache: CacheId,
+        after: Option<StorePathHash>,
+        limit: u64,
+    ) -> Result<Vec<PathRecord>, CatalogError> {
+        let mut query = store_path::Entity::find()
+            .find_also_related(nar::Entity)
+            .filter(store_path::Column::Cache.eq(cache));
+        if let Some(after) = after {
+            query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
+        }
+        let found = query.order_by_asc(store_path::Column::Hash).limit(limit).all(self.readers()).await?;
+        load::records(self.readers(), found).await
+    }
+}

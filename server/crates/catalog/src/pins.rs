@@ -1,0 +1,167 @@
+//! Pins: names under which paths are kept from garbage collection, in numbered revisions.
+
+use nix_formats::{StorePath, StorePathHash};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use crate::entity::{cache, pin};
+use crate::paths::find_with_nar;
+use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
+
+/// How long a revision of a pin holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// As long as the pin exists: nothing was asked for.
+    All,
+    /// For so many days after it was made.
+    Days(u32),
+    /// Until so many newer revisions exist. The newest is always kept.
+    Revisions(u32),
+    /// Forever, as was asked for.
+    Forever,
+}
+
+/// A revision to be added to a pin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPin {
+    /// The cache that holds the path.
+    pub cache: CacheId,
+    /// The name of the pin.
+    pub name: String,
+    /// The path it holds on to.
+    pub path: StorePathHash,
+    /// Files inside the path, as the client named them.
+    pub artifacts: Vec<String>,
+    /// How long it holds.
+    pub keep: Keep,
+}
+
+/// What became of a new pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinOutcome {
+    /// It was added.
+    Added {
+        /// Its number under the name, from 1.
+        revision: u64,
+    },
+    /// The cache does not hold the path, or hides it.
+    UnknownPath,
+}
+
+/// One revision of a pin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinRecord {
+    /// The name of the pin.
+    pub name: String,
+    /// Its number under the name, from 1. Numbers are not used again.
+    pub revision: u64,
+    /// The path it holds on to.
+    pub path: StorePath,
+    /// Files inside the path, as the client named them.
+    pub artifacts: Vec<String>,
+    /// How long it holds.
+    pub keep: Keep,
+    /// When it was added.
+    pub created_at: UnixTime,
+}
+
+impl Catalog {
+    /// Adds a revision under the name. With [`Keep::Revisions`] the oldest revisions beyond that number are removed.
+    pub async fn add_pin(&self, pin: NewPin) -> Result<PinOutcome, CatalogError> {
+        self.write(move |transaction| Box::pin(add_pin(transaction, pin))).await
+    }
+
+    /// All pins of a cache, by name, each with its newest revision first.
+    pub async fn list_pins(&self, cache: CacheId) -> Result<Vec<PinRecord>, CatalogError> {
+        pin::Entity::find()
+            .filter(pin::Column::Cache.eq(cache))
+            .order_by_asc(pin::Column::Name)
+            .order_by_desc(pin::Column::Revision)
+            .all(self.readers())
+            .await?
+            .into_iter()
+            .map(PinRecord::try_from)
+            .collect()
+    }
+}
+
+async fn add_pin(transaction: &DatabaseTransaction, new: NewPin) -> Result<PinOutcome, CatalogError> {
+    let path = match find_with_nar(transaction, new.cache, &new.path).await? {
+        Some((path, Some(nar))) if !nar.damaged => path,
+        _ => return Ok(PinOutcome::UnknownPath),
+    };
+    // Two daemons on one database must not choose the same number.
+    cache::Entity::find_by_id(new.cache).lock_exclusive().one(transaction).await?;
+    let of_this_name = || {
+        pin::Entity::find()
+            .filter(pin::Column::Cache.eq(new.cache))
+            .filter(pin::Column::Name.eq(new.name.as_str()))
+            .order_by_desc(pin::Column::Revision)
+    };
+    let revision = of_this_name().one(transaction).await?.map_or(1, |newest| newest.revision + 1);
+    let (keep_days, keep_revisions, keep_forever) = match new.keep {
+        Keep::All => (None, None, false),
+        Keep::Days(days) => (Some(days.into()), None, false),
+        Keep::Revisions(revisions) => (None, Some(revisions.into()), false),
+        Keep::Forever => (None, None, true),
+    };
+    pin::ActiveModel {
+        id: ActiveValue::NotSet,
+        cache: ActiveValue::Set(new.cache),
+        name: ActiveValue::Set(new.name.clone()),
+        revision: ActiveValue::Set(revision),
+        path_hash: ActiveValue::Set(path.hash),
+        path_name: ActiveValue::Set(path.name),
+        artifacts: ActiveValue::Set(rows::to_json(&new.artifacts)),
+        keep_days: ActiveValue::Set(keep_days),
+        keep_revisions: ActiveValue::Set(keep_revisions),
+        keep_forever: ActiveValue::Set(keep_forever),
+        created_at: ActiveValue::Set(UnixTime::now()),
+    }
+    .insert(transaction)
+    .await?;
+    if let Keep::Revisions(revisions) = new.keep {
+        let oldest_kept =
+            of_this_name().offset(u64::from(revisions.saturating_sub(1))).limit(1).one(transaction).await?;
+        if let Some(oldest_kept) = oldest_kept {
+            pin::Entity::delete_many()
+                .filter(pin::Column::Cache.eq(new.cache))
+                .filter(pin::Column::Name.eq(new.name.as_str()))
+                .filter(pin::Column::Revision.lt(oldest_kept.revision))
+                .exec(transaction)
+                .await?;
+        }
+    }
+    Ok(PinOutcome::Added { revision: rows::unsigned("pin", "revision", revision)? })
+}
+
+impl TryFrom<pin::Model> for PinRecord {
+    type Error = CatalogError;
+
+    fn try_from(row: pin::Model) -> Result<Self, CatalogError> {
+        const TABLE: &str = "pin";
+        let count = |column, value: i64| {
+            u32::try_from(value).map_err(|_| CatalogError::Corrupt {
+                table: TABLE,
+                column,
+                found: value.to_string(),
+            })
+        };
+        let keep = match (row.keep_days, row.keep_revisions, row.keep_forever) {
+            (Some(days), _, _) => Keep::Days(count("keep_days", days)?),
+            (None, Some(revisions), _) => Keep::Revisions(count("keep_revisions", revisions)?),
+            (None, None, true) => Keep::Forever,
+            (None, None, false) => Keep::All,
+        };
+        Ok(Self {
+            name: row.name,
+            revision: rows::unsigned(TABLE, "revision", row.revision)?,
+            path: rows::store_path(TABLE, row.path_hash, &row.path_name)?,
+            artifacts: rows::from_json(TABLE, "artifacts", &row.artifacts)?,
+            keep,
+            created_at: row.created_at,
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! SQLite: how its connections are opened. Everything that holds for SQLite only is here.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::sqlx::ConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sea_orm::{DbErr, RuntimeErr, SqliteTransactionMode, SqlxError, SqlxSqliteConnector, TransactionOptions};
+
+use crate::CatalogError;
+use crate::catalog::Connections;
+
+/// How long a statement waits for another process that holds the database, such as a backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many queries read at the same time. Each connection is a thread.
+const READERS: u32 = 4;
+/// The write-ahead log is cut to this size when it was checkpointed, in bytes.
+const JOURNAL_SIZE_LIMIT: &str = "67108864";
+
+/// Opens the database at `url` (`sqlite:///absolute/path`, `sqlite://relative/path` or `sqlite::memory:`), making the
+/// file (mode 0600) and its directory (mode 0700) if they are missing.
+pub(crate) async fn connect(url: &str) -> Result<Connections, CatalogError> {
+    let options: SqliteConnectOptions =
+        url.parse().map_err(|error: SqlxError| CatalogError::InvalidUrl { reason: error.to_string() })?;
+    let options = options.foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
+    if is_in_memory(url) {
+        return connect_in_memory(options).await;
+    }
+
+    let path = options.get_filename().to_owned();
+    create_private_file(&path)?;
+    let open_error = |source| CatalogError::Open { path: path.clone(), source };
+    let writer = pool(1)
+        .connect_with(
+            options
+                .clone()
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT),
+        )
+        .await
+        .map_err(connection_error)
+        .map_err(open_error)?;
+    let readers = pool(READERS)
+        .connect_with(options.read_only(true))
+        .await
+        .map_err(connection_error)
+        .map_err(open_error)?;
+    Ok(Connections {
+        writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+        readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
+        transaction: immediate(),
+    })
+}
+
+/// A database in memory belongs to one connection, so readers and the writer take turns on it.
+async fn connect_in_memory(options: SqliteConnectOptions) -> Result<Connections, CatalogError> {
+    let pool = pool(1).connect_with(options).await.map_err(connection_error)?;
+    let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+    Ok(Connections { writer: connection.clone(), readers: connection, transaction: immediate() })
+}
+
+fn is_in_memory(url: &str) -> bool {
+    url.trim_start_matches("sqlite:").trim_start_matches("//").starts_with(":memory:")
+}
+
+/// Takes the write lock at the start: a transaction that began by reading could not wait for it later.
+fn immediate() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(connections)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        // A local file does not lose its connection.
+        .test_before_acquire(false)
+}
+
+fn connection_error(error: SqlxError) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(error.into()))
+}
+
+/// SQLite gives the files that it puts beside the database the same mode.
+fn create_private_file(path: &Path) -> Result<(), CatalogError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error: std::io::Error| CatalogError::Create { path, reason: error.to_string() }
+    };
+    if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(path)(error)),
+        _ => Ok(()),
+    }
+}

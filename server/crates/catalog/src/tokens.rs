@@ -1,0 +1,142 @@
+//! Access tokens that were issued, so that they can be listed and revoked.
+
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use uuid::Uuid;
+
+use crate::entity::token;
+use crate::{Catalog, CatalogError, UnixTime, rows};
+
+/// The caches that a token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenCaches {
+    /// All caches, also those declared later.
+    All,
+    /// The caches with these names.
+    Only(Vec<String>),
+}
+
+/// What a token permits. Each permission includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenPermission {
+    /// Reading.
+    Read,
+    /// Pushing.
+    Write,
+    /// Administering the caches.
+    Admin,
+}
+
+impl TokenPermission {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        [Self::Read, Self::Write, Self::Admin].into_iter().find(|permission| permission.as_str() == text)
+    }
+}
+
+/// A token that was issued. The token itself is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Its id, which the token carries.
+    pub id: Uuid,
+    /// Who it was issued to.
+    pub subject: String,
+    /// The caches it is for.
+    pub caches: TokenCaches,
+    /// What it permits.
+    pub permission: TokenPermission,
+    /// When it was issued.
+    pub created_at: UnixTime,
+    /// When it ends, if ever.
+    pub expires_at: Option<UnixTime>,
+    /// Since when it is no longer valid.
+    pub revoked_at: Option<UnixTime>,
+}
+
+/// The text that stands for [`TokenCaches::All`]; a JSON list never looks like it.
+const ALL_CACHES: &str = "*";
+
+impl Catalog {
+    /// Records a token that is being issued.
+    pub async fn insert_token(&self, token: TokenRecord) -> Result<(), CatalogError> {
+        let row = token::ActiveModel {
+            id: ActiveValue::Set(token.id.as_bytes().to_vec()),
+            subject: ActiveValue::Set(token.subject),
+            caches: ActiveValue::Set(match token.caches {
+                TokenCaches::All => ALL_CACHES.to_owned(),
+                TokenCaches::Only(names) => rows::to_json(&names),
+            }),
+            permission: ActiveValue::Set(token.permission.as_str().to_owned()),
+            created_at: ActiveValue::Set(token.created_at),
+            expires_at: ActiveValue::Set(token.expires_at),
+            revoked_at: ActiveValue::Set(token.revoked_at),
+        };
+        self.write(move |transaction| {
+            Box::pin(async move {
+                row.insert(transaction).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Ends a token now. Returns false if it does not exist or was revoked before.
+    pub async fn revoke_token(&self, id: Uuid) -> Result<bool, CatalogError> {
+        self.write(move |transaction| {
+            Box::pin(async move {
+                let revoked = token::Entity::update_many()
+                    .col_expr(token::Column::RevokedAt, UnixTime::now().into())
+                    .filter(token::Column::Id.eq(id.as_bytes().to_vec()))
+                    .filter(token::Column::RevokedAt.is_null())
+                    .exec(transaction)
+                    .await?;
+                Ok(revoked.rows_affected > 0)
+            })
+        })
+        .await
+    }
+
+    /// All tokens that were issued, also those that ended, oldest first.
+    pub async fn tokens(&self) -> Result<Vec<TokenRecord>, CatalogError> {
+        token::Entity::find()
+            .order_by_asc(token::Column::CreatedAt)
+            .order_by_asc(token::Column::Id)
+            .all(self.readers())
+            .await?
+            .into_iter()
+            .map(TokenRecord::try_from)
+            .collect()
+    }
+}
+
+impl TryFrom<token::Model> for TokenRecord {
+    type Error = CatalogError;
+
+    fn try_from(row: token::Model) -> Result<Self, CatalogError> {
+        const TABLE: &str = "token";
+        Ok(Self {
+            id: Uuid::from_bytes(rows::bytes(TABLE, "id", row.id)?),
+            subject: row.subject,
+            caches: if row.caches == ALL_CACHES {
+                TokenCaches::All
+            } else {
+                TokenCaches::Only(rows::from_json(TABLE, "caches", &row.caches)?)
+            },
+            permission: rows::word(
+                TABLE,
+                "permission",
+                &row.permission,
+                TokenPermission::from_text(&row.permission),
+            )?,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! Row ids and time: small values that must not be mixed up.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sea_orm::DeriveValueType;
+
+/// A cache, by its row in the catalog. Disabling and enabling a cache keeps its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct CacheId(pub i64);
+
+/// A storage of one cache, by its row in the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct StorageId(pub i64);
+
+/// A compressed NAR file of one cache, by its row in the catalog. Ids are never used again after a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct NarId(pub i64);
+
+/// A store path of one cache, by its row in the catalog. Ids are never used again after a deletion, and a path that was
+/// healed is a new row: an id held for its damaged predecessor then refers to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct PathId(pub i64);
+
+/// A point in time: whole seconds since 1970-01-01 00:00 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct UnixTime(pub i64);
+
+impl UnixTime {
+    /// The time of the system clock. A clock set before 1970 gives 0.
+    pub fn now() -> Self {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self(i64::try_from(seconds).unwrap_or(i64::MAX))
+    }
+}

@@ -1,0 +1,66 @@
+//! Uploads that were completed. A client whose `complete` got no answer asks again and must get the same one, although
+//! nothing else of the upload is left.
+
+use nix_formats::StorePathHash;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use crate::entity::upload;
+use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
+
+/// An upload that was completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinishedUpload {
+    /// The cache it went to.
+    pub cache: CacheId,
+    /// The path that it made visible, or found visible.
+    pub path: StorePathHash,
+}
+
+impl Catalog {
+    /// Finds an upload that was completed, by the `narId` the client was given.
+    pub async fn find_finished_upload(&self, nar_id: Uuid) -> Result<Option<FinishedUpload>, CatalogError> {
+        upload::Entity::find_by_id(nar_id.as_bytes().to_vec())
+            .one(self.readers())
+            .await?
+            .map(|row| {
+                Ok(FinishedUpload { cache: row.cache, path: rows::path_hash("upload", row.path_hash)? })
+            })
+            .transpose()
+    }
+
+    /// Forgets uploads that were completed before this time, which no client will ask about any more. Returns how many.
+    pub async fn forget_finished_uploads(&self, before: UnixTime) -> Result<u64, CatalogError> {
+        self.write(move |transaction| {
+            Box::pin(async move {
+                let deleted = upload::Entity::delete_many()
+                    .filter(upload::Column::FinishedAt.lt(before))
+                    .exec(transaction)
+                    .await?;
+                Ok(deleted.rows_affected)
+            })
+        })
+        .await
+    }
+}
+
+/// Records that an upload was completed. The first record stays.
+pub(crate) async fn finish(
+    transaction: &DatabaseTransaction,
+    nar_id: Uuid,
+    cache: CacheId,
+    path: &StorePathHash,
+    finished_at: UnixTime,
+) -> Result<(), CatalogError> {
+    upload::Entity::insert(upload::ActiveModel {
+        nar_id: ActiveValue::Set(nar_id.as_bytes().to_vec()),
+        cache: ActiveValue::Set(cache),
+        path_hash: ActiveValue::Set(path.as_bytes().to_vec()),
+        finished_at: ActiveValue::Set(finished_at),
+    })
+    .on_conflict(OnConflict::column(upload::Column::NarId).do_nothing().to_owned())
+    .exec_without_returning(transaction)
+    .await?;
+    Ok(())
+}
