@@ -41,6 +41,8 @@ pub use token::{CreateToken, CreatedToken, Permission, TokenInfo};
 /// that the older end can ignore, is no reason to raise it.
 pub const API_VERSION: u32 = 1;
 
-/// The header in which each end states its [`API_VERSION`], in decimal, on every request and every
-/// reply.
+/// The header in which each end states its [`API_VERSION`], in decimal, on every request and every reply.
+///
+/// A daemon answers a request of another version with [`ErrorCode::VersionMismatch`]; one without the header,
+/// such as a person's curl, it serves.
 pub const VERSION_HEADER: &str = "x-cache-server-api";

@@ -8,10 +8,7 @@ use super::*;
 fn what_a_person_typed_stays_one_segment() {
     assert_eq!(routes::cache("main"), "/v1/caches/main");
     assert_eq!(routes::cache("../tokens"), "/v1/caches/%2E%2E%2Ftokens");
-    assert_eq!(
-        routes::path("a b", "x?y#z"),
-        "/v1/caches/a%20b/paths/x%3Fy%23z"
-    );
+    assert_eq!(routes::path("a b", "x?y#z"), "/v1/caches/a%20b/paths/x%3Fy%23z");
     assert_eq!(routes::revoke_token("5f-1"), "/v1/tokens/5f-1/revoke");
 }
 
@@ -40,11 +37,7 @@ fn a_restriction_that_the_daemon_does_not_know_is_refused() {
 
 #[test]
 fn debug_output_never_shows_the_token() {
-    let created = CreatedToken {
-        id: "1".into(),
-        token: "secret".into(),
-        expires_at: None,
-    };
+    let created = CreatedToken { id: "1".into(), token: "secret".into(), expires_at: None };
     assert!(!format!("{created:?}").contains("secret"));
 }
 
