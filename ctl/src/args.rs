@@ -36,11 +36,15 @@ pub struct Args {
 
 /// Options of every command.
 #[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// The daemon's admin socket [default: the first that exists of
-    /// /run/cache-server/admin.sock, $XDG_STATE_HOME/cache-server/admin.sock and
-    /// /var/lib/cache-server/admin.sock]
-    #[arg(long, global = true, value_name = "PATH", env = "CACHE_SERVER_SOCKET")]
+    /// The daemon's admin socket
+    ///
+    /// Without it, the first of these where a daemon listens:
+    ///   /run/cache-server/admin.sock
+    ///   $XDG_STATE_HOME/cache-server/admin.sock (~/.local/state/cache-server/admin.sock)
+    ///   /var/lib/cache-server/admin.sock
+    #[arg(long, global = true, value_name = "PATH", env = "CACHE_SERVER_SOCKET", verbatim_doc_comment)]
     pub socket: Option<PathBuf>,
     /// Print the daemon's answer as JSON
     #[arg(long, global = true)]
@@ -91,7 +95,7 @@ pub enum Token {
     /// Prints the token and nothing else, so that scripts can use it. It is told only this once.
     #[command(after_help = "Examples:\n  \
         cachectl token create --cache main --permission write --expires 90d --subject ci\n  \
-        cachix authtoken $(cachectl token create --cache main --permission write)")]
+        cachectl token create --cache main --permission write | cachix authtoken --stdin")]
     Create(CreateToken),
     /// List all tokens, without the tokens themselves
     #[command(after_help = "Example:\n  cachectl token list")]

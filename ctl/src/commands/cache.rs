@@ -8,6 +8,7 @@ use crate::output::{
     Cell, Column, Fields, Look, Output, Table, Tone, count, plain, relative, size, size_exact,
 };
 
+/// `cachectl cache …`
 pub async fn run(command: Cache, client: &Client, output: &Output) -> Result<(), Error> {
     match command {
         Cache::List => {
@@ -58,6 +59,7 @@ pub fn public_keys(caches: &[CacheSummary], look: &Look) -> String {
     table.render(look)
 }
 
+/// All about a cache.
 pub fn render(cache: &CacheInfo, look: &Look) -> String {
     let summary = &cache.summary;
     let disabled = if summary.enabled { "" } else { ", disabled" };

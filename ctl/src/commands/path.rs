@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::output::{Fields, Look, Output, date, plain, relative, size_exact};
 
+/// `cachectl path …`
 pub async fn run(command: Path, client: &Client, output: &Output) -> Result<(), Error> {
     match command {
         Path::Info { path, cache: Some(cache) } => {
@@ -39,6 +40,7 @@ async fn find_everywhere(hash: &StoreHash, client: &Client) -> Result<Vec<PathIn
     Ok(found)
 }
 
+/// All about a path in a cache.
 pub fn render(info: &PathInfo, look: &Look) -> String {
     let when = |time| format!("{} ({})", date(time), relative(look.now, time));
     let state = if info.damaged { "damaged: hidden until it is pushed again" } else { "ok" };

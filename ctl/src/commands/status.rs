@@ -5,11 +5,13 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::output::{Column, Fields, Look, Output, Table, age, date, plain};
 
+/// `cachectl status`
 pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
     let status = client.status().await?;
     output.print(&status, |look| render(&status, look))
 }
 
+/// The daemon at a glance.
 pub fn render(status: &Status, look: &Look) -> String {
     let version = look.bold(&format!("cache-server {}", plain(&status.version)));
     let uptime = age(status.uptime_seconds);

@@ -9,6 +9,7 @@ use crate::output::{
     Cell, Column, Look, Output, Table, Tone, age, date, plain, relative, to_json, write_stdout,
 };
 
+/// `cachectl token …`
 pub async fn run(command: Token, client: &Client, output: &Output) -> Result<(), Error> {
     match command {
         Token::Create(arguments) => create(arguments, client, output).await,
@@ -51,9 +52,10 @@ fn hint(created: &CreatedToken, now: i64) -> String {
         None => "never expires".to_owned(),
     };
     let id = plain(&created.id);
-    format!("This token is not shown again. It {end}.\nTo make it useless: cachectl token revoke {id}")
+    format!("It {end} and is not shown again.\nTo make it useless: cachectl token revoke {id}")
 }
 
+/// A table of tokens.
 pub fn table(tokens: &[TokenInfo], look: &Look) -> String {
     let mut table = Table::new([
         Column::text("ID"),
