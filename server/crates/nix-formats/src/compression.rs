@@ -27,14 +27,7 @@ pub enum Compression {
 pub struct UnknownCompression(pub String);
 
 impl Compression {
-    const ALL: [Self; 6] = [
-        Self::None,
-        Self::Xz,
-        Self::Zstd,
-        Self::Bzip2,
-        Self::Gzip,
-        Self::Brotli,
-    ];
+    const ALL: [Self; 6] = [Self::None, Self::Xz, Self::Zstd, Self::Bzip2, Self::Gzip, Self::Brotli];
 
     /// The value of the narinfo line `Compression`. Note `zstd`: Nix refuses `zst` there (protocol reference 2.3).
     pub const fn narinfo_name(self) -> &'static str {
@@ -74,9 +67,7 @@ impl Compression {
 
     /// The reverse of [`extension`](Self::extension).
     pub fn from_extension(extension: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|compression| compression.extension() == extension)
+        Self::ALL.into_iter().find(|compression| compression.extension() == extension)
     }
 }
 

@@ -11,6 +11,7 @@ mod narinfo;
 mod signing;
 mod store_path;
 
+pub mod nar;
 pub mod nix32;
 
 pub use compression::{Compression, UnknownCompression};

@@ -75,13 +75,11 @@ fn parse_base64(text: &str) -> Result<[u8; SHA256_LEN], ParseHashError> {
 
 fn to_hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(HEX_LEN), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    bytes.iter().fold(String::with_capacity(HEX_LEN), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 macro_rules! sha256_type {

@@ -14,16 +14,9 @@ fn every_form_reads_as_the_same_hash() {
     let expected = NarHash::parse(HEX).unwrap();
     for bare in [HEX, NIX32, BASE64_TEXT, &HEX.to_uppercase()] {
         assert_eq!(NarHash::parse(bare), Ok(expected), "{bare}");
-        assert_eq!(
-            NarHash::parse(&format!("sha256:{bare}")),
-            Ok(expected),
-            "{bare}"
-        );
+        assert_eq!(NarHash::parse(&format!("sha256:{bare}")), Ok(expected), "{bare}");
     }
-    assert_eq!(
-        NarHash::parse(&format!("sha256-{BASE64_TEXT}")),
-        Ok(expected)
-    );
+    assert_eq!(NarHash::parse(&format!("sha256-{BASE64_TEXT}")), Ok(expected));
 }
 
 #[test]
@@ -43,24 +36,11 @@ fn other_algorithms_and_malformed_texts_are_refused() {
     let unpadded = BASE64_TEXT.trim_end_matches('=');
     let not_hex = HEX.replace('b', "g");
     let multi_byte = "é".repeat(32);
-    for text in [
-        "",
-        "sha256:",
-        "sha256-",
-        &sri_hex,
-        &twice,
-        &sha1,
-        unpadded,
-        &not_hex,
-        &multi_byte,
-    ] {
+    for text in ["", "sha256:", "sha256-", &sri_hex, &twice, &sha1, unpadded, &not_hex, &multi_byte] {
         assert!(NarHash::parse(text).is_err(), "{text:?}");
     }
     // Base 64 whose unused bits are set would be a second text of the same hash.
-    assert_eq!(
-        NarHash::parse(&BASE64_TEXT.replace("Fa0=", "Fa1=")),
-        Err(ParseHashError::Base64)
-    );
+    assert_eq!(NarHash::parse(&BASE64_TEXT.replace("Fa0=", "Fa1=")), Err(ParseHashError::Base64));
 }
 
 proptest! {

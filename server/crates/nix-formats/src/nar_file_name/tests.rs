@@ -28,10 +28,7 @@ fn every_compression_has_its_extension_and_narinfo_name() {
 #[test]
 fn hex_and_base_32_name_the_same_file() {
     let name = NarFileName::parse(&format!("{HEX}.nar.zst")).unwrap();
-    assert_eq!(
-        name,
-        NarFileName::parse(&format!("{NIX32}.nar.zst")).unwrap()
-    );
+    assert_eq!(name, NarFileName::parse(&format!("{NIX32}.nar.zst")).unwrap());
     assert_eq!(name.to_string(), format!("{NIX32}.nar.zst"));
 }
 
@@ -53,11 +50,7 @@ fn other_names_are_refused() {
         // Base 64 without a character that gives it away but for its end.
         format!("{}=.nar", "A".repeat(43)),
     ] {
-        assert_eq!(
-            NarFileName::parse(&name),
-            Err(ParseNarFileNameError),
-            "{name}"
-        );
+        assert_eq!(NarFileName::parse(&name), Err(ParseNarFileNameError), "{name}");
     }
 }
 

@@ -71,19 +71,9 @@ pub(super) fn parse(text: &str) -> Result<NarInfo, NarInfoError> {
             None | Some("") => Compression::Bzip2,
             Some(name) => Compression::from_narinfo_name(name)?,
         },
-        file_hash: fields
-            .file_hash
-            .map(|value| hash("FileHash", value, FileHash::parse))
-            .transpose()?,
-        file_size: fields
-            .file_size
-            .map(|value| size("FileSize", value))
-            .transpose()?,
-        nar_hash: hash(
-            "NarHash",
-            mandatory("NarHash", fields.nar_hash)?,
-            NarHash::parse,
-        )?,
+        file_hash: fields.file_hash.map(|value| hash("FileHash", value, FileHash::parse)).transpose()?,
+        file_size: fields.file_size.map(|value| size("FileSize", value)).transpose()?,
+        nar_hash: hash("NarHash", mandatory("NarHash", fields.nar_hash)?, NarHash::parse)?,
         nar_size,
         references: fields
             .references
@@ -98,11 +88,7 @@ pub(super) fn parse(text: &str) -> Result<NarInfo, NarInfoError> {
             .map(|deriver| store_path("Deriver", deriver, StorePath::from_base_name))
             .transpose()?,
         signatures: fields.signatures,
-        ca: fields
-            .ca
-            .filter(|ca| !ca.is_empty())
-            .map(|ca| word("CA", ca))
-            .transpose()?,
+        ca: fields.ca.filter(|ca| !ca.is_empty()).map(|ca| word("CA", ca)).transpose()?,
     })
 }
 

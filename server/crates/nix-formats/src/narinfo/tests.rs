@@ -25,10 +25,7 @@ CA: fixed:r:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s
 /// [`EXAMPLE`] with the line of `field` put in another way, or left out.
 fn with(field: &str, line: &str) -> String {
     let prefix = format!("{field}:");
-    EXAMPLE
-        .split_inclusive('\n')
-        .map(|old| if old.starts_with(&prefix) { line } else { old })
-        .collect()
+    EXAMPLE.split_inclusive('\n').map(|old| if old.starts_with(&prefix) { line } else { old }).collect()
 }
 
 fn parse_with(field: &str, line: &str) -> Result<NarInfo, NarInfoError> {
@@ -55,10 +52,7 @@ fn a_signature_verifies_over_the_fingerprint_of_what_was_read() {
     info.references.reverse();
     info.signatures = vec![key.sign(&info.fingerprint())];
     let read = NarInfo::parse(&info.to_string()).unwrap();
-    assert!(
-        key.public_key()
-            .verify(&read.fingerprint(), &read.signatures[0])
-    );
+    assert!(key.public_key().verify(&read.fingerprint(), &read.signatures[0]));
 }
 
 #[test]
@@ -72,10 +66,7 @@ fn no_references_keep_the_space_that_nix_needs() {
 
 #[test]
 fn references_without_the_space_are_refused() {
-    assert_eq!(
-        parse_with("References", "References:\n"),
-        Err(NarInfoError::Line { line: 8 })
-    );
+    assert_eq!(parse_with("References", "References:\n"), Err(NarInfoError::Line { line: 8 }));
 }
 
 #[test]
@@ -105,11 +96,7 @@ fn a_missing_or_empty_compression_means_bzip2_and_is_then_written_out() {
 
 #[test]
 fn unknown_fields_and_an_unknown_deriver_are_nothing() {
-    let info = parse_with(
-        "Deriver",
-        "Deriver: unknown-deriver\nSystem: x86_64-linux\n",
-    )
-    .unwrap();
+    let info = parse_with("Deriver", "Deriver: unknown-deriver\nSystem: x86_64-linux\n").unwrap();
     assert_eq!(info.deriver, None);
     assert!(!info.to_string().contains("unknown-deriver"));
 }
@@ -119,10 +106,7 @@ fn hashes_may_come_in_any_encoding_and_leave_in_one() {
     let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     for (field, value) in [("FileHash", hex), ("NarHash", &format!("sha256:{hex}"))] {
         let info = parse_with(field, &format!("{field}: {value}\n")).unwrap();
-        assert!(
-            info.to_string()
-                .contains(&format!("{field}: sha256:{HASH}\n"))
-        );
+        assert!(info.to_string().contains(&format!("{field}: sha256:{HASH}\n")));
     }
 }
 
@@ -139,10 +123,7 @@ fn every_signature_is_kept_in_order() {
 fn a_field_given_twice_is_refused() {
     for line in EXAMPLE.lines().filter(|line| !line.starts_with("Sig")) {
         let error = NarInfo::parse(&format!("{EXAMPLE}{line}\n")).unwrap_err();
-        assert!(
-            matches!(error, NarInfoError::Duplicate(_)),
-            "{line}: {error}"
-        );
+        assert!(matches!(error, NarInfoError::Duplicate(_)), "{line}: {error}");
     }
 }
 
@@ -185,14 +166,8 @@ fn malformed_values_are_refused() {
 #[test]
 fn a_bad_reference_is_named_with_its_fault() {
     assert_eq!(
-        parse_with(
-            "References",
-            "References: 00000000000000000000000000000000demo\n"
-        ),
-        Err(NarInfoError::StorePath {
-            field: "References",
-            source: StorePathError::Dash
-        })
+        parse_with("References", "References: 00000000000000000000000000000000demo\n"),
+        Err(NarInfoError::StorePath { field: "References", source: StorePathError::Dash })
     );
 }
 

@@ -17,10 +17,7 @@ const VECTORS: [(&str, &str); 2] = [
 ];
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]
@@ -41,11 +38,7 @@ fn no_bytes_are_no_text() {
 fn letters_outside_the_alphabet_are_refused_where_they_stand() {
     for letter in ["e", "o", "t", "u", "A", "/", "-", "\0", "\u{7f}"] {
         let text = format!("{}{letter}{}", "0".repeat(30), "0");
-        assert_eq!(
-            decode(&text, 20),
-            Err(Nix32Error::Digit { position: 30 }),
-            "{letter:?}"
-        );
+        assert_eq!(decode(&text, 20), Err(Nix32Error::Digit { position: 30 }), "{letter:?}");
     }
 }
 
@@ -54,10 +47,7 @@ fn a_first_digit_beyond_the_last_byte_is_refused() {
     let rest = "0".repeat(51);
     assert!(decode(&format!("1{rest}"), 32).is_ok());
     for first in ["2", "z"] {
-        assert_eq!(
-            decode(&format!("{first}{rest}"), 32),
-            Err(Nix32Error::Padding)
-        );
+        assert_eq!(decode(&format!("{first}{rest}"), 32), Err(Nix32Error::Padding));
     }
 }
 
@@ -65,10 +55,7 @@ fn a_first_digit_beyond_the_last_byte_is_refused() {
 fn another_length_is_refused() {
     let expected = 32;
     for actual in [0, 31, 33, 52] {
-        assert_eq!(
-            decode(&"0".repeat(actual), 20),
-            Err(Nix32Error::Length { expected, actual })
-        );
+        assert_eq!(decode(&"0".repeat(actual), 20), Err(Nix32Error::Length { expected, actual }));
     }
 }
 

@@ -5,19 +5,10 @@ use crate::{NarHash, STORE_DIR, StorePath};
 ///
 /// File hash, compression, URL and deriver are not part of it, so a path can be compressed anew without signing it again.
 /// A reference given twice counts once, as in Nix, where they are a set.
-pub fn fingerprint(
-    path: &StorePath,
-    nar_hash: &NarHash,
-    nar_size: u64,
-    references: &[StorePath],
-) -> String {
+pub fn fingerprint(path: &StorePath, nar_hash: &NarHash, nar_size: u64, references: &[StorePath]) -> String {
     let mut sorted: Vec<&StorePath> = references.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
     let references: Vec<String> = sorted.into_iter().map(StorePath::to_full_path).collect();
-    format!(
-        "1;{STORE_DIR}/{path};{};{nar_size};{}",
-        nar_hash.to_prefixed(),
-        references.join(",")
-    )
+    format!("1;{STORE_DIR}/{path};{};{nar_size};{}", nar_hash.to_prefixed(), references.join(","))
 }

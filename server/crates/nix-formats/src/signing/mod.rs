@@ -67,9 +67,7 @@ fn split_name(text: &str) -> Result<(&str, &str), KeyError> {
 /// Decodes exactly `N` bytes. They are wiped when dropped, as they may be a secret key.
 fn decode<const N: usize>(bare: &str) -> Result<Zeroizing<[u8; N]>, KeyError> {
     let bytes = Zeroizing::new(BASE64.decode(bare).map_err(|_| KeyError::Base64)?);
-    let array = bytes.as_slice().try_into().map_err(|_| KeyError::Length {
-        expected: N,
-        actual: bytes.len(),
-    })?;
+    let array =
+        bytes.as_slice().try_into().map_err(|_| KeyError::Length { expected: N, actual: bytes.len() })?;
     Ok(Zeroizing::new(array))
 }

@@ -19,10 +19,7 @@ impl PublicKey {
     pub const LEN: usize = 32;
 
     pub(super) fn new(name: &str, key: VerifyingKey) -> Self {
-        Self {
-            name: name.to_owned(),
-            key,
-        }
+        Self { name: name.to_owned(), key }
     }
 
     /// Reads `<key name>:<base 64 of 32 bytes>`.
@@ -62,11 +59,7 @@ impl PublicKey {
     pub fn verify(&self, fingerprint: &str, signature: &Signature) -> bool {
         let bytes = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
         // Strict, because libsodium, which Nix uses, refuses points of small order too: what passes here passes there.
-        self.name == signature.name()
-            && self
-                .key
-                .verify_strict(fingerprint.as_bytes(), &bytes)
-                .is_ok()
+        self.name == signature.name() && self.key.verify_strict(fingerprint.as_bytes(), &bytes).is_ok()
     }
 
     /// The key's name.

@@ -18,10 +18,7 @@ impl Signature {
     pub const LEN: usize = 64;
 
     pub(super) fn new(name: &str, bytes: [u8; Self::LEN]) -> Self {
-        Self {
-            name: name.to_owned(),
-            bytes,
-        }
+        Self { name: name.to_owned(), bytes }
     }
 
     /// Reads `<key name>:<base 64 of 64 bytes>`.

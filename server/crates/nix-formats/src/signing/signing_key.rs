@@ -32,10 +32,7 @@ impl SigningKey {
     /// If the name is not one.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
         check_name(name)?;
-        Ok(Self {
-            name: name.to_owned(),
-            key: ed25519_dalek::SigningKey::from_bytes(seed),
-        })
+        Ok(Self { name: name.to_owned(), key: ed25519_dalek::SigningKey::from_bytes(seed) })
     }
 
     /// Reads the text of a Nix secret key file, `<key name>:<base 64 of 64 bytes>`. Whitespace around it is ignored.
@@ -56,12 +53,8 @@ impl SigningKey {
     pub fn from_base64(name: &str, bare: &str) -> Result<Self, KeyError> {
         check_name(name)?;
         let bytes = decode(bare)?;
-        let key =
-            ed25519_dalek::SigningKey::from_keypair_bytes(&bytes).map_err(|_| KeyError::Halves)?;
-        Ok(Self {
-            name: name.to_owned(),
-            key,
-        })
+        let key = ed25519_dalek::SigningKey::from_keypair_bytes(&bytes).map_err(|_| KeyError::Halves)?;
+        Ok(Self { name: name.to_owned(), key })
     }
 
     /// What [`parse`](Self::parse) reads, without a line end. It is a secret, and wiped when dropped.
@@ -93,8 +86,6 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("name", &self.name).finish_non_exhaustive()
     }
 }

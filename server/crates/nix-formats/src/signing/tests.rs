@@ -26,10 +26,7 @@ fn path(base_name: &str) -> StorePath {
 
 fn demo() -> (StorePath, NarHash) {
     let hash = "sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s";
-    (
-        path("00000000000000000000000000000000-demo"),
-        NarHash::parse(hash).unwrap(),
-    )
+    (path("00000000000000000000000000000000-demo"), NarHash::parse(hash).unwrap())
 }
 
 #[test]
@@ -60,10 +57,7 @@ fn the_reference_keys_and_signatures_hold() {
     assert_eq!(PublicKey::from_base64("demo-1", PUBLIC), Ok(public.clone()));
     assert_eq!(PublicKey::parse(&public.to_string()), Ok(public.clone()));
 
-    for (text, bare) in [
-        (ALONE, ALONE_SIGNATURE),
-        (WITH_REFERENCES, WITH_REFERENCES_SIGNATURE),
-    ] {
+    for (text, bare) in [(ALONE, ALONE_SIGNATURE), (WITH_REFERENCES, WITH_REFERENCES_SIGNATURE)] {
         let signature = Signature::from_base64("demo-1", bare).unwrap();
         assert_eq!(key().sign(text), signature);
         assert_eq!(signature.to_string(), format!("demo-1:{bare}"));
@@ -88,10 +82,7 @@ fn no_flipped_bit_of_a_signature_verifies() {
     for bit in 0..Signature::LEN * 8 {
         let mut bytes = *signature.as_bytes();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        assert!(
-            !public.verify(ALONE, &Signature::new("demo-1", bytes)),
-            "bit {bit}"
-        );
+        assert!(!public.verify(ALONE, &Signature::new("demo-1", bytes)), "bit {bit}");
     }
 }
 
@@ -116,19 +107,10 @@ fn debug_output_holds_no_secret() {
 
 #[test]
 fn names_that_would_break_a_line_or_a_list_are_refused() {
-    for name in [
-        "", "a b", "a\tb", "a\nb", "a\rb", "a\0b", "a:b", "a\u{a0}b", "a\u{85}b",
-    ] {
-        assert_eq!(
-            SigningKey::generate(name).unwrap_err(),
-            KeyError::Name,
-            "{name:?}"
-        );
+    for name in ["", "a b", "a\tb", "a\nb", "a\rb", "a\0b", "a:b", "a\u{a0}b", "a\u{85}b"] {
+        assert_eq!(SigningKey::generate(name).unwrap_err(), KeyError::Name, "{name:?}");
         assert_eq!(PublicKey::from_base64(name, PUBLIC), Err(KeyError::Name));
-        assert_eq!(
-            Signature::from_base64(name, ALONE_SIGNATURE),
-            Err(KeyError::Name)
-        );
+        assert_eq!(Signature::from_base64(name, ALONE_SIGNATURE), Err(KeyError::Name));
     }
 }
 
@@ -139,30 +121,12 @@ fn malformed_keys_and_signatures_are_told_apart() {
     assert_eq!(PublicKey::parse(&format!(":{PUBLIC}")), Err(KeyError::Name));
     assert_eq!(PublicKey::parse("a:"), Err(length(32, 0)));
     assert_eq!(PublicKey::parse("a:%"), Err(KeyError::Base64));
-    assert_eq!(
-        PublicKey::parse(&format!("a:b:{PUBLIC}")),
-        Err(KeyError::Base64)
-    );
-    assert_eq!(
-        PublicKey::parse(&format!("a:{PUBLIC} ")),
-        Err(KeyError::Base64)
-    );
-    assert_eq!(
-        PublicKey::parse(&format!("a:{SECRET}")),
-        Err(length(32, 64))
-    );
-    assert_eq!(
-        Signature::parse(&format!("a:{PUBLIC}")),
-        Err(length(64, 32))
-    );
-    assert_eq!(
-        SigningKey::parse(&format!("a:{PUBLIC}")).unwrap_err(),
-        length(64, 32)
-    );
-    assert_eq!(
-        SigningKey::parse(&format!("a:{ALONE_SIGNATURE}")).unwrap_err(),
-        KeyError::Halves
-    );
+    assert_eq!(PublicKey::parse(&format!("a:b:{PUBLIC}")), Err(KeyError::Base64));
+    assert_eq!(PublicKey::parse(&format!("a:{PUBLIC} ")), Err(KeyError::Base64));
+    assert_eq!(PublicKey::parse(&format!("a:{SECRET}")), Err(length(32, 64)));
+    assert_eq!(Signature::parse(&format!("a:{PUBLIC}")), Err(length(64, 32)));
+    assert_eq!(SigningKey::parse(&format!("a:{PUBLIC}")).unwrap_err(), length(64, 32));
+    assert_eq!(SigningKey::parse(&format!("a:{ALONE_SIGNATURE}")).unwrap_err(), KeyError::Halves);
 }
 
 #[test]
@@ -174,10 +138,7 @@ fn public_keys_that_anybody_can_sign_for_are_refused() {
     }
     let mut off_curve = [0; 32];
     off_curve[0] = 2;
-    assert_eq!(
-        PublicKey::from_bytes("a", &off_curve),
-        Err(KeyError::PublicKey)
-    );
+    assert_eq!(PublicKey::from_bytes("a", &off_curve), Err(KeyError::PublicKey));
 }
 
 proptest! {

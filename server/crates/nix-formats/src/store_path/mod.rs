@@ -60,10 +60,7 @@ impl StorePath {
     /// If the name is not one that Nix allows.
     pub fn new(hash: StorePathHash, name: &str) -> Result<Self, StorePathError> {
         check_name(name)?;
-        Ok(Self {
-            hash,
-            name: name.to_owned(),
-        })
+        Ok(Self { hash, name: name.to_owned() })
     }
 
     /// Reads `<hash>-<name>`.
@@ -72,9 +69,7 @@ impl StorePath {
     ///
     /// See [`StorePathError`].
     pub fn from_base_name(base_name: &str) -> Result<Self, StorePathError> {
-        let (hash, rest) = base_name
-            .split_at_checked(StorePathHash::TEXT_LEN)
-            .ok_or(StorePathError::Hash)?;
+        let (hash, rest) = base_name.split_at_checked(StorePathHash::TEXT_LEN).ok_or(StorePathError::Hash)?;
         let hash = hash.parse()?;
         let name = rest.strip_prefix('-').ok_or(StorePathError::Dash)?;
         Self::new(hash, name)
@@ -137,9 +132,7 @@ impl fmt::Debug for StorePath {
 
 impl Ord for StorePath {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.hash
-            .cmp_text(&other.hash)
-            .then_with(|| self.name.cmp(&other.name))
+        self.hash.cmp_text(&other.hash).then_with(|| self.name.cmp(&other.name))
     }
 }
 

@@ -16,19 +16,14 @@ fn base_name_and_full_path_come_back() {
     assert_eq!(path.hash().to_string(), HASH);
     assert_eq!(path.name(), "hello-2.12.1");
     assert_eq!(path.base_name(), format!("{HASH}-hello-2.12.1"));
-    assert_eq!(
-        path.to_full_path(),
-        format!("/nix/store/{HASH}-hello-2.12.1")
-    );
+    assert_eq!(path.to_full_path(), format!("/nix/store/{HASH}-hello-2.12.1"));
     assert_eq!(path.base_name().parse(), Ok(path));
 }
 
 #[test]
 fn names_that_nix_allows_are_accepted() {
     let longest = "x".repeat(211);
-    for name in [
-        "a", "-", "0", "...", ".hidden", "..x", "a.-", "+-._?=", &longest,
-    ] {
+    for name in ["a", "-", "0", "...", ".hidden", "..x", "a.-", "+-._?=", &longest] {
         assert!(named(name).is_ok(), "{name}");
     }
 }
@@ -67,16 +62,10 @@ fn a_malformed_hash_or_directory_is_refused() {
         (format!("/nix/store//{HASH}-a"), StorePathError::Hash),
         (format!("/nix/store/{upper}-a"), StorePathError::Hash),
         (format!("/nix/store/{}", &HASH[1..]), StorePathError::Hash),
-        (
-            format!("/nix/store/{}é-a", &HASH[1..]),
-            StorePathError::Hash,
-        ),
+        (format!("/nix/store/{}é-a", &HASH[1..]), StorePathError::Hash),
         (format!("/nix/store/{HASH}"), StorePathError::Dash),
         (format!("/nix/store/{HASH}a"), StorePathError::Dash),
-        (
-            format!("/nix/store/{HASH}-a/bin"),
-            StorePathError::NameCharacter,
-        ),
+        (format!("/nix/store/{HASH}-a/bin"), StorePathError::NameCharacter),
     ];
     for (path, error) in cases {
         assert_eq!(StorePath::from_full_path(&path), Err(error), "{path:?}");
