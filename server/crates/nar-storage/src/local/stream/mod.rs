@@ -104,3 +104,6 @@ impl Stream for FileStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
