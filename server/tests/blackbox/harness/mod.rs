@@ -1,0 +1,56 @@
+//! What the tests stand on: the daemon as a process, a plain HTTP client, a client-side push, and second
+//! implementations of the formats, so that the daemon's own code never judges itself.
+
+pub mod daemon;
+pub mod http;
+pub mod nar;
+pub mod narinfo;
+pub mod nix32;
+pub mod path;
+pub mod ports;
+pub mod push;
+pub mod read;
+pub mod response;
+pub mod site;
+
+use std::time::{Duration, Instant};
+
+pub use http::Endpoint;
+pub use nar::Node;
+pub use narinfo::NarInfo;
+pub use path::{Compression, Path};
+pub use push::Pusher;
+pub use response::Incoming;
+pub use response::{Framing, Response};
+pub use site::{Permission, Site};
+
+/// How long anything may take that happens "soon": generous, because it is only ever used up by a failing test.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Asks until there is an answer.
+#[track_caller]
+pub fn wait_for<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
+}
+
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}

@@ -1,0 +1,302 @@
+//! A whole installation in a temporary directory: config, state, storage, a running daemon and tokens for it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::daemon::{DAEMON, Daemon, cachectl};
+use super::{Endpoint, Pusher, SOON, ports, wait_for};
+
+/// The host part of `public-url`, HOST in the protocol reference.
+pub const HOST: &str = "cachix.test";
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Permission {
+    Read,
+    Write,
+    Admin,
+}
+
+impl Permission {
+    fn name(self) -> &'static str {
+        match self {
+            Permission::Read => "read",
+            Permission::Write => "write",
+            Permission::Admin => "admin",
+        }
+    }
+}
+
+/// One daemon and all that belongs to it. The directory goes away with it.
+pub struct Site {
+    daemon: Daemon,
+    ports: HashMap<String, u16>,
+    tokens: Mutex<HashMap<(String, Permission), String>>,
+    directory: TempDir,
+}
+
+impl Site {
+    /// A daemon with four caches: `pub` and `my-cache-2` (public), `priv` (private) and `self` (public, meant for
+    /// clients that sign by themselves).
+    pub fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// [`Self::start`] with changes to the config, which is given as JSON (and so as YAML).
+    pub fn with(edit: impl Fn(&mut Value)) -> Self {
+        Self::with_files(|config, _| edit(config))
+    }
+
+    /// [`Self::with`] that is also told the directory, for files that the config names.
+    pub fn with_files(edit: impl Fn(&mut Value, &Path)) -> Self {
+        let directory = tempfile::Builder::new().prefix("cache-server-test-").tempdir().unwrap();
+        fs::create_dir(directory.path().join("home")).unwrap();
+        // A port that was free may be taken by the time the daemon binds it, so a second try is fair.
+        for _ in 0..5 {
+            let (mut config, ports) = config(directory.path());
+            edit(&mut config, directory.path());
+            fs::write(directory.path().join("config.yaml"), serde_json::to_string_pretty(&config).unwrap())
+                .unwrap();
+            let mut daemon = spawn(directory.path());
+            if until_ready(&mut daemon, ports["api"]) {
+                return Self { daemon, ports, tokens: Mutex::default(), directory };
+            }
+            let log = daemon.log();
+            assert!(log.to_lowercase().contains("in use"), "the daemon ended at once:\n{log}");
+        }
+        panic!("no free ports");
+    }
+
+    /// The API as clients know it: HOST on `server-port`.
+    pub fn api(&self) -> Endpoint {
+        self.on_host(HOST)
+    }
+
+    /// `server-port`, asked for by any name.
+    pub fn on_host(&self, host: &str) -> Endpoint {
+        Endpoint { address: self.address("api"), host: host.to_owned() }
+    }
+
+    /// NAME.HOST on `server-port`: the cache as Nix knows it.
+    pub fn cache(&self, name: &str) -> Endpoint {
+        self.on_host(&format!("{name}.{HOST}"))
+    }
+
+    /// The cache's own port.
+    pub fn cache_port(&self, name: &str) -> Endpoint {
+        let address = self.address(name);
+        Endpoint { address, host: address.to_string() }
+    }
+
+    /// The port for `api`, `deploy` or the cache of that name.
+    pub fn port(&self, name: &str) -> u16 {
+        self.ports[name]
+    }
+
+    fn address(&self, name: &str) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port(name)).into()
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.directory().join("state")
+    }
+
+    /// What the storage of a cache holds: a flat binary cache.
+    pub fn storage_dir(&self, cache: &str) -> PathBuf {
+        self.directory().join("storage").join(cache)
+    }
+
+    /// Runs `cachectl --socket SOCKET ARGUMENTS`.
+    pub fn cachectl(&self, arguments: &[&str]) -> Output {
+        let socket = self.directory().join("admin.sock");
+        Command::new(cachectl())
+            .env_clear()
+            .env("HOME", self.directory().join("home"))
+            .arg("--socket")
+            .arg(socket)
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// What `cachectl ARGUMENTS` prints, provided that it succeeds.
+    #[track_caller]
+    pub fn cachectl_ok(&self, arguments: &[&str]) -> String {
+        let output = self.cachectl(arguments);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cachectl {arguments:?}: {}\n{complaint}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A token for one cache, made on first use.
+    #[track_caller]
+    pub fn token(&self, cache: &str, permission: Permission) -> String {
+        let mut tokens = self.tokens.lock().unwrap();
+        let create = || self.create_token(&["--cache", cache, "--permission", permission.name()]);
+        tokens.entry((cache.to_owned(), permission)).or_insert_with(create).clone()
+    }
+
+    /// The token that `cachectl token create ARGUMENTS` prints.
+    #[track_caller]
+    pub fn create_token(&self, arguments: &[&str]) -> String {
+        let output = self.cachectl_ok(&[&["token", "create"], arguments].concat());
+        let token = output.strip_suffix('\n').expect("one line");
+        assert!(
+            !token.is_empty() && !token.contains(char::is_whitespace),
+            "the token and nothing else: {output:?}"
+        );
+        token.to_owned()
+    }
+
+    /// Pushes to a cache as the client does, with a write token.
+    pub fn pusher(&self, cache: &str) -> Pusher {
+        Pusher::new(self.api(), cache, &self.token(cache, Permission::Write))
+    }
+
+    /// The cache's JSON, as one who may read it sees it.
+    #[track_caller]
+    pub fn cache_json(&self, cache: &str) -> Value {
+        let token = self.token(cache, Permission::Read);
+        self.api().get(&format!("/api/v1/cache/{cache}")).bearer(&token).send().expect(200).json()
+    }
+
+    /// The keys that the cache publishes, as `NAME:BASE64`.
+    #[track_caller]
+    pub fn public_keys(&self, cache: &str) -> Vec<String> {
+        serde_json::from_value(self.cache_json(cache)["publicSigningKeys"].clone()).unwrap()
+    }
+
+    /// The daemon's only published key for the cache.
+    #[track_caller]
+    pub fn public_key(&self, cache: &str) -> String {
+        let [key] = <[String; 1]>::try_from(self.public_keys(cache)).expect("one key");
+        key
+    }
+
+    /// Files below the cache's storage that are neither directories nor part of the spool, sorted.
+    pub fn stored_files(&self, cache: &str) -> Vec<String> {
+        let mut files = Vec::new();
+        let root = self.storage_dir(cache);
+        collect_files(&root, &root, &mut files);
+        files.retain(|file| !file.starts_with(".spool/"));
+        files
+    }
+
+    /// Files of unfinished uploads, sorted.
+    pub fn spooled_files(&self, cache: &str) -> Vec<String> {
+        let mut files = Vec::new();
+        let root = self.storage_dir(cache).join(".spool");
+        collect_files(&root, &root, &mut files);
+        files
+    }
+
+    /// Waits until nothing of any unfinished upload is left.
+    #[track_caller]
+    pub fn wait_for_empty_spool(&self, cache: &str) {
+        wait_for(SOON, "the spool is empty", || self.spooled_files(cache).is_empty().then_some(()));
+    }
+
+    pub fn daemon(&mut self) -> &mut Daemon {
+        &mut self.daemon
+    }
+
+    /// kill -9, and a new daemon on the same state.
+    pub fn crash_and_restart(&mut self) {
+        self.daemon.kill9();
+        self.restart();
+    }
+
+    /// SIGTERM, and a new daemon on the same state.
+    pub fn stop_and_restart(&mut self) -> ExitStatus {
+        let status = self.daemon.terminate();
+        self.restart();
+        status
+    }
+
+    /// Starts the daemon again after it has ended.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.daemon = spawn(self.directory.path());
+        let ready = until_ready(&mut self.daemon, self.ports["api"]);
+        assert!(ready, "the daemon does not start again:\n{}", self.daemon.log());
+    }
+}
+
+/// The usual config, and the ports in it by purpose.
+fn config(directory: &Path) -> (Value, HashMap<String, u16>) {
+    let [api, deploy, public, private, signed, numbered] = ports::free();
+    let ports = [
+        ("api", api),
+        ("deploy", deploy),
+        ("pub", public),
+        ("priv", private),
+        ("self", signed),
+        ("my-cache-2", numbered),
+    ];
+    let cache = |name: &str, access: &str, port: u16| {
+        let storage = json!({"name": "disk", "type": "local", "root": directory.join("storage")});
+        json!({"name": name, "access": access, "port": port, "storages": [storage]})
+    };
+    let config = json!({
+        "server": {
+            "database": "db.sqlite",
+            "hostname": "127.0.0.1",
+            "standalone": true,
+            "server-port": api,
+            "deploy-port": deploy,
+            "public-url": format!("http://{HOST}"),
+            "state-dir": directory.join("state"),
+            "admin-socket": directory.join("admin.sock"),
+            "key": "6b".repeat(32),
+        },
+        "caches": [
+            cache("pub", "public", public),
+            cache("priv", "private", private),
+            cache("self", "public", signed),
+            cache("my-cache-2", "public", numbered),
+        ],
+    });
+    (config, ports.map(|(name, port)| (name.to_owned(), port)).into())
+}
+
+fn spawn(directory: &Path) -> Daemon {
+    let mut command = Command::new(DAEMON);
+    command.env_clear().env("HOME", directory.join("home")).env("RUST_BACKTRACE", "1");
+    command.arg("--config").arg(directory.join("config.yaml"));
+    Daemon::spawn(&mut command, &directory.join("daemon.log"))
+}
+
+/// Waits for the first answer of the API; false if the daemon ends instead.
+#[track_caller]
+fn until_ready(daemon: &mut Daemon, port: u16) -> bool {
+    let api = Endpoint { address: (Ipv4Addr::LOCALHOST, port).into(), host: HOST.to_owned() };
+    wait_for(Duration::from_secs(30), "the daemon answers", || match daemon.has_ended() {
+        Some(_) => Some(false),
+        None => api.get("/api/v1/cache/pub").try_send().is_ok().then_some(true),
+    })
+}
+
+fn collect_files(root: &Path, directory: &Path, files: &mut Vec<String>) {
+    // A file or directory may vanish while it is looked at.
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => collect_files(root, &entry.path(), files),
+            Ok(_) => files.push(entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
+            Err(_) => {}
+        }
+    }
+    files.sort();
+}

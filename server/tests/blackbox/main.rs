@@ -1,0 +1,10 @@
+//! Black-box tests: the real binary, spoken to as its users speak to it, judged by second implementations of the formats
+//! and by Nix itself. Nothing here may know how the daemon works inside.
+//!
+//! `conformance` holds the numbered tests of the protocol reference, the other modules one subject each.
+
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod harness;
+mod recordings;
