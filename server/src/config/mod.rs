@@ -1,15 +1,34 @@
 //! Configuration: one YAML file, read whole, checked whole, turned into types.
 //!
-//! Nothing outside this folder sees YAML, an unresolved path or an unset default. In turn this folder knows nothing
-//! of the parts that it configures.
+//! [`find`] the file, [`load`] it or take the [`builtin`] one, [`check`] it against this machine, [`print_config`] what
+//! came out. Nothing outside this folder sees YAML, an unresolved path or an unset default. In turn this folder knows
+//! nothing of the parts that it configures.
 
+mod check;
+mod claims;
+mod database;
+mod decode;
+mod environment;
+mod fault;
+mod keys;
+mod load;
 mod model;
 mod names;
+mod print;
 mod secret;
+mod section;
+mod values;
+mod yaml;
 
+pub use check::{Reach, check};
+pub use database::DatabaseUrl;
+pub use environment::{Environment, find};
+pub use fault::{Fault, Faults, Severity};
+pub use load::{Loaded, builtin, load};
 pub use model::{
-    Access, AgentConfig, CacheConfig, Config, LogConfig, LogFormat, PreferredCompression,
+    Access, AgentConfig, CacheConfig, Config, LogConfig, LogFormat, PreferredCompression, S3Config,
     ServerConfig, SigningMode, StorageConfig, StorageKind, StorageType, Strategy, WorkspaceConfig,
 };
 pub use names::{CacheName, Name, NameError};
+pub use print::print_config;
 pub use secret::{KeySource, Secret, SecretError, SecretSource};

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix_formats::PublicKey;
 use url::Url;
 
-use super::{CacheName, KeySource, Name, SecretSource};
+use super::values::Word;
+use super::{CacheName, DatabaseUrl, KeySource, Name, SecretSource};
 
 /// A whole configuration, ready to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +27,8 @@ pub struct Config {
 /// `server`: what concerns the daemon as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerConfig {
-    /// URL of the catalog: `sqlite://<absolute path>`, or a `postgres://` URL as it was given.
-    pub database: String,
+    /// Where the catalog is.
+    pub database: DatabaseUrl,
     /// Address or host name to listen on.
     pub hostname: String,
     /// How clients reach this server from outside. Its host is the `HOST` of `NAME.HOST`; it has no path.
@@ -101,8 +103,8 @@ pub struct CacheConfig {
     pub signing: SigningMode,
     /// Nix secret key files to sign with instead of a generated key, the first under the primary name.
     pub signing_key_files: Vec<PathBuf>,
-    /// Keys whose signatures are kept beside ours, as `name:base64`.
-    pub trusted_public_keys: Vec<String>,
+    /// Keys whose signatures are kept beside ours.
+    pub trusted_public_keys: Vec<PublicKey>,
     /// Binary caches to ask for what is missing here, in this order.
     pub upstreams: Vec<Url>,
     /// How a storage is chosen for a new file.
@@ -135,22 +137,7 @@ pub enum StorageKind {
         root: PathBuf,
     },
     /// A bucket of an S3-compatible service.
-    S3 {
-        /// Key prefix without slashes at its ends; the cache lives under `<root>/<cache>/`. May be empty.
-        root: String,
-        /// Name of the bucket.
-        bucket: String,
-        /// Region, also where the service does not care for one.
-        region: String,
-        /// Base URL of the service; AWS's own for the region when absent.
-        endpoint: Option<Url>,
-        /// Bucket in the path instead of the host name.
-        force_path_style: bool,
-        /// Access key id. Absent together with `secret_key`: the AWS credential chain is asked.
-        access_key: Option<SecretSource>,
-        /// Secret access key.
-        secret_key: Option<SecretSource>,
-    },
+    S3(Box<S3Config>),
 }
 
 impl StorageKind {
@@ -158,9 +145,28 @@ impl StorageKind {
     pub fn storage_type(&self) -> StorageType {
         match self {
             Self::Local { .. } => StorageType::Local,
-            Self::S3 { .. } => StorageType::S3,
+            Self::S3(_) => StorageType::S3,
         }
     }
+}
+
+/// A bucket of an S3-compatible service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct S3Config {
+    /// Key prefix without slashes at its ends; the cache lives under `<root>/<cache>/`. May be empty.
+    pub root: String,
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Region, also where the service does not care for one.
+    pub region: String,
+    /// Base URL of the service; AWS's own for the region when absent.
+    pub endpoint: Option<Url>,
+    /// Bucket in the path instead of the host name.
+    pub force_path_style: bool,
+    /// Access key id. Absent together with `secret_key`: the AWS credential chain is asked.
+    pub access_key: Option<SecretSource>,
+    /// Secret access key.
+    pub secret_key: Option<SecretSource>,
 }
 
 /// One entry of `workspaces`.
@@ -189,12 +195,17 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// Every value, in the order that messages list them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
             /// The word for it in the configuration file.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl Word for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            fn word(self) -> &'static str {
+                self.as_str()
             }
         }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Why a text is not a name.
+/// Why a text is not a name, as what can be said of it: "is empty".
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct NameError(&'static str);
@@ -21,6 +21,17 @@ impl CacheName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The valid name that is nearest to `text`, to propose to a person.
+    pub(super) fn nearest(text: &str) -> Option<Self> {
+        let spelled: String = text
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .take(63)
+            .collect();
+        spelled.trim_matches('-').parse().ok()
+    }
 }
 
 impl FromStr for CacheName {
@@ -30,7 +41,7 @@ impl FromStr for CacheName {
         let alphanumeric = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
         let ends = [text.bytes().next(), text.bytes().next_back()];
         if text.len() > 63 {
-            Err(NameError("longer than 63 characters"))
+            Err(NameError("is longer than 63 characters"))
         } else if !text.bytes().all(|c| alphanumeric(c) || c == b'-') {
             Err(NameError("has other characters than a-z, 0-9 and `-`"))
         } else if !ends.into_iter().all(|end| end.is_some_and(alphanumeric)) {
@@ -64,9 +75,9 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         if text.is_empty() {
-            Err(NameError("empty"))
+            Err(NameError("is empty"))
         } else if text.chars().count() > 100 {
-            Err(NameError("longer than 100 characters"))
+            Err(NameError("is longer than 100 characters"))
         } else if text.chars().any(|c| c == '/' || c.is_control()) {
             Err(NameError("has a slash or a control character"))
         } else if text.trim() != text {

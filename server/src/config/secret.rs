@@ -1,8 +1,9 @@
 //! Secrets: never printed, wiped when dropped, read from their file only when they are needed.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -98,34 +99,38 @@ pub enum KeySource {
 }
 
 impl KeySource {
+    /// The secret that the configuration gives, if it gives one.
+    pub(super) fn given(&self) -> Option<SecretSource> {
+        match self {
+            Self::Inline(secret) => Some(SecretSource::Inline(secret.clone())),
+            Self::File(path) => Some(SecretSource::File(path.clone())),
+            Self::Generated => None,
+        }
+    }
+
     /// Reads the key; `None` when the daemon is to make its own. Blocks on the file system.
     pub fn resolve(&self) -> Result<Option<Secret>, SecretError> {
-        match self {
-            Self::Inline(secret) => Ok(Some(secret.clone())),
-            Self::File(path) => read_secret_file(path).map(Some),
-            Self::Generated => Ok(None),
-        }
+        self.given().map(|source| source.resolve()).transpose()
     }
 }
 
 fn read_secret_file(path: &Path) -> Result<Secret, SecretError> {
     let path_buf = || path.to_path_buf();
-    let failed = |source| SecretError::Read {
-        path: path_buf(),
-        source,
-    };
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|file| file.take(MAX_SECRET + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
+    let failed = |source| SecretError::Read { path: path_buf(), source };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET as usize + 1));
+    File::open(path).and_then(|file| file.take(MAX_SECRET + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if bytes.len() as u64 > MAX_SECRET {
         return Err(SecretError::NotText { path: path_buf() });
     }
-    let text =
-        std::str::from_utf8(&bytes).map_err(|_| SecretError::NotText { path: path_buf() })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::NotText { path: path_buf() })?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     if text.is_empty() {
         return Err(SecretError::Empty { path: path_buf() });
     }
     Ok(Secret::new(text.to_owned()))
+}
+
+/// Whether every user of the machine may read the file. `false` when that cannot be found out.
+pub(super) fn is_world_readable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }

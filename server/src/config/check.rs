@@ -1,0 +1,203 @@
+//! What can be found wrong beyond the file itself: secrets, directories and ports on this machine.
+
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use nix_formats::SigningKey;
+use rustix::fs::{Access, AtFlags, CWD};
+
+use super::fault::Fault;
+use super::load::{Lines, Loaded};
+use super::secret::{SecretSource, is_world_readable};
+use super::{CacheConfig, Config, StorageKind};
+
+/// How far a check goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Only what the file says. For another machine, such as the one that builds the system.
+    Offline,
+    /// Also whether this machine and user can provide what the file asks for.
+    Online,
+}
+
+/// Everything there is to say about a configuration that loads, in the order of the file. Nothing is changed or made;
+/// blocks on the file system and the resolver when online.
+pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
+    let mut faults = loaded.warnings.clone();
+    if reach == Reach::Online {
+        let mut probe = Probe { config: &loaded.config, lines: &loaded.lines, faults: Vec::new() };
+        probe.secrets();
+        probe.signing_keys();
+        probe.directories();
+        probe.ports();
+        faults.extend(probe.faults);
+    }
+    faults.sort_by_key(|fault| fault.line);
+    faults
+}
+
+/// Every secret of a configuration with its key. Signing keys are not among them: they are always files.
+pub fn secrets(config: &Config) -> Vec<(String, SecretSource)> {
+    let mut secrets = Vec::new();
+    let mut add = |key: String, file_suffix: &str, source: Option<SecretSource>| match source {
+        Some(inline @ SecretSource::Inline(_)) => secrets.push((key, inline)),
+        Some(file @ SecretSource::File(_)) => secrets.push((key + file_suffix, file)),
+        None => {}
+    };
+    let server = &config.server;
+    add("server.key".to_owned(), "-file", server.key.given());
+    let network_key = server.dht_network_key_file.clone();
+    let network_key = network_key.map(SecretSource::File);
+    add("server.dht-network-key".to_owned(), "-file", network_key);
+    for (i, cache) in config.caches.iter().enumerate() {
+        for (j, storage) in cache.storages.iter().enumerate() {
+            if let StorageKind::S3(s3) = &storage.kind {
+                let path = format!("caches[{i}].storages[{j}]");
+                add(format!("{path}.s3_access_key"), "_file", s3.access_key.clone());
+                add(format!("{path}.s3_secret_key"), "_file", s3.secret_key.clone());
+            }
+        }
+    }
+    secrets
+}
+
+struct Probe<'c> {
+    config: &'c Config,
+    lines: &'c Lines,
+    faults: Vec<Fault>,
+}
+
+impl Probe<'_> {
+    fn error(&mut self, path: &str, message: impl Into<String>) {
+        let fault = Fault::error(&self.lines.place(path), message);
+        self.add(fault);
+    }
+
+    fn warn(&mut self, path: &str, message: impl Into<String>) {
+        let fault = Fault::warning(&self.lines.place(path), message);
+        self.add(fault);
+    }
+
+    fn add(&mut self, mut fault: Fault) {
+        fault.file.clone_from(&self.config.source);
+        self.faults.push(fault);
+    }
+
+    fn secrets(&mut self) {
+        for (key, source) in secrets(self.config) {
+            if let SecretSource::File(path) = &source {
+                match source.resolve() {
+                    Ok(_) => self.warn_if_exposed(&key, path),
+                    Err(error) => self.error(&key, error.to_string()),
+                }
+            }
+        }
+    }
+
+    fn warn_if_exposed(&mut self, key: &str, path: &Path) {
+        if is_world_readable(path) {
+            let message = format!("everybody may read {}", path.display());
+            let fault = Fault::warning(&self.lines.place(key), message);
+            self.add(fault.suggest("give it mode 0600 or 0640"));
+        }
+    }
+
+    fn signing_keys(&mut self) {
+        for (index, cache) in self.config.caches.iter().enumerate() {
+            self.signing_keys_of(index, cache);
+        }
+    }
+
+    fn signing_keys_of(&mut self, index: usize, cache: &CacheConfig) {
+        let key = format!("caches[{index}].signing-key-file");
+        let mut names: Vec<String> = Vec::new();
+        for path in &cache.signing_key_files {
+            let text = match SecretSource::File(path.clone()).resolve() {
+                Ok(text) => text,
+                Err(error) => {
+                    self.error(&key, error.to_string());
+                    continue;
+                }
+            };
+            self.warn_if_exposed(&key, path);
+            match SigningKey::parse(text.expose().trim()) {
+                Err(error) => {
+                    let message = format!("{} holds no signing key of Nix: {error}", path.display());
+                    self.error(&key, message);
+                }
+                // Nix knows one key per name, so the signatures of one of the two would never be accepted.
+                Ok(signing_key) if names.iter().any(|name| name == signing_key.name()) => {
+                    let message = format!("two keys have the name `{}`", signing_key.name());
+                    self.error(&key, message);
+                }
+                Ok(signing_key) => names.push(signing_key.name().to_owned()),
+            }
+        }
+    }
+
+    fn directories(&mut self) {
+        let server = &self.config.server;
+        self.writable("server.state-dir", &server.state_dir);
+        if let Some(directory) = server.admin_socket.parent() {
+            self.writable("server.admin-socket", directory);
+        }
+        for (i, cache) in self.config.caches.iter().enumerate() {
+            for (j, storage) in cache.storages.iter().enumerate() {
+                if let StorageKind::Local { root } = &storage.kind {
+                    self.writable(&format!("caches[{i}].storages[{j}].root"), root);
+                }
+            }
+        }
+    }
+
+    /// The directory exists or can be made, and files can be made in it.
+    fn writable(&mut self, key: &str, directory: &Path) {
+        let Some((existing, metadata)) = nearest_existing(directory) else {
+            return;
+        };
+        let shown = directory.display();
+        if !metadata.is_dir() {
+            self.error(key, format!("{shown}: {} is not a directory", existing.display()));
+            return;
+        }
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        if let Err(error) = rustix::fs::accessat(CWD, &existing, access, AtFlags::EACCESS) {
+            let existing = existing.display();
+            self.error(key, format!("{shown}: cannot write to {existing}: {error}"));
+        }
+    }
+
+    fn ports(&mut self) {
+        let server = &self.config.server;
+        self.bindable("server.server-port", server.server_port);
+        self.bindable("server.deploy-port", server.deploy_port);
+        for (index, cache) in self.config.caches.iter().enumerate() {
+            if let (true, Some(port)) = (cache.enabled, cache.port) {
+                self.bindable(&format!("caches[{index}].port"), port);
+            }
+        }
+    }
+
+    fn bindable(&mut self, key: &str, port: u16) {
+        let hostname = self.config.server.hostname.as_str();
+        let Err(error) = TcpListener::bind((hostname, port)) else {
+            return;
+        };
+        match error.kind() {
+            ErrorKind::AddrInUse => {
+                self.warn(key, format!("{port} is in use on {hostname}, perhaps by the running daemon"));
+            }
+            _ => self.warn(key, format!("cannot listen on {hostname}, port {port}: {error}")),
+        }
+    }
+}
+
+/// The path itself or the nearest of its parents that exists.
+fn nearest_existing(path: &Path) -> Option<(PathBuf, Metadata)> {
+    path.ancestors().find_map(|ancestor| {
+        let metadata = ancestor.metadata().ok()?;
+        Some((ancestor.to_owned(), metadata))
+    })
+}

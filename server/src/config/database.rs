@@ -1,0 +1,50 @@
+//! The URL of the catalog's database.
+
+use std::fmt;
+use std::path::Path;
+
+use url::Url;
+
+use super::secret::MASK;
+
+/// `sqlite://<absolute path>` or a `postgres://` URL. The latter may hold a password, so `Debug` and `Display` mask it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL of a SQLite file at an absolute path, in the encoding that sqlx decodes.
+    pub(super) fn of_sqlite_file(path: &Path) -> Self {
+        let path = path.to_string_lossy();
+        let path = path.replace('%', "%25").replace('?', "%3F");
+        Self(format!("sqlite://{path}"))
+    }
+
+    /// A PostgreSQL URL, as it is.
+    pub(super) fn of_postgres(url: &Url) -> Self {
+        Self(url.to_string())
+    }
+
+    /// The whole URL, password included. To connect with; never log it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Url::parse(&self.0) {
+            Ok(mut url) if url.password().is_some() => {
+                // Fails only for URLs that cannot have a password.
+                let masked = url.set_password(Some(MASK));
+                f.write_str(masked.map_or(MASK, |()| url.as_str()))
+            }
+            _ => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,183 @@
+//! `storages` of a cache.
+
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use crate::config::claims::{Names, Roots};
+use crate::config::fault::Fault;
+use crate::config::section::Section;
+use crate::config::{
+    CacheName, Name, S3Config, ServerConfig, StorageConfig, StorageKind, StorageType, Strategy, keys, values,
+};
+
+/// The keys of a storage that mean something for S3 only begin with this.
+const S3_PREFIX: &str = "s3_";
+
+/// Reads the storages of a cache. `data` are the directories of every cache so far; `name` is that of the cache, if it
+/// has a right one.
+pub fn read(
+    cache: &Section<'_>,
+    name: Option<&CacheName>,
+    strategy: Strategy,
+    server: &ServerConfig,
+    context: &Context<'_>,
+    data: &mut Roots,
+) -> Vec<StorageConfig> {
+    let sections = cache.sections("storages", &keys::STORAGE);
+    let mut names = Names::default();
+    let mut roots = Roots::default();
+    let mut storages = Vec::new();
+    for section in &sections {
+        names.claim(section, "name");
+        let Some(storage) = read_one(section, server, context) else {
+            continue;
+        };
+        claim_directories(section, "root", &storage, name, &mut roots, data);
+        warn_of_idle_keys(section, &storage, strategy);
+        storages.push(storage);
+    }
+    let all_read = storages.len() == sections.len();
+    if sections.is_empty() {
+        let storage = default_storage(cache, strategy, server);
+        if let Some(storage) = &storage {
+            claim_directories(cache, "storages", storage, name, &mut roots, data);
+        }
+        storages.extend(storage);
+    }
+    if all_read && !sections.is_empty() && strategy == Strategy::Split {
+        check_shares(cache, &sections, &storages);
+    }
+    if all_read && !storages.is_empty() && storages.iter().all(|storage| storage.draining) {
+        cache.warn("storages", "every storage is draining, so nothing can be pushed");
+    }
+    storages
+}
+
+fn default_storage(cache: &Section<'_>, strategy: Strategy, server: &ServerConfig) -> Option<StorageConfig> {
+    if server.default_storage != StorageType::Local {
+        let message = "none, and `server.default-storage` is not `local`, which needs no more keys";
+        cache.error("storages", message);
+        return None;
+    }
+    let name: Name = "default".parse().ok()?;
+    Some(StorageConfig {
+        name,
+        kind: StorageKind::Local { root: server.state_dir.join("storage") },
+        split: (strategy == Strategy::Split).then_some(100),
+        max_size: None,
+        draining: false,
+    })
+}
+
+fn read_one(section: &Section<'_>, server: &ServerConfig, context: &Context<'_>) -> Option<StorageConfig> {
+    let name = section.require("name", values::name);
+    let split = section.read("split", values::percentage);
+    let max_size = section.read("max-size", values::size);
+    let draining = section.read("draining", values::truth);
+    let storage_type = match section.has("type") {
+        true => section.read("type", values::word)?,
+        false => server.default_storage,
+    };
+    let kind = match storage_type {
+        StorageType::Local => read_local(section, server),
+        StorageType::S3 => read_s3(section, context),
+    };
+    Some(StorageConfig { name: name?, kind: kind?, split, max_size, draining: draining.unwrap_or(false) })
+}
+
+fn read_local(section: &Section<'_>, server: &ServerConfig) -> Option<StorageKind> {
+    let root = section.require("root", values::path)?;
+    Some(StorageKind::Local { root: values::resolve(&server.state_dir, &root) })
+}
+
+fn read_s3(section: &Section<'_>, context: &Context<'_>) -> Option<StorageKind> {
+    let file = |text: &str| context.secret_file(text);
+    let root = section.read("root", values::text).unwrap_or_default();
+    let bucket = section.require("s3_bucket", values::text);
+    let endpoint = section.read("s3_endpoint", values::http_url);
+    let region = match section.has("s3_endpoint") {
+        // What services that are not AWS's, and know no regions, are asked with.
+        true => section.read("s3_region", values::text).or(Some("us-east-1".to_owned())),
+        false => section.require("s3_region", values::text),
+    };
+    let access_key = section.secret("s3_access_key", "s3_access_key_file", file);
+    let secret_key = section.secret("s3_secret_key", "s3_secret_key_file", file);
+    let halves = [
+        ("s3_access_key", section.has("s3_access_key") || section.has("s3_access_key_file")),
+        ("s3_secret_key", section.has("s3_secret_key") || section.has("s3_secret_key_file")),
+    ];
+    if let [(missing, false), (_, true)] | [(_, true), (missing, false)] = halves {
+        section.error(missing, "missing; access key and secret key belong together");
+    }
+    Some(StorageKind::S3(Box::new(S3Config {
+        root: root.trim_matches('/').to_owned(),
+        bucket: bucket?,
+        region: region?,
+        endpoint,
+        force_path_style: section.read("s3_force_path_style", values::truth).unwrap_or(false),
+        access_key,
+        secret_key,
+    })))
+}
+
+/// Roots of one cache must not meet, and neither must the directories of caches below them.
+fn claim_directories(
+    section: &Section<'_>,
+    key: &str,
+    storage: &StorageConfig,
+    cache: Option<&CacheName>,
+    roots: &mut Roots,
+    data: &mut Roots,
+) {
+    let (volume, root) = volume_and_root(&storage.kind);
+    let place = section.place(key);
+    let claimed = roots.claim(&volume, &root, &place).and_then(|()| match cache {
+        Some(name) => data.claim(&volume, &root.join(name.as_str()), &place),
+        None => Ok(()),
+    });
+    if let Err(collision) = claimed {
+        section.error(key, collision);
+    }
+}
+
+fn volume_and_root(kind: &StorageKind) -> (String, PathBuf) {
+    match kind {
+        StorageKind::Local { root } => (String::new(), root.clone()),
+        StorageKind::S3(s3) => {
+            let service = s3.endpoint.as_ref().map_or("aws", |endpoint| endpoint.as_str());
+            (format!("{service} {}", s3.bucket), Path::new("/").join(&s3.root))
+        }
+    }
+}
+
+fn warn_of_idle_keys(section: &Section<'_>, storage: &StorageConfig, strategy: Strategy) {
+    if storage.split.is_some() && strategy != Strategy::Split {
+        section.warn("split", "has no effect without `storage-strategy: split`");
+    }
+    if storage.kind.storage_type() != StorageType::S3 {
+        let s3_keys = keys::STORAGE.keys.iter().filter(|key| key.starts_with(S3_PREFIX));
+        for key in s3_keys.filter(|key| section.has(key)) {
+            section.warn(key, "has no effect without `type: s3`");
+        }
+    }
+}
+
+/// The shares of the storages that are written to sum to 100.
+fn check_shares(cache: &Section<'_>, sections: &[Section<'_>], storages: &[StorageConfig]) {
+    let written = || sections.iter().zip(storages).filter(|(_, storage)| !storage.draining);
+    let mut complete = true;
+    for (section, _) in written().filter(|(_, storage)| storage.split.is_none()) {
+        complete = false;
+        if !section.has("split") {
+            let message = format!("missing; `{}` shares the bytes by it", Strategy::Split);
+            let fault = Fault::error(&section.place("split"), message);
+            section.report.add(fault.expected("a percentage from 1 to 100"));
+        }
+    }
+    let sum: u32 = written().filter_map(|(_, storage)| storage.split).map(u32::from).sum();
+    if complete && written().next().is_some() && sum != 100 {
+        let message = format!("the `split` of the storages sum to {sum}");
+        let fault = Fault::error(&cache.place("storages"), message);
+        cache.report.add(fault.expected("100"));
+    }
+}

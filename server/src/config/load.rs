@@ -1,0 +1,118 @@
+//! Loading: from a file, or from nothing, to a configuration.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::check::secrets;
+use super::decode::decode;
+use super::fault::{Fault, Faults, Place, Report};
+use super::secret::is_world_readable;
+use super::yaml::{self, Content, Node};
+use super::{Config, Environment, SecretSource};
+
+/// The configuration of a daemon that was given none: one public cache, this machine only, nobody else to talk to.
+const BUILTIN: &str = "\
+server:
+  hostname: 127.0.0.1
+  standalone: true
+caches:
+  - name: main
+";
+
+/// A configuration with what else is known of its file.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is likely not meant as it is written.
+    pub warnings: Vec<Fault>,
+    /// Lines of the keys in the file.
+    pub(super) lines: Lines,
+}
+
+/// Reads a file and checks it as far as that goes without looking at anything else.
+///
+/// # Errors
+///
+/// Everything that is wrong with the file, warnings included, when anything is wrong enough to be an error.
+pub fn load(path: &Path, env: &Environment) -> Result<Loaded, Faults> {
+    let fail = |mut fault: Fault| {
+        fault.file = Some(path.to_owned());
+        Faults(vec![fault])
+    };
+    let unreadable = |error| fail(Fault::error(&Place::default(), format!("cannot be read: {error}")));
+    let source = std::path::absolute(path).map_err(unreadable)?;
+    let text = fs::read_to_string(&source).map_err(unreadable)?;
+    let root = yaml::parse(&text).map_err(|malformed| {
+        let place = Place { path: String::new(), line: Some(malformed.line) };
+        fail(Fault::error(&place, malformed.message))
+    })?;
+
+    let report = Report::default();
+    let config = decode(Rc::clone(&root), Some(&source), env, &report);
+    warn_of_exposed_secrets(&config, &report);
+    Ok(Loaded { config, warnings: report.finish(Some(path))?, lines: Lines::of(&root) })
+}
+
+/// The configuration of a daemon that was given none.
+pub fn builtin(env: &Environment) -> Config {
+    let report = Report::default();
+    let root = yaml::parse(BUILTIN).expect("the built-in configuration is YAML");
+    decode(root, None, env, &report)
+}
+
+fn warn_of_exposed_secrets(config: &Config, report: &Report) {
+    let Some(file) = config.source.as_deref() else {
+        return;
+    };
+    let inline: Vec<_> = secrets(config)
+        .into_iter()
+        .filter(|(_, source)| matches!(source, SecretSource::Inline(_)))
+        .map(|(path, _)| format!("`{path}`"))
+        .collect();
+    if !inline.is_empty() && is_world_readable(file) {
+        let message = format!("everybody may read this file, and it holds {}", inline.join(", "));
+        let fault = Fault::warning(&Place::default(), message);
+        report.add(fault.suggest("move secrets to files of their own, or the file to mode 0600"));
+    }
+}
+
+/// The line of every key and list entry of a file, by its path.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines(HashMap<String, usize>);
+
+impl Lines {
+    fn of(root: &Node) -> Self {
+        let mut lines = Self::default();
+        lines.add(root, &Place::default());
+        lines
+    }
+
+    fn add(&mut self, node: &Node, place: &Place) {
+        match &node.content {
+            Content::Null | Content::Scalar(_) => {}
+            Content::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.add_child(item, place.entry(index, item.line));
+                }
+            }
+            Content::Map(entries) => {
+                for entry in entries {
+                    self.add_child(&entry.value, place.key(&entry.key, entry.line));
+                }
+            }
+        }
+    }
+
+    fn add_child(&mut self, node: &Node, place: Place) {
+        self.add(node, &place);
+        self.0.extend(place.line.map(|line| (place.path, line)));
+    }
+
+    /// The place of a key, without a line when the file does not have it.
+    pub fn place(&self, path: &str) -> Place {
+        Place { path: path.to_owned(), line: self.0.get(path).copied() }
+    }
+}

@@ -1,0 +1,262 @@
+//! Reading mappings tolerantly: what is wrong is reported, and reading goes on.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::SecretSource;
+use super::fault::{Fault, Place, Report};
+use super::keys::Keys;
+use super::secret::Secret;
+use super::yaml::{Content, Node};
+
+/// Why a text is not the value that a key takes.
+#[derive(Debug)]
+pub struct Wrong {
+    /// What is wrong with it.
+    pub message: String,
+    /// What would be right.
+    pub expected: String,
+    /// What to do about it.
+    pub suggestion: Option<String>,
+}
+
+impl Wrong {
+    /// `text` is not what is expected.
+    pub fn new(text: &str, expected: impl Into<String>) -> Self {
+        Self::because(format!("{} will not do", shown(text)), expected)
+    }
+
+    /// A reason of its own.
+    pub fn because(message: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { message: message.into(), expected: expected.into(), suggestion: None }
+    }
+
+    /// Adds what to do about it.
+    pub fn suggest(mut self, suggestion: impl Into<String>) -> Self {
+        self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    fn at(self, place: &Place) -> Fault {
+        let fault = Fault::error(place, self.message).expected(self.expected);
+        match self.suggestion {
+            Some(suggestion) => fault.suggest(suggestion),
+            None => fault,
+        }
+    }
+}
+
+/// A mapping of the file with the keys that it may have.
+///
+/// A key that is absent and a key without a value are the same. Of a repeated key the first counts, the others are
+/// faults. Methods that return `None` for a faulty value have reported it.
+pub struct Section<'r> {
+    node: Rc<Node>,
+    place: Place,
+    keys: &'static Keys,
+    /// Where to report what is found wrong later.
+    pub report: &'r Report,
+}
+
+impl<'r> Section<'r> {
+    /// Opens the mapping that a file is. A file without content is one without keys.
+    pub fn open_file(node: Rc<Node>, keys: &'static Keys, report: &'r Report) -> Self {
+        let place = Place::default();
+        let empty = Self::empty(place.clone(), node.line, keys, report);
+        match &node.content {
+            Content::Null => empty,
+            _ => Self::open(node, place, keys, report).unwrap_or(empty),
+        }
+    }
+
+    /// Opens a mapping and reports the keys that do not belong into it. `None` for what is no mapping.
+    fn open(node: Rc<Node>, place: Place, keys: &'static Keys, report: &'r Report) -> Option<Self> {
+        if !matches!(node.content, Content::Map(_)) {
+            let fault = Fault::error(&place, format!("is {}", node.content.kind()));
+            report.add(fault.expected(format!("a mapping of keys such as `{}`", keys.keys[0])));
+            return None;
+        }
+        let section = Self { node, place, keys, report };
+        section.report_keys();
+        Some(section)
+    }
+
+    fn empty(place: Place, line: usize, keys: &'static Keys, report: &'r Report) -> Self {
+        let content = Content::Null;
+        Self { node: Rc::new(Node { line, content }), place, keys, report }
+    }
+
+    fn report_keys(&self) {
+        let Content::Map(entries) = &self.node.content else {
+            return;
+        };
+        for (index, entry) in entries.iter().enumerate() {
+            let place = self.place.key(&entry.key, entry.line);
+            let first = entries[..index].iter().find(|e| e.key == entry.key);
+            if let Some(first) = first {
+                let message = format!("given a second time; the first is in line {}", first.line);
+                self.report.add(Fault::error(&place, message));
+            } else if !self.keys.keys.contains(&entry.key.as_str()) {
+                let fault = Fault::error(&place, "unknown key");
+                self.report.add(match self.keys.suggest(&entry.key) {
+                    Some(suggestion) => fault.suggest(suggestion),
+                    None => fault.expected(format!("one of {}", quoted(self.keys.keys))),
+                });
+            }
+        }
+    }
+
+    /// Whether an unknown key is a misspelling of this one, and reported as that.
+    fn is_misspelled(&self, key: &str) -> bool {
+        let Content::Map(entries) = &self.node.content else {
+            return false;
+        };
+        let unknown = entries.iter().filter(|entry| !self.keys.keys.contains(&entry.key.as_str()));
+        unknown.into_iter().any(|entry| self.keys.nearest(&entry.key) == Some(key))
+    }
+
+    fn find(&self, key: &str) -> Option<&Rc<Node>> {
+        let Content::Map(entries) = &self.node.content else {
+            return None;
+        };
+        let value = &entries.iter().find(|entry| entry.key == key)?.value;
+        (!matches!(value.content, Content::Null)).then_some(value)
+    }
+
+    /// Whether the key has a value, right or wrong.
+    pub fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The text under a key, whether or not it is a right one.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match &self.find(key)?.content {
+            Content::Scalar(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Where the key stands, or would.
+    pub fn place(&self, key: &str) -> Place {
+        let line = match &self.node.content {
+            Content::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|e| e.line),
+            _ => None,
+        };
+        self.place.key(key, line.unwrap_or(self.node.line))
+    }
+
+    /// Reports an error at a key.
+    pub fn error(&self, key: &str, message: impl Into<String>) {
+        self.report.add(Fault::error(&self.place(key), message));
+    }
+
+    /// Reports a warning at a key.
+    pub fn warn(&self, key: &str, message: impl Into<String>) {
+        self.report.add(Fault::warning(&self.place(key), message));
+    }
+
+    /// The value of a key, when there is one and it is right.
+    pub fn read<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+        self.parse(self.find(key)?, &self.place(key), parse)
+    }
+
+    /// Reports a key that must be there and is not.
+    pub fn expect(&self, key: &str) {
+        if !self.has(key) && !self.is_misspelled(key) {
+            self.error(key, "missing");
+        }
+    }
+
+    /// The value of a key that must be there.
+    pub fn require<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+        self.expect(key);
+        self.read(key, parse)
+    }
+
+    /// The values of a key that takes one or a list of them.
+    pub fn read_all<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Vec<T> {
+        let place = self.place(key);
+        match self.find(key).map(|node| (node, &node.content)) {
+            None => Vec::new(),
+            Some((_, Content::List(items))) => items
+                .iter()
+                .enumerate()
+                .filter_map(|(i, item)| self.parse(item, &place.entry(i, item.line), &parse))
+                .collect(),
+            Some((node, _)) => self.parse(node, &place, parse).into_iter().collect(),
+        }
+    }
+
+    /// The mapping under a key, without keys when absent.
+    pub fn section(&self, key: &str, keys: &'static Keys) -> Section<'r> {
+        let place = self.place(key);
+        self.find(key)
+            .and_then(|node| Self::open(Rc::clone(node), place.clone(), keys, self.report))
+            .unwrap_or_else(|| Self::empty(place, self.node.line, keys, self.report))
+    }
+
+    /// The list of mappings under a key, empty when absent.
+    pub fn sections(&self, key: &str, keys: &'static Keys) -> Vec<Section<'r>> {
+        let place = self.place(key);
+        let items = match self.find(key).map(|node| &node.content) {
+            None => &[],
+            Some(Content::List(items)) => items.as_slice(),
+            Some(other) => {
+                let fault = Fault::error(&place, format!("is {}", other.kind()));
+                self.report.add(fault.expected("a list; each entry begins with `- `"));
+                &[]
+            }
+        };
+        let open = |(i, item): (usize, &Rc<Node>)| {
+            Section::open(Rc::clone(item), place.entry(i, item.line), keys, self.report)
+        };
+        items.iter().enumerate().filter_map(open).collect()
+    }
+
+    /// A secret under `key`, or the file that holds it under `file_key`.
+    pub fn secret(
+        &self,
+        key: &str,
+        file_key: &str,
+        parse_file: impl FnOnce(&str) -> Result<PathBuf, Wrong>,
+    ) -> Option<SecretSource> {
+        if self.has(key) && self.has(file_key) {
+            self.error(file_key, format!("given together with `{key}`; only one of them can hold"));
+        }
+        let file = self.read(file_key, parse_file).map(SecretSource::File);
+        let inline = self.read(key, |text| Ok(SecretSource::Inline(Secret::new(text.to_owned()))));
+        file.or(inline)
+    }
+
+    fn parse<T>(
+        &self,
+        node: &Node,
+        place: &Place,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let parsed = match &node.content {
+            Content::Scalar(text) => parse(text),
+            other => Err(Wrong::because(format!("is {}", other.kind()), "a single value")),
+        };
+        parsed.map_err(|wrong| self.report.add(wrong.at(place))).ok()
+    }
+}
+
+/// Words as a list for people: "`a`, `b` or `c`".
+pub fn quoted(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// What somebody wrote, fit for a message of one line.
+pub fn shown(text: &str) -> String {
+    const MOST: usize = 60;
+    let line = text.replace(char::is_control, " ");
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("`{}…`", &line[..end]),
+        None => format!("`{line}`"),
+    }
+}

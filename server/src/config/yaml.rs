@@ -1,0 +1,231 @@
+//! YAML as a tree in which everything knows its line.
+//!
+//! serde_yaml, which writes our YAML, is not used to read it: its values carry no lines, and it gives up at the first
+//! repeated key. Scalars stay text here. What a text has to be is known where it is used, so that nobody has to know
+//! which words YAML takes for a number or a boolean.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+
+/// Deepest nesting that is accepted. Ours needs five levels; the tree is dropped recursively.
+const MAX_DEPTH: usize = 64;
+
+/// Something in the file.
+#[derive(Debug)]
+pub struct Node {
+    /// Line where it begins, counted from 1.
+    pub line: usize,
+    /// What it is.
+    pub content: Content,
+}
+
+/// The kinds of nodes.
+#[derive(Debug)]
+pub enum Content {
+    /// Nothing: no text at all, `~` or `null`.
+    Null,
+    /// A text, a number, a truth value.
+    Scalar(String),
+    /// A sequence.
+    List(Vec<Rc<Node>>),
+    /// A mapping, in the order of the file, repeated keys included.
+    Map(Vec<Entry>),
+}
+
+impl Content {
+    /// The kind of node, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "empty",
+            Self::Scalar(_) => "a single value",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// A key with its value.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Line of the key.
+    pub line: usize,
+    /// The value.
+    pub value: Rc<Node>,
+}
+
+/// Why a text is not YAML, or not YAML as it is wanted here.
+#[derive(Debug)]
+pub struct Malformed {
+    /// What is wrong.
+    pub message: String,
+    /// Where, counted from 1.
+    pub line: usize,
+}
+
+impl Malformed {
+    fn new(line: usize, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { message, line }
+    }
+}
+
+impl From<ScanError> for Malformed {
+    fn from(error: ScanError) -> Self {
+        Self::new(error.marker().line(), format!("not YAML: {}", error.info()))
+    }
+}
+
+/// Reads a file of one document. An empty one is [`Content::Null`].
+pub fn parse(text: &str) -> Result<Rc<Node>, Malformed> {
+    let mut builder = Builder::default();
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event?;
+        builder.take(event, span)?;
+    }
+    Ok(builder.root.unwrap_or_else(|| Rc::new(Node { line: 1, content: Content::Null })))
+}
+
+/// Builds the tree from parser events.
+#[derive(Default)]
+struct Builder {
+    /// Collections that have begun and not yet ended, outermost first.
+    open: Vec<Open>,
+    /// Nodes by anchor, for aliases.
+    anchors: HashMap<usize, Rc<Node>>,
+    root: Option<Rc<Node>>,
+}
+
+struct Open {
+    line: usize,
+    anchor: usize,
+    collection: Collection,
+}
+
+enum Collection {
+    List(Vec<Rc<Node>>),
+    Map {
+        entries: Vec<Entry>,
+        /// A key that waits for its value.
+        key: Option<(String, usize)>,
+    },
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Malformed> {
+        let line = span.start.line();
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                refuse_tag(line, tag.as_deref())?;
+                let plain = style == ScalarStyle::Plain;
+                let content = match text.as_ref() {
+                    "" | "~" | "null" | "Null" | "NULL" if plain => Content::Null,
+                    _ => Content::Scalar(text.into_owned()),
+                };
+                self.place(Rc::new(Node { line, content }), anchor)
+            }
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor).cloned();
+                let node =
+                    node.ok_or_else(|| Malformed::new(line, "an alias inside of what it stands for"))?;
+                self.place(node, 0)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                refuse_tag(line, tag.as_deref())?;
+                self.open(line, anchor, Collection::List(Vec::new()))
+            }
+            Event::MappingStart(anchor, tag) => {
+                refuse_tag(line, tag.as_deref())?;
+                let collection = Collection::Map { entries: Vec::new(), key: None };
+                self.open(line, anchor, collection)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err(Malformed::new(line, "a second YAML document; only one is read"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, line: usize, anchor: usize, collection: Collection) -> Result<(), Malformed> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(Malformed::new(line, "nested too deeply"));
+        }
+        self.open.push(Open { line, anchor, collection });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Malformed> {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
+        let content = match open.collection {
+            Collection::List(items) => Content::List(items),
+            Collection::Map { entries, .. } => Content::Map(merged(entries)?),
+        };
+        let line = open.line;
+        self.place(Rc::new(Node { line, content }), open.anchor)
+    }
+
+    /// Puts a finished node where the file has it.
+    fn place(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), Malformed> {
+        if anchor > 0 {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        match self.open.last_mut().map(|open| &mut open.collection) {
+            None => self.root = Some(node),
+            Some(Collection::List(items)) => items.push(node),
+            Some(Collection::Map { entries, key }) => match key.take() {
+                Some((key, line)) => entries.push(Entry { key, line, value: node }),
+                None => match &node.content {
+                    Content::Scalar(text) => *key = Some((text.clone(), node.line)),
+                    other => {
+                        let message = format!("a key that is {}; keys are words", other.kind());
+                        return Err(Malformed::new(node.line, message));
+                    }
+                },
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Tags of the core schema (`!!str`) say nothing new here. Others ask for something that nobody would do, such as
+/// decrypting the value.
+fn refuse_tag(line: usize, tag: Option<&Tag>) -> Result<(), Malformed> {
+    match tag {
+        Some(tag) if !tag.is_yaml_core_schema() => {
+            let message = format!("the tag `{}{}` means nothing here", tag.handle, tag.suffix);
+            Err(Malformed::new(line, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Applies merge keys (`<<: *defaults`), which the original system's YAML reader knew: what they bring stands behind
+/// the mapping's own keys and yields to them.
+fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, Malformed> {
+    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
+    for merge in merges {
+        let sources = match &merge.value.content {
+            Content::List(items) => items.clone(),
+            _ => vec![merge.value],
+        };
+        for source in sources {
+            let Content::Map(brought) = &source.content else {
+                let message = format!("`<<` takes a mapping, not {}", source.content.kind());
+                return Err(Malformed::new(merge.line, message));
+            };
+            for entry in brought {
+                if !own.iter().any(|known| known.key == entry.key) {
+                    own.push(entry.clone());
+                }
+            }
+        }
+    }
+    Ok(own)
+}
