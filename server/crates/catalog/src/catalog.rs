@@ -86,4 +86,10 @@ impl Catalog {
     {
         self.shared.writer.run(work).await
     }
+
+    /// How many writes wait for the writer.
+    #[cfg(test)]
+    pub(crate) fn writes_waiting(&self) -> usize {
+        self.shared.writer.waiting()
+    }
 }

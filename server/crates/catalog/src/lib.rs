@@ -25,6 +25,9 @@ mod uploads;
 mod usage;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use caches::{CacheRecord, DeclaredCache, DeclaredStorage, StorageRecord};
 pub use catalog::Catalog;
 pub use error::CatalogError;

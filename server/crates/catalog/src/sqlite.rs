@@ -103,3 +103,6 @@ fn create_private_file(path: &Path) -> Result<(), CatalogError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,12 @@ impl Writer {
         }
     }
 
+    /// How many commands are in the queue.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.commands.max_capacity() - self.commands.capacity()
+    }
+
     pub(crate) fn stats(&self) -> WriterStats {
         WriterStats {
             commands: self.counters.commands.load(Ordering::Relaxed),

@@ -1,0 +1,149 @@
+//! The promises of the catalog, each checked on every backend.
+//!
+//! A promise is an `async fn(Backend)` in the file of its subject. The lists below make it a test of each backend; one
+//! that is in no list is reported as dead code.
+
+#![allow(clippy::unwrap_used)]
+
+pub(crate) mod support;
+
+mod caches;
+mod commits;
+mod concurrency;
+mod durability;
+mod keys;
+mod model;
+mod paths;
+mod pins;
+mod tokens;
+mod unpublished;
+mod uploads;
+mod usage;
+
+/// Makes tests of promises: `tests!(backend, subject: [promise, …] …)`.
+macro_rules! tests {
+    ($backend:ident, $($subject:ident: [$($promise:ident),* $(,)?])*) => {
+        $(mod $subject {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                use crate::tests::{$subject, support::Backend};
+                $subject::$promise(Backend::$backend()).await;
+            })*
+        })*
+    };
+}
+
+/// What every backend promises.
+macro_rules! promises {
+    ($backend:ident) => {
+        tests! { $backend,
+            caches: [
+                declared_caches_get_ids_that_stay,
+                a_cache_that_is_no_longer_declared_is_disabled_and_kept,
+                a_change_in_the_declaration_is_taken_over,
+                storages_belong_to_their_cache,
+                a_storage_that_is_no_longer_declared_is_disabled_and_kept,
+                nothing_declared_disables_everything,
+            ]
+            keys: [
+                a_server_key_is_added_once,
+                two_keys_never_share_a_name,
+                a_client_key_takes_over_an_empty_cache,
+                a_client_key_is_refused_once_there_are_paths,
+                only_one_client_key_is_accepted,
+                a_retired_server_key_stays_retired,
+                registering_and_committing_at_once_never_both_succeed,
+            ]
+            commits: [
+                a_committed_path_is_found_whole,
+                an_existing_path_is_left_unchanged,
+                a_path_without_references_and_signatures_is_found_whole,
+                thousands_of_references_keep_their_order,
+                the_same_file_is_recorded_once,
+                the_same_path_in_two_caches_is_two_paths,
+                a_damaged_file_hides_all_its_paths,
+                a_push_heals_a_hidden_path,
+                a_push_of_another_path_heals_the_shared_file,
+                a_hidden_path_is_healed_by_another_file,
+                a_contradicting_nar_is_refused,
+                a_signature_with_a_line_break_is_refused,
+                a_size_that_does_not_fit_is_refused,
+            ]
+            paths: [
+                an_unknown_path_is_not_found,
+                visible_hashes_come_in_batches_and_leave_out_the_hidden,
+                paths_are_listed_in_pages,
+                signatures_are_added_once,
+                a_use_moves_the_time_forward_only,
+            ]
+            unpublished: [
+                a_committed_path_waits_until_it_is_published,
+                a_healed_path_waits_again_even_if_its_old_self_is_published,
+                a_hidden_path_does_not_wait,
+                a_new_signature_makes_a_path_wait_again,
+            ]
+            uploads: [
+                a_finished_upload_is_known_for_every_outcome,
+                a_failed_commit_finishes_no_upload,
+                old_uploads_are_forgotten,
+            ]
+            pins: [
+                each_pin_of_a_name_is_a_new_revision,
+                old_revisions_are_trimmed,
+                an_unknown_or_hidden_path_cannot_be_pinned,
+                a_pin_outlives_the_healing_of_its_path,
+            ]
+            tokens: [
+                issued_tokens_are_listed_as_they_were,
+                a_token_is_revoked_once,
+                an_id_is_issued_once,
+            ]
+            usage: [
+                an_empty_cache_holds_nothing,
+                shared_files_count_once,
+                hidden_paths_count_apart,
+            ]
+            concurrency: [
+                distinct_paths_committed_at_once_are_all_created,
+                one_path_committed_at_once_is_created_once,
+                concurrent_writes_share_commits,
+                a_failing_write_leaves_the_others_of_its_group_unharmed,
+                writes_take_effect_in_the_order_of_submission,
+                a_write_whose_caller_went_away_is_done,
+                closing_finishes_what_was_submitted,
+            ]
+            model: [
+                commits_damage_and_healing_follow_the_model,
+            ]
+        }
+    };
+}
+
+/// What a backend promises that outlives its handle.
+macro_rules! durable_promises {
+    ($backend:ident) => {
+        tests! { $backend,
+            durability: [
+                acknowledged_commits_survive_without_close,
+                everything_survives_closing_and_opening,
+                opening_again_changes_nothing,
+                a_database_of_a_newer_version_is_refused,
+            ]
+        }
+    };
+}
+
+mod sqlite_file {
+    promises! { sqlite_file }
+    durable_promises! { sqlite_file }
+}
+
+mod sqlite_memory {
+    promises! { sqlite_memory }
+}
+
+#[tokio::test]
+async fn an_unsupported_database_is_named_without_its_password() {
+    let error = crate::Catalog::open("mysql://user:secret@host/db").await.unwrap_err();
+    assert_eq!(error.to_string(), "unsupported database `mysql`: expected sqlite:///path/to/file");
+}

@@ -1,0 +1,150 @@
+//! Backends to run on, and things to put into a catalog.
+
+use std::path::PathBuf;
+
+use futures_util::TryStreamExt;
+use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
+use tempfile::TempDir;
+
+use crate::{
+    CacheId, Catalog, CommitOutcome, DeclaredCache, DeclaredStorage, NewNar, PathCommit, PathId, StorageId,
+    UnixTime,
+};
+
+/// A database that exists for one test.
+pub(crate) struct Backend {
+    url: String,
+    directory: Option<TempDir>,
+}
+
+impl Backend {
+    pub(crate) fn sqlite_file() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            url: format!("sqlite://{}/state/catalog.db", directory.path().display()),
+            directory: Some(directory),
+        }
+    }
+
+    pub(crate) fn sqlite_memory() -> Self {
+        Self { url: "sqlite::memory:".to_owned(), directory: None }
+    }
+
+    pub(crate) fn sqlite_path(&self) -> PathBuf {
+        self.directory.as_ref().unwrap().path().join("state/catalog.db")
+    }
+
+    pub(crate) async fn open(&self) -> Catalog {
+        Catalog::open(&self.url).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<Catalog, crate::CatalogError> {
+        Catalog::open(&self.url).await
+    }
+
+    /// A catalog with one cache that has two storages.
+    pub(crate) async fn fixture(&self) -> Fixture {
+        Fixture::new(self.open().await, "main").await
+    }
+}
+
+/// A catalog, one of its caches, and two storages of that.
+#[derive(Clone)]
+pub(crate) struct Fixture {
+    pub(crate) catalog: Catalog,
+    pub(crate) cache: CacheId,
+    pub(crate) first: StorageId,
+    pub(crate) second: StorageId,
+}
+
+impl Fixture {
+    pub(crate) async fn new(catalog: Catalog, name: &str) -> Self {
+        let caches = catalog.reconcile_caches(&[declared_cache(name)]).await.unwrap();
+        let cache = caches.iter().find(|cache| cache.name == name).unwrap().id;
+        let storages = catalog
+            .reconcile_storages(&[declared_storage(cache, "first"), declared_storage(cache, "second")])
+            .await
+            .unwrap();
+        let storage = |name: &str| {
+            storages.iter().find(|storage| storage.cache == cache && storage.name == name).unwrap().id
+        };
+        Self { cache, first: storage("first"), second: storage("second"), catalog }
+    }
+
+    /// A commit of path `path` as file `file` in the first storage, with two references and a signature.
+    pub(crate) fn commit(&self, path: u32, file: u32) -> PathCommit {
+        PathCommit {
+            cache: self.cache,
+            path: store_path(path),
+            nar: new_nar(self.first, file),
+            references: vec![store_path(path + 1000), store_path(path)],
+            deriver: Some(format!("{}.drv", store_path(path + 2000).base_name())),
+            ca: None,
+            signatures: vec![format!("main-1:{path}")],
+            upload: None,
+            created_at: UnixTime(1_000_000),
+        }
+    }
+
+    /// Commits path `path` as file `file`, which must be new.
+    pub(crate) async fn create(&self, path: u32, file: u32) -> PathId {
+        match self.catalog.commit_path(self.commit(path, file)).await {
+            Ok(CommitOutcome::Created { path, .. }) => path,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Marks file `file` as damaged.
+    pub(crate) async fn damage(&self, file: u32) -> Vec<StorePathHash> {
+        let nar = self.catalog.find_nar(self.cache, &file_hash(file)).await.unwrap().unwrap();
+        let mut hashes = self.catalog.mark_damaged(nar.id).await.unwrap();
+        hashes.sort();
+        hashes
+    }
+
+    /// All visible hashes, in order.
+    pub(crate) async fn visible(&self) -> Vec<StorePathHash> {
+        let batches: Vec<_> = self.catalog.visible_path_hashes(self.cache).try_collect().await.unwrap();
+        batches.concat()
+    }
+}
+
+pub(crate) fn declared_cache(name: &str) -> DeclaredCache {
+    DeclaredCache { name: name.to_owned(), public: true, enabled: true }
+}
+
+pub(crate) fn declared_storage(cache: CacheId, name: &str) -> DeclaredStorage {
+    DeclaredStorage { cache, name: name.to_owned(), kind: "local".to_owned() }
+}
+
+pub(crate) fn path_hash(number: u32) -> StorePathHash {
+    StorePathHash::from_bytes(numbered(number))
+}
+
+pub(crate) fn store_path(number: u32) -> StorePath {
+    StorePath::new(path_hash(number), &format!("path-{number}")).unwrap()
+}
+
+pub(crate) fn file_hash(number: u32) -> FileHash {
+    FileHash::from_bytes(numbered(number))
+}
+
+/// File `number`, which has `number + 100` bytes and holds a NAR of ten times that.
+pub(crate) fn new_nar(storage: StorageId, number: u32) -> NewNar {
+    let file_size = u64::from(number) + 100;
+    NewNar {
+        storage,
+        file_hash: file_hash(number),
+        compression: Compression::Zstd,
+        file_size,
+        nar_hash: NarHash::from_bytes(numbered(number + 1)),
+        nar_size: file_size * 10,
+    }
+}
+
+/// Bytes that begin with the number, so that they sort like it.
+fn numbered<const N: usize>(number: u32) -> [u8; N] {
+    let mut bytes = [0xa5; N];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    bytes
+}

@@ -1,0 +1,56 @@
+use uuid::Uuid;
+
+use super::support::Backend;
+use crate::{TokenCaches, TokenPermission, TokenRecord, UnixTime};
+
+fn token(number: u128) -> TokenRecord {
+    TokenRecord {
+        id: Uuid::from_u128(number),
+        subject: "ci".to_owned(),
+        caches: TokenCaches::All,
+        permission: TokenPermission::Write,
+        created_at: UnixTime(100),
+        expires_at: None,
+        revoked_at: None,
+    }
+}
+
+pub(super) async fn issued_tokens_are_listed_as_they_were(backend: Backend) {
+    let catalog = backend.open().await;
+    let caches = ["main", "\"odd\""].map(str::to_owned).to_vec();
+    let issued = [
+        token(1),
+        TokenRecord {
+            caches: TokenCaches::Only(caches),
+            permission: TokenPermission::Read,
+            expires_at: Some(UnixTime(500)),
+            ..token(2)
+        },
+        TokenRecord { caches: TokenCaches::Only(vec![]), permission: TokenPermission::Admin, ..token(3) },
+    ];
+    for token in &issued {
+        catalog.insert_token(token.clone()).await.unwrap();
+    }
+    assert_eq!(catalog.tokens().await.unwrap(), issued);
+}
+
+pub(super) async fn a_token_is_revoked_once(backend: Backend) {
+    let catalog = backend.open().await;
+    catalog.insert_token(token(1)).await.unwrap();
+    catalog.insert_token(token(2)).await.unwrap();
+    assert!(catalog.revoke_token(token(1).id).await.unwrap());
+    let tokens = catalog.tokens().await.unwrap();
+    assert!(tokens[0].revoked_at.is_some());
+    assert_eq!(tokens[1], token(2));
+    assert!(!catalog.revoke_token(token(1).id).await.unwrap());
+    assert!(!catalog.revoke_token(token(9).id).await.unwrap());
+    assert_eq!(catalog.tokens().await.unwrap(), tokens);
+}
+
+pub(super) async fn an_id_is_issued_once(backend: Backend) {
+    let catalog = backend.open().await;
+    catalog.insert_token(token(1)).await.unwrap();
+    let again = TokenRecord { subject: "someone else".to_owned(), ..token(1) };
+    catalog.insert_token(again).await.unwrap_err();
+    assert_eq!(catalog.tokens().await.unwrap(), [token(1)]);
+}
