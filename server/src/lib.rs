@@ -1,3 +1,11 @@
 //! The cache-server daemon: a distributed Nix binary cache that speaks the Cachix protocol.
 
+pub mod app;
+pub mod auth;
+pub mod cache;
 pub mod config;
+pub mod http;
+mod server_key;
+mod systemd;
+pub mod welcome;
+mod workers;

@@ -1,1 +1,181 @@
-fn main() {}
+//! The `cache-server` program: arguments, configuration, logging; then the daemon.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use cache_server::app::{self, App};
+use cache_server::config::{self, Config, Environment, LogConfig, LogFormat, Reach, Severity, print_config};
+use cache_server::http::error::chain;
+use cache_server::welcome;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// A distributed Nix binary cache that speaks the Cachix protocol.
+///
+/// Without a configuration file it serves one public cache called `main` on this machine only, and says how to use it.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+#[command(after_help = "Example:\n  cache-server --config /etc/cache-server/config.yaml\n\n\
+    The file is searched at --config, then $XDG_CONFIG_HOME/cache-server/config.yaml (or .yml),\n\
+    then /etc/cache-server/config.yaml.")]
+struct Arguments {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check a configuration file and report everything that is wrong with it
+    #[command(after_help = "Exit status: 0 when the daemon would start with it, 1 when not.\n\n\
+        Example:\n  cache-server check-config --offline config.yaml")]
+    CheckConfig {
+        /// Look at the file only, not at this machine: secrets, directories and ports are not checked
+        #[arg(long)]
+        offline: bool,
+        /// The file; by default the one the daemon would take
+        file: Option<PathBuf>,
+    },
+    /// Print the effective configuration, defaults filled in and secrets masked
+    #[command(after_help = "Example:\n  cache-server print-config --config config.yaml")]
+    PrintConfig {
+        /// The file; by default the one the daemon would take
+        file: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::of_process();
+    match arguments.command {
+        None => run(arguments.config, &environment),
+        Some(Command::CheckConfig { offline, file }) => {
+            check(file.or(arguments.config), offline, &environment)
+        }
+        Some(Command::PrintConfig { file }) => match load(file.or(arguments.config), &environment) {
+            Ok(config) => {
+                print(&print_config(&config));
+                ExitCode::SUCCESS
+            }
+            Err(code) => code,
+        },
+    }
+}
+
+/// Prints to standard output; a reader that went away is no reason to fail.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Loads the configuration, telling standard error about everything that is wrong or doubtful.
+fn load(file: Option<PathBuf>, environment: &Environment) -> Result<Config, ExitCode> {
+    let Some(path) = config::find(file.as_deref(), environment) else {
+        return Ok(config::builtin(environment));
+    };
+    match config::load(&path, environment) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                eprintln!("{warning}");
+            }
+            Ok(loaded.config)
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            Err(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn check(file: Option<PathBuf>, offline: bool, environment: &Environment) -> ExitCode {
+    let Some(path) = config::find(file.as_deref(), environment) else {
+        eprintln!("there is no configuration file; name one, or run without one on the built-in defaults");
+        return ExitCode::FAILURE;
+    };
+    let reach = if offline { Reach::Offline } else { Reach::Online };
+    let faults = match config::load(&path, environment) {
+        Ok(loaded) => config::check(&loaded, reach),
+        Err(faults) => faults.0,
+    };
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+    if errors > 0 {
+        eprintln!("{}: {errors} error{}", path.display(), if errors == 1 { "" } else { "s" });
+        return ExitCode::FAILURE;
+    }
+    print(&format!("{}: ok\n", path.display()));
+    ExitCode::SUCCESS
+}
+
+fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
+    let config = match load(file, environment) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    start_logging(&config.server.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start the async runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(serve(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %chain(&*error), "cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    let without_file = config.source.is_none();
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let app = App::open(config).await?;
+    let greeting = if without_file {
+        let token = welcome::write_token(&app).await?;
+        Some(welcome::text(&app, &token))
+    } else {
+        None
+    };
+    app::run(app, stop, |app| {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), took = ?app.started.elapsed(), "ready");
+        if let Some(greeting) = greeting {
+            print(&greeting);
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// The first SIGTERM or SIGINT starts the drain.
+fn stop_on_signals(stop: &CancellationToken) -> std::io::Result<()> {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind)?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            if signals.recv().await.is_some() {
+                stop.cancel();
+            }
+        });
+    }
+    Ok(())
+}
+
+fn start_logging(config: &LogConfig) {
+    // The configuration was checked, so the filter parses.
+    let filter = EnvFilter::try_new(&config.filter).unwrap_or_default();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.format {
+        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+    }
+}

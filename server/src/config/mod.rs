@@ -20,6 +20,9 @@ mod section;
 mod values;
 mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::{Reach, check};
 pub use database::DatabaseUrl;
 pub use environment::{Environment, find};

@@ -79,6 +79,10 @@ pub enum SecretSource {
 
 impl SecretSource {
     /// Reads the secret. Blocks on the file system.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or holds no secret.
     pub fn resolve(&self) -> Result<Secret, SecretError> {
         match self {
             Self::Inline(secret) => Ok(secret.clone()),
@@ -109,6 +113,10 @@ impl KeySource {
     }
 
     /// Reads the key; `None` when the daemon is to make its own. Blocks on the file system.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or holds no key.
     pub fn resolve(&self) -> Result<Option<Secret>, SecretError> {
         self.given().map(|source| source.resolve()).transpose()
     }

@@ -224,7 +224,10 @@ impl<'r> Section<'r> {
             self.error(file_key, format!("given together with `{key}`; only one of them can hold"));
         }
         let file = self.read(file_key, parse_file).map(SecretSource::File);
-        let inline = self.read(key, |text| Ok(SecretSource::Inline(Secret::new(text.to_owned()))));
+        let inline = self.read(key, |text| match text {
+            "" => Err(Wrong::because("is empty", "a secret")),
+            _ => Ok(SecretSource::Inline(Secret::new(text.to_owned()))),
+        });
         file.or(inline)
     }
 

@@ -27,7 +27,8 @@ pub enum TokenPermission {
 }
 
 impl TokenPermission {
-    const fn as_str(self) -> &'static str {
+    /// How it is written: `read`, `write` or `admin`.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Write => "write",
@@ -35,7 +36,8 @@ impl TokenPermission {
         }
     }
 
-    fn from_text(text: &str) -> Option<Self> {
+    /// The permission that is written so.
+    pub fn from_text(text: &str) -> Option<Self> {
         [Self::Read, Self::Write, Self::Admin].into_iter().find(|permission| permission.as_str() == text)
     }
 }

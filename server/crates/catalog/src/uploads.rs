@@ -30,6 +30,20 @@ impl Catalog {
             .transpose()
     }
 
+    /// Records that an upload was completed whose path the cache had already. For a new path [`Catalog::commit_path`] does
+    /// it.
+    pub async fn record_finished_upload(
+        &self,
+        nar_id: Uuid,
+        cache: CacheId,
+        path: StorePathHash,
+    ) -> Result<(), CatalogError> {
+        self.write(move |transaction| {
+            Box::pin(async move { finish(transaction, nar_id, cache, &path, UnixTime::now()).await })
+        })
+        .await
+    }
+
     /// Forgets uploads that were completed before this time, which no client will ask about any more. Returns how many.
     pub async fn forget_finished_uploads(&self, before: UnixTime) -> Result<u64, CatalogError> {
         self.write(move |transaction| {

@@ -1,0 +1,166 @@
+//! Which paths a cache holds, in memory, and the narinfo replies that were asked for lately.
+//!
+//! This is what makes a narinfo hit and a miss cost no query. Memory: about 40 bytes for each path held (20 for the hash,
+//! 4 for its time of use, the rest for the hash table's spare room), plus the rendered replies, which are bounded by
+//! `server.narinfo-memory` over all caches.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use catalog::{CacheId, UnixTime};
+use http::HeaderValue;
+use nix_formats::StorePathHash;
+
+/// Number of independently locked parts of the set of paths.
+const SHARDS: usize = 16;
+/// A path's time of use is noted at most once in this many minutes.
+const TOUCH_INTERVAL_MINUTES: u32 = 10;
+/// Bytes that a cached reply takes beyond its text: key, headers, and the cache's own bookkeeping.
+const REPLY_OVERHEAD: u64 = 256;
+
+/// A narinfo, ready to be sent.
+pub struct NarinfoReply {
+    /// The text.
+    pub body: Bytes,
+    /// Strong entity tag, quoted.
+    pub etag: HeaderValue,
+    touched_minute: AtomicU32,
+}
+
+impl NarinfoReply {
+    /// A reply with this text and entity tag.
+    pub fn new(body: Bytes, etag: HeaderValue) -> Self {
+        Self { body, etag, touched_minute: AtomicU32::new(0) }
+    }
+}
+
+type ReplyKey = (CacheId, StorePathHash);
+
+/// Weighs a rendered reply by the memory it takes.
+#[derive(Clone)]
+pub struct ReplyWeight;
+
+impl quick_cache::Weighter<ReplyKey, Arc<NarinfoReply>> for ReplyWeight {
+    fn weight(&self, _: &ReplyKey, reply: &Arc<NarinfoReply>) -> u64 {
+        reply.body.len() as u64 + REPLY_OVERHEAD
+    }
+}
+
+/// The rendered replies of all caches.
+pub type ReplyCache = quick_cache::sync::Cache<ReplyKey, Arc<NarinfoReply>, ReplyWeight>;
+
+/// A reply cache that holds at most `bytes`.
+pub fn reply_cache(bytes: u64) -> Arc<ReplyCache> {
+    let estimated_items = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).max(64);
+    Arc::new(ReplyCache::with_weighter(estimated_items, bytes, ReplyWeight))
+}
+
+/// The index of one cache.
+pub struct Index {
+    cache: CacheId,
+    /// Held paths, with the minute (since the epoch) in which their use was last noted.
+    shards: [RwLock<HashMap<StorePathHash, AtomicU32>>; SHARDS],
+    replies: Arc<ReplyCache>,
+    /// Counts removals, so that a reply rendered before one is not cached after it.
+    removals: AtomicU64,
+    touched: Mutex<HashMap<StorePathHash, UnixTime>>,
+}
+
+/// Proof that a reply was rendered from a state not older than this.
+#[derive(Clone, Copy)]
+pub struct Generation(u64);
+
+impl Index {
+    /// An empty index for `cache` that keeps its replies in `replies`.
+    pub fn new(cache: CacheId, replies: Arc<ReplyCache>) -> Self {
+        Self {
+            cache,
+            shards: std::array::from_fn(|_| RwLock::default()),
+            replies,
+            removals: AtomicU64::new(0),
+            touched: Mutex::default(),
+        }
+    }
+
+    fn shard(&self, hash: &StorePathHash) -> &RwLock<HashMap<StorePathHash, AtomicU32>> {
+        // Store path hashes are uniformly distributed, so any byte of theirs is a hash already.
+        &self.shards[usize::from(hash.as_bytes()[0]) % SHARDS]
+    }
+
+    /// Whether the cache holds the path.
+    pub fn contains(&self, hash: &StorePathHash) -> bool {
+        self.shard(hash).read().unwrap_or_else(PoisonError::into_inner).contains_key(hash)
+    }
+
+    /// Number of paths held.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    /// Whether the cache holds no path.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes a path visible.
+    pub fn insert(&self, hash: StorePathHash) {
+        self.shard(&hash).write().unwrap_or_else(PoisonError::into_inner).insert(hash, AtomicU32::new(0));
+    }
+
+    /// Hides a path, or forgets its reply so that it is rendered anew.
+    pub fn remove(&self, hash: &StorePathHash) {
+        self.shard(hash).write().unwrap_or_else(PoisonError::into_inner).remove(hash);
+        self.forget_reply(hash);
+    }
+
+    /// Forgets the rendered reply of a path whose catalog entry changed.
+    pub fn forget_reply(&self, hash: &StorePathHash) {
+        self.removals.fetch_add(1, Ordering::SeqCst);
+        self.replies.remove(&(self.cache, *hash));
+    }
+
+    /// Call before reading what a reply is rendered from.
+    pub fn generation(&self) -> Generation {
+        Generation(self.removals.load(Ordering::SeqCst))
+    }
+
+    /// The rendered reply of a path, if it is in memory. Counts as use.
+    pub fn reply(&self, hash: &StorePathHash, now: UnixTime) -> Option<Arc<NarinfoReply>> {
+        let reply = self.replies.get(&(self.cache, *hash))?;
+        self.note_use(hash, &reply.touched_minute, now);
+        Some(reply)
+    }
+
+    /// Keeps a rendered reply, unless something was removed since `generation`.
+    pub fn keep_reply(&self, hash: StorePathHash, reply: Arc<NarinfoReply>, generation: Generation) {
+        self.replies.insert((self.cache, hash), reply);
+        if self.removals.load(Ordering::SeqCst) != generation.0 {
+            self.replies.remove(&(self.cache, hash));
+        }
+    }
+
+    /// Whether the cache holds the path; if so, that counts as use.
+    pub fn touch(&self, hash: &StorePathHash, now: UnixTime) -> bool {
+        let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
+        let Some(minute) = shard.get(hash) else { return false };
+        self.note_use(hash, minute, now);
+        true
+    }
+
+    fn note_use(&self, hash: &StorePathHash, noted: &AtomicU32, now: UnixTime) {
+        let minute = u32::try_from(now.0 / 60).unwrap_or(u32::MAX);
+        if minute.saturating_sub(noted.load(Ordering::Relaxed)) < TOUCH_INTERVAL_MINUTES {
+            return;
+        }
+        noted.store(minute, Ordering::Relaxed);
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(*hash, now);
+    }
+
+    /// Takes the uses noted since the last call.
+    pub fn take_touched(&self) -> Vec<(CacheId, StorePathHash, UnixTime)> {
+        let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        touched.into_iter().map(|(hash, time)| (self.cache, hash, time)).collect()
+    }
+}

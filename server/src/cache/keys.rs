@@ -1,0 +1,217 @@
+//! Whose signatures a cache publishes.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix_formats::{KeyError, PublicKey, Signature, SigningKey};
+use zeroize::Zeroizing;
+
+use crate::config::SigningMode;
+
+/// The keys of one cache.
+pub struct KeyRing {
+    mode: SigningMode,
+    /// Keys that this server signs with, all of them side by side, so that a key can be rotated.
+    server: Vec<SigningKey>,
+    /// The key a client registered. From then on the cache publishes this one and no other.
+    client: Option<PublicKey>,
+    /// Keys whose signatures are kept when a pusher brings them.
+    trusted: Vec<PublicKey>,
+}
+
+/// The signatures a pusher brought.
+pub enum Offered {
+    /// `cSig` of the Cachix protocol: base64 without a key name, or nothing.
+    Bare(Option<String>),
+    /// `Sig` lines of a narinfo.
+    Named(Vec<Signature>),
+}
+
+/// Why a path cannot be signed. The text is for the client.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SignError {
+    /// The cache is client-signed and nobody registered a key yet.
+    #[error(
+        "this cache publishes only what its clients sign: register a key with `cachix generate-keypair` first"
+    )]
+    NoClientKey,
+    /// A signature is needed and there is none.
+    #[error("this cache is signed by its clients: push with the signing key of {0}")]
+    Missing(String),
+    /// The signature is not by the registered key, or is over something else.
+    #[error("the signature does not verify with the cache's key {0}")]
+    Invalid(String),
+}
+
+impl KeyRing {
+    /// Puts the keys of a cache together.
+    pub fn new(
+        mode: SigningMode,
+        server: Vec<SigningKey>,
+        client: Option<PublicKey>,
+        trusted: Vec<PublicKey>,
+    ) -> Self {
+        Self { mode, server, client, trusted }
+    }
+
+    /// The same keys after a client registered `key`: the server's own ones are out of use.
+    pub fn with_client_key(&self, key: PublicKey) -> Self {
+        Self { mode: self.mode, server: Vec::new(), client: Some(key), trusted: self.trusted.clone() }
+    }
+
+    /// The keys that readers of the cache have to trust.
+    pub fn published(&self) -> Vec<PublicKey> {
+        match &self.client {
+            Some(client) => vec![client.clone()],
+            None => self.server.iter().map(SigningKey::public_key).collect(),
+        }
+    }
+
+    /// Whether clients may register a key of their own.
+    pub fn accepts_registration(&self) -> bool {
+        self.mode != SigningMode::Server
+    }
+
+    /// The signatures under which a path is published, given its fingerprint and what the pusher brought.
+    pub fn sign(&self, fingerprint: &str, offered: &Offered) -> Result<Vec<Signature>, SignError> {
+        let mut signatures = BTreeMap::new();
+        match &self.client {
+            Some(client) => {
+                let signature = client_signature(client, fingerprint, offered)?;
+                signatures.insert(signature.to_string(), signature);
+            }
+            None if self.mode == SigningMode::Client => return Err(SignError::NoClientKey),
+            None => {
+                for key in &self.server {
+                    let signature = key.sign(fingerprint);
+                    signatures.insert(signature.to_string(), signature);
+                }
+            }
+        }
+        for signature in self.trusted_signatures(fingerprint, offered) {
+            signatures.insert(signature.to_string(), signature);
+        }
+        Ok(signatures.into_values().collect())
+    }
+
+    /// Those of the offered signatures that a trusted key made. The others are dropped, not refused: many clients carry
+    /// signatures of keys that mean nothing here.
+    fn trusted_signatures(&self, fingerprint: &str, offered: &Offered) -> Vec<Signature> {
+        let candidates: Vec<Signature> = match offered {
+            Offered::Bare(None) => Vec::new(),
+            Offered::Bare(Some(bare)) => {
+                self.trusted.iter().filter_map(|key| Signature::from_base64(key.name(), bare).ok()).collect()
+            }
+            Offered::Named(signatures) => signatures.clone(),
+        };
+        candidates
+            .into_iter()
+            .filter(|signature| self.trusted.iter().any(|key| key.verify(fingerprint, signature)))
+            .collect()
+    }
+}
+
+fn client_signature(
+    client: &PublicKey,
+    fingerprint: &str,
+    offered: &Offered,
+) -> Result<Signature, SignError> {
+    let name = || client.name().to_owned();
+    let signature = match offered {
+        Offered::Bare(None) => return Err(SignError::Missing(name())),
+        Offered::Bare(Some(bare)) => {
+            Signature::from_base64(client.name(), bare).map_err(|_| SignError::Invalid(name()))?
+        }
+        Offered::Named(signatures) => signatures
+            .iter()
+            .find(|signature| signature.name() == client.name())
+            .ok_or_else(|| SignError::Missing(name()))?
+            .clone(),
+    };
+    if client.verify(fingerprint, &signature) { Ok(signature) } else { Err(SignError::Invalid(name())) }
+}
+
+/// Why a cache's signing keys could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// A file cannot be read or written.
+    #[error("signing key file {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file holds something else.
+    #[error(
+        "signing key file {path}: {source}; expected `NAME:BASE64`, as `nix key generate-secret` prints it"
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// Two keys of one name: Nix would keep only one of them.
+    #[error("signing key files {first} and {second} both hold a key named {name}: rename one of the keys")]
+    DuplicateName {
+        /// The name.
+        name: String,
+        /// The file that was read first.
+        first: PathBuf,
+        /// The file that repeats the name.
+        second: PathBuf,
+    },
+}
+
+/// Reads the given signing key files.
+pub fn read_key_files(paths: &[PathBuf]) -> Result<Vec<SigningKey>, KeyFileError> {
+    let mut keys: Vec<SigningKey> = Vec::with_capacity(paths.len());
+    for (index, path) in paths.iter().enumerate() {
+        let key = read_key_file(path)?;
+        if let Some(earlier) = keys.iter().position(|other| other.name() == key.name()) {
+            return Err(KeyFileError::DuplicateName {
+                name: key.name().to_owned(),
+                first: paths[earlier].clone(),
+                second: paths[index].clone(),
+            });
+        }
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
+/// The generated key of a cache: read from `path`, or made and written there (mode 0600) the first time.
+pub fn read_or_generate(path: &Path, name: &str) -> Result<SigningKey, KeyFileError> {
+    match read_key_file(path) {
+        Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    let key = SigningKey::generate(name)
+        .map_err(|source| KeyFileError::Format { path: path.to_owned(), source })?;
+    write_private(path, key.to_nix_string().as_bytes())
+        .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
+    Ok(key)
+}
+
+fn read_key_file(path: &Path) -> Result<SigningKey, KeyFileError> {
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
+    SigningKey::parse(text.trim()).map_err(|source| KeyFileError::Format { path: path.to_owned(), source })
+}
+
+/// Writes a secret so that it is either there whole and durable or not at all, readable by its owner only.
+pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let temporary = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    std::fs::File::open(directory)?.sync_all()
+}

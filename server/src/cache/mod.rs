@@ -1,0 +1,109 @@
+//! The domain: what a cache is, how paths get in, how they are found. No HTTP here.
+
+pub mod contents;
+pub mod index;
+pub mod keys;
+pub mod lookup;
+pub mod nars;
+pub mod publish;
+pub mod push;
+pub mod setup;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use catalog::{CacheId, StorageId};
+use nar_storage::Storage;
+use nix_formats::PublicKey;
+
+use self::index::Index;
+use self::keys::KeyRing;
+use self::nars::Nars;
+use self::push::PushError;
+use crate::config::{Access, CacheConfig};
+
+/// A storage of a cache, with its row in the catalog.
+pub struct CacheStorage {
+    /// Its row in the catalog.
+    pub id: StorageId,
+    /// The backend.
+    pub storage: Arc<dyn Storage>,
+    /// Where it is, for people: a path or a URL.
+    pub location: String,
+}
+
+/// One cache at run time.
+pub struct Cache {
+    /// Its row in the catalog.
+    pub id: CacheId,
+    /// What the configuration says about it.
+    pub config: CacheConfig,
+    /// Its storages, in the order of the configuration; at least one.
+    pub storages: Vec<CacheStorage>,
+    /// The paths it holds.
+    pub index: Index,
+    /// Its NAR files that were asked for lately.
+    pub nars: Nars,
+    /// The name of the key that clients expect: `NAME.HOST-1`.
+    pub key_name: String,
+    keys: RwLock<Arc<KeyRing>>,
+}
+
+impl Cache {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.config.name.as_str()
+    }
+
+    /// Whether anyone may read it.
+    pub fn is_public(&self) -> bool {
+        self.config.access == Access::Public
+    }
+
+    /// The keys it signs with and publishes at the moment.
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on the cache publishes only what `key`, registered by a client, signs.
+    pub fn adopt_client_key(&self, key: PublicKey) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        *keys = Arc::new(keys.with_client_key(key));
+    }
+
+    /// The storage with this row, unless it was taken out of the configuration.
+    pub fn storage(&self, id: StorageId) -> Option<&CacheStorage> {
+        self.storages.iter().find(|storage| storage.id == id)
+    }
+
+    /// Position of the storage that a new upload should go to.
+    pub fn propose_storage(&self) -> Result<usize, PushError> {
+        // One rule for now; the strategies decide here.
+        if self.storages.is_empty() { Err(PushError::Full) } else { Ok(0) }
+    }
+}
+
+/// The caches of this daemon by name.
+#[derive(Default)]
+pub struct Caches {
+    by_name: HashMap<String, Arc<Cache>>,
+    ordered: Vec<Arc<Cache>>,
+}
+
+impl Caches {
+    /// These caches, in the order of the configuration.
+    pub fn new(ordered: Vec<Arc<Cache>>) -> Self {
+        let by_name = ordered.iter().map(|cache| (cache.name().to_owned(), cache.clone())).collect();
+        Self { by_name, ordered }
+    }
+
+    /// The enabled cache of this name.
+    pub fn find(&self, name: &str) -> Option<&Arc<Cache>> {
+        self.by_name.get(name)
+    }
+
+    /// All of them, in the order of the configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Cache>> {
+        self.ordered.iter()
+    }
+}

@@ -1,0 +1,127 @@
+//! The files beside a NAR that make a storage a binary cache of its own: narinfo, listing, debug info.
+//!
+//! They are derived from the catalog and the NAR, so they are written without waiting for the disk; a background worker
+//! makes them durable and the catalog remembers which ones are still due.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use catalog::PathRecord;
+use nar_storage::{Durability, Key, StorageError, layout};
+use nix_formats::nar::BuildId;
+use nix_formats::{NarFileName, NarInfo, Signature};
+use uuid::Uuid;
+
+use super::contents::{self, Contents, ContentsError};
+use super::push::decoder;
+use super::{Cache, CacheStorage};
+
+/// Why a path's files could not be written. The path itself is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The NAR could not be read again.
+    #[error("could not read the NAR: {0}")]
+    Contents(#[from] ContentsError),
+    /// Its decompressor could not be set up.
+    #[error("could not unpack the NAR: {0}")]
+    Io(#[from] std::io::Error),
+    /// The catalog names a storage that is not configured any more.
+    #[error("its storage is not configured")]
+    NoStorage,
+    /// The task died.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// The name under which a path's NAR is served and stored.
+pub fn nar_file_name(record: &PathRecord) -> NarFileName {
+    NarFileName { file_hash: record.nar.file_hash, compression: record.nar.compression }
+}
+
+/// The narinfo of a path.
+pub fn narinfo(record: &PathRecord) -> NarInfo {
+    NarInfo {
+        store_path: record.path.clone(),
+        url: layout::nar_key(&nar_file_name(record)).to_string(),
+        compression: record.nar.compression,
+        file_hash: Some(record.nar.file_hash),
+        file_size: Some(record.nar.file_size),
+        nar_hash: record.nar.nar_hash,
+        nar_size: record.nar.nar_size,
+        references: record.references.clone(),
+        deriver: record.deriver.as_deref().and_then(|name| nix_formats::StorePath::from_base_name(name).ok()),
+        signatures: record.signatures.iter().filter_map(|text| Signature::parse(text).ok()).collect(),
+        ca: record.ca.clone(),
+    }
+}
+
+/// Writes the files of a path. Without `contents` (after a restart, or when another path brought the NAR) they are
+/// derived from the stored NAR.
+pub async fn publish(
+    cache: &Arc<Cache>,
+    record: &PathRecord,
+    contents: Option<Contents>,
+) -> Result<(), PublishError> {
+    let storage = cache.storage(record.nar.storage).ok_or(PublishError::NoStorage)?;
+    let (contents, _temporary) = match contents {
+        Some(contents) => (contents, None),
+        None => {
+            let (contents, temporary) = read_stored(storage, record).await?;
+            (contents, Some(temporary))
+        }
+    };
+    let hash = record.path.hash();
+    if let Some(listing) = &contents.listing {
+        storage.storage.put_file(&layout::listing_key(hash), listing, Durability::Later).await?;
+    }
+    for build_id in &contents.build_ids {
+        let Ok(key) = layout::debuginfo_key(&build_id.to_string()) else { continue };
+        let link = debug_link(&nar_file_name(record), build_id);
+        storage.storage.put_bytes(&key, link, Durability::Later).await?;
+    }
+    // Last, so that whoever reads the storage directly finds everything that belongs to the path.
+    let text = Bytes::from(narinfo(record).to_string());
+    storage.storage.put_bytes(&layout::narinfo_key(hash), text, Durability::Later).await?;
+    Ok(())
+}
+
+/// The files to make durable for a path. Debug links are not among them: losing one costs a debugger's convenience.
+pub fn published_keys(record: &PathRecord) -> [Key; 2] {
+    let hash = record.path.hash();
+    [layout::listing_key(hash), layout::narinfo_key(hash)]
+}
+
+/// Where the debug file with this build id is, in the format of Nix's `index-debug-info`.
+fn debug_link(nar: &NarFileName, build_id: &BuildId) -> Bytes {
+    let archive = format!("../{}", layout::nar_key(nar));
+    Bytes::from(serde_json::json!({ "archive": archive, "member": build_id.member() }).to_string())
+}
+
+/// Removes a temporary file when it goes out of use; one that was moved away is gone already.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+async fn read_stored(
+    storage: &CacheStorage,
+    record: &PathRecord,
+) -> Result<(Contents, Temporary), PublishError> {
+    let key = layout::nar_key(&nar_file_name(record));
+    let compression = record.nar.compression;
+    let temporary = Temporary(storage.storage.spool_dir().join(format!("listing-{}", Uuid::new_v4())));
+    let storage = storage.storage.clone();
+    tokio::task::spawn_blocking(move || {
+        let nar = decoder(storage.open_blocking(&key)?, compression)?;
+        Ok((contents::read(nar, temporary.0.clone())?, temporary))
+    })
+    .await
+    .map_err(|_| PublishError::Interrupted)?
+}

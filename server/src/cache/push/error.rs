@@ -1,0 +1,95 @@
+//! What can go wrong with a push. The texts are for the client: they name what it sent, never what is inside here.
+
+use catalog::CatalogError;
+use nar_storage::StorageError;
+
+use super::digest::DigestError;
+use crate::cache::keys::SignError;
+
+/// Why a push, or a step of one, was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// No upload of this id in this cache: it never existed, was aborted, or took too long.
+    #[error("no such upload: it ended, expired or never existed; start a new one")]
+    UnknownUpload,
+    /// Too many uploads are open.
+    #[error("too many unfinished uploads; try again later")]
+    TooManyUploads,
+    /// The part list of a `complete` does not fit what arrived.
+    #[error("{0}")]
+    Parts(String),
+    /// The body does not have the announced MD5 or SHA-256.
+    #[error("the body does not match the announced {0}")]
+    Checksum(&'static str),
+    /// The body ended early or stood still.
+    #[error("the body did not arrive whole: {0}")]
+    Body(String),
+    /// Something the client announced is not what it uploaded.
+    #[error("{what} mismatch: announced {announced}, uploaded {actual}")]
+    Mismatch {
+        /// Which property, e.g. `file hash`.
+        what: &'static str,
+        /// What the client said.
+        announced: String,
+        /// What the bytes are.
+        actual: String,
+    },
+    /// The bytes are damaged or no NAR.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The NAR is larger than announced.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The description of the path is malformed.
+    #[error("{0}")]
+    Invalid(String),
+    /// A narinfo whose NAR was never uploaded.
+    #[error("the NAR {0} has not been uploaded to this cache; upload it before its narinfo")]
+    NarMissing(String),
+    /// The path cannot be signed as this cache demands.
+    #[error(transparent)]
+    Signature(#[from] SignError),
+    /// Every storage is full.
+    #[error("every storage of this cache is full")]
+    Full,
+    /// No storage works.
+    #[error("no storage of this cache can take uploads right now")]
+    StorageFailing(#[source] StorageError),
+    /// The spool or the local disk failed.
+    #[error("the server could not store the upload")]
+    Disk(#[source] std::io::Error),
+    /// The catalog failed.
+    #[error("the server could not record the upload")]
+    Catalog(#[from] CatalogError),
+    /// A task of ours died.
+    #[error("the server failed to finish the upload")]
+    Internal,
+}
+
+impl From<DigestError> for PushError {
+    fn from(error: DigestError) -> Self {
+        match error {
+            DigestError::Corrupt(reason) => Self::Corrupt(reason),
+            DigestError::TooLarge(exceeded) => Self::TooLarge(exceeded.to_string()),
+            DigestError::Retry => Self::Internal,
+            DigestError::Io(source) => source.into(),
+        }
+    }
+}
+
+impl From<StorageError> for PushError {
+    fn from(error: StorageError) -> Self {
+        if error.is_full() { Self::Full } else { Self::StorageFailing(error) }
+    }
+}
+
+impl From<std::io::Error> for PushError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            // The upload was aborted while a part of it was still arriving.
+            std::io::ErrorKind::ConnectionAborted => Self::UnknownUpload,
+            _ => Self::Disk(error),
+        }
+    }
+}

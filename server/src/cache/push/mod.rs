@@ -1,0 +1,327 @@
+//! How a path gets into a cache.
+//!
+//! Three protocols end in the same machine: multipart uploads of the Cachix client, its older single upload, and the
+//! plain `PUT`s of `nix copy`. Each spools bytes ([`spool`]), learns what they are ([`digest`]), compares that with what
+//! the client announced, and commits ([`commit`]). A path becomes visible only once its NAR is verified, durable and
+//! recorded.
+
+mod commit;
+mod description;
+mod digest;
+mod error;
+mod intent;
+mod receive;
+mod spool;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use catalog::Catalog;
+use futures_util::Stream;
+use md5::Md5;
+use nix_formats::{Compression, FileHash, NarFileName};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+pub use self::description::PathDescription;
+pub use self::digest::decoder;
+pub use self::error::PushError;
+pub use self::intent::{Intents, Leftover};
+pub use self::upload::Upload;
+
+use self::spool::{Attempt, PartWriter};
+use self::upload::Uploads;
+use super::Cache;
+
+/// Highest part number, as S3 has it.
+pub const MAX_PART_NUMBER: u32 = 10_000;
+/// Largest part: what the client allows as `--chunk-size`.
+const MAX_PART_SIZE: u64 = 5 << 30;
+/// Largest file that comes in one piece. The older clients have no other way.
+const MAX_FILE_SIZE: u64 = 1 << 40;
+
+/// A part as the client lists it when it completes an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPart {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The entity tag its upload was answered with, with or without quotes.
+    pub etag: String,
+}
+
+/// Takes pushes for all caches.
+pub struct Pusher {
+    catalog: Catalog,
+    uploads: Uploads,
+    intents: Arc<Intents>,
+    /// Commits run to their end even if the client hangs up; a shutdown waits for them.
+    commits: TaskTracker,
+    /// Told about every path whose files are to be made durable.
+    published: Notify,
+}
+
+impl Pusher {
+    /// A pusher that records in `catalog` and notes its intents in `intents`.
+    pub fn new(catalog: Catalog, intents: Intents) -> Self {
+        Self {
+            catalog,
+            uploads: Uploads::default(),
+            intents: Arc::new(intents),
+            commits: TaskTracker::new(),
+            published: Notify::new(),
+        }
+    }
+
+    /// Opens an upload in several parts.
+    pub async fn create(
+        &self,
+        cache: &Arc<Cache>,
+        compression: Compression,
+    ) -> Result<Arc<Upload>, PushError> {
+        self.uploads.check_room()?;
+        let storage = cache.propose_storage()?;
+        let spool_root = cache.storages[storage].storage.spool_dir().to_owned();
+        let id = cache.id;
+        let upload = blocking(move || Upload::create(id, compression, storage, &spool_root)).await??;
+        Ok(self.uploads.insert(upload))
+    }
+
+    /// The open upload that a client names.
+    pub fn find(&self, cache: &Cache, id: Uuid, upload_id: &str) -> Result<Arc<Upload>, PushError> {
+        let upload = self.uploads.find(cache.id, id, upload_id).ok_or(PushError::UnknownUpload)?;
+        upload.touch();
+        Ok(upload)
+    }
+
+    /// The open upload that a signed part URL names.
+    pub fn find_signed(&self, cache: &Cache, id: Uuid) -> Result<Arc<Upload>, PushError> {
+        let upload = self.uploads.find_by_id(cache.id, id).ok_or(PushError::UnknownUpload)?;
+        upload.touch();
+        Ok(upload)
+    }
+
+    /// Takes the bytes of one part and returns its entity tag, the quoted MD5 in hexadecimal. `announced` is what its
+    /// MD5 has to be.
+    pub async fn put_part<S>(
+        &self,
+        upload: &Arc<Upload>,
+        number: u32,
+        len: Option<u64>,
+        announced: [u8; 16],
+        body: S,
+    ) -> Result<String, PushError>
+    where
+        S: Stream<Item = Result<Bytes, String>>,
+    {
+        let writer = begin_part(upload, number, len).await?;
+        upload.digest_eagerly(&self.uploads.eager_slots);
+        let (writer, md5) = receive::receive(body, writer, Md5::new(), MAX_PART_SIZE).await?;
+        let md5: [u8; 16] = md5.finalize().into();
+        check_length(&writer, len)?;
+        if md5 != announced {
+            return Err(PushError::Checksum("Content-MD5"));
+        }
+        writer.finish(md5);
+        upload.touch();
+        Ok(etag(&md5))
+    }
+
+    /// Ends an upload in parts: verifies it against `description` and commits the path. `parts` may be absent, then
+    /// everything that arrived counts. May be repeated.
+    pub async fn complete(
+        self: &Arc<Self>,
+        cache: &Arc<Cache>,
+        id: Uuid,
+        upload_id: &str,
+        parts: Option<Vec<ListedPart>>,
+        description: PathDescription,
+    ) -> Result<(), PushError> {
+        let Some(upload) = self.uploads.find(cache.id, id, upload_id) else {
+            return self.find_completed(cache, id).await;
+        };
+        // Held until the commit is through, so that a repeated request waits for the first one's result.
+        let completing = upload.completing.clone().lock_owned().await;
+        if self.uploads.find(cache.id, id, upload_id).is_none() {
+            return self.find_completed(cache, id).await;
+        }
+        upload.touch();
+        let parts = match_parts(&upload, parts)?;
+        self.commit_detached(cache, upload, parts, description, completing).await
+    }
+
+    /// Whether an upload that is no longer open was completed before, which makes a repeated `complete` a success.
+    async fn find_completed(&self, cache: &Cache, id: Uuid) -> Result<(), PushError> {
+        match self.catalog.find_finished_upload(id).await? {
+            Some(finished) if finished.cache == cache.id => Ok(()),
+            _ => Err(PushError::UnknownUpload),
+        }
+    }
+
+    /// Ends an upload without a result. Unknown and finished uploads are left alone.
+    pub fn abort(&self, cache: &Cache, id: Uuid, upload_id: &str) {
+        if self.uploads.find(cache.id, id, upload_id).is_some() {
+            self.uploads.remove(id);
+        }
+    }
+
+    /// Takes a compressed NAR in one piece; it waits for its narinfo. `name` is what it claims to be called.
+    pub async fn put_file<S>(
+        &self,
+        cache: &Arc<Cache>,
+        compression: Compression,
+        name: Option<&NarFileName>,
+        len: Option<u64>,
+        body: S,
+    ) -> Result<FileHash, PushError>
+    where
+        S: Stream<Item = Result<Bytes, String>>,
+    {
+        let upload = self.create(cache, compression).await?;
+        let received = self.receive_file(&upload, name, len, body).await;
+        match received {
+            Ok(file) => {
+                self.uploads.await_narinfo(&upload, file);
+                Ok(file)
+            }
+            Err(error) => {
+                self.uploads.remove(upload.id);
+                Err(error)
+            }
+        }
+    }
+
+    async fn receive_file<S>(
+        &self,
+        upload: &Arc<Upload>,
+        name: Option<&NarFileName>,
+        len: Option<u64>,
+        body: S,
+    ) -> Result<FileHash, PushError>
+    where
+        S: Stream<Item = Result<Bytes, String>>,
+    {
+        let writer = begin_part(upload, 1, len).await?;
+        upload.digest_eagerly(&self.uploads.eager_slots);
+        let (writer, hash) = receive::receive(body, writer, Sha256::new(), MAX_FILE_SIZE).await?;
+        let file = FileHash::from_bytes(hash.finalize().into());
+        check_length(&writer, len)?;
+        if name.is_some_and(|name| name.file_hash != file) {
+            return Err(PushError::Checksum("SHA-256 in its name"));
+        }
+        // One part only, so its MD5 is never asked for.
+        writer.finish([0; 16]);
+        upload.spool.seal_parts(stored_parts(upload));
+        upload.touch();
+        Ok(file)
+    }
+
+    /// Commits the path whose NAR came in one piece before, or is in the cache already because another path has the
+    /// same file.
+    pub async fn commit_file(
+        self: &Arc<Self>,
+        cache: &Arc<Cache>,
+        description: PathDescription,
+    ) -> Result<(), PushError> {
+        match self.uploads.find_file(cache.id, description.file_hash) {
+            Some(upload) => {
+                let completing = upload.completing.clone().lock_owned().await;
+                let parts = stored_parts(&upload);
+                self.commit_detached(cache, upload, parts, description, completing).await
+            }
+            None => self.commit_known_detached(cache, description).await,
+        }
+    }
+
+    /// Whether a file waits for its narinfo.
+    pub fn holds_file(&self, cache: &Cache, file: FileHash) -> bool {
+        self.uploads.find_file(cache.id, file).is_some()
+    }
+
+    /// Ends uploads that nobody has touched for `limit` and returns how many.
+    pub fn expire(&self, limit: Duration) -> usize {
+        self.uploads.expire(limit)
+    }
+
+    /// Waits until a path was published since the last call.
+    pub async fn published(&self) {
+        self.published.notified().await;
+    }
+
+    /// Waits until no commit is under way. No new ones may be started.
+    pub async fn drain(&self) {
+        self.commits.close();
+        self.commits.wait().await;
+    }
+}
+
+/// Runs blocking work off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PushError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| PushError::Internal)
+}
+
+async fn begin_part(upload: &Upload, number: u32, len: Option<u64>) -> Result<PartWriter, PushError> {
+    if len.is_some_and(|len| len > MAX_FILE_SIZE) {
+        return Err(PushError::TooLarge(format!("the body is larger than {MAX_FILE_SIZE} bytes")));
+    }
+    let spool = upload.spool.clone();
+    Ok(blocking(move || spool.begin(number, len)).await??)
+}
+
+fn check_length(writer: &PartWriter, announced: Option<u64>) -> Result<(), PushError> {
+    match announced {
+        Some(len) if len != writer.written() => {
+            Err(PushError::Body(format!("{} of {len} bytes came", writer.written())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// All parts that arrived, in order.
+fn stored_parts(upload: &Upload) -> Vec<(u32, Attempt)> {
+    upload.spool.parts().iter().map(|(number, part)| (*number, part.attempt)).collect()
+}
+
+fn etag(md5: &[u8; 16]) -> String {
+    let hex: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+/// Compares the client's list with what arrived. Both must name parts 1 to n without a gap.
+fn match_parts(upload: &Upload, listed: Option<Vec<ListedPart>>) -> Result<Vec<(u32, Attempt)>, PushError> {
+    let stored = upload.spool.parts();
+    if stored.is_empty() {
+        return Err(PushError::Parts("no part of this upload has arrived".to_owned()));
+    }
+    if let Some(mut listed) = listed {
+        listed.sort_by_key(|part| part.number);
+        for pair in listed.windows(2) {
+            if pair[0].number == pair[1].number {
+                return Err(PushError::Parts(format!("part {} is listed twice", pair[0].number)));
+            }
+        }
+        for part in &listed {
+            let known = stored
+                .get(&part.number)
+                .ok_or_else(|| PushError::Parts(format!("part {} has not arrived", part.number)))?;
+            if part.etag.trim_matches('"') != etag(&known.md5).trim_matches('"') {
+                return Err(PushError::Parts(format!("part {} has another ETag", part.number)));
+            }
+        }
+        if let Some(missing) = stored.keys().find(|number| !listed.iter().any(|part| part.number == **number))
+        {
+            return Err(PushError::Parts(format!("part {missing} arrived but is not listed")));
+        }
+    }
+    for (expected, number) in (1..).zip(stored.keys()) {
+        if expected != *number {
+            return Err(PushError::Parts(format!("part {expected} is missing")));
+        }
+    }
+    Ok(stored.iter().map(|(number, part)| (*number, part.attempt)).collect())
+}

@@ -1,0 +1,221 @@
+//! One unfinished upload, and the table of all of them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use catalog::{CacheId, UnixTime};
+use nix_formats::{Compression, FileHash};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::digest::{Digest, DigestError, digest};
+use super::error::PushError;
+use super::spool::{Attempt, Spool};
+
+/// Most uploads that may be unfinished at once, over all caches.
+pub const MAX_OPEN_UPLOADS: usize = 4096;
+/// Most uploads that are digested while they arrive. The others are digested once they are complete.
+const MAX_EAGER: usize = 8;
+
+type DigestResult = Result<(Digest, Vec<(u32, Attempt)>), DigestError>;
+
+/// One upload between its creation and its end.
+pub struct Upload {
+    /// The `narId` of the protocol.
+    pub id: Uuid,
+    /// The `uploadId` of the protocol: a second secret besides the id.
+    pub upload_id: String,
+    /// The cache it goes to.
+    pub cache: CacheId,
+    /// How the NAR is compressed.
+    pub compression: Compression,
+    /// Position, among the cache's storages, of the one whose filesystem it is spooled on.
+    pub storage: usize,
+    /// Its bytes.
+    pub spool: Arc<Spool>,
+    /// Held while a `complete` runs, so that a repeated one waits for the first.
+    pub completing: Arc<tokio::sync::Mutex<()>>,
+    last_active: AtomicI64,
+    eager: Mutex<Option<JoinHandle<DigestResult>>>,
+}
+
+impl Upload {
+    /// A new upload that spools into `directory`. Blocks.
+    pub fn create(
+        cache: CacheId,
+        compression: Compression,
+        storage: usize,
+        spool_root: &std::path::Path,
+    ) -> std::io::Result<Self> {
+        let id = Uuid::new_v4();
+        let directory: PathBuf = spool_root.join(id.to_string());
+        Ok(Self {
+            id,
+            upload_id: Uuid::new_v4().simple().to_string(),
+            cache,
+            compression,
+            storage,
+            spool: Spool::create(directory)?,
+            completing: Arc::default(),
+            last_active: AtomicI64::new(UnixTime::now().0),
+            eager: Mutex::default(),
+        })
+    }
+
+    /// Notes that the client is still at it.
+    pub fn touch(&self) {
+        self.last_active.store(UnixTime::now().0, Ordering::Relaxed);
+    }
+
+    fn is_expired(&self, now: UnixTime, limit: Duration) -> bool {
+        let idle = now.0.saturating_sub(self.last_active.load(Ordering::Relaxed));
+        u64::try_from(idle).is_ok_and(|idle| idle >= limit.as_secs()) && !self.spool.is_busy()
+    }
+
+    /// Starts to digest the upload while it arrives, if there is a free slot for that.
+    pub fn digest_eagerly(&self, slots: &Arc<Semaphore>) {
+        let mut eager = self.eager.lock().unwrap_or_else(PoisonError::into_inner);
+        if eager.is_some() {
+            return;
+        }
+        let Ok(slot) = slots.clone().try_acquire_owned() else { return };
+        *eager = Some(self.spawn_digest(slot));
+    }
+
+    /// The digest of exactly `parts`. Takes what was digested on the way if that is what was read, else reads again.
+    pub async fn digest(
+        &self,
+        parts: &[(u32, Attempt)],
+        slots: &Arc<Semaphore>,
+    ) -> Result<Digest, PushError> {
+        let eager = self.eager.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(eager) = eager {
+            match eager.await.map_err(|_| PushError::Internal)? {
+                Ok((digest, consumed)) if consumed == parts => return Ok(digest),
+                // What was read on the way is not what the client finally named, so its faults do not count either.
+                Ok(_) | Err(DigestError::Retry | DigestError::Corrupt(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let slot = slots.clone().acquire_owned().await.map_err(|_| PushError::Internal)?;
+        let (digest, _) = self.spawn_digest(slot).await.map_err(|_| PushError::Internal)??;
+        Ok(digest)
+    }
+
+    fn spawn_digest(&self, slot: OwnedSemaphorePermit) -> JoinHandle<DigestResult> {
+        let (spool, compression) = (self.spool.clone(), self.compression);
+        tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            digest(&spool, compression)
+        })
+    }
+}
+
+/// All unfinished uploads.
+pub struct Uploads {
+    open: Mutex<Open>,
+    /// Slots for digesting uploads while they arrive.
+    pub eager_slots: Arc<Semaphore>,
+    /// Slots for digesting complete uploads.
+    pub digest_slots: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Open {
+    by_id: HashMap<Uuid, Arc<Upload>>,
+    /// Files uploaded in one piece that wait for their narinfo.
+    by_file: HashMap<(CacheId, FileHash), Uuid>,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            open: Mutex::default(),
+            eager_slots: Arc::new(Semaphore::new(MAX_EAGER)),
+            digest_slots: Arc::new(Semaphore::new(cores.max(2))),
+        }
+    }
+}
+
+impl Uploads {
+    /// Fails when too many are open already, before any work is done for another.
+    pub fn check_room(&self) -> Result<(), PushError> {
+        if self.lock().by_id.len() >= MAX_OPEN_UPLOADS { Err(PushError::TooManyUploads) } else { Ok(()) }
+    }
+
+    /// Adds an upload.
+    pub fn insert(&self, upload: Upload) -> Arc<Upload> {
+        let upload = Arc::new(upload);
+        self.lock().by_id.insert(upload.id, upload.clone());
+        upload
+    }
+
+    /// The open upload with these ids in `cache`.
+    pub fn find(&self, cache: CacheId, id: Uuid, upload_id: &str) -> Option<Arc<Upload>> {
+        use subtle::ConstantTimeEq;
+        let upload = self.lock().by_id.get(&id)?.clone();
+        let known =
+            upload.cache == cache && bool::from(upload.upload_id.as_bytes().ct_eq(upload_id.as_bytes()));
+        known.then_some(upload)
+    }
+
+    /// The open upload with this id in `cache`, for requests that a signed URL authorises.
+    pub fn find_by_id(&self, cache: CacheId, id: Uuid) -> Option<Arc<Upload>> {
+        self.lock().by_id.get(&id).filter(|upload| upload.cache == cache).cloned()
+    }
+
+    /// Lets an upload wait for the narinfo of the file it brought.
+    pub fn await_narinfo(&self, upload: &Upload, file: FileHash) {
+        let mut open = self.lock();
+        if let Some(replaced) = open.by_file.insert((upload.cache, file), upload.id)
+            && replaced != upload.id
+        {
+            open.by_id.remove(&replaced);
+        }
+    }
+
+    /// The upload that brought this file, if it still waits for a narinfo.
+    pub fn find_file(&self, cache: CacheId, file: FileHash) -> Option<Arc<Upload>> {
+        let open = self.lock();
+        open.by_id.get(open.by_file.get(&(cache, file))?).cloned()
+    }
+
+    /// Ends an upload. Its spooled bytes go away with the last reference to it.
+    pub fn remove(&self, id: Uuid) {
+        let mut open = self.lock();
+        open.by_file.retain(|_, upload| *upload != id);
+        let removed = open.by_id.remove(&id);
+        drop(open);
+        if let Some(upload) = removed {
+            upload.spool.close();
+            // The last reference deletes files.
+            tokio::task::spawn_blocking(move || drop(upload));
+        }
+    }
+
+    /// Ends the uploads nobody has touched for `limit`; returns how many that were.
+    pub fn expire(&self, limit: Duration) -> usize {
+        let now = UnixTime::now();
+        let expired: Vec<Uuid> = {
+            let open = self.lock();
+            open.by_id
+                .values()
+                .filter(|upload| upload.is_expired(now, limit))
+                .map(|upload| upload.id)
+                .collect()
+        };
+        for id in &expired {
+            self.remove(*id);
+        }
+        expired.len()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

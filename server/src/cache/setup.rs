@@ -1,0 +1,215 @@
+//! Builds the caches at start: catalog rows, storages, keys, and the index of what is there.
+
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use bytes::Bytes;
+use catalog::{CacheRecord, Catalog, CatalogError, DeclaredCache, DeclaredStorage, KeyOrigin, StorageRecord};
+use futures_util::TryStreamExt;
+use nar_storage::{DEFAULT_OPEN_FILES, Durability, LocalStorage, ReadCache, Storage, layout};
+use nix_formats::{KeyError, PublicKey, STORE_DIR, SigningKey};
+
+use super::index::{Index, ReplyCache, reply_cache};
+use super::keys::{KeyFileError, KeyRing, read_key_files, read_or_generate};
+use super::nars::Nars;
+use super::{Cache, CacheStorage, Caches};
+use crate::config::{CacheConfig, Config, SigningMode, StorageConfig, StorageKind};
+
+/// Why the caches could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A signing key file is unusable.
+    #[error("cache `{cache}`: {source}")]
+    KeyFile {
+        /// The cache.
+        cache: String,
+        /// What is wrong.
+        source: KeyFileError,
+    },
+    /// A key is malformed.
+    #[error("cache `{cache}`: {source}")]
+    Key {
+        /// The cache.
+        cache: String,
+        /// What is wrong.
+        source: KeyError,
+    },
+}
+
+/// Everything the setup needs besides the catalog.
+pub struct Setup<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// `HOST` of the names `NAME.HOST-1` of keys.
+    pub host: &'a str,
+}
+
+/// Reconciles the catalog with the configuration and builds every enabled cache.
+pub async fn set_up(setup: &Setup<'_>, catalog: &Catalog) -> Result<Caches, SetupError> {
+    let config = setup.config;
+    let declared: Vec<DeclaredCache> = config.caches.iter().map(declare).collect();
+    let records = catalog.reconcile_caches(&declared).await?;
+    let mut storages = Vec::new();
+    for cache in &config.caches {
+        let Some(record) = find(&records, cache) else { continue };
+        storages.extend(cache.storages.iter().map(|storage| DeclaredStorage {
+            cache: record.id,
+            name: storage.name.as_str().to_owned(),
+            kind: storage.kind.storage_type().as_str().to_owned(),
+        }));
+    }
+    let storage_records = catalog.reconcile_storages(&storages).await?;
+    let shared = Shared {
+        replies: reply_cache(config.server.narinfo_memory),
+        reads: ReadCache::new(DEFAULT_OPEN_FILES),
+    };
+    let mut caches = Vec::new();
+    for cache in config.caches.iter().filter(|cache| cache.enabled) {
+        let Some(record) = find(&records, cache) else { continue };
+        caches.push(Arc::new(open(setup, catalog, cache, record, &storage_records, &shared).await?));
+    }
+    Ok(Caches::new(caches))
+}
+
+/// What all caches share, because it bounds memory and file descriptors of the process.
+struct Shared {
+    replies: Arc<ReplyCache>,
+    reads: Arc<ReadCache>,
+}
+
+fn declare(cache: &CacheConfig) -> DeclaredCache {
+    DeclaredCache {
+        name: cache.name.as_str().to_owned(),
+        public: cache.access == crate::config::Access::Public,
+        enabled: cache.enabled,
+    }
+}
+
+fn find<'a>(records: &'a [CacheRecord], cache: &CacheConfig) -> Option<&'a CacheRecord> {
+    records.iter().find(|record| record.name == cache.name.as_str())
+}
+
+async fn open(
+    setup: &Setup<'_>,
+    catalog: &Catalog,
+    config: &CacheConfig,
+    record: &CacheRecord,
+    storage_records: &[StorageRecord],
+    shared: &Shared,
+) -> Result<Cache, SetupError> {
+    let mut storages = Vec::new();
+    for storage in &config.storages {
+        let row =
+            storage_records.iter().find(|row| row.cache == record.id && row.name == storage.name.as_str());
+        if let Some(row) = row
+            && let Some((backend, location)) = open_storage(config, storage, &shared.reads).await
+        {
+            storages.push(CacheStorage { id: row.id, storage: backend, location });
+        }
+    }
+    let key_name = format!("{}.{}-1", config.name.as_str(), setup.host);
+    let keys = load_keys(setup, catalog, config, record, &key_name).await?;
+    let cache = Cache {
+        id: record.id,
+        config: config.clone(),
+        storages,
+        index: Index::new(record.id, shared.replies.clone()),
+        nars: Nars::default(),
+        key_name,
+        keys: RwLock::new(Arc::new(keys)),
+    };
+    let mut hashes = std::pin::pin!(catalog.visible_path_hashes(record.id));
+    while let Some(batch) = hashes.try_next().await? {
+        batch.into_iter().for_each(|hash| cache.index.insert(hash));
+    }
+    cache.write_cache_info().await;
+    Ok(cache)
+}
+
+/// A storage that fails now may work later, so the cache starts without waiting for it.
+async fn open_storage(
+    cache: &CacheConfig,
+    storage: &StorageConfig,
+    reads: &Arc<ReadCache>,
+) -> Option<(Arc<dyn Storage>, String)> {
+    match &storage.kind {
+        StorageKind::Local { root } => {
+            let root = root.join(cache.name.as_str());
+            let location = root.display().to_string();
+            let backend = LocalStorage::new(storage.name.as_str(), root, reads);
+            if let Err(error) = backend.prepare().await {
+                tracing::error!(cache = cache.name.as_str(), %error, "a storage cannot be used");
+            }
+            Some((Arc::new(backend), location))
+        }
+        StorageKind::S3 { .. } => {
+            tracing::error!(
+                cache = cache.name.as_str(),
+                storage = storage.name.as_str(),
+                "S3 storages are not supported by this version; the storage is left out"
+            );
+            None
+        }
+    }
+}
+
+async fn load_keys(
+    setup: &Setup<'_>,
+    catalog: &Catalog,
+    config: &CacheConfig,
+    record: &CacheRecord,
+    key_name: &str,
+) -> Result<KeyRing, SetupError> {
+    let cache = config.name.as_str();
+    let key_error = |source| SetupError::Key { cache: cache.to_owned(), source };
+    let known = catalog.signing_keys(record.id).await?;
+    let client = known
+        .iter()
+        .find(|key| key.origin == KeyOrigin::Client && key.retired_at.is_none())
+        .map(|key| PublicKey::from_bytes(&key.name, &key.public_key))
+        .transpose()
+        .map_err(key_error)?;
+    let server = match (&client, config.signing) {
+        // A server key beside a client's would be published under a name of its own and mean nothing to readers.
+        (Some(_), _) | (None, SigningMode::Client) => Vec::new(),
+        _ => server_keys(&setup.config.server.state_dir, config, key_name)
+            .map_err(|source| SetupError::KeyFile { cache: cache.to_owned(), source })?,
+    };
+    for key in server.iter().map(SigningKey::public_key) {
+        catalog.add_server_key(record.id, key.name(), *key.as_bytes()).await?;
+    }
+    Ok(KeyRing::new(config.signing, server, client, config.trusted_public_keys.clone()))
+}
+
+fn server_keys(
+    state_dir: &Path,
+    config: &CacheConfig,
+    key_name: &str,
+) -> Result<Vec<SigningKey>, KeyFileError> {
+    if config.signing_key_files.is_empty() {
+        let path = state_dir.join("keys").join(format!("{}.secret", config.name.as_str()));
+        return Ok(vec![read_or_generate(&path, key_name)?]);
+    }
+    read_key_files(&config.signing_key_files)
+}
+
+impl Cache {
+    /// The text of `nix-cache-info`.
+    pub fn nix_cache_info(&self) -> String {
+        format!("StoreDir: {STORE_DIR}\nWantMassQuery: 1\nPriority: {}\n", self.config.priority)
+    }
+
+    /// Puts `nix-cache-info` on every storage, so that each is a binary cache by itself.
+    async fn write_cache_info(&self) {
+        for storage in &self.storages {
+            let text = Bytes::from(self.nix_cache_info());
+            let key = layout::nix_cache_info_key();
+            if let Err(error) = storage.storage.put_bytes(&key, text, Durability::Now).await {
+                tracing::warn!(cache = self.name(), %error, "could not write nix-cache-info");
+            }
+        }
+    }
+}

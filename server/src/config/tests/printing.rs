@@ -1,0 +1,86 @@
+//! The configuration as it is printed.
+
+use super::*;
+use crate::config::{builtin, keys, print_config};
+
+const FULL: &str = "
+server:
+  public-url: https://cache.example.org
+  database: postgres://user:hunter2@db/cache
+  key: hunter2hunter2hunter2hunter2hunter2
+  log: {filter: 'debug,hyper=info', format: json}
+  drain-timeout: 90s
+  narinfo-memory: 1000000
+  standalone: true
+  dht-bootstrap-host: [a.example, '::1']
+  dht-network-key-file: /run/network
+caches:
+  - name: main
+    signing-key-file: [/run/a, b]
+    trusted-public-keys: 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
+    upstreams: https://cache.nixos.org/sub
+    storage-strategy: split
+    storages:
+      - {name: a, type: local, root: data, split: 30, max-size: 10 GiB}
+      - {name: b, type: s3, s3_bucket: x, s3_region: y, s3_access_key: hunter2, s3_secret_key: hunter2, split: 70}
+      - {name: c, type: s3, root: /c/, s3_bucket: x, s3_endpoint: 'http://[::1]:9000', s3_force_path_style: true,
+         s3_access_key_file: /run/ak, s3_secret_key_file: sk, draining: true}
+  - {name: other, access: private, enabled: false}
+workspaces: [{name: w, cache: other}]
+agents: [{name: 'no: yes', workspace: w}]
+";
+
+#[test]
+fn what_is_printed_loads_as_the_same_configuration() {
+    let scene = Scene::new();
+    // Masked, so different after a round.
+    let full = FULL.lines().filter(|line| !line.contains("hunter2")).collect::<Vec<_>>().join("\n");
+    let full = full.replace("split: 30", "split: 100");
+
+    for yaml in [full.as_str(), "", "caches: [{name: a}, {name: b}]", include_str!("data/legacy-loose.yaml")]
+    {
+        let first = scene.load(yaml).unwrap().config;
+        let printed = print_config(&first);
+        let second = scene.load(&printed).unwrap_or_else(|faults| panic!("{faults}\n{printed}")).config;
+        assert_eq!(first, second, "{printed}");
+    }
+}
+
+#[test]
+fn the_builtin_configuration_is_printed_so_that_it_loads() {
+    let scene = Scene::new();
+
+    let builtin = builtin(&scene.env);
+    let mut loaded = scene.load(&print_config(&builtin)).unwrap().config;
+
+    loaded.source = None;
+    assert_eq!(loaded, builtin);
+}
+
+#[test]
+fn no_secret_is_printed_or_shown() {
+    let config = config(FULL);
+
+    let printed = print_config(&config);
+    assert!(!printed.contains("hunter2"), "{printed}");
+    assert!(printed.contains("database: postgres://user:***@db/cache\n"), "{printed}");
+    assert!(printed.contains("key: '***'\n"), "{printed}");
+    assert!(printed.contains("s3_secret_key_file: /run/sk\n") || printed.contains("/sk\n"), "{printed}");
+    let shown = format!("{config:?} {}", config.server.database);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert_eq!(config.server.database.expose(), "postgres://user:hunter2@db/cache");
+}
+
+#[test]
+fn every_key_is_printed() {
+    let printed = print_config(&config(FULL));
+
+    for table in keys::ALL {
+        for key in table.keys {
+            let shown = printed
+                .lines()
+                .any(|line| line.trim_start_matches([' ', '-']).starts_with(&format!("{key}:")));
+            assert!(shown, "{key} of {} is missing in\n{printed}", table.title);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `GET /v1/caches` and `GET /v1/caches/NAME`.
+
+use std::sync::Arc;
+
+use admin_api::{CacheInfo, CacheSummary, KeyInfo, KeyOrigin, SetupStep};
+use catalog::SigningKeyRecord;
+use nix_formats::PublicKey;
+use warp::Filter;
+
+use super::error::{internal, unknown_cache};
+use super::summary::{cache_summary, storage_summaries};
+use super::{Answer, reply};
+use crate::app::App;
+use crate::cache::Cache;
+use crate::http::Route;
+
+pub(super) fn routes(app: &Arc<App>) -> impl Route {
+    let list = {
+        let app = app.clone();
+        warp::path!("v1" / "caches").and(warp::get()).then(move || {
+            let app = app.clone();
+            reply(async move { list(&app).await })
+        })
+    };
+    let app = app.clone();
+    let info = warp::path!("v1" / "caches" / String).and(warp::get()).then(move |name: String| {
+        let app = app.clone();
+        reply(async move {
+            let cache = app.caches.find(&name).ok_or_else(|| unknown_cache(&name))?;
+            info(&app, cache).await
+        })
+    });
+    list.or(info).unify()
+}
+
+async fn list(app: &App) -> Answer<Vec<CacheSummary>> {
+    let mut summaries = Vec::new();
+    for cache in app.caches.iter() {
+        summaries.push(cache_summary(app, cache).await?);
+    }
+    Ok(summaries)
+}
+
+async fn info(app: &App, cache: &Cache) -> Answer<CacheInfo> {
+    let summary = cache_summary(app, cache).await?;
+    let keys = app.catalog.signing_keys(cache.id).await.map_err(|error| internal(&error))?;
+    Ok(CacheInfo {
+        setup: setup_steps(app, cache, &summary),
+        summary,
+        priority: cache.config.priority,
+        compression: cache.config.compression.to_string(),
+        retention_days: Some(cache.config.retention),
+        port: cache.config.port,
+        storages: storage_summaries(app, cache).await?,
+        keys: keys.iter().map(|key| key_info(cache, key)).collect(),
+        upstreams: cache.config.upstreams.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
+    KeyInfo {
+        name: key.name.clone(),
+        public_key: PublicKey::from_bytes(&key.name, &key.public_key)
+            .map(|key| key.to_string())
+            .unwrap_or_default(),
+        origin: match key.origin {
+            catalog::KeyOrigin::Client => KeyOrigin::Client,
+            catalog::KeyOrigin::Server if cache.config.signing_key_files.is_empty() => KeyOrigin::Generated,
+            catalog::KeyOrigin::Server => KeyOrigin::File,
+        },
+        created_at: key.created_at.0,
+        retired_at: key.retired_at.map(|time| time.0),
+    }
+}
+
+/// What to type on a client.
+fn setup_steps(app: &App, cache: &Cache, summary: &CacheSummary) -> Vec<SetupStep> {
+    let host = &app.config.server.hostname;
+    let api = app.origin.url(Some(&format!("{host}:{}", app.config.server.server_port)), "");
+    let name = cache.name();
+    let step = |title: &str, lines: Vec<String>| SetupStep { title: title.to_owned(), lines };
+    vec![
+        step(
+            "Push with cachix",
+            vec![
+                format!("cachix config set hostname {api}"),
+                "cachix authtoken TOKEN".to_owned(),
+                format!("cachix push {name} /nix/store/..."),
+            ],
+        ),
+        step("Push with Nix alone", vec![format!("nix copy --to {} /nix/store/...", summary.url)]),
+        step(
+            "Fetch, in nix.conf",
+            vec![
+                format!("extra-substituters = {}", summary.url),
+                format!("extra-trusted-public-keys = {}", summary.public_keys.join(" ")),
+            ],
+        ),
+    ]
+}

@@ -1,0 +1,26 @@
+//! Errors of the admin API.
+
+use admin_api::{ApiError, ErrorCode};
+
+use crate::http::error::chain;
+
+/// An error with this text and, where a person can act, a hint.
+pub fn failure(code: ErrorCode, message: impl Into<String>, hint: Option<&str>) -> ApiError {
+    ApiError { code, message: message.into(), hint: hint.map(str::to_owned) }
+}
+
+/// There is no cache of this name.
+pub fn unknown_cache(name: &str) -> ApiError {
+    failure(
+        ErrorCode::NotFound,
+        format!("there is no cache called `{name}`"),
+        Some("`cachectl cache list` shows the caches"),
+    )
+}
+
+/// Something inside failed. The operator may see what.
+pub fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
+    let text = chain(error);
+    tracing::error!(error = text, "an admin request failed");
+    failure(ErrorCode::Internal, text, Some("the daemon's log may say more"))
+}

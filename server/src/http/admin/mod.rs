@@ -1,0 +1,83 @@
+//! What `cachectl` calls, on the Unix socket. Whoever can open the socket may do all of it: its file mode is the lock.
+
+mod caches;
+mod error;
+mod paths;
+mod status;
+mod summary;
+mod tokens;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+
+use admin_api::{API_VERSION, ApiError, ErrorCode, VERSION_HEADER};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use warp::reply::{Reply, Response};
+use warp::{Filter, Rejection};
+
+use self::error::failure;
+use crate::app::App;
+use crate::http::Route;
+use crate::http::serve::Routes;
+
+/// What a handler returns.
+type Answer<T> = Result<T, ApiError>;
+
+/// All routes of the admin socket.
+pub(super) fn routes(app: &Arc<App>) -> Routes {
+    let known = status::routes(app)
+        .or(caches::routes(app))
+        .unify()
+        .or(paths::routes(app))
+        .unify()
+        .or(tokens::routes(app))
+        .unify();
+    version_check()
+        .or(known)
+        .unify()
+        .recover(|_: Rejection| async move {
+            Ok::<_, Infallible>(
+                failure(ErrorCode::NotFound, "this daemon has no such command", None).into_reply(),
+            )
+        })
+        .unify()
+        .map(|mut response: Response| {
+            response.headers_mut().insert(VERSION_HEADER, HeaderValue::from(API_VERSION));
+            response
+        })
+        .boxed()
+}
+
+/// Answers requests of a `cachectl` that speaks another version, and lets all others pass.
+fn version_check() -> impl Route {
+    warp::header::<u32>(VERSION_HEADER).and_then(|version: u32| async move {
+        if version == API_VERSION {
+            return Err(warp::reject::not_found());
+        }
+        let message =
+            format!("cachectl speaks version {version} of the admin API, this daemon version {API_VERSION}");
+        let hint = "use the cachectl that came with the daemon, or restart the daemon after an upgrade";
+        Ok(failure(ErrorCode::VersionMismatch, message, Some(hint)).into_reply())
+    })
+}
+
+/// Turns a handler's result into JSON.
+async fn reply<T: Serialize>(answer: impl Future<Output = Answer<T>>) -> Response {
+    match answer.await {
+        Ok(value) => warp::reply::json(&value).into_response(),
+        Err(error) => error.into_reply(),
+    }
+}
+
+trait IntoReply {
+    fn into_reply(self) -> Response;
+}
+
+impl IntoReply for ApiError {
+    fn into_reply(self) -> Response {
+        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        warp::reply::with_status(warp::reply::json(&self), status).into_response()
+    }
+}

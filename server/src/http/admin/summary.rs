@@ -1,0 +1,68 @@
+//! Caches and storages as the admin API shows them.
+
+use admin_api::{ApiError, CacheSummary, StorageKind, StorageState, StorageSummary};
+
+use super::Answer;
+use super::error::internal;
+use crate::app::App;
+use crate::cache::{Cache, CacheStorage};
+use crate::config::{self, Access, SigningMode};
+
+/// A cache in one line.
+pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
+    let stats = app.catalog.cache_stats(cache.id).await.map_err(|error| internal(&error))?;
+    Ok(CacheSummary {
+        name: cache.name().to_owned(),
+        enabled: cache.config.enabled,
+        access: match cache.config.access {
+            Access::Public => admin_api::Access::Public,
+            Access::Private => admin_api::Access::Private,
+        },
+        paths: stats.paths,
+        file_bytes: stats.file_bytes,
+        nar_bytes: stats.nar_bytes,
+        url: app.origin.cache_url(cache, Some(&app.config.server.hostname)),
+        public_keys: cache.keys().published().iter().map(ToString::to_string).collect(),
+        signing: match cache.config.signing {
+            SigningMode::Auto => admin_api::Signing::Auto,
+            SigningMode::Server => admin_api::Signing::Server,
+            SigningMode::Client => admin_api::Signing::Client,
+        },
+    })
+}
+
+/// The storages of a cache, each looked at as it is now.
+pub async fn storage_summaries(app: &App, cache: &Cache) -> Result<Vec<StorageSummary>, ApiError> {
+    let mut summaries = Vec::with_capacity(cache.storages.len());
+    for storage in &cache.storages {
+        summaries.push(storage_summary(app, cache, storage).await?);
+    }
+    Ok(summaries)
+}
+
+async fn storage_summary(app: &App, cache: &Cache, storage: &CacheStorage) -> Answer<StorageSummary> {
+    let used_bytes = app.catalog.storage_used(storage.id).await.map_err(|error| internal(&error))?;
+    let probed = storage.storage.probe().await;
+    let usage = storage.storage.usage().await.ok();
+    let (state, last_error) = match probed {
+        Ok(()) => (StorageState::Ok, None),
+        Err(error) if error.is_full() => (StorageState::Full, Some(error.to_string())),
+        Err(error) => (StorageState::Failing, Some(error.to_string())),
+    };
+    let declared =
+        cache.config.storages.iter().find(|declared| declared.name.as_str() == storage.storage.name());
+    Ok(StorageSummary {
+        cache: cache.name().to_owned(),
+        name: storage.storage.name().to_owned(),
+        kind: match declared.map(|declared| declared.kind.storage_type()) {
+            Some(config::StorageType::S3) => StorageKind::S3,
+            Some(config::StorageType::Local) | None => StorageKind::Local,
+        },
+        location: storage.location.clone(),
+        used_bytes,
+        free_bytes: usage.and_then(|usage| usage.free),
+        total_bytes: usage.and_then(|usage| usage.total),
+        state,
+        last_error,
+    })
+}

@@ -1,0 +1,60 @@
+//! `GET /api/v1/cache/NAME`: what a client has to know about a cache.
+
+use std::sync::Arc;
+
+use catalog::TokenPermission;
+use serde::Serialize;
+use warp::Filter;
+use warp::reply::Reply;
+
+use crate::app::App;
+use crate::cache::Cache;
+use crate::config::PreferredCompression;
+use crate::http::{Answer, Route, Site, access, origin, reply};
+
+/// The reply, in the client's spelling (protocol reference 3.1).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BinaryCache {
+    name: String,
+    uri: String,
+    is_public: bool,
+    public_signing_keys: Vec<String>,
+    github_username: String,
+    permission: &'static str,
+    preferred_compression_method: &'static str,
+}
+
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    let app = app.clone();
+    site.clone()
+        .and(warp::path::end())
+        .and(warp::get().or(warp::head()).unify())
+        .and(access::authorization())
+        .and(origin::host())
+        .then(move |cache: Arc<Cache>, authorization: Option<String>, host: Option<String>| {
+            let app = app.clone();
+            reply(async move { get(&app, &cache, authorization.as_deref(), host.as_deref()) })
+        })
+}
+
+fn get(app: &App, cache: &Cache, authorization: Option<&str>, host: Option<&str>) -> Answer {
+    let grant = access::read_api(&app.tokens, cache, authorization)?;
+    let info = BinaryCache {
+        name: cache.name().to_owned(),
+        uri: app.origin.cache_url(cache, host),
+        is_public: cache.is_public(),
+        public_signing_keys: cache.keys().published().iter().map(ToString::to_string).collect(),
+        github_username: String::new(),
+        permission: match grant.map_or(TokenPermission::Read, |grant| grant.permission) {
+            TokenPermission::Read => "Read",
+            TokenPermission::Write => "Write",
+            TokenPermission::Admin => "Admin",
+        },
+        preferred_compression_method: match cache.config.compression {
+            PreferredCompression::Zstd => "ZSTD",
+            PreferredCompression::Xz => "XZ",
+        },
+    };
+    Ok(warp::reply::json(&info).into_response())
+}

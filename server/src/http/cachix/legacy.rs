@@ -1,0 +1,69 @@
+//! The upload of clients 1.0 to 1.2: the NAR in one piece, then its description (protocol reference 6.1).
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
+use warp::Filter;
+
+use super::compression::CompressionQuery;
+use super::nar_info_create::NarInfoCreate;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::http::error::HttpError;
+use crate::http::{Route, Site, access, body, reply, status};
+
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    nar(app.clone(), site.clone()).or(narinfo(app.clone(), site.clone())).unify()
+}
+
+fn nar(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path("nar"))
+        .and(warp::path::end())
+        .and(warp::post())
+        .and(access::authorization())
+        .and(warp::query::<CompressionQuery>())
+        .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
+        .and(warp::body::stream())
+        .then(
+            move |cache: Arc<Cache>,
+                  authorization: Option<String>,
+                  query: CompressionQuery,
+                  length,
+                  stream| {
+                let app = app.clone();
+                reply(async move {
+                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    let compression = query.compression()?;
+                    app.pusher.put_file(&cache, compression, None, length, body::pieces(stream)).await?;
+                    Ok(status(StatusCode::OK))
+                })
+            },
+        )
+}
+
+fn narinfo(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path::param::<String>())
+        .and(warp::path::end())
+        .and(warp::post())
+        .and(access::authorization())
+        .and(warp::body::stream())
+        .and_then(move |cache: Arc<Cache>, name: String, authorization: Option<String>, stream| {
+            let app = app.clone();
+            async move {
+                let Some(hash) = name.strip_suffix(".narinfo").map(str::to_owned) else {
+                    return Err(warp::reject::not_found());
+                };
+                Ok(reply(async move {
+                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    let description: NarInfoCreate = body::json(stream).await?;
+                    if description.store_hash() != hash {
+                        return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
+                    }
+                    app.pusher.commit_file(&cache, description.into_description()?).await?;
+                    Ok(status(StatusCode::OK))
+                })
+                .await)
+            }
+        })
+}

@@ -1,0 +1,170 @@
+//! `multipart-nar`: create an upload, ask for part URLs, complete, abort.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+use warp::Filter;
+use warp::reply::Reply;
+
+use super::compression::CompressionQuery;
+use super::nar_info_create::NarInfoCreate;
+use super::part_url::PartUrl;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::push::{ListedPart, MAX_PART_NUMBER};
+use crate::http::error::HttpError;
+use crate::http::{Answer, Route, Site, access, body, origin, reply, status};
+
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    create(app.clone(), site.clone())
+        .or(part_url(app.clone(), site.clone()))
+        .unify()
+        .or(complete(app.clone(), site.clone()))
+        .unify()
+        .or(abort(app.clone(), site.clone()))
+        .unify()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UploadQuery {
+    upload_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PartQuery {
+    upload_id: String,
+    part_number: u32,
+}
+
+#[derive(Deserialize)]
+struct PartAnnouncement {
+    #[serde(rename = "contentMD5")]
+    content_md5: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CompletedUpload {
+    parts: Option<Vec<CompletedPart>>,
+    nar_info_create: NarInfoCreate,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CompletedPart {
+    part_number: u32,
+    e_tag: String,
+}
+
+fn create(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path("multipart-nar"))
+        .and(warp::path::end())
+        .and(warp::post())
+        .and(access::authorization())
+        .and(warp::query::<CompressionQuery>())
+        .then(move |cache: Arc<Cache>, authorization: Option<String>, query: CompressionQuery| {
+            let app = app.clone();
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                let upload = app.pusher.create(&cache, query.compression()?).await?;
+                Ok(warp::reply::json(&json!({ "narId": upload.id, "uploadId": upload.upload_id }))
+                    .into_response())
+            })
+        })
+}
+
+fn part_url(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path("multipart-nar"))
+        .and(warp::path::param::<Uuid>())
+        .and(warp::path::end())
+        .and(warp::post())
+        .and(access::authorization())
+        .and(warp::query::<PartQuery>())
+        .and(origin::host())
+        .and(warp::body::stream())
+        .then(
+            move |cache: Arc<Cache>,
+                  id: Uuid,
+                  authorization: Option<String>,
+                  query: PartQuery,
+                  host: Option<String>,
+                  stream| {
+                let app = app.clone();
+                reply(async move {
+                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    let announcement: PartAnnouncement = body::json(stream).await?;
+                    sign_part(&app, &cache, id, &query, &announcement, host.as_deref())
+                })
+            },
+        )
+}
+
+fn sign_part(
+    app: &App,
+    cache: &Cache,
+    id: Uuid,
+    query: &PartQuery,
+    announcement: &PartAnnouncement,
+    host: Option<&str>,
+) -> Answer {
+    if !(1..=MAX_PART_NUMBER).contains(&query.part_number) {
+        return Err(HttpError::bad_request(format!("partNumber must be from 1 to {MAX_PART_NUMBER}")));
+    }
+    let md5 = parse_md5(&announcement.content_md5)
+        .ok_or_else(|| HttpError::bad_request("contentMD5 must be the base64 of 16 bytes"))?;
+    let upload = app.pusher.find(cache, id, &query.upload_id)?;
+    let path = PartUrl::new(upload.id, query.part_number, md5).sign(&app.part_urls, cache.name());
+    Ok(warp::reply::json(&json!({ "uploadUrl": app.origin.url(host, &path) })).into_response())
+}
+
+/// The 16 bytes of a base64 MD5.
+pub fn parse_md5(text: &str) -> Option<[u8; 16]> {
+    STANDARD.decode(text).ok()?.try_into().ok()
+}
+
+fn complete(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path!("multipart-nar" / Uuid / "complete"))
+        .and(warp::post())
+        .and(access::authorization())
+        .and(warp::query::<UploadQuery>())
+        .and(warp::body::stream())
+        .then(
+            move |cache: Arc<Cache>, id: Uuid, authorization: Option<String>, query: UploadQuery, stream| {
+                let app = app.clone();
+                reply(async move {
+                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    let completed: CompletedUpload = body::json(stream).await?;
+                    let parts = completed.parts.map(|parts| parts.into_iter().map(listed).collect());
+                    let description = completed.nar_info_create.into_description()?;
+                    app.pusher.complete(&cache, id, &query.upload_id, parts, description).await?;
+                    Ok(status(StatusCode::OK))
+                })
+            },
+        )
+}
+
+fn listed(part: CompletedPart) -> ListedPart {
+    ListedPart { number: part.part_number, etag: part.e_tag }
+}
+
+fn abort(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path!("multipart-nar" / Uuid / "abort"))
+        .and(warp::post())
+        .and(access::authorization())
+        .and(warp::query::<UploadQuery>())
+        .then(move |cache: Arc<Cache>, id: Uuid, authorization: Option<String>, query: UploadQuery| {
+            let app = app.clone();
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                app.pusher.abort(&cache, id, &query.upload_id);
+                Ok(status(StatusCode::OK))
+            })
+        })
+}

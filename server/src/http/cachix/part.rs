@@ -1,0 +1,59 @@
+//! `PUT` of one part, to the URL that the API handed out.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, ETAG};
+use http::{HeaderValue, StatusCode};
+use uuid::Uuid;
+use warp::Filter;
+
+use super::multipart::parse_md5;
+use super::part_url::{PartUrl, PartUrlQuery};
+use crate::app::App;
+use crate::cache::Cache;
+use crate::http::error::HttpError;
+use crate::http::{Route, Site, body, reply, status};
+
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    let app = app.clone();
+    site.clone()
+        .and(warp::path!("multipart-nar" / Uuid / "part" / u32))
+        .and(warp::put())
+        .and(warp::query::<PartUrlQuery>())
+        .and(warp::header::optional::<String>("content-md5"))
+        .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
+        .and(warp::body::stream())
+        .then(
+            move |cache: Arc<Cache>,
+                  id: Uuid,
+                  number: u32,
+                  query: PartUrlQuery,
+                  content_md5: Option<String>,
+                  length: Option<u64>,
+                  stream| {
+                let app = app.clone();
+                reply(async move {
+                    let md5 = PartUrl::verify(&app.part_urls, cache.name(), id, number, &query).ok_or_else(
+                        || {
+                            HttpError::new(
+                                StatusCode::FORBIDDEN,
+                                "this upload URL is not valid or has expired",
+                            )
+                        },
+                    )?;
+                    if content_md5.is_some_and(|announced| parse_md5(&announced) != Some(md5)) {
+                        return Err(HttpError::bad_request(
+                            "Content-MD5 is not the one this URL was made for",
+                        ));
+                    }
+                    let upload = app.pusher.find_signed(&cache, id)?;
+                    let etag =
+                        app.pusher.put_part(&upload, number, length, md5, body::pieces(stream)).await?;
+                    let mut response = status(StatusCode::OK);
+                    let etag = HeaderValue::try_from(etag).map_err(|error| HttpError::internal(&error))?;
+                    response.headers_mut().insert(ETAG, etag);
+                    Ok(response)
+                })
+            },
+        )
+}

@@ -1,0 +1,127 @@
+//! URLs that authorise the upload of one part, and of nothing else.
+//!
+//! The client sends no token with the part itself (protocol reference 4.5), so its URL carries proof: an HMAC over
+//! cache, upload, part number, MD5 and time of expiry.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use catalog::UnixTime;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
+use sha2::Sha256;
+use uuid::Uuid;
+
+/// How long a part URL is valid. It has to outlast the retries of the client and the transfer before it starts.
+const VALIDITY: Duration = Duration::from_secs(6 * 3600);
+
+/// The key of part URLs, derived from the server's key.
+pub struct PartUrlKey(Hmac<Sha256>);
+
+impl PartUrlKey {
+    /// Derives the key, so that no signature made for another purpose is valid here.
+    pub fn derive(server_key: &[u8]) -> Self {
+        let mut derivation =
+            Hmac::<Sha256>::new_from_slice(server_key).expect("HMAC takes keys of any length");
+        derivation.update(b"cache-server part url v1");
+        let key = derivation.finalize().into_bytes();
+        Self(Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"))
+    }
+}
+
+/// What a part URL permits.
+pub struct PartUrl {
+    upload: Uuid,
+    number: u32,
+    md5: [u8; 16],
+    expires: i64,
+}
+
+/// The query of a part URL.
+#[derive(Deserialize)]
+pub struct PartUrlQuery {
+    md5: String,
+    expires: i64,
+    signature: String,
+}
+
+impl PartUrl {
+    /// Permission to upload this part, from now on.
+    pub fn new(upload: Uuid, number: u32, md5: [u8; 16]) -> Self {
+        let validity = i64::try_from(VALIDITY.as_secs()).unwrap_or(i64::MAX);
+        Self { upload, number, md5, expires: UnixTime::now().0.saturating_add(validity) }
+    }
+
+    /// Path and query of the URL.
+    pub fn sign(&self, key: &PartUrlKey, cache: &str) -> String {
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(key, cache).finalize().into_bytes());
+        let md5 = URL_SAFE_NO_PAD.encode(self.md5);
+        let Self { upload, number, expires, .. } = self;
+        format!(
+            "/api/v1/cache/{cache}/multipart-nar/{upload}/part/{number}\
+             ?md5={md5}&expires={expires}&signature={signature}"
+        )
+    }
+
+    /// Checks a URL and returns the MD5 that the part has to have; `None` if it is forged or expired.
+    pub fn verify(
+        key: &PartUrlKey,
+        cache: &str,
+        upload: Uuid,
+        number: u32,
+        query: &PartUrlQuery,
+    ) -> Option<[u8; 16]> {
+        let md5 = URL_SAFE_NO_PAD.decode(&query.md5).ok()?.try_into().ok()?;
+        let url = Self { upload, number, md5, expires: query.expires };
+        let signature = URL_SAFE_NO_PAD.decode(&query.signature).ok()?;
+        // Compares in constant time.
+        url.mac(key, cache).verify_slice(&signature).ok()?;
+        (query.expires > UnixTime::now().0).then_some(md5)
+    }
+
+    fn mac(&self, key: &PartUrlKey, cache: &str) -> Hmac<Sha256> {
+        let mut mac = key.0.clone();
+        // Lengths in front, so that no two different URLs have the same bytes.
+        mac.update(&(cache.len() as u64).to_be_bytes());
+        mac.update(cache.as_bytes());
+        mac.update(self.upload.as_bytes());
+        mac.update(&self.number.to_be_bytes());
+        mac.update(&self.md5);
+        mac.update(&self.expires.to_be_bytes());
+        mac
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn query(url: &str) -> PartUrlQuery {
+        serde_yaml::from_str(&url.split_once('?').unwrap().1.replace('&', "\n").replace('=', ": ")).unwrap()
+    }
+
+    #[test]
+    fn only_the_signed_part_of_the_signed_upload_is_permitted() {
+        let key = PartUrlKey::derive(b"secret");
+        let upload = Uuid::new_v4();
+        let url = PartUrl::new(upload, 3, [7; 16]).sign(&key, "main");
+        assert_eq!(PartUrl::verify(&key, "main", upload, 3, &query(&url)), Some([7; 16]));
+        assert_eq!(PartUrl::verify(&key, "main", upload, 4, &query(&url)), None);
+        assert_eq!(PartUrl::verify(&key, "other", upload, 3, &query(&url)), None);
+        assert_eq!(PartUrl::verify(&key, "main", Uuid::new_v4(), 3, &query(&url)), None);
+        assert_eq!(PartUrl::verify(&PartUrlKey::derive(b"else"), "main", upload, 3, &query(&url)), None);
+        let later = PartUrlQuery { expires: i64::MAX, ..query(&url) };
+        assert_eq!(PartUrl::verify(&key, "main", upload, 3, &later), None);
+    }
+
+    #[test]
+    fn an_expired_url_permits_nothing() {
+        let key = PartUrlKey::derive(b"secret");
+        let upload = Uuid::new_v4();
+        let url =
+            PartUrl { expires: UnixTime::now().0 - 1, ..PartUrl::new(upload, 1, [0; 16]) }.sign(&key, "main");
+        assert_eq!(PartUrl::verify(&key, "main", upload, 1, &query(&url)), None);
+    }
+}

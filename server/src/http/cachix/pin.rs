@@ -1,0 +1,86 @@
+//! `POST /api/v1/cache/NAME/pin`: keep a path under a name.
+
+use std::sync::Arc;
+
+use catalog::{Keep, NewPin, PinOutcome};
+use http::StatusCode;
+use nix_formats::StorePath;
+use serde::Deserialize;
+use warp::Filter;
+
+use crate::app::App;
+use crate::cache::Cache;
+use crate::http::error::HttpError;
+use crate::http::{Answer, Route, Site, access, body, reply, status};
+
+/// Longest name of a pin.
+const NAME_LIMIT: usize = 255;
+/// Most artifacts of a pin.
+const ARTIFACT_LIMIT: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PinCreate {
+    name: String,
+    store_path: String,
+    artifacts: Vec<String>,
+    keep: Option<KeepPolicy>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "tag", content = "contents")]
+enum KeepPolicy {
+    Days(u32),
+    Revisions(u32),
+    Forever,
+}
+
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    let app = app.clone();
+    site.clone()
+        .and(warp::path("pin"))
+        .and(warp::path::end())
+        .and(warp::post())
+        .and(access::authorization())
+        .and(warp::body::stream())
+        .then(move |cache: Arc<Cache>, authorization: Option<String>, stream| {
+            let app = app.clone();
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                create(&app, &cache, body::json(stream).await?).await
+            })
+        })
+}
+
+async fn create(app: &App, cache: &Cache, pin: PinCreate) -> Answer {
+    let path = StorePath::from_full_path(&pin.store_path)
+        .map_err(|error| HttpError::bad_request(format!("storePath: {error}")))?;
+    if pin.name.is_empty() || pin.name.len() > NAME_LIMIT || pin.name.chars().any(char::is_control) {
+        return Err(HttpError::bad_request("name: expected 1 to 255 bytes without control characters"));
+    }
+    if pin.artifacts.len() > ARTIFACT_LIMIT {
+        return Err(HttpError::bad_request(format!("artifacts: at most {ARTIFACT_LIMIT}")));
+    }
+    let new = NewPin {
+        cache: cache.id,
+        name: pin.name,
+        path: *path.hash(),
+        artifacts: pin.artifacts,
+        keep: match pin.keep {
+            None => Keep::All,
+            Some(KeepPolicy::Days(0) | KeepPolicy::Revisions(0)) => {
+                return Err(HttpError::bad_request("keep: must be at least 1"));
+            }
+            Some(KeepPolicy::Days(days)) => Keep::Days(days),
+            Some(KeepPolicy::Revisions(revisions)) => Keep::Revisions(revisions),
+            Some(KeepPolicy::Forever) => Keep::Forever,
+        },
+    };
+    match app.catalog.add_pin(new).await? {
+        PinOutcome::Added { .. } => Ok(status(StatusCode::OK)),
+        PinOutcome::UnknownPath => Err(HttpError::new(
+            StatusCode::NOT_FOUND,
+            format!("cache `{}` does not hold {}; push it first", cache.name(), path.to_full_path()),
+        )),
+    }
+}

@@ -1,0 +1,128 @@
+//! The one place where errors of the domain become HTTP statuses.
+//!
+//! Replies are plain text for a person at the other end: what was wrong with the request and what to do. They never hold
+//! a path, a query, a secret or another error's inner text; those go to the log.
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use warp::reply::{Reply, Response};
+
+use crate::auth::AuthError;
+use crate::cache::lookup::LookupError;
+use crate::cache::push::PushError;
+use catalog::CatalogError;
+
+/// Seconds after which a client that met an overload or a failing storage should come back. The Cachix client obeys
+/// values up to 120.
+const RETRY_SECONDS: u16 = 10;
+
+/// An error as the client sees it.
+#[derive(Debug)]
+pub struct HttpError {
+    status: StatusCode,
+    message: String,
+}
+
+impl HttpError {
+    /// An error with this status; `message` is shown as it is.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    /// 400.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 404 for something inside a cache.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not found")
+    }
+
+    /// 404 for a cache.
+    pub fn unknown_cache(name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("there is no cache called `{name}` here"))
+    }
+
+    /// 500; the cause goes to the log only.
+    pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = %chain(cause), "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed to answer; try again later")
+    }
+}
+
+/// An error with its sources, for the log.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}
+
+impl Reply for HttpError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(format!("{}\n", self.message).into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"binary cache\""));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<AuthError> for HttpError {
+    fn from(error: AuthError) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, error.to_string())
+    }
+}
+
+impl From<LookupError> for HttpError {
+    fn from(error: LookupError) -> Self {
+        match &error {
+            LookupError::Catalog(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<CatalogError> for HttpError {
+    fn from(error: CatalogError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<PushError> for HttpError {
+    fn from(error: PushError) -> Self {
+        let status = match &error {
+            PushError::UnknownUpload => StatusCode::NOT_FOUND,
+            PushError::TooManyUploads => StatusCode::SERVICE_UNAVAILABLE,
+            PushError::Parts(_) | PushError::Checksum(_) | PushError::Invalid(_) => StatusCode::BAD_REQUEST,
+            PushError::Body(_) => StatusCode::REQUEST_TIMEOUT,
+            PushError::Mismatch { .. } | PushError::Corrupt(_) | PushError::Signature(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            PushError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            PushError::NarMissing(_) => StatusCode::CONFLICT,
+            PushError::Full => StatusCode::INSUFFICIENT_STORAGE,
+            PushError::StorageFailing(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PushError::Disk(_) | PushError::Catalog(_) | PushError::Internal => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        if status.is_server_error() {
+            tracing::error!(error = %chain(&error), "a push failed");
+        }
+        Self::new(status, error.to_string())
+    }
+}

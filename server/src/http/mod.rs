@@ -1,0 +1,122 @@
+//! Everything HTTP: translates requests into calls of the domain and results into replies, and nothing more.
+
+mod access;
+mod admin;
+mod body;
+mod cachix;
+pub mod error;
+mod nix;
+pub mod origin;
+pub mod serve;
+mod site;
+mod welcome;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::StatusCode;
+use warp::reject::Reject;
+use warp::reply::{Reply, Response};
+use warp::{Filter, Rejection};
+
+pub use self::cachix::PartUrlKey;
+use self::error::HttpError;
+use self::serve::Routes;
+use crate::app::App;
+use crate::cache::Cache;
+
+/// All routes of the API port: the API for every host name, and each cache under its name.
+pub fn api_routes(app: &Arc<App>) -> Routes {
+    let by_host = nix::hot_routes(app, site::by_host(app.clone()));
+    let api = cachix::routes(app, site::by_path(app.clone()));
+    let by_path = nix::hot_routes(app, site::by_path(app.clone()));
+    let rest_by_host = nix::routes(app, site::by_host(app.clone()));
+    let rest_by_path = nix::routes(app, site::by_path(app.clone()));
+    finish(
+        by_host
+            .or(api)
+            .unify()
+            .or(by_path)
+            .unify()
+            .or(rest_by_host)
+            .unify()
+            .or(rest_by_path)
+            .unify()
+            .or(welcome::routes(app))
+            .unify(),
+    )
+}
+
+/// All routes of a cache's own port: the cache at the root, and the API too, since part URLs lead to wherever the client
+/// started.
+pub fn cache_routes(app: &Arc<App>, cache: Arc<Cache>) -> Routes {
+    let own = nix::hot_routes(app, site::by_port(cache.clone()));
+    let api = cachix::routes(app, site::by_path(app.clone()));
+    let rest = nix::routes(app, site::by_port(cache));
+    let by_path = nix::routes(app, site::by_path(app.clone()));
+    finish(own.or(api).unify().or(rest).unify().or(by_path).unify().or(welcome::routes(app)).unify())
+}
+
+/// All routes of the admin socket.
+pub fn admin_routes(app: &Arc<App>) -> Routes {
+    admin::routes(app)
+}
+
+/// A filter that answers.
+trait Route: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {}
+impl<F> Route for F where F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {}
+
+/// A filter that says which cache a request is for.
+trait Site: Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone + Send + Sync + 'static {}
+impl<F> Site for F where F: Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone + Send + Sync + 'static {}
+
+/// What a handler returns.
+type Answer = Result<Response, HttpError>;
+
+/// Turns a handler's result into a reply.
+async fn reply(answer: impl Future<Output = Answer>) -> Response {
+    answer.await.unwrap_or_else(Reply::into_response)
+}
+
+/// A reply with this status and no body.
+fn status(status: StatusCode) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
+}
+
+#[derive(Debug)]
+struct Rejected(std::sync::Mutex<Option<HttpError>>);
+
+impl Reject for Rejected {}
+
+/// Lets a filter refuse a request with an error of ours.
+fn reject(error: HttpError) -> Rejection {
+    warp::reject::custom(Rejected(std::sync::Mutex::new(Some(error))))
+}
+
+/// Answers what no route took.
+fn finish(routes: impl Route) -> Routes {
+    routes
+        .recover(|rejection: Rejection| async move {
+            Ok::<_, std::convert::Infallible>(recover(&rejection).into_response())
+        })
+        .unify()
+        .boxed()
+}
+
+fn recover(rejection: &Rejection) -> HttpError {
+    use warp::reject::{InvalidHeader, InvalidQuery, MethodNotAllowed};
+    let ours = rejection.find::<Rejected>().and_then(|ours| ours.0.lock().ok()?.take());
+    if let Some(error) = ours {
+        error
+    } else if let Some(invalid) = rejection.find::<InvalidHeader>() {
+        HttpError::bad_request(format!("malformed header `{}`", invalid.name()))
+    } else if rejection.find::<InvalidQuery>().is_some() {
+        HttpError::bad_request("missing or malformed query parameters")
+    } else if rejection.find::<MethodNotAllowed>().is_some() {
+        HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not supported here")
+    } else {
+        HttpError::not_found()
+    }
+}

@@ -1,0 +1,55 @@
+//! `debuginfo/BUILDID.debug`: which NAR holds a debug file. Made from the NAR when it is pushed.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use nar_storage::layout;
+use warp::Filter;
+
+use super::segment::FileName;
+use super::untracked;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::http::{Route, Site, access, body, reply, status};
+
+/// Largest link that a client may send.
+const BODY_LIMIT: u64 = 64 << 10;
+
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    get(app.clone(), site.clone()).or(put(app.clone(), site.clone())).unify()
+}
+
+fn get(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path("debuginfo"))
+        .and(warp::path::param::<FileName>())
+        .and(warp::path::end())
+        .and(warp::get().or(warp::head()).unify())
+        .and(access::authorization())
+        .then(move |cache: Arc<Cache>, name: FileName, authorization: Option<String>| {
+            let app = app.clone();
+            reply(async move {
+                // Debuggers ask with and without the suffix.
+                let build_id = name.0.strip_suffix(".debug").unwrap_or(&name.0);
+                let key = layout::debuginfo_key(build_id).ok();
+                untracked::send(&app, &cache, authorization.as_deref(), key, "application/json").await
+            })
+        })
+}
+
+/// Nix sends its links along (`index-debug-info`). Ours come from the verified NAR, so these are not needed.
+fn put(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path("debuginfo"))
+        .and(warp::path::param::<FileName>())
+        .and(warp::path::end())
+        .and(warp::put())
+        .and(access::authorization())
+        .and(warp::body::stream())
+        .then(move |cache: Arc<Cache>, _name: FileName, authorization: Option<String>, stream| {
+            let app = app.clone();
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                body::discard(stream, BODY_LIMIT).await?;
+                Ok(status(StatusCode::OK))
+            })
+        })
+}

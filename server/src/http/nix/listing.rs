@@ -1,0 +1,51 @@
+//! `HASH.ls`: what is inside a path. Made from the NAR when it is pushed.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use nar_storage::layout;
+use warp::Filter;
+
+use super::segment::ListingName;
+use super::untracked;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::http::{Route, Site, access, body, reply, status};
+
+/// Largest listing that a client may send.
+const BODY_LIMIT: u64 = 256 << 20;
+
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    get(app.clone(), site.clone()).or(put(app.clone(), site.clone())).unify()
+}
+
+fn get(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path::param::<ListingName>())
+        .and(warp::path::end())
+        .and(warp::get().or(warp::head()).unify())
+        .and(access::authorization())
+        .then(move |cache: Arc<Cache>, name: ListingName, authorization: Option<String>| {
+            let app = app.clone();
+            reply(async move {
+                let key = cache.index.contains(&name.0).then(|| layout::listing_key(&name.0));
+                untracked::send(&app, &cache, authorization.as_deref(), key, "application/json").await
+            })
+        })
+}
+
+/// Nix sends its listing along (`write-nar-listing`). Ours comes from the verified NAR, so this one is not needed.
+fn put(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path::param::<ListingName>())
+        .and(warp::path::end())
+        .and(warp::put())
+        .and(access::authorization())
+        .and(warp::body::stream())
+        .then(move |cache: Arc<Cache>, _name: ListingName, authorization: Option<String>, stream| {
+            let app = app.clone();
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                body::discard(stream, BODY_LIMIT).await?;
+                Ok(status(StatusCode::OK))
+            })
+        })
+}

@@ -1,0 +1,127 @@
+//! `nar/FILE`: the bytes.
+
+use std::sync::Arc;
+
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use nar_storage::{Blob, BlobBody};
+use warp::Filter;
+use warp::reply::{Reply, Response};
+
+use super::range::{Requested, requested};
+use super::segment::NarName;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::http::error::HttpError;
+use crate::http::{Answer, Route, Site, access, body, reply, status};
+
+/// The name of a NAR is the hash of its bytes, so they never change.
+const IMMUTABLE_PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const IMMUTABLE_PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
+/// `GET` and `HEAD`.
+pub(super) fn get(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path("nar"))
+        .and(warp::path::param::<NarName>())
+        .and(warp::path::end())
+        .and(warp::get().or(warp::head()).unify())
+        .and(warp::method())
+        .and(access::authorization())
+        .and(warp::header::optional::<String>(RANGE.as_str()))
+        .and(warp::header::optional::<String>(IF_RANGE.as_str()))
+        .then(move |cache, name, method, authorization, range, if_range| {
+            let app = app.clone();
+            async move { reply(send(&app, cache, name, method, authorization, range, if_range)).await }
+        })
+}
+
+async fn send(
+    app: &App,
+    cache: Arc<Cache>,
+    name: NarName,
+    method: Method,
+    authorization: Option<String>,
+    range: Option<String>,
+    if_range: Option<String>,
+) -> Answer {
+    access::read(&app.tokens, &cache, authorization.as_deref())?;
+    let nar = cache.find_nar(&app.catalog, &name.0).await?.ok_or_else(HttpError::not_found)?;
+    let etag = HeaderValue::try_from(format!("\"{}\"", name.0.file_hash))
+        .map_err(|error| HttpError::internal(&error))?;
+    // A range is only good for the version it was asked for; ours never change, so any other tag is a mistake.
+    let range = range.filter(|_| if_range.as_ref().is_none_or(|tag| tag.as_bytes() == etag.as_bytes()));
+    let requested = range.map_or(Requested::Whole, |range| requested(&range, nar.size));
+    let wanted = match &requested {
+        Requested::Unsatisfiable => return Ok(unsatisfiable(nar.size)),
+        // Opening it proves that the file is there; a HEAD needs none of its bytes.
+        _ if method == Method::HEAD => Some(0..0),
+        Requested::Whole => None,
+        Requested::Part(part) => Some(part.clone()),
+    };
+    let blob = cache.open_nar(&app.catalog, &name.0, &nar, wanted).await?.ok_or_else(HttpError::not_found)?;
+    let mut response = if method == Method::HEAD { Response::default() } else { blob_response(blob) };
+    let headers = response.headers_mut();
+    let length = match requested {
+        Requested::Part(part) => {
+            let text = format!("bytes {}-{}/{}", part.start, part.end - 1, nar.size);
+            headers.insert(
+                CONTENT_RANGE,
+                HeaderValue::try_from(text).map_err(|error| HttpError::internal(&error))?,
+            );
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            part.end - part.start
+        }
+        _ => nar.size,
+    };
+    describe(response.headers_mut(), length, etag, cache.is_public());
+    Ok(response)
+}
+
+fn describe(headers: &mut HeaderMap, length: u64, etag: HeaderValue, public: bool) {
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CACHE_CONTROL, if public { IMMUTABLE_PUBLIC } else { IMMUTABLE_PRIVATE });
+    headers.insert(ETAG, etag);
+}
+
+/// A reply with these bytes. A blob that turns out shorter than promised ends in an error, which cuts the connection
+/// before the announced length, so that no client takes it for the whole.
+pub(super) fn blob_response(blob: Blob) -> Response {
+    match blob.into_body() {
+        BlobBody::Bytes(bytes) => Response::new(bytes.into()),
+        BlobBody::Stream(stream) => warp::reply::stream(stream).into_response(),
+    }
+}
+
+fn unsatisfiable(size: u64) -> Response {
+    let mut response = status(StatusCode::RANGE_NOT_SATISFIABLE);
+    if let Ok(value) = HeaderValue::try_from(format!("bytes */{size}")) {
+        response.headers_mut().insert(CONTENT_RANGE, value);
+    }
+    response
+}
+
+/// `PUT`, as `nix copy` sends it.
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    let app = app.clone();
+    site.clone()
+        .and(warp::path("nar"))
+        .and(warp::path::param::<NarName>())
+        .and(warp::path::end())
+        .and(warp::put())
+        .and(access::authorization())
+        .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
+        .and(warp::body::stream())
+        .then(move |cache: Arc<Cache>, name: NarName, authorization: Option<String>, length, stream| {
+            let app = app.clone();
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                let compression = name.0.compression;
+                app.pusher.put_file(&cache, compression, Some(&name.0), length, body::pieces(stream)).await?;
+                Ok(status(StatusCode::OK))
+            })
+        })
+}

@@ -1,0 +1,114 @@
+//! `HASH.narinfo`: the endpoint that is asked most, and most often in vain.
+
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderValue, StatusCode};
+use nix_formats::{NarFileName, NarInfo};
+use warp::Filter;
+use warp::reply::Response;
+
+use super::segment::NarinfoName;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::push::PathDescription;
+use crate::http::error::HttpError;
+use crate::http::{Answer, Route, Site, access, body, reply, status};
+
+/// Largest narinfo taken from a client. References make the size: 64 KiB hold about 1,000.
+const BODY_LIMIT: usize = 4 << 20;
+
+/// `GET` and `HEAD`.
+pub(super) fn get(app: Arc<App>, site: impl Site) -> impl Route {
+    site.and(warp::path::param::<NarinfoName>())
+        .and(warp::path::end())
+        .and(warp::get().or(warp::head()).unify())
+        .and(access::authorization())
+        .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
+        .then(move |cache: Arc<Cache>, name: NarinfoName, authorization: Option<String>, known: Option<String>| {
+            let app = app.clone();
+            async move { reply(find(&app, &cache, &name, authorization.as_deref(), known.as_deref())).await }
+        })
+}
+
+async fn find(
+    app: &App,
+    cache: &Cache,
+    name: &NarinfoName,
+    authorization: Option<&str>,
+    known: Option<&str>,
+) -> Answer {
+    access::read(&app.tokens, cache, authorization)?;
+    let Some(found) = cache.find_narinfo(&app.catalog, &name.0).await? else {
+        return Ok(not_found());
+    };
+    let mut response = if known.is_some_and(|known| matches_etag(known, &found.etag)) {
+        status(StatusCode::NOT_MODIFIED)
+    } else {
+        let mut response = Response::new(found.body.clone().into());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/x-nix-narinfo"));
+        response
+    };
+    let headers = response.headers_mut();
+    headers.insert(ETAG, found.etag.clone());
+    if !cache.is_public() {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+    Ok(response)
+}
+
+/// Misses are as frequent as hits, so this one is not formatted.
+fn not_found() -> Response {
+    let mut response = Response::new("not found\n".into());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+fn matches_etag(known: &str, etag: &HeaderValue) -> bool {
+    known.split(',').map(str::trim).any(|candidate| {
+        candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate).as_bytes() == etag.as_bytes()
+    })
+}
+
+/// `PUT`, as `nix copy` sends it after the NAR.
+pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+    let app = app.clone();
+    site.clone()
+        .and(warp::path::param::<NarinfoName>())
+        .and(warp::path::end())
+        .and(warp::put())
+        .and(access::authorization())
+        .and(warp::body::stream())
+        .then(move |cache: Arc<Cache>, name: NarinfoName, authorization: Option<String>, stream| {
+            let app = app.clone();
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                let text = body::read(stream, BODY_LIMIT).await?;
+                let description = describe(&name, &text)?;
+                app.pusher.commit_file(&cache, description).await?;
+                Ok(status(StatusCode::OK))
+            })
+        })
+}
+
+fn describe(name: &NarinfoName, text: &[u8]) -> Result<PathDescription, HttpError> {
+    let text = std::str::from_utf8(text).map_err(|_| HttpError::bad_request("a narinfo is UTF-8 text"))?;
+    let narinfo = NarInfo::parse(text)
+        .map_err(|error| HttpError::bad_request(format!("malformed narinfo: {error}")))?;
+    if *narinfo.store_path.hash() != name.0 {
+        return Err(HttpError::bad_request("the narinfo is for another store path than its name says"));
+    }
+    let file =
+        narinfo.url.strip_prefix("nar/").and_then(|file| NarFileName::parse(file).ok()).ok_or_else(|| {
+            HttpError::bad_request(
+                "the narinfo's URL must be `nar/` and the name of a NAR file in this cache",
+            )
+        })?;
+    if file.compression != narinfo.compression {
+        return Err(HttpError::bad_request(
+            "the narinfo's Compression does not fit the name of its NAR file",
+        ));
+    }
+    Ok(PathDescription::from_narinfo(narinfo, file.file_hash)?)
+}

@@ -1,0 +1,44 @@
+//! Files that the catalog does not track: they are there or not, and are replaced as a whole.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use nar_storage::{Durability, Key};
+
+use super::nar::blob_response;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::push::PushError;
+use crate::http::error::HttpError;
+use crate::http::{Answer, access, status};
+
+/// Sends the file under `key`, if there is one.
+pub async fn send(
+    app: &App,
+    cache: &Arc<Cache>,
+    authorization: Option<&str>,
+    key: Option<Key>,
+    content_type: &'static str,
+) -> Answer {
+    access::read(&app.tokens, cache, authorization)?;
+    let blob = match key {
+        Some(key) => cache.open_untracked(&key).await,
+        None => None,
+    };
+    let blob = blob.ok_or_else(HttpError::not_found)?;
+    let length = blob.len();
+    let mut response = blob_response(blob);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(response)
+}
+
+/// Stores a small file.
+pub async fn store(cache: &Cache, key: &Key, contents: Bytes) -> Answer {
+    let storage = &cache.storages[cache.propose_storage()?].storage;
+    storage.put_bytes(key, contents, Durability::Now).await.map_err(PushError::from)?;
+    Ok(status(StatusCode::OK))
+}

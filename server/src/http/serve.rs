@@ -1,0 +1,134 @@
+//! Accepts connections and serves a warp filter on them.
+//!
+//! Warp's own server hides the settings that matter here (header timeout, connection limit, socket options), so the
+//! same filters run as a service on hyper's connection builder.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+/// How long a client may take to send a request head, the idle time between two requests included.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long sent bytes may stay unacknowledged before the kernel gives the connection up. A client that stops reading
+/// must not hold buffers for ever.
+const UNACKNOWLEDGED_TIMEOUT_MS: u32 = 300_000;
+/// Pause after a failed `accept`, which is nearly always a lack of file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+/// How long a refused connection may take to hear why.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Said to a connection over the limit, without parsing its request.
+const OVERLOADED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: text/plain\r\n\
+    Content-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
+
+/// All routes of one listener.
+pub type Routes = BoxedFilter<(Response,)>;
+
+/// A listening socket of either kind.
+pub enum Listener {
+    /// API, cache and deploy ports.
+    Tcp(TcpListener),
+    /// The admin socket.
+    Unix(UnixListener),
+}
+
+/// What every listener of the daemon shares.
+#[derive(Clone)]
+pub struct ConnectionLimits {
+    slots: Arc<Semaphore>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl ConnectionLimits {
+    /// `max` connections at once over all listeners; `stopping` turns true when the daemon drains.
+    pub fn new(max: u32, stopping: watch::Receiver<bool>) -> Self {
+        Self { slots: Arc::new(Semaphore::new(max as usize)), stopping }
+    }
+}
+
+/// Serves `routes` until the daemon drains, then waits for what is under way. The listening socket is closed first, so
+/// that nothing new arrives meanwhile.
+pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits) {
+    let graceful = GracefulShutdown::new();
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    let mut stopping = limits.stopping.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener) => accepted,
+            _ = stopping.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok(Accepted::Tcp(stream)) => spawn_connection(stream, &builder, &routes, &limits, &graceful),
+            Ok(Accepted::Unix(stream)) => spawn_connection(stream, &builder, &routes, &limits, &graceful),
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+async fn accept(listener: &Listener) -> io::Result<Accepted> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // Replies are written whole; waiting for more to send only adds delay.
+            stream.set_nodelay(true)?;
+            sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_TIMEOUT_MS)?;
+            Ok(Accepted::Tcp(stream))
+        }
+        Listener::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
+    }
+}
+
+fn spawn_connection<S>(
+    mut stream: S,
+    builder: &http1::Builder,
+    routes: &Routes,
+    limits: &ConnectionLimits,
+    graceful: &GracefulShutdown,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Ok(slot) = limits.slots.clone().try_acquire_owned() else {
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(&mut stream)).await;
+        });
+        return;
+    };
+    let service = TowerToHyperService::new(warp::service(routes.clone()));
+    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection ended early");
+        }
+        drop(slot);
+    });
+}
+
+/// Closing a socket with unread bytes resets it and may destroy the reply on its way, so the request is read first.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<()> {
+    let mut head = [0; 4096];
+    let _ = stream.read(&mut head).await?;
+    stream.write_all(OVERLOADED).await?;
+    stream.shutdown().await
+}

@@ -1,0 +1,31 @@
+//! Which cache a request is for: by its path under the API, by its host name, or by the port it came to.
+
+use std::sync::Arc;
+
+use warp::{Filter, Rejection};
+
+use super::error::HttpError;
+use super::reject;
+use crate::app::App;
+use crate::cache::Cache;
+
+/// The cache whose own port the request came to.
+pub fn by_port(cache: Arc<Cache>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
+    warp::any().and_then(move || std::future::ready(Ok::<_, Rejection>(cache.clone())))
+}
+
+/// The cache named by the first label of the host name, as in `NAME.HOST`.
+pub fn by_host(app: Arc<App>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
+    warp::header::<String>("host").and_then(move |host: String| {
+        let found = app.cache_of_host(&host).cloned();
+        std::future::ready(found.ok_or_else(warp::reject::not_found))
+    })
+}
+
+/// The cache named by the path `/api/v1/cache/NAME`.
+pub fn by_path(app: Arc<App>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
+    warp::path!("api" / "v1" / "cache" / String / ..).and_then(move |name: String| {
+        let found = app.caches.find(&name).cloned();
+        std::future::ready(found.ok_or_else(|| reject(HttpError::unknown_cache(&name))))
+    })
+}

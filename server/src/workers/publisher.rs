@@ -1,0 +1,101 @@
+//! Makes the files beside the NARs durable, a batch at a time, so that no push waits for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{CacheId, CatalogError, PathId, PathRecord, StorageId};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::publish::{publish, published_keys};
+
+/// Paths per batch.
+const BATCH: u64 = 512;
+/// How long to collect paths before a batch.
+const GATHER: Duration = Duration::from_secs(1);
+/// Pause after a batch that failed in part.
+const BACKOFF: Duration = Duration::from_secs(30);
+
+pub(super) async fn run(app: Arc<App>, stop: CancellationToken) {
+    // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
+    let mut rewrite = true;
+    loop {
+        match publish_due(&app, rewrite, &stop).await {
+            Ok(true) => rewrite = false,
+            Ok(false) => pause(&stop, BACKOFF).await,
+            Err(error) => {
+                tracing::warn!(%error, "could not look up which files are to be made durable");
+                pause(&stop, BACKOFF).await;
+            }
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+        stop.run_until_cancelled(app.pusher.published()).await;
+        pause(&stop, GATHER).await;
+    }
+}
+
+async fn pause(stop: &CancellationToken, time: Duration) {
+    stop.run_until_cancelled(tokio::time::sleep(time)).await;
+}
+
+/// Works off what is due. Returns whether all of it could be done.
+async fn publish_due(app: &App, rewrite: bool, stop: &CancellationToken) -> Result<bool, CatalogError> {
+    loop {
+        let due = app.catalog.unpublished(BATCH).await?;
+        let count = due.len();
+        let mut done = Vec::new();
+        for ((cache, storage), paths) in by_storage(due) {
+            let Some(cache) = app.caches.iter().find(|known| known.id == cache) else { continue };
+            let paths = if rewrite { write_again(cache, paths).await } else { paths };
+            done.extend(sync(cache, storage, &paths).await);
+        }
+        let all = done.len() == count;
+        if !done.is_empty() {
+            app.catalog.mark_published(done).await?;
+        }
+        if !all || count < BATCH as usize || (rewrite && stop.is_cancelled()) {
+            return Ok(all);
+        }
+    }
+}
+
+type Grouped = HashMap<(CacheId, StorageId), Vec<PathRecord>>;
+
+fn by_storage(due: Vec<(CacheId, PathRecord)>) -> Grouped {
+    let mut grouped = Grouped::new();
+    for (cache, path) in due {
+        grouped.entry((cache, path.nar.storage)).or_default().push(path);
+    }
+    grouped
+}
+
+/// Writes the files of these paths again and returns the paths for which that worked.
+async fn write_again(cache: &Arc<Cache>, paths: Vec<PathRecord>) -> Vec<PathRecord> {
+    let mut written = Vec::with_capacity(paths.len());
+    for path in paths {
+        match publish(cache, &path, None).await {
+            Ok(()) => written.push(path),
+            Err(error) => {
+                let path = path.path.base_name();
+                tracing::warn!(cache = cache.name(), path, %error, "could not write the files of a path");
+            }
+        }
+    }
+    written
+}
+
+async fn sync(cache: &Cache, storage: StorageId, paths: &[PathRecord]) -> Vec<PathId> {
+    let Some(storage) = cache.storage(storage) else { return Vec::new() };
+    let keys: Vec<_> = paths.iter().flat_map(published_keys).collect();
+    match storage.storage.sync(&keys).await {
+        Ok(()) => paths.iter().map(|path| path.id).collect(),
+        Err(error) => {
+            tracing::warn!(cache = cache.name(), %error, "could not make files durable yet");
+            Vec::new()
+        }
+    }
+}
