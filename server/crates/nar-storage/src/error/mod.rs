@@ -73,6 +73,9 @@ impl StorageError {
     /// Sorts an error of the operating system by what it means for the storage.
     #[must_use]
     pub fn from_io(context: Context, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::TimedOut {
+            return Self::Unavailable { context, reason: source.to_string() };
+        }
         match Errno::from_io_error(&source) {
             Some(Errno::NOENT) => Self::NotFound { context },
             Some(Errno::NOSPC | Errno::DQUOT) => Self::Full { context },
@@ -87,7 +90,6 @@ impl StorageError {
                 | Errno::NOMEDIUM
                 | Errno::REMOTEIO
                 | Errno::HOSTDOWN
-                | Errno::TIMEDOUT
                 | Errno::SHUTDOWN
                 | Errno::UCLEAN,
             ) => Self::Unavailable { context, reason: source.to_string() },

@@ -17,6 +17,7 @@ fn full_failing_and_forbidden_disks_are_told_apart() {
         assert!(classify(errno).is_unavailable());
         assert!(!classify(errno).is_lost());
     }
+    assert!(classify(Errno::TIMEDOUT).is_unavailable());
     assert!(matches!(classify(Errno::ACCESS), StorageError::Denied { .. }));
     assert!(matches!(classify(Errno::NAMETOOLONG), StorageError::Io { .. }));
     assert!(classify(Errno::NOENT).is_lost());

@@ -6,14 +6,12 @@ use std::{
     sync::Arc,
 };
 
+use super::{Shared, threads::EVENTUALLY};
+use crate::{Key, Operation, StorageError};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use tokio::task::spawn_blocking;
-
-use super::Shared;
-use crate::{Key, Operation, StorageError};
 
 /// Objects found in one go on a blocking thread.
 const BATCH: usize = 256;
@@ -31,14 +29,14 @@ pub(super) fn list(shared: Arc<Shared>, prefix: &str) -> BoxStream<'static, List
         let shared = Arc::clone(&walker.shared);
         let walk = move || {
             let batch = walker.next_batch();
-            (batch, walker)
+            Ok((batch, walker))
         };
-        match spawn_blocking(walk).await {
+        match shared.threads.run(EVENTUALLY, walk).await {
             Ok((batch, _)) if batch.is_empty() => None,
             Ok((batch, walker)) => Some((batch, Some(walker))),
             Err(error) => {
                 let context = shared.context(Operation::List, None);
-                Some((vec![Err(StorageError::Io { context, source: io::Error::other(error) })], None))
+                Some((vec![Err(StorageError::from_io(context, error))], None))
             }
         }
     });

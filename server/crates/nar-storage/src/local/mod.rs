@@ -13,22 +13,30 @@ mod prepare;
 mod put;
 mod read;
 mod stream;
+mod threads;
 
 use std::{
     fs::{self, File},
     io::{self, Read},
     ops::Range,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use tokio::{sync::OnceCell, task::spawn_blocking};
+use tokio::sync::OnceCell;
 
-use self::{dir_sync::DirSync, directories::Directories, open_files::OpenFiles, prepare::Ready};
+use self::{
+    dir_sync::DirSync,
+    directories::Directories,
+    open_files::OpenFiles,
+    prepare::Ready,
+    threads::{EVENTUALLY, SOON, Threads},
+};
 use crate::{Blob, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
 pub use self::open_files::{DEFAULT_OPEN_FILES, ReadCache};
@@ -47,6 +55,7 @@ struct Shared {
     root: PathBuf,
     spool: PathBuf,
     ready: OnceCell<Ready>,
+    threads: Arc<Threads>,
     files: OpenFiles,
     directories: Directories,
     dir_sync: Arc<DirSync>,
@@ -61,10 +70,13 @@ impl LocalStorage {
     /// descriptors.
     #[must_use]
     pub fn new(name: &str, root: PathBuf, read_cache: &Arc<ReadCache>) -> Self {
+        // The working directory must not matter later on; where it is unknown, the path is as good as it gets.
+        let root = path::absolute(&root).unwrap_or(root);
         let shared = Shared {
             name: name.into(),
             spool: root.join(SPOOL),
             ready: OnceCell::new(),
+            threads: Arc::new(Threads::new()),
             files: OpenFiles::new(Arc::clone(read_cache)),
             directories: Directories::new(root.clone()),
             root,
@@ -89,14 +101,20 @@ impl LocalStorage {
     ) -> Result<T, StorageError> {
         let shared = Arc::clone(&self.shared);
         let context = self.shared.context(operation, key);
-        let job = move || job(&shared).map_err(|error| shared.explain(context, error));
-        match spawn_blocking(job).await {
+        let job_context = context.clone();
+        let job = move || Ok(job(&shared).map_err(|error| shared.explain(job_context, error)));
+        match self.shared.threads.run(patience(operation), job).await {
             Ok(result) => result,
-            Err(error) => Err(StorageError::Io {
-                context: self.shared.context(operation, key),
-                source: io::Error::other(error),
-            }),
+            Err(error) => Err(StorageError::from_io(context, error)),
         }
+    }
+}
+
+/// How long an operation may take before its storage counts as dead.
+fn patience(operation: Operation) -> Duration {
+    match operation {
+        Operation::Open | Operation::Head | Operation::Delete | Operation::Usage | Operation::Probe => SOON,
+        Operation::Prepare | Operation::Put | Operation::Sync | Operation::List => EVENTUALLY,
     }
 }
 

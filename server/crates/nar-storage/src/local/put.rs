@@ -8,12 +8,15 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use super::{LocalStorage, Shared};
+use super::{
+    LocalStorage, Shared,
+    threads::{EVENTUALLY, within},
+};
 use crate::{Durability, Key, Operation, StorageError};
 
 /// From this many keys on, syncing the whole file system costs less than syncing each file: every one of those waits
 /// for a commit of the file system's journal.
-const SYNC_ALL_FROM: usize = 32;
+const SYNC_ALL_FROM: usize = 16;
 
 /// Moves the file at `spooled` to `key`. Blocks.
 pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: Durability) -> io::Result<()> {
@@ -32,7 +35,9 @@ pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: D
             io::copy(&mut &file, &mut copy.file)?;
             copy.file.set_permissions(file.metadata()?.permissions())?;
             copy.place(shared, key, durability)?;
-            fs::remove_file(spooled)
+            // The object is stored. What stays here is removed like what a crash leaves.
+            let _ = fs::remove_file(spooled);
+            Ok(())
         }
         placed => placed,
     }
@@ -139,7 +144,7 @@ impl LocalStorage {
         key: Option<&Key>,
         directory: PathBuf,
     ) -> Result<(), StorageError> {
-        match self.shared.dir_sync.sync(directory).await {
+        match within(EVENTUALLY, self.shared.dir_sync.sync(directory)).await {
             Ok(()) => Ok(()),
             Err(error) => self.blocking(operation, key, |_| Err(error)).await,
         }

@@ -8,13 +8,13 @@ use std::{fs::File, io, io::IoSliceMut, ops::Range, os::unix::fs::FileExt, sync:
 
 use bytes::Bytes;
 use rustix::io::ReadWriteFlags;
-use tokio::task::spawn_blocking;
 
 use super::{
     LocalStorage, Shared,
     open_files::OpenFile,
     pool::{CHUNK, Pool},
     stream::FileStream,
+    threads::{SOON, Threads},
 };
 use crate::{Blob, Key, Operation, StorageError};
 
@@ -23,6 +23,7 @@ use crate::{Blob, Key, Operation, StorageError};
 pub(super) struct Reader {
     pub(super) file: Arc<File>,
     pub(super) pool: Arc<Pool>,
+    pub(super) threads: Arc<Threads>,
     /// Whether to try without a blocking thread first.
     pub(super) inline: bool,
 }
@@ -44,7 +45,8 @@ impl LocalStorage {
             return Err(StorageError::InvalidRange { context: context(), range, size });
         }
         let pool = Arc::clone(&self.shared.files.cache.pool);
-        let reader = Reader { file, pool, inline: self.shared.answers_inline() };
+        let threads = Arc::clone(&self.shared.threads);
+        let reader = Reader { file, pool, threads, inline: self.shared.answers_inline() };
         match usize::try_from(range.end - range.start) {
             Ok(len) if len <= CHUNK => match reader.read(range.start, len).await {
                 Ok(bytes) => Ok(Blob::from_bytes(size, range, bytes)),
@@ -98,14 +100,12 @@ impl Reader {
             filled = self.read_inline(buffer.as_mut(), offset);
         }
         if filled < len {
+            let file = Arc::clone(&self.file);
             let rest = move || {
-                let end = read_full(&self.file, &mut buffer.as_mut()[filled..], offset + filled as u64)?;
-                Ok((buffer, filled + end))
+                let read = read_full(&file, &mut buffer.as_mut()[filled..], offset + filled as u64)?;
+                Ok((buffer, filled + read))
             };
-            (buffer, filled) = match spawn_blocking(rest).await {
-                Ok(result) => result.map_err(ReadError::Io)?,
-                Err(error) => return Err(ReadError::Io(io::Error::other(error))),
-            };
+            (buffer, filled) = self.threads.run(SOON, rest).await.map_err(ReadError::Io)?;
         }
         if filled < len { Err(ReadError::Short { len: filled }) } else { Ok(buffer.into_bytes(len)) }
     }

@@ -110,6 +110,17 @@ async fn storages_that_share_a_read_cache_keep_their_objects_apart() {
 }
 
 #[tokio::test]
+async fn a_cache_of_no_open_files_is_a_valid_choice() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = LocalStorage::new("disk1", directory.path().join("main"), &ReadCache::new(0));
+    storage.prepare().await.unwrap();
+    put(&storage, &key("nar/x.nar"), &content(1000, 1)).await;
+    for _ in 0..2 {
+        assert_eq!(get(&storage, &key("nar/x.nar")).await.unwrap(), content(1000, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_file_spooled_on_another_file_system_is_copied() {
     let backend = LocalBackend::new().await;
     let other = tempfile::tempdir_in("/dev/shm").unwrap();

@@ -1,6 +1,7 @@
 //! Large files, a chunk at a time.
 
 use std::{
+    fs::File,
     io,
     num::NonZeroU64,
     ops::Range,
@@ -9,15 +10,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
-use futures_util::Stream;
-use rustix::fs::Advice;
-use tokio::task::{JoinHandle, spawn_blocking};
-
 use super::{
     pool::{Buffer, CHUNK},
     read::{Reader, read_full},
+    threads::SOON,
 };
+use bytes::Bytes;
+use futures_util::Stream;
+use rustix::fs::Advice;
+
+/// A read on a blocking thread, and how much of the buffer it has filled.
+type Reading = Pin<Box<dyn Future<Output = io::Result<(Buffer, usize)>> + Send + Sync>>;
 
 /// How far ahead of a file that is not in memory the kernel is told to read, in bytes.
 const READ_AHEAD: u64 = 4 * 1024 * 1024;
@@ -32,7 +35,7 @@ pub(super) struct FileStream {
     range: Range<u64>,
     /// Up to where the kernel was told to read. Behind the position as long as the file turns out to be in memory.
     advised: u64,
-    reading: Option<JoinHandle<io::Result<(Buffer, usize)>>>,
+    reading: Option<Reading>,
 }
 
 impl FileStream {
@@ -61,17 +64,43 @@ impl FileStream {
         Some((from, NonZeroU64::new(to.saturating_sub(from))?))
     }
 
-    fn read_blocking(&mut self, mut buffer: Buffer) -> JoinHandle<io::Result<(Buffer, usize)>> {
-        let (file, offset, ahead) = (Arc::clone(&self.reader.file), self.range.start, self.read_ahead());
-        spawn_blocking(move || {
-            if let Some((from, len)) = ahead {
-                // Only advice: without it the read below is slower, not wrong.
-                let _ = rustix::fs::fadvise(&file, from, Some(len), Advice::WillNeed);
-            }
-            let len = read_full(&file, buffer.as_mut(), offset)?;
-            Ok((buffer, len))
+    fn read_blocking(&mut self, mut buffer: Buffer) -> Reading {
+        let (reader, offset, ahead) = (self.reader.clone(), self.range.start, self.read_ahead());
+        Box::pin(async move {
+            let file = reader.file;
+            let read = move || {
+                if let Some(ahead) = ahead {
+                    advise(&file, ahead);
+                }
+                let len = read_full(&file, buffer.as_mut(), offset)?;
+                Ok((buffer, len))
+            };
+            reader.threads.run(SOON, read).await
         })
     }
+
+    /// What the kernel has in memory at the position, if it has anything.
+    fn read_inline(&mut self, buffer: &mut Buffer) -> Option<usize> {
+        if !self.reader.inline {
+            return None;
+        }
+        let len = self.reader.read_inline(buffer.as_mut(), self.range.start);
+        // Once part of the file has come from disk, the disk is kept busy while the client takes what it has read.
+        if len > 0
+            && self.advised > 0
+            && let Some(ahead) = self.read_ahead()
+        {
+            let file = Arc::clone(&self.reader.file);
+            self.reader.threads.run_aside(move || advise(&file, ahead));
+        }
+        Some(len).filter(|len| *len > 0)
+    }
+}
+
+/// Tells the kernel to read `len` bytes from `offset` on. Blocks.
+fn advise(file: &File, (offset, len): (u64, NonZeroU64)) {
+    // Only advice: without it the reads that follow are slower, not wrong.
+    let _ = rustix::fs::fadvise(file, offset, Some(len), Advice::WillNeed);
 }
 
 impl Stream for FileStream {
@@ -86,21 +115,17 @@ impl Stream for FileStream {
             let len =
                 usize::try_from(this.range.end - this.range.start).map_or(CHUNK, |left| left.min(CHUNK));
             let mut buffer = this.reader.pool.take(len);
-            if this.reader.inline {
-                let len = this.reader.read_inline(buffer.as_mut(), this.range.start);
-                if len > 0 {
-                    return Poll::Ready(this.hand_out(buffer, len));
-                }
+            if let Some(len) = this.read_inline(&mut buffer) {
+                return Poll::Ready(this.hand_out(buffer, len));
             }
             this.reading = Some(this.read_blocking(buffer));
         }
         let Some(reading) = &mut this.reading else { return Poll::Ready(None) };
-        let done = ready!(Pin::new(reading).poll(cx));
+        let done = ready!(reading.as_mut().poll(cx));
         this.reading = None;
         match done {
-            Ok(Ok((buffer, len))) => Poll::Ready(this.hand_out(buffer, len)),
-            Ok(Err(error)) => Poll::Ready(Some(Err(error))),
-            Err(error) => Poll::Ready(Some(Err(io::Error::other(error)))),
+            Ok((buffer, len)) => Poll::Ready(this.hand_out(buffer, len)),
+            Err(error) => Poll::Ready(Some(Err(error))),
         }
     }
 }

@@ -1,16 +1,19 @@
 #![allow(clippy::unwrap_used)]
 
-use std::{fs::File, io::Write};
+use std::io::Write;
 
 use futures_util::StreamExt;
 
-use super::*;
+use super::{super::threads::Threads, *};
 
 fn reader(len: usize, inline: bool) -> (Reader, Vec<u8>) {
     let content: Vec<u8> = (0..len).map(|place| ((place / 251) ^ place) as u8).collect();
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&content).unwrap();
-    (Reader { file: Arc::new(file), pool: Arc::default(), inline }, content)
+    (
+        Reader { file: Arc::new(file), pool: Arc::default(), threads: Arc::new(Threads::new()), inline },
+        content,
+    )
 }
 
 async fn collect(stream: FileStream) -> Vec<u8> {
@@ -41,7 +44,7 @@ async fn a_stream_ends_where_the_file_does() {
 async fn a_file_that_cannot_be_read_is_an_error() {
     let directory = Arc::new(File::open("/").unwrap());
     for inline in [true, false] {
-        let reader = Reader { file: Arc::clone(&directory), pool: Arc::default(), inline };
+        let reader = Reader { file: Arc::clone(&directory), inline, ..reader(0, inline).0 };
         let mut stream = FileStream::new(reader, 0..CHUNK as u64);
         assert!(stream.next().await.unwrap().is_err());
     }

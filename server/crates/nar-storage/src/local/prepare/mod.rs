@@ -139,3 +139,6 @@ fn is_local(directory: &Path) -> io::Result<bool> {
     )]
     Ok(LOCAL.contains(&(kind as u32)))
 }
+
+#[cfg(test)]
+mod tests;
