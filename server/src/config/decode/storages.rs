@@ -24,31 +24,32 @@ pub fn read(
     data: &mut Roots,
 ) -> Vec<StorageConfig> {
     let sections = cache.sections("storages", &keys::STORAGE);
-    let mut names = Names::default();
     let mut roots = Roots::default();
-    let mut storages = Vec::new();
-    for section in &sections {
-        names.claim(section, "name");
-        let Some(storage) = read_one(section, server, context) else {
-            continue;
-        };
-        claim_directories(section, "root", &storage, name, &mut roots, data);
-        warn_of_idle_keys(section, &storage, strategy);
-        storages.push(storage);
-    }
-    let all_read = storages.len() == sections.len();
     if sections.is_empty() {
         let storage = default_storage(cache, strategy, server);
         if let Some(storage) = &storage {
             claim_directories(cache, "storages", storage, name, &mut roots, data);
         }
-        storages.extend(storage);
+        return storage.into_iter().collect();
     }
-    if all_read && !sections.is_empty() && strategy == Strategy::Split {
-        check_shares(cache, &sections, &storages);
+    let mut names = Names::default();
+    let mut storages = Vec::new();
+    for section in &sections {
+        names.claim(section, "name");
+        if let Some(storage) = read_one(section, server, context) {
+            claim_directories(section, "root", &storage, name, &mut roots, data);
+            warn_of_idle_keys(section, &storage, strategy);
+            storages.push(storage);
+        }
     }
-    if all_read && !storages.is_empty() && storages.iter().all(|storage| storage.draining) {
-        cache.warn("storages", "every storage is draining, so nothing can be pushed");
+    // With a storage missing, what can be said of all of them would be wrong.
+    if storages.len() == sections.len() {
+        if strategy == Strategy::Split {
+            check_shares(cache, &sections, &storages);
+        }
+        if storages.iter().all(|storage| storage.draining) {
+            cache.warn("storages", "every storage is draining, so nothing can be pushed");
+        }
     }
     storages
 }

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::config::Severity;
+use crate::config::decode::decode;
+use crate::config::fault::Report;
+use crate::config::{Severity, yaml};
 
 /// The start of a file with one cache, for faults further down.
 const CACHE: &str = "caches:\n  - name: main\n";
@@ -266,7 +268,9 @@ proptest! {
         start in prop::sample::select(&["", "server:\n", "server:\n  key", CACHE, "caches:\n- storages:\n  - "]),
         rest in "(name|type|root|split|log|key|<<|[-:{}\\[\\]&*!|>'\"# \n\t0-9~,é]){0,60}",
     ) {
-        faults(&format!("{start}{rest}"));
+        if let Ok(root) = yaml::parse(&format!("{start}{rest}")) {
+            decode(root, None, &Environment::default(), &Report::default());
+        }
     }
 }
 
