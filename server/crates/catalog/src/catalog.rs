@@ -27,6 +27,8 @@ pub struct Catalog {
 struct Shared {
     readers: DatabaseConnection,
     writer: Writer,
+    /// The connection that the writer uses; here only to be closed.
+    writer_connection: DatabaseConnection,
 }
 
 impl Catalog {
@@ -53,7 +55,8 @@ impl Catalog {
         Ok(Self {
             shared: Arc::new(Shared {
                 readers: connections.readers,
-                writer: Writer::start(connections.writer, connections.transaction),
+                writer: Writer::start(connections.writer.clone(), connections.transaction),
+                writer_connection: connections.writer,
             }),
         })
     }
@@ -62,8 +65,12 @@ impl Catalog {
     /// [`CatalogError::Closed`] or a database error.
     pub async fn close(&self) {
         self.shared.writer.close().await;
-        if let Err(error) = self.shared.readers.close_by_ref().await {
-            tracing::warn!(%error, "closing the catalog's readers failed");
+        // The writer's connection is the last: SQLite then puts all that is in its log into the database and removes the
+        // log, which a connection that only reads cannot.
+        for connection in [&self.shared.readers, &self.shared.writer_connection] {
+            if let Err(error) = connection.close_by_ref().await {
+                tracing::warn!(%error, "closing the catalog failed");
+            }
         }
     }
 

@@ -63,8 +63,11 @@ async fn connect_in_memory(options: SqliteConnectOptions) -> Result<Connections,
     Ok(Connections { writer: connection.clone(), readers: connection, transaction: immediate() })
 }
 
+/// The parsed options do not say.
 fn is_in_memory(url: &str) -> bool {
-    url.trim_start_matches("sqlite:").trim_start_matches("//").starts_with(":memory:")
+    let database = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let (file, parameters) = database.split_once('?').unwrap_or((database, ""));
+    file == ":memory:" || parameters.split('&').any(|parameter| parameter == "mode=memory")
 }
 
 /// Takes the write lock at the start: a transaction that began by reading could not wait for it later.

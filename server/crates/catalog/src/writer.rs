@@ -66,7 +66,7 @@ impl Writer {
         answer.await.map_err(|_| CatalogError::Closed)?
     }
 
-    /// Refuses new work, waits for the work submitted, and closes the connection.
+    /// Refuses new work and waits for the work submitted.
     pub(crate) async fn close(&self) {
         self.closing.notify_one();
         // Held while waiting, so that every caller of `close` returns only when the writer has ended.
@@ -180,9 +180,6 @@ async fn serve(
             },
         }
         run_group(&connection, transaction, &mut waiting, &counters).await;
-    }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "closing the catalog's writer failed");
     }
 }
 

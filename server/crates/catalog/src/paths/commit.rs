@@ -62,10 +62,11 @@ pub enum CommitOutcome {
         /// Other paths that became visible again, because they need the same file and it was damaged.
         revealed: Vec<StorePathHash>,
     },
-    /// The path was there and visible. It is left as it was; the committed file is not needed unless it is the one the path
-    /// uses.
+    /// The path was there and visible. It is left as it was, and the committed file is not recorded. Another path may use a
+    /// file of the same hash, though: ask [`Catalog::find_nar`] before removing it.
     AlreadyPresent(Box<PathRecord>),
-    /// The path was hidden because its file was damaged. Everything about it is replaced by what was committed.
+    /// The path was hidden because its file was damaged. Everything about it is replaced by what was committed. If that is
+    /// another file, the damaged one stays recorded until it is collected as garbage.
     Healed {
         /// The path, which is a new row.
         path: PathId,

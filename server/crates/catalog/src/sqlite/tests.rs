@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use crate::tests::support::{Backend, path_hash};
+use crate::tests::support::{Backend, Fixture, path_hash};
 use crate::{Catalog, CatalogError, sqlite};
 
 async fn pragma(connection: &DatabaseConnection, name: &str) -> String {
@@ -41,6 +41,31 @@ async fn only_the_owner_can_read_the_database() {
     }
     let directory = database.parent().unwrap().metadata().unwrap();
     assert_eq!(directory.permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_closed_database_is_one_file() {
+    let backend = Backend::sqlite_file();
+    let fixture = backend.fixture().await;
+    fixture.create(1, 1).await;
+    fixture.visible().await;
+    fixture.catalog.close().await;
+    let directory = backend.sqlite_path();
+    let entries = directory.parent().unwrap().read_dir().unwrap();
+    let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["catalog.db"]);
+}
+
+#[tokio::test]
+async fn a_database_in_memory_leaves_no_file() {
+    for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite://?mode=memory"] {
+        let fixture = Fixture::new(Catalog::open(url).await.unwrap(), "main").await;
+        fixture.create(1, 1).await;
+        assert_eq!(fixture.visible().await, [path_hash(1)]);
+    }
+    let left = std::env::current_dir().unwrap().read_dir().unwrap();
+    let left = left.map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().contains("memory")));
 }
 
 /// What a power cut leaves is what was synced; here, what is in the files while the catalog is still open.
