@@ -5,6 +5,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod by_products;
+mod check_config;
 mod conformance;
+mod crash;
+mod ctl;
+mod damage;
 mod harness;
+mod put;
+mod ranges;
 mod recordings;
+mod refusals;
+mod shutdown;
+mod signing;
+mod startup;
+mod storage_layout;
+mod systemd;
+mod tokens;

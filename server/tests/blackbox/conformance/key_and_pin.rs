@@ -102,12 +102,14 @@ fn pinned(site: &mut Site, name: &str) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let catalog = catalog::Catalog::open(&url).await.unwrap();
-        let caches = catalog.caches().await.unwrap();
+        // Nothing else lists the caches. The next start of the daemon declares its own again.
+        let caches = catalog.reconcile_caches(&[]).await.unwrap();
         let cache = caches.iter().find(|cache| cache.name == "pub").unwrap();
         let mut pins = catalog.list_pins(cache.id).await.unwrap();
+        catalog.close().await;
         pins.retain(|pin| pin.name == name);
         pins.sort_by_key(|pin| pin.revision);
-        pins.iter().map(|pin| pin.path.to_string()).collect()
+        pins.iter().map(|pin| pin.path.hash().to_string()).collect()
     })
 }
 

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::harness::{Permission, Response, Site, random_bytes};
 
-fn post_key(site: &Site, cache: &str, token: &str, public_key: &str) -> Response {
+pub fn post_key(site: &Site, cache: &str, token: &str, public_key: &str) -> Response {
     let target = format!("/api/v1/cache/{cache}/key");
     site.api().post(&target).bearer(token).json(&json!({"publicKey": public_key})).send()
 }

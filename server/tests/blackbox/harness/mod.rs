@@ -3,6 +3,7 @@
 
 pub mod daemon;
 pub mod http;
+pub mod namespace;
 pub mod nar;
 pub mod narinfo;
 pub mod nix32;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 pub use http::Endpoint;
 pub use nar::Node;
 pub use narinfo::NarInfo;
-pub use path::{Compression, Path};
+pub use path::{Compression, Path, noise};
 pub use push::Pusher;
 pub use response::Incoming;
 pub use response::{Framing, Response};

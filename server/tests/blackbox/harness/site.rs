@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -35,9 +35,13 @@ impl Permission {
     }
 }
 
+/// Makes the command that runs the daemon in the given directory; its arguments are added to it.
+type Launcher = Box<dyn Fn(&Path) -> Command + Send + Sync>;
+
 /// One daemon and all that belongs to it. The directory goes away with it.
 pub struct Site {
     daemon: Daemon,
+    launcher: Launcher,
     ports: HashMap<String, u16>,
     tokens: Mutex<HashMap<(String, Permission), String>>,
     directory: TempDir,
@@ -57,17 +61,30 @@ impl Site {
 
     /// [`Self::with`] that is also told the directory, for files that the config names.
     pub fn with_files(edit: impl Fn(&mut Value, &Path)) -> Self {
+        Self::launched(edit, |_| {
+            let mut command = Command::new(DAEMON);
+            command.env_clear().stdin(Stdio::null());
+            command
+        })
+    }
+
+    /// [`Self::with_files`], started by another command than the daemon alone.
+    pub fn launched(
+        edit: impl Fn(&mut Value, &Path),
+        launcher: impl Fn(&Path) -> Command + Send + Sync + 'static,
+    ) -> Self {
         let directory = tempfile::Builder::new().prefix("cache-server-test-").tempdir().unwrap();
         fs::create_dir(directory.path().join("home")).unwrap();
+        let launcher: Launcher = Box::new(launcher);
         // A port that was free may be taken by the time the daemon binds it, so a second try is fair.
         for _ in 0..5 {
             let (mut config, ports) = config(directory.path());
             edit(&mut config, directory.path());
             fs::write(directory.path().join("config.yaml"), serde_json::to_string_pretty(&config).unwrap())
                 .unwrap();
-            let mut daemon = spawn(directory.path());
+            let mut daemon = spawn(directory.path(), &launcher);
             if until_ready(&mut daemon, ports["api"]) {
-                return Self { daemon, ports, tokens: Mutex::default(), directory };
+                return Self { daemon, launcher, ports, tokens: Mutex::default(), directory };
             }
             let log = daemon.log();
             assert!(log.to_lowercase().contains("in use"), "the daemon ended at once:\n{log}");
@@ -228,7 +245,7 @@ impl Site {
     /// Starts the daemon again after it has ended.
     #[track_caller]
     pub fn restart(&mut self) {
-        self.daemon = spawn(self.directory.path());
+        self.daemon = spawn(self.directory.path(), &self.launcher);
         let ready = until_ready(&mut self.daemon, self.ports["api"]);
         assert!(ready, "the daemon does not start again:\n{}", self.daemon.log());
     }
@@ -271,9 +288,9 @@ fn config(directory: &Path) -> (Value, HashMap<String, u16>) {
     (config, ports.map(|(name, port)| (name.to_owned(), port)).into())
 }
 
-fn spawn(directory: &Path) -> Daemon {
-    let mut command = Command::new(DAEMON);
-    command.env_clear().env("HOME", directory.join("home")).env("RUST_BACKTRACE", "1");
+fn spawn(directory: &Path, launcher: &Launcher) -> Daemon {
+    let mut command = launcher(directory);
+    command.env("HOME", directory.join("home")).env("RUST_BACKTRACE", "1");
     command.arg("--config").arg(directory.join("config.yaml"));
     Daemon::spawn(&mut command, &directory.join("daemon.log"))
 }
