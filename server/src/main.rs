@@ -171,8 +171,9 @@ fn stop_on_signals(stop: &CancellationToken) -> std::io::Result<()> {
 }
 
 fn start_logging(config: &LogConfig) {
-    // The configuration was checked, so the filter parses.
-    let filter = EnvFilter::try_new(&config.filter).unwrap_or_default();
+    // Libraries report routine work at the level of our news. The configuration was checked, so the filter parses.
+    let filter =
+        EnvFilter::try_new(format!("sea_orm_migration=warn,sqlx=warn,{}", config.filter)).unwrap_or_default();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.format {
         LogFormat::Json => builder.json().init(),

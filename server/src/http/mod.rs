@@ -7,6 +7,7 @@ mod cachix;
 pub mod error;
 mod nix;
 pub mod origin;
+mod segment;
 pub mod serve;
 mod site;
 mod welcome;

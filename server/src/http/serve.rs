@@ -3,20 +3,29 @@
 //! Warp's own server hides the settings that matter here (header timeout, connection limit, socket options), so the
 //! same filters run as a service on hyper's connection builder.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+use tower_service::Service;
 use warp::filters::BoxedFilter;
-use warp::reply::Response;
+use warp::reply::{Reply, Response};
+
+use super::error::HttpError;
 
 /// How long a client may take to send a request head, the idle time between two requests included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -115,7 +124,8 @@ fn spawn_connection<S>(
         });
         return;
     };
-    let service = TowerToHyperService::new(warp::service(routes.clone()));
+    let routes = routes.clone();
+    let service = service_fn(move |request| answer(&routes, request));
     let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -123,6 +133,24 @@ fn spawn_connection<S>(
         }
         drop(slot);
     });
+}
+
+/// A handler that panics is a bug; it costs its client a 500 and nobody else anything.
+fn answer(
+    routes: &Routes,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+    let answer = warp::service(routes.clone()).call(request);
+    AssertUnwindSafe(answer).catch_unwind().map(|result| {
+        result.unwrap_or_else(|_| {
+            tracing::error!("a request handler panicked");
+            let failed = HttpError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the server failed to answer; try again later",
+            );
+            Ok(failed.into_response())
+        })
+    })
 }
 
 /// Closing a socket with unread bytes resets it and may destroy the reply on its way, so the request is read first.

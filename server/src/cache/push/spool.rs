@@ -6,13 +6,21 @@
 //!
 //! A [`Follower`] reads the upload in part order while it is still growing.
 
+mod follower;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+pub use self::follower::Follower;
+pub use self::writer::PartWriter;
 
 /// Identifies one attempt to upload a part. A part that is sent again gets a new one.
 pub type Attempt = u64;
@@ -94,7 +102,7 @@ impl Spool {
         state.writing.insert(attempt, Writing { part, place: place.clone(), written: 0 });
         drop(state);
         self.changed.notify_all();
-        Ok(PartWriter { spool: self.clone(), attempt, place, written: 0, open: true })
+        Ok(PartWriter::new(self.clone(), attempt, place))
     }
 
     /// The parts that have arrived, by number.
@@ -151,7 +159,7 @@ impl Spool {
 
     /// A reader over all parts in order that waits for those still to come.
     pub fn follow(self: &Arc<Self>) -> Follower {
-        Follower { spool: self.clone(), part: 1, current: None, position: 0, consumed: Vec::new() }
+        Follower::new(self.clone())
     }
 
     /// Makes the upload one file and returns its path. Blocks; cheap unless parts were repeated or came out of order.
@@ -242,172 +250,6 @@ pub struct NarLimitExceeded {
 impl From<NarLimitExceeded> for io::Error {
     fn from(error: NarLimitExceeded) -> Self {
         io::Error::new(io::ErrorKind::FileTooLarge, error)
-    }
-}
-
-/// Writes one attempt of one part. Dropping it before [`PartWriter::finish`] abandons the attempt.
-pub struct PartWriter {
-    spool: Arc<Spool>,
-    attempt: Attempt,
-    place: Place,
-    written: u64,
-    open: bool,
-}
-
-impl PartWriter {
-    /// Appends `bytes`. Blocks.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.place.file.write_all_at(bytes, self.place.offset + self.written)?;
-        self.written += bytes.len() as u64;
-        let mut state = self.spool.lock();
-        if state.closed {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the upload was aborted"));
-        }
-        if let Some(writing) = state.writing.get_mut(&self.attempt) {
-            writing.written = self.written;
-        }
-        drop(state);
-        self.spool.changed.notify_all();
-        Ok(())
-    }
-
-    /// How many bytes were written.
-    pub fn written(&self) -> u64 {
-        self.written
-    }
-
-    /// Takes the part as arrived. It replaces an earlier one of the same number, unless that has the very same bytes.
-    pub fn finish(mut self, md5: [u8; 16]) {
-        self.open = false;
-        let mut state = self.spool.lock();
-        if let Some(writing) = state.writing.remove(&self.attempt) {
-            let same = state
-                .parts
-                .get(&writing.part)
-                .is_some_and(|part| part.md5 == md5 && part.len == self.written);
-            if !same {
-                let part =
-                    StoredPart { attempt: self.attempt, len: self.written, md5, place: self.place.clone() };
-                state.parts.insert(writing.part, part);
-            }
-        }
-        drop(state);
-        self.spool.changed.notify_all();
-    }
-}
-
-impl Drop for PartWriter {
-    fn drop(&mut self) {
-        if !self.open {
-            return;
-        }
-        let mut state = self.spool.lock();
-        if let Some(writing) = state.writing.remove(&self.attempt)
-            && !writing.place.own
-        {
-            state.placed.retain(|part| *part != writing.part);
-        }
-        drop(state);
-        self.spool.changed.notify_all();
-    }
-}
-
-/// Reads an upload in part order while it grows. See [`Spool::follow`].
-pub struct Follower {
-    spool: Arc<Spool>,
-    part: u32,
-    current: Option<(Attempt, Place)>,
-    position: u64,
-    consumed: Vec<(u32, Attempt)>,
-}
-
-impl Follower {
-    /// The parts that were read to their end, in order.
-    pub fn into_consumed(self) -> Vec<(u32, Attempt)> {
-        self.consumed
-    }
-
-    /// Waits until there is something to read. `None` at the end of the upload.
-    fn wait_for_bytes(&mut self) -> io::Result<Option<(Place, u64)>> {
-        let spool = self.spool.clone();
-        let mut state = spool.lock();
-        loop {
-            match &self.current {
-                None => match state.source_of(self.part)? {
-                    Source::Attempt(attempt, place) => {
-                        self.current = Some((attempt, place));
-                        self.position = 0;
-                        continue;
-                    }
-                    Source::End => return Ok(None),
-                    Source::NotYet => {}
-                },
-                Some((attempt, place)) => match state.progress_of(self.part, *attempt)? {
-                    (available, _) if available > self.position => {
-                        return Ok(Some((place.clone(), available - self.position)));
-                    }
-                    (_, true) => {
-                        self.consumed.push((self.part, *attempt));
-                        self.current = None;
-                        self.part += 1;
-                        continue;
-                    }
-                    (_, false) => {}
-                },
-            }
-            state = spool.wait(state)?;
-        }
-    }
-}
-
-enum Source {
-    Attempt(Attempt, Place),
-    End,
-    NotYet,
-}
-
-impl State {
-    /// Where to read `part` from: the stored part, else an attempt under way.
-    fn source_of(&self, part: u32) -> io::Result<Source> {
-        if let Some(sealed) = &self.sealed {
-            let Some((_, attempt)) = sealed.iter().find(|(number, _)| *number == part) else {
-                return Ok(Source::End);
-            };
-            let stored =
-                self.parts.get(&part).filter(|stored| stored.attempt == *attempt).ok_or_else(replaced)?;
-            return Ok(Source::Attempt(*attempt, stored.place.clone()));
-        }
-        if let Some(stored) = self.parts.get(&part) {
-            return Ok(Source::Attempt(stored.attempt, stored.place.clone()));
-        }
-        let under_way = self.writing.iter().find(|(_, writing)| writing.part == part);
-        Ok(under_way
-            .map_or(Source::NotYet, |(attempt, writing)| Source::Attempt(*attempt, writing.place.clone())))
-    }
-
-    /// How many bytes of the attempt are there, and whether that is all of them.
-    fn progress_of(&self, part: u32, attempt: Attempt) -> io::Result<(u64, bool)> {
-        match (self.parts.get(&part), self.writing.get(&attempt)) {
-            (Some(stored), _) if stored.attempt == attempt => Ok((stored.len, true)),
-            (_, Some(writing)) => Ok((writing.written, false)),
-            _ => Err(replaced()),
-        }
-    }
-}
-
-impl Read for Follower {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some((place, available)) = self.wait_for_bytes()? else { return Ok(0) };
-        let wanted = usize::try_from(available).unwrap_or(usize::MAX).min(buffer.len());
-        let read = place.file.read_at(&mut buffer[..wanted], place.offset + self.position)?;
-        if read == 0 && wanted > 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the spooled part is shorter than it was",
-            ));
-        }
-        self.position += read as u64;
-        Ok(read)
     }
 }
 

@@ -11,6 +11,7 @@ use super::nar_info_create::NarInfoCreate;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
+use crate::http::segment::NarinfoName;
 use crate::http::{Route, Site, access, body, reply, status};
 
 pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
@@ -43,27 +44,22 @@ fn nar(app: Arc<App>, site: impl Site) -> impl Route {
 }
 
 fn narinfo(app: Arc<App>, site: impl Site) -> impl Route {
-    site.and(warp::path::param::<String>())
+    site.and(warp::path::param::<NarinfoName>())
         .and(warp::path::end())
         .and(warp::post())
         .and(access::authorization())
         .and(warp::body::stream())
-        .and_then(move |cache: Arc<Cache>, name: String, authorization: Option<String>, stream| {
+        .then(move |cache: Arc<Cache>, name: NarinfoName, authorization: Option<String>, stream| {
             let app = app.clone();
-            async move {
-                let Some(hash) = name.strip_suffix(".narinfo").map(str::to_owned) else {
-                    return Err(warp::reject::not_found());
-                };
-                Ok(reply(async move {
-                    access::write(&app.tokens, &cache, authorization.as_deref())?;
-                    let description: NarInfoCreate = body::json(stream).await?;
-                    if description.store_hash() != hash {
-                        return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
-                    }
-                    app.pusher.commit_file(&cache, description.into_description()?).await?;
-                    Ok(status(StatusCode::OK))
-                })
-                .await)
-            }
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                let description: NarInfoCreate = body::json(stream).await?;
+                let description = description.into_description()?;
+                if *description.path.hash() != name.0 {
+                    return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
+                }
+                app.pusher.commit_file(&cache, description).await?;
+                Ok(status(StatusCode::OK))
+            })
         })
 }

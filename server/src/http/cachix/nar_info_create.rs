@@ -23,11 +23,6 @@ pub struct NarInfoCreate {
 }
 
 impl NarInfoCreate {
-    /// The store hash as it was sent, not checked yet.
-    pub fn store_hash(&self) -> &str {
-        &self.c_store_hash
-    }
-
     /// Checks every field; all of them end up in file names and narinfo lines.
     pub fn into_description(self) -> Result<PathDescription, HttpError> {
         let hash = self.c_store_hash.parse().map_err(|error| invalid("cStoreHash", &error))?;

@@ -6,10 +6,10 @@ use http::StatusCode;
 use nar_storage::layout;
 use warp::Filter;
 
-use super::segment::FileName;
 use super::untracked;
 use crate::app::App;
 use crate::cache::Cache;
+use crate::http::segment::FileName;
 use crate::http::{Route, Site, access, body, reply, status};
 
 /// Largest link that a client may send.

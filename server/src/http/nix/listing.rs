@@ -6,10 +6,10 @@ use http::StatusCode;
 use nar_storage::layout;
 use warp::Filter;
 
-use super::segment::ListingName;
 use super::untracked;
 use crate::app::App;
 use crate::cache::Cache;
+use crate::http::segment::ListingName;
 use crate::http::{Route, Site, access, body, reply, status};
 
 /// Largest listing that a client may send.

@@ -16,12 +16,12 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 use warp::Filter;
 
-use super::segment::FileName;
 use super::untracked;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{PushError, decoder};
 use crate::http::error::HttpError;
+use crate::http::segment::FileName;
 use crate::http::{Answer, Route, Site, access, body, reply, status};
 
 /// Largest log, both as sent and unpacked.

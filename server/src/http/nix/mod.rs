@@ -8,7 +8,6 @@ mod nar;
 mod narinfo;
 mod range;
 mod realisation;
-mod segment;
 mod serve;
 mod untracked;
 

@@ -11,10 +11,10 @@ use warp::Filter;
 use warp::reply::{Reply, Response};
 
 use super::range::{Requested, requested};
-use super::segment::NarName;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
+use crate::http::segment::NarName;
 use crate::http::{Answer, Route, Site, access, body, reply, status};
 
 /// The name of a NAR is the hash of its bytes, so they never change.

@@ -8,11 +8,11 @@ use nix_formats::{NarFileName, NarInfo};
 use warp::Filter;
 use warp::reply::Response;
 
-use super::segment::NarinfoName;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::PathDescription;
 use crate::http::error::HttpError;
+use crate::http::segment::NarinfoName;
 use crate::http::{Answer, Route, Site, access, body, reply, status};
 
 /// Largest narinfo taken from a client. References make the size: 64 KiB hold about 1,000.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use nar_storage::{Key, layout};
 use warp::{Filter, Rejection};
 
-use super::segment::FileName;
 use super::untracked;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
+use crate::http::segment::FileName;
 use crate::http::{Route, Site, access, body, reply};
 
 /// Largest realisation taken from a client.
