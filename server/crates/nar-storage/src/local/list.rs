@@ -6,12 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{Shared, threads::EVENTUALLY};
-use crate::{Key, Operation, StorageError};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+
+use super::Shared;
+use crate::{Key, Operation, StorageError};
 
 /// Objects found in one go on a blocking thread.
 const BATCH: usize = 256;
@@ -31,7 +32,7 @@ pub(super) fn list(shared: Arc<Shared>, prefix: &str) -> BoxStream<'static, List
             let batch = walker.next_batch();
             Ok((batch, walker))
         };
-        match shared.threads.run(EVENTUALLY, walk).await {
+        match shared.slow.run(walk).await {
             Ok((batch, _)) if batch.is_empty() => None,
             Ok((batch, walker)) => Some((batch, Some(walker))),
             Err(error) => {
@@ -85,6 +86,10 @@ impl Walker {
 
     /// Begins in the deepest directory that holds everything with the prefix.
     fn start(&mut self, batch: &mut Vec<Listed>) {
+        // An empty mount point must not pass for a storage without objects.
+        if let Err(error) = self.shared.check_present() {
+            return batch.push(Err(self.explain(error)));
+        }
         let directory = self.prefix.rfind('/').map_or("", |slash| &self.prefix[..slash]);
         if directory.is_empty() && !self.prefix.starts_with('/') {
             self.enter(String::new(), batch);
@@ -99,7 +104,7 @@ impl Walker {
         }
         match fs::read_dir(self.shared.root.join(&directory)) {
             Ok(entries) => self.open.push((directory, entries)),
-            Err(error) if is_absence(&error) && self.shared.is_present() => {}
+            Err(error) if is_absence(&error) => {}
             Err(error) => batch.push(Err(self.explain(error))),
         }
     }

@@ -22,7 +22,6 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{self, Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -31,11 +30,7 @@ use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
 
 use self::{
-    dir_sync::DirSync,
-    directories::Directories,
-    open_files::OpenFiles,
-    prepare::Ready,
-    threads::{EVENTUALLY, SOON, Threads},
+    dir_sync::DirSync, directories::Directories, open_files::OpenFiles, prepare::Ready, threads::Threads,
 };
 use crate::{Blob, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
@@ -55,7 +50,8 @@ struct Shared {
     root: PathBuf,
     spool: PathBuf,
     ready: OnceCell<Ready>,
-    threads: Arc<Threads>,
+    quick: Arc<Threads>,
+    slow: Threads,
     files: OpenFiles,
     directories: Directories,
     dir_sync: Arc<DirSync>,
@@ -76,7 +72,8 @@ impl LocalStorage {
             name: name.into(),
             spool: root.join(SPOOL),
             ready: OnceCell::new(),
-            threads: Arc::new(Threads::new()),
+            quick: Arc::new(Threads::quick()),
+            slow: Threads::slow(),
             files: OpenFiles::new(Arc::clone(read_cache)),
             directories: Directories::new(root.clone()),
             root,
@@ -103,18 +100,10 @@ impl LocalStorage {
         let context = self.shared.context(operation, key);
         let job_context = context.clone();
         let job = move || Ok(job(&shared).map_err(|error| shared.explain(job_context, error)));
-        match self.shared.threads.run(patience(operation), job).await {
+        match self.shared.threads(operation).run(job).await {
             Ok(result) => result,
             Err(error) => Err(StorageError::from_io(context, error)),
         }
-    }
-}
-
-/// How long an operation may take before its storage counts as dead.
-fn patience(operation: Operation) -> Duration {
-    match operation {
-        Operation::Open | Operation::Head | Operation::Delete | Operation::Usage | Operation::Probe => SOON,
-        Operation::Prepare | Operation::Put | Operation::Sync | Operation::List => EVENTUALLY,
     }
 }
 
@@ -125,6 +114,15 @@ impl Shared {
 
     fn context(&self, operation: Operation, key: Option<&Key>) -> Context {
         Context { storage: Arc::clone(&self.name), operation, key: key.cloned() }
+    }
+
+    fn threads(&self, operation: Operation) -> &Threads {
+        match operation {
+            Operation::Open | Operation::Head | Operation::Delete | Operation::Usage | Operation::Probe => {
+                &self.quick
+            }
+            Operation::Prepare | Operation::Put | Operation::Sync | Operation::List => &self.slow,
+        }
     }
 
     /// Tells an object that is missing from a storage that is. Blocks where the error is "not found".

@@ -8,10 +8,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use super::{
-    LocalStorage, Shared,
-    threads::{EVENTUALLY, within},
-};
+use super::{LocalStorage, Shared};
 use crate::{Durability, Key, Operation, StorageError};
 
 /// From this many keys on, syncing the whole file system costs less than syncing each file: every one of those waits
@@ -144,7 +141,7 @@ impl LocalStorage {
         key: Option<&Key>,
         directory: PathBuf,
     ) -> Result<(), StorageError> {
-        match within(EVENTUALLY, self.shared.dir_sync.sync(directory)).await {
+        match self.shared.slow.wait(self.shared.dir_sync.sync(directory)).await {
             Ok(()) => Ok(()),
             Err(error) => self.blocking(operation, key, |_| Err(error)).await,
         }

@@ -14,7 +14,7 @@ use super::{
     open_files::OpenFile,
     pool::{CHUNK, Pool},
     stream::FileStream,
-    threads::{SOON, Threads},
+    threads::Threads,
 };
 use crate::{Blob, Key, Operation, StorageError};
 
@@ -45,7 +45,7 @@ impl LocalStorage {
             return Err(StorageError::InvalidRange { context: context(), range, size });
         }
         let pool = Arc::clone(&self.shared.files.cache.pool);
-        let threads = Arc::clone(&self.shared.threads);
+        let threads = Arc::clone(&self.shared.quick);
         let reader = Reader { file, pool, threads, inline: self.shared.answers_inline() };
         match usize::try_from(range.end - range.start) {
             Ok(len) if len <= CHUNK => match reader.read(range.start, len).await {
@@ -105,7 +105,7 @@ impl Reader {
                 let read = read_full(&file, &mut buffer.as_mut()[filled..], offset + filled as u64)?;
                 Ok((buffer, filled + read))
             };
-            (buffer, filled) = self.threads.run(SOON, rest).await.map_err(ReadError::Io)?;
+            (buffer, filled) = self.threads.run(rest).await.map_err(ReadError::Io)?;
         }
         if filled < len { Err(ReadError::Short { len: filled }) } else { Ok(buffer.into_bytes(len)) }
     }

@@ -199,7 +199,7 @@ pub async fn an_object_can_be_deleted_twice(backend: &mut impl Backend) {
 pub async fn what_is_not_there_is_not_found(backend: &mut impl Backend) {
     let storage = backend.storage().as_ref();
     put(storage, &key("nar/x.nar"), &content(10, 1)).await;
-    // In a directory that is not there, below an object, and a directory itself.
+    // In a directory that is there, in one that is not, and a directory itself.
     for key in ["nar/y.nar", "log/x.drv", "nar"].map(key) {
         let error = storage.open(&key, Some(10), None).await.unwrap_err();
         assert!(error.is_not_found(), "{error}");
@@ -336,7 +336,7 @@ pub async fn a_hot_object_replaced_behind_our_back_is_read_anew(backend: &mut im
 pub async fn a_failed_put_leaves_nothing_behind_but_the_spooled_file(backend: &mut impl Backend) {
     let storage = backend.storage().as_ref();
     put(storage, &key("log/x"), &content(10, 1)).await;
-    // Too long for a name with what a file system may add, or below an object: no storage takes it.
+    // Below an object.
     let impossible = key("log/x/y");
     let file = spool(storage, "upload", b"bytes");
     if storage.put_file(&impossible, &file, Durability::Now).await.is_ok() {

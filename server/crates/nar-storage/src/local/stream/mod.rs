@@ -10,14 +10,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::{
-    pool::{Buffer, CHUNK},
-    read::{Reader, read_full},
-    threads::SOON,
-};
 use bytes::Bytes;
 use futures_util::Stream;
 use rustix::fs::Advice;
+
+use super::{
+    pool::{Buffer, CHUNK},
+    read::{Reader, read_full},
+};
 
 /// A read on a blocking thread, and how much of the buffer it has filled.
 type Reading = Pin<Box<dyn Future<Output = io::Result<(Buffer, usize)>> + Send + Sync>>;
@@ -75,7 +75,7 @@ impl FileStream {
                 let len = read_full(&file, buffer.as_mut(), offset)?;
                 Ok((buffer, len))
             };
-            reader.threads.run(SOON, read).await
+            reader.threads.run(read).await
         })
     }
 

@@ -11,7 +11,7 @@ fn reader(len: usize, inline: bool) -> (Reader, Vec<u8>) {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&content).unwrap();
     (
-        Reader { file: Arc::new(file), pool: Arc::default(), threads: Arc::new(Threads::new()), inline },
+        Reader { file: Arc::new(file), pool: Arc::default(), threads: Arc::new(Threads::quick()), inline },
         content,
     )
 }

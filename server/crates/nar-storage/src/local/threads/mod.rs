@@ -4,30 +4,38 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-/// Threads that one storage may have waiting for its disk. The runtime has 512 for everyone: a disk that has died must
-/// not take them all.
-const MAX_THREADS: usize = 64;
+/// How long a quick operation may take. Disks that spin up, or are busy, are slower than one thinks.
+const QUICK: Duration = Duration::from_secs(10);
+/// How long an operation may take that moves as many bytes as a NAR has.
+const SLOW: Duration = Duration::from_secs(600);
 
-/// How long something that a client waits for may take. Disks that spin up, or are busy, are slower than one thinks.
-pub(super) const SOON: Duration = Duration::from_secs(10);
-/// How long something may take that moves as many bytes as a NAR has.
-pub(super) const EVENTUALLY: Duration = Duration::from_secs(600);
-
-/// Runs what may block, for a bounded time as far as the caller is concerned.
+/// Runs what may block on a bounded number of threads and, as far as the caller is concerned, for a bounded time.
+///
+/// The runtime has 512 threads for everyone: a disk that has died must not take them all.
 pub(super) struct Threads {
     free: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Threads {
-    pub(super) fn new() -> Self {
-        Self { free: Arc::new(Semaphore::new(MAX_THREADS)) }
+    /// Threads for what a reader waits for.
+    pub(super) fn quick() -> Self {
+        Self::new(64, QUICK)
     }
 
-    /// Runs `job` on a blocking thread. After `patience` the caller gets [`io::ErrorKind::TimedOut`]; the job goes on,
-    /// as nothing can stop it, and keeps its thread from others until it ends.
+    /// Threads for what may take its time: readers do not queue behind the syncs of a busy push.
+    pub(super) fn slow() -> Self {
+        Self::new(32, SLOW)
+    }
+
+    fn new(threads: usize, patience: Duration) -> Self {
+        Self { free: Arc::new(Semaphore::new(threads)), patience }
+    }
+
+    /// Runs `job` on a blocking thread. When that takes too long the caller gets [`io::ErrorKind::TimedOut`]; the
+    /// job goes on, as nothing can stop it, and keeps its thread from others until it ends.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        patience: Duration,
         job: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let run = async {
@@ -39,7 +47,15 @@ impl Threads {
             };
             spawn_blocking(job).await.map_err(io::Error::other)?
         };
-        within(patience, run).await
+        self.wait(run).await
+    }
+
+    /// Waits for `work` no longer than for a job.
+    pub(super) async fn wait<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        timeout(self.patience, work).await.unwrap_or_else(|_| {
+            let reason = format!("no answer within {} s", self.patience.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+        })
     }
 
     /// Runs `job` if a thread is free, and lets nobody wait for it.
@@ -51,17 +67,6 @@ impl Threads {
             });
         }
     }
-}
-
-/// Waits for `work` no longer than `patience`.
-pub(super) async fn within<T>(
-    patience: Duration,
-    work: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    timeout(patience, work).await.unwrap_or_else(|_| {
-        let reason = format!("no answer within {} s", patience.as_secs());
-        Err(io::Error::new(io::ErrorKind::TimedOut, reason))
-    })
 }
 
 #[cfg(test)]
