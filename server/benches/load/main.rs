@@ -1,0 +1,89 @@
+//! How fast the daemon is, beside nginx that serves the very same files.
+//!
+//! ```sh
+//! cargo bench -p cache-server --bench load            # about four minutes
+//! cargo bench -p cache-server --bench load -- --quick # half a minute
+//! cargo bench -p cache-server --bench load -- --daemon target/dist/cache-server
+//! ```
+//!
+//! Everything runs on loopback in a temporary directory. Both servers are measured in turn, round by round, and the
+//! medians printed; nothing is asserted. Rates depend on what else the machine does and on the client, which shares it:
+//! the figure to compare is the CPU time that a request costs the server.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the memory program uses the rest")]
+mod support;
+
+mod downloads;
+mod fill;
+mod nginx;
+mod reads;
+mod report;
+mod wrk;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use support::daemon::Daemon;
+use support::{MIB, Result, flag};
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub struct Scale {
+    /// Small paths in the cache.
+    small_paths: usize,
+    /// How many of them are pushed one at a time; the rest is pushed eight at once.
+    pushed_singly: usize,
+    /// Size of the NAR that is downloaded, in bytes.
+    large_nar: u64,
+    /// Size of the NARs whose push is measured, in bytes.
+    pushed_nar: u64,
+    rounds: usize,
+    /// Length of one measurement.
+    time: Duration,
+    connections: &'static [usize],
+}
+
+const FULL: Scale = Scale {
+    small_paths: 2000,
+    pushed_singly: 500,
+    large_nar: 1024 * MIB,
+    pushed_nar: 256 * MIB,
+    rounds: 3,
+    time: Duration::from_millis(2000),
+    connections: &[1, 4, 32],
+};
+
+const QUICK: Scale = Scale {
+    small_paths: 500,
+    pushed_singly: 100,
+    large_nar: 256 * MIB,
+    pushed_nar: 64 * MIB,
+    rounds: 1,
+    time: Duration::from_millis(1000),
+    connections: &[1, 32],
+};
+
+fn main() -> ExitCode {
+    match run(if flag("--quick") { QUICK } else { FULL }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(scale: Scale) -> Result<()> {
+    nginx::check()?;
+    wrk::check()?;
+    let directory = tempfile::Builder::new().prefix("cache-server-load-").tempdir()?;
+    let daemon = Daemon::start(directory.path())?;
+    let filled = fill::fill(&daemon, directory.path(), scale)?;
+    report::pushes(&filled.pushes);
+
+    let nginx = nginx::Nginx::start(directory.path(), &daemon.storage())?;
+    let measured = reads::measure(&daemon, &nginx, &filled, directory.path(), scale)?;
+    report::reads(&measured);
+    Ok(())
+}

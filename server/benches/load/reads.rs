@@ -1,0 +1,133 @@
+//! What reading costs, of the daemon and of nginx in turn.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::fill::Filled;
+use crate::nginx::Nginx;
+use crate::support::client::Connection;
+use crate::support::daemon::Daemon;
+use crate::support::source::Random;
+use crate::support::{Result, process};
+use crate::wrk::{self, Targets};
+use crate::{Scale, downloads};
+
+/// What is asked for.
+enum Load<'a> {
+    Requests(Targets),
+    Download(&'a str),
+}
+
+/// One line of the report.
+pub struct Measured {
+    /// What was asked for.
+    pub what: &'static str,
+    /// Over how many connections.
+    pub connections: usize,
+    /// Whether the figures are in mebibytes rather than in requests.
+    pub in_mebibytes: bool,
+    /// What nginx did, by round.
+    pub nginx: Vec<Cost>,
+    /// What the daemon did, by round.
+    pub daemon: Vec<Cost>,
+}
+
+/// What a server did in one run.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    /// Requests, or mebibytes.
+    pub amount: f64,
+    /// How long it took.
+    pub time: Duration,
+    /// CPU time that the server used.
+    pub cpu: Duration,
+    /// 99 of 100 requests took no longer; zero for downloads.
+    pub p99: Duration,
+}
+
+struct Server<'a> {
+    address: SocketAddr,
+    processes: &'a [u32],
+}
+
+/// Measures everything, in rounds in which both servers have their turn.
+pub fn measure(
+    daemon: &Daemon,
+    nginx: &Nginx,
+    filled: &Filled,
+    directory: &Path,
+    scale: Scale,
+) -> Result<Vec<Measured>> {
+    let daemon_pid = [daemon.pid()];
+    let ours = Server { address: daemon.cache, processes: &daemon_pid };
+    let theirs = Server { address: nginx.address, processes: &nginx.processes };
+
+    let narinfos: Vec<_> = filled.small.iter().map(|sample| sample.narinfo_target()).collect();
+    let nars: Vec<_> = filled.small.iter().map(|sample| sample.nar_target()).collect();
+    let large = filled.large.nar_target();
+    for target in narinfos.iter().chain(&nars) {
+        compare(&ours, &theirs, target)?;
+    }
+
+    let loads = [
+        ("narinfo hit", Load::Requests(Targets::new(directory, "hits", &narinfos, false)?)),
+        ("narinfo miss", Load::Requests(Targets::new(directory, "misses", &absent(narinfos.len()), true)?)),
+        ("small NAR", Load::Requests(Targets::new(directory, "nars", &nars, false)?)),
+        ("large NAR", Load::Download(&large)),
+    ];
+    let mut lines: Vec<_> = loads
+        .iter()
+        .flat_map(|(what, load)| scale.connections.iter().map(move |&connections| (what, load, connections)))
+        .map(|(what, load, connections)| {
+            let in_mebibytes = matches!(load, Load::Download(_));
+            let line = Measured { what, connections, in_mebibytes, nginx: Vec::new(), daemon: Vec::new() };
+            (line, load)
+        })
+        .collect();
+    for round in 0..scale.rounds {
+        eprint!("\rround {} of {} ", round + 1, scale.rounds);
+        for (line, load) in &mut lines {
+            // Whoever is second finds warmer caches.
+            if round % 2 == 0 {
+                line.nginx.push(theirs.run(load, line.connections, scale.time)?);
+                line.daemon.push(ours.run(load, line.connections, scale.time)?);
+            } else {
+                line.daemon.push(ours.run(load, line.connections, scale.time)?);
+                line.nginx.push(theirs.run(load, line.connections, scale.time)?);
+            }
+        }
+    }
+    eprintln!();
+    Ok(lines.into_iter().map(|(line, _)| line).collect())
+}
+
+/// Names of paths that the cache does not have.
+fn absent(count: usize) -> Vec<String> {
+    let mut random = Random::new(4);
+    let mut hash = || std::array::from_fn::<u8, 20, _>(|_| random.next() as u8);
+    (0..count).map(|_| format!("/{}.narinfo", nix_formats::nix32::encode(&hash()))).collect()
+}
+
+/// Fails if the two do not serve the same bytes.
+fn compare(ours: &Server, theirs: &Server, target: &str) -> Result<()> {
+    let body = |server: &Server| Connection::open(server.address)?.get(target);
+    if body(ours)? == body(theirs)? { Ok(()) } else { Err(format!("{target} differs").into()) }
+}
+
+impl Server<'_> {
+    fn run(&self, load: &Load, connections: usize, time: Duration) -> Result<Cost> {
+        let cpu = process::cpu_time(self.processes)?;
+        let (amount, time, p99) = match load {
+            Load::Requests(targets) => {
+                let figures = wrk::run(self.address, targets, connections, time)?;
+                (figures.requests as f64, figures.time, figures.p99)
+            }
+            Load::Download(target) => {
+                let (bytes, time) = downloads::run(self.address, target, connections, time)?;
+                (bytes as f64 / crate::MIB as f64, time, Duration::ZERO)
+            }
+        };
+        Ok(Cost { amount, time, cpu: process::cpu_time(self.processes)? - cpu, p99 })
+    }
+}

@@ -1,0 +1,2 @@
+//! Peak memory.
+fn main() {}
