@@ -119,6 +119,7 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
         Err(code) => return code,
     };
     start_logging(&config.server.log);
+    raise_descriptor_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -154,6 +155,17 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     })
     .await?;
     Ok(())
+}
+
+/// Every connection and every open NAR takes a descriptor; the usual soft limit of 1,024 is for programs that use
+/// `select`, which this one does not.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "could not raise the limit of open files");
+    }
 }
 
 /// The first SIGTERM or SIGINT starts the drain.
