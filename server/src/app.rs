@@ -129,7 +129,7 @@ impl App {
             tokens: Tokens::load(catalog.clone(), key.as_bytes()).await?,
             pusher: Arc::new(Pusher::new(catalog.clone(), intents)),
             origin: Origin::new(config.server.public_url.clone(), config.server.server_port),
-            part_urls: PartUrlKey::derive(key.as_bytes()),
+            part_urls: PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry),
             unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
             started_at: UnixTime::now(),
             started,

@@ -13,20 +13,26 @@ use serde::Deserialize;
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// How long a part URL is valid. It has to outlast the retries of the client and the transfer before it starts.
-const VALIDITY: Duration = Duration::from_secs(6 * 3600);
+/// Longest time a part URL is valid. It has to outlast the retries of the client and the transfer before it starts.
+const LONGEST_VALIDITY: Duration = Duration::from_secs(6 * 3600);
 
 /// The key of part URLs, derived from the server's key.
-pub struct PartUrlKey(Hmac<Sha256>);
+pub struct PartUrlKey {
+    mac: Hmac<Sha256>,
+    validity: Duration,
+}
 
 impl PartUrlKey {
-    /// Derives the key, so that no signature made for another purpose is valid here.
-    pub fn derive(server_key: &[u8]) -> Self {
+    /// Derives the key, so that no signature made for another purpose is valid here. No URL outlives the `upload_expiry`.
+    pub fn derive(server_key: &[u8], upload_expiry: Duration) -> Self {
         let mut derivation =
             Hmac::<Sha256>::new_from_slice(server_key).expect("HMAC takes keys of any length");
         derivation.update(b"cache-server part url v1");
         let key = derivation.finalize().into_bytes();
-        Self(Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"))
+        Self {
+            mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
+            validity: upload_expiry.min(LONGEST_VALIDITY),
+        }
     }
 }
 
@@ -47,9 +53,9 @@ pub struct PartUrlQuery {
 }
 
 impl PartUrl {
-    /// Permission to upload this part, from now on.
-    pub fn new(upload: Uuid, number: u32, md5: [u8; 16]) -> Self {
-        let validity = i64::try_from(VALIDITY.as_secs()).unwrap_or(i64::MAX);
+    /// Permission to upload this part, from now on and for as long as `key` says.
+    pub fn new(key: &PartUrlKey, upload: Uuid, number: u32, md5: [u8; 16]) -> Self {
+        let validity = i64::try_from(key.validity.as_secs()).unwrap_or(i64::MAX);
         Self { upload, number, md5, expires: UnixTime::now().0.saturating_add(validity) }
     }
 
@@ -81,7 +87,7 @@ impl PartUrl {
     }
 
     fn mac(&self, key: &PartUrlKey, cache: &str) -> Hmac<Sha256> {
-        let mut mac = key.0.clone();
+        let mut mac = key.mac.clone();
         // Lengths in front, so that no two different URLs have the same bytes.
         mac.update(&(cache.len() as u64).to_be_bytes());
         mac.update(cache.as_bytes());
@@ -104,24 +110,27 @@ mod tests {
 
     #[test]
     fn only_the_signed_part_of_the_signed_upload_is_permitted() {
-        let key = PartUrlKey::derive(b"secret");
+        let key = PartUrlKey::derive(b"secret", Duration::MAX);
         let upload = Uuid::new_v4();
-        let url = PartUrl::new(upload, 3, [7; 16]).sign(&key, "main");
+        let url = PartUrl::new(&key, upload, 3, [7; 16]).sign(&key, "main");
         assert_eq!(PartUrl::verify(&key, "main", upload, 3, &query(&url)), Some([7; 16]));
         assert_eq!(PartUrl::verify(&key, "main", upload, 4, &query(&url)), None);
         assert_eq!(PartUrl::verify(&key, "other", upload, 3, &query(&url)), None);
         assert_eq!(PartUrl::verify(&key, "main", Uuid::new_v4(), 3, &query(&url)), None);
-        assert_eq!(PartUrl::verify(&PartUrlKey::derive(b"else"), "main", upload, 3, &query(&url)), None);
+        assert_eq!(
+            PartUrl::verify(&PartUrlKey::derive(b"else", Duration::MAX), "main", upload, 3, &query(&url)),
+            None
+        );
         let later = PartUrlQuery { expires: i64::MAX, ..query(&url) };
         assert_eq!(PartUrl::verify(&key, "main", upload, 3, &later), None);
     }
 
     #[test]
     fn an_expired_url_permits_nothing() {
-        let key = PartUrlKey::derive(b"secret");
+        let key = PartUrlKey::derive(b"secret", Duration::MAX);
         let upload = Uuid::new_v4();
-        let url =
-            PartUrl { expires: UnixTime::now().0 - 1, ..PartUrl::new(upload, 1, [0; 16]) }.sign(&key, "main");
+        let url = PartUrl { expires: UnixTime::now().0 - 1, ..PartUrl::new(&key, upload, 1, [0; 16]) }
+            .sign(&key, "main");
         assert_eq!(PartUrl::verify(&key, "main", upload, 1, &query(&url)), None);
     }
 }

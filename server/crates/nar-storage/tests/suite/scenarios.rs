@@ -44,10 +44,10 @@ pub async fn get(storage: &dyn Storage, key: &Key) -> Result<Bytes, StorageError
     Ok(storage.open(key, None, None).await?.into_bytes().await.unwrap())
 }
 
-/// Names of the files in the spool that are not the storage's own business.
+/// Names of the files in the spool.
 fn spooled(storage: &dyn Storage) -> Vec<String> {
     let names = fs::read_dir(storage.spool_dir()).unwrap().map(|entry| entry.unwrap().file_name());
-    names.map(|name| name.into_string().unwrap()).filter(|name| name != ".lock").collect()
+    names.map(|name| name.into_string().unwrap()).collect()
 }
 
 async fn list(storage: &dyn Storage, prefix: &str) -> BTreeMap<String, u64> {

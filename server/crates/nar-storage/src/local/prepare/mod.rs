@@ -12,9 +12,6 @@ use rustix::io::Errno;
 
 use super::{Shared, dir_sync};
 
-/// File in the spool that the daemon holds a lock on.
-const LOCK: &str = ".lock";
-
 /// What is known of a prepared storage.
 pub(super) struct Ready {
     /// See [`Shared::answers_inline`].
@@ -82,7 +79,8 @@ fn create_durably(directory: &Path) -> io::Result<()> {
 
 /// Two daemons on one storage would take each other's uploads for left-overs.
 fn lock_spool(spool: &Path) -> io::Result<File> {
-    let lock = File::options().create(true).truncate(false).write(true).open(spool.join(LOCK))?;
+    // The directory itself is locked, so that an idle spool is empty.
+    let lock = File::open(spool)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
@@ -99,9 +97,6 @@ fn clear_spool(shared: &Shared) -> io::Result<()> {
     let mut removed = 0_u64;
     for entry in fs::read_dir(&shared.spool)? {
         let entry = entry?;
-        if entry.file_name() == LOCK {
-            continue;
-        }
         if entry.file_type()?.is_dir() {
             fs::remove_dir_all(entry.path())?;
         } else {
