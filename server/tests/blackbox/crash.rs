@@ -44,8 +44,7 @@ fn assert_consistent(site: &Site, acknowledged: &[&Path], others: &[&Path]) {
         );
     }
     wait_for(SOON, "no NAR is stored that no path has", || {
-        let stored = site.stored_files("pub").into_iter().filter(|file| file.starts_with("nar/"));
-        (stored.collect::<BTreeSet<_>>() == served).then_some(())
+        (site.stored_nars("pub").into_iter().collect::<BTreeSet<_>>() == served).then_some(())
     });
 }
 

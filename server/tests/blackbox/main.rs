@@ -12,6 +12,7 @@ mod crash;
 mod ctl;
 mod damage;
 mod harness;
+mod nix_client;
 mod put;
 mod ranges;
 mod recordings;

@@ -20,7 +20,6 @@ fn t73_what_is_not_there_is_404_or_405_and_the_connection_survives() {
         ("GET", "/api/v3/cache/pub"),
         ("GET", "/api/v1/cache"),
         ("GET", "/api/v1/cache/"),
-        ("GET", "/api/v1/cache/pub/"),
         ("GET", "/api/v1/cache/pub/nothing/here"),
         ("GET", "/api/v1/cache/pub/key"),
         ("GET", "/api/v1/cache/pub/multipart-nar"),

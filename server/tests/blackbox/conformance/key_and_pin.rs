@@ -92,6 +92,10 @@ fn t58_an_unknown_path_cannot_be_pinned() {
     for path in unknown {
         pin(&site, &token, "v1", &path, &json!(null)).expect_refusal();
     }
+    let known = Path::small("known");
+    pin(&site, &token, "v1", &known.store_path(), &json!(null)).expect_refusal();
+    site.pusher("pub").push(&known);
+    pin(&site, &token, "v1", &known.store_path(), &json!(null)).expect(200);
 }
 
 /// The hashes pinned under a name, oldest revision first. No endpoint lists pins, so the catalog is asked once the

@@ -268,6 +268,6 @@ fn t71_nothing_outside_the_cache_can_be_reached() {
     }
     for target in &targets {
         let status = site.api().get(&format!("/api/v1/cache/pub{target}")).send().status;
-        assert_eq!(status, 404, "/api/v1/cache/pub{target}");
+        assert!(matches!(status, 404 | 405), "{status} for /api/v1/cache/pub{target}");
     }
 }

@@ -7,6 +7,7 @@ pub mod namespace;
 pub mod nar;
 pub mod narinfo;
 pub mod nix32;
+pub mod nix_host;
 pub mod path;
 pub mod ports;
 pub mod push;
@@ -30,13 +31,18 @@ pub const SOON: Duration = Duration::from_secs(20);
 
 /// Asks until there is an answer.
 #[track_caller]
-pub fn wait_for<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(limit: Duration, what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_unless(limit, ask).unwrap_or_else(|| panic!("waited {limit:?} in vain: {what}"))
+}
+
+/// Asks until there is an answer or the time is up.
+pub fn wait_unless<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
-        if let Some(answer) = ask() {
+        let answer = ask();
+        if answer.is_some() || Instant::now() >= deadline {
             return answer;
         }
-        assert!(Instant::now() < deadline, "waited {limit:?} in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

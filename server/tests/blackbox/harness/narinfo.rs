@@ -19,6 +19,8 @@ pub struct NarInfo {
     /// Base names.
     pub references: Vec<String>,
     pub deriver: Option<String>,
+    /// How a content-addressed path came by its hash.
+    pub ca: Option<String>,
     /// `NAME:BASE64` each.
     pub signatures: Vec<String>,
 }
@@ -46,6 +48,7 @@ impl NarInfo {
                 "NarSize" => info.nar_size = size(),
                 "References" => info.references = value.split_whitespace().map(str::to_owned).collect(),
                 "Deriver" => info.deriver = Some(value.to_owned()),
+                "CA" => info.ca = Some(value.to_owned()),
                 "Sig" => info.signatures.push(value.to_owned()),
                 _ => panic!("unknown to Nix: {line:?}"),
             }
@@ -83,11 +86,6 @@ impl NarInfo {
     pub fn file_hash_bytes(&self) -> Vec<u8> {
         let digits = self.file_hash.strip_prefix("sha256:").expect("a SHA-256");
         nix32::decode(digits, 32).or_else(|| super::from_hex(digits)).expect("64 hex or 52 nix32 digits")
-    }
-
-    /// The file's name at the end of the URL.
-    pub fn file_name(&self) -> &str {
-        self.url.rsplit('/').next().unwrap_or_default()
     }
 }
 

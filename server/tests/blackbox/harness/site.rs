@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::daemon::{DAEMON, Daemon, cachectl};
-use super::{Endpoint, Pusher, SOON, ports, wait_for};
+use super::{Endpoint, Pusher, SOON, ports, wait_for, wait_unless};
 
 /// The host part of `public-url`, HOST in the protocol reference.
 pub const HOST: &str = "cachix.test";
@@ -211,18 +211,32 @@ impl Site {
         files
     }
 
+    /// The NARs among them.
+    pub fn stored_nars(&self, cache: &str) -> Vec<String> {
+        let mut files = self.stored_files(cache);
+        files.retain(|file| file.starts_with("nar/"));
+        files
+    }
+
     /// Files of unfinished uploads, sorted.
     pub fn spooled_files(&self, cache: &str) -> Vec<String> {
         let mut files = Vec::new();
         let root = self.storage_dir(cache).join(".spool");
         collect_files(&root, &root, &mut files);
+        // Tells a second daemon that the storage is in use.
+        files.retain(|file| file != ".lock");
         files
     }
 
     /// Waits until nothing of any unfinished upload is left.
     #[track_caller]
     pub fn wait_for_empty_spool(&self, cache: &str) {
-        wait_for(SOON, "the spool is empty", || self.spooled_files(cache).is_empty().then_some(()));
+        let mut left = Vec::new();
+        let emptied = wait_unless(SOON, || {
+            left = self.spooled_files(cache);
+            left.is_empty().then_some(())
+        });
+        assert!(emptied.is_some(), "left in the spool: {left:?}");
     }
 
     pub fn daemon(&mut self) -> &mut Daemon {
