@@ -168,8 +168,14 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// The first SIGTERM or SIGINT starts the drain.
+/// The first SIGTERM or SIGINT starts the drain. SIGHUP, which would end the process, is for reloading.
 fn stop_on_signals(stop: &CancellationToken) -> std::io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::warn!("this version does not reload its configuration; restart it instead");
+        }
+    });
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signals = signal(kind)?;
         let stop = stop.clone();

@@ -169,13 +169,11 @@ impl Uploads {
         self.lock().by_id.get(&id).filter(|upload| upload.cache == cache).cloned()
     }
 
-    /// Lets an upload wait for the narinfo of the file it brought.
+    /// Lets an upload wait for the narinfo of the file it brought. An earlier one of the same file is not needed then.
     pub fn await_narinfo(&self, upload: &Upload, file: FileHash) {
-        let mut open = self.lock();
-        if let Some(replaced) = open.by_file.insert((upload.cache, file), upload.id)
-            && replaced != upload.id
-        {
-            open.by_id.remove(&replaced);
+        let replaced = self.lock().by_file.insert((upload.cache, file), upload.id);
+        if let Some(replaced) = replaced.filter(|replaced| *replaced != upload.id) {
+            self.remove(replaced);
         }
     }
 
