@@ -34,7 +34,7 @@ fn a_listing_is_made_of_every_nar() {
         assert!(nowhere.is_none_or(|offset| offset.is_u64()));
         let place = |contents: &str| offset(&path.nar, contents.as_bytes());
         let expected = json!({"version": 1, "root": {"type": "directory", "entries": {
-            "a-program": {"type": "regular", "size": 28, "executable": true,
+            "a-program": {"type": "regular", "size": 27, "executable": true,
                 "narOffset": place("#!/bin/sh\n: unique program\n")},
             "data": {"type": "regular", "size": 12, "narOffset": place("unique data\n")},
             "empty": {"type": "directory", "entries": {}},

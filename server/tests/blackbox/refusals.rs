@@ -294,6 +294,7 @@ fn a_part_cut_off_in_the_middle_is_not_stored() {
     drop(stream);
     pusher.complete(&upload, &json!(null), &path.nar_info_create()).expect_refusal();
     site.reader("pub").assert_lacks(&path);
+    pusher.abort(&upload);
 
     // A part cut off once can be put again.
     let upload = pusher.create(path.compression);

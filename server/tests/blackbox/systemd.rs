@@ -116,8 +116,7 @@ fn an_inherited_socket_is_listened_on() {
         command
     });
     assert_eq!(waiting.join().unwrap(), 200);
-    let api = Endpoint { address: (Ipv4Addr::LOCALHOST, port).into(), host: HOST.to_owned() };
-    api.get("/api/v1/cache/pub").send().expect(200);
+    site.api().get("/api/v1/cache/pub").send().expect(200);
     // The ports that were not handed over are bound as ever.
     site.cache_port("pub").get("/nix-cache-info").send().expect(200);
     assert_eq!(site.daemon().terminate().code(), Some(0));

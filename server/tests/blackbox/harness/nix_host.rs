@@ -1,9 +1,11 @@
 //! A machine with Nix on it: a `/nix`, a cache of its own and host names for our caches, out of one mount namespace.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::site::HOST;
@@ -113,13 +115,24 @@ impl NixHost {
         self.ok(&format!("nix-build {file} --no-out-link --arg n {paths} --max-jobs 4 2>build.log"))
     }
 
-    /// Everything Nix's database says about a closure that has to be the same everywhere.
+    /// Everything Nix's database says about a closure that has to be the same everywhere, by store path.
     #[track_caller]
-    pub fn describe_closure(&self, root: &str) -> String {
-        self.ok(&format!(
-            "for path in $(nix-store -q --requisites {root} | sort); do
-                echo $path $(nix-store -q --hash --size $path) $(nix-store -q --references $path | sort)
-            done"
-        ))
+    pub fn describe_closure(&self, root: &str) -> BTreeMap<String, Value> {
+        let text = self.ok(&format!("nix path-info --json -r {root}"));
+        let mut facts = match serde_json::from_str(&text).unwrap() {
+            // Up to Nix 2.18.
+            Value::Array(list) => {
+                list.into_iter().map(|facts| (facts["path"].as_str().unwrap().to_owned(), facts)).collect()
+            }
+            // From then on.
+            Value::Object(facts) => facts.into_iter().collect::<BTreeMap<_, _>>(),
+            other => panic!("not what path-info prints: {other}"),
+        };
+        for facts in facts.values_mut() {
+            for local in ["registrationTime", "signatures", "ultimate"] {
+                facts.as_object_mut().unwrap().remove(local);
+            }
+        }
+        facts
     }
 }

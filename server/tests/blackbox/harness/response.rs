@@ -101,12 +101,17 @@ impl<R: BufRead> Incoming<R> {
 
     /// Reads up to `limit` further bytes of a body that was sent with its length, as a slow client would.
     pub fn read_some(&mut self, limit: usize) -> io::Result<Vec<u8>> {
-        let mut buffer = vec![0; limit];
+        let Framing::Length(left) = &mut self.framing else {
+            return Err(broken("the body has no length".to_owned()));
+        };
+        let mut buffer = vec![0; limit.min(*left as usize)];
         let read = self.reader.read(&mut buffer)?;
         buffer.truncate(read);
+        *left -= read as u64;
         Ok(buffer)
     }
 
+    /// Reads the body, or what is left of it.
     pub fn into_response(self) -> io::Result<Response> {
         let Self { status, headers, framing, mut reader } = self;
         let body = read_body(&mut reader, framing)?;

@@ -78,8 +78,9 @@ impl Site {
         let launcher: Launcher = Box::new(launcher);
         // A port that was free may be taken by the time the daemon binds it, so a second try is fair.
         for _ in 0..5 {
-            let (mut config, ports) = config(directory.path());
+            let (mut config, mut ports) = config(directory.path());
             edit(&mut config, directory.path());
+            ports.insert("api".to_owned(), config["server"]["server-port"].as_u64().unwrap() as u16);
             fs::write(directory.path().join("config.yaml"), serde_json::to_string_pretty(&config).unwrap())
                 .unwrap();
             let mut daemon = spawn(directory.path(), &launcher);
