@@ -8,6 +8,7 @@
 
 mod blob;
 mod error;
+mod health;
 mod key;
 pub mod layout;
 mod local;
@@ -17,6 +18,7 @@ pub mod testing;
 
 pub use blob::{Blob, BlobBody, BlobStream};
 pub use error::{Context, Operation, StorageError};
+pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
 pub use local::{DEFAULT_OPEN_FILES, LocalStorage, ReadCache};
 pub use storage::{Durability, Storage, Usage};
