@@ -13,6 +13,7 @@ mod key;
 pub mod layout;
 mod local;
 mod storage;
+mod strategy;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -22,3 +23,6 @@ pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
 pub use local::{DEFAULT_OPEN_FILES, LocalStorage, ReadCache};
 pub use storage::{Durability, Storage, Usage};
+pub use strategy::{
+    InvalidTurns, NoRoom, Placement, Reservation, StorageSnapshot, StorageState, Strategy, Turns,
+};

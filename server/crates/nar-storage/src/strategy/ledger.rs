@@ -1,0 +1,157 @@
+//! The books of a placement.
+
+use std::sync::Arc;
+
+use super::choose::choose;
+use super::slot::Slot;
+use super::{NoRoom, StorageState, Strategy, Turns};
+use crate::Health;
+
+/// Storages, what is on them and what is on its way.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    strategy: Strategy,
+    /// Every storage that was ever listed; a position never changes its meaning.
+    slots: Vec<Slot>,
+    /// Positions of the storages in listed order.
+    listed: Vec<usize>,
+}
+
+impl Ledger {
+    pub(super) fn new(strategy: Strategy, storages: Vec<StorageState>, turns: &Turns) -> Self {
+        let mut ledger = Self { strategy, slots: Vec::new(), listed: Vec::new() };
+        for storage in storages {
+            let turns = turns.of(&storage.name);
+            ledger.list(storage, turns);
+        }
+        ledger
+    }
+
+    /// Picks a storage for a file of `size` bytes.
+    pub(super) fn pick(&self, size: u64, exclude: &[Arc<str>]) -> Result<usize, NoRoom> {
+        // Not even an empty file goes to a storage that has reached its maximum, or that has no share.
+        let size = size.max(1);
+        let candidates: Vec<_> = self
+            .listed()
+            .filter(|(_, slot)| slot.can_take(size) && !exclude.contains(&slot.state.name))
+            .map(|(position, slot)| slot.candidate(position))
+            .collect();
+        choose(self.strategy, &candidates, size).ok_or_else(|| self.why_none(size))
+    }
+
+    /// Picks a storage for a file of `size` bytes and reserves the room on it.
+    pub(super) fn reserve(&mut self, size: u64, exclude: &[Arc<str>]) -> Result<usize, NoRoom> {
+        let chosen = self.pick(size, exclude)?;
+        if self.strategy == Strategy::RoundRobin {
+            self.pass_turns(chosen, exclude);
+        }
+        self.slots[chosen].reserve(size);
+        Ok(chosen)
+    }
+
+    /// Ends a reservation, with the file stored or not.
+    pub(super) fn settle(&mut self, slot: usize, size: u64, stored: bool) {
+        self.slots[slot].settle(size, stored);
+    }
+
+    /// Replaces strategy and storages. What is listed before and after keeps its books.
+    pub(super) fn reconfigure(&mut self, strategy: Strategy, storages: Vec<StorageState>) {
+        // Who is new joins the round that the others are in.
+        let round = self.written().map(Slot::turns).min().unwrap_or(0);
+        let before = std::mem::take(&mut self.listed);
+        self.slots.iter_mut().for_each(|slot| slot.listed = false);
+        for storage in storages {
+            let known = before.iter().find(|&&position| self.slots[position].state.name == storage.name);
+            match known.copied() {
+                Some(position) => {
+                    let used = self.slots[position].state.used;
+                    self.slots[position].state = StorageState { used, ..storage };
+                    self.slots[position].listed = true;
+                    self.listed.push(position);
+                }
+                None => self.list(storage, round),
+            }
+        }
+        if self.strategy != strategy {
+            // The turns were counted while something else decided.
+            self.slots.iter_mut().for_each(Slot::forget_turns);
+            self.strategy = strategy;
+        }
+    }
+
+    /// The storage of this name, if it is or was listed.
+    pub(super) fn find_mut(&mut self, name: &str) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| &*slot.state.name == name)
+    }
+
+    pub(super) fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// The storages with their positions, in listed order.
+    pub(super) fn listed(&self) -> impl Iterator<Item = (usize, &Slot)> {
+        self.listed.iter().map(|&position| (position, &self.slots[position]))
+    }
+
+    pub(super) fn name(&self, slot: usize) -> &Arc<str> {
+        &self.slots[slot].state.name
+    }
+
+    /// The turns that are settled. None but for round-robin.
+    pub(super) fn turns(&self) -> Turns {
+        match self.strategy {
+            Strategy::RoundRobin => {
+                self.listed().map(|(_, slot)| (slot.state.name.clone(), slot.settled_turns())).collect()
+            }
+            Strategy::InOrder | Strategy::Split | Strategy::LeastUsed => Turns::default(),
+        }
+    }
+
+    /// Adds a storage at the end of the list. One that was listed in former times keeps what is reserved on it.
+    fn list(&mut self, storage: StorageState, turns: u64) {
+        let position = self.slots.iter().position(|slot| slot.state.name == storage.name);
+        let position = position.unwrap_or(self.slots.len());
+        match self.slots.get_mut(position) {
+            Some(slot) => {
+                slot.state = storage;
+                slot.health = Health::default();
+                slot.listed = true;
+                slot.lose_turns(turns);
+            }
+            None => self.slots.push(Slot::new(storage, turns)),
+        }
+        self.listed.push(position);
+    }
+
+    fn written(&self) -> impl Iterator<Item = &Slot> {
+        self.listed().map(|(_, slot)| slot).filter(|slot| slot.is_written())
+    }
+
+    /// Takes away the turns of those who could not take them and are passed over, now that it is the turn of `chosen`.
+    fn pass_turns(&mut self, chosen: usize, exclude: &[Arc<str>]) {
+        let round = self.slots[chosen].turns();
+        // Those listed before it are done with this round, those after it with the round before.
+        let mut done = round.saturating_add(1);
+        for &position in &self.listed {
+            if position == chosen {
+                done = round;
+                continue;
+            }
+            let slot = &mut self.slots[position];
+            let excluded = exclude.contains(&slot.state.name);
+            slot.lose_turns(if excluded { done.saturating_sub(1) } else { done });
+        }
+    }
+
+    /// Why no storage can take a file of `size` bytes.
+    fn why_none(&self, size: u64) -> NoRoom {
+        let may_have_room = |slot: &Slot| slot.health != Health::MediumFull && slot.has_room(size);
+        if self.written().next().is_none() {
+            NoRoom::NotWritten
+        } else if self.written().any(may_have_room) {
+            NoRoom::Failing
+        } else {
+            NoRoom::Full
+        }
+    }
+}

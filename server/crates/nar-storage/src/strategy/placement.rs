@@ -1,0 +1,100 @@
+//! The strategies' face to the rest of the daemon.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::ledger::Ledger;
+use super::{NoRoom, Reservation, StorageSnapshot, StorageState, Strategy, Turns};
+use crate::Health;
+
+/// Decides for the files of one cache which storage they go to. Clones are handles to the same books.
+///
+/// The room for a file is [reserved](Placement::reserve) before the file is stored, so that parallel uploads see each
+/// other, and the reservation is [committed](Reservation::commit) once the catalog has the file. What goes from a
+/// storage is told by [`removed`](Placement::removed). Names that were never listed are ignored: what is reported of a
+/// storage may arrive after a change of the configuration.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    // Held for a few comparisons per storage, never across anything that waits.
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Placement {
+    /// Storages in listed order, whose names are unique, with what the catalog knows of them. `turns` is what
+    /// [`Placement::turns`] returned before the restart. All storages count as working until told otherwise.
+    #[must_use]
+    pub fn new(strategy: Strategy, storages: Vec<StorageState>, turns: &Turns) -> Self {
+        Self { ledger: Arc::new(Mutex::new(Ledger::new(strategy, storages, turns))) }
+    }
+
+    /// Picks a storage for a file of `size` bytes that is none of `exclude`, and reserves the room on it.
+    ///
+    /// When storing the file fails, drop the reservation, report the storage's [health](Placement::set_health) and
+    /// reserve again with the storage among `exclude`.
+    pub fn reserve(&self, size: u64, exclude: &[Arc<str>]) -> Result<Reservation, NoRoom> {
+        let mut ledger = self.lock();
+        let slot = ledger.reserve(size, exclude)?;
+        let storage = ledger.name(slot).clone();
+        drop(ledger);
+        Ok(Reservation::new(self.clone(), slot, storage, size))
+    }
+
+    /// The storage that a file would go to now, of an unknown size if there is none. Reserves nothing: it is for
+    /// choosing where to spool a file, and for refusing one before a byte of it is taken.
+    pub fn propose(&self, size: Option<u64>) -> Result<Arc<str>, NoRoom> {
+        let ledger = self.lock();
+        let slot = ledger.pick(size.unwrap_or(0), &[])?;
+        Ok(ledger.name(slot).clone())
+    }
+
+    /// Reports whether a storage can be written to.
+    pub fn set_health(&self, storage: &str, health: Health) {
+        if let Some(slot) = self.lock().find_mut(storage) {
+            slot.health = health;
+        }
+    }
+
+    /// Reports that `bytes` went from a storage.
+    pub fn removed(&self, storage: &str, bytes: u64) {
+        if let Some(slot) = self.lock().find_mut(storage) {
+            slot.state.used = slot.state.used.saturating_sub(bytes);
+        }
+    }
+
+    /// Replaces the used bytes of a storage by what was counted, such as after a repair of the catalog or when another
+    /// daemon writes to it as well. What is reserved stays reserved.
+    pub fn set_used(&self, storage: &str, used: u64) {
+        if let Some(slot) = self.lock().find_mut(storage) {
+            slot.state.used = used;
+        }
+    }
+
+    /// Takes a changed configuration over. A storage that was listed until now keeps its used bytes and its health,
+    /// whatever `storages` says; the others begin with what is given. Reservations stay valid, also on a storage that
+    /// is no longer listed.
+    pub fn reconfigure(&self, strategy: Strategy, storages: Vec<StorageState>) {
+        self.lock().reconfigure(strategy, storages);
+    }
+
+    /// The state that round-robin needs to go on after a restart as if there had been none. Goes with the used bytes;
+    /// other strategies need nothing else.
+    #[must_use]
+    pub fn turns(&self) -> Turns {
+        self.lock().turns()
+    }
+
+    /// What is known of the storages now, in listed order.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<StorageSnapshot> {
+        StorageSnapshot::of_all(&self.lock())
+    }
+
+    /// Ends a reservation, with the file stored or not.
+    pub(super) fn settle(&self, slot: usize, size: u64, stored: bool) {
+        self.lock().settle(slot, size, stored);
+    }
+
+    /// Locks, whatever became of the last holder: the books are whole at every step.
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
