@@ -4,6 +4,7 @@
 //! cargo bench -p cache-server --bench load            # about four minutes
 //! cargo bench -p cache-server --bench load -- --quick # half a minute
 //! cargo bench -p cache-server --bench load -- --daemon target/dist/cache-server
+//! cargo bench -p cache-server --bench load -- --wait  # for a profiler: start and fill both, measure nothing
 //! ```
 //!
 //! Everything runs on loopback in a temporary directory. Both servers are measured in turn, round by round, and the
@@ -21,6 +22,7 @@ mod reads;
 mod report;
 mod wrk;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -83,7 +85,20 @@ fn run(scale: Scale) -> Result<()> {
     report::pushes(&filled.pushes);
 
     let nginx = nginx::Nginx::start(directory.path(), &daemon.storage())?;
-    let measured = reads::measure(&daemon, &nginx, &filled, directory.path(), scale)?;
+    let loads = reads::loads(&filled, directory.path())?;
+    if flag("--wait") {
+        return wait(&daemon, &nginx, directory.path());
+    }
+    let measured = reads::measure(&daemon, &nginx, &loads, scale)?;
     report::reads(&measured);
+    Ok(())
+}
+
+/// Leaves everything running until standard input ends.
+fn wait(daemon: &Daemon, nginx: &nginx::Nginx, directory: &Path) -> Result<()> {
+    println!("\ndaemon {} http://{}", daemon.pid(), daemon.cache);
+    println!("nginx {:?} http://{}", nginx.processes, nginx.address);
+    println!("lists for wrk: {}\npress Enter to end", directory.display());
+    std::io::stdin().read_line(&mut String::new())?;
     Ok(())
 }

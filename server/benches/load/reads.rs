@@ -1,5 +1,6 @@
 //! What reading costs, of the daemon and of nginx in turn.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -13,10 +14,30 @@ use crate::support::{Result, process};
 use crate::wrk::{self, Targets};
 use crate::{Scale, downloads};
 
+/// What is asked for, under a name.
+pub type Loads = [(&'static str, Load); 4];
+
 /// What is asked for.
-enum Load<'a> {
+pub enum Load {
+    /// Many small files.
     Requests(Targets),
-    Download(&'a str),
+    /// One large file.
+    Download(String),
+}
+
+/// Everything that is measured. Lists for wrk go to `directory`.
+pub fn loads(filled: &Filled, directory: &Path) -> Result<Loads> {
+    let narinfos: Vec<_> = filled.small.iter().map(|sample| sample.narinfo_target()).collect();
+    let nars: Vec<_> = filled.small.iter().map(|sample| sample.nar_target()).collect();
+    Ok([
+        ("narinfo hit", Load::Requests(Targets::new(directory, "hits", narinfos, false)?)),
+        (
+            "narinfo miss",
+            Load::Requests(Targets::new(directory, "misses", absent(filled.small.len()), true)?),
+        ),
+        ("small NAR", Load::Requests(Targets::new(directory, "nars", nars, false)?)),
+        ("large NAR", Load::Download(filled.large.nar_target())),
+    ])
 }
 
 /// One line of the report.
@@ -52,30 +73,16 @@ struct Server<'a> {
 }
 
 /// Measures everything, in rounds in which both servers have their turn.
-pub fn measure(
-    daemon: &Daemon,
-    nginx: &Nginx,
-    filled: &Filled,
-    directory: &Path,
-    scale: Scale,
-) -> Result<Vec<Measured>> {
+pub fn measure(daemon: &Daemon, nginx: &Nginx, loads: &Loads, scale: Scale) -> Result<Vec<Measured>> {
     let daemon_pid = [daemon.pid()];
     let ours = Server { address: daemon.cache, processes: &daemon_pid };
     let theirs = Server { address: nginx.address, processes: &nginx.processes };
-
-    let narinfos: Vec<_> = filled.small.iter().map(|sample| sample.narinfo_target()).collect();
-    let nars: Vec<_> = filled.small.iter().map(|sample| sample.nar_target()).collect();
-    let large = filled.large.nar_target();
-    for target in narinfos.iter().chain(&nars) {
-        compare(&ours, &theirs, target)?;
+    for (_, load) in loads {
+        if let Load::Requests(targets) = load {
+            targets.list().iter().try_for_each(|target| compare(&ours, &theirs, target))?;
+        }
     }
 
-    let loads = [
-        ("narinfo hit", Load::Requests(Targets::new(directory, "hits", &narinfos, false)?)),
-        ("narinfo miss", Load::Requests(Targets::new(directory, "misses", &absent(narinfos.len()), true)?)),
-        ("small NAR", Load::Requests(Targets::new(directory, "nars", &nars, false)?)),
-        ("large NAR", Load::Download(&large)),
-    ];
     let mut lines: Vec<_> = loads
         .iter()
         .flat_map(|(what, load)| scale.connections.iter().map(move |&connections| (what, load, connections)))
@@ -109,13 +116,24 @@ fn absent(count: usize) -> Vec<String> {
     (0..count).map(|_| format!("/{}.narinfo", nix_formats::nix32::encode(&hash()))).collect()
 }
 
-/// Fails if the two do not serve the same bytes.
+/// Fails if the two do not give the same answer.
 fn compare(ours: &Server, theirs: &Server, target: &str) -> Result<()> {
-    let body = |server: &Server| Connection::open(server.address)?.get(target);
-    if body(ours)? == body(theirs)? { Ok(()) } else { Err(format!("{target} differs").into()) }
+    let same = ours.answer(target)? == theirs.answer(target)?;
+    if same { Ok(()) } else { Err(format!("{target} differs").into()) }
 }
 
 impl Server<'_> {
+    /// The status, and the body where it is a file.
+    fn answer(&self, target: &str) -> Result<(u16, Vec<u8>)> {
+        let mut connection = Connection::open(self.address)?;
+        let head = connection.send("GET", target, "", b"")?;
+        let mut body = Vec::new();
+        if head.status == 200 {
+            connection.take(head.length).read_to_end(&mut body)?;
+        }
+        Ok((head.status, body))
+    }
+
     fn run(&self, load: &Load, connections: usize, time: Duration) -> Result<Cost> {
         let cpu = process::cpu_time(self.processes)?;
         let (amount, time, p99) = match load {

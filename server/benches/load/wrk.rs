@@ -40,19 +40,25 @@ pub fn check() -> Result<()> {
 /// A list of targets and the script that asks for them.
 pub struct Targets {
     script: PathBuf,
-    list: PathBuf,
+    file: PathBuf,
+    list: Vec<String>,
     /// Whether the answer to each is an error status.
     absent: bool,
 }
 
 impl Targets {
     /// Writes the list `name` to `directory`. Each target is there, or each is `absent`.
-    pub fn new(directory: &Path, name: &str, targets: &[String], absent: bool) -> Result<Self> {
+    pub fn new(directory: &Path, name: &str, list: Vec<String>, absent: bool) -> Result<Self> {
         let script = directory.join("wrk.lua");
         fs::write(&script, SCRIPT)?;
-        let list = directory.join(name);
-        fs::write(&list, targets.join("\n"))?;
-        Ok(Self { script, list, absent })
+        let file = directory.join(name);
+        fs::write(&file, list.join("\n"))?;
+        Ok(Self { script, file, list, absent })
+    }
+
+    /// What is asked for.
+    pub fn list(&self) -> &[String] {
+        &self.list
     }
 }
 
@@ -79,7 +85,7 @@ pub fn run(address: SocketAddr, targets: &Targets, connections: usize, time: Dur
         .arg(&targets.script)
         .arg(format!("http://{address}"))
         .arg("--")
-        .arg(&targets.list)
+        .arg(&targets.file)
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let figures: Vec<u64> = text
