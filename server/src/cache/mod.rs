@@ -46,6 +46,9 @@ pub struct Cache {
     pub nars: Nars,
     /// The name of the key that clients expect: `NAME.HOST-1`.
     pub key_name: String,
+    /// Held by a commit from signing to recording, and exclusively while the keys change, so that no path signed with
+    /// one key slips into a cache that another one was just registered for.
+    pub keys_in_use: tokio::sync::RwLock<()>,
     keys: RwLock<Arc<KeyRing>>,
 }
 

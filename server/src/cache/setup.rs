@@ -119,6 +119,7 @@ async fn open(
         index: Index::new(record.id, shared.replies.clone()),
         nars: Nars::default(),
         key_name,
+        keys_in_use: tokio::sync::RwLock::new(()),
         keys: RwLock::new(Arc::new(keys)),
     };
     let mut hashes = std::pin::pin!(catalog.visible_path_hashes(record.id));

@@ -56,15 +56,17 @@ impl Pusher {
             self.catalog.record_finished_upload(upload.id, cache.id, *description.path.hash()).await?;
             return Ok(());
         }
+        let compression = description.compression.unwrap_or(upload.compression);
         upload.spool.seal(parts.to_vec(), description.nar_size);
-        let digest = upload.digest(parts, &self.uploads.digest_slots).await?;
+        let digest = upload.digest(parts, compression, &self.uploads.digest_slots).await?;
         check(&description, &digest)?;
+        let _keys_stay = cache.keys_in_use.read().await;
         let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
         let spool = upload.spool.clone();
         let parts = parts.to_vec();
         let file = blocking(move || spool.assemble(&parts)).await??;
         let nar = NarToStore {
-            name: NarFileName { file_hash: digest.file_hash, compression: upload.compression },
+            name: NarFileName { file_hash: digest.file_hash, compression },
             size: digest.file_size,
             file,
         };
@@ -155,6 +157,10 @@ impl Pusher {
         compare("file size", description.file_size, Some(nar.file_size))?;
         compare("NAR hash", Some(description.nar_hash), Some(nar.nar_hash))?;
         compare("NAR size", Some(description.nar_size), Some(nar.nar_size))?;
+        if description.compression.is_some_and(|compression| compression != nar.compression) {
+            return Err(PushError::Invalid(format!("the NAR is compressed with {}", nar.compression)));
+        }
+        let _keys_stay = cache.keys_in_use.read().await;
         let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
         if cache.index.contains(description.path.hash()) {
             return Ok(());

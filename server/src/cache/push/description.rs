@@ -1,6 +1,6 @@
 //! What a client says about the path it pushes.
 
-use nix_formats::{FileHash, NarHash, NarInfo, StorePath, fingerprint};
+use nix_formats::{Compression, FileHash, NarHash, NarInfo, StorePath, fingerprint};
 
 use super::error::PushError;
 use crate::cache::keys::Offered;
@@ -15,6 +15,8 @@ pub struct PathDescription {
     pub nar_size: u64,
     /// SHA-256 of the compressed file.
     pub file_hash: FileHash,
+    /// How the file is compressed, if that was not known when it was uploaded.
+    pub compression: Option<Compression>,
     /// Length of the compressed file in bytes, if announced.
     pub file_size: Option<u64>,
     /// Referenced store paths; they need not be in the cache.
@@ -38,6 +40,7 @@ impl PathDescription {
             nar_hash: narinfo.nar_hash,
             nar_size: narinfo.nar_size,
             file_hash,
+            compression: Some(narinfo.compression),
             file_size: narinfo.file_size,
             references: narinfo.references,
             deriver: narinfo.deriver,

@@ -31,7 +31,7 @@ pub struct Upload {
     pub upload_id: String,
     /// The cache it goes to.
     pub cache: CacheId,
-    /// How the NAR is compressed.
+    /// How the NAR is compressed, as far as the file name tells.
     pub compression: Compression,
     /// Position, among the cache's storages, of the one whose filesystem it is spooled on.
     pub storage: usize,
@@ -83,31 +83,35 @@ impl Upload {
             return;
         }
         let Ok(slot) = slots.clone().try_acquire_owned() else { return };
-        *eager = Some(self.spawn_digest(slot));
+        *eager = Some(self.spawn_digest(self.compression, slot));
     }
 
     /// The digest of exactly `parts`. Takes what was digested on the way if that is what was read, else reads again.
+    /// `compression` is what the upload is compressed with, if that was learnt only now.
     pub async fn digest(
         &self,
         parts: &[(u32, Attempt)],
+        compression: Compression,
         slots: &Arc<Semaphore>,
     ) -> Result<Digest, PushError> {
         let eager = self.eager.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(eager) = eager {
             match eager.await.map_err(|_| PushError::Internal)? {
-                Ok((digest, consumed)) if consumed == parts => return Ok(digest),
+                Ok((digest, consumed)) if consumed == parts && compression == self.compression => {
+                    return Ok(digest);
+                }
                 // What was read on the way is not what the client finally named, so its faults do not count either.
                 Ok(_) | Err(DigestError::Retry | DigestError::Corrupt(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         let slot = slots.clone().acquire_owned().await.map_err(|_| PushError::Internal)?;
-        let (digest, _) = self.spawn_digest(slot).await.map_err(|_| PushError::Internal)??;
-        Ok(digest)
+        let digested = self.spawn_digest(compression, slot).await.map_err(|_| PushError::Internal)?;
+        Ok(digested?.0)
     }
 
-    fn spawn_digest(&self, slot: OwnedSemaphorePermit) -> JoinHandle<DigestResult> {
-        let (spool, compression) = (self.spool.clone(), self.compression);
+    fn spawn_digest(&self, compression: Compression, slot: OwnedSemaphorePermit) -> JoinHandle<DigestResult> {
+        let spool = self.spool.clone();
         tokio::task::spawn_blocking(move || {
             let _slot = slot;
             digest(&spool, compression)

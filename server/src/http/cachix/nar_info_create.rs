@@ -48,6 +48,7 @@ impl NarInfoCreate {
             nar_hash,
             nar_size: self.c_nar_size,
             file_hash,
+            compression: None,
             file_size: Some(self.c_file_size),
             references,
             deriver,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, StatusCode};
-use nix_formats::{NarFileName, NarInfo};
+use nix_formats::{Compression, NarFileName, NarInfo};
 use warp::Filter;
 use warp::reply::Response;
 
@@ -105,7 +105,8 @@ fn describe(name: &NarinfoName, text: &[u8]) -> Result<PathDescription, HttpErro
                 "the narinfo's URL must be `nar/` and the name of a NAR file in this cache",
             )
         })?;
-    if file.compression != narinfo.compression {
+    // For some compressions Nix has no file name extension, so only the narinfo tells.
+    if file.compression != Compression::None && file.compression != narinfo.compression {
         return Err(HttpError::bad_request(
             "the narinfo's Compression does not fit the name of its NAR file",
         ));
