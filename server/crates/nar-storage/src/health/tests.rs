@@ -130,6 +130,30 @@ fn a_recovery_that_does_not_last_does_not_shorten_the_back_off() {
 }
 
 #[test]
+fn half_a_minute_of_work_does_not_shorten_the_back_off() {
+    let mut now = Instant::now();
+    let mut monitor = HealthMonitor::new(now);
+    monitor.failed(&dead(), now, 0);
+    probe(&mut monitor, &mut now, Ok(ROOM));
+    assert_eq!(probe(&mut monitor, &mut now, Ok(ROOM)), seconds(30));
+    monitor.failed(&dead(), now, 0);
+    assert_eq!(probe(&mut monitor, &mut now, Ok(ROOM)), seconds(2));
+}
+
+#[test]
+fn the_first_good_probe_after_a_long_failure_does_not_shorten_the_back_off() {
+    let mut now = Instant::now();
+    let mut monitor = HealthMonitor::new(now);
+    monitor.failed(&dead(), now, 0);
+    for _ in 0..10 {
+        probe(&mut monitor, &mut now, Err(&dead()));
+    }
+    probe(&mut monitor, &mut now, Ok(ROOM));
+    monitor.failed(&dead(), now, 0);
+    assert_eq!(probe(&mut monitor, &mut now, Ok(ROOM)), seconds(60));
+}
+
+#[test]
 fn a_storage_that_worked_for_a_minute_is_trusted_again() {
     let mut now = Instant::now();
     let mut monitor = HealthMonitor::new(now);
