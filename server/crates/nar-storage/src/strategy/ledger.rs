@@ -11,7 +11,8 @@ use crate::Health;
 #[derive(Debug)]
 pub(super) struct Ledger {
     strategy: Strategy,
-    /// Every storage that was ever listed; a position never changes its meaning.
+    /// Every storage that was ever listed, as reservations may be open on one that is no longer. A position never
+    /// changes its meaning.
     slots: Vec<Slot>,
     /// Positions of the storages in listed order.
     listed: Vec<usize>,
@@ -59,14 +60,10 @@ impl Ledger {
         // Who is new joins the round that the others are in.
         let round = self.written().map(Slot::turns).min().unwrap_or(0);
         let before = std::mem::take(&mut self.listed);
-        self.slots.iter_mut().for_each(|slot| slot.listed = false);
         for storage in storages {
-            let known = before.iter().find(|&&position| self.slots[position].state.name == storage.name);
-            match known.copied() {
+            match self.position(&storage.name).filter(|position| before.contains(position)) {
                 Some(position) => {
-                    let used = self.slots[position].state.used;
-                    self.slots[position].state = StorageState { used, ..storage };
-                    self.slots[position].listed = true;
+                    self.slots[position].reconfigure(storage);
                     self.listed.push(position);
                 }
                 None => self.list(storage, round),
@@ -81,7 +78,7 @@ impl Ledger {
 
     /// The storage of this name, if it is or was listed.
     pub(super) fn find_mut(&mut self, name: &str) -> Option<&mut Slot> {
-        self.slots.iter_mut().find(|slot| &*slot.state.name == name)
+        self.position(name).map(|position| &mut self.slots[position])
     }
 
     pub(super) fn strategy(&self) -> Strategy {
@@ -107,20 +104,18 @@ impl Ledger {
         }
     }
 
-    /// Adds a storage at the end of the list. One that was listed in former times keeps what is reserved on it.
+    fn position(&self, name: &str) -> Option<usize> {
+        self.slots.iter().position(|slot| &*slot.state.name == name)
+    }
+
+    /// Adds a storage at the end of the list.
     fn list(&mut self, storage: StorageState, turns: u64) {
-        let position = self.slots.iter().position(|slot| slot.state.name == storage.name);
-        let position = position.unwrap_or(self.slots.len());
-        match self.slots.get_mut(position) {
-            Some(slot) => {
-                slot.state = storage;
-                slot.health = Health::default();
-                slot.listed = true;
-                slot.lose_turns(turns);
-            }
+        let known = self.position(&storage.name);
+        match known {
+            Some(position) => self.slots[position].relist(storage, turns),
             None => self.slots.push(Slot::new(storage, turns)),
         }
-        self.listed.push(position);
+        self.listed.push(known.unwrap_or(self.slots.len() - 1));
     }
 
     fn written(&self) -> impl Iterator<Item = &Slot> {

@@ -9,8 +9,6 @@ use crate::Health;
 pub(super) struct Slot {
     /// As it was told, with the used bytes kept up to date.
     pub(super) state: StorageState,
-    /// Whether the configuration has it. Its books are kept all the same: reservations may be open on it.
-    pub(super) listed: bool,
     pub(super) health: Health,
     /// Bytes of the open reservations.
     pub(super) reserved: u64,
@@ -22,7 +20,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(state: StorageState, turns: u64) -> Self {
-        Self { state, listed: true, health: Health::default(), reserved: 0, reservations: 0, turns }
+        Self { state, health: Health::default(), reserved: 0, reservations: 0, turns }
     }
 
     /// Bytes that it has or is about to get.
@@ -30,9 +28,21 @@ impl Slot {
         self.state.used.saturating_add(self.reserved)
     }
 
+    /// Takes a changed configuration over.
+    pub(super) fn reconfigure(&mut self, state: StorageState) {
+        self.state = StorageState { used: self.state.used, ..state };
+    }
+
+    /// Begins anew, but for the reservations that are still open from when it was listed before.
+    pub(super) fn relist(&mut self, state: StorageState, turns: u64) {
+        self.state = state;
+        self.health = Health::default();
+        self.lose_turns(turns);
+    }
+
     /// Whether it is written to at all.
     pub(super) fn is_written(&self) -> bool {
-        self.listed && !self.state.draining
+        !self.state.draining
     }
 
     /// Whether `max_size` leaves room for a file of `size` bytes.

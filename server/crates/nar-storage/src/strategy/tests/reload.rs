@@ -56,6 +56,15 @@ fn a_new_storage_joins_the_round_and_is_not_flooded() {
 }
 
 #[test]
+fn a_storage_that_returns_joins_the_round_and_is_not_flooded() {
+    let placement = placement(Strategy::RoundRobin, ["a", "b"].map(storage));
+    placement.reconfigure(Strategy::RoundRobin, vec![storage("a")]);
+    store_many(&placement, 100, 1);
+    placement.reconfigure(Strategy::RoundRobin, ["a", "b"].map(storage).to_vec());
+    assert_eq!(store_many(&placement, 4, 1), "abab");
+}
+
+#[test]
 fn a_storage_that_was_draining_is_not_flooded() {
     let placement = placement(Strategy::RoundRobin, [storage("a"), draining("b")]);
     store_many(&placement, 100, 1);
