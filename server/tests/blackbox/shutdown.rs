@@ -44,6 +44,17 @@ fn sigint_is_as_good_as_sigterm() {
     assert_eq!(site.daemon().wait().code(), Some(0));
 }
 
+/// It means "read the config again", and whatever comes of that, the daemon goes on.
+#[test]
+fn sighup_ends_nothing() {
+    let mut site = Site::start();
+    for _ in 0..3 {
+        site.daemon().signal(Signal::HUP);
+        site.api().get("/api/v1/cache/pub").send().expect(200);
+    }
+    assert_eq!(site.daemon().terminate().code(), Some(0));
+}
+
 #[test]
 fn a_slow_download_is_brought_to_its_end() {
     let mut site = Site::start();

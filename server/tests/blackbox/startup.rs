@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path as FilePath;
 use std::process::Stdio;
 
@@ -58,6 +59,15 @@ fn what_is_printed_is_all_it_takes_to_push_and_to_fetch() {
     let state = home.path().join(".local/state/cache-server");
     assert!(text.contains(state.to_str().unwrap()), "where the state is:\n{text}");
     assert!(state.join("db.sqlite").is_file());
+    for file in fs::read_dir(&state).unwrap().map(Result::unwrap) {
+        let facts = file.metadata().unwrap();
+        let private = facts.permissions().mode() & 0o007 == 0;
+        assert!(
+            private || !facts.is_file() || facts.len() == 0,
+            "{} is for its owner",
+            file.path().display()
+        );
+    }
 
     let path = Path::small("first");
     Pusher::new(api.clone(), "main", token).push(&path);

@@ -157,6 +157,10 @@ fn t67_a_private_cache_takes_its_token_in_any_dress() {
             endpoint.get(target).basic(&token, "").send().expect(401);
             endpoint.get(target).bearer("").send().expect(401);
         }
+        // What only some may read is not for shared caches on the way.
+        let caching = endpoint.get(&url).basic("", &token).send().expect(200);
+        let caching = caching.header("Cache-Control").unwrap_or_default().to_owned();
+        assert!(!caching.contains("public"), "{caching}");
         // Without a token nobody learns which paths there are.
         endpoint.get(&format!("/{}.narinfo", random_hash())).send().expect(401);
     }

@@ -224,8 +224,6 @@ impl Site {
         let mut files = Vec::new();
         let root = self.storage_dir(cache).join(".spool");
         collect_files(&root, &root, &mut files);
-        // Tells a second daemon that the storage is in use.
-        files.retain(|file| file != ".lock");
         files
     }
 
@@ -255,6 +253,17 @@ impl Site {
         let status = self.daemon.terminate();
         self.restart();
         status
+    }
+
+    /// SIGTERM, a change of the config, and a new daemon on the same state.
+    #[track_caller]
+    pub fn reconfigure(&mut self, edit: impl FnOnce(&mut Value)) {
+        assert!(self.daemon.terminate().success());
+        let file = self.directory().join("config.yaml");
+        let mut config = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        edit(&mut config);
+        fs::write(&file, serde_json::to_string_pretty(&config).unwrap()).unwrap();
+        self.restart();
     }
 
     /// Starts the daemon again after it has ended.
