@@ -16,6 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::StatusCode;
+use warp::filters::BoxedFilter;
 use warp::reject::Reject;
 use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
@@ -28,34 +29,32 @@ use crate::cache::Cache;
 
 /// All routes of the API port: the API for every host name, and each cache under its name.
 pub fn api_routes(app: &Arc<App>) -> Routes {
-    let by_host = nix::hot_routes(app, site::by_host(app.clone()));
-    let api = cachix::routes(app, site::by_path(app.clone()));
-    let by_path = nix::hot_routes(app, site::by_path(app.clone()));
-    let rest_by_host = nix::routes(app, site::by_host(app.clone()));
-    let rest_by_path = nix::routes(app, site::by_path(app.clone()));
-    finish(
-        by_host
-            .or(api)
-            .unify()
-            .or(by_path)
-            .unify()
-            .or(rest_by_host)
-            .unify()
-            .or(rest_by_path)
-            .unify()
-            .or(welcome::routes(app))
-            .unify(),
-    )
+    let by_host = site::by_host(app.clone());
+    let by_path = site::by_path(app.clone());
+    let hot = nix::hot_routes(app, by_host.clone()).or(nix::hot_routes(app, by_path.clone())).unify().boxed();
+    rest(app, hot, by_host.boxed(), by_path.boxed())
 }
 
 /// All routes of a cache's own port: the cache at the root, and the API too, since part URLs lead to wherever the client
 /// started.
 pub fn cache_routes(app: &Arc<App>, cache: Arc<Cache>) -> Routes {
-    let own = nix::hot_routes(app, site::by_port(cache.clone()));
-    let api = cachix::routes(app, site::by_path(app.clone()));
-    let rest = nix::routes(app, site::by_port(cache));
-    let by_path = nix::routes(app, site::by_path(app.clone()));
-    finish(own.or(api).unify().or(rest).unify().or(by_path).unify().or(welcome::routes(app)).unify())
+    let own = site::by_port(cache);
+    let hot = nix::hot_routes(app, own.clone()).boxed();
+    rest(app, hot, own.boxed(), site::by_path(app.clone()).boxed())
+}
+
+/// The hot routes of a listener, then everything else: the API, the cache at the root, and caches by their path.
+fn rest(app: &Arc<App>, hot: Routes, root: Site, by_path: Site) -> Routes {
+    let routes = hot
+        .or(cachix::routes(app, &by_path))
+        .unify()
+        .or(nix::routes(app, &root))
+        .unify()
+        .or(nix::routes(app, &by_path))
+        .unify()
+        .or(welcome::routes(app))
+        .unify();
+    finish(routes)
 }
 
 /// All routes of the admin socket.
@@ -67,9 +66,16 @@ pub fn admin_routes(app: &Arc<App>) -> Routes {
 trait Route: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {}
 impl<F> Route for F where F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {}
 
-/// A filter that says which cache a request is for.
-trait Site: Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone + Send + Sync + 'static {}
-impl<F> Site for F where F: Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone + Send + Sync + 'static {}
+/// A filter that says which cache a request is for. Boxed, so that the endpoints are compiled once and not once for each
+/// kind of site.
+type Site = BoxedFilter<(Arc<Cache>,)>;
+
+/// The same for the two endpoints where a box per request would be felt.
+trait HotSite: Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone + Send + Sync + 'static {}
+impl<F> HotSite for F where
+    F: Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone + Send + Sync + 'static
+{
+}
 
 /// What a handler returns.
 type Answer = Result<Response, HttpError>;

@@ -15,7 +15,7 @@ use crate::http::{Answer, Route, Site, access, body, reply};
 /// Largest body: about 450,000 hashes. Clients before 1.7.5 send a whole closure at once.
 const BODY_LIMIT: usize = 16 << 20;
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path("narinfo"))

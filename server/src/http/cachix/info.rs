@@ -25,7 +25,7 @@ struct BinaryCache {
     preferred_compression_method: &'static str,
 }
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path::end())

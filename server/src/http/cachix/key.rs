@@ -19,7 +19,7 @@ struct SigningKeyCreate {
     public_key: String,
 }
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path("key"))

@@ -14,11 +14,11 @@ use crate::http::error::HttpError;
 use crate::http::segment::NarinfoName;
 use crate::http::{Route, Site, access, body, reply, status};
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     nar(app.clone(), site.clone()).or(narinfo(app.clone(), site.clone())).unify()
 }
 
-fn nar(app: Arc<App>, site: impl Site) -> impl Route {
+fn nar(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path("nar"))
         .and(warp::path::end())
         .and(warp::post())
@@ -43,7 +43,7 @@ fn nar(app: Arc<App>, site: impl Site) -> impl Route {
         )
 }
 
-fn narinfo(app: Arc<App>, site: impl Site) -> impl Route {
+fn narinfo(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path::param::<NarinfoName>())
         .and(warp::path::end())
         .and(warp::post())

@@ -24,21 +24,21 @@ use crate::app::App;
 pub use part_url::PartUrlKey;
 
 /// All endpoints of the API for caches.
-pub(super) fn routes(app: &Arc<App>, site: impl Site) -> impl Route {
-    bulk_query::routes(app, &site)
-        .or(part::routes(app, &site))
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
+    bulk_query::routes(app, site)
+        .or(part::routes(app, site))
         .unify()
-        .or(multipart::routes(app, &site))
+        .or(multipart::routes(app, site))
         .unify()
-        .or(info::routes(app, &site))
+        .or(info::routes(app, site))
         .unify()
-        .or(legacy::routes(app, &site))
+        .or(legacy::routes(app, site))
         .unify()
-        .or(key::routes(app, &site))
+        .or(key::routes(app, site))
         .unify()
-        .or(pin::routes(app, &site))
+        .or(pin::routes(app, site))
         .unify()
-        .or(nar_url::routes(app, &site))
+        .or(nar_url::routes(app, site))
         .unify()
         .boxed()
 }

@@ -20,7 +20,7 @@ use crate::cache::push::{ListedPart, MAX_PART_NUMBER};
 use crate::http::error::HttpError;
 use crate::http::{Answer, Route, Site, access, body, origin, reply, status};
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     create(app.clone(), site.clone())
         .or(part_url(app.clone(), site.clone()))
         .unify()
@@ -63,7 +63,7 @@ struct CompletedPart {
     e_tag: String,
 }
 
-fn create(app: Arc<App>, site: impl Site) -> impl Route {
+fn create(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path("multipart-nar"))
         .and(warp::path::end())
         .and(warp::post())
@@ -80,7 +80,7 @@ fn create(app: Arc<App>, site: impl Site) -> impl Route {
         })
 }
 
-fn part_url(app: Arc<App>, site: impl Site) -> impl Route {
+fn part_url(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path("multipart-nar"))
         .and(warp::path::param::<Uuid>())
         .and(warp::path::end())
@@ -130,7 +130,7 @@ pub fn parse_md5(text: &str) -> Option<[u8; 16]> {
     STANDARD.decode(text).ok()?.try_into().ok()
 }
 
-fn complete(app: Arc<App>, site: impl Site) -> impl Route {
+fn complete(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path!("multipart-nar" / Uuid / "complete"))
         .and(warp::post())
         .and(access::authorization())
@@ -143,7 +143,10 @@ fn complete(app: Arc<App>, site: impl Site) -> impl Route {
                     access::write(&app.tokens, &cache, authorization.as_deref())?;
                     let completed: CompletedUpload = body::json(stream).await?;
                     let parts = completed.parts.map(|parts| parts.into_iter().map(listed).collect());
-                    let description = completed.nar_info_create.into_description()?;
+                    let description = completed.nar_info_create.into_description().inspect_err(|_| {
+                        // The client will say the same again; only a new upload can be better.
+                        app.pusher.abort(&cache, id, &query.upload_id);
+                    })?;
                     app.pusher.complete(&cache, id, &query.upload_id, parts, description).await?;
                     Ok(status(StatusCode::OK))
                 })
@@ -155,7 +158,7 @@ fn listed(part: CompletedPart) -> ListedPart {
     ListedPart { number: part.part_number, etag: part.e_tag }
 }
 
-fn abort(app: Arc<App>, site: impl Site) -> impl Route {
+fn abort(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path!("multipart-nar" / Uuid / "abort"))
         .and(warp::post())
         .and(access::authorization())

@@ -12,7 +12,7 @@ use crate::cache::Cache;
 use crate::http::error::HttpError;
 use crate::http::{Route, Site, access, origin, reply};
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path("narurl"))

@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::http::error::HttpError;
 use crate::http::{Route, Site, body, reply, status};
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path!("multipart-nar" / Uuid / "part" / u32))

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::http::{Answer, Route, Site, access, reply};
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path("nix-cache-info"))

@@ -15,11 +15,11 @@ use crate::http::{Route, Site, access, body, reply, status};
 /// Largest link that a client may send.
 const BODY_LIMIT: u64 = 64 << 10;
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     get(app.clone(), site.clone()).or(put(app.clone(), site.clone())).unify()
 }
 
-fn get(app: Arc<App>, site: impl Site) -> impl Route {
+fn get(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path("debuginfo"))
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())
@@ -37,7 +37,7 @@ fn get(app: Arc<App>, site: impl Site) -> impl Route {
 }
 
 /// Nix sends its links along (`index-debug-info`). Ours come from the verified NAR, so these are not needed.
-fn put(app: Arc<App>, site: impl Site) -> impl Route {
+fn put(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path("debuginfo"))
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())

@@ -15,11 +15,11 @@ use crate::http::{Route, Site, access, body, reply, status};
 /// Largest listing that a client may send.
 const BODY_LIMIT: u64 = 256 << 20;
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     get(app.clone(), site.clone()).or(put(app.clone(), site.clone())).unify()
 }
 
-fn get(app: Arc<App>, site: impl Site) -> impl Route {
+fn get(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path::param::<ListingName>())
         .and(warp::path::end())
         .and(warp::get().or(warp::head()).unify())
@@ -34,7 +34,7 @@ fn get(app: Arc<App>, site: impl Site) -> impl Route {
 }
 
 /// Nix sends its listing along (`write-nar-listing`). Ours comes from the verified NAR, so this one is not needed.
-fn put(app: Arc<App>, site: impl Site) -> impl Route {
+fn put(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path::param::<ListingName>())
         .and(warp::path::end())
         .and(warp::put())

@@ -27,11 +27,11 @@ use crate::http::{Answer, Route, Site, access, body, reply, status};
 /// Largest log, both as sent and unpacked.
 const LOG_LIMIT: u64 = 1 << 30;
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     get(app.clone(), site.clone()).or(put(app.clone(), site.clone())).unify()
 }
 
-fn get(app: Arc<App>, site: impl Site) -> impl Route {
+fn get(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path("log"))
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())
@@ -47,7 +47,7 @@ fn get(app: Arc<App>, site: impl Site) -> impl Route {
         })
 }
 
-fn put(app: Arc<App>, site: impl Site) -> impl Route {
+fn put(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path("log"))
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())

@@ -15,14 +15,14 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
 use crate::http::segment::NarName;
-use crate::http::{Answer, Route, Site, access, body, reply, status};
+use crate::http::{Answer, HotSite, Route, Site, access, body, reply, status};
 
 /// The name of a NAR is the hash of its bytes, so they never change.
 const IMMUTABLE_PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const IMMUTABLE_PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
 /// `GET` and `HEAD`.
-pub(super) fn get(app: Arc<App>, site: impl Site) -> impl Route {
+pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
     site.and(warp::path("nar"))
         .and(warp::path::param::<NarName>())
         .and(warp::path::end())
@@ -105,7 +105,7 @@ fn unsatisfiable(size: u64) -> Response {
 }
 
 /// `PUT`, as `nix copy` sends it.
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path("nar"))

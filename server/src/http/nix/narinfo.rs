@@ -13,13 +13,13 @@ use crate::cache::Cache;
 use crate::cache::push::PathDescription;
 use crate::http::error::HttpError;
 use crate::http::segment::NarinfoName;
-use crate::http::{Answer, Route, Site, access, body, reply, status};
+use crate::http::{Answer, HotSite, Route, Site, access, body, reply, status};
 
 /// Largest narinfo taken from a client. References make the size: 64 KiB hold about 1,000.
 const BODY_LIMIT: usize = 4 << 20;
 
 /// `GET` and `HEAD`.
-pub(super) fn get(app: Arc<App>, site: impl Site) -> impl Route {
+pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
     site.and(warp::path::param::<NarinfoName>())
         .and(warp::path::end())
         .and(warp::get().or(warp::head()).unify())
@@ -72,7 +72,7 @@ fn matches_etag(known: &str, etag: &HeaderValue) -> bool {
 }
 
 /// `PUT`, as `nix copy` sends it after the NAR.
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path::param::<NarinfoName>())

@@ -16,7 +16,7 @@ use crate::http::{Route, Site, access, body, reply};
 /// Largest realisation taken from a client.
 const BODY_LIMIT: usize = 1 << 20;
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let old = warp::path("realisations")
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())
@@ -39,7 +39,7 @@ impl<F> KeyFilter for F where
 {
 }
 
-fn get(app: Arc<App>, site: impl Site, key: impl KeyFilter) -> impl Route {
+fn get(app: Arc<App>, site: Site, key: impl KeyFilter) -> impl Route {
     site.and(key).and(warp::get().or(warp::head()).unify()).and(access::authorization()).then(
         move |cache: Arc<Cache>, key: Option<Key>, authorization: Option<String>| {
             let app = app.clone();
@@ -50,7 +50,7 @@ fn get(app: Arc<App>, site: impl Site, key: impl KeyFilter) -> impl Route {
     )
 }
 
-fn put(app: Arc<App>, site: impl Site, key: impl KeyFilter) -> impl Route {
+fn put(app: Arc<App>, site: Site, key: impl KeyFilter) -> impl Route {
     site.and(key).and(warp::put()).and(access::authorization()).and(warp::body::stream()).then(
         move |cache: Arc<Cache>, key: Option<Key>, authorization: Option<String>, stream| {
             let app = app.clone();

@@ -28,7 +28,7 @@ const PIECE: usize = 64 << 10;
 /// Pieces that wait for a slow reader.
 const PIECES_AHEAD: usize = 4;
 
-pub(super) fn routes(app: &Arc<App>, site: &impl Site) -> impl Route {
+pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
     site.clone()
         .and(warp::path("serve"))
