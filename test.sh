@@ -37,7 +37,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 if ! command -v cargo >/dev/null; then
-  echo "test.sh: cargo is missing; install Rust from https://rustup.rs" >&2
+  echo "test.sh: cargo is missing; install Rust 1.94 or newer" >&2
   exit 1
 fi
 if ! cargo nextest --version >/dev/null 2>&1; then
