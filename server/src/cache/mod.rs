@@ -12,7 +12,7 @@ pub mod setup;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use catalog::{CacheId, StorageId};
+use catalog::{CacheId, CacheRecord, StorageId};
 use nar_storage::Storage;
 use nix_formats::PublicKey;
 
@@ -91,13 +91,14 @@ impl Cache {
 pub struct Caches {
     by_name: HashMap<String, Arc<Cache>>,
     ordered: Vec<Arc<Cache>>,
+    disabled: Vec<CacheRecord>,
 }
 
 impl Caches {
-    /// These caches, in the order of the configuration.
-    pub fn new(ordered: Vec<Arc<Cache>>) -> Self {
+    /// These caches, in the order of the configuration, and those that are known but switched off or gone from the file.
+    pub fn new(ordered: Vec<Arc<Cache>>, disabled: Vec<CacheRecord>) -> Self {
         let by_name = ordered.iter().map(|cache| (cache.name().to_owned(), cache.clone())).collect();
-        Self { by_name, ordered }
+        Self { by_name, ordered, disabled }
     }
 
     /// The enabled cache of this name.
@@ -105,7 +106,12 @@ impl Caches {
         self.by_name.get(name)
     }
 
-    /// All of them, in the order of the configuration.
+    /// The caches that keep their data but are not served.
+    pub fn disabled(&self) -> &[CacheRecord] {
+        &self.disabled
+    }
+
+    /// All enabled ones, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Cache>> {
         self.ordered.iter()
     }

@@ -8,7 +8,7 @@ use nix_formats::PublicKey;
 use warp::Filter;
 
 use super::error::{internal, unknown_cache};
-use super::summary::{cache_summary, storage_summaries};
+use super::summary::{cache_summaries, cache_summary, storage_summaries};
 use super::{Answer, reply};
 use crate::app::App;
 use crate::cache::Cache;
@@ -19,7 +19,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         let app = app.clone();
         warp::path!("v1" / "caches").and(warp::get()).then(move || {
             let app = app.clone();
-            reply(async move { list(&app).await })
+            reply(async move { cache_summaries(&app).await })
         })
     };
     let app = app.clone();
@@ -31,14 +31,6 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         })
     });
     list.or(info).unify()
-}
-
-async fn list(app: &App) -> Answer<Vec<CacheSummary>> {
-    let mut summaries = Vec::new();
-    for cache in app.caches.iter() {
-        summaries.push(cache_summary(app, cache).await?);
-    }
-    Ok(summaries)
 }
 
 async fn info(app: &App, cache: &Cache) -> Answer<CacheInfo> {

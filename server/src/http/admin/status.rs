@@ -5,7 +5,7 @@ use std::sync::Arc;
 use admin_api::{API_VERSION, Listener, Status};
 use warp::Filter;
 
-use super::summary::{cache_summary, storage_summaries};
+use super::summary::{cache_summaries, storage_summaries};
 use super::{Answer, reply};
 use crate::app::App;
 use crate::http::Route;
@@ -19,10 +19,8 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
 }
 
 async fn status(app: &App) -> Answer<Status> {
-    let mut caches = Vec::new();
     let mut storages = Vec::new();
     for cache in app.caches.iter() {
-        caches.push(cache_summary(app, cache).await?);
         storages.extend(storage_summaries(app, cache).await?);
     }
     let listeners = app.listeners.get().map(Vec::as_slice).unwrap_or_default();
@@ -41,7 +39,7 @@ async fn status(app: &App) -> Answer<Status> {
                 cache: listener.cache.clone(),
             })
             .collect(),
-        caches,
+        caches: cache_summaries(app).await?,
         storages,
     })
 }

@@ -1,12 +1,41 @@
 //! Caches and storages as the admin API shows them.
 
 use admin_api::{ApiError, CacheSummary, StorageKind, StorageState, StorageSummary};
+use catalog::CacheRecord;
 
 use super::Answer;
 use super::error::internal;
 use crate::app::App;
 use crate::cache::{Cache, CacheStorage};
 use crate::config::{self, Access, SigningMode};
+
+/// Every known cache, the enabled ones first.
+pub async fn cache_summaries(app: &App) -> Answer<Vec<CacheSummary>> {
+    let mut summaries = Vec::new();
+    for cache in app.caches.iter() {
+        summaries.push(cache_summary(app, cache).await?);
+    }
+    for record in app.caches.disabled() {
+        summaries.push(disabled_summary(app, record).await?);
+    }
+    Ok(summaries)
+}
+
+/// A cache that is not served: what it holds is still there.
+async fn disabled_summary(app: &App, record: &CacheRecord) -> Answer<CacheSummary> {
+    let stats = app.catalog.cache_stats(record.id).await.map_err(|error| internal(&error))?;
+    Ok(CacheSummary {
+        name: record.name.clone(),
+        enabled: false,
+        access: if record.public { admin_api::Access::Public } else { admin_api::Access::Private },
+        paths: stats.paths,
+        file_bytes: stats.file_bytes,
+        nar_bytes: stats.nar_bytes,
+        url: String::new(),
+        public_keys: Vec::new(),
+        signing: admin_api::Signing::Auto,
+    })
+}
 
 /// A cache in one line.
 pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
