@@ -114,7 +114,7 @@ pub fn push_all(daemon: &Daemon, samples: &[Sample], connections: usize) -> Resu
         Ok(())
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..connections).map(|_| scope.spawn(&work)).collect();
+        let workers: Vec<_> = (0..connections).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a pusher panicked")?)
     })
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use catalog::{Catalog, CatalogError, PathRecord, UnixTime};
 use http::HeaderValue;
 use nar_storage::{Blob, Key, StorageError, layout};
-use nix_formats::{NarFileName, StorePathHash, nix32};
+use nix_formats::{FileHash, NarFileName, StorePathHash, nix32};
 use sha2::{Digest, Sha256};
 
 use super::Cache;
@@ -37,6 +37,15 @@ impl Cache {
         if !self.index.touch(hash, now) {
             return Ok(None);
         }
+        // Boxed, as are the other queries here: a query's future is large, and the hot path would carry it along.
+        Box::pin(self.render_narinfo(catalog, hash)).await
+    }
+
+    async fn render_narinfo(
+        &self,
+        catalog: &Catalog,
+        hash: &StorePathHash,
+    ) -> Result<Option<Arc<NarinfoReply>>, LookupError> {
         let generation = self.index.generation();
         let Some(record) = self.find_path(catalog, hash).await? else { return Ok(None) };
         let reply = Arc::new(render(&record));
@@ -61,25 +70,32 @@ impl Cache {
         &self,
         catalog: &Catalog,
         name: &NarFileName,
-    ) -> Result<Option<KnownNar>, LookupError> {
-        let hash = name.file_hash;
-        let known = match self.nars.get(&hash) {
+    ) -> Result<Option<Arc<KnownNar>>, LookupError> {
+        let known = match self.nars.get(&name.file_hash) {
             Some(known) => Some(known),
-            None => {
-                let record = catalog.find_nar(self.id, &hash).await?.filter(|nar| !nar.damaged);
-                record.map(|nar| {
-                    let known = KnownNar {
-                        id: nar.id,
-                        storage: nar.storage,
-                        compression: nar.compression,
-                        size: nar.file_size,
-                    };
-                    self.nars.remember(hash, known);
-                    known
-                })
-            }
+            None => Box::pin(self.look_up_nar(catalog, &name.file_hash)).await?,
         };
         Ok(known.filter(|nar| nar.compression == name.compression))
+    }
+
+    async fn look_up_nar(
+        &self,
+        catalog: &Catalog,
+        hash: &FileHash,
+    ) -> Result<Option<Arc<KnownNar>>, LookupError> {
+        let record = catalog.find_nar(self.id, hash).await?.filter(|nar| !nar.damaged);
+        let Some(record) = record else { return Ok(None) };
+        let name = NarFileName { file_hash: *hash, compression: record.compression };
+        let known = Arc::new(KnownNar {
+            id: record.id,
+            storage: record.storage,
+            compression: record.compression,
+            size: record.file_size,
+            key: layout::nar_key(&name),
+            etag: quoted(&hash.to_string()),
+        });
+        self.nars.remember(*hash, known.clone());
+        Ok(Some(known))
     }
 
     /// Opens a NAR. `None` if its storage cannot give it: then it is hidden when it is lost, and merely absent for the
@@ -92,10 +108,10 @@ impl Cache {
         range: Option<Range<u64>>,
     ) -> Result<Option<Blob>, LookupError> {
         let Some(storage) = self.storage(nar.storage) else { return Ok(None) };
-        match storage.storage.open(&layout::nar_key(name), Some(nar.size), range).await {
+        match storage.storage.open(&nar.key, Some(nar.size), range).await {
             Ok(blob) => Ok(Some(blob)),
             Err(error) if error.is_lost() => {
-                self.hide_damaged(catalog, name, nar, &error).await?;
+                Box::pin(self.hide_damaged(catalog, name, nar, &error)).await?;
                 Ok(None)
             }
             Err(error) => {
@@ -140,7 +156,10 @@ impl Cache {
 fn render(record: &PathRecord) -> NarinfoReply {
     let body = Bytes::from(narinfo(record).to_string());
     let digest = Sha256::digest(&body);
-    let etag = HeaderValue::try_from(format!("\"{}\"", nix32::encode(&digest[..20])))
-        .expect("nix32 is visible ASCII");
-    NarinfoReply::new(body, etag)
+    NarinfoReply::new(body, quoted(&nix32::encode(&digest[..20])))
+}
+
+/// The entity tag of these base-32 digits.
+fn quoted(digits: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{digits}\"")).expect("nix32 is visible ASCII")
 }

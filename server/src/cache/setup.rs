@@ -15,6 +15,9 @@ use super::nars::Nars;
 use super::{Cache, CacheStorage, Caches};
 use crate::config::{CacheConfig, Config, SigningMode, StorageConfig, StorageKind};
 
+/// Most NARs that are kept open. Each takes a kilobyte or so in the kernel.
+const MOST_OPEN_FILES: usize = 8192;
+
 /// Why the caches could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -62,22 +65,28 @@ pub async fn set_up(setup: &Setup<'_>, catalog: &Catalog) -> Result<Caches, Setu
         }));
     }
     let storage_records = catalog.reconcile_storages(&storages).await?;
-    let shared = Shared {
-        replies: reply_cache(config.server.narinfo_memory),
-        reads: ReadCache::new(DEFAULT_OPEN_FILES),
-    };
+    let shared =
+        Shared { replies: reply_cache(config.server.narinfo_memory), reads: ReadCache::new(open_files()) };
     let mut caches = Vec::new();
     for cache in config.caches.iter().filter(|cache| cache.enabled) {
         let Some(record) = find(&records, cache) else { continue };
         caches.push(Arc::new(open(setup, catalog, cache, record, &storage_records, &shared).await?));
     }
-    Ok(Caches::new(caches))
+    let disabled = records.into_iter().filter(|record| !record.enabled).collect();
+    Ok(Caches::new(caches, disabled))
 }
 
 /// What all caches share, because it bounds memory and file descriptors of the process.
 struct Shared {
     replies: Arc<ReplyCache>,
     reads: Arc<ReadCache>,
+}
+
+/// How many NARs are kept open: a quarter of what the process may open, most of which is for connections.
+fn open_files() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(allowed / 4).unwrap_or(usize::MAX).clamp(DEFAULT_OPEN_FILES / 4, MOST_OPEN_FILES)
 }
 
 fn declare(cache: &CacheConfig) -> DeclaredCache {

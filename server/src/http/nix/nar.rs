@@ -48,8 +48,7 @@ async fn send(
 ) -> Answer {
     access::read(&app.tokens, &cache, authorization.as_deref())?;
     let nar = cache.find_nar(&app.catalog, &name.0).await?.ok_or_else(HttpError::not_found)?;
-    let etag = HeaderValue::try_from(format!("\"{}\"", name.0.file_hash))
-        .map_err(|error| HttpError::internal(&error))?;
+    let etag = nar.etag.clone();
     // A range is only good for the version it was asked for; ours never change, so any other tag is a mistake.
     let range = range.filter(|_| if_range.as_ref().is_none_or(|tag| tag.as_bytes() == etag.as_bytes()));
     let requested = range.map_or(Requested::Whole, |range| requested(&range, nar.size));

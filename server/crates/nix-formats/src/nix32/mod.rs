@@ -50,17 +50,25 @@ pub const fn encoded_len(bytes: usize) -> usize {
     (bytes * 8).div_ceil(5)
 }
 
+/// Bytes that make a whole number of digits, [`GROUP_DIGITS`].
+const GROUP_BYTES: usize = 5;
+/// See [`GROUP_BYTES`].
+const GROUP_DIGITS: usize = 8;
+
 /// Renders `bytes`.
 pub fn encode(bytes: &[u8]) -> String {
-    (0..encoded_len(bytes.len()))
-        .rev()
-        .map(|digit| {
-            let (index, shift) = (digit * 5 / 8, digit * 5 % 8);
-            let low = u16::from(bytes[index]);
-            let high = u16::from(bytes.get(index + 1).copied().unwrap_or(0));
-            char::from(ALPHABET[usize::from((high << 8 | low) >> shift & 0x1f)])
-        })
-        .collect()
+    let mut text = vec![0; encoded_len(bytes.len())];
+    // The first bytes are the last digits.
+    for (group, digits) in bytes.chunks(GROUP_BYTES).zip(text.rchunks_mut(GROUP_DIGITS)) {
+        let mut word = [0; 8];
+        word[..group.len()].copy_from_slice(group);
+        let mut word = u64::from_le_bytes(word);
+        for digit in digits.iter_mut().rev() {
+            *digit = ALPHABET[(word & 0x1f) as usize];
+            word >>= 5;
+        }
+    }
+    String::from_utf8(text).expect("all digits are ASCII")
 }
 
 /// Reads the text of exactly `len` bytes.
@@ -83,22 +91,23 @@ pub fn decode(text: &str, len: usize) -> Result<Vec<u8>, Nix32Error> {
 /// See [`Nix32Error`].
 pub fn decode_into(text: &str, bytes: &mut [u8]) -> Result<(), Nix32Error> {
     check_len(text, bytes.len())?;
-    bytes.fill(0);
-    for (digit, (position, character)) in text.bytes().enumerate().rev().enumerate() {
-        let value = VALUES[usize::from(character)];
-        if value == NOT_A_DIGIT {
-            return Err(Nix32Error::Digit { position });
+    let mut seen = 0;
+    let mut padding = 0;
+    for (digits, group) in text.as_bytes().rchunks(GROUP_DIGITS).zip(bytes.chunks_mut(GROUP_BYTES)) {
+        let mut word = 0;
+        for digit in digits {
+            let value = VALUES[usize::from(*digit)];
+            seen |= value;
+            word = word << 5 | u64::from(value & 0x1f);
         }
-        let (index, shift) = (digit * 5 / 8, digit * 5 % 8);
-        let [low, high] = (u16::from(value) << shift).to_le_bytes();
-        bytes[index] |= low;
-        match bytes.get_mut(index + 1) {
-            Some(next) => *next |= high,
-            None if high != 0 => return Err(Nix32Error::Padding),
-            None => {}
-        }
+        group.copy_from_slice(&word.to_le_bytes()[..group.len()]);
+        padding |= word >> (8 * group.len());
     }
-    Ok(())
+    if seen == NOT_A_DIGIT {
+        let position = text.bytes().rposition(|character| VALUES[usize::from(character)] == NOT_A_DIGIT);
+        return Err(Nix32Error::Digit { position: position.unwrap_or_default() });
+    }
+    if padding != 0 { Err(Nix32Error::Padding) } else { Ok(()) }
 }
 
 fn check_len(text: &str, bytes: usize) -> Result<(), Nix32Error> {

@@ -46,8 +46,11 @@ fn fake_md5(bytes: &[u8]) -> [u8; 16] {
     md5
 }
 
+/// The bytes and the parts that a follower read.
+type Followed = io::Result<(Vec<u8>, Vec<(u32, Attempt)>)>;
+
 /// Follows an upload to its end in a thread of its own.
-fn follow(spool: &Arc<Spool>) -> thread::JoinHandle<io::Result<(Vec<u8>, Vec<(u32, Attempt)>)>> {
+fn follow(spool: &Arc<Spool>) -> thread::JoinHandle<Followed> {
     let mut follower = spool.follow();
     thread::spawn(move || {
         let mut read = Vec::new();
