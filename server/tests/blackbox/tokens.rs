@@ -75,7 +75,7 @@ fn a_token_that_does_not_fit_is_ignored_on_a_public_cache_and_refused_by_the_api
 #[test]
 fn an_expired_token_opens_nothing() {
     let site = Site::start();
-    let token = site.create_token(&["--cache", "priv", "--permission", "read", "--expires", "3s"]);
+    let token = site.create_token(&["--cache", "priv", "--permission", "read", "--expires", "5s"]);
     assert_eq!(opens(&site, "priv", &token), 200);
     wait_for(SOON, "the token expires", || (opens(&site, "priv", &token) == 401).then_some(()));
     site.cache("priv").get("/nix-cache-info").basic("", &token).send().expect(401);

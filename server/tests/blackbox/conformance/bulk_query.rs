@@ -39,7 +39,7 @@ fn t14_a_hundred_thousand_hashes_are_answered_within_seconds() {
         hashes.insert(count / 2, present.hash.clone());
         let before = Instant::now();
         let missing = ask(&site, "pub", "", &hashes.into()).expect(200).json();
-        assert!(before.elapsed() < Duration::from_secs(5), "{count} hashes took {:?}", before.elapsed());
+        assert!(before.elapsed() < Duration::from_secs(10), "{count} hashes took {:?}", before.elapsed());
         let sorted = |list: &Value| {
             let mut list: Vec<String> = serde_json::from_value(list.clone()).unwrap();
             list.sort_unstable();

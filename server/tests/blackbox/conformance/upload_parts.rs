@@ -174,7 +174,7 @@ fn t27_a_tampered_part_url_is_403() {
 
 #[test]
 fn t27_an_expired_part_url_is_403() {
-    let site = Site::with(|config| config["server"]["upload-expiry"] = json!("1s"));
+    let site = Site::with(|config| config["server"]["upload-expiry"] = json!("3s"));
     let pusher = site.pusher("pub");
     let upload = pusher.create(Compression::Zstd);
     let url = pusher.part_url(&upload, 1, b"part");
