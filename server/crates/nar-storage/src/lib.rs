@@ -12,6 +12,8 @@ mod health;
 mod key;
 pub mod layout;
 mod local;
+mod s3;
+mod spool;
 mod storage;
 mod strategy;
 #[cfg(feature = "testing")]
@@ -22,6 +24,7 @@ pub use error::{Context, Operation, StorageError};
 pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
 pub use local::{DEFAULT_OPEN_FILES, LocalStorage, ReadCache};
+pub use s3::{S3Credentials, S3Settings, S3Storage};
 pub use storage::{Durability, Storage, Usage};
 pub use strategy::{
     InvalidTurns, NoRoom, Placement, Reservation, StorageSnapshot, StorageState, Strategy, Turns,

@@ -1,6 +1,6 @@
 //! The trait that every backend implements.
 
-use std::{io::Read, ops::Range, path::Path};
+use std::{io::Read, ops::Range, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -57,7 +57,8 @@ pub trait Storage: Send + Sync {
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError>;
 
-    /// Opens a whole object for code on a blocking thread. Blocks.
+    /// Opens a whole object for code on a blocking thread. Blocks, and so does reading: neither works on a thread that
+    /// runs async code.
     fn open_blocking(&self, key: &Key) -> Result<Box<dyn Read + Send>, StorageError>;
 
     /// Size of an object in bytes, none if it is not there.
@@ -76,6 +77,13 @@ pub trait Storage: Send + Sync {
 
     /// Checks that the storage is there and can be written to.
     async fn probe(&self) -> Result<(), StorageError>;
+
+    /// URL from which anybody can read the object until `expires` is over, without asking us. None where clients
+    /// cannot, or shall not, reach the storage themselves. Whether the object is there is not looked at.
+    async fn presign_get(&self, key: &Key, expires: Duration) -> Result<Option<String>, StorageError> {
+        let _ = (key, expires);
+        Ok(None)
+    }
 }
 
 /// When a put has to survive a power loss.

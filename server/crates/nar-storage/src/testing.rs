@@ -5,6 +5,7 @@ use std::{
     ops::Range,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -147,6 +148,11 @@ impl Storage for FaultyStorage {
     async fn probe(&self) -> Result<(), StorageError> {
         self.check(Operation::Probe, None)?;
         self.inner.probe().await
+    }
+
+    async fn presign_get(&self, key: &Key, expires: Duration) -> Result<Option<String>, StorageError> {
+        self.check(Operation::Open, Some(key))?;
+        self.inner.presign_get(key, expires).await
     }
 }
 

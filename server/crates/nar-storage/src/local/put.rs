@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{LocalStorage, Shared};
-use crate::{Durability, Key, Operation, StorageError};
+use crate::{Durability, Key, Operation, StorageError, spool};
 
 /// From this many keys on, syncing the whole file system costs less than syncing each file: every one of those waits
 /// for a commit of the file system's journal.
@@ -17,11 +17,7 @@ const SYNC_ALL_FROM: usize = 16;
 
 /// Moves the file at `spooled` to `key`. Blocks.
 pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: Durability) -> io::Result<()> {
-    let file = File::open(spooled).map_err(|error| match error.kind() {
-        // Not to be taken for the object not being there.
-        io::ErrorKind::NotFound => io::Error::other(format!("{} is not in the spool", spooled.display())),
-        _ => error,
-    })?;
+    let file = spool::open(spooled)?;
     if durability == Durability::Now {
         file.sync_data()?;
     }

@@ -3,16 +3,23 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use nar_storage::{Key, LocalStorage, ReadCache, Storage, testing::FaultyStorage};
+use nar_storage::{
+    Key, LocalStorage, ReadCache, S3Credentials, S3Settings, S3Storage, Storage, testing::FaultyStorage,
+};
 use tempfile::TempDir;
+
+use crate::{
+    bucket::Bucket,
+    garage::{self, Garage},
+};
 
 /// A fresh storage, and ways to change its objects behind its back.
 #[async_trait]
 pub trait Backend: Send + Sync {
     fn storage(&self) -> &Arc<dyn Storage>;
-    fn remove(&self, key: &Key);
-    fn replace(&self, key: &Key, bytes: &[u8]);
-    fn truncate(&self, key: &Key, size: u64);
+    async fn remove(&self, key: &Key);
+    async fn replace(&self, key: &Key, bytes: &[u8]);
+    async fn truncate(&self, key: &Key, size: u64);
     /// The same storage after the daemon was killed and started again.
     async fn restarted(&mut self);
 }
@@ -44,29 +51,33 @@ pub async fn open_local(root: PathBuf) -> Arc<dyn Storage> {
     Arc::new(storage)
 }
 
+/// Stands in for a storage that has to go before its successor comes.
+fn nothing() -> Arc<dyn Storage> {
+    Arc::new(LocalStorage::new("none", PathBuf::new(), &ReadCache::new(1)))
+}
+
 #[async_trait]
 impl Backend for LocalBackend {
     fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage
     }
 
-    fn remove(&self, key: &Key) {
+    async fn remove(&self, key: &Key) {
         fs::remove_file(self.path(key)).unwrap();
     }
 
-    fn replace(&self, key: &Key, bytes: &[u8]) {
+    async fn replace(&self, key: &Key, bytes: &[u8]) {
         let new = self.directory.path().join("new");
         fs::write(&new, bytes).unwrap();
         fs::rename(new, self.path(key)).unwrap();
     }
 
-    fn truncate(&self, key: &Key, size: u64) {
+    async fn truncate(&self, key: &Key, size: u64) {
         fs::File::options().write(true).open(self.path(key)).unwrap().set_len(size).unwrap();
     }
 
     async fn restarted(&mut self) {
-        // The first one has to go before the second one comes.
-        self.storage = Arc::new(LocalStorage::new("none", PathBuf::new(), &ReadCache::new(1)));
+        self.storage = nothing();
         self.storage = open_local(self.root()).await;
     }
 }
@@ -91,21 +102,89 @@ impl Backend for WrappedBackend {
         &self.storage
     }
 
-    fn remove(&self, key: &Key) {
-        self.inner.remove(key);
+    async fn remove(&self, key: &Key) {
+        self.inner.remove(key).await;
     }
 
-    fn replace(&self, key: &Key, bytes: &[u8]) {
-        self.inner.replace(key, bytes);
+    async fn replace(&self, key: &Key, bytes: &[u8]) {
+        self.inner.replace(key, bytes).await;
     }
 
-    fn truncate(&self, key: &Key, size: u64) {
-        self.inner.truncate(key, size);
+    async fn truncate(&self, key: &Key, size: u64) {
+        self.inner.truncate(key, size).await;
     }
 
     async fn restarted(&mut self) {
-        self.storage = Arc::new(LocalStorage::new("none", PathBuf::new(), &ReadCache::new(1)));
+        self.storage = nothing();
         self.inner.restarted().await;
         self.storage = Arc::new(FaultyStorage::new(Arc::clone(&self.inner.storage)));
+    }
+}
+
+/// A bucket of a real server.
+pub struct S3Backend {
+    pub storage: Arc<dyn Storage>,
+    pub garage: Garage,
+    pub bucket: Bucket,
+    pub directory: TempDir,
+}
+
+impl S3Backend {
+    pub async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let garage = tokio::task::spawn_blocking(Garage::start).await.unwrap();
+        let bucket = Bucket::new(&garage.endpoint());
+        let storage = open_s3(settings(&garage.endpoint(), &directory)).await;
+        Self { storage, garage, bucket, directory }
+    }
+}
+
+/// How the bucket of a [`Garage`] is reached.
+pub fn settings(endpoint: &str, directory: &TempDir) -> S3Settings {
+    S3Settings {
+        name: "cloud".to_owned(),
+        bucket: garage::BUCKET.to_owned(),
+        prefix: "root/main".to_owned(),
+        region: garage::REGION.to_owned(),
+        endpoint: Some(endpoint.to_owned()),
+        force_path_style: true,
+        credentials: Some(S3Credentials {
+            access_key: garage::ACCESS_KEY.to_owned(),
+            secret_key: garage::SECRET_KEY.to_owned(),
+        }),
+        spool_dir: directory.path().join("spool/main"),
+        redirect: false,
+        abandoned_after: S3Settings::ABANDONED_AFTER,
+    }
+}
+
+pub async fn open_s3(settings: S3Settings) -> Arc<dyn Storage> {
+    let storage = S3Storage::new(settings).await;
+    storage.prepare().await.unwrap();
+    Arc::new(storage)
+}
+
+#[async_trait]
+impl Backend for S3Backend {
+    fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    async fn remove(&self, key: &Key) {
+        self.bucket.delete(&format!("root/main/{key}")).await;
+    }
+
+    async fn replace(&self, key: &Key, bytes: &[u8]) {
+        self.bucket.put(&format!("root/main/{key}"), bytes.to_vec()).await;
+    }
+
+    async fn truncate(&self, key: &Key, size: u64) {
+        // Objects are not changed, only replaced.
+        self.replace(key, &vec![0; usize::try_from(size).unwrap()]).await;
+    }
+
+    async fn restarted(&mut self) {
+        self.storage = nothing();
+        self.storage = open_s3(settings(&self.garage.endpoint(), &self.directory)).await;
     }
 }

@@ -1,16 +1,17 @@
 //! Making a directory a storage, and checking that it is one.
 
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{self, File},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
+    os::unix::fs::MetadataExt,
+    path::Path,
     sync::atomic::Ordering,
 };
 
 use rustix::io::Errno;
 
 use super::{Shared, dir_sync};
+use crate::spool;
 
 /// What is known of a prepared storage.
 pub(super) struct Ready {
@@ -26,8 +27,7 @@ pub(super) struct Ready {
 pub(super) fn prepare(shared: &Shared) -> io::Result<Ready> {
     create_durably(&shared.root)?;
     create_contents(shared)?;
-    let lock = lock_spool(&shared.spool)?;
-    clear_spool(shared)?;
+    let lock = spool::claim(&shared.spool, &shared.name)?;
     dir_sync::fsync(&shared.root)?;
     Ok(Ready { inline: is_local(&shared.root)?, device: fs::metadata(&shared.root)?.dev(), _lock: lock })
 }
@@ -60,9 +60,8 @@ fn restore(shared: &Shared) -> io::Result<()> {
 }
 
 fn create_contents(shared: &Shared) -> io::Result<()> {
-    let create = |directory: PathBuf, mode| DirBuilder::new().recursive(true).mode(mode).create(directory);
-    create(shared.root.join("nar"), 0o777)?;
-    create(shared.spool.clone(), 0o700)
+    fs::create_dir_all(shared.root.join("nar"))?;
+    spool::create(&shared.spool)
 }
 
 /// Creates `directory` and what is missing above it, durably: an object in it must not vanish with the directory.
@@ -75,39 +74,6 @@ fn create_durably(directory: &Path) -> io::Result<()> {
         .take(missing)
         .filter(|parent| !parent.as_os_str().is_empty())
         .try_for_each(|parent| dir_sync::fsync(parent).map_err(io::Error::from))
-}
-
-/// Two daemons on one storage would take each other's uploads for left-overs.
-fn lock_spool(spool: &Path) -> io::Result<File> {
-    // The directory itself is locked, so that an idle spool is empty.
-    let lock = File::open(spool)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            Err(io::Error::other(format!("{} is in use by another daemon", spool.display())))
-        }
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(spool = %spool.display(), %error, "cannot lock the spool, make sure that no other daemon uses it");
-            Ok(lock)
-        }
-    }
-}
-
-fn clear_spool(shared: &Shared) -> io::Result<()> {
-    let mut removed = 0_u64;
-    for entry in fs::read_dir(&shared.spool)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
-        removed += 1;
-    }
-    if removed > 0 {
-        tracing::info!(storage = %shared.name, removed, "removed unfinished uploads of an earlier run");
-    }
-    Ok(())
 }
 
 /// Whether `directory` is on a file system whose calls wait for a local disk at most, and not for that when told not

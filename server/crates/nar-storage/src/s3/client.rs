@@ -1,0 +1,132 @@
+//! How the service is asked: signatures, connections, retries and patience.
+
+use std::time::Duration;
+
+use aws_config::ConfigLoader;
+use aws_sdk_s3::{
+    Client, Config,
+    config::{
+        BehaviorVersion, Credentials, IdentityCache, Region, RequestChecksumCalculation,
+        ResponseChecksumValidation, SharedCredentialsProvider, SharedHttpClient,
+        StalledStreamProtectionConfig,
+        interceptors::InterceptorContext,
+        retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition},
+        timeout::TimeoutConfig,
+    },
+};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use super::S3Settings;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// The service, asked with more or less patience. They share their connections.
+pub(super) struct Clients {
+    /// For what a reader waits for, who goes elsewhere when there is no answer: within 1.8 s in all, until the first
+    /// byte of a body.
+    pub(super) quick: Client,
+    /// For what has to be done, without a body worth mentioning: within 20 s in all.
+    pub(super) patient: Client,
+    /// For requests whose body takes as long as it takes. Who uses it watches the
+    /// [progress](super::progress::Progress).
+    pub(super) upload: Client,
+    /// Whether the first request has to look for credentials.
+    searching: bool,
+}
+
+impl Clients {
+    /// Asks nobody yet.
+    pub(super) async fn new(settings: &S3Settings) -> Self {
+        let provider = Provider::Rustls(CryptoMode::Ring);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
+        let region = Region::new(settings.region.clone());
+        let credentials = credentials(settings, &http, &region).await;
+        let mut base = Config::builder()
+            .behavior_version(behavior())
+            .http_client(http)
+            .region(region)
+            .force_path_style(settings.force_path_style)
+            // What the SDK would like to add is refused by Garage, older MinIO and others.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // Bodies are watched in both directions, by rules of our own.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .retry_classifier(TooManyRequests)
+            .identity_cache(IdentityCache::lazy().build());
+        base.set_endpoint_url(settings.endpoint.clone()).set_credentials_provider(credentials);
+
+        let quick = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(Duration::from_millis(1500))
+            .operation_timeout(Duration::from_millis(1800));
+        let patient = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(Duration::from_secs(10))
+            .operation_timeout(Duration::from_secs(20));
+        let upload = TimeoutConfig::builder().connect_timeout(CONNECT);
+
+        // Retries are paid for from an account that fills with successes. It is not to be shared: what a dead service
+        // spends, others would lack, and what readers spend, writers.
+        let build = |kind: &str, timeouts: TimeoutConfig, retries: RetryConfig| {
+            let partition = format!("{} {} {kind}", settings.name, settings.prefix);
+            let base = base.clone().retry_partition(RetryPartition::new(partition));
+            Client::from_conf(base.timeout_config(timeouts).retry_config(retries).build())
+        };
+        Self {
+            quick: build("read", quick.build(), retries(3, Duration::from_millis(50))),
+            patient: build("call", patient.build(), retries(5, Duration::from_millis(200))),
+            upload: build("upload", upload.build(), retries(5, Duration::from_millis(200))),
+            searching: settings.credentials.is_none(),
+        }
+    }
+
+    /// For finding out whether the service works. The places that the SDK gets credentials from can be slow; those
+    /// that read find them in memory.
+    pub(super) fn trial(&self) -> &Client {
+        if self.searching { &self.patient } else { &self.quick }
+    }
+}
+
+/// Pinned: a newer one may bring other retries and timeouts.
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+fn retries(attempts: u32, first_pause: Duration) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(attempts)
+        .with_initial_backoff(first_pause)
+        .with_max_backoff(Duration::from_secs(5))
+}
+
+async fn credentials(
+    settings: &S3Settings,
+    http: &SharedHttpClient,
+    region: &Region,
+) -> Option<SharedCredentialsProvider> {
+    if let Some(given) = &settings.credentials {
+        let given = Credentials::new(&given.access_key, &given.secret_key, None, None, "configuration");
+        return Some(SharedCredentialsProvider::new(given));
+    }
+    // Only credentials come from the SDK's own places. Everything else is said in the configuration.
+    let loader: ConfigLoader = aws_config::defaults(behavior());
+    loader.http_client(http.clone()).region(region.clone()).load().await.credentials_provider()
+}
+
+/// Retries what is answered with 429, which the SDK does only where the body says so too.
+#[derive(Debug)]
+struct TooManyRequests;
+
+impl ClassifyRetry for TooManyRequests {
+    fn classify_retry(&self, answer: &InterceptorContext) -> RetryAction {
+        match answer.response().map(|response| response.status().as_u16()) {
+            Some(429) => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "too many requests"
+    }
+}

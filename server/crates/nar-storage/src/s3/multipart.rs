@@ -1,0 +1,132 @@
+//! Storing large files in parts.
+
+use std::{ops::Range, path::Path, sync::Arc, time::Duration};
+
+use aws_sdk_s3::{
+    Client,
+    error::ProvideErrorMetadata,
+    types::{CompletedMultipartUpload, CompletedPart},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::{runtime::Handle, time::timeout};
+
+use super::{S3Storage, explain::Failure, parts::parts, progress::Progress, put::file_body};
+use crate::{Context, StorageError};
+
+/// Parts of one file on their way at a time.
+const CONCURRENT: usize = 4;
+/// How long the service may take to put the parts together. AWS takes minutes for the largest objects.
+const COMPLETE: Duration = Duration::from_secs(180);
+
+impl S3Storage {
+    /// Stores the `len` bytes of the file at `path`. Unless all of it works, none of it stays.
+    pub(super) async fn upload_parts(
+        &self,
+        context: &Context,
+        object: &str,
+        path: &Path,
+        len: u64,
+    ) -> Result<(), StorageError> {
+        let upload = self.begin(context, object).await?;
+        let sent = (1..).zip(parts(len)).map(|(number, part)| upload.send(self, context, path, number, part));
+        let mut sent: Vec<_> = stream::iter(sent).buffer_unordered(CONCURRENT).try_collect().await?;
+        sent.sort_unstable_by_key(CompletedPart::part_number);
+        upload.complete(self, context, sent).await
+    }
+
+    async fn begin(&self, context: &Context, object: &str) -> Result<Upload, StorageError> {
+        let create = self.clients.patient.create_multipart_upload().bucket(&self.bucket).key(object);
+        let answer = create.send().await.map_err(|error| self.explain(context.clone(), &error))?;
+        let Some(id) = answer.upload_id else {
+            return Err(self.foreign(context.clone(), "an upload without an id"));
+        };
+        Ok(Upload {
+            storage: Arc::clone(&self.name),
+            bucket: self.bucket.clone(),
+            object: object.to_owned(),
+            id,
+            finished: false,
+            client: self.clients.patient.clone(),
+            runtime: self.runtime.clone(),
+        })
+    }
+}
+
+/// A multipart upload, which is aborted unless it is completed.
+struct Upload {
+    storage: Arc<str>,
+    bucket: String,
+    object: String,
+    id: String,
+    finished: bool,
+    client: Client,
+    runtime: Handle,
+}
+
+impl Upload {
+    async fn send(
+        &self,
+        storage: &S3Storage,
+        context: &Context,
+        path: &Path,
+        number: i32,
+        part: Range<u64>,
+    ) -> Result<CompletedPart, StorageError> {
+        let progress = Progress::new();
+        let body = progress.watch(file_body(context, path, part).await?);
+        let request = storage.clients.upload.upload_part().bucket(&self.bucket).key(&self.object);
+        let request = request.upload_id(&self.id).part_number(number).body(body.into());
+        let answer = storage.watch(context, &progress, request.send()).await?;
+        match answer.e_tag {
+            Some(tag) => Ok(CompletedPart::builder().part_number(number).e_tag(tag).build()),
+            None => Err(storage.foreign(context.clone(), "a part without an ETag")),
+        }
+    }
+
+    async fn complete(
+        mut self,
+        storage: &S3Storage,
+        context: &Context,
+        parts: Vec<CompletedPart>,
+    ) -> Result<(), StorageError> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let complete =
+            storage.clients.upload.complete_multipart_upload().bucket(&self.bucket).key(&self.object);
+        let complete = complete.upload_id(&self.id).multipart_upload(parts);
+        match timeout(COMPLETE, complete.send()).await {
+            Ok(Ok(answer)) if answer.e_tag().is_some() => {
+                self.finished = true;
+                Ok(())
+            }
+            Ok(Ok(_)) => Err(storage.foreign(context.clone(), "a new object without an ETag")),
+            Ok(Err(error)) => Err(storage.explain(context.clone(), &error)),
+            Err(_) => Err(storage.unavailable(context.clone(), "it does not put the parts together in time")),
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        // Aside, as whoever waits for the put has another storage to try, or is gone.
+        let (client, storage) = (self.client.clone(), Arc::clone(&self.storage));
+        let (bucket, object, id) =
+            (self.bucket.clone(), std::mem::take(&mut self.object), std::mem::take(&mut self.id));
+        self.runtime.spawn(async move { abort(&client, &storage, &bucket, &object, &id).await });
+    }
+}
+
+/// Ends an upload, removes its parts, and says whether that worked. What stays is found at a later start.
+pub(super) async fn abort(client: &Client, storage: &str, bucket: &str, object: &str, id: &str) -> bool {
+    let abort = client.abort_multipart_upload().bucket(bucket).key(object).upload_id(id);
+    match abort.send().await {
+        Err(error) if error.code() != Some("NoSuchUpload") => {
+            let failure = Failure::new(&error);
+            tracing::warn!(storage, object, ?failure, "cannot abort an upload");
+            false
+        }
+        _ => true,
+    }
+}

@@ -1,0 +1,98 @@
+//! Finding out whether the bucket works, and removing what a crash left in it.
+
+use std::time::SystemTime;
+
+use aws_sdk_s3::{Client, primitives::DateTime, types::MultipartUpload};
+use bytes::Bytes;
+
+use super::{S3Storage, multipart};
+use crate::{Context, Operation, StorageError, spool};
+
+/// Object that a probe writes and removes. No [`Key`](crate::Key) starts with a dot.
+const PROBE: &str = ".probe";
+
+impl S3Storage {
+    pub(super) async fn claim_spool(&self) -> Result<(), StorageError> {
+        let claim = async || {
+            let (directory, name) = (self.spool_dir.clone(), self.name.clone());
+            let claim = move || {
+                spool::create(&directory)?;
+                spool::claim(&directory, &name)
+            };
+            self.blocking(self.context(Operation::Prepare, None), claim).await
+        };
+        self.spool.get_or_try_init(claim).await.map(|_| ())
+    }
+
+    /// What is to be done once, when the bucket can be reached for the first time.
+    pub(super) async fn look_around(&self) -> Result<(), StorageError> {
+        self.check_bucket(self.clients.trial(), self.context(Operation::Prepare, None)).await?;
+        self.remove_abandoned_uploads().await;
+        Ok(())
+    }
+
+    /// Makes sure that the bucket is there and that it may be listed.
+    pub(super) async fn check_bucket(&self, client: &Client, context: Context) -> Result<(), StorageError> {
+        // Not `HeadBucket`: an answer without a body does not say what is wrong.
+        let list = client.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix).max_keys(1);
+        let answer = list.send().await;
+        self.check_listing(context, answer).map(|_| ())
+    }
+
+    /// Checks that objects can be listed, written and removed.
+    pub(super) async fn try_out(&self) -> Result<(), StorageError> {
+        let context = self.context(Operation::Probe, None);
+        self.check_bucket(self.clients.trial(), context.clone()).await?;
+        let object = format!("{}{PROBE}", self.prefix);
+        let body = Bytes::from_static(b"probe").into();
+        let put = self.clients.quick.put_object().bucket(&self.bucket).key(&object).body(body);
+        let answer = put.send().await.map_err(|error| self.explain(context.clone(), &error))?;
+        if answer.e_tag().is_none() {
+            return Err(self.foreign(context, "a new object without an ETag"));
+        }
+        let delete = self.clients.quick.delete_object().bucket(&self.bucket).key(&object);
+        delete.send().await.map_err(|error| self.explain(context, &error))?;
+        Ok(())
+    }
+
+    /// Removes the unfinished multipart uploads that nobody can be at work on any more. They cannot be seen, but are
+    /// paid for. A service that does not want to be asked about them is no less of a storage.
+    pub(super) async fn remove_abandoned_uploads(&self) {
+        let uploads = match self.find_abandoned_uploads().await {
+            Ok(uploads) => uploads,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for unfinished uploads of an earlier run");
+                return;
+            }
+        };
+        let mut removed = 0_u64;
+        for upload in &uploads {
+            let (Some(object), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
+            if !multipart::abort(&self.clients.patient, &self.name, &self.bucket, object, id).await {
+                break;
+            }
+            removed += 1;
+        }
+        if removed > 0 {
+            tracing::info!(storage = %self.name, removed, "removed unfinished uploads of an earlier run");
+        }
+    }
+
+    /// The first thousand of them, which the next start will continue.
+    async fn find_abandoned_uploads(&self) -> Result<Vec<MultipartUpload>, StorageError> {
+        let list = self.clients.patient.list_multipart_uploads().bucket(&self.bucket).prefix(&self.prefix);
+        let answer = list
+            .send()
+            .await
+            .map_err(|error| self.explain(self.context(Operation::Prepare, None), &error))?;
+        let newest = SystemTime::now().checked_sub(self.abandoned_after).map(DateTime::from);
+        let is_abandoned = |upload: &MultipartUpload| {
+            // What does not start with our prefix is not ours, whatever the service makes of the parameter.
+            let ours = upload.key().is_some_and(|object| object.starts_with(&self.prefix));
+            ours && upload.initiated().is_some_and(|begun| Some(*begun) <= newest)
+        };
+        let mut uploads = answer.uploads.unwrap_or_default();
+        uploads.retain(is_abandoned);
+        Ok(uploads)
+    }
+}

@@ -1,0 +1,184 @@
+//! Reading objects.
+
+use std::{io, ops::Range, time::Duration};
+
+use aws_sdk_s3::{operation::get_object::GetObjectOutput, presigning::PresigningConfig};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::{S3Storage, body::BodyStream, explain::Failure};
+use crate::{Blob, BlobBody, Context, Key, Operation, StorageError};
+
+/// How long a body may stand still while somebody waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Largest body that is handed out in one piece, in bytes.
+const SMALL: u64 = 256 << 10;
+/// How long a small body may take to be handed out in one piece.
+const COLLECT: Duration = Duration::from_millis(100);
+
+impl S3Storage {
+    pub(super) async fn read(
+        &self,
+        key: &Key,
+        expected_size: Option<u64>,
+        range: Option<Range<u64>>,
+    ) -> Result<Blob, StorageError> {
+        let context = self.context(Operation::Open, Some(key));
+        if let Some(range) = range.as_ref().filter(|range| range.is_empty()) {
+            return self.read_nothing(context, key, expected_size, range.clone()).await;
+        }
+        let mut get = self.clients.quick.get_object().bucket(&self.bucket).key(self.object(key));
+        if let Some(range) = &range {
+            // Services choke on what does not fit their signed integers. No object is that large.
+            let last = (range.end - 1).min(i64::MAX as u64);
+            get = get.range(format!("bytes={}-{last}", range.start));
+        }
+        match get.send().await {
+            Ok(answer) => self.blob(context, answer, expected_size, range).await,
+            Err(error) => match (Failure::new(&error), range) {
+                (Failure::BeyondEnd, Some(range)) => {
+                    self.read_nothing(context, key, expected_size, range).await
+                }
+                (Failure::NotFoundOrNoBucket, _) => {
+                    self.check_bucket(&self.clients.quick, context.clone()).await?;
+                    Err(StorageError::NotFound { context })
+                }
+                (failure, _) => Err(failure.into_error(context, &self.place)),
+            },
+        }
+    }
+
+    /// Answers for a range that is empty or beyond the end: no request gets no bytes of an object.
+    async fn read_nothing(
+        &self,
+        context: Context,
+        key: &Key,
+        expected_size: Option<u64>,
+        range: Range<u64>,
+    ) -> Result<Blob, StorageError> {
+        let Some(size) = self.size(context.clone(), key).await? else {
+            return Err(StorageError::NotFound { context });
+        };
+        check(&context, size, expected_size, &range)?;
+        if range.is_empty() {
+            return Ok(Blob::from_bytes(size, range, Bytes::new()));
+        }
+        // It has grown since the range was found to be beyond its end.
+        Err(self.unavailable(context, "the object changes while it is read"))
+    }
+
+    /// Holds the answer to what was asked for.
+    async fn blob(
+        &self,
+        context: Context,
+        answer: GetObjectOutput,
+        expected_size: Option<u64>,
+        wanted: Option<Range<u64>>,
+    ) -> Result<Blob, StorageError> {
+        let foreign = |answer: &str| self.foreign(context.clone(), answer);
+        if answer.e_tag().is_none() {
+            return Err(foreign("an object without an ETag"));
+        }
+        let Some(len) = answer.content_length().and_then(|len| u64::try_from(len).ok()) else {
+            return Err(foreign("an object without a length"));
+        };
+        let (size, range) = match (wanted, answer.content_range().map(parse_content_range)) {
+            (None, None) => (len, 0..len),
+            (Some(wanted), Some(Some((sent, size)))) => {
+                check(&context, size, expected_size, &wanted)?;
+                if sent != wanted || len != wanted.end - wanted.start {
+                    return Err(foreign("other bytes than were asked for"));
+                }
+                (size, wanted)
+            }
+            _ => return Err(foreign("other bytes than were asked for")),
+        };
+        check(&context, size, expected_size, &range)?;
+        let pieces = BodyStream::new(answer.body.into_inner(), PATIENCE);
+        let blob = Blob::from_stream(size, range, pieces);
+        if blob.len() > SMALL {
+            return Ok(blob);
+        }
+        collect(blob).await.map_err(|error| self.unavailable(context, &format!("it breaks off: {error}")))
+    }
+
+    /// Size of an object in bytes, none if it is not there.
+    pub(super) async fn size(&self, context: Context, key: &Key) -> Result<Option<u64>, StorageError> {
+        let head = self.clients.quick.head_object().bucket(&self.bucket).key(self.object(key));
+        match head.send().await {
+            Ok(answer) => match answer.content_length().and_then(|len| u64::try_from(len).ok()) {
+                Some(size) if answer.e_tag().is_some() => Ok(Some(size)),
+                _ => Err(self.foreign(context, "an object without a length or an ETag")),
+            },
+            Err(error) => match Failure::new(&error) {
+                Failure::NoSuchKey => Ok(None),
+                Failure::NotFoundOrNoBucket => {
+                    self.check_bucket(&self.clients.quick, context).await.map(|()| None)
+                }
+                failure => Err(failure.into_error(context, &self.place)),
+            },
+        }
+    }
+
+    /// URL from which anybody can read the object until `expires` is over.
+    pub(super) async fn presign(&self, key: &Key, expires: Duration) -> Result<String, StorageError> {
+        let context = self.context(Operation::Open, Some(key));
+        let config = PresigningConfig::expires_in(expires).map_err(|error| StorageError::Io {
+            context: context.clone(),
+            source: io::Error::other(error),
+        })?;
+        let get = self.clients.quick.get_object().bucket(&self.bucket).key(self.object(key));
+        let request = get.presigned(config).await.map_err(|error| self.explain(context, &error))?;
+        Ok(request.uri().to_owned())
+    }
+}
+
+fn check(
+    context: &Context,
+    size: u64,
+    expected_size: Option<u64>,
+    range: &Range<u64>,
+) -> Result<(), StorageError> {
+    if let Some(expected) = expected_size.filter(|expected| *expected != size) {
+        return Err(StorageError::SizeMismatch { context: context.clone(), expected, actual: size });
+    }
+    if range.start > range.end || range.end > size {
+        return Err(StorageError::InvalidRange { context: context.clone(), range: range.clone(), size });
+    }
+    Ok(())
+}
+
+/// `bytes 2-4/9` is `(2..5, 9)`.
+fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    Some((first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?, size.parse().ok()?))
+}
+
+/// The same blob, in one piece if it comes soon. If not, whoever waits for it should at least know that it is there.
+async fn collect(blob: Blob) -> io::Result<Blob> {
+    let (size, range, len) = (blob.total_size, blob.range.clone(), blob.len());
+    let mut pieces = match blob.into_body() {
+        BlobBody::Stream(pieces) => pieces,
+        BlobBody::Bytes(bytes) => return Ok(Blob::from_bytes(size, range, bytes)),
+    };
+    let deadline = Instant::now() + COLLECT;
+    let mut collected = BytesMut::new();
+    loop {
+        match timeout_at(deadline, pieces.next()).await {
+            Ok(Some(piece)) => {
+                let piece = piece?;
+                if piece.len() as u64 == len {
+                    return Ok(Blob::from_bytes(size, range, piece));
+                }
+                collected.extend_from_slice(&piece);
+            }
+            Ok(None) => return Ok(Blob::from_bytes(size, range, collected.freeze())),
+            Err(_) => {
+                let collected = Some(collected.freeze()).filter(|collected| !collected.is_empty());
+                return Ok(Blob::from_stream(size, range, stream::iter(collected.map(Ok)).chain(pieces)));
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Spools: directories of files that are to become objects. A storage has one of its own.
+
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+};
+
+/// Creates the spool `directory` where it is missing, readable by nobody else. Blocks.
+pub(crate) fn create(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Takes the spool for the storage called `storage`, as long as the file returned stays open, and removes what a crash
+/// left there. Blocks.
+pub(crate) fn claim(directory: &Path, storage: &str) -> io::Result<File> {
+    let lock = lock(directory)?;
+    clear(directory, storage)?;
+    Ok(lock)
+}
+
+/// Opens the file at `spooled`. Its absence is no [`io::ErrorKind::NotFound`], which would be taken for that of an
+/// object. Blocks.
+pub(crate) fn open(spooled: &Path) -> io::Result<File> {
+    File::open(spooled).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(format!("{} is not in the spool", spooled.display())),
+        _ => error,
+    })
+}
+
+/// Two daemons on one spool would take each other's uploads for left-overs.
+fn lock(directory: &Path) -> io::Result<File> {
+    // The directory itself is locked, so that an idle spool is empty.
+    let lock = File::open(directory)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::other(format!("{} is in use by another daemon", directory.display())))
+        }
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(spool = %directory.display(), %error, "cannot lock the spool, make sure that no other daemon uses it");
+            Ok(lock)
+        }
+    }
+}
+
+fn clear(directory: &Path, storage: &str) -> io::Result<()> {
+    let mut removed = 0_u64;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+        removed += 1;
+    }
+    if removed > 0 {
+        tracing::info!(storage, removed, "removed unfinished uploads of an earlier run");
+    }
+    Ok(())
+}

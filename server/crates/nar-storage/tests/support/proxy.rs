@@ -1,0 +1,221 @@
+//! A network that fails on demand: a TCP proxy on loopback.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+
+/// What goes wrong with connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing listens.
+    Refuse,
+    /// Connections are taken and nothing comes of them.
+    Stall,
+    /// Connections end after that many bytes from the server.
+    CutAfter(u64),
+    /// Connections stand still after that many bytes from the server.
+    StallAfter(u64),
+    /// Connections end after that many bytes from the client.
+    CutUploadAfter(u64),
+    /// Connections stand still after that many bytes from the client.
+    StallUploadAfter(u64),
+    /// That many requests get this in return, byte for byte, instead of reaching the server.
+    Answer(u32, String),
+}
+
+impl Fault {
+    /// As many requests as come are answered with this status and body.
+    pub fn answer(status: u16, body: &str) -> Self {
+        Self::answer_some(u32::MAX, status, body)
+    }
+
+    /// The next `times` requests are answered with this status and body.
+    pub fn answer_some(times: u32, status: u16, body: &str) -> Self {
+        let len = body.len();
+        Self::Answer(
+            times,
+            format!("HTTP/1.1 {status} Status\r\nContent-Length: {len}\r\nConnection: close\r\n\r\n{body}"),
+        )
+    }
+}
+
+/// Passes connections on to a server but for the fault it is set to.
+pub struct Proxy {
+    address: SocketAddr,
+    fault: watch::Sender<Setting>,
+    applied: watch::Receiver<u64>,
+    answered: Arc<AtomicU32>,
+    listener: JoinHandle<()>,
+}
+
+/// A fault, and how many there were before it.
+#[derive(Debug, Default, Clone)]
+struct Setting {
+    fault: Option<Fault>,
+    number: u64,
+}
+
+impl Proxy {
+    /// In front of the server at `upstream`. Works until told otherwise.
+    pub async fn start(upstream: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (fault, settings) = watch::channel(Setting::default());
+        let (apply, applied) = watch::channel(0);
+        let answered = Arc::new(AtomicU32::new(0));
+        let relay = Relay { upstream, settings, answered: Arc::clone(&answered) };
+        let listener = tokio::spawn(listen(listener, address, relay, apply));
+        Self { address, fault, applied, answered, listener }
+    }
+
+    /// Base URL of the server, as seen through the proxy.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Fails in this way from now on, or no more. Connections that are open are closed.
+    pub async fn set(&self, fault: impl Into<Option<Fault>>) {
+        self.answered.store(0, Ordering::Relaxed);
+        let mut number = 0;
+        self.fault.send_modify(|setting| {
+            setting.fault = fault.into();
+            setting.number += 1;
+            number = setting.number;
+        });
+        self.applied.clone().wait_for(|applied| *applied >= number).await.unwrap();
+    }
+
+    /// Requests that were answered instead of being passed on since the fault was set.
+    pub fn answered(&self) -> u32 {
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Relay {
+    upstream: SocketAddr,
+    settings: watch::Receiver<Setting>,
+    answered: Arc<AtomicU32>,
+}
+
+async fn listen(listener: TcpListener, address: SocketAddr, mut relay: Relay, applied: watch::Sender<u64>) {
+    let mut listener = Some(listener);
+    let mut connections = JoinSet::new();
+    loop {
+        let Setting { fault, number } = relay.settings.borrow_and_update().clone();
+        let refuse = fault == Some(Fault::Refuse);
+        match &listener {
+            Some(_) if refuse => listener = None,
+            None if !refuse => listener = Some(TcpListener::bind(address).await.unwrap()),
+            _ => {}
+        }
+        applied.send_replace(number);
+        tokio::select! {
+            changed = relay.settings.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                connections.shutdown().await;
+            }
+            accepted = accept(listener.as_ref()) => {
+                if let Ok(client) = accepted {
+                    let relay = relay.clone();
+                    connections.spawn(async move { relay.serve(client).await });
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(client, _)| client),
+        None => std::future::pending().await,
+    }
+}
+
+impl Relay {
+    async fn serve(self, client: TcpStream) -> io::Result<()> {
+        client.set_nodelay(true)?;
+        let fault = self.settings.borrow().fault.clone();
+        if let Some(Fault::Answer(times, answer)) = &fault {
+            let before = self.answered.fetch_add(1, Ordering::Relaxed);
+            if before < *times {
+                return reply(client, answer).await;
+            }
+            self.answered.fetch_sub(1, Ordering::Relaxed);
+        }
+        if fault == Some(Fault::Stall) {
+            return std::future::pending().await;
+        }
+        let server = TcpStream::connect(self.upstream).await?;
+        server.set_nodelay(true)?;
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let (up, down) = match fault {
+            Some(Fault::CutUploadAfter(bytes)) => (Some((bytes, true)), None),
+            Some(Fault::StallUploadAfter(bytes)) => (Some((bytes, false)), None),
+            Some(Fault::CutAfter(bytes)) => (None, Some((bytes, true))),
+            Some(Fault::StallAfter(bytes)) => (None, Some((bytes, false))),
+            _ => (None, None),
+        };
+        // Whichever direction ends first ends both.
+        tokio::select! {
+            done = pass(from_client, to_server, up) => done,
+            done = pass(from_server, to_client, down) => done,
+        }
+    }
+}
+
+/// Copies everything, or that many bytes, after which it ends (true) or stands still (false).
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    limit: Option<(u64, bool)>,
+) -> io::Result<()> {
+    let Some((bytes, cut)) = limit else {
+        tokio::io::copy(&mut from, &mut to).await?;
+        return Ok(());
+    };
+    let copied = tokio::io::copy(&mut (&mut from).take(bytes), &mut to).await?;
+    to.flush().await?;
+    if copied == bytes && !cut { std::future::pending().await } else { Ok(()) }
+}
+
+/// Takes the head of a request, answers, and lets the client see that before the connection ends.
+async fn reply(mut client: TcpStream, answer: &str) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        if client.read_buf(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    client.write_all(answer.as_bytes()).await?;
+    client.shutdown().await?;
+    // Closing with bytes unread would reset the connection and lose the answer.
+    let mut nowhere = tokio::io::sink();
+    let drain = tokio::io::copy(&mut client, &mut nowhere);
+    let _ = timeout(Duration::from_secs(10), drain).await;
+    Ok(())
+}
