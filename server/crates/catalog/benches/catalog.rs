@@ -1,14 +1,18 @@
-//! How fast paths are committed and how fast a large cache is loaded. Prints figures, asserts nothing.
+//! How fast paths are committed and how fast a large cache is loaded, on SQLite and on a PostgreSQL server of its own.
+//! Prints figures, asserts nothing.
 
 #![allow(clippy::unwrap_used)]
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use catalog::{Catalog, DeclaredCache, DeclaredStorage, NewNar, PathCommit, UnixTime};
+use catalog::{CacheId, Catalog, DeclaredCache, DeclaredStorage, NewNar, PathCommit, StorageId, UnixTime};
 use futures_util::TryStreamExt;
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 use sea_orm::{ConnectionTrait, Database};
+
+#[path = "../tests/support/postgres.rs"]
+mod postgres;
 
 const COMMITS: u32 = 4000;
 const REFERENCES: u32 = 5;
@@ -16,25 +20,44 @@ const PATHS: u32 = 1_000_000;
 
 #[tokio::main]
 async fn main() {
+    println!("SQLite");
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
-    let catalog = Catalog::open(&url).await.unwrap();
-    for callers in [1, 8, 64] {
-        commit(&catalog, callers).await;
-    }
-    load(&catalog, &url).await;
+    measure(&url, &[1], SQLITE_ROWS).await;
+
+    println!("PostgreSQL");
+    let server = postgres::Server::private(&[]);
+    measure(&server.database().url(), &[1, 2, 3], POSTGRES_ROWS).await;
 }
 
-/// Commits new paths from so many tasks at once.
-async fn commit(catalog: &Catalog, callers: u32) {
-    let (cache, storage) = new_cache(catalog, &format!("commits-{callers}")).await;
-    let before = catalog.writer_stats();
+/// Measures a database with so many daemons on it.
+async fn measure(url: &str, daemons: &[usize], rows: Rows) {
+    for &daemons in daemons {
+        let mut catalogs = Vec::new();
+        for _ in 0..daemons {
+            catalogs.push(Catalog::open(url).await.unwrap());
+        }
+        for callers in [1, 8, 64] {
+            commit(&catalogs, callers).await;
+        }
+    }
+    load(url, rows).await;
+}
+
+/// Commits new paths from so many tasks at once to each of the daemons.
+async fn commit(catalogs: &[Catalog], callers: u32) {
+    let name = format!("commits-{}-{callers}", catalogs.len());
+    let (cache, storage) = new_cache(&catalogs[0], &name).await;
+    let commits = || catalogs.iter().map(|catalog| catalog.writer_stats().commits).sum::<u64>();
+    let before = commits();
     let start = Instant::now();
     let tasks: Vec<_> = (0..callers)
-        .map(|caller| {
-            let catalog = catalog.clone();
+        .flat_map(|caller| catalogs.iter().map(move |catalog| (caller, catalog.clone())))
+        .enumerate()
+        .map(|(first, (_, catalog))| {
+            let step = callers as usize * catalogs.len();
             tokio::spawn(async move {
-                for number in (caller..COMMITS).step_by(callers as usize) {
+                for number in (0..COMMITS).skip(first).step_by(step) {
                     catalog.commit_path(new_path(cache, storage, number)).await.unwrap();
                 }
             })
@@ -44,18 +67,19 @@ async fn commit(catalog: &Catalog, callers: u32) {
         task.await.unwrap();
     }
     let elapsed = start.elapsed();
-    let commits = catalog.writer_stats().commits - before.commits;
     println!(
-        "{callers:>3} callers: {:>6.0} paths/s, {:>4.1} paths per transaction",
+        "{} daemons, {callers:>3} callers each: {:>6.0} paths/s, {:>4.1} paths per transaction",
+        catalogs.len(),
         f64::from(COMMITS) / elapsed.as_secs_f64(),
-        f64::from(COMMITS) / commits as f64,
+        f64::from(COMMITS) / (commits() - before) as f64,
     );
 }
 
 /// Loads the hashes of a cache of a million paths.
-async fn load(catalog: &Catalog, url: &str) {
-    let (cache, storage) = new_cache(catalog, "large").await;
-    fill(url, cache.0, storage.0).await;
+async fn load(url: &str, rows: Rows) {
+    let catalog = Catalog::open(url).await.unwrap();
+    let (cache, storage) = new_cache(&catalog, "large").await;
+    fill(url, rows, cache, storage).await;
     for _ in 0..3 {
         let start = Instant::now();
         let mut batches = pin!(catalog.visible_path_hashes(cache));
@@ -77,7 +101,7 @@ fn print_time(what: &str, elapsed: Duration) {
     println!("{what}: {:.3} s", elapsed.as_secs_f64());
 }
 
-async fn new_cache(catalog: &Catalog, name: &str) -> (catalog::CacheId, catalog::StorageId) {
+async fn new_cache(catalog: &Catalog, name: &str) -> (CacheId, StorageId) {
     let declared = DeclaredCache { name: name.to_owned(), public: true, enabled: true };
     let caches = catalog.reconcile_caches(&[declared]).await.unwrap();
     let cache = caches.iter().find(|cache| cache.name == name).unwrap().id;
@@ -87,7 +111,7 @@ async fn new_cache(catalog: &Catalog, name: &str) -> (catalog::CacheId, catalog:
     (cache, storage.unwrap().id)
 }
 
-fn new_path(cache: catalog::CacheId, storage: catalog::StorageId, number: u32) -> PathCommit {
+fn new_path(cache: CacheId, storage: StorageId, number: u32) -> PathCommit {
     let path = |number: u32| {
         let mut hash = [0; 20];
         // Hashes of real paths are as good as random.
@@ -116,21 +140,39 @@ fn new_path(cache: catalog::CacheId, storage: catalog::StorageId, number: u32) -
     }
 }
 
+/// How a database makes rows: the numbers from 1 on, as `n(i)`, and so many bytes that look random.
+struct Rows {
+    numbers: fn(u32) -> String,
+    bytes: fn(u32) -> String,
+}
+
+const SQLITE_ROWS: Rows = Rows {
+    numbers: |count| {
+        format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})")
+    },
+    bytes: |length| format!("randomblob({length})"),
+};
+
+const POSTGRES_ROWS: Rows = Rows {
+    numbers: |count| format!("WITH n(i) AS (SELECT generate_series(1, {count}))"),
+    bytes: |length| format!("substring(sha256(i::text::bytea) FOR {length})"),
+};
+
 /// Writes the rows of a large cache directly, which takes seconds instead of minutes.
-async fn fill(url: &str, cache: i64, storage: i64) {
+async fn fill(url: &str, rows: Rows, cache: CacheId, storage: StorageId) {
     let connection = Database::connect(url).await.unwrap();
-    let numbers =
-        format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {PATHS})");
-    let signature = "A".repeat(88);
+    let (cache, storage, signature) = (cache.0, storage.0, "A".repeat(88));
+    let numbers = (rows.numbers)(PATHS);
+    let [path_hash, file_hash] = [20, 32].map(rows.bytes);
     for statement in [
         format!(
             "{numbers} INSERT INTO nar (id, cache, storage, file_hash, compression, file_size, nar_hash, nar_size, \
-             damaged, created_at) SELECT 1000000 + i, {cache}, {storage}, randomblob(32), 'zstd', i, randomblob(32), \
+             damaged, created_at) SELECT 1000000 + i, {cache}, {storage}, {file_hash}, 'zstd', i, {file_hash}, \
              i, FALSE, 0 FROM n"
         ),
         format!(
             "{numbers} INSERT INTO store_path (id, cache, hash, name, nar, deriver, ca, signatures, created_at, \
-             last_used_at) SELECT 1000000 + i, {cache}, randomblob(20), 'path-' || i, 1000000 + i, NULL, NULL, \
+             last_used_at) SELECT 1000000 + i, {cache}, {path_hash}, 'path-' || i, 1000000 + i, NULL, NULL, \
              'main.example.org-1:{signature}', 0, 0 FROM n"
         ),
     ] {

@@ -10,6 +10,7 @@ use sea_orm::{
 };
 
 use crate::entity::{cache, storage};
+use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
 
 /// A cache as the configuration declares it.
@@ -71,8 +72,10 @@ impl Catalog {
         &self,
         declared: &[DeclaredCache],
     ) -> Result<Vec<CacheRecord>, CatalogError> {
-        let declared = declared.to_vec();
-        self.write(move |transaction| Box::pin(reconcile_caches(transaction, declared))).await
+        self.write(declared.to_vec(), |transaction, declared| {
+            Box::pin(reconcile_caches(transaction, declared))
+        })
+        .await
     }
 
     /// Makes the storages of all caches agree with the configuration, as [`Catalog::reconcile_caches`] does for caches.
@@ -81,20 +84,22 @@ impl Catalog {
         &self,
         declared: &[DeclaredStorage],
     ) -> Result<Vec<StorageRecord>, CatalogError> {
-        let declared = declared.to_vec();
-        self.write(move |transaction| Box::pin(reconcile_storages(transaction, declared))).await
+        self.write(declared.to_vec(), |transaction, declared| {
+            Box::pin(reconcile_storages(transaction, declared))
+        })
+        .await
     }
 }
 
 async fn reconcile_caches(
     transaction: &DatabaseTransaction,
-    declared: Vec<DeclaredCache>,
-) -> Result<Vec<CacheRecord>, CatalogError> {
+    declared: &[DeclaredCache],
+) -> Result<Written<Vec<CacheRecord>>, CatalogError> {
     let now = UnixTime::now();
-    let names: Vec<_> = declared.iter().map(|cache| cache.name.clone()).collect();
-    let rows = declared.into_iter().map(|declared| cache::ActiveModel {
+    let names = declared.iter().map(|cache| cache.name.as_str());
+    let rows = declared.iter().map(|declared| cache::ActiveModel {
         id: ActiveValue::NotSet,
-        name: ActiveValue::Set(declared.name),
+        name: ActiveValue::Set(declared.name.clone()),
         enabled: ActiveValue::Set(declared.enabled),
         public: ActiveValue::Set(declared.public),
         created_at: ActiveValue::Set(now),
@@ -113,19 +118,19 @@ async fn reconcile_caches(
         .exec(transaction)
         .await?;
     let caches = cache::Entity::find().order_by_asc(cache::Column::Name).all(transaction).await?;
-    Ok(caches.into_iter().map(CacheRecord::from).collect())
+    Ok(Written::quietly(caches.into_iter().map(CacheRecord::from).collect()))
 }
 
 async fn reconcile_storages(
     transaction: &DatabaseTransaction,
-    declared: Vec<DeclaredStorage>,
-) -> Result<Vec<StorageRecord>, CatalogError> {
-    let keep: HashSet<_> = declared.iter().map(|storage| (storage.cache, storage.name.clone())).collect();
-    let rows = declared.into_iter().map(|declared| storage::ActiveModel {
+    declared: &[DeclaredStorage],
+) -> Result<Written<Vec<StorageRecord>>, CatalogError> {
+    let keep: HashSet<_> = declared.iter().map(|storage| (storage.cache, storage.name.as_str())).collect();
+    let rows = declared.iter().map(|declared| storage::ActiveModel {
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(declared.cache),
-        name: ActiveValue::Set(declared.name),
-        kind: ActiveValue::Set(declared.kind),
+        name: ActiveValue::Set(declared.name.clone()),
+        kind: ActiveValue::Set(declared.kind.clone()),
         enabled: ActiveValue::Set(true),
     });
     storage::Entity::insert_many(rows)
@@ -147,7 +152,7 @@ async fn reconcile_storages(
         .collect();
     let mut vanished = Vec::new();
     for storage in &mut storages {
-        if !keep.contains(&(storage.cache, storage.name.clone())) {
+        if !keep.contains(&(storage.cache, storage.name.as_str())) {
             storage.enabled = false;
             vanished.push(storage.id);
         }
@@ -157,7 +162,7 @@ async fn reconcile_storages(
         .filter(storage::Column::Id.is_in(vanished))
         .exec(transaction)
         .await?;
-    Ok(storages)
+    Ok(Written::quietly(storages))
 }
 
 /// A query for the ids of all storages of a cache: NAR files are indexed by storage.

@@ -3,17 +3,11 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionOptions};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
-use crate::writer::{Writer, WriterStats};
-use crate::{CatalogError, migration, sqlite};
-
-/// What a backend gives: one connection that writes, several that read, and how a writing transaction begins.
-pub(crate) struct Connections {
-    pub(crate) writer: DatabaseConnection,
-    pub(crate) readers: DatabaseConnection,
-    pub(crate) transaction: TransactionOptions,
-}
+use crate::CatalogError;
+use crate::database::Database;
+use crate::writer::{Writer, WriterStats, Written};
 
 /// The catalog of one daemon. Clones share one database.
 ///
@@ -25,53 +19,38 @@ pub struct Catalog {
 
 #[derive(Debug)]
 struct Shared {
-    readers: DatabaseConnection,
+    database: Arc<Database>,
     writer: Writer,
-    /// The connection that the writer uses; here only to be closed.
-    writer_connection: DatabaseConnection,
 }
 
 impl Catalog {
-    /// Opens the database, creates it if it is missing, and brings its schema up to date. Must be called on a tokio
-    /// runtime, which then runs the writer.
+    /// Opens the database, creates it if it is a file that is missing, and brings its schema up to date. Must be called on
+    /// a tokio runtime, which then runs the writer.
     ///
-    /// `url` is `sqlite:///absolute/path`, `sqlite://relative/path` or `sqlite::memory:`. A new SQLite file gets mode 0600,
-    /// its missing directories 0700.
+    /// `url` is one of
+    ///
+    /// * `sqlite:///absolute/path`, `sqlite://relative/path` or `sqlite::memory:`. A new SQLite file gets mode 0600, its
+    ///   missing directories 0700. One daemon uses it.
+    /// * `postgres://user:password@host:port/database`, for PostgreSQL 13 or newer. Several daemons may use it. What the
+    ///   URL leaves out is taken from the environment (`PGHOST`, `PGPASSWORD` and so on) and from the password file;
+    ///   `?host=/directory` names a Unix socket, `?sslmode=verify-full&sslrootcert=FILE` asks for TLS. A connection pooler
+    ///   between must keep sessions together, as the feed of changes listens on one.
     ///
     /// # Errors
     ///
-    /// [`CatalogError::NewerDatabase`] if a newer version of this program has changed the schema.
+    /// [`CatalogError::NewerDatabase`] if a newer version of this program has changed the schema;
+    /// [`CatalogError::Connect`] if the database server cannot be used.
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
-        let connections = match url.split_once(':') {
-            Some(("sqlite", _)) => sqlite::connect(url).await?,
-            Some((scheme, _)) => {
-                return Err(CatalogError::UnsupportedDatabase { scheme: scheme.to_owned() });
-            }
-            None => {
-                return Err(CatalogError::InvalidUrl { reason: "it has no scheme".to_owned() });
-            }
-        };
-        migration::migrate(&connections.writer, connections.transaction).await?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                readers: connections.readers,
-                writer: Writer::start(connections.writer.clone(), connections.transaction),
-                writer_connection: connections.writer,
-            }),
-        })
+        let database = Arc::new(Database::open(url).await?);
+        let writer = Writer::start(Arc::clone(&database));
+        Ok(Self { shared: Arc::new(Shared { database, writer }) })
     }
 
     /// Refuses new writes, waits until those submitted are done, and closes the database. Later calls, on any clone, give
     /// [`CatalogError::Closed`] or a database error.
     pub async fn close(&self) {
         self.shared.writer.close().await;
-        // The writer's connection is the last: SQLite then puts all that is in its log into the database and removes the
-        // log, which a connection that only reads cannot.
-        for connection in [&self.shared.readers, &self.shared.writer_connection] {
-            if let Err(error) = connection.close_by_ref().await {
-                tracing::warn!(%error, "closing the catalog failed");
-            }
-        }
+        self.shared.database.close().await;
     }
 
     /// How many writes were done in how many transactions since the catalog was opened.
@@ -79,19 +58,29 @@ impl Catalog {
         self.shared.writer.stats()
     }
 
-    /// Where queries go. They see every write that was acknowledged before they began.
-    pub(crate) fn readers(&self) -> &DatabaseConnection {
-        &self.shared.readers
+    /// Where queries go. They see every write that was acknowledged before they began, by any daemon.
+    pub(crate) fn readers(&self) -> &impl ConnectionTrait {
+        self.database()
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.shared.database
     }
 
     /// Runs `work` on the writer and returns its result once it is durable. An error undoes what `work` did, and nothing
     /// else.
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, CatalogError>
+    ///
+    /// No other write runs at the same time, not even by another daemon, so what `work` reads stays true until its end. It
+    /// may run more than once, when the database was lost before the end of the transaction.
+    pub(crate) async fn write<I, T, F>(&self, input: I, work: F) -> Result<T, CatalogError>
     where
+        I: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<T, CatalogError>> + Send + 'static,
+        F: for<'t> Fn(&'t DatabaseTransaction, &'t I) -> BoxFuture<'t, Result<Written<T>, CatalogError>>
+            + Send
+            + 'static,
     {
-        self.shared.writer.run(work).await
+        self.shared.writer.run(input, work).await
     }
 
     /// How many writes wait for the writer.

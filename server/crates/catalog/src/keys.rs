@@ -1,12 +1,13 @@
 //! The public keys that caches publish. Secret keys are files and never come here.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    PaginatorTrait, QueryFilter, QueryOrder,
 };
 
-use crate::entity::{cache, signing_key, store_path};
-use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
+use crate::entity::{signing_key, store_path};
+use crate::writer::Written;
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, UnixTime, rows};
 
 /// Who holds the secret half of a signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +69,7 @@ pub enum RegisterKey {
 impl Catalog {
     /// All keys that the cache ever published, retired ones included, in the order in which they were added.
     pub async fn signing_keys(&self, cache: CacheId) -> Result<Vec<SigningKeyRecord>, CatalogError> {
-        signing_key::Entity::find()
-            .filter(signing_key::Column::Cache.eq(cache))
-            .order_by_asc(signing_key::Column::Id)
-            .all(self.readers())
-            .await?
-            .into_iter()
-            .map(SigningKeyRecord::try_from)
-            .collect()
+        keys_of(self.readers(), cache).await
     }
 
     /// Publishes a key that this server signs with. The same name and key again changes nothing, and does not bring back a
@@ -90,22 +84,9 @@ impl Catalog {
         name: &str,
         public_key: [u8; 32],
     ) -> Result<SigningKeyRecord, CatalogError> {
-        let name = name.to_owned();
-        self.write(move |transaction| {
-            Box::pin(async move {
-                let keys = lock_keys(transaction, cache).await?;
-                let same_name: Vec<_> = keys.into_iter().filter(|key| key.name == name).collect();
-                let known = same_name
-                    .iter()
-                    .find(|key| key.origin == KeyOrigin::Server && key.public_key == public_key);
-                if let Some(known) = known {
-                    return Ok(known.clone());
-                }
-                if !same_name.is_empty() {
-                    return Err(CatalogError::KeyNameTaken { cache, name });
-                }
-                insert(transaction, cache, name, public_key, KeyOrigin::Server).await
-            })
+        let input = (cache, name.to_owned(), public_key);
+        self.write(input, |transaction, (cache, name, public_key)| {
+            Box::pin(add_server_key(transaction, *cache, name, *public_key))
         })
         .await
     }
@@ -118,19 +99,48 @@ impl Catalog {
         name: &str,
         public_key: [u8; 32],
     ) -> Result<RegisterKey, CatalogError> {
-        let name = name.to_owned();
-        self.write(move |transaction| Box::pin(register_client_key(transaction, cache, name, public_key)))
-            .await
+        let input = (cache, name.to_owned(), public_key);
+        self.write(input, |transaction, (cache, name, public_key)| {
+            Box::pin(async move {
+                let outcome = register_client_key(transaction, *cache, name, *public_key).await?;
+                Ok(match outcome {
+                    RegisterKey::Registered => {
+                        Written::with_changes(outcome, vec![CatalogChange::SigningKeys { cache: *cache }])
+                    }
+                    _ => Written::quietly(outcome),
+                })
+            })
+        })
+        .await
     }
+}
+
+async fn add_server_key(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    name: &str,
+    public_key: [u8; 32],
+) -> Result<Written<SigningKeyRecord>, CatalogError> {
+    let keys = keys_of(transaction, cache).await?;
+    let same_name = || keys.iter().filter(|key| key.name == name);
+    let known = same_name().find(|key| key.origin == KeyOrigin::Server && key.public_key == public_key);
+    if let Some(known) = known {
+        return Ok(Written::quietly(known.clone()));
+    }
+    if same_name().next().is_some() {
+        return Err(CatalogError::KeyNameTaken { cache, name: name.to_owned() });
+    }
+    let key = insert(transaction, cache, name, public_key, KeyOrigin::Server).await?;
+    Ok(Written::with_changes(key, vec![CatalogChange::SigningKeys { cache }]))
 }
 
 async fn register_client_key(
     transaction: &DatabaseTransaction,
     cache: CacheId,
-    name: String,
+    name: &str,
     public_key: [u8; 32],
 ) -> Result<RegisterKey, CatalogError> {
-    let keys = lock_keys(transaction, cache).await?;
+    let keys = keys_of(transaction, cache).await?;
     let client_keys = || keys.iter().filter(|key| key.origin == KeyOrigin::Client);
     if let Some(current) = client_keys().find(|key| key.retired_at.is_none()) {
         return Ok(if current.public_key == public_key {
@@ -158,16 +168,15 @@ async fn register_client_key(
     Ok(RegisterKey::Registered)
 }
 
-/// The keys of a cache, with the cache locked until the end of the transaction where the database has several writers:
-/// neither its keys nor its paths then change under a decision.
-async fn lock_keys(
-    transaction: &DatabaseTransaction,
+/// The keys that the cache ever published, in the order in which they were added.
+async fn keys_of(
+    connection: &impl ConnectionTrait,
     cache: CacheId,
 ) -> Result<Vec<SigningKeyRecord>, CatalogError> {
-    cache::Entity::find_by_id(cache).lock_exclusive().one(transaction).await?;
     signing_key::Entity::find()
         .filter(signing_key::Column::Cache.eq(cache))
-        .all(transaction)
+        .order_by_asc(signing_key::Column::Id)
+        .all(connection)
         .await?
         .into_iter()
         .map(SigningKeyRecord::try_from)
@@ -177,14 +186,14 @@ async fn lock_keys(
 async fn insert(
     transaction: &DatabaseTransaction,
     cache: CacheId,
-    name: String,
+    name: &str,
     public_key: [u8; 32],
     origin: KeyOrigin,
 ) -> Result<SigningKeyRecord, CatalogError> {
     signing_key::ActiveModel {
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(cache),
-        name: ActiveValue::Set(name),
+        name: ActiveValue::Set(name.to_owned()),
         public_key: ActiveValue::Set(public_key.to_vec()),
         origin: ActiveValue::Set(origin.as_str().to_owned()),
         created_at: ActiveValue::Set(UnixTime::now()),

@@ -7,16 +7,22 @@
 //! Two rules hold for every write:
 //!
 //! * a call that returned `Ok` is on stable storage and survives a power cut;
-//! * writes take effect in the order in which they were submitted.
+//! * writes take effect one after the other, those of one daemon in the order in which they were submitted.
+//!
+//! The database is SQLite, which one daemon uses, or PostgreSQL, which several may share; [`Catalog::changes`] tells each of
+//! them what the others did.
 
 mod caches;
 mod catalog;
+mod changes;
+mod database;
 mod entity;
 mod error;
 mod keys;
 mod migration;
 mod paths;
 mod pins;
+mod postgres;
 mod rows;
 mod sqlite;
 mod tokens;
@@ -30,6 +36,7 @@ mod tests;
 
 pub use caches::{CacheRecord, DeclaredCache, DeclaredStorage, StorageRecord};
 pub use catalog::Catalog;
+pub use changes::{CatalogChange, PathChange};
 pub use error::CatalogError;
 pub use keys::{KeyOrigin, RegisterKey, SigningKeyRecord};
 pub use paths::{CommitOutcome, NarRecord, NewNar, PathCommit, PathRecord};

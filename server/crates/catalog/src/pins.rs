@@ -6,8 +6,9 @@ use sea_orm::{
     QuerySelect,
 };
 
-use crate::entity::{cache, pin};
+use crate::entity::pin;
 use crate::paths::find_with_nar;
+use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
 
 /// How long a revision of a pin holds.
@@ -70,7 +71,7 @@ pub struct PinRecord {
 impl Catalog {
     /// Adds a revision under the name. With [`Keep::Revisions`] the oldest revisions beyond that number are removed.
     pub async fn add_pin(&self, pin: NewPin) -> Result<PinOutcome, CatalogError> {
-        self.write(move |transaction| Box::pin(add_pin(transaction, pin))).await
+        self.write(pin, |transaction, pin| Box::pin(add_pin(transaction, pin))).await
     }
 
     /// All pins of a cache, by name, each with its newest revision first.
@@ -87,13 +88,14 @@ impl Catalog {
     }
 }
 
-async fn add_pin(transaction: &DatabaseTransaction, new: NewPin) -> Result<PinOutcome, CatalogError> {
+async fn add_pin(
+    transaction: &DatabaseTransaction,
+    new: &NewPin,
+) -> Result<Written<PinOutcome>, CatalogError> {
     let path = match find_with_nar(transaction, new.cache, &new.path).await? {
         Some((path, Some(nar))) if !nar.damaged => path,
-        _ => return Ok(PinOutcome::UnknownPath),
+        _ => return Ok(Written::quietly(PinOutcome::UnknownPath)),
     };
-    // Two daemons on one database must not choose the same number.
-    cache::Entity::find_by_id(new.cache).lock_exclusive().one(transaction).await?;
     let of_this_name = || {
         pin::Entity::find()
             .filter(pin::Column::Cache.eq(new.cache))
@@ -134,7 +136,7 @@ async fn add_pin(transaction: &DatabaseTransaction, new: NewPin) -> Result<PinOu
                 .await?;
         }
     }
-    Ok(PinOutcome::Added { revision: rows::unsigned("pin", "revision", revision)? })
+    Ok(Written::quietly(PinOutcome::Added { revision: rows::unsigned("pin", "revision", revision)? }))
 }
 
 impl TryFrom<pin::Model> for PinRecord {

@@ -1,4 +1,4 @@
-//! SQLite: how its connections are opened. Everything that holds for SQLite only is here.
+//! SQLite: a file that this daemon alone writes. Everything that holds for SQLite only is here.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sea_orm::{DbErr, RuntimeErr, SqliteTransactionMode, SqlxError, SqlxSqliteConnector, TransactionOptions};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode, SqlxError,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+};
 
-use crate::CatalogError;
-use crate::catalog::Connections;
+use crate::writer::{Command, Turn, run_commands};
+use crate::{CatalogError, migration};
 
 /// How long a statement waits for another process that holds the database, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,47 +23,103 @@ const READERS: u32 = 4;
 /// The write-ahead log is cut to this size when it was checkpointed, in bytes.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
 
-/// Opens the database at `url` (`sqlite:///absolute/path`, `sqlite://relative/path` or `sqlite::memory:`), making the
-/// file (mode 0600) and its directory (mode 0700) if they are missing.
-pub(crate) async fn connect(url: &str) -> Result<Connections, CatalogError> {
-    let options: SqliteConnectOptions =
-        url.parse().map_err(|error: SqlxError| CatalogError::InvalidUrl { reason: error.to_string() })?;
-    let options = options.foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
-    if is_in_memory(url) {
-        return connect_in_memory(options).await;
-    }
-
-    let path = options.get_filename().to_owned();
-    create_private_file(&path)?;
-    let open_error = |source| CatalogError::Open { path: path.clone(), source };
-    let writer = pool(1)
-        .connect_with(
-            options
-                .clone()
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT),
-        )
-        .await
-        .map_err(connection_error)
-        .map_err(open_error)?;
-    let readers = pool(READERS)
-        .connect_with(options.read_only(true))
-        .await
-        .map_err(connection_error)
-        .map_err(open_error)?;
-    Ok(Connections {
-        writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
-        readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
-        transaction: immediate(),
-    })
+/// One connection that writes, several that read.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    writer: DatabaseConnection,
+    readers: DatabaseConnection,
 }
 
-/// A database in memory belongs to one connection, so readers and the writer take turns on it.
-async fn connect_in_memory(options: SqliteConnectOptions) -> Result<Connections, CatalogError> {
-    let pool = pool(1).connect_with(options).await.map_err(connection_error)?;
-    let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
-    Ok(Connections { writer: connection.clone(), readers: connection, transaction: immediate() })
+impl Sqlite {
+    /// Opens the database at `url` (`sqlite:///absolute/path`, `sqlite://relative/path` or `sqlite::memory:`), making the
+    /// file (mode 0600) and its directory (mode 0700) if they are missing, and brings its schema up to date.
+    pub(crate) async fn open(url: &str) -> Result<Self, CatalogError> {
+        let database = Self::connect(url).await?;
+        let transaction = database.begin().await?;
+        migration::migrate(&transaction).await?;
+        transaction.commit().await?;
+        Ok(database)
+    }
+
+    async fn connect(url: &str) -> Result<Self, CatalogError> {
+        let options: SqliteConnectOptions =
+            url.parse().map_err(|error: SqlxError| CatalogError::InvalidUrl { reason: error.to_string() })?;
+        let options = options.foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
+        if is_in_memory(url) {
+            return Self::connect_in_memory(options).await;
+        }
+
+        let path = options.get_filename().to_owned();
+        create_private_file(&path)?;
+        let open_error = |source| CatalogError::Open { path: path.clone(), source };
+        let writer = pool(1)
+            .connect_with(
+                options
+                    .clone()
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT),
+            )
+            .await
+            .map_err(connection_error)
+            .map_err(open_error)?;
+        let readers = pool(READERS)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(connection_error)
+            .map_err(open_error)?;
+        Ok(Self {
+            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
+        })
+    }
+
+    /// A database in memory belongs to one connection, so readers and the writer take turns on it.
+    async fn connect_in_memory(options: SqliteConnectOptions) -> Result<Self, CatalogError> {
+        let pool = pool(1).connect_with(options).await.map_err(connection_error)?;
+        let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+        Ok(Self { writer: connection.clone(), readers: connection })
+    }
+
+    /// Where queries go.
+    pub(crate) fn readers(&self) -> &DatabaseConnection {
+        &self.readers
+    }
+
+    /// Runs all of the commands in one transaction.
+    pub(crate) async fn commit(&self, commands: &mut [Box<dyn Command>]) -> Turn {
+        let outcome = self.try_commit(commands).await;
+        Turn { commands: commands.len(), outcome }
+    }
+
+    async fn try_commit(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
+        let transaction = self.begin().await?;
+        // Nobody else waits for the database, so the turn need not end early; nobody else has it open, so nobody is to be
+        // told of changes.
+        run_commands(&transaction, commands, Duration::MAX).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Begins to write. Takes the write lock at the start: a transaction that began by reading could not wait for it later.
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.writer
+            .begin_with_options(TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            })
+            .await
+    }
+
+    pub(crate) async fn close(&self) {
+        // The writer's connection is the last: SQLite then puts all that is in its log into the database and removes the
+        // log, which a connection that only reads cannot.
+        for connection in [&self.readers, &self.writer] {
+            if let Err(error) = connection.close_by_ref().await {
+                tracing::warn!(%error, "closing the catalog failed");
+            }
+        }
+    }
 }
 
 /// The parsed options do not say.
@@ -68,14 +127,6 @@ fn is_in_memory(url: &str) -> bool {
     let database = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let (file, parameters) = database.split_once('?').unwrap_or((database, ""));
     file == ":memory:" || parameters.split('&').any(|parameter| parameter == "mode=memory")
-}
-
-/// Takes the write lock at the start: a transaction that began by reading could not wait for it later.
-fn immediate() -> TransactionOptions {
-    TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    }
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {

@@ -4,7 +4,8 @@ use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilt
 use uuid::Uuid;
 
 use crate::entity::token;
-use crate::{Catalog, CatalogError, UnixTime, rows};
+use crate::writer::Written;
+use crate::{Catalog, CatalogChange, CatalogError, UnixTime, rows};
 
 /// The caches that a token is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,10 +80,10 @@ impl Catalog {
             expires_at: ActiveValue::Set(token.expires_at),
             revoked_at: ActiveValue::Set(token.revoked_at),
         };
-        self.write(move |transaction| {
+        self.write(row, |transaction, row| {
             Box::pin(async move {
-                row.insert(transaction).await?;
-                Ok(())
+                row.clone().insert(transaction).await?;
+                Ok(Written::with_changes((), vec![CatalogChange::Tokens]))
             })
         })
         .await
@@ -90,7 +91,7 @@ impl Catalog {
 
     /// Ends a token now. Returns false if it does not exist or was revoked before.
     pub async fn revoke_token(&self, id: Uuid) -> Result<bool, CatalogError> {
-        self.write(move |transaction| {
+        self.write(id, |transaction, id| {
             Box::pin(async move {
                 let revoked = token::Entity::update_many()
                     .col_expr(token::Column::RevokedAt, UnixTime::now().into())
@@ -98,7 +99,10 @@ impl Catalog {
                     .filter(token::Column::RevokedAt.is_null())
                     .exec(transaction)
                     .await?;
-                Ok(revoked.rows_affected > 0)
+                Ok(match revoked.rows_affected {
+                    0 => Written::quietly(false),
+                    _ => Written::with_changes(true, vec![CatalogChange::Tokens]),
+                })
             })
         })
         .await

@@ -7,6 +7,7 @@ use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryF
 use uuid::Uuid;
 
 use crate::entity::upload;
+use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
 
 /// An upload that was completed.
@@ -38,21 +39,23 @@ impl Catalog {
         cache: CacheId,
         path: StorePathHash,
     ) -> Result<(), CatalogError> {
-        self.write(move |transaction| {
-            Box::pin(async move { finish(transaction, nar_id, cache, &path, UnixTime::now()).await })
+        self.write((nar_id, cache, path), |transaction, (nar_id, cache, path)| {
+            Box::pin(async move {
+                finish(transaction, *nar_id, *cache, path, UnixTime::now()).await.map(Written::quietly)
+            })
         })
         .await
     }
 
     /// Forgets uploads that were completed before this time, which no client will ask about any more. Returns how many.
     pub async fn forget_finished_uploads(&self, before: UnixTime) -> Result<u64, CatalogError> {
-        self.write(move |transaction| {
+        self.write(before, |transaction, before| {
             Box::pin(async move {
                 let deleted = upload::Entity::delete_many()
-                    .filter(upload::Column::FinishedAt.lt(before))
+                    .filter(upload::Column::FinishedAt.lt(*before))
                     .exec(transaction)
                     .await?;
-                Ok(deleted.rows_affected)
+                Ok(Written::quietly(deleted.rows_affected))
             })
         })
         .await

@@ -8,20 +8,33 @@ use std::process::{Command, Stdio};
 use catalog::{CacheId, Catalog, DeclaredCache, DeclaredStorage, NewNar, PathCommit, StorageId, UnixTime};
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 
+#[path = "support/postgres.rs"]
+mod postgres;
+
 const URL: &str = "CATALOG_KILL_TEST_URL";
 const WRITER: &str = "the_writer_that_is_killed";
 const ACKNOWLEDGED: &str = "acknowledged ";
 
 #[tokio::test]
-async fn acknowledged_paths_survive_being_killed() {
+async fn paths_acknowledged_on_sqlite_survive_being_killed() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
+    acknowledged_paths_survive_being_killed(&url).await;
+}
+
+#[tokio::test]
+async fn paths_acknowledged_on_postgres_survive_being_killed() {
+    let database = postgres::Server::shared().database();
+    acknowledged_paths_survive_being_killed(&database.url()).await;
+}
+
+async fn acknowledged_paths_survive_being_killed(url: &str) {
     let mut acknowledged = Vec::new();
     // Every round starts on what the one before left behind.
     for round in 1..=5 {
         let mut writer = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", WRITER, "--ignored", "--nocapture"])
-            .env(URL, &url)
+            .env(URL, url)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -34,7 +47,7 @@ async fn acknowledged_paths_survive_being_killed() {
         // What it said between the last line that was read and its end counts as well.
         acknowledged.extend(lines.map_while(Result::ok).filter_map(|line| number_of(&line)));
 
-        let catalog = Catalog::open(&url).await.unwrap();
+        let catalog = Catalog::open(url).await.unwrap();
         let (cache, storage) = declare(&catalog).await;
         for &number in &acknowledged {
             let expected = new_path(cache, storage, number);
@@ -53,7 +66,7 @@ fn number_of(line: &str) -> Option<u32> {
 }
 
 #[test]
-#[ignore = "run by acknowledged_paths_survive_being_killed"]
+#[ignore = "run by the tests above"]
 fn the_writer_that_is_killed() {
     let Ok(url) = std::env::var(URL) else {
         return;

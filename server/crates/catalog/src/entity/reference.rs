@@ -17,6 +17,19 @@ pub struct Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::store_path::Entity",
+        from = "Column::Path",
+        to = "super::store_path::Column::Id"
+    )]
+    StorePath,
+}
+
+impl Related<super::store_path::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::StorePath.def()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}

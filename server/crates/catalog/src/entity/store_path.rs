@@ -26,6 +26,8 @@ pub struct Model {
 pub enum Relation {
     #[sea_orm(belongs_to = "super::nar::Entity", from = "Column::Nar", to = "super::nar::Column::Id")]
     Nar,
+    #[sea_orm(has_many = "super::reference::Entity")]
+    Reference,
     #[sea_orm(has_one = "super::unpublished_path::Entity")]
     UnpublishedPath,
 }
@@ -33,6 +35,12 @@ pub enum Relation {
 impl Related<super::nar::Entity> for Entity {
     fn to() -> RelationDef {
         Relation::Nar.def()
+    }
+}
+
+impl Related<super::reference::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Reference.def()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The schema, as the steps that lead to it. A step that was ever released is never changed, only followed by another.
 
-use sea_orm::{DatabaseConnection, TransactionOptions, TransactionTrait};
+use sea_orm::DatabaseTransaction;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use crate::CatalogError;
@@ -25,20 +25,16 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Brings the schema up to date, in one transaction: a crash leaves the old schema or the new one.
-pub(crate) async fn migrate(
-    connection: &DatabaseConnection,
-    transaction: TransactionOptions,
-) -> Result<(), CatalogError> {
-    let transaction = connection.begin_with_options(transaction).await?;
+/// Brings the schema up to date. To be committed by the caller, so that a crash leaves the old schema or the new one, and
+/// to be run by one daemon at a time.
+pub(crate) async fn migrate(transaction: &DatabaseTransaction) -> Result<(), CatalogError> {
     let known: Vec<_> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
-    let applied = Migrator::get_migration_models(&transaction).await?;
+    let applied = Migrator::get_migration_models(transaction).await?;
     if let Some(unknown) = applied.iter().find(|model| !known.contains(&model.version)) {
         return Err(CatalogError::NewerDatabase { migration: unknown.version.clone() });
     }
     if applied.len() < known.len() {
-        Migrator::up(&transaction, None).await?;
+        Migrator::up(transaction, None).await?;
     }
-    transaction.commit().await?;
     Ok(())
 }

@@ -8,13 +8,15 @@ use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, E
 use super::load::{self, IN_LIST};
 use super::unpublished;
 use crate::entity::{nar, store_path};
-use crate::{CacheId, Catalog, CatalogError, NarId, UnixTime};
+use crate::writer::Written;
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, UnixTime};
 
 impl Catalog {
     /// Records that a NAR file is missing or changed, which hides the paths that need it. Returns their hashes, also when
-    /// the file was known to be damaged. Pushing one of the paths again heals it.
+    /// the file was known to be damaged. Pushing one of the paths again heals it, and then the file has a new id: a report
+    /// about what it replaced comes too late to do harm, and returns nothing.
     pub async fn mark_damaged(&self, nar: NarId) -> Result<Vec<StorePathHash>, CatalogError> {
-        self.write(move |transaction| Box::pin(mark_damaged(transaction, nar))).await
+        self.write(nar, |transaction, nar| Box::pin(mark_damaged(transaction, *nar))).await
     }
 
     /// Adds those of the signatures (`name:base64`) that the path does not have yet, and notes that its narinfo is to be
@@ -25,7 +27,10 @@ impl Catalog {
         hash: StorePathHash,
         signatures: Vec<String>,
     ) -> Result<bool, CatalogError> {
-        self.write(move |transaction| Box::pin(add_signatures(transaction, cache, hash, signatures))).await
+        self.write((cache, hash, signatures), |transaction, (cache, hash, signatures)| {
+            Box::pin(add_signatures(transaction, *cache, hash, signatures))
+        })
+        .await
     }
 
     /// Notes when paths were used. A time before the one that is known, or a path that does not exist, changes nothing.
@@ -38,7 +43,10 @@ impl Catalog {
             while !hashes.is_empty() {
                 // One command each, so that a flush of many does not hold up a commit.
                 let some = hashes.split_off(hashes.len().saturating_sub(IN_LIST));
-                self.write(move |transaction| Box::pin(touch(transaction, cache, time, some))).await?;
+                self.write((cache, time, some), |transaction, (cache, time, hashes)| {
+                    Box::pin(touch(transaction, *cache, *time, hashes))
+                })
+                .await?;
             }
         }
         Ok(())
@@ -48,38 +56,43 @@ impl Catalog {
 async fn mark_damaged(
     transaction: &DatabaseTransaction,
     nar: NarId,
-) -> Result<Vec<StorePathHash>, CatalogError> {
+) -> Result<Written<Vec<StorePathHash>>, CatalogError> {
     nar::Entity::update_many()
         .col_expr(nar::Column::Damaged, true.into())
         .filter(nar::Column::Id.eq(nar))
         .exec(transaction)
         .await?;
-    load::path_hashes_of(transaction, nar).await
+    let paths = load::paths_of(transaction, nar).await?;
+    let changes = paths
+        .iter()
+        .map(|&(cache, path)| CatalogChange::Path { cache, path, change: PathChange::Hidden })
+        .collect();
+    Ok(Written::with_changes(paths.into_iter().map(|(_, path)| path).collect(), changes))
 }
 
 async fn add_signatures(
     transaction: &DatabaseTransaction,
     cache: CacheId,
-    hash: StorePathHash,
-    signatures: Vec<String>,
-) -> Result<bool, CatalogError> {
+    hash: &StorePathHash,
+    signatures: &[String],
+) -> Result<Written<bool>, CatalogError> {
     let Some(row) = store_path::Entity::find()
         .filter(store_path::Column::Cache.eq(cache))
         .filter(store_path::Column::Hash.eq(hash.as_bytes().to_vec()))
         .one(transaction)
         .await?
     else {
-        return Ok(false);
+        return Ok(Written::quietly(false));
     };
     let mut all = load::split_signatures(&row.signatures);
     let before = all.len();
     for signature in signatures {
-        if !all.contains(&signature) {
-            all.push(signature);
+        if !all.contains(signature) {
+            all.push(signature.clone());
         }
     }
     if all.len() == before {
-        return Ok(false);
+        return Ok(Written::quietly(false));
     }
     store_path::ActiveModel {
         id: ActiveValue::Unchanged(row.id),
@@ -89,21 +102,22 @@ async fn add_signatures(
     .update(transaction)
     .await?;
     unpublished::insert(transaction, row.id).await?;
-    Ok(true)
+    let change = CatalogChange::Path { cache, path: *hash, change: PathChange::Updated };
+    Ok(Written::with_changes(true, vec![change]))
 }
 
 async fn touch(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     time: UnixTime,
-    hashes: Vec<Vec<u8>>,
-) -> Result<(), CatalogError> {
+    hashes: &[Vec<u8>],
+) -> Result<Written<()>, CatalogError> {
     store_path::Entity::update_many()
         .col_expr(store_path::Column::LastUsedAt, time.into())
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.is_in(hashes))
+        .filter(store_path::Column::Hash.is_in(hashes.iter().cloned()))
         .filter(store_path::Column::LastUsedAt.lt(time))
         .exec(transaction)
         .await?;
-    Ok(())
+    Ok(Written::quietly(()))
 }

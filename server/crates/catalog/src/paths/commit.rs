@@ -1,13 +1,17 @@
 //! Committing a path: the moment at which a push counts.
 
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
-use sea_orm::{ActiveModelTrait, ActiveValue, DatabaseTransaction, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::load::{self, IN_LIST};
 use super::{NarRecord, PathRecord, unpublished};
 use crate::entity::{nar, reference, store_path};
-use crate::{CacheId, Catalog, CatalogError, PathId, StorageId, UnixTime, rows, uploads};
+use crate::writer::Written;
+use crate::{
+    CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, PathId, StorageId, UnixTime, rows,
+    uploads,
+};
 
 /// A store path that is to become visible. Its NAR must be verified and durable in its storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Catalog {
     /// Makes a path visible, or finds that it is. Durable when this returns.
     ///
     /// A file that the cache holds already is not recorded twice: `nar` of the outcome says where it lies. A file that is
-    /// known as damaged is taken to be replaced by the committed one.
+    /// known as damaged is taken to be replaced by the committed one, under a new id.
     ///
     /// The path is also put on the list of [`Catalog::unpublished`] paths.
     ///
@@ -89,22 +93,28 @@ impl Catalog {
     ///
     /// [`CatalogError::ContradictingNar`] if the cache holds the same file under another NAR hash, size or compression.
     pub async fn commit_path(&self, commit: PathCommit) -> Result<CommitOutcome, CatalogError> {
-        self.write(move |transaction| Box::pin(run(transaction, commit))).await
+        self.write(commit, |transaction, commit| Box::pin(run(transaction, commit))).await
     }
 }
 
-async fn run(transaction: &DatabaseTransaction, commit: PathCommit) -> Result<CommitOutcome, CatalogError> {
+async fn run(
+    transaction: &DatabaseTransaction,
+    commit: &PathCommit,
+) -> Result<Written<CommitOutcome>, CatalogError> {
     if let Some(upload) = commit.upload {
         uploads::finish(transaction, upload, commit.cache, commit.path.hash(), commit.created_at).await?;
     }
 
-    let existing = load::find_with_nar(transaction, commit.cache, commit.path.hash()).await?;
-    let hidden = match existing {
+    let hidden = match load::find_with_nar(transaction, commit.cache, commit.path.hash()).await? {
         None => None,
         Some((path, Some(nar))) if nar.damaged => Some(path),
         Some(row) => {
-            let record = load::record(transaction, row).await?;
-            return Ok(CommitOutcome::AlreadyPresent(Box::new(record)));
+            let record = load::record(transaction, row).await?.ok_or_else(|| CatalogError::Corrupt {
+                table: "store_path",
+                column: "id",
+                found: "nothing, within the transaction that had found it".to_owned(),
+            })?;
+            return Ok(Written::quietly(CommitOutcome::AlreadyPresent(Box::new(record))));
         }
     };
 
@@ -114,39 +124,57 @@ async fn run(transaction: &DatabaseTransaction, commit: PathCommit) -> Result<Co
         // The rows that describe it go with it.
         store_path::Entity::delete_by_id(hidden.id).exec(transaction).await?;
     }
-    let path = insert_path(transaction, &commit, &nar).await?;
-    Ok(match hidden {
+    let path = insert_path(transaction, commit, &nar).await?;
+    let changes = std::iter::once(commit.path.hash())
+        .chain(&revealed)
+        .map(|&path| CatalogChange::Path { cache: commit.cache, path, change: PathChange::Inserted })
+        .collect();
+    let outcome = match hidden {
         None => CommitOutcome::Created { path, nar, revealed },
         Some(_) => CommitOutcome::Healed { path, nar, revealed },
-    })
+    };
+    Ok(Written::with_changes(outcome, changes))
 }
 
-/// The row for a file: the one there is, mended if it was damaged, or a new one. Also the hashes of the paths that this
-/// mends.
+/// The row for a file: the one there is, a new one, or a new one in place of one that was damaged. Also the hashes of the
+/// paths that this mends.
 async fn claim_nar(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     new: &NewNar,
     now: UnixTime,
 ) -> Result<(NarRecord, Vec<StorePathHash>), CatalogError> {
-    let known = load::find_nar(transaction, cache, &new.file_hash).await?;
-    if let Some(known) = known {
-        if !known.damaged {
-            return if same_contents(&known, new) {
-                Ok((known, Vec::new()))
-            } else {
-                Err(CatalogError::ContradictingNar { file_hash: new.file_hash.to_string() })
-            };
-        }
-        let mended =
-            nar::ActiveModel { id: ActiveValue::Unchanged(known.id), ..nar_columns(cache, new, now)? }
-                .update(transaction)
-                .await?;
-        let revealed = load::path_hashes_of(transaction, known.id).await?;
-        return Ok((mended.try_into()?, revealed));
+    let row = nar_row(cache, new, now)?;
+    match load::find_nar(transaction, cache, &new.file_hash).await? {
+        None => Ok((row.insert(transaction).await?.try_into()?, Vec::new())),
+        Some(known) if known.damaged => replace_damaged(transaction, known.id, row).await,
+        Some(known) if same_contents(&known, new) => Ok((known, Vec::new())),
+        Some(_) => Err(CatalogError::ContradictingNar { file_hash: new.file_hash.to_string() }),
     }
-    let inserted = nar_columns(cache, new, now)?.insert(transaction).await?;
-    Ok((inserted.try_into()?, Vec::new()))
+}
+
+/// Puts a row with a new id in the place of a damaged file, so that whoever found the damage and reports it only now means
+/// a file that is gone, not the sound one.
+async fn replace_damaged(
+    transaction: &DatabaseTransaction,
+    damaged: NarId,
+    row: nar::ActiveModel,
+) -> Result<(NarRecord, Vec<StorePathHash>), CatalogError> {
+    // Both rows exist for a moment, and the hash of the file is unique.
+    nar::Entity::update_many()
+        .col_expr(nar::Column::FileHash, Vec::<u8>::new().into())
+        .filter(nar::Column::Id.eq(damaged))
+        .exec(transaction)
+        .await?;
+    let sound = row.insert(transaction).await?;
+    store_path::Entity::update_many()
+        .col_expr(store_path::Column::Nar, sound.id.into())
+        .filter(store_path::Column::Nar.eq(damaged))
+        .exec(transaction)
+        .await?;
+    nar::Entity::delete_by_id(damaged).exec(transaction).await?;
+    let revealed = load::paths_of(transaction, sound.id).await?;
+    Ok((sound.try_into()?, revealed.into_iter().map(|(_, path)| path).collect()))
 }
 
 fn same_contents(known: &NarRecord, new: &NewNar) -> bool {
@@ -156,7 +184,7 @@ fn same_contents(known: &NarRecord, new: &NewNar) -> bool {
         && known.compression == new.compression
 }
 
-fn nar_columns(cache: CacheId, new: &NewNar, now: UnixTime) -> Result<nar::ActiveModel, CatalogError> {
+fn nar_row(cache: CacheId, new: &NewNar, now: UnixTime) -> Result<nar::ActiveModel, CatalogError> {
     Ok(nar::ActiveModel {
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(cache),

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use nix_formats::{FileHash, NarHash, StorePath, StorePathHash};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+};
 
 use super::{NarRecord, PathRecord};
 use crate::entity::{nar, reference, store_path};
@@ -44,65 +46,72 @@ pub(super) async fn find_nar(
         .transpose()
 }
 
-/// The hashes of all paths that need a NAR file.
-pub(super) async fn path_hashes_of(
+/// All paths that need a NAR file, with the cache that they and the file belong to.
+pub(super) async fn paths_of(
     connection: &impl ConnectionTrait,
     nar: NarId,
-) -> Result<Vec<StorePathHash>, CatalogError> {
-    let hashes: Vec<Vec<u8>> = store_path::Entity::find()
+) -> Result<Vec<(CacheId, StorePathHash)>, CatalogError> {
+    let paths: Vec<(CacheId, Vec<u8>)> = store_path::Entity::find()
         .select_only()
-        .column(store_path::Column::Hash)
+        .columns([store_path::Column::Cache, store_path::Column::Hash])
         .filter(store_path::Column::Nar.eq(nar))
         .into_tuple()
         .all(connection)
         .await?;
-    hashes.into_iter().map(|hash| rows::path_hash("store_path", hash)).collect()
+    paths.into_iter().map(|(cache, hash)| Ok((cache, rows::path_hash("store_path", hash)?))).collect()
 }
 
-/// Makes the record of a row.
+/// Makes the record of a row. `None` if the row was replaced since it was read: look again.
 pub(super) async fn record(
     connection: &impl ConnectionTrait,
     row: PathRow,
-) -> Result<PathRecord, CatalogError> {
-    let mut references = references_of(connection, &[row.0.id]).await?;
-    path_record(row, &mut references)
+) -> Result<Option<PathRecord>, CatalogError> {
+    Ok(records(connection, vec![row]).await?.pop().flatten())
 }
 
-/// Makes records of rows, in the same order.
+/// Makes records of rows, in the same order. `None` where the row was replaced since it was read.
 pub(super) async fn records(
     connection: &impl ConnectionTrait,
     found: Vec<PathRow>,
-) -> Result<Vec<PathRecord>, CatalogError> {
+) -> Result<Vec<Option<PathRecord>>, CatalogError> {
     let ids: Vec<_> = found.iter().map(|(row, _)| row.id).collect();
     let mut references = references_of(connection, &ids).await?;
-    found.into_iter().map(|row| path_record(row, &mut references)).collect()
+    found
+        .into_iter()
+        .map(|row| references.remove(&row.0.id).map(|references| path_record(row, references)).transpose())
+        .collect()
 }
 
-/// What paths refer to, each in order.
+/// What paths refer to, each in order. Has an entry for each path whose row is still there, also if it refers to nothing:
+/// the row and its references are read in one statement, so that they fit together.
 async fn references_of(
     connection: &impl ConnectionTrait,
     ids: &[PathId],
 ) -> Result<HashMap<PathId, Vec<StorePath>>, CatalogError> {
     let mut references: HashMap<PathId, Vec<StorePath>> = HashMap::new();
     for some in ids.chunks(IN_LIST) {
-        let rows = reference::Entity::find()
-            .filter(reference::Column::Path.is_in(some.iter().copied()))
-            .order_by_asc(reference::Column::Path)
+        let found: Vec<(PathId, Option<Vec<u8>>, Option<String>)> = store_path::Entity::find()
+            .select_only()
+            .column(store_path::Column::Id)
+            .columns([reference::Column::Hash, reference::Column::Name])
+            .join(JoinType::LeftJoin, store_path::Relation::Reference.def())
+            .filter(store_path::Column::Id.is_in(some.iter().copied()))
+            .order_by_asc(store_path::Column::Id)
             .order_by_asc(reference::Column::Position)
+            .into_tuple()
             .all(connection)
             .await?;
-        for row in rows {
-            references.entry(row.path).or_default().push(rows::store_path("reference", row.hash, &row.name)?);
+        for (path, hash, name) in found {
+            let of_path = references.entry(path).or_default();
+            if let (Some(hash), Some(name)) = (hash, name) {
+                of_path.push(rows::store_path("reference", hash, &name)?);
+            }
         }
     }
     Ok(references)
 }
 
-/// Takes its part out of `references`.
-fn path_record(
-    (row, nar): PathRow,
-    references: &mut HashMap<PathId, Vec<StorePath>>,
-) -> Result<PathRecord, CatalogError> {
+fn path_record((row, nar): PathRow, references: Vec<StorePath>) -> Result<PathRecord, CatalogError> {
     let nar = nar.ok_or_else(|| CatalogError::Corrupt {
         table: "store_path",
         column: "nar",
@@ -112,7 +121,7 @@ fn path_record(
         id: row.id,
         path: rows::store_path("store_path", row.hash, &row.name)?,
         nar: nar.try_into()?,
-        references: references.remove(&row.id).unwrap_or_default(),
+        references,
         deriver: row.deriver,
         ca: row.ca,
         signatures: split_signatures(&row.signatures),

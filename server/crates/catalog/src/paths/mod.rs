@@ -66,10 +66,12 @@ impl Catalog {
         cache: CacheId,
         hash: &StorePathHash,
     ) -> Result<Option<PathRecord>, CatalogError> {
-        match load::find_with_nar(self.readers(), cache, hash).await? {
-            Some(row) => load::record(self.readers(), row).await.map(Some),
-            None => Ok(None),
+        while let Some(row) = load::find_with_nar(self.readers(), cache, hash).await? {
+            if let Some(record) = load::record(self.readers(), row).await? {
+                return Ok(Some(record));
+            }
         }
+        Ok(None)
     }
 
     /// Finds a NAR file of a cache by the hash of the file, also when it is damaged.
@@ -95,7 +97,14 @@ impl Catalog {
         if let Some(after) = after {
             query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
         }
-        let found = query.order_by_asc(store_path::Column::Hash).limit(limit).all(self.readers()).await?;
-        load::records(self.readers(), found).await
+        let query = query.order_by_asc(store_path::Column::Hash).limit(limit);
+        loop {
+            let found = query.clone().all(self.readers()).await?;
+            let records = load::records(self.readers(), found).await?;
+            // A page that lacks a path that was healed while it was read would be one with a gap.
+            if let Some(records) = records.into_iter().collect() {
+                return Ok(records);
+            }
+        }
     }
 }

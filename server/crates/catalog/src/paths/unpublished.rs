@@ -12,6 +12,7 @@ use sea_orm::{
 use super::PathRecord;
 use super::load::{self, IN_LIST};
 use crate::entity::{nar, store_path, unpublished_path};
+use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, PathId};
 
 impl Catalog {
@@ -28,13 +29,14 @@ impl Catalog {
             .await?;
         let caches: Vec<_> = found.iter().map(|(row, _)| row.cache).collect();
         let records = load::records(self.readers(), found).await?;
-        Ok(caches.into_iter().zip(records).collect())
+        // One that was healed while it was read is on the list under its new id.
+        Ok(caches.into_iter().zip(records).filter_map(|(cache, record)| Some((cache, record?))).collect())
     }
 
     /// Notes that the files beside the NAR of these paths are on disk. A path that was healed since has another id and
     /// stays on the list.
     pub async fn mark_published(&self, paths: Vec<PathId>) -> Result<(), CatalogError> {
-        self.write(move |transaction| {
+        self.write(paths, |transaction, paths| {
             Box::pin(async move {
                 for some in paths.chunks(IN_LIST) {
                     unpublished_path::Entity::delete_many()
@@ -42,7 +44,7 @@ impl Catalog {
                         .exec(transaction)
                         .await?;
                 }
-                Ok(())
+                Ok(Written::quietly(()))
             })
         })
         .await

@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
+use crate::sqlite::Sqlite;
 use crate::tests::support::{Backend, Fixture, path_hash};
-use crate::{Catalog, CatalogError, sqlite};
+use crate::{Catalog, CatalogError};
 
 async fn pragma(connection: &DatabaseConnection, name: &str) -> String {
     let backend = connection.get_database_backend();
@@ -19,7 +20,7 @@ async fn pragma(connection: &DatabaseConnection, name: &str) -> String {
 async fn commits_reach_the_disk_and_foreign_keys_hold() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
-    let connections = sqlite::connect(&url).await.unwrap();
+    let connections = Sqlite::connect(&url).await.unwrap();
     assert_eq!(pragma(&connections.writer, "journal_mode").await, "wal");
     assert_eq!(pragma(&connections.writer, "synchronous").await, "2");
     assert_eq!(pragma(&connections.writer, "foreign_keys").await, "1");

@@ -182,6 +182,17 @@ pub(super) async fn a_hidden_path_is_healed_by_another_file(backend: Backend) {
     assert_eq!(fixture.visible().await, [path_hash(1)]);
 }
 
+pub(super) async fn a_late_report_of_damage_does_not_hide_what_was_healed(backend: Backend) {
+    let fixture = backend.fixture().await;
+    fixture.create(1, 1).await;
+    fixture.create(2, 1).await;
+    let seen = find(&fixture, 1).await.nar.id;
+    fixture.damage(1).await;
+    fixture.catalog.commit_path(fixture.commit(1, 1)).await.unwrap();
+    assert_eq!(fixture.catalog.mark_damaged(seen).await.unwrap(), []);
+    assert_eq!(fixture.visible().await, [path_hash(1), path_hash(2)]);
+}
+
 pub(super) async fn a_contradicting_nar_is_refused(backend: Backend) {
     let fixture = backend.fixture().await;
     fixture.create(1, 1).await;

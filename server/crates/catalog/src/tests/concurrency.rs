@@ -1,22 +1,25 @@
 use futures_util::future::join_all;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 
 use super::support::{Backend, Fixture, new_nar, path_hash};
+use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, CommitOutcome, NewNar, PathCommit};
 
 /// Keeps the writer busy until the sender is used or dropped. Returns once it is.
-async fn block_writer(catalog: &Catalog) -> oneshot::Sender<()> {
+pub(super) async fn block_writer(catalog: &Catalog) -> oneshot::Sender<()> {
     let (release, released) = oneshot::channel::<()>();
     let (started, running) = oneshot::channel();
     let catalog = catalog.clone();
     tokio::spawn(async move {
         catalog
-            .write(|_| {
+            .write(Mutex::new(Some((started, released))), |_, signals| {
                 Box::pin(async move {
-                    let _ = started.send(());
-                    let _ = released.await;
-                    Ok(())
+                    if let Some((started, released)) = signals.lock().await.take() {
+                        let _ = started.send(());
+                        let _ = released.await;
+                    }
+                    Ok(Written::quietly(()))
                 })
             })
             .await

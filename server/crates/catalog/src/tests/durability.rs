@@ -3,6 +3,7 @@ use sea_orm_migration::seaql_migrations;
 use uuid::Uuid;
 
 use super::support::{Backend, Fixture, path_hash};
+use crate::writer::Written;
 use crate::{CatalogError, Keep, NewPin, PathCommit, TokenCaches, TokenPermission, TokenRecord, UnixTime};
 
 pub(super) async fn acknowledged_commits_survive_without_close(backend: Backend) {
@@ -76,7 +77,7 @@ pub(super) async fn opening_again_changes_nothing(backend: Backend) {
 pub(super) async fn a_database_of_a_newer_version_is_refused(backend: Backend) {
     let catalog = backend.open().await;
     catalog
-        .write(|transaction| {
+        .write((), |transaction, ()| {
             Box::pin(async move {
                 seaql_migrations::ActiveModel {
                     version: ActiveValue::Set("m29991231_000001_flying_caches".to_owned()),
@@ -84,7 +85,7 @@ pub(super) async fn a_database_of_a_newer_version_is_refused(backend: Backend) {
                 }
                 .insert(transaction)
                 .await?;
-                Ok(())
+                Ok(Written::quietly(()))
             })
         })
         .await

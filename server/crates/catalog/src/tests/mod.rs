@@ -5,16 +5,24 @@
 
 #![allow(clippy::unwrap_used)]
 
+use futures_util::StreamExt;
+
+#[path = "../../tests/support/postgres.rs"]
+pub(crate) mod postgres;
 pub(crate) mod support;
 
 mod caches;
 mod commits;
 mod concurrency;
 mod durability;
+mod feed;
 mod keys;
 mod model;
+mod outage;
 mod paths;
 mod pins;
+mod proxy;
+mod rivals;
 mod tokens;
 mod unpublished;
 mod uploads;
@@ -65,6 +73,7 @@ macro_rules! promises {
                 a_push_heals_a_hidden_path,
                 a_push_of_another_path_heals_the_shared_file,
                 a_hidden_path_is_healed_by_another_file,
+                a_late_report_of_damage_does_not_hide_what_was_healed,
                 a_contradicting_nar_is_refused,
                 a_signature_with_a_line_break_is_refused,
                 a_size_that_does_not_fit_is_refused,
@@ -133,6 +142,33 @@ macro_rules! durable_promises {
     };
 }
 
+/// What several catalogs on one database promise each other.
+macro_rules! promises_to_rivals {
+    ($backend:ident) => {
+        tests! { $backend,
+            rivals: [
+                daemons_that_start_at_once_agree,
+                a_write_of_one_daemon_is_seen_by_the_other_at_once,
+                one_path_pushed_to_two_daemons_is_created_once,
+                one_file_pushed_to_two_daemons_is_recorded_once,
+                a_closure_pushed_to_two_daemons_crosswise_is_stored_once,
+                revisions_given_by_two_daemons_are_all_different,
+                damage_found_by_one_daemon_never_hides_what_the_other_healed,
+                a_client_key_and_paths_that_race_come_in_one_order,
+                a_record_is_of_one_moment,
+                both_daemons_hear_the_same_order,
+            ]
+            feed: [
+                every_kind_of_change_is_heard_in_order_within_a_second,
+                what_changes_nothing_is_not_heard,
+                thousands_of_changes_at_once_are_all_heard,
+                a_listener_that_was_cut_off_says_so_and_goes_on,
+                the_feed_ends_when_the_catalog_is_closed,
+            ]
+        }
+    };
+}
+
 mod sqlite_file {
     promises! { sqlite_file }
     durable_promises! { sqlite_file }
@@ -142,8 +178,23 @@ mod sqlite_memory {
     promises! { sqlite_memory }
 }
 
+mod on_postgres {
+    promises! { postgres }
+    durable_promises! { postgres }
+    promises_to_rivals! { postgres }
+}
+
 #[tokio::test]
 async fn an_unsupported_database_is_named_without_its_password() {
     let error = crate::Catalog::open("mysql://user:secret@host/db").await.unwrap_err();
-    assert_eq!(error.to_string(), "unsupported database `mysql`: expected sqlite:///path/to/file");
+    assert_eq!(
+        error.to_string(),
+        "unsupported database `mysql`: expected sqlite:///path/to/file or postgres://user@host/database"
+    );
+}
+
+#[tokio::test]
+async fn on_sqlite_there_is_nobody_to_hear_of() {
+    let catalog = support::Backend::sqlite_file().open().await;
+    assert_eq!(Box::pin(catalog.changes()).next().await, None);
 }

@@ -6,6 +6,7 @@ use futures_util::TryStreamExt;
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 use tempfile::TempDir;
 
+use super::postgres::{Database, Server};
 use crate::{
     CacheId, Catalog, CommitOutcome, DeclaredCache, DeclaredStorage, NewNar, PathCommit, PathId, StorageId,
     UnixTime,
@@ -14,7 +15,10 @@ use crate::{
 /// A database that exists for one test.
 pub(crate) struct Backend {
     url: String,
+    /// Holds the file of SQLite.
     directory: Option<TempDir>,
+    /// Holds the database of PostgreSQL.
+    database: Option<Database>,
 }
 
 impl Backend {
@@ -23,15 +27,25 @@ impl Backend {
         Self {
             url: format!("sqlite://{}/state/catalog.db", directory.path().display()),
             directory: Some(directory),
+            database: None,
         }
     }
 
     pub(crate) fn sqlite_memory() -> Self {
-        Self { url: "sqlite::memory:".to_owned(), directory: None }
+        Self { url: "sqlite::memory:".to_owned(), directory: None, database: None }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        let database = Server::shared().database();
+        Self { url: database.url(), directory: None, database: Some(database) }
     }
 
     pub(crate) fn sqlite_path(&self) -> PathBuf {
         self.directory.as_ref().unwrap().path().join("state/catalog.db")
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        self.database.as_ref().unwrap()
     }
 
     pub(crate) async fn open(&self) -> Catalog {

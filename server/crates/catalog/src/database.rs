@@ -1,0 +1,83 @@
+//! The kinds of database, and what they have in common.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+
+use crate::CatalogError;
+use crate::postgres::Postgres;
+use crate::sqlite::Sqlite;
+use crate::writer::{Command, Turn};
+
+/// An open database. As a [`ConnectionTrait`] it answers queries; only [`Database::commit`] writes.
+#[derive(Debug)]
+pub(crate) enum Database {
+    Sqlite(Sqlite),
+    Postgres(Arc<Postgres>),
+}
+
+impl Database {
+    /// Opens the database at `url` and brings its schema up to date.
+    pub(crate) async fn open(url: &str) -> Result<Self, CatalogError> {
+        match url.split_once(':') {
+            Some(("sqlite", _)) => Sqlite::open(url).await.map(Self::Sqlite),
+            Some(("postgres" | "postgresql", _)) => {
+                Postgres::open(url).await.map(|server| Self::Postgres(Arc::new(server)))
+            }
+            Some((scheme, _)) => Err(CatalogError::UnsupportedDatabase { scheme: scheme.to_owned() }),
+            None => Err(CatalogError::InvalidUrl { reason: "it has no scheme".to_owned() }),
+        }
+    }
+
+    /// Runs commands, from the first on, in one transaction.
+    pub(crate) async fn commit(&self, commands: &mut [Box<dyn Command>]) -> Turn {
+        match self {
+            Self::Sqlite(database) => database.commit(commands).await,
+            Self::Postgres(server) => server.commit(commands).await,
+        }
+    }
+
+    /// Closes all connections.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(database) => database.close().await,
+            Self::Postgres(server) => server.close().await,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Database {
+    fn get_database_backend(&self) -> DbBackend {
+        match self {
+            Self::Sqlite(_) => DbBackend::Sqlite,
+            Self::Postgres(_) => DbBackend::Postgres,
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match self {
+            Self::Sqlite(database) => database.readers().query_one_raw(statement).await,
+            Self::Postgres(server) => server.read(|readers| readers.query_one_raw(statement.clone())).await,
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Sqlite(database) => database.readers().query_all_raw(statement).await,
+            Self::Postgres(server) => server.read(|readers| readers.query_all_raw(statement.clone())).await,
+        }
+    }
+
+    async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
+        Err(only_queries())
+    }
+
+    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
+        Err(only_queries())
+    }
+}
+
+fn only_queries() -> DbErr {
+    DbErr::Custom("a write outside the writer".to_owned())
+}
