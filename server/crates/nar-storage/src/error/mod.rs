@@ -73,28 +73,46 @@ impl StorageError {
     /// Sorts an error of the operating system by what it means for the storage.
     #[must_use]
     pub fn from_io(context: Context, source: io::Error) -> Self {
-        if source.kind() == io::ErrorKind::TimedOut {
-            return Self::Unavailable { context, reason: source.to_string() };
-        }
-        match Errno::from_io_error(&source) {
-            Some(Errno::NOENT) => Self::NotFound { context },
-            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full { context },
-            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { context, source },
-            Some(
-                Errno::ROFS
-                | Errno::IO
-                | Errno::NOTCONN
-                | Errno::STALE
-                | Errno::NODEV
-                | Errno::NXIO
-                | Errno::NOMEDIUM
-                | Errno::REMOTEIO
-                | Errno::HOSTDOWN
-                | Errno::SHUTDOWN
-                | Errno::UCLEAN,
+        use io::ErrorKind as Kind;
+        match (source.kind(), Errno::from_io_error(&source)) {
+            (Kind::NotFound, _) if context.operation.finds_objects() => Self::NotFound { context },
+            (Kind::NotFound, _) => {
+                let reason =
+                    format!("one of its directories is gone ({source}); is its file system mounted?");
+                Self::Unavailable { context, reason }
+            }
+            (Kind::StorageFull | Kind::QuotaExceeded, _) => Self::Full { context },
+            (Kind::PermissionDenied, _) => Self::Denied { context, source },
+            (
+                Kind::TimedOut
+                | Kind::ReadOnlyFilesystem
+                | Kind::NotConnected
+                | Kind::StaleNetworkFileHandle
+                | Kind::HostUnreachable,
+                _,
+            )
+            | (
+                _,
+                Some(
+                    Errno::IO
+                    | Errno::NODEV
+                    | Errno::NXIO
+                    | Errno::NOMEDIUM
+                    | Errno::REMOTEIO
+                    | Errno::HOSTDOWN
+                    | Errno::SHUTDOWN
+                    | Errno::UCLEAN,
+                ),
             ) => Self::Unavailable { context, reason: source.to_string() },
             _ => Self::Io { context, source },
         }
+    }
+
+    /// Sorts an error of writing to the spool of the storage called `storage`, which is no operation of the storage
+    /// itself: it means the same as one of a put.
+    #[must_use]
+    pub fn from_spool(storage: &str, source: io::Error) -> Self {
+        Self::from_io(Context { storage: storage.into(), operation: Operation::Put, key: None }, source)
     }
 
     /// What was attempted, on which storage and key.
@@ -175,6 +193,16 @@ pub enum Operation {
     Usage,
     /// Checking that the storage works.
     Probe,
+}
+
+impl Operation {
+    /// Whether what the operation does not find is an object. Others miss what the storage consists of.
+    fn finds_objects(self) -> bool {
+        match self {
+            Self::Open | Self::Head | Self::Delete | Self::Sync => true,
+            Self::Prepare | Self::Put | Self::List | Self::Usage | Self::Probe => false,
+        }
+    }
 }
 
 impl fmt::Display for Operation {

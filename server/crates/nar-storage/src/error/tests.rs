@@ -2,10 +2,12 @@
 
 use super::*;
 
+fn context(operation: Operation) -> Context {
+    Context { storage: "disk1".into(), operation, key: Some(Key::new("nar/x.nar").unwrap()) }
+}
+
 fn classify(errno: Errno) -> StorageError {
-    let key = Key::new("nar/x.nar").unwrap();
-    let context = Context { storage: "disk1".into(), operation: Operation::Put, key: Some(key) };
-    StorageError::from_io(context, errno.into())
+    StorageError::from_io(context(Operation::Put), errno.into())
 }
 
 #[test]
@@ -13,14 +15,51 @@ fn full_failing_and_forbidden_disks_are_told_apart() {
     for errno in [Errno::NOSPC, Errno::DQUOT] {
         assert!(classify(errno).is_full());
     }
-    for errno in [Errno::ROFS, Errno::IO, Errno::NOTCONN, Errno::STALE, Errno::UCLEAN] {
-        assert!(classify(errno).is_unavailable());
+    for errno in [
+        Errno::ROFS,
+        Errno::IO,
+        Errno::NOTCONN,
+        Errno::STALE,
+        Errno::UCLEAN,
+        Errno::HOSTUNREACH,
+        Errno::SHUTDOWN,
+    ] {
+        assert!(classify(errno).is_unavailable(), "{errno:?}");
         assert!(!classify(errno).is_lost());
     }
     assert!(classify(Errno::TIMEDOUT).is_unavailable());
-    assert!(matches!(classify(Errno::ACCESS), StorageError::Denied { .. }));
+    for errno in [Errno::ACCESS, Errno::PERM] {
+        assert!(matches!(classify(errno), StorageError::Denied { .. }));
+    }
     assert!(matches!(classify(Errno::NAMETOOLONG), StorageError::Io { .. }));
-    assert!(classify(Errno::NOENT).is_lost());
+}
+
+#[test]
+fn only_who_looks_for_an_object_can_find_it_missing() {
+    let missing = |operation| StorageError::from_io(context(operation), Errno::NOENT.into());
+    for operation in [Operation::Open, Operation::Head, Operation::Delete, Operation::Sync] {
+        assert!(missing(operation).is_not_found());
+    }
+    for operation in [Operation::Prepare, Operation::Put, Operation::List, Operation::Usage, Operation::Probe]
+    {
+        let error = missing(operation);
+        assert!(error.is_unavailable() && !error.is_lost(), "{error}");
+    }
+}
+
+#[test]
+fn what_goes_wrong_in_a_spool_is_what_would_go_wrong_in_a_put() {
+    let spooling = |error: io::Error| StorageError::from_spool("disk1", error);
+    for full in [Errno::NOSPC.into(), Errno::DQUOT.into(), io::ErrorKind::StorageFull.into()] {
+        assert!(spooling(full).is_full());
+    }
+    for failing in [Errno::IO, Errno::ROFS, Errno::NOENT, Errno::STALE, Errno::ACCESS] {
+        assert!(spooling(failing.into()).is_unavailable(), "{failing:?}");
+    }
+    let error = spooling(io::Error::other("odd"));
+    assert!(matches!(error, StorageError::Io { .. }));
+    assert_eq!(error.to_string(), "storage disk1: put: odd");
+    assert_eq!(error.context().operation, Operation::Put);
 }
 
 #[test]
