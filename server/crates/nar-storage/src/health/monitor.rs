@@ -7,8 +7,8 @@ use crate::{StorageError, Usage};
 
 /// Until the first probe of a storage in trouble.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
-/// Between probes of a storage that has been in trouble for long.
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
+/// Between probes of a storage that has been in trouble for long. Short, as it should be back soon after a long outage.
+const LONGEST_DELAY: Duration = Duration::from_secs(15);
 /// Between probes of a storage that works. They find out that its medium fills up, or is gone, before an upload does.
 const REGULAR_DELAY: Duration = Duration::from_secs(30);
 /// How long a storage has to work after a trouble before the next one counts as its first.
@@ -17,7 +17,7 @@ const PROBATION: Duration = Duration::from_secs(60);
 /// Follows one storage: takes what its operations and probes came to, and says what it is good for and when to probe it.
 ///
 /// An error of any operation puts a storage out of use at once; only a probe brings it back. Probes back off from one
-/// second to one minute, and do so over a recovery that did not last: a storage that passes every probe and then fails
+/// second to 15, and do so over a recovery that did not last: a storage that passes every probe and then fails
 /// the next upload bothers ever fewer uploads.
 ///
 /// It has no clock and no randomness of its own. `jitter` is a random byte, which makes the delay up to a quarter
