@@ -94,11 +94,11 @@ impl Ledger {
         &self.slots[slot].state.name
     }
 
-    /// The turns that are settled. None but for round-robin.
+    /// The turns that were taken, those of open reservations included. None but for round-robin.
     pub(super) fn turns(&self) -> Turns {
         match self.strategy {
             Strategy::RoundRobin => {
-                self.listed().map(|(_, slot)| (slot.state.name.clone(), slot.settled_turns())).collect()
+                self.listed().map(|(_, slot)| (slot.state.name.clone(), slot.turns())).collect()
             }
             Strategy::InOrder | Strategy::Split | Strategy::LeastUsed => Turns::default(),
         }

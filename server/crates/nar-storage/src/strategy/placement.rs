@@ -77,6 +77,9 @@ impl Placement {
 
     /// The state that round-robin needs to go on after a restart as if there had been none. Goes with the used bytes;
     /// other strategies need nothing else.
+    ///
+    /// Open reservations are turns taken, so that what is kept in the same step as a file has the turn of that file. Of
+    /// uploads that a crash ended, the turns are lost.
     #[must_use]
     pub fn turns(&self) -> Turns {
         self.lock().turns()

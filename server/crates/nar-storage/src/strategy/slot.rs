@@ -79,11 +79,6 @@ impl Slot {
         self.turns.saturating_add(self.reservations)
     }
 
-    /// Turns that no longer depend on a reservation.
-    pub(super) fn settled_turns(&self) -> u64 {
-        self.turns
-    }
-
     /// Takes away the turns that it is behind `floor`.
     pub(super) fn lose_turns(&mut self, floor: u64) {
         self.turns = self.turns.max(floor.saturating_sub(self.reservations));
