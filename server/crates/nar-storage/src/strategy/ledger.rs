@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::choose::choose;
-use super::slot::Slot;
+use super::slot::{File, Slot};
 use super::{NoRoom, StorageState, Strategy, Turns};
 use crate::Health;
 
@@ -28,25 +28,23 @@ impl Ledger {
         ledger
     }
 
-    /// Picks a storage for a file of `size` bytes.
-    pub(super) fn pick(&self, size: u64, exclude: &[Arc<str>]) -> Result<usize, NoRoom> {
-        // Not even an empty file goes to a storage that has reached its maximum, or that has no share.
-        let size = size.max(1);
+    /// Picks a storage for a file.
+    pub(super) fn pick(&self, file: File<'_>, exclude: &[Arc<str>]) -> Result<usize, NoRoom> {
         let candidates: Vec<_> = self
             .listed()
-            .filter(|(_, slot)| slot.can_take(size) && !exclude.contains(&slot.state.name))
+            .filter(|(_, slot)| slot.can_take(file) && !exclude.contains(&slot.state.name))
             .map(|(position, slot)| slot.candidate(position))
             .collect();
-        choose(self.strategy, &candidates, size).ok_or_else(|| self.why_none(size))
+        choose(self.strategy, &candidates, file.room()).ok_or_else(|| self.why_none(file))
     }
 
-    /// Picks a storage for a file of `size` bytes and reserves the room on it.
-    pub(super) fn reserve(&mut self, size: u64, exclude: &[Arc<str>]) -> Result<usize, NoRoom> {
-        let chosen = self.pick(size, exclude)?;
+    /// Picks a storage for a file and reserves the room on it.
+    pub(super) fn reserve(&mut self, file: File<'_>, exclude: &[Arc<str>]) -> Result<usize, NoRoom> {
+        let chosen = self.pick(file, exclude)?;
         if self.strategy == Strategy::RoundRobin {
             self.pass_turns(chosen, exclude);
         }
-        self.slots[chosen].reserve(size);
+        self.slots[chosen].reserve(file.size);
         Ok(chosen)
     }
 
@@ -138,9 +136,9 @@ impl Ledger {
         }
     }
 
-    /// Why no storage can take a file of `size` bytes.
-    fn why_none(&self, size: u64) -> NoRoom {
-        let may_have_room = |slot: &Slot| slot.health != Health::MediumFull && slot.has_room(size);
+    /// Why no storage can take a file.
+    fn why_none(&self, file: File<'_>) -> NoRoom {
+        let may_have_room = |slot: &Slot| slot.health != Health::MediumFull && slot.has_room(file);
         if self.written().next().is_none() {
             NoRoom::NotWritten
         } else if self.written().any(may_have_room) {

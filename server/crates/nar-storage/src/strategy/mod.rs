@@ -66,7 +66,7 @@ pub struct StorageState {
 /// No storage of the cache can take a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NoRoom {
-    /// Every storage is too full for it. Trying again helps once something was removed.
+    /// Every storage, or the medium that it is on, is too full for it. Trying again helps once something was removed.
     #[error("no storage of the cache has room for the file")]
     Full,
     /// Every storage that may have room is failing, or was excluded. Trying again later may help.

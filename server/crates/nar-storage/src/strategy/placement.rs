@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ledger::Ledger;
+use super::slot::File;
 use super::{NoRoom, Reservation, StorageSnapshot, StorageState, Strategy, Turns};
 use crate::Health;
 
@@ -31,18 +32,25 @@ impl Placement {
     /// When storing the file fails, drop the reservation, report the storage's [health](Placement::set_health) and
     /// reserve again with the storage among `exclude`.
     pub fn reserve(&self, size: u64, exclude: &[Arc<str>]) -> Result<Reservation, NoRoom> {
-        let mut ledger = self.lock();
-        let slot = ledger.reserve(size, exclude)?;
-        let storage = ledger.name(slot).clone();
-        drop(ledger);
-        Ok(Reservation::new(self.clone(), slot, storage, size))
+        self.reserve_for(File { size, spooled_on: None }, exclude)
     }
 
-    /// The storage that a file would go to now, of an unknown size if there is none. Reserves nothing: it is for
-    /// choosing where to spool a file, and for refusing one before a byte of it is taken.
+    /// The same for a file that is whole in the spool of the storage `spooled_on`, where it takes no more of the medium
+    /// when it is stored: that it is there may be why the [free bytes](Placement::set_free) are fewer than its own.
+    pub fn reserve_spooled(
+        &self,
+        size: u64,
+        spooled_on: &str,
+        exclude: &[Arc<str>],
+    ) -> Result<Reservation, NoRoom> {
+        self.reserve_for(File { size, spooled_on: Some(spooled_on) }, exclude)
+    }
+
+    /// The storage that a file would go to now, of an unknown size if there is none, which counts as one byte. Reserves
+    /// nothing: it is for choosing where to spool a file, and for refusing one before a byte of it is taken.
     pub fn propose(&self, size: Option<u64>) -> Result<Arc<str>, NoRoom> {
         let ledger = self.lock();
-        let slot = ledger.pick(size.unwrap_or(0), &[])?;
+        let slot = ledger.pick(File { size: size.unwrap_or(0), spooled_on: None }, &[])?;
         Ok(ledger.name(slot).clone())
     }
 
@@ -50,6 +58,17 @@ impl Placement {
     pub fn set_health(&self, storage: &str, health: Health) {
         if let Some(slot) = self.lock().find_mut(storage) {
             slot.health = health;
+        }
+    }
+
+    /// Reports how many bytes are free on the medium of a storage, or that this is not known, which is how it begins.
+    /// For every probe, with what [`usage`](crate::Storage::usage) says.
+    ///
+    /// Open reservations and, until the next report, what was stored count as taken from it. What the report has seen
+    /// in the spool already is counted twice: rather too few bytes than too many. Nothing but a report adds to it.
+    pub fn set_free(&self, storage: &str, free: Option<u64>) {
+        if let Some(slot) = self.lock().find_mut(storage) {
+            slot.free = free;
         }
     }
 
@@ -68,9 +87,9 @@ impl Placement {
         }
     }
 
-    /// Takes a changed configuration over. A storage that was listed until now keeps its used bytes and its health,
-    /// whatever `storages` says; the others begin with what is given. Reservations stay valid, also on a storage that
-    /// is no longer listed.
+    /// Takes a changed configuration over. A storage that was listed until now keeps its used and free bytes and its
+    /// health, whatever `storages` says; the others begin with what is given. Reservations stay valid, also on a
+    /// storage that is no longer listed.
     pub fn reconfigure(&self, strategy: Strategy, storages: Vec<StorageState>) {
         self.lock().reconfigure(strategy, storages);
     }
@@ -89,6 +108,14 @@ impl Placement {
     #[must_use]
     pub fn snapshot(&self) -> Vec<StorageSnapshot> {
         StorageSnapshot::of_all(&self.lock())
+    }
+
+    fn reserve_for(&self, file: File<'_>, exclude: &[Arc<str>]) -> Result<Reservation, NoRoom> {
+        let mut ledger = self.lock();
+        let slot = ledger.reserve(file, exclude)?;
+        let storage = ledger.name(slot).clone();
+        drop(ledger);
+        Ok(Reservation::new(self.clone(), slot, storage, file.size))
     }
 
     /// Ends a reservation, with the file stored or not.

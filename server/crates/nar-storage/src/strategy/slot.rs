@@ -4,12 +4,31 @@ use super::StorageState;
 use super::choose::Candidate;
 use crate::Health;
 
+/// A file that looks for a storage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct File<'a> {
+    /// Its size in bytes.
+    pub(super) size: u64,
+    /// The storage in whose spool it is, if it is in any.
+    pub(super) spooled_on: Option<&'a str>,
+}
+
+impl File<'_> {
+    /// Bytes that a storage must have left for it. Not even an empty file goes to a storage that has reached its
+    /// maximum, or that has no share.
+    pub(super) fn room(&self) -> u64 {
+        self.size.max(1)
+    }
+}
+
 /// What a ledger knows of one storage.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// As it was told, with the used bytes kept up to date.
     pub(super) state: StorageState,
     pub(super) health: Health,
+    /// Bytes that are free on its medium, as far as known: as last reported, less what was stored since.
+    pub(super) free: Option<u64>,
     /// Bytes of the open reservations.
     pub(super) reserved: u64,
     /// Number of open reservations.
@@ -20,7 +39,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(state: StorageState, turns: u64) -> Self {
-        Self { state, health: Health::default(), reserved: 0, reservations: 0, turns }
+        Self { state, health: Health::default(), free: None, reserved: 0, reservations: 0, turns }
     }
 
     /// Bytes that it has or is about to get.
@@ -37,6 +56,7 @@ impl Slot {
     pub(super) fn relist(&mut self, state: StorageState, turns: u64) {
         self.state = state;
         self.health = Health::default();
+        self.free = None;
         self.lose_turns(turns);
     }
 
@@ -45,14 +65,18 @@ impl Slot {
         !self.state.draining
     }
 
-    /// Whether `max_size` leaves room for a file of `size` bytes.
-    pub(super) fn has_room(&self, size: u64) -> bool {
-        self.state.max_size.is_none_or(|max_size| self.load().saturating_add(size) <= max_size)
+    /// Whether there is room for a file.
+    pub(super) fn has_room(&self, file: File<'_>) -> bool {
+        // A file in its spool takes nothing more of the medium when it is stored.
+        let is_there = file.spooled_on == Some(&*self.state.name);
+        let fits = |room: u64, taken: u64| taken.saturating_add(file.room()) <= room;
+        self.state.max_size.is_none_or(|max_size| fits(max_size, self.load()))
+            && self.free.is_none_or(|free| is_there || fits(free, self.reserved))
     }
 
-    /// Whether it can take a file of `size` bytes.
-    pub(super) fn can_take(&self, size: u64) -> bool {
-        self.is_written() && self.health == Health::Working && self.has_room(size)
+    /// Whether it can take a file.
+    pub(super) fn can_take(&self, file: File<'_>) -> bool {
+        self.is_written() && self.health == Health::Working && self.has_room(file)
     }
 
     pub(super) fn candidate(&self, slot: usize) -> Candidate {
@@ -70,6 +94,7 @@ impl Slot {
         self.reservations = self.reservations.saturating_sub(1);
         if stored {
             self.state.used = self.state.used.saturating_add(size);
+            self.free = self.free.map(|free| free.saturating_sub(size));
             self.turns = self.turns.saturating_add(1);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Strategy;
 use super::ledger::Ledger;
-use super::slot::Slot;
+use super::slot::{File, Slot};
 use crate::Health;
 
 /// What a [`Placement`](super::Placement) knows of one storage at one moment.
@@ -20,6 +20,8 @@ pub struct StorageSnapshot {
     pub full: bool,
     /// Load in bytes that it must not exceed.
     pub max_size: Option<u64>,
+    /// Bytes that are free on its medium, as far as known: as last reported, less what was stored since.
+    pub free: Option<u64>,
     /// Bytes that the cache has on it.
     pub used: u64,
     /// Bytes of files on their way to it.
@@ -33,6 +35,9 @@ pub struct StorageSnapshot {
     pub share_actual: f64,
 }
 
+/// What takes next to no room.
+const LEAST: File<'static> = File { size: 1, spooled_on: None };
+
 impl StorageSnapshot {
     pub(super) fn of_all(ledger: &Ledger) -> Vec<Self> {
         let shares: u32 = ledger.listed().map(|(_, slot)| written_share(slot)).sum();
@@ -42,8 +47,9 @@ impl StorageSnapshot {
             name: slot.state.name.clone(),
             health: slot.health,
             draining: slot.state.draining,
-            full: slot.health == Health::MediumFull || !slot.has_room(1),
+            full: slot.health == Health::MediumFull || !slot.has_room(LEAST),
             max_size: slot.state.max_size,
+            free: slot.free,
             used: slot.state.used,
             reserved: slot.reserved,
             reservations: slot.reservations,

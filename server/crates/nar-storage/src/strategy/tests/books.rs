@@ -85,6 +85,7 @@ fn reports_of_unknown_storages_change_nothing() {
     placement.set_health("z", Health::Failing);
     placement.removed("z", 10);
     placement.set_used("z", 10);
+    placement.set_free("z", Some(10));
     assert_eq!(placement.snapshot(), before);
 }
 

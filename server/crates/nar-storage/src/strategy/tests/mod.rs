@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod books;
+mod free;
 mod limits;
 mod model;
 mod reload;

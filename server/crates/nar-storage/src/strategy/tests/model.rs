@@ -13,6 +13,7 @@ enum Step {
     Drop(prop::sample::Index),
     Remove(usize, u64),
     Report(usize, Health),
+    Free(usize, Option<u64>),
 }
 
 /// What a test knows of a storage.
@@ -20,6 +21,7 @@ enum Step {
 struct Known {
     state: StorageState,
     health: Health,
+    free: Option<u64>,
     reserved: u64,
 }
 
@@ -30,7 +32,10 @@ impl Known {
 
     fn has_room(&self, size: u64) -> bool {
         let full = |max_size| self.load() >= max_size || self.load() + size > max_size;
-        self.health != Health::MediumFull && !self.state.max_size.is_some_and(full)
+        let on_medium = |free| size.max(1) + self.reserved <= free;
+        self.health != Health::MediumFull
+            && !self.state.max_size.is_some_and(full)
+            && self.free.is_none_or(on_medium)
     }
 }
 
@@ -58,6 +63,7 @@ fn step() -> impl Generator<Value = Step> {
         1 => any::<prop::sample::Index>().prop_map(Step::Drop),
         1 => (0_usize..5, 0_u64..300).prop_map(|(storage, bytes)| Step::Remove(storage, bytes)),
         1 => (0_usize..5, health).prop_map(|(storage, health)| Step::Report(storage, health)),
+        1 => (0_usize..5, prop::option::of(0_u64..1_000)).prop_map(|(storage, free)| Step::Free(storage, free)),
     ]
 }
 
@@ -96,7 +102,7 @@ proptest! {
         let placement = Placement::new(strategy, storages.clone(), &Turns::default());
         let mut known: Vec<_> = storages
             .into_iter()
-            .map(|state| Known { state, health: Health::Working, reserved: 0 })
+            .map(|state| Known { state, health: Health::Working, free: None, reserved: 0 })
             .collect();
         let mut open: Vec<Reservation> = Vec::new();
         for step in steps {
@@ -136,6 +142,7 @@ proptest! {
                     storage.reserved -= reservation.size();
                     if matches!(step, Step::Commit(_)) {
                         storage.state.used += reservation.size();
+                        storage.free = storage.free.map(|free| free.saturating_sub(reservation.size()));
                         reservation.commit();
                     }
                 }
@@ -150,6 +157,12 @@ proptest! {
                     placement.set_health(&number.to_string(), health);
                     if let Some(storage) = known.get_mut(number) {
                         storage.health = health;
+                    }
+                }
+                Step::Free(number, free) => {
+                    placement.set_free(&number.to_string(), free);
+                    if let Some(storage) = known.get_mut(number) {
+                        storage.free = free;
                     }
                 }
             }

@@ -15,6 +15,7 @@ enum Step {
     Exclude(usize),
     Remove(usize, u64),
     Report(usize, Health),
+    Free(usize, Option<u64>),
 }
 
 const STORAGES: usize = 4;
@@ -32,6 +33,7 @@ fn step() -> impl Generator<Value = Step> {
         1 => (0..STORAGES).prop_map(Step::Exclude),
         1 => (0..STORAGES, 0_u64..200).prop_map(|(storage, bytes)| Step::Remove(storage, bytes)),
         1 => (0..STORAGES, health).prop_map(|(storage, health)| Step::Report(storage, health)),
+        1 => (0..STORAGES, prop::option::of(0_u64..500)).prop_map(|(storage, free)| Step::Free(storage, free)),
     ]
 }
 
@@ -57,6 +59,7 @@ fn run(placement: &Placement, step: &Step, open: &mut Vec<Reservation>) -> Optio
         }
         Step::Remove(storage, bytes) => placement.removed(&name(storage), bytes),
         Step::Report(storage, health) => placement.set_health(&name(storage), health),
+        Step::Free(storage, free) => placement.set_free(&name(storage), free),
     }
     None
 }
@@ -103,6 +106,7 @@ proptest! {
         for storage in placement.snapshot() {
             // The probes at start find what was known before.
             restarted.set_health(&storage.name, storage.health);
+            restarted.set_free(&storage.name, storage.free);
         }
         let mut open = Vec::new();
         for step in &after {

@@ -113,16 +113,21 @@ proptest! {
         prop_assert!(most - fewest <= 1, "{files:?}");
     }
 
-    /// Whatever the other storages do, one that always works has its turn at least once in two rounds.
+    /// Whatever the other storages do, one that always works and has room has its turn at least once in two rounds.
     #[test]
     fn a_storage_that_always_works_never_starves(
-        steps in prop::collection::vec((1_usize..5, prop::bool::ANY, 1_usize..4), 1..200),
+        steps in prop::collection::vec((1_usize..5, 0_u8..3, 1_usize..4), 1..200),
     ) {
         let placement = placement(Strategy::RoundRobin, (0..5).map(|number| storage(&number.to_string())));
         let mut waiting = 0;
-        for (number, works, files) in steps {
-            let health = if works { Health::Working } else { Health::Failing };
+        for (number, state, files) in steps {
+            let (health, free) = [
+                (Health::Working, Some(100)),
+                (Health::Working, Some(0)),
+                (Health::Failing, None),
+            ][usize::from(state)];
             placement.set_health(&number.to_string(), health);
+            placement.set_free(&number.to_string(), free);
             for _ in 0..files {
                 waiting = if &*store(&placement, 1) == "0" { 0 } else { waiting + 1 };
                 prop_assert!(waiting <= 8, "starves");

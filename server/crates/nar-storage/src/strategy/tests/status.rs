@@ -8,6 +8,7 @@ fn the_snapshot_shows_what_is_used_reserved_wanted_and_wrong() {
     placement.reserve(10, &["a".into()]).unwrap().commit();
     let _open = placement.reserve(40, &["b".into()]).unwrap();
     placement.set_health("b", Health::Failing);
+    placement.set_free("a", Some(1_000));
     let expected = [
         StorageSnapshot {
             name: "a".into(),
@@ -15,6 +16,7 @@ fn the_snapshot_shows_what_is_used_reserved_wanted_and_wrong() {
             draining: false,
             full: true,
             max_size: Some(100),
+            free: Some(1_000),
             used: 60,
             reserved: 40,
             reservations: 1,
@@ -27,6 +29,7 @@ fn the_snapshot_shows_what_is_used_reserved_wanted_and_wrong() {
             draining: false,
             full: false,
             max_size: None,
+            free: None,
             used: 10,
             reserved: 0,
             reservations: 0,
@@ -39,6 +42,7 @@ fn the_snapshot_shows_what_is_used_reserved_wanted_and_wrong() {
             draining: true,
             full: false,
             max_size: None,
+            free: None,
             used: 30,
             reserved: 0,
             reservations: 0,
@@ -54,6 +58,16 @@ fn a_full_medium_shows_as_full() {
     let placement = placement(Strategy::InOrder, [storage("a")]);
     placement.set_health("a", Health::MediumFull);
     assert!(placement.snapshot()[0].full);
+}
+
+#[test]
+fn a_medium_without_a_free_byte_shows_as_full() {
+    let placement = placement(Strategy::InOrder, [storage("a")]);
+    placement.set_free("a", Some(10));
+    placement.reserve(9, &[]).unwrap().commit();
+    assert_eq!((placement.snapshot()[0].free, placement.snapshot()[0].full), (Some(1), false));
+    let _open = placement.reserve(1, &[]).unwrap();
+    assert_eq!((placement.snapshot()[0].free, placement.snapshot()[0].full), (Some(1), true));
 }
 
 #[test]
