@@ -104,7 +104,10 @@ impl Walker {
         }
         match fs::read_dir(self.shared.root.join(&directory)) {
             Ok(entries) => self.open.push((directory, entries)),
-            Err(error) if is_absence(&error) => {}
+            // A disk that drops out in the middle must not pass for one with less on it.
+            Err(error) if is_absence(&error) => {
+                batch.extend(self.shared.check_present().err().map(|error| Err(self.explain(error))));
+            }
             Err(error) => batch.push(Err(self.explain(error))),
         }
     }

@@ -1,12 +1,13 @@
 //! Storage in a directory of a local file system.
 //!
 //! The directory is a plain binary cache. Beside the objects it holds `.spool`, mode 0700, on the same file system, so
-//! that storing an upload is a rename. Whatever may block runs on blocking threads; reads of what the kernel has in
-//! memory are done where they are asked for (see [`read`]).
+//! that storing an upload is a rename, and the file that marks it as a storage (see [`marker`]). Whatever may block runs
+//! on blocking threads; reads of what the kernel has in memory are done where they are asked for (see [`read`]).
 
 mod dir_sync;
 mod directories;
 mod list;
+mod marker;
 mod open_files;
 mod pool;
 mod prepare;
@@ -30,7 +31,8 @@ use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
 
 use self::{
-    dir_sync::DirSync, directories::Directories, open_files::OpenFiles, prepare::Ready, threads::Threads,
+    dir_sync::DirSync, directories::Directories, marker::Stranger, open_files::OpenFiles, prepare::Ready,
+    threads::Threads,
 };
 use crate::{Blob, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
@@ -42,6 +44,7 @@ const SPOOL: &str = ".spool";
 /// A [`Storage`] in a local directory.
 pub struct LocalStorage {
     shared: Arc<Shared>,
+    expected_marker: Option<String>,
 }
 
 /// What operations take along to blocking threads.
@@ -80,7 +83,23 @@ impl LocalStorage {
             dir_sync: Arc::new(DirSync::new(dir_sync::fsync)),
             temporaries: AtomicU64::new(0),
         };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), expected_marker: None }
+    }
+
+    /// Takes the directory for the storage only if its [marker](Self::marker) is `expected`, and creates nothing where
+    /// it is not: the directory is an empty mount point then, or another storage. Without an expectation any marker
+    /// will do, and a directory that has none gets one.
+    #[must_use]
+    pub fn with_marker(self, expected: Option<String>) -> Self {
+        Self { expected_marker: expected, ..self }
+    }
+
+    /// Id that marks the directory, once the storage is [prepared](Storage::prepare): what
+    /// [`with_marker`](Self::with_marker) is to be told after the next start. It is the line in the file
+    /// `.cache-server-storage` of the directory and moves with that.
+    #[must_use]
+    pub fn marker(&self) -> Option<String> {
+        self.shared.ready.get().map(|ready| ready.marker.clone())
     }
 
     /// Directory that holds the objects.
@@ -127,21 +146,24 @@ impl Shared {
 
     /// Tells an object that is missing from a storage that is. Blocks where the error is "not found".
     fn explain(&self, context: Context, error: io::Error) -> StorageError {
-        if error.kind() == io::ErrorKind::NotFound && !self.is_present() {
-            let reason = format!("{} is gone; is its file system mounted?", self.spool.display());
-            return StorageError::Unavailable { context, reason };
+        let error = match error.kind() {
+            // Before it is prepared nothing can be said of it.
+            io::ErrorKind::NotFound if context.operation != Operation::Prepare => {
+                self.check_present().err().unwrap_or(error)
+            }
+            _ => error,
+        };
+        match error.downcast::<Stranger>() {
+            Ok(stranger) => StorageError::Unavailable { context, reason: stranger.to_string() },
+            Err(error) => StorageError::from_io(context, error),
         }
-        StorageError::from_io(context, error)
     }
 
-    /// Whether the directory is the one that was prepared, not the empty mount point of a disk that has dropped out.
-    /// Blocks.
-    fn is_present(&self) -> bool {
-        self.spool.is_dir()
-    }
-
+    /// Makes sure that the directory is the one that was prepared. To be asked before anything in it is changed, and
+    /// before something is said not to be there. Blocks.
     fn check_present(&self) -> io::Result<()> {
-        if self.is_present() { Ok(()) } else { Err(rustix::io::Errno::NOENT.into()) }
+        let ready = self.ready.get().ok_or(Stranger::Unprepared)?;
+        marker::check(&self.root, &ready.marker)
     }
 
     /// Whether the kernel answers at once for what it has in memory.
@@ -161,7 +183,11 @@ impl Storage for LocalStorage {
     }
 
     async fn prepare(&self) -> Result<(), StorageError> {
-        let prepare = || self.blocking(Operation::Prepare, None, prepare::prepare);
+        let prepare = || {
+            let expected = self.expected_marker.clone();
+            let prepare = move |shared: &Shared| prepare::prepare(shared, expected.as_deref());
+            self.blocking(Operation::Prepare, None, prepare)
+        };
         self.shared.ready.get_or_try_init(prepare).await.map(|_| ())
     }
 
@@ -210,10 +236,13 @@ impl Storage for LocalStorage {
     async fn delete(&self, key: &Key) -> Result<bool, StorageError> {
         let what = key.clone();
         let delete = move |shared: &Shared| {
+            // The object of this name on another disk is not ours to remove.
+            shared.check_present()?;
             let removed = fs::remove_file(shared.path(&what));
             shared.files.forget(&what);
             match removed {
                 Ok(()) => Ok(true),
+                // Or the disk has gone in between.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     shared.check_present().map(|()| false)
                 }

@@ -17,6 +17,7 @@ const SYNC_ALL_FROM: usize = 16;
 
 /// Moves the file at `spooled` to `key`. Blocks.
 pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: Durability) -> io::Result<()> {
+    shared.check_present()?;
     let file = spool::open(spooled)?;
     if durability == Durability::Now {
         file.sync_data()?;
@@ -38,6 +39,7 @@ pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: D
 
 /// Stores `bytes` under `key`. Blocks.
 pub(super) fn put_bytes(shared: &Shared, key: &Key, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    shared.check_present()?;
     let mut temporary = Temporary::create(shared)?;
     temporary.file.write_all(bytes)?;
     temporary.place(shared, key, durability)
@@ -60,14 +62,15 @@ fn place(shared: &Shared, from: &Path, key: &Key) -> io::Result<()> {
 }
 
 /// A file in the spool that is removed unless it gets a name.
-struct Temporary {
-    file: File,
+pub(super) struct Temporary {
+    pub(super) file: File,
     path: PathBuf,
     placed: bool,
 }
 
 impl Temporary {
-    fn create(shared: &Shared) -> io::Result<Self> {
+    /// An empty file. Blocks.
+    pub(super) fn create(shared: &Shared) -> io::Result<Self> {
         let number = shared.temporaries.fetch_add(1, Ordering::Relaxed);
         let path = shared.spool.join(format!(".put-{number}"));
         let file = File::create_new(&path)?;
@@ -79,6 +82,13 @@ impl Temporary {
             self.file.sync_data()?;
         }
         place(shared, &self.path, key)?;
+        self.placed = true;
+        Ok(())
+    }
+
+    /// Gives it a name that is no key. Blocks.
+    pub(super) fn rename(mut self, to: &Path) -> io::Result<()> {
+        fs::rename(&self.path, to)?;
         self.placed = true;
         Ok(())
     }

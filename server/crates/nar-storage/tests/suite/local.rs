@@ -16,13 +16,13 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_directory_is_a_plain_binary_cache_beside_a_private_spool() {
+async fn the_directory_is_a_plain_binary_cache_beside_a_private_spool_and_a_marker() {
     let backend = LocalBackend::new().await;
     put(backend.storage.as_ref(), &key("nar/x.nar"), &content(10, 1)).await;
     assert_eq!(fs::read(backend.root().join("nar/x.nar")).unwrap(), content(10, 1));
     let names: Vec<_> =
         fs::read_dir(backend.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(names.len(), 3, "{names:?}");
     let mode = fs::metadata(backend.storage.spool_dir()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
@@ -63,10 +63,18 @@ async fn a_probe_restores_directories_that_someone_has_removed() {
     let backend = LocalBackend::new().await;
     let storage = backend.storage.as_ref();
     put(storage, &key("log/x.drv"), &content(10, 1)).await;
-    fs::remove_dir_all(backend.directory.path().join("disk")).unwrap();
+    for directory in ["log", "nar", ".spool"] {
+        fs::remove_dir_all(backend.root().join(directory)).unwrap();
+    }
+    let error = storage.put_bytes(&key("nar/x.nar"), content(10, 1), Durability::Now).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
     storage.probe().await.unwrap();
-    put(storage, &key("log/x.drv"), &content(10, 1)).await;
-    assert_eq!(get(storage, &key("log/x.drv")).await.unwrap(), content(10, 1));
+    for key in ["log/x.drv", "nar/x.nar"].map(key) {
+        put(storage, &key, &content(10, 1)).await;
+        assert_eq!(get(storage, &key).await.unwrap(), content(10, 1));
+    }
+    let mode = fs::metadata(storage.spool_dir()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ mod faults;
 #[path = "../support/garage.rs"]
 mod garage;
 mod local;
+mod marker;
+mod mounts;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod s3;

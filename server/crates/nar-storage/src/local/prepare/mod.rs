@@ -3,40 +3,50 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    os::unix::fs::MetadataExt,
     path::Path,
     sync::atomic::Ordering,
 };
 
-use rustix::io::Errno;
-
-use super::{Shared, dir_sync};
+use super::{Shared, dir_sync, marker};
 use crate::spool;
+
+/// Directory of most objects, see [`layout`](crate::layout).
+const NARS: &str = "nar";
 
 /// What is known of a prepared storage.
 pub(super) struct Ready {
     /// See [`Shared::answers_inline`].
     pub(super) inline: bool,
-    /// Device that the root is on.
-    device: u64,
+    /// Id of the storage, see [`marker`].
+    pub(super) marker: String,
     /// Locked as long as the storage is in use.
     _lock: File,
 }
 
-/// Creates the root and what is in it, and removes what a crash left in the spool. Blocks.
-pub(super) fn prepare(shared: &Shared) -> io::Result<Ready> {
+/// Creates the root and what is in it, and removes what a crash left in the spool, unless the root is not the storage
+/// with the id `expected`. Blocks.
+pub(super) fn prepare(shared: &Shared, expected: Option<&str>) -> io::Result<Ready> {
+    // Before anything is touched: the spool of another storage is none of our business either.
+    match expected {
+        Some(expected) => marker::check(&shared.root, expected)?,
+        None => marker::find(&shared.root).map(|_| ())?,
+    }
     create_durably(&shared.root)?;
     create_contents(shared)?;
     let lock = spool::claim(&shared.spool, &shared.name)?;
+    // Whoever held the lock until now may have marked the root.
+    let marker = match marker::find(&shared.root)? {
+        Some(marker) => marker,
+        None => marker::create(shared)?,
+    };
     dir_sync::fsync(&shared.root)?;
-    Ok(Ready { inline: is_local(&shared.root)?, device: fs::metadata(&shared.root)?.dev(), _lock: lock })
+    Ok(Ready { inline: is_local(&shared.root)?, marker, _lock: lock })
 }
 
 /// Checks that the storage is there and can be written to. Blocks.
 pub(super) fn probe(shared: &Shared) -> io::Result<()> {
-    if !shared.is_present() {
-        restore(shared)?;
-    }
+    shared.check_present()?;
+    restore(shared)?;
     let number = shared.temporaries.fetch_add(1, Ordering::Relaxed);
     let path = shared.spool.join(format!(".probe-{number}"));
     let mut file = File::create_new(&path)?;
@@ -46,21 +56,18 @@ pub(super) fn probe(shared: &Shared) -> io::Result<()> {
     written.and(removed)
 }
 
-/// Creates again what someone has removed, but not on another file system: where a disk has dropped out, an empty
-/// directory must not pass for a storage without objects.
+/// Creates again what someone has removed from a root that is still the storage.
 fn restore(shared: &Shared) -> io::Result<()> {
-    let exists = |directory: &&Path| directory.exists();
-    let nearest = shared.root.ancestors().find(exists).unwrap_or(Path::new("/"));
-    let device = fs::metadata(nearest)?.dev();
-    if shared.ready.get().is_some_and(|ready| ready.device != device) {
-        return Err(Errno::NOENT.into());
+    if shared.spool.is_dir() && shared.root.join(NARS).is_dir() {
+        return Ok(());
     }
-    create_durably(&shared.root)?;
-    create_contents(shared)
+    create_contents(shared)?;
+    // Puts take it that the directory of the NARs has a durable name.
+    Ok(dir_sync::fsync(&shared.root)?)
 }
 
 fn create_contents(shared: &Shared) -> io::Result<()> {
-    fs::create_dir_all(shared.root.join("nar"))?;
+    fs::create_dir_all(shared.root.join(NARS))?;
     spool::create(&shared.spool)
 }
 

@@ -5,31 +5,16 @@ use bytes::Bytes;
 use super::*;
 use crate::{Durability, Key, LocalStorage, ReadCache, Storage};
 
-/// A storage that believes to have been prepared on `device`.
-fn prepared_on(device: u64, root: &Path) -> LocalStorage {
-    let storage = LocalStorage::new("disk1", root.to_owned(), &ReadCache::new(1));
-    let ready = Ready { inline: false, device, _lock: tempfile::tempfile().unwrap() };
-    assert!(storage.shared.ready.set(ready).is_ok());
-    storage
-}
-
-#[tokio::test]
-async fn a_probe_does_not_make_a_storage_of_an_empty_mount_point() {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path().join("main");
-    let device = fs::metadata(directory.path()).unwrap().dev();
-    let error = prepared_on(device + 1, &root).probe().await.unwrap_err();
-    assert!(error.is_unavailable(), "{error}");
-    assert!(!root.exists());
-    prepared_on(device, &root).probe().await.unwrap();
-    assert!(root.join("nar").is_dir());
-}
-
 #[tokio::test]
 async fn a_remote_file_system_that_only_blocking_threads_read_holds_the_same_bytes() {
     let directory = tempfile::tempdir().unwrap();
-    let storage = prepared_on(fs::metadata(directory.path()).unwrap().dev(), directory.path());
-    storage.probe().await.unwrap();
+    let open = || LocalStorage::new("disk1", directory.path().to_owned(), &ReadCache::new(1));
+    let prepared = open();
+    prepared.prepare().await.unwrap();
+    let ready =
+        Ready { inline: false, marker: prepared.marker().unwrap(), _lock: tempfile::tempfile().unwrap() };
+    let storage = open();
+    assert!(storage.shared.ready.set(ready).is_ok());
     let key = Key::new("nar/x.nar").unwrap();
     for size in [0, 1000, 3 << 20] {
         let content = Bytes::from(vec![7; size]);
