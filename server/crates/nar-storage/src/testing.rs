@@ -4,7 +4,7 @@ use std::{
     io::{self, Read},
     ops::Range,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use futures_util::{
     Stream, StreamExt, future,
     stream::{self, BoxStream},
 };
+use tokio::{runtime::Handle, sync::watch};
 
 use crate::{Blob, BlobBody, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
@@ -24,48 +25,64 @@ pub enum Fault {
     ShortRead(u64),
     /// Bodies fail after that many bytes.
     ReadError(u64),
-    /// Bodies stop for good after that many bytes.
+    /// Bodies stop for good after that many bytes. What reads on a blocking thread stops until the fault is lifted, and
+    /// fails then: a thread cannot be left behind.
     StalledRead(u64),
+    /// Objects are found missing when they are read or looked for.
+    Missing,
     /// Somebody else deletes an object before we do.
     DeletedElsewhere,
     /// Puts find no space.
     Full,
     /// Nothing works.
     Unavailable,
+    /// Nothing answers until the fault is lifted.
+    Hanging,
 }
 
 /// Passes everything on to another storage but for the fault it is set to.
 pub struct FaultyStorage {
     inner: Arc<dyn Storage>,
-    fault: Mutex<Option<Fault>>,
+    fault: watch::Sender<Option<Fault>>,
 }
 
 impl FaultyStorage {
     /// Works like `inner` until told otherwise.
     #[must_use]
     pub fn new(inner: Arc<dyn Storage>) -> Self {
-        Self { inner, fault: Mutex::new(None) }
+        Self { inner, fault: watch::Sender::default() }
     }
 
     /// Fails in this way from now on, or no more.
     pub fn set(&self, fault: impl Into<Option<Fault>>) {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault.into();
+        self.fault.send_replace(fault.into());
     }
 
     fn fault(&self) -> Option<Fault> {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.fault.borrow()
     }
 
-    fn check(&self, operation: Operation, key: Option<&Key>) -> Result<(), StorageError> {
+    /// What becomes of an operation before it reaches the other storage.
+    async fn check(&self, operation: Operation, key: Option<&Key>) -> Result<(), StorageError> {
+        lifted(self.fault.subscribe(), Fault::Hanging).await;
         let context = Context { storage: self.name().into(), operation, key: key.cloned() };
-        match self.fault() {
-            Some(Fault::Unavailable) => {
+        match (self.fault(), operation) {
+            (Some(Fault::Unavailable), _) => {
                 Err(StorageError::Unavailable { context, reason: "a test wants it".into() })
             }
-            Some(Fault::Full) if operation == Operation::Put => Err(StorageError::Full { context }),
+            (Some(Fault::Full), Operation::Put) => Err(StorageError::Full { context }),
+            (Some(Fault::Missing), Operation::Open | Operation::Head) => {
+                Err(StorageError::NotFound { context })
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// Waits until a fault is no longer the one that is set.
+async fn lifted(mut fault: watch::Receiver<Option<Fault>>, which: Fault) {
+    // An error means that nobody can set it any more.
+    let _ = fault.wait_for(|fault| *fault != Some(which)).await;
 }
 
 #[async_trait]
@@ -79,22 +96,22 @@ impl Storage for FaultyStorage {
     }
 
     async fn prepare(&self) -> Result<(), StorageError> {
-        self.check(Operation::Prepare, None)?;
+        self.check(Operation::Prepare, None).await?;
         self.inner.prepare().await
     }
 
     async fn put_file(&self, key: &Key, spooled: &Path, durability: Durability) -> Result<(), StorageError> {
-        self.check(Operation::Put, Some(key))?;
+        self.check(Operation::Put, Some(key)).await?;
         self.inner.put_file(key, spooled, durability).await
     }
 
     async fn put_bytes(&self, key: &Key, bytes: Bytes, durability: Durability) -> Result<(), StorageError> {
-        self.check(Operation::Put, Some(key))?;
+        self.check(Operation::Put, Some(key)).await?;
         self.inner.put_bytes(key, bytes, durability).await
     }
 
     async fn sync(&self, keys: &[Key]) -> Result<(), StorageError> {
-        self.check(Operation::Sync, None)?;
+        self.check(Operation::Sync, None).await?;
         self.inner.sync(keys).await
     }
 
@@ -104,7 +121,7 @@ impl Storage for FaultyStorage {
         expected_size: Option<u64>,
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError> {
-        self.check(Operation::Open, Some(key))?;
+        self.check(Operation::Open, Some(key)).await?;
         let blob = self.inner.open(key, expected_size, range).await?;
         Ok(match self.fault() {
             Some(Fault::ShortRead(after)) => cut(blob, after, stream::empty()),
@@ -118,41 +135,73 @@ impl Storage for FaultyStorage {
     }
 
     fn open_blocking(&self, key: &Key) -> Result<Box<dyn Read + Send>, StorageError> {
-        self.check(Operation::Open, Some(key))?;
-        self.inner.open_blocking(key)
+        let runtime = Handle::current();
+        runtime.block_on(self.check(Operation::Open, Some(key)))?;
+        let body = self.inner.open_blocking(key)?;
+        let fault = self.fault();
+        let after = match fault {
+            Some(Fault::ShortRead(after)) => return Ok(Box::new(body.take(after))),
+            Some(Fault::ReadError(after) | Fault::StalledRead(after)) => after,
+            _ => return Ok(body),
+        };
+        let stalled = fault.filter(|fault| matches!(fault, Fault::StalledRead(_)));
+        let stall = stalled.map(|which| (runtime, self.fault.subscribe(), which));
+        Ok(Box::new(body.take(after).chain(Broken { stall })))
     }
 
     async fn head(&self, key: &Key) -> Result<Option<u64>, StorageError> {
-        self.check(Operation::Head, Some(key))?;
+        match self.check(Operation::Head, Some(key)).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            checked => checked?,
+        }
         self.inner.head(key).await
     }
 
     async fn delete(&self, key: &Key) -> Result<bool, StorageError> {
-        self.check(Operation::Delete, Some(key))?;
+        self.check(Operation::Delete, Some(key)).await?;
         let deleted = self.inner.delete(key).await?;
         Ok(deleted && self.fault() != Some(Fault::DeletedElsewhere))
     }
 
     fn list(&self, prefix: &str) -> BoxStream<'_, Result<(Key, u64), StorageError>> {
-        match self.check(Operation::List, None) {
-            Ok(()) => self.inner.list(prefix),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        }
+        let prefix = prefix.to_owned();
+        let begin = async move {
+            match self.check(Operation::List, None).await {
+                Ok(()) => self.inner.list(&prefix),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            }
+        };
+        stream::once(begin).flatten().boxed()
     }
 
     async fn usage(&self) -> Result<Usage, StorageError> {
-        self.check(Operation::Usage, None)?;
+        self.check(Operation::Usage, None).await?;
         self.inner.usage().await
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
-        self.check(Operation::Probe, None)?;
+        self.check(Operation::Probe, None).await?;
         self.inner.probe().await
     }
 
     async fn presign_get(&self, key: &Key, expires: Duration) -> Result<Option<String>, StorageError> {
-        self.check(Operation::Open, Some(key))?;
+        self.check(Operation::Open, Some(key)).await?;
         self.inner.presign_get(key, expires).await
+    }
+}
+
+/// What a blocking reader finds where a body breaks off.
+struct Broken {
+    /// The fault that is to be lifted before.
+    stall: Option<(Handle, watch::Receiver<Option<Fault>>, Fault)>,
+}
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        if let Some((runtime, fault, which)) = &self.stall {
+            runtime.block_on(lifted(fault.clone(), *which));
+        }
+        Err(io::Error::other("a test wants it"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The wrapper fails as it is told to, and what reaches a caller is what the trait promises.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -65,6 +65,64 @@ async fn a_stalled_read_hands_out_nothing_more() {
     }
 }
 
+/// Reads an object on a blocking thread as far as that goes.
+async fn read_blocking(storage: &Arc<FaultyStorage>) -> (Vec<u8>, io::Result<usize>) {
+    let storage = Arc::clone(storage);
+    let read = move || {
+        let mut bytes = Vec::new();
+        let end = storage.open_blocking(&key("nar/x.nar")).unwrap().read_to_end(&mut bytes);
+        (bytes, end)
+    };
+    tokio::task::spawn_blocking(read).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_body_read_on_a_blocking_thread_breaks_off_as_well() {
+    let (_backend, storage) = faulty().await;
+    let storage = Arc::new(storage);
+    put(storage.as_ref(), &key("nar/x.nar"), &content(1000, 1)).await;
+    storage.set(Fault::ShortRead(700));
+    assert_eq!(read_blocking(&storage).await.0, content(1000, 1)[..700]);
+    storage.set(Fault::ReadError(700));
+    let (bytes, end) = read_blocking(&storage).await;
+    assert!(bytes == content(1000, 1)[..700] && end.is_err());
+    storage.set(Fault::StalledRead(700));
+    let mut reading = Box::pin(read_blocking(&storage));
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut reading).await.is_err());
+    storage.set(None);
+    let (bytes, end) = reading.await;
+    assert!(bytes == content(1000, 1)[..700] && end.is_err());
+}
+
+#[tokio::test]
+async fn an_object_that_is_missing_is_back_when_the_fault_is_lifted() {
+    let (_backend, storage) = faulty().await;
+    let key = key("nar/x.nar");
+    put(&storage, &key, &content(10, 1)).await;
+    storage.set(Fault::Missing);
+    assert!(get(&storage, &key).await.unwrap_err().is_not_found());
+    assert_eq!(storage.head(&key).await.unwrap(), None);
+    storage.probe().await.unwrap();
+    storage.set(None);
+    assert_eq!(get(&storage, &key).await.unwrap(), content(10, 1));
+}
+
+#[tokio::test]
+async fn a_hanging_storage_goes_on_when_the_fault_is_lifted() {
+    let (_backend, storage) = faulty().await;
+    let key = key("nar/x.nar");
+    put(&storage, &key, &content(10, 1)).await;
+    storage.set(Fault::Hanging);
+    let mut head = storage.head(&key);
+    let mut listing = storage.list("").collect::<Vec<_>>();
+    for _ in 0..2 {
+        assert!((&mut head).now_or_never().is_none() && (&mut listing).now_or_never().is_none());
+    }
+    storage.set(None);
+    assert_eq!(head.await.unwrap(), Some(10));
+    assert_eq!(listing.await.len(), 1);
+}
+
 #[tokio::test]
 async fn an_object_deleted_elsewhere_was_not_there() {
     let (_backend, storage) = faulty().await;
@@ -95,8 +153,10 @@ async fn nothing_works_on_an_unavailable_storage_and_nothing_is_lost() {
     let key = key("nar/x.nar");
     put(&storage, &key, &content(10, 1)).await;
     storage.set(Fault::Unavailable);
+    let storage = Arc::new(storage);
+    let shared: Arc<dyn Storage> = storage.clone();
+    assert!(crate::scenarios::read_blocking(&shared, &key).await.unwrap_err().is_unavailable());
     assert!(storage.open(&key, None, None).await.unwrap_err().is_unavailable());
-    assert!(storage.open_blocking(&key).err().unwrap().is_unavailable());
     assert!(storage.head(&key).await.unwrap_err().is_unavailable());
     assert!(storage.delete(&key).await.unwrap_err().is_unavailable());
     assert!(storage.sync(&[]).await.unwrap_err().is_unavailable());
@@ -104,5 +164,5 @@ async fn nothing_works_on_an_unavailable_storage_and_nothing_is_lost() {
     assert!(storage.probe().await.unwrap_err().is_unavailable());
     assert!(storage.list("").next().await.unwrap().unwrap_err().is_unavailable());
     storage.set(None);
-    assert_eq!(get(&storage, &key).await.unwrap(), content(10, 1));
+    assert_eq!(get(shared.as_ref(), &key).await.unwrap(), content(10, 1));
 }

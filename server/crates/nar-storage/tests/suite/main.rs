@@ -15,6 +15,7 @@ mod mounts;
 mod proxy;
 mod s3;
 mod scenarios;
+mod small_disk;
 
 /// Makes a test of each scenario on each backend: those of every storage, and those of files that somebody else can
 /// change while they are read.
