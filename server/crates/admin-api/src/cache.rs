@@ -26,7 +26,7 @@ pub struct CacheSummary {
 }
 
 /// All about one cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CacheInfo {
     /// What the list of caches shows; its fields stand beside the others in the JSON.
     #[serde(flatten)]

@@ -12,6 +12,9 @@
 //! | `GET /v1/tokens` | | `Vec<`[`TokenInfo`]`>` |
 //! | `POST /v1/tokens` | [`CreateToken`] | [`CreatedToken`] |
 //! | `POST /v1/tokens/ID/revoke` | | [`TokenInfo`] |
+//! | `GET /v1/jobs` | | `Vec<`[`JobInfo`]`>`, the running ones first, then the last that ended, newest first |
+//! | `POST /v1/jobs` | [`JobRequest`] | a stream of [`JobEvent`], one a line |
+//! | `POST /v1/jobs/ID/stop` | | [`JobInfo`]; stopping a job that has ended changes nothing |
 //!
 //! A reply whose status is not 2xx carries an [`ApiError`].
 //!
@@ -21,6 +24,7 @@
 
 mod cache;
 mod error;
+mod job;
 mod path;
 pub mod routes;
 mod status;
@@ -31,6 +35,11 @@ mod tests;
 
 pub use cache::{Access, CacheInfo, CacheSummary, KeyInfo, KeyOrigin, SetupStep, Signing};
 pub use error::{ApiError, ErrorCode};
+pub use job::{
+    EVENTS_INTERVAL, EVENTS_MEDIA_TYPE, FsckStorage, FsckSummary, JobEvent, JobInfo, JobKind, JobRequest,
+    JobState, JobSummary, MoveSummary, NoteLevel, RebalanceSummary, ScrubSummary, StopCause, StorageShare,
+    Unit,
+};
 pub use path::PathInfo;
 pub use status::{Listener, Purpose, Status, StorageKind, StorageState, StorageSummary};
 pub use token::{CreateToken, CreatedToken, Permission, TokenInfo};

@@ -11,6 +11,9 @@ pub const CACHES: &str = "/v1/caches";
 /// All tokens: `GET` lists them, `POST` creates one.
 pub const TOKENS: &str = "/v1/tokens";
 
+/// All long jobs: `GET` lists them, `POST` starts or joins one.
+pub const JOBS: &str = "/v1/jobs";
+
 /// One cache: `GET`.
 pub fn cache(name: &str) -> String {
     format!("{CACHES}/{}", segment(name))
@@ -24,6 +27,11 @@ pub fn path(cache_name: &str, store_hash: &str) -> String {
 /// Revokes a token: `POST`, without a body.
 pub fn revoke_token(id: &str) -> String {
     format!("{TOKENS}/{}/revoke", segment(id))
+}
+
+/// Stops a long job: `POST`, without a body.
+pub fn stop_job(id: &str) -> String {
+    format!("{JOBS}/{}/stop", segment(id))
 }
 
 /// Names and ids that are valid pass unchanged; anything else is percent-encoded, so that what a

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::CacheSummary;
 
 /// What the daemon is and how it is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The version of the daemon, as its package states it.
     pub version: String,
@@ -51,7 +51,7 @@ pub enum Purpose {
 }
 
 /// A storage of a cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StorageSummary {
     /// The cache that keeps its NARs there.
     pub cache: String,
@@ -61,16 +61,32 @@ pub struct StorageSummary {
     pub kind: StorageKind,
     /// Where it is: a directory, or `s3://BUCKET/PREFIX`. Holds no secret.
     pub location: String,
+    /// Whether it takes and gives files.
+    pub state: StorageState,
+    /// Since when it is in that state, in Unix seconds; `None` when that is not known.
+    pub since: Option<i64>,
+    /// Whether it is to be emptied: it still gives files, but takes none, whatever its state.
+    pub draining: bool,
+    /// What went wrong there last. Stays after a recovery.
+    pub last_error: Option<String>,
     /// Bytes that this cache uses there, according to the catalog.
     pub used_bytes: u64,
+    /// Bytes of files that are on their way there.
+    pub reserved_bytes: u64,
     /// Bytes that can still be stored; `None` when the storage has no limit or does not answer.
     pub free_bytes: Option<u64>,
     /// The size of the storage in bytes: `max-size`, else that of the filesystem; `None` as above.
     pub total_bytes: Option<u64>,
-    /// Whether it takes and gives files.
-    pub state: StorageState,
-    /// What went wrong there last, while it is [`StorageState::Failing`].
-    pub last_error: Option<String>,
+    /// What this cache may use there at most, in bytes (`max-size`).
+    pub max_bytes: Option<u64>,
+    /// The part of the cache's bytes, from 0 to 1, that should be there; `None` unless the strategy is `split`.
+    pub share_wanted: Option<f64>,
+    /// The part of the cache's bytes, from 0 to 1, that is there; 0 while the cache is empty.
+    pub share_actual: f64,
+    /// How many NAR files this cache has there, according to the catalog, damaged ones included.
+    pub nars: u64,
+    /// How many of those are known as missing or damaged.
+    pub damaged: u64,
 }
 
 /// The kind of a storage.

@@ -10,6 +10,7 @@ fn what_a_person_typed_stays_one_segment() {
     assert_eq!(routes::cache("../tokens"), "/v1/caches/%2E%2E%2Ftokens");
     assert_eq!(routes::path("a b", "x?y#z"), "/v1/caches/a%20b/paths/x%3Fy%23z");
     assert_eq!(routes::revoke_token("5f-1"), "/v1/tokens/5f-1/revoke");
+    assert_eq!(routes::stop_job("7/8"), "/v1/jobs/7%2F8/stop");
 }
 
 #[test]

@@ -66,6 +66,10 @@ pub async fn storage_summaries(app: &App, cache: &Cache) -> Result<Vec<StorageSu
     for storage in &cache.storages {
         summaries.push(storage_summary(app, cache, storage).await?);
     }
+    let all: u64 = summaries.iter().map(|summary| summary.used_bytes).sum();
+    for summary in &mut summaries {
+        summary.share_actual = if all > 0 { summary.used_bytes as f64 / all as f64 } else { 0.0 };
+    }
     Ok(summaries)
 }
 
@@ -80,6 +84,8 @@ async fn storage_summary(app: &App, cache: &Cache, storage: &CacheStorage) -> An
     };
     let declared =
         cache.config.storages.iter().find(|declared| declared.name.as_str() == storage.storage.name());
+    let draining = declared.is_some_and(|declared| declared.draining);
+    let share = declared.and_then(|declared| declared.split).filter(|_| !draining);
     Ok(StorageSummary {
         cache: cache.name().to_owned(),
         name: storage.storage.name().to_owned(),
@@ -88,10 +94,20 @@ async fn storage_summary(app: &App, cache: &Cache, storage: &CacheStorage) -> An
             Some(config::StorageType::Local) | None => StorageKind::Local,
         },
         location: storage.location.clone(),
+        state,
+        since: None,
+        draining,
+        last_error,
         used_bytes,
+        // Nothing is reserved and nothing counted by storage yet.
+        reserved_bytes: 0,
         free_bytes: usage.and_then(|usage| usage.free),
         total_bytes: usage.and_then(|usage| usage.total),
-        state,
-        last_error,
+        max_bytes: declared.and_then(|declared| declared.max_size),
+        share_wanted: (cache.config.storage_strategy == config::Strategy::Split)
+            .then(|| share.map_or(0.0, |percent| f64::from(percent) / 100.0)),
+        share_actual: 0.0,
+        nars: 0,
+        damaged: 0,
     })
 }
