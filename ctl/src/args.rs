@@ -1,5 +1,9 @@
 //! The command line.
 
+mod fsck;
+mod job;
+mod storage;
+mod usage;
 mod value;
 
 use std::path::PathBuf;
@@ -8,6 +12,10 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
+pub use fsck::Fsck;
+pub use job::Job;
+pub use storage::{Scrub, Storage};
+pub use usage::{Grouping, Usage};
 pub use value::StoreHash;
 
 /// Look into and run a cache-server.
@@ -21,7 +29,8 @@ pub use value::StoreHash;
     after_help = format!(
         "Examples:\n  \
          cachectl status\n  \
-         cachectl token create --cache main --permission write --expires 90d\n\n{}",
+         cachectl token create --cache main --permission write --expires 90d\n  \
+         cachectl storage list\n\n{}",
         Exit::help(),
     )
 )]
@@ -46,10 +55,10 @@ pub struct Global {
     ///   /var/lib/cache-server/admin.sock
     #[arg(long, global = true, value_name = "PATH", env = "CACHE_SERVER_SOCKET", verbatim_doc_comment)]
     pub socket: Option<PathBuf>,
-    /// Print the daemon's answer as JSON
+    /// Print the daemon's answer as JSON; of a long job, one event a line
     #[arg(long, global = true)]
     pub json: bool,
-    /// How long to wait for each answer of the daemon
+    /// How long to wait for each answer of the daemon, and for each sign of life of a long job
     #[arg(
         long,
         global = true,
@@ -85,6 +94,32 @@ pub enum Command {
         after_help = "Example:\n  cachectl path info $(readlink ./result)"
     )]
     Path(Path),
+    /// Show how much the caches hold, and how it is spread over their storages
+    #[command(after_help = "Examples:\n  \
+        cachectl usage\n  \
+        cachectl usage --cache main --by storage")]
+    Usage(Usage),
+    /// List the storages, empty one, balance them, or check their files
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  \
+            cachectl storage list\n  \
+            cachectl storage scrub --rate 50MB"
+    )]
+    Storage(Storage),
+    /// Compare the catalog with the storages and repair what is safe to repair
+    ///
+    /// Hides paths whose file is missing or has the wrong size, removes files that no path needs, and writes missing
+    /// narinfo files. Exits with 9 if something cannot be repaired here: paths to be pushed again, or what the notes
+    /// tell.
+    #[command(after_help = "Examples:\n  \
+        cachectl fsck --dry-run\n  \
+        cachectl fsck --cache main --rebuild")]
+    Fsck(Fsck),
+    /// List and stop long jobs
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl job list")]
+    Job(Job),
 }
 
 /// `cachectl token …`

@@ -1,5 +1,7 @@
 //! Everything that can go wrong, told to a person and to scripts.
 
+mod job;
+
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use thiserror::Error;
 
 use crate::exit::Exit;
 use crate::output::plain;
+pub use job::JobError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -48,11 +51,19 @@ pub enum Error {
         /// What HTTP makes of it.
         source: hyper::Error,
     },
-    /// The answer is larger than any answer should be.
-    #[error("the answer to {request} is larger than {} bytes", crate::client::MAX_REPLY_BYTES)]
+    /// The answer, or one line of it, is larger than any should be.
+    #[error("the answer to {request} is larger than {limit} bytes")]
     TooLarge {
         /// Method and path.
         request: String,
+        /// The size that it may have.
+        limit: usize,
+    },
+    /// The daemon ended the answer as if it were whole, before it was.
+    #[error("the daemon at {} ended its answer too early", socket.display())]
+    EndedEarly {
+        /// The socket.
+        socket: PathBuf,
     },
     /// The two ends speak different versions of the admin API.
     #[error(
@@ -64,6 +75,12 @@ pub enum Error {
         socket: PathBuf,
         /// The version that the daemon states.
         daemon: u32,
+    },
+    /// The daemon has nothing of the kind that the command is about.
+    #[error("the daemon is older than this cachectl: it has no {what}")]
+    TooOld {
+        /// What it lacks.
+        what: &'static str,
     },
     /// The answer is not what the API promises.
     #[error("cannot make sense of the answer to {request}: {reason}")]
@@ -84,6 +101,14 @@ pub enum Error {
         /// The status.
         status: StatusCode,
     },
+    /// There is no cache of the name.
+    #[error("there is no cache {} (there are: {})", plain(name), list_names(caches))]
+    NoSuchCache {
+        /// The name.
+        name: String,
+        /// The names of the caches that there are.
+        caches: Vec<String>,
+    },
     /// None of the caches holds the path.
     #[error("no cache holds a store path {hash} (looked in: {})", list_names(caches))]
     NoCacheHolds {
@@ -100,6 +125,9 @@ pub enum Error {
         /// Why it could not be printed.
         source: io::Error,
     },
+    /// A long job did not come to a good end, as far as is known.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// Standard output does not take the answer.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
@@ -147,10 +175,14 @@ impl Error {
     /// The code to exit with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::BrokenOff { .. } => Exit::Unreachable,
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::BrokenOff { .. }
+            | Self::EndedEarly { .. } => Exit::Unreachable,
             Self::Denied { .. } => Exit::Denied,
-            Self::NoCacheHolds { .. } => Exit::NotFound,
-            Self::Version { .. } => Exit::Version,
+            Self::NoSuchCache { .. } | Self::NoCacheHolds { .. } => Exit::NotFound,
+            Self::Version { .. } | Self::TooOld { .. } => Exit::Version,
+            Self::Job(error) => error.exit(),
             Self::Daemon(error) => match error.code {
                 ErrorCode::NotFound => Exit::NotFound,
                 ErrorCode::Invalid | ErrorCode::Conflict => Exit::Refused,
@@ -174,11 +206,13 @@ impl Error {
             Self::Timeout { .. } => {
                 Some("It may be overloaded: see its log, or wait longer with --timeout.".into())
             }
-            Self::BrokenOff { .. } => Some("It may have been restarted: try again, and see its log.".into()),
+            Self::BrokenOff { .. } | Self::EndedEarly { .. } => {
+                Some("It may have been restarted: try again, and see its log.".into())
+            }
             Self::Version { daemon, .. } if *daemon > API_VERSION => {
                 Some("Use the cachectl that came with the daemon.".into())
             }
-            Self::Version { .. } => {
+            Self::Version { .. } | Self::TooOld { .. } => {
                 Some("Restart the daemon if it was upgraded, else use its own cachectl.".into())
             }
             Self::Malformed { .. } | Self::TooLarge { .. } | Self::Unexplained { .. } => Some(
@@ -187,6 +221,8 @@ impl Error {
                     .into(),
             ),
             Self::Daemon(error) => error.hint.as_deref().map(plain),
+            Self::NoSuchCache { .. } => None,
+            Self::Job(error) => Some(error.hint()),
             Self::NoCacheHolds { .. } => {
                 Some("Push it, or see what caches there are with `cachectl cache list`.".into())
             }

@@ -23,10 +23,17 @@ pub enum Exit {
     Refused = 6,
     /// cachectl and the daemon speak different versions of the admin API.
     Version = 7,
+    /// A long job failed, was stopped, or got to its end without doing all it should.
+    Undone = 8,
+    /// A long job got to its end and found damage.
+    Damage = 9,
+    /// The user left a long job, which goes on in the daemon. No success: what is to come after the job must not
+    /// come yet.
+    Detached = 10,
 }
 
 impl Exit {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Ok,
         Self::Other,
         Self::Usage,
@@ -35,6 +42,9 @@ impl Exit {
         Self::NotFound,
         Self::Refused,
         Self::Version,
+        Self::Undone,
+        Self::Damage,
+        Self::Detached,
     ];
 
     fn meaning(self) -> &'static str {
@@ -44,9 +54,12 @@ impl Exit {
             Self::Usage => "the command line makes no sense",
             Self::Unreachable => "the daemon cannot be reached or does not answer",
             Self::Denied => "the admin socket is closed to this user",
-            Self::NotFound => "no such cache, path or token",
+            Self::NotFound => "no such cache, storage, path, token or job",
             Self::Refused => "the daemon refused the request",
             Self::Version => "cachectl and the daemon are of different versions",
+            Self::Undone => "a job failed, was stopped, or left something undone",
+            Self::Damage => "a job found damage",
+            Self::Detached => "left a job that goes on in the daemon (Ctrl-C)",
         }
     }
 
@@ -54,7 +67,7 @@ impl Exit {
     pub fn help() -> String {
         let mut text = String::from("Exit codes:\n");
         for exit in Self::ALL {
-            writeln!(text, "  {}  {}", exit as u8, exit.meaning())
+            writeln!(text, "{:>3}  {}", exit as u8, exit.meaning())
                 .expect("writing to a String does not fail");
         }
         text

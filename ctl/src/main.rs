@@ -1,14 +1,15 @@
 //! `cachectl` asks a running cache-server for its state and tells it what to do, over the daemon's
 //! admin socket.
 //!
-//! Arguments (`args`) select a command (`commands`), which talks to the daemon (`client`, `socket`)
-//! and shows the answer (`output`). Whatever fails ends in one `Error` and one exit code.
+//! Arguments (`args`) select a command (`commands`), which talks to the daemon (`client`, `socket`) and shows the answer
+//! (`output`), or follows a long job to its end (`follow`). Whatever fails ends in one `Error` and one exit code.
 
 mod args;
 mod client;
 mod commands;
 mod error;
 mod exit;
+mod follow;
 mod output;
 mod socket;
 

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 
-use super::value::{StoreHashError, duration};
+use super::value::{StoreHashError, duration, rate};
 use super::*;
 
 const HASH: &str = "0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq";
@@ -44,8 +44,8 @@ fn every_example_parses() {
 #[test]
 fn the_help_lists_every_exit_code() {
     let help = Args::command().render_help().to_string();
-    for code in 0..=7 {
-        assert!(help.contains(&format!("\n  {code}  ")), "{code}: {help}");
+    for code in 0..=10 {
+        assert!(help.contains(&format!("\n{code:>3}  ")), "{code}: {help}");
     }
 }
 
@@ -84,6 +84,25 @@ fn a_duration_has_a_unit_and_is_at_least_a_second() {
     assert_eq!(duration("90d").unwrap(), Duration::from_secs(90 * 24 * 60 * 60));
     for text in ["", "0s", "10ms", "90", "soon", "-1d"] {
         assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_rate_is_a_size_as_in_the_config_that_is_not_zero() {
+    for (text, bytes) in [
+        ("50MB", 50_000_000),
+        ("50 MiB", 50 << 20),
+        ("1g", 1 << 30),
+        ("512", 512),
+        ("50MB/s", 50_000_000),
+        ("3 kB /s", 3_000),
+    ] {
+        assert_eq!(rate(text), Ok(bytes), "{text}");
+    }
+    for text in
+        ["", "0", "0MB", "MB", "-1", "1.5MB", "5 bananas", "99999999999999999999", "99999999999999999T"]
+    {
+        assert!(rate(text).is_err(), "{text}");
     }
 }
 

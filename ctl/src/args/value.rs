@@ -76,3 +76,37 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Err(error) => Err(format!("{error} (write it like 30s, 12h, 90d or 1y)")),
     }
 }
+
+/// The units of a size, in lower case, and how many bytes each has: as in the config of the daemon.
+const SIZE_UNITS: [(&str, u64); 13] = [
+    ("", 1),
+    ("k", 1 << 10),
+    ("m", 1 << 20),
+    ("g", 1 << 30),
+    ("t", 1 << 40),
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+];
+
+/// Reads a speed in bytes per second that is not zero, such as `50MB` or `50MB/s`.
+pub fn rate(text: &str) -> Result<u64, String> {
+    let size = text.trim_end().strip_suffix("/s").unwrap_or(text);
+    let end = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
+    let (digits, unit) = size.split_at(end);
+    let unit = unit.trim().to_ascii_lowercase();
+    let factor = SIZE_UNITS.iter().find(|(name, _)| *name == unit).map(|&(_, factor)| factor);
+    let (false, Some(factor)) = (digits.is_empty(), factor) else {
+        return Err("write it like 50MB, 50MiB or 1G".to_owned());
+    };
+    match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
+        Some(0) => Err("must be at least one byte per second".to_owned()),
+        Some(rate) => Ok(rate),
+        None => Err("is too large".to_owned()),
+    }
+}

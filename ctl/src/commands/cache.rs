@@ -33,11 +33,9 @@ pub fn table(caches: &[CacheSummary], look: &Look) -> String {
         Column::text("URL"),
     ]);
     for cache in caches {
-        let access =
-            if cache.enabled { Cell::from(access(cache.access)) } else { Cell::new("disabled", Tone::Odd) };
         table.add([
             cache.name.as_str().into(),
-            access,
+            state(cache),
             count(cache.paths).into(),
             size(cache.file_bytes).into(),
             size(cache.nar_bytes).into(),
@@ -45,6 +43,22 @@ pub fn table(caches: &[CacheSummary], look: &Look) -> String {
         ]);
     }
     table.render(look)
+}
+
+/// Who may read a cache, or that nobody may.
+pub fn state(cache: &CacheSummary) -> Cell {
+    if cache.enabled { access(cache.access).into() } else { Cell::new("disabled", Tone::Odd) }
+}
+
+/// The name of the one cache that the user asked for, once it is sure that there is one.
+pub fn only(name: Option<String>, caches: &[CacheSummary]) -> Result<Option<String>, Error> {
+    match name {
+        Some(name) if caches.iter().all(|cache| cache.name != name) => {
+            let caches = caches.iter().map(|cache| cache.name.clone()).collect();
+            Err(Error::NoSuchCache { name, caches })
+        }
+        name => Ok(name),
+    }
 }
 
 /// A table of the keys that clients are to trust. Apart from the caches: keys are too long to stand
@@ -85,7 +99,7 @@ pub fn render(cache: &CacheInfo, look: &Look) -> String {
 
     let mut sections = vec![
         format!("{}\n{}", look.bold(&plain(&summary.name)), fields.render(look)),
-        storage::table(&cache.storages, look),
+        storage::brief_table(&cache.storages, look),
         keys(&cache.keys, look),
     ];
     for step in &cache.setup {

@@ -1,10 +1,13 @@
 //! One file per noun: asks the daemon and says what to show of the answer.
 
 mod cache;
+mod fsck;
+mod job;
 mod path;
 mod status;
 mod storage;
 mod token;
+mod usage;
 
 use crate::args::{Args, Command};
 use crate::client::Client;
@@ -25,6 +28,10 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Token(command) => token::run(command, &client, &output).await,
         Command::Cache(command) => cache::run(command, &client, &output).await,
         Command::Path(command) => path::run(command, &client, &output).await,
+        Command::Usage(command) => usage::run(command, &client, &output).await,
+        Command::Storage(command) => storage::run(command, &client, &output).await,
+        Command::Fsck(command) => fsck::run(command, &client, &output).await,
+        Command::Job(command) => job::run(command, &client, &output).await,
     }
 }
 

@@ -6,7 +6,10 @@ mod samples;
 use std::path::Path;
 use std::{env, fs};
 
+use admin_api::{JobSummary, StorageSummary};
+
 use super::*;
+use crate::follow;
 use samples::NOW;
 
 const TERMINAL: Look = Look { width: Some(80), colour: false, now: NOW };
@@ -63,6 +66,72 @@ fn a_list_of_caches_reads_well_at_80_columns() {
     let text = cache::table(&samples::status().caches, &TERMINAL);
     assert_fits(&text);
     assert_golden("caches.80.txt", &text);
+}
+
+#[test]
+fn a_list_of_storages_reads_well_at_80_columns() {
+    let text = storage::table(&samples::storages(), &TERMINAL);
+    assert_fits(&text);
+    assert_golden("storages.80.txt", &text);
+}
+
+#[test]
+fn a_list_of_storages_in_a_pipe_has_one_line_each() {
+    let storages: Vec<_> = samples::storages()
+        .into_iter()
+        .map(|storage| StorageSummary { last_error: None, ..storage })
+        .collect();
+    let text = storage::table(&storages, &PIPE);
+    assert_eq!(text.lines().count(), storages.len() + 1);
+    assert_golden("storages.pipe.txt", &text);
+}
+
+#[test]
+fn storages_without_damage_need_no_column_for_it() {
+    let text = storage::table(&samples::status().storages, &TERMINAL);
+    assert!(!text.contains("DAMAGED"), "{text}");
+}
+
+#[test]
+fn a_storage_that_works_again_is_no_trouble_in_the_status() {
+    let storages = samples::storages();
+    let recovered: Vec<_> = storages.into_iter().filter(|storage| storage.name == "ssd").collect();
+    assert!(!storage::brief_table(&recovered, &TERMINAL).contains("no answer"));
+    assert!(storage::table(&recovered, &TERMINAL).contains("ok for 3d, before that: no answer"));
+}
+
+#[test]
+fn usage_reads_well_at_80_columns() {
+    let caches = samples::status().caches;
+    let all_bytes = 2 * caches[0].file_bytes;
+    let usage = usage::Usage { caches: Some(caches), storages: Some(samples::storages()), all_bytes };
+    let text = usage::render(&usage, &TERMINAL);
+    assert_fits(&text);
+    assert_golden("usage.80.txt", &text);
+}
+
+#[test]
+fn a_list_of_jobs_reads_well_at_80_columns() {
+    let text = job::table(&samples::jobs(), &TERMINAL);
+    assert_fits(&text);
+    assert_golden("jobs.80.txt", &text);
+}
+
+#[test]
+fn a_list_of_jobs_in_a_pipe_has_one_line_each() {
+    assert_golden("jobs.pipe.txt", &job::table(&samples::jobs(), &PIPE));
+}
+
+#[test]
+fn what_jobs_came_to_reads_well_at_80_columns() {
+    let mut summaries = samples::summaries().to_vec();
+    let JobSummary::Fsck(mut fsck) = summaries[3].clone() else { panic!("another summary") };
+    fsck.dry_run = true;
+    summaries.push(JobSummary::Fsck(fsck));
+    let texts: Vec<_> = summaries.iter().map(|summary| follow::render(summary, &TERMINAL)).collect();
+    let text = texts.join("\n");
+    assert_fits(&text);
+    assert_golden("outcomes.80.txt", &text);
 }
 
 #[test]

@@ -31,6 +31,22 @@ fn each_error_of_the_daemon_has_its_exit_code() {
 }
 
 #[test]
+fn a_lost_job_has_the_exit_code_of_how_it_was_lost() {
+    let lost = |source: Error| Error::Job(JobError::Lost { job: "scrub".into(), source: Box::new(source) });
+    assert_eq!(lost(Error::EndedEarly { socket: "/s".into() }).exit(), Exit::Unreachable);
+    let malformed = Error::Malformed { request: "POST /".into(), reason: "no".into() };
+    assert_eq!(lost(malformed).exit(), Exit::Other);
+}
+
+#[test]
+fn a_job_that_fails_has_its_own_exit_code_and_the_hint_of_the_daemon() {
+    let error = ApiError { code: ErrorCode::NotFound, message: "gone".into(), hint: Some("mount it".into()) };
+    let error = Error::Job(JobError::Failed { job: "drain of a/b".into(), error });
+    assert_eq!(error.exit(), Exit::Undone);
+    assert_eq!(error.report(), "cachectl: the drain of a/b failed: gone\nmount it");
+}
+
+#[test]
 fn a_socket_that_its_group_may_use_is_a_reason_to_join_it() {
     let report = denied(Some(obstacle(0o660, false, 7))).report();
     assert_eq!(

@@ -15,7 +15,7 @@ use crate::error::Error;
 pub use fields::Fields;
 pub use look::Look;
 pub use table::{Cell, Column, Table, Tone};
-pub use units::{age, count, date, relative, size, size_exact};
+pub use units::{age, count, counted, date, percent, relative, share, size, size_exact};
 
 /// Standard output, in the form that the user chose.
 #[derive(Debug)]

@@ -20,22 +20,28 @@ pub struct Column {
     title: &'static str,
     is_number: bool,
     may_wrap: bool,
+    may_vanish: bool,
 }
 
 impl Column {
     /// Text that is never broken, so that it can be copied.
     pub const fn text(title: &'static str) -> Self {
-        Self { title, is_number: false, may_wrap: false }
+        Self { title, is_number: false, may_wrap: false, may_vanish: false }
     }
 
     /// A number, set to the right.
     pub const fn number(title: &'static str) -> Self {
-        Self { title, is_number: true, may_wrap: false }
+        Self { title, is_number: true, may_wrap: false, may_vanish: false }
     }
 
     /// Text that takes several lines where the terminal is too narrow.
     pub const fn prose(title: &'static str) -> Self {
-        Self { title, is_number: false, may_wrap: true }
+        Self { title, is_number: false, may_wrap: true, may_vanish: false }
+    }
+
+    /// The same, left out where no row has a value in it.
+    pub const fn unless_empty(self) -> Self {
+        Self { may_vanish: true, ..self }
     }
 }
 
@@ -62,11 +68,7 @@ pub struct Cell {
 impl Cell {
     /// A value with a meaning; an empty one is shown as `-`.
     pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
-        let text = match text.as_ref() {
-            "" => "-".to_owned(),
-            text => plain(text),
-        };
-        Self { text, tone }
+        Self { text: plain(text.as_ref()), tone }
     }
 }
 
@@ -121,14 +123,18 @@ impl<const N: usize> Table<N> {
                 .set_width(width),
             None => table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled),
         };
+        let has_values = |index: usize| self.rows.iter().any(|row| !row[index].text.is_empty());
+        let shown = std::array::from_fn(|index| !self.columns[index].may_vanish || has_values(index));
+        let columns = select(self.columns, shown);
+        let last = columns.len().saturating_sub(1);
         table.set_header(
-            self.columns.map(|column| comfy_table::Cell::new(column.title).add_attribute(Attribute::Bold)),
+            columns.iter().map(|column| comfy_table::Cell::new(column.title).add_attribute(Attribute::Bold)),
         );
         for row in self.rows {
-            table.add_row(row.map(dress));
+            table.add_row(select(row, shown).into_iter().map(dress));
         }
-        for (index, (column, spec)) in table.column_iter_mut().zip(self.columns).enumerate() {
-            column.set_padding((0, if index + 1 < N { GAP } else { 0 }));
+        for (index, (column, spec)) in table.column_iter_mut().zip(columns).enumerate() {
+            column.set_padding((0, if index < last { GAP } else { 0 }));
             if spec.is_number {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -144,8 +150,13 @@ impl<const N: usize> Table<N> {
     }
 }
 
+/// Those of `items` that are shown.
+fn select<T, const N: usize>(items: [T; N], shown: [bool; N]) -> Vec<T> {
+    items.into_iter().zip(shown).filter_map(|(item, shown)| shown.then_some(item)).collect()
+}
+
 fn dress(cell: Cell) -> comfy_table::Cell {
-    let dressed = comfy_table::Cell::new(cell.text);
+    let dressed = comfy_table::Cell::new(if cell.text.is_empty() { "-".to_owned() } else { cell.text });
     match cell.tone {
         Tone::Plain => dressed,
         Tone::Good => dressed.fg(Color::Green),

@@ -39,6 +39,22 @@ fn thousands_are_set_apart() {
 }
 
 #[test]
+fn things_are_counted_with_their_plural() {
+    assert_eq!(counted(0, "file"), "0 files");
+    assert_eq!(counted(1, "file"), "1 file");
+    assert_eq!(counted(1_234, "file"), "1,234 files");
+}
+
+#[test]
+fn only_nothing_is_0_percent() {
+    for (part, text) in [(0.0, "0 %"), (0.0001, "<1 %"), (0.006, "1 %"), (0.334, "33 %"), (1.0, "100 %")] {
+        assert_eq!(percent(part), text, "{part}");
+    }
+    assert_eq!(share(0.331, Some(0.34)), "33 % of 34 %");
+    assert_eq!(share(0.331, None), "33 %");
+}
+
+#[test]
 fn an_age_has_no_more_units_than_tell_something() {
     let day = 86_400;
     for (seconds, text) in [
@@ -103,6 +119,22 @@ fn on_a_terminal_only_prose_is_wrapped() {
     table.add(["k".repeat(60).into(), "ok".into()]);
     let text = table.render(&TERMINAL);
     assert!(text.contains(&"k".repeat(60)), "{text}");
+}
+
+#[test]
+fn a_column_without_values_can_be_left_out() {
+    let table = |damaged: &str| {
+        let mut table = Table::new([
+            Column::text("NAME"),
+            Column::text("NOTE"),
+            Column::number("DAMAGED").unless_empty(),
+        ]);
+        table.add(["a".into(), "".into(), "".into()]);
+        table.add(["b".into(), "".into(), damaged.into()]);
+        table.render(&PLAIN)
+    };
+    assert_eq!(table(""), "NAME  NOTE\na     -\nb     -\n");
+    assert_eq!(table("3"), "NAME  NOTE  DAMAGED\na     -           -\nb     -           3\n");
 }
 
 #[test]

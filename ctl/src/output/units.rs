@@ -51,6 +51,26 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// So many of something: `1 file`, `12,345 files`.
+pub fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", count(number))
+}
+
+/// A part of a whole, from 0 to 1, in percent: `33 %`. Only nothing is 0 %.
+pub fn percent(part: f64) -> String {
+    let percent = part * 100.0;
+    if percent > 0.0 && percent < 0.5 { "<1 %".to_owned() } else { format!("{percent:.0} %") }
+}
+
+/// What part of the whole something has, and what part it should have: `33 % of 34 %`.
+pub fn share(actual: f64, wanted: Option<f64>) -> String {
+    match wanted {
+        Some(wanted) => format!("{} of {}", percent(actual), percent(wanted)),
+        None => percent(actual),
+    }
+}
+
 /// A span of time in its largest unit, with the next one where that tells more: `3d 4h`, `89d`.
 pub fn age(seconds: u64) -> String {
     let largest = AGE_UNITS.iter().position(|&(length, _)| seconds >= length);

@@ -1,8 +1,9 @@
 //! What a daemon could say.
 
 use admin_api::{
-    Access, CacheInfo, CacheSummary, KeyInfo, KeyOrigin, Listener, PathInfo, Permission, Purpose, SetupStep,
-    Signing, Status, StorageKind, StorageState, StorageSummary, TokenInfo,
+    Access, CacheInfo, CacheSummary, FsckStorage, FsckSummary, JobInfo, JobKind, JobState, JobSummary,
+    KeyInfo, KeyOrigin, Listener, MoveSummary, PathInfo, Permission, Purpose, RebalanceSummary, ScrubSummary,
+    SetupStep, Signing, Status, StorageKind, StorageShare, StorageState, StorageSummary, TokenInfo, Unit,
 };
 
 /// The present: 2025-11-22 10:51:00 UTC.
@@ -68,26 +69,156 @@ fn local() -> StorageSummary {
         name: "default".into(),
         kind: StorageKind::Local,
         location: "/var/lib/cache-server/storage".into(),
+        state: StorageState::Ok,
+        since: Some(NOW - 3 * DAY),
+        draining: false,
+        last_error: None,
         used_bytes: 42 * GIB,
+        reserved_bytes: 0,
         free_bytes: Some(80 * GIB),
         total_bytes: Some(200 * GIB),
-        state: StorageState::Ok,
-        last_error: None,
+        max_bytes: None,
+        share_wanted: None,
+        share_actual: 42.0 / 43.0,
+        nars: 12_000,
+        damaged: 0,
     }
 }
 
 fn s3() -> StorageSummary {
     StorageSummary {
-        cache: "main".into(),
         name: "offsite".into(),
         kind: StorageKind::S3,
         location: "s3://nars/main".into(),
+        state: StorageState::Failing,
+        since: Some(NOW - 3 * 3600),
+        last_error: Some("the endpoint refuses connections".into()),
         used_bytes: GIB,
         free_bytes: None,
         total_bytes: None,
-        state: StorageState::Failing,
-        last_error: Some("the endpoint refuses connections".into()),
+        share_actual: 1.0 / 43.0,
+        nars: 345,
+        ..local()
     }
+}
+
+/// Storages in every state.
+pub fn storages() -> Vec<StorageSummary> {
+    let split = |name: &str, wanted: f64, actual: f64| StorageSummary {
+        cache: "staging".into(),
+        name: name.into(),
+        share_wanted: Some(wanted),
+        share_actual: actual,
+        ..local()
+    };
+    vec![
+        local(),
+        s3(),
+        StorageSummary {
+            damaged: 3,
+            reserved_bytes: GIB,
+            last_error: Some("no answer within 2 s".into()),
+            ..split("ssd", 0.66, 0.64)
+        },
+        StorageSummary { state: StorageState::Full, free_bytes: Some(0), ..split("hdd", 0.34, 0.331) },
+        StorageSummary { draining: true, ..split("old-disk", 0.0, 0.029) },
+        StorageSummary {
+            draining: true,
+            state: StorageState::Failing,
+            last_error: Some("/mnt/older is not mounted".into()),
+            since: None,
+            free_bytes: None,
+            ..split("older", 0.0, 0.0004)
+        },
+        StorageSummary { state: StorageState::Disabled, free_bytes: None, ..split("gone", 0.0, 0.0) },
+    ]
+}
+
+fn job(id: &str, kind: JobKind, subject: &str, state: JobState) -> JobInfo {
+    JobInfo {
+        id: id.into(),
+        kind,
+        subject: subject.into(),
+        started_at: NOW - 300,
+        finished_at: None,
+        state,
+        done: 12 * GIB,
+        total: Some(43 * GIB),
+        unit: Unit::Bytes,
+        last_error: None,
+        summary: None,
+    }
+}
+
+/// Jobs in every state.
+pub fn jobs() -> Vec<JobInfo> {
+    let summaries = summaries();
+    let done = |id: &str, kind: JobKind, subject: &str, summary: &JobSummary| JobInfo {
+        started_at: NOW - 3 * DAY,
+        finished_at: Some(NOW - 2 * DAY),
+        summary: Some(summary.clone()),
+        ..job(id, kind, subject, JobState::Done)
+    };
+    vec![
+        job("14", JobKind::Scrub, "staging/ssd", JobState::Running),
+        JobInfo {
+            unit: Unit::Paths,
+            done: 1_234,
+            total: None,
+            ..job("13", JobKind::Unknown, "", JobState::Running)
+        },
+        JobInfo {
+            last_error: Some("/mnt/older is not mounted".into()),
+            ..job("12", JobKind::Drain, "staging/older", JobState::Failed)
+        },
+        job("11", JobKind::Rebalance, "staging", JobState::Stopped),
+        done("10", JobKind::Drain, "staging/old-disk", &summaries[0]),
+        done("9", JobKind::Rebalance, "staging", &summaries[1]),
+        done("8", JobKind::Scrub, "everything", &summaries[2]),
+        done("7", JobKind::Fsck, "everything", &summaries[3]),
+    ]
+}
+
+/// What a drain, a rebalance, a scrub and an fsck came to.
+pub fn summaries() -> [JobSummary; 4] {
+    let moves = MoveSummary { moved_files: 1_234, moved_bytes: 12 * GIB, left_files: 0, left_bytes: 0 };
+    let share = |storage: &str, wanted: f64, actual: f64| StorageShare {
+        cache: "staging".into(),
+        storage: storage.into(),
+        used_bytes: (actual * 43.0) as u64 * GIB,
+        share_wanted: Some(wanted),
+        share_actual: actual,
+    };
+    let compared = |storage: &str| FsckStorage {
+        cache: "staging".into(),
+        storage: storage.into(),
+        files_checked: 12_000,
+        ..FsckStorage::default()
+    };
+    [
+        JobSummary::Drain(MoveSummary { left_files: 1, left_bytes: GIB, ..moves }),
+        JobSummary::Rebalance(RebalanceSummary {
+            moves,
+            shares: vec![share("ssd", 0.66, 0.661), share("hdd", 0.34, 0.339)],
+        }),
+        JobSummary::Scrub(ScrubSummary { files: 12_345, bytes: 43 * GIB, damaged: 3, unreadable: 1 }),
+        JobSummary::Fsck(FsckSummary {
+            dry_run: false,
+            storages: vec![
+                compared("ssd"),
+                FsckStorage {
+                    missing: 3,
+                    wrong_size: 1,
+                    orphans_removed: 1_024,
+                    narinfos_rewritten: 1,
+                    unknown_paths: 5,
+                    paths_rebuilt: 6,
+                    problems: 1,
+                    ..compared("hdd")
+                },
+            ],
+        }),
+    ]
 }
 
 pub fn cache() -> CacheInfo {

@@ -1,6 +1,8 @@
 //! The real binary against a daemon that says what it is told to.
 #![allow(clippy::unwrap_used)]
 
+mod jobs;
+mod storages;
 mod support;
 
 use std::fs::{self, File, Permissions};
@@ -195,6 +197,10 @@ fn a_command_line_without_sense_exits_with_2_and_asks_nothing() {
         "token create --cache a --permission own",
         "token create --cache a --permission read --expires soon",
         "path info nonsense",
+        "storage drain",
+        "storage scrub --rate fast",
+        "storage scrub --rate 0",
+        "usage --by age",
         "status --timeout 0s",
     ] {
         daemon.run(line).fails(2);

@@ -31,6 +31,19 @@ pub enum Answer {
     Floods,
     /// Ends the connection in the middle of the body.
     BreaksOff,
+    /// Sends these lines, in pieces that do not end where the lines do.
+    Streams(Vec<String>, Then),
+}
+
+/// What the fake daemon does after the last line of a stream.
+#[derive(Clone, Copy)]
+pub enum Then {
+    /// Ends the answer as it should.
+    Ends,
+    /// Says no more.
+    Hangs,
+    /// Ends the connection.
+    BreaksOff,
 }
 
 /// A request that the fake daemon got.
@@ -114,6 +127,10 @@ async fn answer(
         Some(Answer::Nothing) => std::future::pending().await,
         Some(Answer::Floods) => (200, Flood { breaks_off: false }.boxed()),
         Some(Answer::BreaksOff) => (200, Flood { breaks_off: true }.boxed()),
+        Some(Answer::Streams(lines, then)) => {
+            let text = lines.into_iter().map(|line| line + "\n").collect::<String>();
+            (200, Stream { rest: text.into(), then }.boxed())
+        }
         None => (404, whole(r#"{"code":"not-found","message":"no such thing","hint":null}"#.into())),
     };
     let mut response = Response::builder().status(status);
@@ -145,6 +162,30 @@ impl Body for Flood {
         } else {
             Ok(Frame::data(Bytes::from_static(&[b' '; 1 << 16])))
         }))
+    }
+}
+
+/// A body that comes bit by bit.
+struct Stream {
+    rest: Bytes,
+    then: Then,
+}
+
+impl Body for Stream {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let length = self.rest.len().min(7);
+        match self.then {
+            _ if length > 0 => Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length))))),
+            Then::Ends => Poll::Ready(None),
+            Then::BreaksOff => Poll::Ready(Some(Err(io::Error::other("the daemon ends here")))),
+            Then::Hangs => Poll::Pending,
+        }
     }
 }
 

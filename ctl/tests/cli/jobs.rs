@@ -1,0 +1,307 @@
+//! Long jobs: what is asked for, what is shown of the way, and how the end is told.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
+use admin_api::JobRequest;
+use serde_json::{Value, json};
+
+use super::support::{Answer, Daemon, Then, cachectl, clean, finish};
+use super::{refuses, says};
+
+fn job(kind: &str, state: &str) -> Value {
+    json!({
+        "id": "7", "kind": kind, "subject": "main/hdd", "started_at": 5, "finished_at": null, "state": state,
+        "done": 0, "total": null, "unit": "bytes", "last_error": null, "summary": null,
+    })
+}
+
+fn started(kind: &str) -> Value {
+    json!({"event": "started", "job": job(kind, "running"), "joined": false})
+}
+
+fn progress() -> Value {
+    json!({"event": "progress", "done": 1 << 20, "total": 3 << 20, "unit": "bytes", "message": "reading main/hdd"})
+}
+
+fn note() -> Value {
+    json!({"event": "note", "level": "warn", "text": "nar/1.nar.zst is damaged\u{1b}[2J"})
+}
+
+fn scrubbed(damaged: u64, unreadable: u64) -> Value {
+    let summary = json!({
+        "kind": "scrub", "files": 1234, "bytes": 3 << 20, "damaged": damaged, "unreadable": unreadable,
+    });
+    json!({"event": "done", "summary": summary})
+}
+
+fn streams(events: &[Value], then: Then) -> Answer {
+    Answer::Streams(events.iter().map(Value::to_string).collect(), then)
+}
+
+/// A daemon that answers a request for a job with `events`.
+fn daemon(events: &[Value], then: Then) -> Daemon {
+    Daemon::start(&[("POST /v1/jobs", streams(events, then))])
+}
+
+#[test]
+fn each_command_asks_for_its_job_with_all_that_was_said() {
+    let text = |text: &str| Some(text.to_owned());
+    for (line, expected) in [
+        ("storage drain hdd", JobRequest::Drain { cache: None, storage: "hdd".into() }),
+        ("storage drain hdd --cache main", JobRequest::Drain { cache: text("main"), storage: "hdd".into() }),
+        ("storage rebalance --cache main", JobRequest::Rebalance { cache: text("main") }),
+        ("storage scrub", JobRequest::Scrub { cache: None, storage: None, rate: None, restart: false }),
+        (
+            "storage scrub hdd --cache main --rate 50MB --restart",
+            JobRequest::Scrub {
+                cache: text("main"),
+                storage: text("hdd"),
+                rate: Some(50_000_000),
+                restart: true,
+            },
+        ),
+        ("fsck", JobRequest::Fsck { cache: None, rebuild: false, dry_run: false }),
+        (
+            "fsck --cache main --rebuild",
+            JobRequest::Fsck { cache: text("main"), rebuild: true, dry_run: false },
+        ),
+        ("fsck --dry-run", JobRequest::Fsck { cache: None, rebuild: false, dry_run: true }),
+    ] {
+        let daemon = daemon(&[started("scrub"), scrubbed(0, 0)], Then::Ends);
+        assert_eq!(daemon.run(line).code, 0, "{line}");
+        let sent: JobRequest = serde_json::from_slice(&daemon.seen()[0].body).unwrap();
+        assert_eq!(sent, expected, "{line}");
+    }
+}
+
+#[test]
+fn away_from_a_terminal_the_way_is_told_in_lines_and_the_end_on_standard_output() {
+    let run =
+        daemon(&[started("scrub"), progress(), note(), scrubbed(0, 0)], Then::Ends).run("storage scrub");
+    assert_eq!(run.stdout, "Read 1,234 files (3.00 MiB), all sound.\n");
+    // Progress is not worth a line so soon.
+    assert_eq!(
+        run.stderr,
+        "Started the scrub of main/hdd (job 7).\nwarning: nar/1.nar.zst is damaged\\u{1b}[2J\n"
+    );
+    assert_eq!(run.code, 0);
+}
+
+#[test]
+fn a_job_that_ran_already_is_joined() {
+    let mut joined = started("drain");
+    joined["joined"] = json!(true);
+    let left = json!({"kind": "drain", "moved_files": 2, "moved_bytes": 5, "left_files": 0, "left_bytes": 0});
+    let done = json!({"event": "done", "summary": left});
+    let run = daemon(&[joined, done], Then::Ends).run("storage drain hdd");
+    assert_eq!(run.stdout, "Moved 2 files (5 B), nothing is left to move.\n");
+    assert!(run.stderr.starts_with("Joined the drain of main/hdd, which started "), "{}", run.stderr);
+    assert!(run.stderr.ends_with(" ago (job 7).\n"), "{}", run.stderr);
+}
+
+#[test]
+fn as_json_every_event_is_handed_on_and_nothing_else() {
+    let unknown = json!({"event": "paused", "until": 5});
+    let events = [started("scrub"), progress(), unknown, note(), scrubbed(0, 0)];
+    let json = daemon(&events, Then::Ends).run("storage scrub --json").succeeds();
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines, events);
+}
+
+#[test]
+fn what_follows_the_last_event_is_not_waited_for() {
+    daemon(&[started("scrub"), scrubbed(0, 0)], Then::Hangs).run("storage scrub --json").succeeds();
+}
+
+#[test]
+fn each_bad_end_has_its_exit_code_and_says_what_to_do() {
+    let failed =
+        json!({"event": "failed", "error": {"code": "unavailable", "message": "no room", "hint": null}});
+    let stopped = |cause: &str| json!({"event": "stopped", "cause": cause, "job": job("scrub", "stopped")});
+    let drained = json!({
+        "event": "done",
+        "summary": {"kind": "drain", "moved_files": 2, "moved_bytes": 5, "left_files": 3, "left_bytes": 9},
+    });
+    let checked = json!({
+        "event": "done",
+        "summary": {
+            "kind": "fsck", "dry_run": false,
+            "storages": [{
+                "cache": "main", "storage": "hdd", "files_checked": 9, "missing": 1, "wrong_size": 0,
+                "orphans_removed": 0, "narinfos_rewritten": 0, "unknown_paths": 0, "paths_rebuilt": 0, "problems": 0,
+            }],
+        },
+    });
+    for (last, code, told, hint) in [
+        (failed, 8, "the scrub of main/hdd failed: no room", "log"),
+        (stopped("request"), 8, "was stopped with `cachectl job stop`", "Repeat"),
+        (stopped("shutdown"), 8, "was stopped because the daemon ends", "Repeat"),
+        (stopped("full-moon"), 8, "the scrub of main/hdd was stopped\n", "Repeat"),
+        (drained, 8, "had to leave 3 files (9 B) where they were", "storage list"),
+        (scrubbed(0, 2), 8, "had to leave 2 files unread", "storage list"),
+        (scrubbed(1, 2), 9, "the scrub of main/hdd found damage", "Pushing"),
+        (checked, 9, "found damage", "Pushing"),
+    ] {
+        let events = [started("scrub"), last];
+        for line in ["storage scrub", "storage scrub --json"] {
+            let run = daemon(&events, Then::Ends).run(line);
+            assert_eq!(run.code, code, "{line}: {}", run.stderr);
+            assert!(run.stderr.contains(told) && run.stderr.contains(hint), "{line}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_daemon_that_dies_leaves_the_outcome_open() {
+    for (then, told) in [(Then::BreaksOff, "broke off"), (Then::Ends, "ended its answer too early")] {
+        let run = daemon(&[started("scrub"), progress()], then).run("storage scrub");
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+        assert!(run.stderr.contains(told), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("so it is not known what came of the scrub of main/hdd"),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.contains("It may go on: `cachectl job list` tells"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn half_an_event_is_none() {
+    let half = scrubbed(0, 0).to_string();
+    let body = format!("{}\n{}", started("scrub"), &half[..half.len() - 1]);
+    let daemon = Daemon::start(&[("POST /v1/jobs", Answer::Says(200, body))]);
+    let run = daemon.run("storage scrub");
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+}
+
+#[test]
+fn a_daemon_that_falls_silent_is_given_up() {
+    let run = daemon(&[started("scrub")], Then::Hangs).run("storage scrub --timeout 1s");
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.contains("did not answer within 2s, so it is not known"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_no_event_is_told_as_such() {
+    let daemon = Daemon::start(&[("POST /v1/jobs", Answer::Says(200, "<html>\n".into()))]);
+    let told = daemon.run("storage scrub").fails(1);
+    assert!(told.contains("cannot make sense of the answer to POST /v1/jobs"), "{told}");
+
+    let daemon = Daemon::start(&[("POST /v1/jobs", Answer::Floods)]);
+    let told = daemon.run("storage scrub").fails(1);
+    assert!(told.contains("larger than 1048576 bytes"), "{told}");
+}
+
+#[test]
+fn a_daemon_without_jobs_is_told_from_one_without_the_storage() {
+    let old = Daemon::start(&[]);
+    for line in ["fsck", "job list", "job stop 7"] {
+        let told = old.run(line).fails(7);
+        assert!(
+            told.contains("the daemon is older than this cachectl: it has no long jobs"),
+            "{line}: {told}"
+        );
+    }
+    let refuse = refuses(404, "not-found");
+    let daemon = Daemon::start(&[
+        ("GET /v1/jobs", says(json!([]))),
+        ("POST /v1/jobs", refuse.clone()),
+        ("POST /v1/jobs/7/stop", refuse),
+    ]);
+    for line in ["storage drain hdd", "job stop 7"] {
+        assert_eq!(daemon.run(line).fails(5), "cachectl: that went wrong\ndo this\n", "{line}");
+    }
+}
+
+#[test]
+fn a_job_that_is_in_the_way_is_a_refusal() {
+    let daemon = Daemon::start(&[("POST /v1/jobs", refuses(409, "conflict"))]);
+    daemon.run("fsck --rebuild").fails(6);
+}
+
+#[test]
+fn jobs_are_listed_and_stopped() {
+    let daemon = Daemon::start(&[
+        ("GET /v1/jobs", says(json!([job("drain", "running")]))),
+        ("POST /v1/jobs/7/stop", says(job("drain", "stopped"))),
+    ]);
+    assert!(daemon.run("job list").succeeds().contains("drain of main/hdd"));
+    let json = daemon.run("job list --json").succeeds();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), json!([job("drain", "running")]));
+    assert_eq!(daemon.run("job stop 7").succeeds(), "Stopped the drain of main/hdd (job 7): 0 B.\n");
+}
+
+/// Sends Ctrl-C to the process.
+fn interrupt(pid: u32) {
+    let status = Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn ctrl_c_detaches_and_says_how_to_come_back() {
+    for json in [false, true] {
+        let daemon = daemon(&[started("scrub")], Then::Hangs);
+        let mut command = cachectl();
+        command.args(["storage", "scrub", "--socket"]).arg(&daemon.socket);
+        if json {
+            command.arg("--json");
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        if json {
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        } else {
+            stderr.read_line(&mut line).unwrap();
+        }
+        assert!(line.to_lowercase().contains("started"), "{line}");
+        interrupt(child.id());
+
+        let mut told = String::new();
+        stderr.read_to_string(&mut told).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(10));
+        assert_eq!(
+            told,
+            "cachectl: detached from the scrub of main/hdd, which goes on in the daemon (job 7)\n\
+             See it with `cachectl job list`, come back by repeating the command, end it with \
+             `cachectl job stop 7`.\n"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_of_a_job_leaves_it_alone() {
+    let events = [started("scrub"), progress(), scrubbed(0, 0)];
+    let daemon = daemon(&events, Then::Ends);
+    let mut command = cachectl();
+    command.args(["storage", "scrub", "--json", "--socket"]).arg(&daemon.socket);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(10));
+}
+
+#[test]
+fn a_terminal_gets_a_bar_which_is_gone_at_the_end() {
+    let daemon = daemon(&[started("scrub"), progress(), note(), scrubbed(0, 0)], Then::Ends);
+    let line = format!(
+        "stty cols 80; '{}' storage scrub --socket '{}'",
+        env!("CARGO_BIN_EXE_cachectl"),
+        daemon.socket.display()
+    );
+    let on_terminal = |term: &str| {
+        let mut command = clean(Command::new("script"));
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", term);
+        finish(command.stdin(Stdio::null())).succeeds()
+    };
+    let shown = on_terminal("xterm");
+    assert!(shown.contains("1.00 MiB of 3.00 MiB (33 %)") && shown.contains("reading main/hdd"), "{shown:?}");
+    assert!(shown.contains('━'), "{shown:?}");
+    assert!(shown.contains("warning: nar/1.nar.zst is damaged\\u{1b}[2J\r\n"), "{shown:?}");
+    assert!(shown.ends_with("Read 1,234 files (3.00 MiB), all sound.\r\n"), "{shown:?}");
+
+    // A terminal that cannot move its cursor gets lines.
+    let shown = on_terminal("dumb");
+    assert!(!shown.contains('━') && !shown.contains("\x1b["), "{shown:?}");
+}
