@@ -18,13 +18,16 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::S3Settings;
 
+/// How long a reader waits for the first byte of what they read, or for the word that it is not there, whatever number
+/// of requests and attempts that takes.
+pub(super) const IN_TIME: Duration = Duration::from_millis(1800);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// The service, asked with more or less patience. They share their connections.
 pub(super) struct Clients {
-    /// For what a reader waits for, who goes elsewhere when there is no answer: within 1.8 s in all, until the first
-    /// byte of a body.
+    /// For what a reader waits for, who goes elsewhere when there is no answer. Who uses it sees to it that all its
+    /// requests end [in time](super::S3Storage::in_time).
     pub(super) quick: Client,
     /// For what has to be done, without a body worth mentioning: within 20 s in all.
     pub(super) patient: Client,
@@ -59,7 +62,7 @@ impl Clients {
         let quick = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(Duration::from_millis(1500))
-            .operation_timeout(Duration::from_millis(1800));
+            .operation_timeout(IN_TIME);
         let patient = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(Duration::from_secs(10))

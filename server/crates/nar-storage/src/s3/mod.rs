@@ -36,9 +36,13 @@ use aws_sdk_s3::{
 };
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use tokio::{runtime::Handle, sync::OnceCell, task::spawn_blocking};
+use tokio::{runtime::Handle, sync::OnceCell, task::spawn_blocking, time::timeout};
 
-use self::{blocking::BlockingReader, client::Clients, explain::Failure};
+use self::{
+    blocking::BlockingReader,
+    client::{Clients, IN_TIME},
+    explain::Failure,
+};
 use crate::{Blob, BlobBody, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
 pub use self::settings::{S3Credentials, S3Settings};
@@ -113,6 +117,18 @@ impl S3Storage {
         Failure::new(error).into_error(context, &self.place)
     }
 
+    /// Waits for what a reader waits for, no longer than readers do.
+    async fn in_time<T>(
+        &self,
+        context: Context,
+        work: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<T, StorageError> {
+        match timeout(IN_TIME, work).await {
+            Ok(done) => done,
+            Err(_) => Err(self.unavailable(context, "it does not answer in time")),
+        }
+    }
+
     /// Runs `job`, which is about a local file, on a blocking thread.
     async fn blocking<T: Send + 'static>(
         &self,
@@ -157,11 +173,12 @@ impl Storage for S3Storage {
         expected_size: Option<u64>,
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError> {
-        self.read(key, expected_size, range).await
+        let context = self.context(Operation::Open, Some(key));
+        self.in_time(context.clone(), self.read(context, key, expected_size, range)).await
     }
 
     fn open_blocking(&self, key: &Key) -> Result<Box<dyn Read + Send>, StorageError> {
-        let blob = self.runtime.block_on(self.read(key, None, None))?;
+        let blob = self.runtime.block_on(self.open(key, None, None))?;
         Ok(match blob.into_body() {
             BlobBody::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
             BlobBody::Stream(pieces) => Box::new(BlockingReader::new(self.runtime.clone(), pieces)),
@@ -169,13 +186,14 @@ impl Storage for S3Storage {
     }
 
     async fn head(&self, key: &Key) -> Result<Option<u64>, StorageError> {
-        self.size(self.context(Operation::Head, Some(key)), key).await
+        let context = self.context(Operation::Head, Some(key));
+        self.in_time(context.clone(), self.size(context, key)).await
     }
 
     async fn delete(&self, key: &Key) -> Result<bool, StorageError> {
         let context = self.context(Operation::Delete, Some(key));
         // A deletion does not tell whether there was something to delete.
-        if self.size(context.clone(), key).await?.is_none() {
+        if self.in_time(context.clone(), self.size(context.clone(), key)).await?.is_none() {
             return Ok(false);
         }
         let delete = self.clients.quick.delete_object().bucket(&self.bucket).key(self.object(key));

@@ -14,17 +14,18 @@ use crate::{Blob, BlobBody, Context, Key, Operation, StorageError};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Largest body that is handed out in one piece, in bytes.
 const SMALL: u64 = 256 << 10;
-/// How long a small body may take to be handed out in one piece.
+/// How long the rest of a small body may take to be handed out in one piece.
 const COLLECT: Duration = Duration::from_millis(100);
 
 impl S3Storage {
+    /// Opens an object for reading. The first bytes have come when it returns.
     pub(super) async fn read(
         &self,
+        context: Context,
         key: &Key,
         expected_size: Option<u64>,
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError> {
-        let context = self.context(Operation::Open, Some(key));
         if let Some(range) = range.as_ref().filter(|range| range.is_empty()) {
             return self.read_nothing(context, key, expected_size, range.clone()).await;
         }
@@ -96,11 +97,8 @@ impl S3Storage {
         };
         check(&context, size, expected_size, &range)?;
         let pieces = BodyStream::new(answer.body.into_inner(), PATIENCE);
-        let blob = Blob::from_stream(size, range, pieces);
-        if blob.len() > SMALL {
-            return Ok(blob);
-        }
-        collect(blob).await.map_err(|error| self.unavailable(context, &format!("it breaks off: {error}")))
+        let begun = begin(Blob::from_stream(size, range, pieces)).await;
+        begun.map_err(|error| self.unavailable(context, &format!("it breaks off: {error}")))
     }
 
     /// Size of an object in bytes, none if it is not there.
@@ -156,29 +154,26 @@ fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
     Some((first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?, size.parse().ok()?))
 }
 
-/// The same blob, in one piece if it comes soon. If not, whoever waits for it should at least know that it is there.
-async fn collect(blob: Blob) -> io::Result<Blob> {
+/// The same blob once its first piece has come: who has only been promised bytes would wait for them in vain. A small
+/// one is handed out in one piece if the rest comes soon.
+async fn begin(blob: Blob) -> io::Result<Blob> {
     let (size, range, len) = (blob.total_size, blob.range.clone(), blob.len());
     let mut pieces = match blob.into_body() {
         BlobBody::Stream(pieces) => pieces,
         BlobBody::Bytes(bytes) => return Ok(Blob::from_bytes(size, range, bytes)),
     };
+    let first = pieces.next().await.transpose()?.unwrap_or_default();
+    let mut begun = BytesMut::from(first);
     let deadline = Instant::now() + COLLECT;
-    let mut collected = BytesMut::new();
-    loop {
+    while len <= SMALL && (begun.len() as u64) < len {
         match timeout_at(deadline, pieces.next()).await {
-            Ok(Some(piece)) => {
-                let piece = piece?;
-                if piece.len() as u64 == len {
-                    return Ok(Blob::from_bytes(size, range, piece));
-                }
-                collected.extend_from_slice(&piece);
-            }
-            Ok(None) => return Ok(Blob::from_bytes(size, range, collected.freeze())),
-            Err(_) => {
-                let collected = Some(collected.freeze()).filter(|collected| !collected.is_empty());
-                return Ok(Blob::from_stream(size, range, stream::iter(collected.map(Ok)).chain(pieces)));
-            }
+            Ok(Some(piece)) => begun.extend_from_slice(&piece?),
+            Ok(None) | Err(_) => break,
         }
     }
+    let begun = begun.freeze();
+    if begun.len() as u64 == len {
+        return Ok(Blob::from_bytes(size, range, begun));
+    }
+    Ok(Blob::from_stream(size, range, stream::iter([Ok(begun)]).chain(pieces)))
 }

@@ -33,6 +33,8 @@ pub enum Fault {
     CutUploadAfter(u64),
     /// Connections stand still after that many bytes from the client.
     StallUploadAfter(u64),
+    /// Whatever comes from the server comes that much later.
+    Delay(Duration),
     /// That many requests get this in return, byte for byte, instead of reaching the server.
     Answer(u32, String),
 }
@@ -173,6 +175,12 @@ impl Relay {
         server.set_nodelay(true)?;
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
+        if let Some(Fault::Delay(delay)) = fault {
+            return tokio::select! {
+                done = pass(from_client, to_server, None) => done,
+                done = pass_late(from_server, to_client, delay) => done,
+            };
+        }
         let (up, down) = match fault {
             Some(Fault::CutUploadAfter(bytes)) => (Some((bytes, true)), None),
             Some(Fault::StallUploadAfter(bytes)) => (Some((bytes, false)), None),
@@ -201,6 +209,21 @@ async fn pass(
     let copied = tokio::io::copy(&mut (&mut from).take(bytes), &mut to).await?;
     to.flush().await?;
     if copied == bytes && !cut { std::future::pending().await } else { Ok(()) }
+}
+
+/// Copies everything, and waits before each piece.
+async fn pass_late(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    delay: Duration,
+) -> io::Result<()> {
+    let mut piece = Vec::with_capacity(64 << 10);
+    while from.read_buf(&mut piece).await? > 0 {
+        tokio::time::sleep(delay).await;
+        to.write_all(&piece).await?;
+        piece.clear();
+    }
+    Ok(())
 }
 
 /// Takes the head of a request, answers, and lets the client see that before the connection ends.

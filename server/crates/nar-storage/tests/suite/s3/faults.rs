@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, TryStreamExt, future};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, future};
 use nar_storage::{Blob, BlobBody, Durability, Key, S3Storage, Storage, StorageError};
 
 use super::Remote;
@@ -54,6 +54,59 @@ async fn a_dead_service_is_known_to_be_dead_within_2_seconds() {
     remote.proxy.set(None).await;
     remote.storage.probe().await.unwrap();
     assert!(get(remote.storage.as_ref(), &key).await.unwrap() == content(SIZE, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_service_does_not_keep_a_reader_for_longer_than_2_seconds() {
+    let remote = Remote::new().await;
+    let storage = remote.storage.as_ref();
+    let (there, missing) = (key("nar/x.nar"), key("nar/missing.nar"));
+    put(storage, &there, &content(1000, 1)).await;
+    remote.proxy.set(Fault::Delay(Duration::from_millis(2500))).await;
+    for (what, error, took) in ask(&remote, &there, 1000).await {
+        assert!(error.is_unavailable() && !error.is_lost(), "{what}: {error}");
+        assert!(took < Duration::from_secs(2), "{what} took {took:?}");
+    }
+    // Each answer would come in time, but it takes two to know that an object is missing.
+    remote.proxy.set(Fault::Delay(Duration::from_millis(1000))).await;
+    let begun = Instant::now();
+    let error = storage.head(&missing).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // Slow is not dead.
+    remote.proxy.set(Fault::Delay(Duration::from_millis(300))).await;
+    assert_eq!(storage.head(&missing).await.unwrap(), None);
+    assert_eq!(storage.open(&there, Some(1000), None).await.unwrap().len(), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_whose_bytes_do_not_come_is_not_promised() {
+    let remote = Remote::new().await;
+    let storage = remote.storage.as_ref();
+    let key = key("nar/x.nar");
+    put(storage, &key, &content(SIZE, 1)).await;
+    let mut outcomes = Vec::new();
+    // Within the head of the answer, at its end, and behind it.
+    for after in (200..=600).step_by(50) {
+        remote.proxy.set(Fault::StallAfter(after)).await;
+        let begun = Instant::now();
+        let outcome = storage.open(&key, Some(SIZE as u64), None).await;
+        assert!(begun.elapsed() < Duration::from_secs(2), "{after}: {:?}", begun.elapsed());
+        match &outcome {
+            Err(error) => assert!(error.is_unavailable(), "{after}: {error}"),
+            Ok(_) => {
+                let BlobBody::Stream(mut pieces) = outcome.unwrap().into_body() else {
+                    panic!("not a stream")
+                };
+                let first = pieces.next().now_or_never().expect("the first bytes have come");
+                assert!(!first.unwrap().unwrap().is_empty());
+                outcomes.push(true);
+                continue;
+            }
+        }
+        outcomes.push(false);
+    }
+    assert!(outcomes.contains(&true) && outcomes.contains(&false), "{outcomes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
