@@ -25,8 +25,8 @@ use std::{
     io::{self, Read},
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -63,6 +63,8 @@ pub struct S3Storage {
     spool: OnceCell<File>,
     /// Whether the bucket has been found to be there.
     seen: OnceCell<()>,
+    /// When abandoned uploads were last looked for.
+    swept: Mutex<Option<Instant>>,
     runtime: Handle,
 }
 
@@ -87,6 +89,7 @@ impl S3Storage {
             clients,
             spool: OnceCell::new(),
             seen: OnceCell::new(),
+            swept: Mutex::default(),
             runtime: Handle::current(),
         }
     }
@@ -152,7 +155,10 @@ impl Storage for S3Storage {
 
     async fn prepare(&self) -> Result<(), StorageError> {
         self.claim_spool().await?;
-        self.seen.get_or_try_init(|| self.look_around()).await.map(|_| ())
+        let context = || self.context(Operation::Prepare, None);
+        self.seen.get_or_try_init(|| self.check_bucket(self.clients.trial(), context())).await?;
+        self.remove_abandoned_uploads().await;
+        Ok(())
     }
 
     async fn put_file(&self, key: &Key, spooled: &Path, _durability: Durability) -> Result<(), StorageError> {
@@ -218,7 +224,9 @@ impl Storage for S3Storage {
     async fn probe(&self) -> Result<(), StorageError> {
         self.claim_spool().await?;
         self.try_out().await?;
-        self.seen.get_or_init(|| self.remove_abandoned_uploads()).await;
+        // Failing means that it is known already.
+        let _ = self.seen.set(());
+        self.remove_abandoned_uploads().await;
         Ok(())
     }
 

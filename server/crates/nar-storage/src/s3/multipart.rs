@@ -118,7 +118,7 @@ impl Drop for Upload {
     }
 }
 
-/// Ends an upload, removes its parts, and says whether that worked. What stays is found at a later start.
+/// Ends an upload, removes its parts, and says whether that worked. What stays is [found](S3Storage::remove_abandoned_uploads) later on.
 pub(super) async fn abort(client: &Client, storage: &str, bucket: &str, object: &str, id: &str) -> bool {
     let abort = client.abort_multipart_upload().bucket(bucket).key(object).upload_id(id);
     match abort.send().await {

@@ -1,6 +1,9 @@
 //! Finding out whether the bucket works, and removing what a crash left in it.
 
-use std::time::SystemTime;
+use std::{
+    sync::PoisonError,
+    time::{Instant, SystemTime},
+};
 
 use aws_sdk_s3::{Client, primitives::DateTime, types::MultipartUpload};
 use bytes::Bytes;
@@ -22,13 +25,6 @@ impl S3Storage {
             self.blocking(self.context(Operation::Prepare, None), claim).await
         };
         self.spool.get_or_try_init(claim).await.map(|_| ())
-    }
-
-    /// What is to be done once, when the bucket can be reached for the first time.
-    pub(super) async fn look_around(&self) -> Result<(), StorageError> {
-        self.check_bucket(self.clients.trial(), self.context(Operation::Prepare, None)).await?;
-        self.remove_abandoned_uploads().await;
-        Ok(())
     }
 
     /// Makes sure that the bucket is there and that it may be listed.
@@ -55,13 +51,19 @@ impl S3Storage {
         Ok(())
     }
 
-    /// Removes the unfinished multipart uploads that nobody can be at work on any more. They cannot be seen, but are
-    /// paid for. A service that does not want to be asked about them is no less of a storage.
+    /// Removes the unfinished multipart uploads that nobody can be at work on any more, of a daemon that was killed or
+    /// of a service that could not be reached. They cannot be seen, but are paid for. A service that does not want to be
+    /// asked about them is no less of a storage.
+    ///
+    /// Does nothing if the last time was not long ago.
     pub(super) async fn remove_abandoned_uploads(&self) {
+        if !self.is_time_to_sweep() {
+            return;
+        }
         let uploads = match self.find_abandoned_uploads().await {
             Ok(uploads) => uploads,
             Err(error) => {
-                tracing::warn!(%error, "cannot look for unfinished uploads of an earlier run");
+                tracing::warn!(%error, "cannot look for unfinished uploads");
                 return;
             }
         };
@@ -74,11 +76,21 @@ impl S3Storage {
             removed += 1;
         }
         if removed > 0 {
-            tracing::info!(storage = %self.name, removed, "removed unfinished uploads of an earlier run");
+            tracing::info!(storage = %self.name, removed, "removed unfinished uploads");
         }
     }
 
-    /// The first thousand of them, which the next start will continue.
+    /// Whether none were looked for in as long as it takes an upload to become one of them. If so, they are from now on.
+    fn is_time_to_sweep(&self) -> bool {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = swept.is_none_or(|swept| swept.elapsed() >= self.abandoned_after);
+        if is_time {
+            *swept = Some(Instant::now());
+        }
+        is_time
+    }
+
+    /// The first thousand of them. The others have to wait for the next time.
     async fn find_abandoned_uploads(&self) -> Result<Vec<MultipartUpload>, StorageError> {
         let list = self.clients.patient.list_multipart_uploads().bucket(&self.bucket).prefix(&self.prefix);
         let answer = list

@@ -24,8 +24,8 @@ pub struct S3Settings {
     pub spool_dir: PathBuf,
     /// Whether clients may be sent to the service itself, see [`Storage::presign_get`](crate::Storage::presign_get).
     pub redirect: bool,
-    /// Age from which on an unfinished multipart upload below the prefix is one that a crash has left, and is removed.
-    /// Longer than any upload takes: other daemons may be at work on the same bucket.
+    /// Age from which on an unfinished multipart upload below the prefix is one that a crash has left, and is removed,
+    /// and how often such are looked for. Longer than any upload takes: other daemons may be at work on the same bucket.
     pub abandoned_after: Duration,
 }
 

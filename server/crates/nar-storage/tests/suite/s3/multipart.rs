@@ -116,6 +116,21 @@ async fn uploads_that_a_crash_has_left_are_aborted_once_nobody_can_be_at_work_on
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_that_could_not_be_aborted_are_aborted_later_without_a_restart() {
+    let backend = S3Backend::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let abandoned_after = Duration::from_millis(100);
+    let settings = S3Settings { abandoned_after, ..settings(&backend.garage.endpoint(), &directory) };
+    let storage = open_s3(settings).await;
+    backend.bucket.begin_upload("root/main/nar/x.nar").await;
+    let gone = eventually("the upload is aborted", async || {
+        storage.probe().await.unwrap();
+        backend.bucket.uploads().await.is_empty()
+    });
+    gone.await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_file_takes_little_memory_in_either_direction() {
     const SIZE: u64 = 512 << 20;
     const LIMIT: u64 = 32 << 20;
