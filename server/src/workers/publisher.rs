@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{CacheId, CatalogError, PathId, PathRecord, StorageId};
+use catalog::{CacheId, CatalogError, PublishTicket, StorageId, UnpublishedPath};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -45,7 +45,7 @@ async fn pause(stop: &CancellationToken, time: Duration) {
 /// Works off what is due. Returns whether all of it could be done.
 async fn publish_due(app: &App, rewrite: bool, stop: &CancellationToken) -> Result<bool, CatalogError> {
     loop {
-        let due = app.catalog.unpublished(BATCH).await?;
+        let due = app.catalog.unpublished(None, BATCH).await?;
         let count = due.len();
         let mut done = Vec::new();
         for ((cache, storage), paths) in by_storage(due) {
@@ -63,24 +63,24 @@ async fn publish_due(app: &App, rewrite: bool, stop: &CancellationToken) -> Resu
     }
 }
 
-type Grouped = HashMap<(CacheId, StorageId), Vec<PathRecord>>;
+type Grouped = HashMap<(CacheId, StorageId), Vec<UnpublishedPath>>;
 
-fn by_storage(due: Vec<(CacheId, PathRecord)>) -> Grouped {
+fn by_storage(due: Vec<UnpublishedPath>) -> Grouped {
     let mut grouped = Grouped::new();
-    for (cache, path) in due {
-        grouped.entry((cache, path.nar.storage)).or_default().push(path);
+    for due in due {
+        grouped.entry((due.cache, due.path.nar.storage)).or_default().push(due);
     }
     grouped
 }
 
 /// Writes the files of these paths again and returns the paths for which that worked.
-async fn write_again(cache: &Arc<Cache>, paths: Vec<PathRecord>) -> Vec<PathRecord> {
+async fn write_again(cache: &Arc<Cache>, paths: Vec<UnpublishedPath>) -> Vec<UnpublishedPath> {
     let mut written = Vec::with_capacity(paths.len());
-    for path in paths {
-        match publish(cache, &path, None).await {
-            Ok(()) => written.push(path),
+    for due in paths {
+        match publish(cache, &due.path, None).await {
+            Ok(()) => written.push(due),
             Err(error) => {
-                let path = path.path.base_name();
+                let path = due.path.path.base_name();
                 tracing::warn!(cache = cache.name(), path, %error, "could not write the files of a path");
             }
         }
@@ -88,11 +88,11 @@ async fn write_again(cache: &Arc<Cache>, paths: Vec<PathRecord>) -> Vec<PathReco
     written
 }
 
-async fn sync(cache: &Cache, storage: StorageId, paths: &[PathRecord]) -> Vec<PathId> {
+async fn sync(cache: &Cache, storage: StorageId, paths: &[UnpublishedPath]) -> Vec<PublishTicket> {
     let Some(storage) = cache.storage(storage) else { return Vec::new() };
-    let keys: Vec<_> = paths.iter().flat_map(published_keys).collect();
+    let keys: Vec<_> = paths.iter().flat_map(|due| published_keys(&due.path)).collect();
     match storage.storage.sync(&keys).await {
-        Ok(()) => paths.iter().map(|path| path.id).collect(),
+        Ok(()) => paths.iter().map(|due| due.ticket).collect(),
         Err(error) => {
             tracing::warn!(cache = cache.name(), %error, "could not make files durable yet");
             Vec::new()

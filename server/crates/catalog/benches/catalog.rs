@@ -137,6 +137,8 @@ fn new_path(cache: CacheId, storage: StorageId, number: u32) -> PathCommit {
         signatures: vec![format!("main.example.org-1:{}", "A".repeat(88))],
         upload: None,
         created_at: UnixTime::now(),
+        turns: None,
+        unavailable: Vec::new(),
     }
 }
 

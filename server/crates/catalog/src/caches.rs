@@ -1,17 +1,12 @@
-//! Caches and their storages. The configuration declares them; the catalog gives them ids and remembers those that the
-//! configuration no longer names.
+//! Caches. The configuration declares them; the catalog gives them ids and remembers those that the configuration no
+//! longer names.
 
-use std::collections::HashSet;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 
-use sea_orm::sea_query::{OnConflict, SelectStatement};
-use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-};
-
-use crate::entity::{cache, storage};
+use crate::entity::cache;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
+use crate::{CacheId, Catalog, CatalogError, UnixTime};
 
 /// A cache as the configuration declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,32 +32,8 @@ pub struct CacheRecord {
     pub public: bool,
     /// When it was first declared.
     pub created_at: UnixTime,
-}
-
-/// A storage of a cache as the configuration declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeclaredStorage {
-    /// The cache that uses it.
-    pub cache: CacheId,
-    /// Its name, unique within the cache.
-    pub name: String,
-    /// The kind of storage, such as `local`.
-    pub kind: String,
-}
-
-/// A storage of a cache as the catalog knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StorageRecord {
-    /// Its row.
-    pub id: StorageId,
-    /// The cache that uses it.
-    pub cache: CacheId,
-    /// Its name, unique within the cache.
-    pub name: String,
-    /// The kind of storage, such as `local`.
-    pub kind: String,
-    /// Whether it is declared.
-    pub enabled: bool,
+    /// What [`Catalog::save_turns`] or a commit saved last; empty at first.
+    pub turns: String,
 }
 
 impl Catalog {
@@ -78,17 +49,27 @@ impl Catalog {
         .await
     }
 
-    /// Makes the storages of all caches agree with the configuration, as [`Catalog::reconcile_caches`] does for caches.
-    /// Returns all storages, also those that are not declared, by cache and name.
-    pub async fn reconcile_storages(
-        &self,
-        declared: &[DeclaredStorage],
-    ) -> Result<Vec<StorageRecord>, CatalogError> {
-        self.write(declared.to_vec(), |transaction, declared| {
-            Box::pin(reconcile_storages(transaction, declared))
+    /// Saves whose turn it is among the storages of a cache, in whatever words the caller understands. A commit saves it
+    /// together with the path: see [`crate::PathCommit::turns`].
+    pub async fn save_turns(&self, cache: CacheId, turns: String) -> Result<(), CatalogError> {
+        self.write((cache, turns), |transaction, (cache, turns)| {
+            Box::pin(async move { save_turns(transaction, *cache, turns).await.map(Written::quietly) })
         })
         .await
     }
+}
+
+pub(crate) async fn save_turns(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    turns: &str,
+) -> Result<(), CatalogError> {
+    cache::Entity::update_many()
+        .col_expr(cache::Column::Turns, turns.into())
+        .filter(cache::Column::Id.eq(cache))
+        .exec(transaction)
+        .await?;
+    Ok(())
 }
 
 async fn reconcile_caches(
@@ -103,6 +84,7 @@ async fn reconcile_caches(
         enabled: ActiveValue::Set(declared.enabled),
         public: ActiveValue::Set(declared.public),
         created_at: ActiveValue::Set(now),
+        turns: ActiveValue::Set(String::new()),
     });
     cache::Entity::insert_many(rows)
         .on_conflict(
@@ -121,59 +103,6 @@ async fn reconcile_caches(
     Ok(Written::quietly(caches.into_iter().map(CacheRecord::from).collect()))
 }
 
-async fn reconcile_storages(
-    transaction: &DatabaseTransaction,
-    declared: &[DeclaredStorage],
-) -> Result<Written<Vec<StorageRecord>>, CatalogError> {
-    let keep: HashSet<_> = declared.iter().map(|storage| (storage.cache, storage.name.as_str())).collect();
-    let rows = declared.iter().map(|declared| storage::ActiveModel {
-        id: ActiveValue::NotSet,
-        cache: ActiveValue::Set(declared.cache),
-        name: ActiveValue::Set(declared.name.clone()),
-        kind: ActiveValue::Set(declared.kind.clone()),
-        enabled: ActiveValue::Set(true),
-    });
-    storage::Entity::insert_many(rows)
-        .on_conflict(
-            OnConflict::columns([storage::Column::Cache, storage::Column::Name])
-                .update_columns([storage::Column::Kind, storage::Column::Enabled])
-                .to_owned(),
-        )
-        .exec_without_returning(transaction)
-        .await?;
-
-    let mut storages: Vec<_> = storage::Entity::find()
-        .order_by_asc(storage::Column::Cache)
-        .order_by_asc(storage::Column::Name)
-        .all(transaction)
-        .await?
-        .into_iter()
-        .map(StorageRecord::from)
-        .collect();
-    let mut vanished = Vec::new();
-    for storage in &mut storages {
-        if !keep.contains(&(storage.cache, storage.name.as_str())) {
-            storage.enabled = false;
-            vanished.push(storage.id);
-        }
-    }
-    storage::Entity::update_many()
-        .col_expr(storage::Column::Enabled, false.into())
-        .filter(storage::Column::Id.is_in(vanished))
-        .exec(transaction)
-        .await?;
-    Ok(Written::quietly(storages))
-}
-
-/// A query for the ids of all storages of a cache: NAR files are indexed by storage.
-pub(crate) fn storages_of(cache: CacheId) -> SelectStatement {
-    storage::Entity::find()
-        .select_only()
-        .column(storage::Column::Id)
-        .filter(storage::Column::Cache.eq(cache))
-        .into_query()
-}
-
 impl From<cache::Model> for CacheRecord {
     fn from(row: cache::Model) -> Self {
         Self {
@@ -182,12 +111,7 @@ impl From<cache::Model> for CacheRecord {
             enabled: row.enabled,
             public: row.public,
             created_at: row.created_at,
+            turns: row.turns,
         }
-    }
-}
-
-impl From<storage::Model> for StorageRecord {
-    fn from(row: storage::Model) -> Self {
-        Self { id: row.id, cache: row.cache, name: row.name, kind: row.kind, enabled: row.enabled }
     }
 }

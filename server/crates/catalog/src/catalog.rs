@@ -53,6 +53,11 @@ impl Catalog {
         self.shared.database.close().await;
     }
 
+    /// Whether other daemons may use the same database: it is on PostgreSQL.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.database(), Database::Postgres(_))
+    }
+
     /// How many writes were done in how many transactions since the catalog was opened.
     pub fn writer_stats(&self) -> WriterStats {
         self.shared.writer.stats()

@@ -25,7 +25,7 @@ pub enum CatalogChange {
     },
     /// A token was issued or revoked: look at [`Catalog::tokens`].
     Tokens,
-    /// Changes may have been missed. Whatever is kept in memory is to be loaded again; the changes that follow are whole
+    /// Changes may have been missed, or more changed than can be told: a storage was enabled or disabled. Whatever is kept in memory is to be loaded again; the changes that follow are whole
     /// from here on.
     Resync,
 }
@@ -33,7 +33,7 @@ pub enum CatalogChange {
 /// What happened to a store path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathChange {
-    /// It became visible: it is new, or was healed.
+    /// It became visible: it is new, or was healed, or its file was brought back from a storage that is not enabled.
     Inserted,
     /// It is as visible as before, but what its narinfo says changed.
     Updated,
@@ -47,7 +47,8 @@ impl Catalog {
     /// The changes to the catalog, in the order in which they took effect, usually within milliseconds.
     ///
     /// On PostgreSQL the first item is [`CatalogChange::Resync`], which means that the stream listens: load what is to be
-    /// kept in memory then, not before, so that nothing falls between. It comes again whenever the connection was lost.
+    /// kept in memory then, not before, so that nothing falls between. It comes again whenever the connection was lost,
+    /// or a storage was enabled or disabled.
     /// Changes that this daemon made come as well; applying all of them, in their order, leads to the true state. The
     /// stream ends when the catalog is closed. Each stream takes a connection; poll it without long pauses, as the server
     /// keeps for it what it has not read.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError};
 
-use crate::CacheId;
+use crate::{CacheId, StorageId};
 
 /// Why the catalog could not do what it was asked. Messages name tables and files; none holds a secret, but they are for
 /// logs and operators, not for clients.
@@ -102,6 +102,13 @@ pub enum CatalogError {
     ContradictingNar {
         /// SHA-256 of the compressed file, in nix32.
         file_hash: String,
+    },
+    /// A file is said to lie on a storage that the cache does not have, or that is not enabled. The configuration changed
+    /// since the storage was chosen: choose again.
+    #[error("storage {} is not in use by the cache", storage.0)]
+    StorageNotInUse {
+        /// The storage.
+        storage: StorageId,
     },
     /// A signing key of this name was published with another public key. Nix keeps one key per name, so the name cannot
     /// be used again.

@@ -1,4 +1,6 @@
-//! The public keys that caches publish. Secret keys are files and never come here.
+//! The public keys that caches publish. Secret keys are files, or come here encrypted.
+
+use std::fmt;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
@@ -32,7 +34,7 @@ impl KeyOrigin {
 }
 
 /// A public key of a cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SigningKeyRecord {
     /// Its row.
     pub id: i64,
@@ -46,6 +48,24 @@ pub struct SigningKeyRecord {
     pub created_at: UnixTime,
     /// Since when it is no longer published.
     pub retired_at: Option<UnixTime>,
+    /// The secret half, encrypted by whoever shared it: see [`Catalog::share_server_key`].
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Leaves out the sealed half, which is nobody's business.
+impl fmt::Debug for SigningKeyRecord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name, public_key, origin, created_at, retired_at, sealed: _ } = self;
+        formatter
+            .debug_struct("SigningKeyRecord")
+            .field("id", id)
+            .field("name", name)
+            .field("public_key", public_key)
+            .field("origin", origin)
+            .field("created_at", created_at)
+            .field("retired_at", retired_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What became of a client's key.
@@ -130,7 +150,7 @@ async fn add_server_key(
     if same_name().next().is_some() {
         return Err(CatalogError::KeyNameTaken { cache, name: name.to_owned() });
     }
-    let key = insert(transaction, cache, name, public_key, KeyOrigin::Server).await?;
+    let key = insert(transaction, cache, name, public_key, KeyOrigin::Server, None).await?;
     Ok(Written::with_changes(key, vec![CatalogChange::SigningKeys { cache }]))
 }
 
@@ -164,12 +184,12 @@ async fn register_client_key(
         .filter(signing_key::Column::RetiredAt.is_null())
         .exec(transaction)
         .await?;
-    insert(transaction, cache, name, public_key, KeyOrigin::Client).await?;
+    insert(transaction, cache, name, public_key, KeyOrigin::Client, None).await?;
     Ok(RegisterKey::Registered)
 }
 
 /// The keys that the cache ever published, in the order in which they were added.
-async fn keys_of(
+pub(crate) async fn keys_of(
     connection: &impl ConnectionTrait,
     cache: CacheId,
 ) -> Result<Vec<SigningKeyRecord>, CatalogError> {
@@ -183,12 +203,13 @@ async fn keys_of(
         .collect()
 }
 
-async fn insert(
+pub(crate) async fn insert(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     name: &str,
     public_key: [u8; 32],
     origin: KeyOrigin,
+    sealed: Option<Vec<u8>>,
 ) -> Result<SigningKeyRecord, CatalogError> {
     signing_key::ActiveModel {
         id: ActiveValue::NotSet,
@@ -198,6 +219,7 @@ async fn insert(
         origin: ActiveValue::Set(origin.as_str().to_owned()),
         created_at: ActiveValue::Set(UnixTime::now()),
         retired_at: ActiveValue::Set(None),
+        sealed: ActiveValue::Set(sealed),
     }
     .insert(transaction)
     .await?
@@ -216,6 +238,7 @@ impl TryFrom<signing_key::Model> for SigningKeyRecord {
             origin: rows::word(TABLE, "origin", &row.origin, KeyOrigin::from_text(&row.origin))?,
             created_at: row.created_at,
             retired_at: row.retired_at,
+            sealed: row.sealed,
         })
     }
 }

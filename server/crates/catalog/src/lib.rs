@@ -18,13 +18,17 @@ mod changes;
 mod database;
 mod entity;
 mod error;
+mod jobs;
 mod keys;
 mod migration;
+mod open_uploads;
 mod paths;
 mod pins;
 mod postgres;
 mod rows;
+mod shared_keys;
 mod sqlite;
+mod storages;
 mod tokens;
 mod types;
 mod uploads;
@@ -34,15 +38,22 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use caches::{CacheRecord, DeclaredCache, DeclaredStorage, StorageRecord};
+pub use caches::{CacheRecord, DeclaredCache};
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
 pub use error::CatalogError;
+pub use jobs::{JobState, StorageJob};
 pub use keys::{KeyOrigin, RegisterKey, SigningKeyRecord};
-pub use paths::{CommitOutcome, NarRecord, NewNar, PathCommit, PathRecord};
+pub use open_uploads::OpenUpload;
+pub use paths::{
+    CommitOutcome, MoveOutcome, NarRecord, NewNar, PathCommit, PathHome, PathRecord, ReplacedNar,
+    UnpublishedPath,
+};
 pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
+pub use shared_keys::SharedKey;
+pub use storages::{DeclaredStorage, StorageRecord};
 pub use tokens::{TokenCaches, TokenPermission, TokenRecord};
-pub use types::{CacheId, NarId, PathId, StorageId, UnixTime};
+pub use types::{CacheId, NarId, PathId, PublishTicket, StorageId, UnixTime};
 pub use uploads::FinishedUpload;
-pub use usage::CacheStats;
+pub use usage::{CacheStats, StorageStats};
 pub use writer::WriterStats;

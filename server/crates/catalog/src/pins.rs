@@ -7,7 +7,7 @@ use sea_orm::{
 };
 
 use crate::entity::pin;
-use crate::paths::find_with_nar;
+use crate::paths::find_visible;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
 
@@ -92,9 +92,8 @@ async fn add_pin(
     transaction: &DatabaseTransaction,
     new: &NewPin,
 ) -> Result<Written<PinOutcome>, CatalogError> {
-    let path = match find_with_nar(transaction, new.cache, &new.path).await? {
-        Some((path, Some(nar))) if !nar.damaged => path,
-        _ => return Ok(Written::quietly(PinOutcome::UnknownPath)),
+    let Some(path) = find_visible(transaction, new.cache, &new.path).await? else {
+        return Ok(Written::quietly(PinOutcome::UnknownPath));
     };
     let of_this_name = || {
         pin::Entity::find()

@@ -12,7 +12,8 @@ pub struct CacheId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct StorageId(pub i64);
 
-/// A compressed NAR file of one cache, by its row in the catalog. Ids are never used again after a deletion.
+/// A compressed NAR file of one cache, by its row in the catalog. Ids are never used again after a deletion, and a file that
+/// was replaced or moved is a new row: an id held for where it lay before then refers to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct NarId(pub i64);
 
@@ -20,6 +21,10 @@ pub struct NarId(pub i64);
 /// healed is a new row: an id held for its damaged predecessor then refers to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct PathId(pub i64);
+
+/// A place on the list of paths that are to be published. A path that is put on the list again gets a higher one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct PublishTicket(pub i64);
 
 /// A point in time: whole seconds since 1970-01-01 00:00 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::entity::upload;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
+use crate::{CacheId, Catalog, CatalogError, UnixTime, open_uploads, rows};
 
 /// An upload that was completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Catalog {
     }
 }
 
-/// Records that an upload was completed. The first record stays.
+/// Records that an upload was completed, which is no longer open then. The first record stays.
 pub(crate) async fn finish(
     transaction: &DatabaseTransaction,
     nar_id: Uuid,
@@ -79,5 +79,5 @@ pub(crate) async fn finish(
     .on_conflict(OnConflict::column(upload::Column::NarId).do_nothing().to_owned())
     .exec_without_returning(transaction)
     .await?;
-    Ok(())
+    open_uploads::forget(transaction, nar_id).await
 }

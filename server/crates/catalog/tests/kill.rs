@@ -127,5 +127,7 @@ fn new_path(cache: CacheId, storage: StorageId, number: u32) -> PathCommit {
         signatures: vec!["main-1:abc".to_owned()],
         upload: None,
         created_at: UnixTime::now(),
+        turns: None,
+        unavailable: Vec::new(),
     }
 }

@@ -86,7 +86,7 @@ impl Pusher {
         upload: Uuid,
     ) -> Result<(), PushError> {
         let known = self.catalog.find_nar(cache.id, &nar.name.file_hash).await?;
-        if known.is_some_and(|known| !known.damaged) {
+        if known.is_some_and(|known| is_usable(cache, &known)) {
             return self.record(cache, commit, contents).await;
         }
         let key = layout::nar_key(&nar.name);
@@ -120,16 +120,14 @@ impl Pusher {
                 cache.index.insert(hash);
                 return Ok(());
             }
-            CommitOutcome::Created { revealed, .. } | CommitOutcome::Healed { revealed, .. } => {
+            CommitOutcome::Created { path, revealed, .. } | CommitOutcome::Healed { path, revealed, .. } => {
                 cache.nars.forget(&file_hash);
                 cache.index.forget_reply(&hash);
                 revealed.into_iter().for_each(|path| cache.index.insert(path));
-            }
-        }
-        if let Some(record) = self.catalog.find_path(cache.id, &hash).await? {
-            // The path is safe already: what fails here is done again in the background.
-            if let Err(error) = publish(cache, &record, contents).await {
-                tracing::warn!(cache = cache.name(), path = %record.path.base_name(), %error, "could not publish a path yet");
+                // The path is safe already: what fails here is done again in the background.
+                if let Err(error) = publish(cache, &path, contents).await {
+                    tracing::warn!(cache = cache.name(), path = %path.path.base_name(), %error, "could not publish a path yet");
+                }
             }
         }
         cache.index.insert(hash);
@@ -151,7 +149,7 @@ impl Pusher {
 
     async fn commit_known(&self, cache: &Arc<Cache>, description: PathDescription) -> Result<(), PushError> {
         let known = self.catalog.find_nar(cache.id, &description.file_hash).await?;
-        let Some(nar) = known.filter(|nar| !nar.damaged) else {
+        let Some(nar) = known.filter(|nar| is_usable(cache, nar)) else {
             return Err(PushError::NarMissing(description.file_hash.to_string()));
         };
         compare("file size", description.file_size, Some(nar.file_size))?;
@@ -168,6 +166,11 @@ impl Pusher {
         let commit = known_commit(cache, &description, &nar, signatures);
         self.record(cache, commit, None).await
     }
+}
+
+/// Whether a NAR that the catalog knows can be read, so that it need not be stored again.
+fn is_usable(cache: &Cache, nar: &NarRecord) -> bool {
+    !nar.damaged && cache.storage(nar.storage).is_some()
 }
 
 /// A verified NAR file in the spool.
@@ -251,5 +254,7 @@ fn path_commit(
         signatures: signatures.iter().map(ToString::to_string).collect(),
         upload,
         created_at: UnixTime::now(),
+        turns: None,
+        unavailable: Vec::new(),
     }
 }

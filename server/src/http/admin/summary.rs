@@ -28,7 +28,8 @@ async fn disabled_summary(app: &App, record: &CacheRecord) -> Answer<CacheSummar
         name: record.name.clone(),
         enabled: false,
         access: if record.public { admin_api::Access::Public } else { admin_api::Access::Private },
-        paths: stats.paths,
+        // A cache that is gone from the file has taken its storages along, so all its paths are hidden.
+        paths: stats.paths + stats.hidden_paths,
         file_bytes: stats.file_bytes,
         nar_bytes: stats.nar_bytes,
         url: String::new(),

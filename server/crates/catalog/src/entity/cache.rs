@@ -13,6 +13,8 @@ pub struct Model {
     pub enabled: bool,
     pub public: bool,
     pub created_at: UnixTime,
+    /// Whose turn it is among the storages, in the words of whoever picks them.
+    pub turns: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

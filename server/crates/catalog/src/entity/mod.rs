@@ -2,10 +2,12 @@
 
 pub(crate) mod cache;
 pub(crate) mod nar;
+pub(crate) mod open_upload;
 pub(crate) mod pin;
 pub(crate) mod reference;
 pub(crate) mod signing_key;
 pub(crate) mod storage;
+pub(crate) mod storage_job;
 pub(crate) mod store_path;
 pub(crate) mod token;
 pub(crate) mod unpublished_path;

@@ -17,6 +17,8 @@ pub struct Model {
     pub origin: String,
     pub created_at: UnixTime,
     pub retired_at: Option<UnixTime>,
+    /// The secret half, encrypted, where several daemons share it.
+    pub sealed: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -13,6 +13,8 @@ pub struct Model {
     pub name: String,
     pub kind: String,
     pub enabled: bool,
+    /// What stands in its marker file.
+    pub marker: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

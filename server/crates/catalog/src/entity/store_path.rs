@@ -1,4 +1,4 @@
-//! Store paths of caches. Visible to clients while the NAR is not damaged.
+//! Store paths of caches. Visible to clients while the NAR is not damaged and lies on a storage that is enabled.
 
 use sea_orm::entity::prelude::*;
 

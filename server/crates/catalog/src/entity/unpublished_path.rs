@@ -1,13 +1,16 @@
-//! Store paths whose files beside the NAR (narinfo, listing) are not known to be on disk.
+//! Store paths whose files beside the NAR (narinfo, listing) are not known to be on disk. A path that is put on the list
+//! while it is there gets a new row.
 
 use sea_orm::entity::prelude::*;
 
-use crate::PathId;
+use crate::{PathId, PublishTicket};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "unpublished_path")]
 pub struct Model {
-    #[sea_orm(primary_key, auto_increment = false)]
+    #[sea_orm(primary_key)]
+    pub id: PublishTicket,
+    #[sea_orm(unique)]
     pub path: PathId,
 }
 

@@ -4,7 +4,9 @@ use sea_orm_migration::prelude::{
     ConditionalStatement, DbErr, DeriveIden, DeriveMigrationName, Expr, ExprTrait, ForeignKey, Index,
     MigrationTrait, SchemaManager, Table, async_trait,
 };
-use sea_orm_migration::schema::{big_integer, big_integer_null, big_pk_auto, blob, boolean, text, text_uniq};
+use sea_orm_migration::schema::{
+    big_integer, big_integer_null, big_pk_auto, blob, blob_null, boolean, text, text_null, text_uniq,
+};
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
@@ -21,6 +23,7 @@ impl MigrationTrait for Migration {
                     .col(boolean(Cache::Enabled))
                     .col(boolean(Cache::Public))
                     .col(big_integer(Cache::CreatedAt))
+                    .col(text(Cache::Turns))
                     .take(),
             )
             .await?;
@@ -36,6 +39,7 @@ impl MigrationTrait for Migration {
                     .col(text(SigningKey::Origin))
                     .col(big_integer(SigningKey::CreatedAt))
                     .col(big_integer_null(SigningKey::RetiredAt))
+                    .col(blob_null(SigningKey::Sealed))
                     .foreign_key(
                         ForeignKey::create()
                             .from(SigningKey::Table, SigningKey::Cache)
@@ -67,6 +71,7 @@ impl MigrationTrait for Migration {
                     .col(text(Storage::Name))
                     .col(text(Storage::Kind))
                     .col(boolean(Storage::Enabled))
+                    .col(text_null(Storage::Marker))
                     .foreign_key(
                         ForeignKey::create().from(Storage::Table, Storage::Cache).to(Cache::Table, Cache::Id),
                     )
@@ -95,6 +100,7 @@ enum Cache {
     Enabled,
     Public,
     CreatedAt,
+    Turns,
 }
 
 #[derive(DeriveIden)]
@@ -107,6 +113,7 @@ enum SigningKey {
     Origin,
     CreatedAt,
     RetiredAt,
+    Sealed,
 }
 
 #[derive(DeriveIden)]
@@ -117,4 +124,5 @@ enum Storage {
     Name,
     Kind,
     Enabled,
+    Marker,
 }

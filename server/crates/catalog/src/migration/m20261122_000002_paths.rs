@@ -4,7 +4,7 @@ use sea_orm_migration::prelude::{
     DbErr, DeriveIden, DeriveMigrationName, ForeignKey, ForeignKeyAction, Index, MigrationTrait,
     SchemaManager, Table, async_trait,
 };
-use sea_orm_migration::schema::{big_integer, big_pk_auto, blob, boolean, text, text_null};
+use sea_orm_migration::schema::{big_integer, big_integer_uniq, big_pk_auto, blob, boolean, text, text_null};
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
@@ -19,7 +19,8 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table(UnpublishedPath::Table)
-                    .col(big_integer(UnpublishedPath::Path).primary_key())
+                    .col(big_pk_auto(UnpublishedPath::Id))
+                    .col(big_integer_uniq(UnpublishedPath::Path))
                     .foreign_key(
                         ForeignKey::create()
                             .from(UnpublishedPath::Table, UnpublishedPath::Path)
@@ -63,6 +64,12 @@ async fn create_nar(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(Nar::FileHash)
                 .unique()
                 .take(),
+        )
+        .await?;
+    // Whoever works through a storage reads it in the order of ids.
+    manager
+        .create_index(
+            Index::create().name("nar_storage").table(Nar::Table).col(Nar::Storage).col(Nar::Id).take(),
         )
         .await?;
     // Holds all that the sums over a storage need, so that they do not visit the rows.
@@ -204,5 +211,6 @@ enum Reference {
 #[derive(DeriveIden)]
 enum UnpublishedPath {
     Table,
+    Id,
     Path,
 }

@@ -1,10 +1,10 @@
-//! Finished uploads.
+//! Finished uploads, and those that are open.
 
 use sea_orm_migration::prelude::{
     DbErr, DeriveIden, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
     async_trait,
 };
-use sea_orm_migration::schema::{big_integer, blob};
+use sea_orm_migration::schema::{big_integer, blob, text};
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
@@ -35,6 +35,23 @@ impl MigrationTrait for Migration {
                     .col(Upload::FinishedAt)
                     .take(),
             )
+            .await?;
+
+        manager
+            .create_table(
+                Table::create()
+                    .table(OpenUpload::Table)
+                    .col(blob(OpenUpload::NarId).primary_key())
+                    .col(big_integer(OpenUpload::Cache))
+                    .col(text(OpenUpload::Owner))
+                    .col(big_integer(OpenUpload::CreatedAt))
+                    .foreign_key(
+                        ForeignKey::create()
+                            .from(OpenUpload::Table, OpenUpload::Cache)
+                            .to(Cache::Table, Cache::Id),
+                    )
+                    .take(),
+            )
             .await
     }
 }
@@ -52,4 +69,13 @@ enum Upload {
     Cache,
     PathHash,
     FinishedAt,
+}
+
+#[derive(DeriveIden)]
+enum OpenUpload {
+    Table,
+    NarId,
+    Cache,
+    Owner,
+    CreatedAt,
 }

@@ -10,6 +10,7 @@ mod m20261122_000002_paths;
 mod m20261122_000003_pins;
 mod m20261122_000004_uploads;
 mod m20261122_000005_tokens;
+mod m20261122_000006_jobs;
 
 struct Migrator;
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_pins::Migration),
             Box::new(m20261122_000004_uploads::Migration),
             Box::new(m20261122_000005_tokens::Migration),
+            Box::new(m20261122_000006_jobs::Migration),
         ]
     }
 }

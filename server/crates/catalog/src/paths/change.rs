@@ -13,8 +13,8 @@ use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, Un
 
 impl Catalog {
     /// Records that a NAR file is missing or changed, which hides the paths that need it. Returns their hashes, also when
-    /// the file was known to be damaged. Pushing one of the paths again heals it, and then the file has a new id: a report
-    /// about what it replaced comes too late to do harm, and returns nothing.
+    /// the file was known to be damaged. Pushing one of the paths again heals it, and then the file has a new id, as has one
+    /// that was moved: a report about what was there before comes too late to do harm, and returns nothing.
     pub async fn mark_damaged(&self, nar: NarId) -> Result<Vec<StorePathHash>, CatalogError> {
         self.write(nar, |transaction, nar| Box::pin(mark_damaged(transaction, *nar))).await
     }
@@ -63,11 +63,8 @@ async fn mark_damaged(
         .exec(transaction)
         .await?;
     let paths = load::paths_of(transaction, nar).await?;
-    let changes = paths
-        .iter()
-        .map(|&(cache, path)| CatalogChange::Path { cache, path, change: PathChange::Hidden })
-        .collect();
-    Ok(Written::with_changes(paths.into_iter().map(|(_, path)| path).collect(), changes))
+    let changes = paths.iter().map(|path| path.change(PathChange::Hidden)).collect();
+    Ok(Written::with_changes(paths.into_iter().map(|path| path.hash).collect(), changes))
 }
 
 async fn add_signatures(
@@ -101,7 +98,7 @@ async fn add_signatures(
     }
     .update(transaction)
     .await?;
-    unpublished::insert(transaction, row.id).await?;
+    unpublished::insert_again(transaction, &[row.id]).await?;
     let change = CatalogChange::Path { cache, path: *hash, change: PathChange::Updated };
     Ok(Written::with_changes(true, vec![change]))
 }

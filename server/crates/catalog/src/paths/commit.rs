@@ -1,16 +1,16 @@
 //! Committing a path: the moment at which a push counts.
 
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ActiveModelTrait, ActiveValue, DatabaseTransaction, EntityTrait};
 use uuid::Uuid;
 
+use super::claim::{Claimed, ReplacedNar, Usable, claim};
 use super::load::{self, IN_LIST};
 use super::{NarRecord, PathRecord, unpublished};
-use crate::entity::{nar, reference, store_path};
+use crate::entity::{reference, store_path};
 use crate::writer::Written;
 use crate::{
-    CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, PathId, StorageId, UnixTime, rows,
-    uploads,
+    CacheId, Catalog, CatalogChange, CatalogError, PathChange, StorageId, UnixTime, caches, rows, uploads,
 };
 
 /// A store path that is to become visible. Its NAR must be verified and durable in its storage.
@@ -34,6 +34,11 @@ pub struct PathCommit {
     pub upload: Option<Uuid>,
     /// When.
     pub created_at: UnixTime,
+    /// What [`crate::CacheRecord::turns`] is to be from now on. Saved if the commit creates or heals the path, that is, if
+    /// the file counts as one that was put into its storage.
+    pub turns: Option<String>,
+    /// Storages that cannot give their files at the moment. What lies there is pushed again, to another storage.
+    pub unavailable: Vec<StorageId>,
 }
 
 /// A NAR file that was put into a storage.
@@ -53,45 +58,48 @@ pub struct NewNar {
     pub nar_size: u64,
 }
 
-/// What a commit did. In every case the path is visible now.
+/// What a commit did. In every case the path is visible now. A path that is created or healed comes with all its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
     /// The path is new.
     Created {
-        /// The new path.
-        path: PathId,
-        /// The file it uses. If its storage is not the one committed, the cache had the same file already and the
-        /// committed copy is not needed.
-        nar: NarRecord,
-        /// Other paths that became visible again, because they need the same file and it was damaged.
+        /// The new path. If its file lies on another storage than the one committed, the cache had the same file already
+        /// and the committed copy is not needed.
+        path: Box<PathRecord>,
+        /// Other paths that became visible again, because they need the same file and it could not be used.
         revealed: Vec<StorePathHash>,
+        /// What the committed file replaced.
+        replaced: Option<ReplacedNar>,
     },
     /// The path was there and visible. It is left as it was, and the committed file is not recorded. Another path may use a
     /// file of the same hash, though: ask [`Catalog::find_nar`] before removing it.
     AlreadyPresent(Box<PathRecord>),
-    /// The path was hidden because its file was damaged. Everything about it is replaced by what was committed. If that is
-    /// another file, the damaged one stays recorded until it is collected as garbage.
+    /// The path was hidden because its file could not be used. Everything about it is replaced by what was committed. If
+    /// that is another file, the old one stays recorded, where [`Catalog::nars_on`] finds it, until it is collected as
+    /// garbage.
     Healed {
         /// The path, which is a new row.
-        path: PathId,
-        /// The file it uses, as for `Created`.
-        nar: NarRecord,
+        path: Box<PathRecord>,
         /// Other paths that became visible again, as for `Created`.
         revealed: Vec<StorePathHash>,
+        /// What the committed file replaced.
+        replaced: Option<ReplacedNar>,
     },
 }
 
 impl Catalog {
     /// Makes a path visible, or finds that it is. Durable when this returns.
     ///
-    /// A file that the cache holds already is not recorded twice: `nar` of the outcome says where it lies. A file that is
-    /// known as damaged is taken to be replaced by the committed one, under a new id.
+    /// A file that the cache holds already is not recorded twice: the path of the outcome says where it lies. A file that
+    /// cannot be used is taken to be replaced by the committed one, under a new id. It cannot be used if it is known as
+    /// damaged, or lies on a storage that is not enabled or is given as unavailable.
     ///
     /// The path is also put on the list of [`Catalog::unpublished`] paths.
     ///
     /// # Errors
     ///
-    /// [`CatalogError::ContradictingNar`] if the cache holds the same file under another NAR hash, size or compression.
+    /// [`CatalogError::ContradictingNar`] if the cache holds the same file under another NAR hash, size or compression;
+    /// [`CatalogError::StorageNotInUse`] if the file would have to be recorded on a storage that is not enabled.
     pub async fn commit_path(&self, commit: PathCommit) -> Result<CommitOutcome, CatalogError> {
         self.write(commit, |transaction, commit| Box::pin(run(transaction, commit))).await
     }
@@ -105,9 +113,10 @@ async fn run(
         uploads::finish(transaction, upload, commit.cache, commit.path.hash(), commit.created_at).await?;
     }
 
+    let usable = Usable::at(transaction, commit).await?;
     let hidden = match load::find_with_nar(transaction, commit.cache, commit.path.hash()).await? {
         None => None,
-        Some((path, Some(nar))) if nar.damaged => Some(path),
+        Some((path, Some(nar))) if !usable.has(nar.storage, nar.damaged) => Some(path),
         Some(row) => {
             let record = load::record(transaction, row).await?.ok_or_else(|| CatalogError::Corrupt {
                 table: "store_path",
@@ -118,93 +127,34 @@ async fn run(
         }
     };
 
-    let (nar, mut revealed) = claim_nar(transaction, commit.cache, &commit.nar, commit.created_at).await?;
+    let Claimed { nar, mut revealed, replaced } =
+        claim(transaction, commit.cache, &commit.nar, &usable, commit.created_at).await?;
     revealed.retain(|hash| hash != commit.path.hash());
     if let Some(hidden) = &hidden {
         // The rows that describe it go with it.
         store_path::Entity::delete_by_id(hidden.id).exec(transaction).await?;
     }
-    let path = insert_path(transaction, commit, &nar).await?;
+    let path = Box::new(insert_path(transaction, commit, nar).await?);
+    if let Some(turns) = &commit.turns {
+        caches::save_turns(transaction, commit.cache, turns).await?;
+    }
     let changes = std::iter::once(commit.path.hash())
         .chain(&revealed)
         .map(|&path| CatalogChange::Path { cache: commit.cache, path, change: PathChange::Inserted })
         .collect();
     let outcome = match hidden {
-        None => CommitOutcome::Created { path, nar, revealed },
-        Some(_) => CommitOutcome::Healed { path, nar, revealed },
+        None => CommitOutcome::Created { path, revealed, replaced },
+        Some(_) => CommitOutcome::Healed { path, revealed, replaced },
     };
     Ok(Written::with_changes(outcome, changes))
-}
-
-/// The row for a file: the one there is, a new one, or a new one in place of one that was damaged. Also the hashes of the
-/// paths that this mends.
-async fn claim_nar(
-    transaction: &DatabaseTransaction,
-    cache: CacheId,
-    new: &NewNar,
-    now: UnixTime,
-) -> Result<(NarRecord, Vec<StorePathHash>), CatalogError> {
-    let row = nar_row(cache, new, now)?;
-    match load::find_nar(transaction, cache, &new.file_hash).await? {
-        None => Ok((row.insert(transaction).await?.try_into()?, Vec::new())),
-        Some(known) if known.damaged => replace_damaged(transaction, known.id, row).await,
-        Some(known) if same_contents(&known, new) => Ok((known, Vec::new())),
-        Some(_) => Err(CatalogError::ContradictingNar { file_hash: new.file_hash.to_string() }),
-    }
-}
-
-/// Puts a row with a new id in the place of a damaged file, so that whoever found the damage and reports it only now means
-/// a file that is gone, not the sound one.
-async fn replace_damaged(
-    transaction: &DatabaseTransaction,
-    damaged: NarId,
-    row: nar::ActiveModel,
-) -> Result<(NarRecord, Vec<StorePathHash>), CatalogError> {
-    // Both rows exist for a moment, and the hash of the file is unique.
-    nar::Entity::update_many()
-        .col_expr(nar::Column::FileHash, Vec::<u8>::new().into())
-        .filter(nar::Column::Id.eq(damaged))
-        .exec(transaction)
-        .await?;
-    let sound = row.insert(transaction).await?;
-    store_path::Entity::update_many()
-        .col_expr(store_path::Column::Nar, sound.id.into())
-        .filter(store_path::Column::Nar.eq(damaged))
-        .exec(transaction)
-        .await?;
-    nar::Entity::delete_by_id(damaged).exec(transaction).await?;
-    let revealed = load::paths_of(transaction, sound.id).await?;
-    Ok((sound.try_into()?, revealed.into_iter().map(|(_, path)| path).collect()))
-}
-
-fn same_contents(known: &NarRecord, new: &NewNar) -> bool {
-    known.nar_hash == new.nar_hash
-        && known.nar_size == new.nar_size
-        && known.file_size == new.file_size
-        && known.compression == new.compression
-}
-
-fn nar_row(cache: CacheId, new: &NewNar, now: UnixTime) -> Result<nar::ActiveModel, CatalogError> {
-    Ok(nar::ActiveModel {
-        id: ActiveValue::NotSet,
-        cache: ActiveValue::Set(cache),
-        storage: ActiveValue::Set(new.storage),
-        file_hash: ActiveValue::Set(new.file_hash.as_bytes().to_vec()),
-        compression: ActiveValue::Set(new.compression.narinfo_name().to_owned()),
-        file_size: ActiveValue::Set(rows::signed("the file size", new.file_size)?),
-        nar_hash: ActiveValue::Set(new.nar_hash.as_bytes().to_vec()),
-        nar_size: ActiveValue::Set(rows::signed("the NAR size", new.nar_size)?),
-        damaged: ActiveValue::Set(false),
-        created_at: ActiveValue::Set(now),
-    })
 }
 
 async fn insert_path(
     transaction: &DatabaseTransaction,
     commit: &PathCommit,
-    nar: &NarRecord,
-) -> Result<PathId, CatalogError> {
-    let path = store_path::ActiveModel {
+    nar: NarRecord,
+) -> Result<PathRecord, CatalogError> {
+    let row = store_path::ActiveModel {
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(commit.cache),
         hash: ActiveValue::Set(commit.path.hash().as_bytes().to_vec()),
@@ -217,15 +167,14 @@ async fn insert_path(
         last_used_at: ActiveValue::Set(commit.created_at),
     }
     .insert(transaction)
-    .await?
-    .id;
+    .await?;
     for (chunk, some) in commit.references.chunks(IN_LIST).enumerate() {
         let rows = some
             .iter()
             .zip(chunk * IN_LIST..)
             .map(|(target, position)| {
                 Ok(reference::ActiveModel {
-                    path: ActiveValue::Set(path),
+                    path: ActiveValue::Set(row.id),
                     position: ActiveValue::Set(rows::signed("the position", position as u64)?),
                     hash: ActiveValue::Set(target.hash().as_bytes().to_vec()),
                     name: ActiveValue::Set(target.name().to_owned()),
@@ -234,6 +183,16 @@ async fn insert_path(
             .collect::<Result<Vec<_>, CatalogError>>()?;
         reference::Entity::insert_many(rows).exec_without_returning(transaction).await?;
     }
-    unpublished::insert(transaction, path).await?;
-    Ok(path)
+    unpublished::insert(transaction, &[row.id]).await?;
+    Ok(PathRecord {
+        id: row.id,
+        path: commit.path.clone(),
+        nar,
+        references: commit.references.clone(),
+        deriver: row.deriver,
+        ca: row.ca,
+        signatures: load::split_signatures(&row.signatures),
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+    })
 }

@@ -9,7 +9,8 @@ use sea_orm::{
 
 use super::{NarRecord, PathRecord};
 use crate::entity::{nar, reference, store_path};
-use crate::{CacheId, CatalogError, NarId, PathId, rows};
+use crate::storages::Storages;
+use crate::{CacheId, CatalogChange, CatalogError, NarId, PathChange, PathId, rows};
 
 /// How many values stand in one `IN (…)` or `VALUES`. Databases limit the parameters of a statement.
 pub(super) const IN_LIST: usize = 1000;
@@ -18,7 +19,7 @@ pub(super) const IN_LIST: usize = 1000;
 /// cannot say so.
 pub(super) type PathRow = (store_path::Model, Option<nar::Model>);
 
-pub(crate) async fn find_with_nar(
+pub(super) async fn find_with_nar(
     connection: &impl ConnectionTrait,
     cache: CacheId,
     hash: &StorePathHash,
@@ -30,6 +31,19 @@ pub(crate) async fn find_with_nar(
         .one(connection)
         .await?;
     Ok(found)
+}
+
+/// Finds a path that is not hidden.
+pub(crate) async fn find_visible(
+    connection: &impl ConnectionTrait,
+    cache: CacheId,
+    hash: &StorePathHash,
+) -> Result<Option<store_path::Model>, CatalogError> {
+    let Some((path, Some(nar))) = find_with_nar(connection, cache, hash).await? else {
+        return Ok(None);
+    };
+    let visible = !nar.damaged && Storages::of(connection, cache).await?.is_enabled(nar.storage);
+    Ok(visible.then_some(path))
 }
 
 pub(super) async fn find_nar(
@@ -46,19 +60,35 @@ pub(super) async fn find_nar(
         .transpose()
 }
 
-/// All paths that need a NAR file, with the cache that they and the file belong to.
+/// What identifies a path.
+pub(super) struct PathKey {
+    pub(super) id: PathId,
+    pub(super) cache: CacheId,
+    pub(super) hash: StorePathHash,
+}
+
+impl PathKey {
+    pub(super) fn change(&self, change: PathChange) -> CatalogChange {
+        CatalogChange::Path { cache: self.cache, path: self.hash, change }
+    }
+}
+
+/// All paths that need a NAR file.
 pub(super) async fn paths_of(
     connection: &impl ConnectionTrait,
     nar: NarId,
-) -> Result<Vec<(CacheId, StorePathHash)>, CatalogError> {
-    let paths: Vec<(CacheId, Vec<u8>)> = store_path::Entity::find()
+) -> Result<Vec<PathKey>, CatalogError> {
+    let paths: Vec<(PathId, CacheId, Vec<u8>)> = store_path::Entity::find()
         .select_only()
-        .columns([store_path::Column::Cache, store_path::Column::Hash])
+        .columns([store_path::Column::Id, store_path::Column::Cache, store_path::Column::Hash])
         .filter(store_path::Column::Nar.eq(nar))
         .into_tuple()
         .all(connection)
         .await?;
-    paths.into_iter().map(|(cache, hash)| Ok((cache, rows::path_hash("store_path", hash)?))).collect()
+    paths
+        .into_iter()
+        .map(|(id, cache, hash)| Ok(PathKey { id, cache, hash: rows::path_hash("store_path", hash)? }))
+        .collect()
 }
 
 /// Makes the record of a row. `None` if the row was replaced since it was read: look again.

@@ -1,19 +1,26 @@
 //! Store paths and their NAR files.
 
 mod change;
+mod claim;
 mod commit;
+mod homes;
 mod load;
+mod moves;
 mod unpublished;
 mod visible;
 
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SelectTwo};
 
 use crate::entity::{nar, store_path};
 use crate::{CacheId, Catalog, CatalogError, NarId, PathId, StorageId, UnixTime};
 
+pub use claim::ReplacedNar;
 pub use commit::{CommitOutcome, NewNar, PathCommit};
-pub(crate) use load::find_with_nar;
+pub use homes::PathHome;
+pub(crate) use load::find_visible;
+pub use moves::MoveOutcome;
+pub use unpublished::UnpublishedPath;
 
 /// A compressed NAR file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +50,7 @@ pub struct PathRecord {
     pub id: PathId,
     /// The store path.
     pub path: StorePath,
-    /// The file that holds it. If it is damaged the path is hidden.
+    /// The file that holds it. If it is damaged, or its storage is not enabled, the path is hidden.
     pub nar: NarRecord,
     /// What the path refers to, in the order in which it was committed.
     pub references: Vec<StorePath>,
@@ -60,7 +67,7 @@ pub struct PathRecord {
 }
 
 impl Catalog {
-    /// Finds a path of a cache, also when it is hidden because its NAR is damaged.
+    /// Finds a path of a cache, also when it is hidden because its NAR is damaged or lies on a storage that is not enabled.
     pub async fn find_path(
         &self,
         cache: CacheId,
@@ -74,13 +81,22 @@ impl Catalog {
         Ok(None)
     }
 
-    /// Finds a NAR file of a cache by the hash of the file, also when it is damaged.
+    /// Finds a NAR file of a cache by the hash of the file, also when it is damaged or lies on a storage that is not enabled.
     pub async fn find_nar(
         &self,
         cache: CacheId,
         file_hash: &FileHash,
     ) -> Result<Option<NarRecord>, CatalogError> {
         load::find_nar(self.readers(), cache, file_hash).await
+    }
+
+    /// The paths that need a NAR file, hidden or not. None if the file was replaced or moved, which gave it another id.
+    pub async fn paths_with_nar(&self, nar: NarId) -> Result<Vec<PathRecord>, CatalogError> {
+        let query = store_path::Entity::find()
+            .find_also_related(nar::Entity)
+            .filter(store_path::Column::Nar.eq(nar))
+            .order_by_asc(store_path::Column::Id);
+        self.all_records(query).await
     }
 
     /// Paths of a cache, hidden ones included, in the order of the bytes of their hashes, starting behind `after`. At most
@@ -97,11 +113,18 @@ impl Catalog {
         if let Some(after) = after {
             query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
         }
-        let query = query.order_by_asc(store_path::Column::Hash).limit(limit);
+        self.all_records(query.order_by_asc(store_path::Column::Hash).limit(limit)).await
+    }
+
+    /// The records of all rows of a query.
+    async fn all_records(
+        &self,
+        query: SelectTwo<store_path::Entity, nar::Entity>,
+    ) -> Result<Vec<PathRecord>, CatalogError> {
         loop {
             let found = query.clone().all(self.readers()).await?;
             let records = load::records(self.readers(), found).await?;
-            // A page that lacks a path that was healed while it was read would be one with a gap.
+            // A list that lacks a path that was healed while it was read would be one with a gap.
             if let Some(records) = records.into_iter().collect() {
                 return Ok(records);
             }

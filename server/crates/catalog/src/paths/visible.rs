@@ -6,8 +6,8 @@ use futures_util::stream::{self, Stream};
 use nix_formats::StorePathHash;
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait};
 
-use crate::caches::storages_of;
-use crate::entity::{nar, store_path};
+use crate::entity::store_path;
+use crate::storages::Storages;
 use crate::{CacheId, Catalog, CatalogError, rows};
 
 /// How many hashes are read at a time. A row costs some hundred bytes while it is read.
@@ -17,7 +17,7 @@ impl Catalog {
     /// The hashes of all visible paths of a cache, in batches, in the order of their bytes. A path that is committed,
     /// damaged or healed meanwhile may be given in either state; the calls that do so report it.
     ///
-    /// Only the index by hash is read, not the rows.
+    /// Only the index by hash is read, not the rows, unless many paths are hidden.
     pub fn visible_path_hashes(
         &self,
         cache: CacheId,
@@ -31,10 +31,18 @@ impl Catalog {
 struct HashReading {
     catalog: Catalog,
     cache: CacheId,
-    /// Hashes of hidden paths, once read. There are few, unless a whole storage was lost.
-    hidden: Option<HashSet<Vec<u8>>>,
+    /// Which paths are hidden, once read.
+    hidden: Option<Hidden>,
     /// The last hash that was read.
     after: Vec<u8>,
+}
+
+/// How hidden paths are left out.
+enum Hidden {
+    /// By their hashes, as there are few.
+    These(HashSet<Vec<u8>>),
+    /// By the query, which then looks at the rows: a whole storage is gone.
+    Many(Storages),
 }
 
 impl HashReading {
@@ -43,11 +51,16 @@ impl HashReading {
             Some(hidden) => hidden,
             None => self.read_hidden().await?,
         };
-        let hashes: Vec<Vec<u8>> = store_path::Entity::find()
+        let mut query = store_path::Entity::find()
             .select_only()
             .column(store_path::Column::Hash)
             .filter(store_path::Column::Cache.eq(self.cache))
-            .filter(store_path::Column::Hash.gt(self.after.clone()))
+            .filter(store_path::Column::Hash.gt(self.after.clone()));
+        if let Hidden::Many(storages) = &hidden {
+            query =
+                query.join(JoinType::InnerJoin, store_path::Relation::Nar.def()).filter(storages.showing());
+        }
+        let mut hashes: Vec<Vec<u8>> = query
             .order_by_asc(store_path::Column::Hash)
             .limit(BATCH)
             .into_tuple()
@@ -57,25 +70,27 @@ impl HashReading {
             return Ok(None);
         };
         self.after.clone_from(last);
-        let batch = hashes
-            .into_iter()
-            .filter(|hash| !hidden.contains(hash))
-            .map(|hash| rows::path_hash("store_path", hash))
-            .collect::<Result<_, _>>()?;
+        if let Hidden::These(hidden) = &hidden {
+            hashes.retain(|hash| !hidden.contains(hash));
+        }
+        let batch =
+            hashes.into_iter().map(|hash| rows::path_hash("store_path", hash)).collect::<Result<_, _>>()?;
         self.hidden = Some(hidden);
         Ok(Some((batch, self)))
     }
 
-    async fn read_hidden(&self) -> Result<HashSet<Vec<u8>>, CatalogError> {
+    async fn read_hidden(&self) -> Result<Hidden, CatalogError> {
+        let storages = Storages::of(self.catalog.readers(), self.cache).await?;
         let hashes: Vec<Vec<u8>> = store_path::Entity::find()
             .select_only()
             .column(store_path::Column::Hash)
             .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
-            .filter(nar::Column::Storage.in_subquery(storages_of(self.cache)))
-            .filter(nar::Column::Damaged.eq(true))
+            .filter(storages.hiding())
+            .limit(BATCH + 1)
             .into_tuple()
             .all(self.catalog.readers())
             .await?;
-        Ok(hashes.into_iter().collect())
+        let few = hashes.len() as u64 <= BATCH;
+        Ok(if few { Hidden::These(hashes.into_iter().collect()) } else { Hidden::Many(storages) })
     }
 }

@@ -3,7 +3,7 @@ use nix_formats::Compression;
 use super::support::{
     Backend, Fixture, declared_cache, declared_storage, file_hash, new_nar, path_hash, store_path,
 };
-use crate::{CatalogError, CommitOutcome, NarRecord, PathCommit, PathRecord, UnixTime};
+use crate::{CatalogError, CommitOutcome, NarRecord, PathCommit, PathRecord, ReplacedNar, UnixTime};
 
 async fn find(fixture: &Fixture, path: u32) -> PathRecord {
     let found = fixture.catalog.find_path(fixture.cache, &path_hash(path)).await;
@@ -45,7 +45,7 @@ pub(super) async fn a_committed_path_is_found_whole(backend: Backend) {
     assert_is_as_committed(&record, &commit);
     assert_eq!(
         outcome,
-        CommitOutcome::Created { path: record.id, nar: record.nar.clone(), revealed: vec![] }
+        CommitOutcome::Created { path: Box::new(record.clone()), revealed: vec![], replaced: None }
     );
     let nar = fixture.catalog.find_nar(fixture.cache, &file_hash(1)).await;
     assert_eq!(nar.unwrap(), Some(record.nar));
@@ -89,11 +89,11 @@ pub(super) async fn the_same_file_is_recorded_once(backend: Backend) {
     fixture.create(1, 1).await;
     let commit = PathCommit { nar: new_nar(fixture.second, 1), ..fixture.commit(2, 1) };
     let outcome = fixture.catalog.commit_path(commit).await.unwrap();
-    let CommitOutcome::Created { nar, .. } = outcome else {
+    let CommitOutcome::Created { path, .. } = outcome else {
         panic!("{outcome:?}");
     };
-    assert_eq!(nar, find(&fixture, 1).await.nar);
-    assert_eq!(nar.storage, fixture.first);
+    assert_eq!(path.nar, find(&fixture, 1).await.nar);
+    assert_eq!(path.nar.storage, fixture.first);
 }
 
 pub(super) async fn the_same_path_in_two_caches_is_two_paths(backend: Backend) {
@@ -151,7 +151,11 @@ pub(super) async fn a_push_heals_a_hidden_path(backend: Backend) {
     assert_ne!(record.id, old);
     assert_eq!(
         outcome,
-        CommitOutcome::Healed { path: record.id, nar: record.nar, revealed: vec![path_hash(2)] }
+        CommitOutcome::Healed {
+            path: Box::new(record),
+            revealed: vec![path_hash(2)],
+            replaced: Some(ReplacedNar { storage: fixture.first, file_size: 101 }),
+        }
     );
     assert_eq!(fixture.visible().await, [path_hash(1), path_hash(2)]);
 }
@@ -174,12 +178,17 @@ pub(super) async fn a_hidden_path_is_healed_by_another_file(backend: Backend) {
     fixture.create(2, 1).await;
     fixture.damage(1).await;
     let outcome = fixture.catalog.commit_path(fixture.commit(1, 5)).await.unwrap();
-    let CommitOutcome::Healed { nar, revealed, .. } = outcome else {
+    let CommitOutcome::Healed { path, revealed, replaced } = outcome else {
         panic!("{outcome:?}");
     };
-    assert_eq!(nar.file_hash, file_hash(5));
-    assert_eq!(revealed, []);
+    assert_eq!(path.nar.file_hash, file_hash(5));
+    assert_eq!((revealed, replaced), (vec![], None));
     assert_eq!(fixture.visible().await, [path_hash(1)]);
+    // What is left behind can be found, also when no path needs it any more.
+    fixture.catalog.commit_path(fixture.commit(2, 5)).await.unwrap();
+    let left = fixture.catalog.nars_on(fixture.first, None, 10).await.unwrap();
+    let left: Vec<_> = left.iter().map(|nar| (nar.file_hash, nar.damaged)).collect();
+    assert_eq!(left, [(file_hash(1), true), (file_hash(5), false)]);
 }
 
 pub(super) async fn a_late_report_of_damage_does_not_hide_what_was_healed(backend: Backend) {

@@ -57,7 +57,7 @@ async fn everything(fixture: &Fixture) -> String {
             catalog.signing_keys(fixture.cache).await.unwrap(),
             catalog.tokens().await.unwrap(),
             catalog.list_pins(fixture.cache).await.unwrap(),
-            catalog.unpublished(100).await.unwrap(),
+            catalog.unpublished(None, 100).await.unwrap(),
             catalog.find_finished_upload(Uuid::from_u128(1)).await.unwrap(),
             catalog.cache_stats(fixture.cache).await.unwrap(),
         )

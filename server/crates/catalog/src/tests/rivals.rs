@@ -60,7 +60,7 @@ pub(super) async fn one_path_pushed_to_two_daemons_is_created_once(backend: Back
     let record = a.catalog.find_path(a.cache, &path_hash(1)).await.unwrap().unwrap();
     for outcome in outcomes {
         match outcome {
-            CommitOutcome::Created { path, nar, .. } => assert_eq!((path, &nar), (record.id, &record.nar)),
+            CommitOutcome::Created { path, .. } => assert_eq!(*path, record),
             CommitOutcome::AlreadyPresent(present) => assert_eq!(*present, record),
             CommitOutcome::Healed { .. } => panic!("{outcome:?}"),
         }
@@ -77,8 +77,8 @@ pub(super) async fn one_file_pushed_to_two_daemons_is_recorded_once(backend: Bac
     assert_eq!(created(&outcomes), 64);
     let recorded = a.catalog.find_nar(a.cache, &file_hash(1)).await.unwrap().unwrap();
     for outcome in outcomes {
-        let CommitOutcome::Created { nar, .. } = outcome else { panic!("{outcome:?}") };
-        assert_eq!(nar, recorded);
+        let CommitOutcome::Created { path, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(path.nar, recorded);
     }
 }
 

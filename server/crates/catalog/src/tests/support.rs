@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use futures_util::TryStreamExt;
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
+use sea_orm::EntityTrait;
 use tempfile::TempDir;
 
 use super::postgres::{Database, Server};
+use crate::entity::storage;
 use crate::{
     CacheId, Catalog, CommitOutcome, DeclaredCache, DeclaredStorage, NewNar, PathCommit, PathId, StorageId,
     UnixTime,
@@ -75,10 +77,15 @@ impl Fixture {
     pub(crate) async fn new(catalog: Catalog, name: &str) -> Self {
         let caches = catalog.reconcile_caches(&[declared_cache(name)]).await.unwrap();
         let cache = caches.iter().find(|cache| cache.name == name).unwrap().id;
-        let storages = catalog
-            .reconcile_storages(&[declared_storage(cache, "first"), declared_storage(cache, "second")])
-            .await
-            .unwrap();
+        // Those of other fixtures stay declared.
+        let known = storage::Entity::find().all(catalog.readers()).await.unwrap();
+        let others = known
+            .iter()
+            .filter(|other| other.cache != cache)
+            .map(|other| declared_storage(other.cache, &other.name));
+        let own = ["first", "second"].map(|name| declared_storage(cache, name));
+        let declared: Vec<_> = others.chain(own).collect();
+        let storages = catalog.reconcile_storages(&declared).await.unwrap();
         let storage = |name: &str| {
             storages.iter().find(|storage| storage.cache == cache && storage.name == name).unwrap().id
         };
@@ -97,13 +104,15 @@ impl Fixture {
             signatures: vec![format!("main-1:{path}")],
             upload: None,
             created_at: UnixTime(1_000_000),
+            turns: None,
+            unavailable: vec![],
         }
     }
 
     /// Commits path `path` as file `file`, which must be new.
     pub(crate) async fn create(&self, path: u32, file: u32) -> PathId {
         match self.catalog.commit_path(self.commit(path, file)).await {
-            Ok(CommitOutcome::Created { path, .. }) => path,
+            Ok(CommitOutcome::Created { path, .. }) => path.id,
             other => panic!("{other:?}"),
         }
     }

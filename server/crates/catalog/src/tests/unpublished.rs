@@ -1,9 +1,22 @@
 use super::support::{Backend, Fixture};
-use crate::{CommitOutcome, PathId};
+use crate::{CommitOutcome, PathId, PublishTicket, UnpublishedPath};
+
+async fn list(fixture: &Fixture) -> Vec<UnpublishedPath> {
+    fixture.catalog.unpublished(None, 10).await.unwrap()
+}
 
 async fn waiting(fixture: &Fixture) -> Vec<PathId> {
-    let unpublished = fixture.catalog.unpublished(10).await.unwrap();
-    unpublished.into_iter().map(|(_, path)| path.id).collect()
+    list(fixture).await.into_iter().map(|unpublished| unpublished.path.id).collect()
+}
+
+async fn tickets(fixture: &Fixture) -> Vec<PublishTicket> {
+    list(fixture).await.into_iter().map(|unpublished| unpublished.ticket).collect()
+}
+
+async fn publish_all(fixture: &Fixture) {
+    let tickets = tickets(fixture).await;
+    fixture.catalog.mark_published(tickets).await.unwrap();
+    assert_eq!(waiting(fixture).await, []);
 }
 
 pub(super) async fn a_committed_path_waits_until_it_is_published(backend: Backend) {
@@ -11,27 +24,31 @@ pub(super) async fn a_committed_path_waits_until_it_is_published(backend: Backen
     let first = fixture.create(2, 2).await;
     let second = fixture.create(1, 1).await;
     assert_eq!(waiting(&fixture).await, [first, second]);
-    let one = fixture.catalog.unpublished(1).await.unwrap();
+    let one = fixture.catalog.unpublished(None, 1).await.unwrap();
     assert_eq!(one.len(), 1);
-    assert_eq!(one[0].0, fixture.cache);
-    assert_eq!(one[0].1.references, fixture.commit(2, 2).references);
+    assert_eq!(one[0].cache, fixture.cache);
+    assert_eq!(one[0].path.references, fixture.commit(2, 2).references);
+    let others = fixture.catalog.unpublished(Some(one[0].ticket), 10).await.unwrap();
+    assert_eq!(others.iter().map(|other| other.path.id).collect::<Vec<_>>(), [second]);
+    assert_eq!(fixture.catalog.unpublished(Some(others[0].ticket), 10).await.unwrap(), []);
 
-    fixture.catalog.mark_published(vec![first]).await.unwrap();
+    fixture.catalog.mark_published(vec![one[0].ticket]).await.unwrap();
     assert_eq!(waiting(&fixture).await, [second]);
-    fixture.catalog.mark_published(vec![first, second]).await.unwrap();
+    fixture.catalog.mark_published(vec![one[0].ticket, others[0].ticket]).await.unwrap();
     assert_eq!(waiting(&fixture).await, []);
 }
 
 pub(super) async fn a_healed_path_waits_again_even_if_its_old_self_is_published(backend: Backend) {
     let fixture = backend.fixture().await;
-    let old = fixture.create(1, 1).await;
+    fixture.create(1, 1).await;
+    let old = tickets(&fixture).await;
     fixture.damage(1).await;
     let outcome = fixture.catalog.commit_path(fixture.commit(1, 1)).await.unwrap();
     let CommitOutcome::Healed { path, .. } = outcome else {
         panic!("{outcome:?}");
     };
-    fixture.catalog.mark_published(vec![old]).await.unwrap();
-    assert_eq!(waiting(&fixture).await, [path]);
+    fixture.catalog.mark_published(old).await.unwrap();
+    assert_eq!(waiting(&fixture).await, [path.id]);
 }
 
 pub(super) async fn a_hidden_path_does_not_wait(backend: Backend) {
@@ -39,15 +56,15 @@ pub(super) async fn a_hidden_path_does_not_wait(backend: Backend) {
     fixture.create(1, 1).await;
     let visible = fixture.create(2, 2).await;
     fixture.damage(1).await;
-    let unpublished = fixture.catalog.unpublished(1).await.unwrap();
-    assert_eq!(unpublished[0].1.id, visible);
+    let unpublished = fixture.catalog.unpublished(None, 1).await.unwrap();
+    assert_eq!(unpublished[0].path.id, visible);
     assert_eq!(waiting(&fixture).await, [visible]);
 }
 
 pub(super) async fn a_new_signature_makes_a_path_wait_again(backend: Backend) {
     let fixture = backend.fixture().await;
     let path = fixture.create(1, 1).await;
-    fixture.catalog.mark_published(vec![path]).await.unwrap();
+    publish_all(&fixture).await;
     let hash = super::support::path_hash(1);
     let add = async |signature: &str| {
         let signatures = vec![signature.to_owned()];
@@ -56,5 +73,11 @@ pub(super) async fn a_new_signature_makes_a_path_wait_again(backend: Backend) {
     assert!(!add("main-1:1").await);
     assert_eq!(waiting(&fixture).await, []);
     assert!(add("other:1").await);
+    assert_eq!(waiting(&fixture).await, [path]);
+
+    // Who has read the list before the next one comes has published too little.
+    let before = tickets(&fixture).await;
+    assert!(add("third:1").await);
+    fixture.catalog.mark_published(before).await.unwrap();
     assert_eq!(waiting(&fixture).await, [path]);
 }

@@ -1,0 +1,127 @@
+//! How far long jobs over a storage have come, so that they go on after a restart.
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue, DatabaseTransaction, EntityTrait};
+
+use crate::entity::storage_job;
+use crate::writer::Written;
+use crate::{Catalog, CatalogError, NarId, StorageId, UnixTime, rows};
+
+/// A long job over the NAR files of a storage. There is one of each kind per storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StorageJob {
+    /// Reads every file and checks its hash.
+    Scrub,
+    /// Moves every file to another storage.
+    Drain,
+    /// Moves files to storages that are below their share.
+    Rebalance,
+}
+
+impl StorageJob {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scrub => "scrub",
+            Self::Drain => "drain",
+            Self::Rebalance => "rebalance",
+        }
+    }
+}
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobState {
+    /// The last file it is done with, in the order of [`Catalog::nars_on`].
+    pub after: Option<NarId>,
+    /// When it began.
+    pub started_at: UnixTime,
+    /// When it came to its end.
+    pub finished_at: Option<UnixTime>,
+    /// Files it is done with.
+    pub files: u64,
+    /// Their size, in bytes.
+    pub bytes: u64,
+    /// Files among them that it found damaged.
+    pub damaged: u64,
+    /// Files among them that it could neither check nor move.
+    pub failed: u64,
+}
+
+impl Catalog {
+    /// What was saved last about a job.
+    pub async fn job_state(
+        &self,
+        storage: StorageId,
+        job: StorageJob,
+    ) -> Result<Option<JobState>, CatalogError> {
+        let row = storage_job::Entity::find_by_id((storage, job.as_str().to_owned()));
+        row.one(self.readers()).await?.map(JobState::try_from).transpose()
+    }
+
+    /// Saves how far a job has come, in place of what was saved before.
+    pub async fn save_job_state(
+        &self,
+        storage: StorageId,
+        job: StorageJob,
+        state: JobState,
+    ) -> Result<(), CatalogError> {
+        self.write((storage, job, state), |transaction, (storage, job, state)| {
+            Box::pin(save(transaction, *storage, *job, state))
+        })
+        .await
+    }
+}
+
+async fn save(
+    transaction: &DatabaseTransaction,
+    storage: StorageId,
+    job: StorageJob,
+    state: &JobState,
+) -> Result<Written<()>, CatalogError> {
+    use storage_job::Column;
+    let count = |value| rows::signed("a count", value).map(ActiveValue::Set);
+    storage_job::Entity::insert(storage_job::ActiveModel {
+        storage: ActiveValue::Set(storage),
+        kind: ActiveValue::Set(job.as_str().to_owned()),
+        after: ActiveValue::Set(state.after),
+        started_at: ActiveValue::Set(state.started_at),
+        finished_at: ActiveValue::Set(state.finished_at),
+        files: count(state.files)?,
+        bytes: count(state.bytes)?,
+        damaged: count(state.damaged)?,
+        failed: count(state.failed)?,
+    })
+    .on_conflict(
+        OnConflict::columns([Column::Storage, Column::Kind])
+            .update_columns([
+                Column::After,
+                Column::StartedAt,
+                Column::FinishedAt,
+                Column::Files,
+                Column::Bytes,
+                Column::Damaged,
+                Column::Failed,
+            ])
+            .to_owned(),
+    )
+    .exec_without_returning(transaction)
+    .await?;
+    Ok(Written::quietly(()))
+}
+
+impl TryFrom<storage_job::Model> for JobState {
+    type Error = CatalogError;
+
+    fn try_from(row: storage_job::Model) -> Result<Self, CatalogError> {
+        let count = |column, value| rows::unsigned("storage_job", column, value);
+        Ok(Self {
+            after: row.after,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            files: count("files", row.files)?,
+            bytes: count("bytes", row.bytes)?,
+            damaged: count("damaged", row.damaged)?,
+            failed: count("failed", row.failed)?,
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! How far long jobs have come.
+
+use sea_orm_migration::prelude::{
+    DbErr, DeriveIden, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
+    async_trait,
+};
+use sea_orm_migration::schema::{big_integer, big_integer_null, text};
+
+#[derive(DeriveMigrationName)]
+pub(super) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table(StorageJob::Table)
+                    .col(big_integer(StorageJob::Storage))
+                    .col(text(StorageJob::Kind))
+                    .col(big_integer_null(StorageJob::After))
+                    .col(big_integer(StorageJob::StartedAt))
+                    .col(big_integer_null(StorageJob::FinishedAt))
+                    .col(big_integer(StorageJob::Files))
+                    .col(big_integer(StorageJob::Bytes))
+                    .col(big_integer(StorageJob::Damaged))
+                    .col(big_integer(StorageJob::Failed))
+                    .primary_key(Index::create().col(StorageJob::Storage).col(StorageJob::Kind))
+                    .foreign_key(
+                        ForeignKey::create()
+                            .from(StorageJob::Table, StorageJob::Storage)
+                            .to(Storage::Table, Storage::Id),
+                    )
+                    .take(),
+            )
+            .await
+    }
+}
+
+#[derive(DeriveIden)]
+enum Storage {
+    Table,
+    Id,
+}
+
+#[derive(DeriveIden)]
+enum StorageJob {
+    Table,
+    Storage,
+    Kind,
+    After,
+    StartedAt,
+    FinishedAt,
+    Files,
+    Bytes,
+    Damaged,
+    Failed,
+}

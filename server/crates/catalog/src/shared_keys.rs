@@ -1,0 +1,68 @@
+//! Signing keys that several daemons share: the first to start makes one, the others take it over.
+
+use std::fmt;
+
+use sea_orm::DatabaseTransaction;
+
+use crate::keys::{insert, keys_of};
+use crate::writer::Written;
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, KeyOrigin};
+
+/// The key that a cache is signed with, whoever made it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SharedKey {
+    /// The Ed25519 public key.
+    pub public_key: [u8; 32],
+    /// The secret half as it was given, encrypted. `None` if it was never given: it is in a file somewhere.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Leaves out the sealed half, which is nobody's business.
+impl fmt::Debug for SharedKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SharedKey").field("public_key", &self.public_key).finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    /// Publishes a key that this server signs with, and keeps its secret half for the other daemons, encrypted as it must be
+    /// given. If the cache publishes a server key of that name already, that one is returned, and the new one forgotten. So
+    /// daemons that start at once end up with the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogError::KeyNameTaken`] if a client's key or a retired one has the name.
+    pub async fn share_server_key(
+        &self,
+        cache: CacheId,
+        name: &str,
+        public_key: [u8; 32],
+        sealed: Vec<u8>,
+    ) -> Result<SharedKey, CatalogError> {
+        let offered = SharedKey { public_key, sealed: Some(sealed) };
+        self.write((cache, name.to_owned(), offered), |transaction, (cache, name, offered)| {
+            Box::pin(share(transaction, *cache, name, offered))
+        })
+        .await
+    }
+}
+
+async fn share(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    name: &str,
+    offered: &SharedKey,
+) -> Result<Written<SharedKey>, CatalogError> {
+    let mut same_name = keys_of(transaction, cache).await?;
+    same_name.retain(|key| key.name == name);
+    let published = same_name.iter().find(|key| key.origin == KeyOrigin::Server && key.retired_at.is_none());
+    if let Some(key) = published {
+        return Ok(Written::quietly(SharedKey { public_key: key.public_key, sealed: key.sealed.clone() }));
+    }
+    if !same_name.is_empty() {
+        return Err(CatalogError::KeyNameTaken { cache, name: name.to_owned() });
+    }
+    let SharedKey { public_key, sealed } = offered.clone();
+    insert(transaction, cache, name, public_key, KeyOrigin::Server, sealed).await?;
+    Ok(Written::with_changes(offered.clone(), vec![CatalogChange::SigningKeys { cache }]))
+}

@@ -1,0 +1,199 @@
+//! The storages of caches. The configuration declares them; the catalog gives them ids and remembers those that the
+//! configuration no longer names. What lies on those is hidden until they are declared again.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::sea_query::{OnConflict, SelectStatement};
+use sea_orm::{
+    ActiveValue, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait,
+};
+
+use crate::entity::{nar, storage};
+use crate::writer::Written;
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId};
+
+/// A storage of a cache as the configuration declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredStorage {
+    /// The cache that uses it.
+    pub cache: CacheId,
+    /// Its name, unique within the cache.
+    pub name: String,
+    /// The kind of storage, such as `local`.
+    pub kind: String,
+}
+
+/// A storage of a cache as the catalog knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageRecord {
+    /// Its row.
+    pub id: StorageId,
+    /// The cache that uses it.
+    pub cache: CacheId,
+    /// Its name, unique within the cache.
+    pub name: String,
+    /// The kind of storage, such as `local`.
+    pub kind: String,
+    /// Whether it is declared. If not, the paths whose files lie on it are hidden.
+    pub enabled: bool,
+    /// The id that a local storage carries in its marker file, once that is known.
+    pub marker: Option<String>,
+}
+
+impl Catalog {
+    /// Makes the storages of all caches agree with the configuration, as [`Catalog::reconcile_caches`] does for caches.
+    /// Returns all storages, also those that are not declared, by cache and name.
+    ///
+    /// If that hides or brings back what lies on one of them, the others who use the database hear
+    /// [`CatalogChange::Resync`].
+    pub async fn reconcile_storages(
+        &self,
+        declared: &[DeclaredStorage],
+    ) -> Result<Vec<StorageRecord>, CatalogError> {
+        self.write(declared.to_vec(), |transaction, declared| {
+            Box::pin(reconcile_storages(transaction, declared))
+        })
+        .await
+    }
+
+    /// Notes the id that a local storage carries in its marker file.
+    pub async fn set_storage_marker(&self, storage: StorageId, marker: String) -> Result<(), CatalogError> {
+        self.write((storage, marker), |transaction, (storage, marker)| {
+            Box::pin(async move {
+                storage::Entity::update_many()
+                    .col_expr(storage::Column::Marker, marker.as_str().into())
+                    .filter(storage::Column::Id.eq(*storage))
+                    .exec(transaction)
+                    .await?;
+                Ok(Written::quietly(()))
+            })
+        })
+        .await
+    }
+}
+
+async fn reconcile_storages(
+    transaction: &DatabaseTransaction,
+    declared: &[DeclaredStorage],
+) -> Result<Written<Vec<StorageRecord>>, CatalogError> {
+    let before: HashMap<_, _> =
+        all(transaction).await?.into_iter().map(|storage| (storage.id, storage.enabled)).collect();
+    let rows = declared.iter().map(|declared| storage::ActiveModel {
+        id: ActiveValue::NotSet,
+        cache: ActiveValue::Set(declared.cache),
+        name: ActiveValue::Set(declared.name.clone()),
+        kind: ActiveValue::Set(declared.kind.clone()),
+        enabled: ActiveValue::Set(true),
+        marker: ActiveValue::Set(None),
+    });
+    storage::Entity::insert_many(rows)
+        .on_conflict(
+            OnConflict::columns([storage::Column::Cache, storage::Column::Name])
+                .update_columns([storage::Column::Kind, storage::Column::Enabled])
+                .to_owned(),
+        )
+        .exec_without_returning(transaction)
+        .await?;
+
+    let keep: HashSet<_> = declared.iter().map(|storage| (storage.cache, storage.name.as_str())).collect();
+    let mut storages = all(transaction).await?;
+    let mut vanished = Vec::new();
+    for storage in &mut storages {
+        if !keep.contains(&(storage.cache, storage.name.as_str())) {
+            storage.enabled = false;
+            vanished.push(storage.id);
+        }
+    }
+    storage::Entity::update_many()
+        .col_expr(storage::Column::Enabled, false.into())
+        .filter(storage::Column::Id.is_in(vanished))
+        .exec(transaction)
+        .await?;
+
+    let turned =
+        |storage: &StorageRecord| before.get(&storage.id).is_some_and(|&enabled| enabled != storage.enabled);
+    let changes = if storages.iter().any(turned) { vec![CatalogChange::Resync] } else { Vec::new() };
+    Ok(Written::with_changes(storages, changes))
+}
+
+async fn all(connection: &impl ConnectionTrait) -> Result<Vec<StorageRecord>, CatalogError> {
+    let rows = storage::Entity::find()
+        .order_by_asc(storage::Column::Cache)
+        .order_by_asc(storage::Column::Name)
+        .all(connection)
+        .await?;
+    Ok(rows.into_iter().map(StorageRecord::from).collect())
+}
+
+/// A query for the ids of the enabled storages of all caches.
+pub(crate) fn enabled_storages() -> SelectStatement {
+    storage::Entity::find()
+        .select_only()
+        .column(storage::Column::Id)
+        .filter(storage::Column::Enabled.eq(true))
+        .into_query()
+}
+
+/// The storages of one cache, by whether they are enabled. Queries name them one by one, as there are few and NAR files are
+/// indexed by storage.
+pub(crate) struct Storages {
+    enabled: Vec<StorageId>,
+    disabled: Vec<StorageId>,
+}
+
+impl Storages {
+    pub(crate) async fn of(connection: &impl ConnectionTrait, cache: CacheId) -> Result<Self, CatalogError> {
+        let storages: Vec<(StorageId, bool)> = storage::Entity::find()
+            .select_only()
+            .columns([storage::Column::Id, storage::Column::Enabled])
+            .filter(storage::Column::Cache.eq(cache))
+            .into_tuple()
+            .all(connection)
+            .await?;
+        let ids = |wanted| {
+            storages.iter().filter(move |(_, enabled)| *enabled == wanted).map(|(id, _)| *id).collect()
+        };
+        Ok(Self { enabled: ids(true), disabled: ids(false) })
+    }
+
+    pub(crate) fn is_enabled(&self, storage: StorageId) -> bool {
+        self.enabled.contains(&storage)
+    }
+
+    /// Enabled or not.
+    pub(crate) fn all(&self) -> impl Iterator<Item = StorageId> + use<'_> {
+        self.enabled.iter().chain(&self.disabled).copied()
+    }
+
+    /// Holds for NAR files whose paths are visible.
+    pub(crate) fn showing(&self) -> Condition {
+        Condition::all()
+            .add(nar::Column::Storage.is_in(self.enabled.iter().copied()))
+            .add(nar::Column::Damaged.eq(false))
+    }
+
+    /// Holds for NAR files whose paths are hidden.
+    pub(crate) fn hiding(&self) -> Condition {
+        let damaged = Condition::all()
+            .add(nar::Column::Storage.is_in(self.enabled.iter().copied()))
+            .add(nar::Column::Damaged.eq(true));
+        if self.disabled.is_empty() {
+            return damaged;
+        }
+        Condition::any().add(damaged).add(nar::Column::Storage.is_in(self.disabled.iter().copied()))
+    }
+}
+
+impl From<storage::Model> for StorageRecord {
+    fn from(row: storage::Model) -> Self {
+        Self {
+            id: row.id,
+            cache: row.cache,
+            name: row.name,
+            kind: row.kind,
+            enabled: row.enabled,
+            marker: row.marker,
+        }
+    }
+}
