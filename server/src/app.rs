@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use catalog::{Catalog, CatalogError, UnixTime};
-use nar_storage::layout;
-use nix_formats::NarFileName;
 use rustix::fs::FlockOperation;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
@@ -25,6 +23,7 @@ use crate::config::{Config, SecretError};
 use crate::http::origin::{Origin, without_port};
 use crate::http::serve::{ConnectionLimits, Listener, Routes, serve};
 use crate::http::{self, PartUrlKey};
+use crate::jobs::Jobs;
 use crate::systemd::{self, InheritedSockets};
 use crate::{server_key, workers};
 
@@ -96,6 +95,8 @@ pub struct App {
     pub tokens: Tokens,
     /// Takes pushes.
     pub pusher: Arc<Pusher>,
+    /// Long jobs.
+    pub jobs: Jobs,
     /// Builds absolute URLs.
     pub origin: Origin,
     /// Signs part URLs.
@@ -124,10 +125,12 @@ impl App {
         let caches = set_up(&Setup { config: &config, host: &host }, &catalog).await?;
         let intents = Intents::open(state_dir.join("intents"))
             .map_err(|source| StartError::StateDir { path: state_dir.join("intents"), source })?;
-        remove_orphans(&intents, &caches, &catalog).await;
+        let pusher = Arc::new(Pusher::new(catalog.clone(), intents));
+        pusher.remove_leftovers(&caches).await;
         let app = Self {
             tokens: Tokens::load(catalog.clone(), key.as_bytes()).await?,
-            pusher: Arc::new(Pusher::new(catalog.clone(), intents)),
+            pusher,
+            jobs: Jobs::default(),
             origin: Origin::new(config.server.public_url.clone(), config.server.server_port),
             part_urls: PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry),
             unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
@@ -140,6 +143,17 @@ impl App {
             _lock: lock,
         };
         Ok(Arc::new(app))
+    }
+
+    /// Remembers whose turn it is. Every commit does so as well, but for turns that were lost since.
+    async fn save_turns(&self) {
+        for cache in self.caches.iter() {
+            if let Some(turns) = cache.storages.turns()
+                && let Err(error) = self.catalog.save_turns(cache.id, turns).await
+            {
+                tracing::warn!(cache = cache.name(), %error, "could not remember whose turn it is");
+            }
+        }
     }
 
     /// The cache that a host name stands for: its first label, unless the name is that of the server itself.
@@ -193,9 +207,11 @@ pub async fn run(
     if tokio::time::timeout(app.config.server.drain_timeout, drained).await.is_err() {
         tracing::warn!("some transfers did not finish in time and are cut off");
     }
+    app.jobs.shut_down().await;
     stop_workers.cancel();
     while jobs.join_next().await.is_some() {}
     watchdog.abort();
+    app.save_turns().await;
     app.catalog.close().await;
     let _ = std::fs::remove_file(&app.config.server.admin_socket);
     Ok(())
@@ -313,41 +329,5 @@ fn key_host(config: &Config) -> String {
         Ok(address) if address.is_loopback() => "localhost".to_owned(),
         Ok(_) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         Err(_) => hostname.to_owned(),
-    }
-}
-
-/// Removes NARs that were stored but never recorded, because the previous run ended in between.
-async fn remove_orphans(intents: &Intents, caches: &Caches, catalog: &Catalog) {
-    let leftovers = match intents.leftovers() {
-        Ok(leftovers) => leftovers,
-        Err(error) => return tracing::warn!(%error, "could not read the notes of interrupted pushes"),
-    };
-    for leftover in leftovers {
-        let cache = caches.find(&leftover.cache);
-        let storage = cache.and_then(|cache| {
-            cache.storages.iter().find(|storage| storage.storage.name() == leftover.storage)
-        });
-        let (Some(cache), Some(storage), Ok(name)) = (cache, storage, NarFileName::parse(&leftover.nar))
-        else {
-            // Its cache or storage may come back to the configuration.
-            continue;
-        };
-        let recorded = match catalog.find_nar(cache.id, &name.file_hash).await {
-            Ok(recorded) => recorded,
-            Err(error) => {
-                tracing::warn!(%error, "could not look up an interrupted push");
-                continue;
-            }
-        };
-        if recorded.is_none_or(|nar| nar.storage != storage.id) {
-            if let Err(error) = storage.storage.delete(&layout::nar_key(&name)).await {
-                tracing::warn!(cache = cache.name(), %error, "could not remove what an interrupted push left");
-                continue;
-            }
-            tracing::info!(cache = cache.name(), nar = %name, "removed what an interrupted push left");
-        }
-        if let Err(error) = leftover.settle() {
-            tracing::warn!(%error, "could not take back the note of an interrupted push");
-        }
     }
 }

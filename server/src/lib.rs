@@ -5,6 +5,7 @@ pub mod auth;
 pub mod cache;
 pub mod config;
 pub mod http;
+mod jobs;
 mod server_key;
 mod systemd;
 pub mod welcome;

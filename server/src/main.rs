@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cache_server::app::{self, App};
-use cache_server::config::{self, Config, Environment, LogConfig, LogFormat, Reach, Severity, print_config};
+use cache_server::cache::storages;
+use cache_server::config::{
+    self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Severity, print_config,
+};
 use cache_server::http::error::chain;
 use cache_server::welcome;
 use clap::{Parser, Subcommand};
@@ -35,7 +38,7 @@ enum Command {
     #[command(after_help = "Exit status: 0 when the daemon would start with it, 1 when not.\n\n\
         Example:\n  cache-server check-config --offline config.yaml")]
     CheckConfig {
-        /// Look at the file only, not at this machine: secrets, directories and ports are not checked
+        /// Look at the file only: secrets, directories, ports and S3 services are not checked
         #[arg(long)]
         offline: bool,
         /// The file; by default the one the daemon would take
@@ -98,7 +101,14 @@ fn check(file: Option<PathBuf>, offline: bool, environment: &Environment) -> Exi
     };
     let reach = if offline { Reach::Offline } else { Reach::Online };
     let faults = match config::load(&path, environment) {
-        Ok(loaded) => config::check(&loaded, reach),
+        Ok(loaded) => {
+            let mut faults = config::check(&loaded, reach);
+            if reach == Reach::Online {
+                faults.extend(check_buckets(&loaded));
+                faults.sort_by_key(|fault| fault.line);
+            }
+            faults
+        }
         Err(faults) => faults.0,
     };
     for fault in &faults {
@@ -111,6 +121,17 @@ fn check(file: Option<PathBuf>, offline: bool, environment: &Environment) -> Exi
     }
     print(&format!("{}: ok\n", path.display()));
     ExitCode::SUCCESS
+}
+
+/// Asks the services with the buckets of a configuration.
+fn check_buckets(loaded: &Loaded) -> Vec<Fault> {
+    let directory = std::env::temp_dir().join(format!("cache-server-check-{}", std::process::id()));
+    let faults = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(storages::check_buckets(&loaded.config, &directory)),
+        Err(error) => vec![(String::new(), format!("cannot ask the storages: {error}"))],
+    };
+    let _ = std::fs::remove_dir_all(directory);
+    faults.into_iter().map(|(key, message)| loaded.fault(&key, message)).collect()
 }
 
 fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {

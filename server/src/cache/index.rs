@@ -13,6 +13,8 @@ use catalog::{CacheId, UnixTime};
 use http::HeaderValue;
 use nix_formats::StorePathHash;
 
+use super::storages::CacheStorage;
+
 /// Number of independently locked parts of the set of paths.
 const SHARDS: usize = 16;
 /// A path's time of use is noted at most once in this many minutes.
@@ -26,13 +28,15 @@ pub struct NarinfoReply {
     pub body: Bytes,
     /// Strong entity tag, quoted.
     pub etag: HeaderValue,
+    /// Where the NAR is that it promises.
+    pub storage: Arc<CacheStorage>,
     touched_minute: AtomicU32,
 }
 
 impl NarinfoReply {
-    /// A reply with this text and entity tag.
-    pub fn new(body: Bytes, etag: HeaderValue) -> Self {
-        Self { body, etag, touched_minute: AtomicU32::new(0) }
+    /// A reply with this text and entity tag, for a NAR on `storage`.
+    pub fn new(body: Bytes, etag: HeaderValue, storage: Arc<CacheStorage>) -> Self {
+        Self { body, etag, storage, touched_minute: AtomicU32::new(0) }
     }
 }
 

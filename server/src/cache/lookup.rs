@@ -1,12 +1,14 @@
 //! Finding what a reader asks for.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{Catalog, CatalogError, PathRecord, UnixTime};
+use catalog::{Catalog, CatalogError, NarId, PathRecord, UnixTime};
 use http::HeaderValue;
-use nar_storage::{Blob, Key, StorageError, layout};
+use nar_storage::{Blob, StorageError, layout};
 use nix_formats::{FileHash, NarFileName, StorePathHash, nix32};
 use sha2::{Digest, Sha256};
 
@@ -14,6 +16,11 @@ use super::Cache;
 use super::index::NarinfoReply;
 use super::nars::KnownNar;
 use super::publish::narinfo;
+use super::storages::CacheStorage;
+use crate::config::StorageType;
+
+/// How long a link to a NAR may be used to begin a download.
+const LINK_VALIDITY: Duration = Duration::from_secs(900);
 
 /// Why something that might be there could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +39,16 @@ impl Cache {
     ) -> Result<Option<Arc<NarinfoReply>>, LookupError> {
         let now = UnixTime::now();
         if let Some(reply) = self.index.reply(hash, now) {
-            return Ok(Some(reply));
+            // Boxed, as are the queries here: their futures are large, and the hot path would carry them along.
+            let readable = match reply.storage.can_be_read_now(now) {
+                Some(readable) => readable,
+                None => Box::pin(reply.storage.ask()).await,
+            };
+            return Ok(readable.then_some(reply));
         }
         if !self.index.touch(hash, now) {
             return Ok(None);
         }
-        // Boxed, as are the other queries here: a query's future is large, and the hot path would carry it along.
         Box::pin(self.render_narinfo(catalog, hash)).await
     }
 
@@ -48,9 +59,37 @@ impl Cache {
     ) -> Result<Option<Arc<NarinfoReply>>, LookupError> {
         let generation = self.index.generation();
         let Some(record) = self.find_path(catalog, hash).await? else { return Ok(None) };
-        let reply = Arc::new(render(&record));
+        // A storage that was taken out of the configuration, or that fails, promises nothing for now.
+        let Some(storage) = self.storage(record.nar.storage) else { return Ok(None) };
+        if !storage.can_be_read().await {
+            return Ok(None);
+        }
+        let reply = Arc::new(render(&record, storage.clone()));
         self.index.keep_reply(*hash, reply.clone(), generation);
         Ok(Some(reply))
+    }
+
+    /// Whether the cache holds the path and can give it, as far as is known.
+    pub async fn can_give(&self, catalog: &Catalog, hash: &StorePathHash) -> Result<bool, CatalogError> {
+        if !self.index.contains(hash) || self.storages.unreachable().is_empty() {
+            return Ok(self.index.contains(hash));
+        }
+        let record = catalog.find_path(self.id, hash).await?;
+        Ok(record.is_some_and(|record| self.gives_from(record.nar.storage)))
+    }
+
+    /// Those of `asked` that the cache does not hold, or cannot give at the moment, in their order. What is present counts
+    /// as used: whoever is told so relies on it.
+    pub async fn missing(
+        &self,
+        catalog: &Catalog,
+        asked: &[StorePathHash],
+    ) -> Result<Vec<StorePathHash>, CatalogError> {
+        let now = UnixTime::now();
+        let lost = self.storages.unreachable();
+        let homes = if lost.is_empty() { HashMap::new() } else { catalog.path_homes(self.id, asked).await? };
+        let is_lost = |hash: &StorePathHash| homes.get(hash).is_some_and(|home| lost.contains(&home.storage));
+        Ok(asked.iter().filter(|hash| is_lost(hash) || !self.index.touch(hash, now)).copied().collect())
     }
 
     /// The catalog's record of a visible path.
@@ -98,6 +137,18 @@ impl Cache {
         Ok(Some(known))
     }
 
+    /// A link from which readers get the NAR without us, if its storage wants that. It was given a sign of life lately, as
+    /// the NAR is not looked at.
+    pub async fn link_to(&self, nar: &KnownNar) -> Option<HeaderValue> {
+        let storage = self.storage(nar.storage)?;
+        if !storage.redirects() || !storage.can_be_read().await {
+            return None;
+        }
+        let link = storage.storage.presign_get(&nar.key, LINK_VALIDITY).await;
+        let link = link.inspect_err(|error| storage.failed(error)).ok()??;
+        HeaderValue::try_from(link).ok()
+    }
+
     /// Opens a NAR. `None` if its storage cannot give it: then it is hidden when it is lost, and merely absent for the
     /// moment when the storage does not answer.
     pub async fn open_nar(
@@ -108,55 +159,69 @@ impl Cache {
         range: Option<Range<u64>>,
     ) -> Result<Option<Blob>, LookupError> {
         let Some(storage) = self.storage(nar.storage) else { return Ok(None) };
-        match storage.storage.open(&nar.key, Some(nar.size), range).await {
-            Ok(blob) => Ok(Some(blob)),
-            Err(error) if error.is_lost() => {
-                Box::pin(self.hide_damaged(catalog, name, nar, &error)).await?;
-                Ok(None)
+        if storage.reach.is_lost() {
+            return Ok(None);
+        }
+        match storage.storage.open(&nar.key, Some(nar.size), range.clone()).await {
+            Ok(blob) => {
+                storage.was_read();
+                Ok(Some(blob))
             }
-            Err(error) => {
-                tracing::warn!(cache = self.name(), %error, "could not read a NAR");
-                Ok(None)
-            }
+            Err(error) => Box::pin(self.open_elsewhere(catalog, name, nar, storage, range, error)).await,
         }
     }
 
-    /// Hides every path whose NAR is missing or has the wrong size. The next push of such a path heals it.
-    async fn hide_damaged(
+    /// Opens a NAR again if it could not be opened because it was moved to another storage meanwhile. Else finds out whose
+    /// fault it is: its own, or that of the storage as a whole.
+    async fn open_elsewhere(
         &self,
         catalog: &Catalog,
         name: &NarFileName,
         nar: &KnownNar,
-        error: &StorageError,
-    ) -> Result<(), LookupError> {
-        let paths = catalog.mark_damaged(nar.id).await?;
+        storage: &Arc<CacheStorage>,
+        range: Option<Range<u64>>,
+        error: StorageError,
+    ) -> Result<Option<Blob>, LookupError> {
+        // A disk with a bad sector still gives everything else. With a bucket no such thing is known.
+        let lost = error.is_lost() || (storage.kind() == StorageType::Local && storage.is_alive().await);
+        if !lost {
+            storage.cannot_be_read(&error);
+            return Ok(None);
+        }
+        self.nars.forget(&name.file_hash);
+        if let Some(now) = self.look_up_nar(catalog, &name.file_hash).await?
+            && now.id != nar.id
+            && let Some(elsewhere) = self.storage(now.storage)
+        {
+            return Ok(elsewhere.storage.open(&now.key, Some(now.size), range).await.ok());
+        }
+        self.hide_nar(catalog, nar.id, name, &error.to_string()).await?;
+        Ok(None)
+    }
+
+    /// Hides every path that needs this NAR, for `reason`.
+    pub async fn hide_nar(
+        &self,
+        catalog: &Catalog,
+        nar: NarId,
+        name: &NarFileName,
+        reason: &str,
+    ) -> Result<(), CatalogError> {
+        let paths = catalog.mark_damaged(nar).await?;
         self.nars.forget(&name.file_hash);
         for path in &paths {
             self.index.remove(path);
         }
-        tracing::error!(cache = self.name(), nar = %name, paths = paths.len(), %error,
+        tracing::error!(cache = self.name(), nar = %name, paths = paths.len(), reason,
             "a NAR is damaged; its paths are hidden until they are pushed again");
         Ok(())
     }
-
-    /// Opens a file that is not tracked by the catalog (a listing, a log, a realisation …) from whichever storage has
-    /// it. A storage that fails counts as not having it.
-    pub async fn open_untracked(&self, key: &Key) -> Option<Blob> {
-        for storage in &self.storages {
-            match storage.storage.open(key, None, None).await {
-                Ok(blob) => return Some(blob),
-                Err(error) if error.is_not_found() => {}
-                Err(error) => tracing::warn!(cache = self.name(), %error, "could not read a file"),
-            }
-        }
-        None
-    }
 }
 
-fn render(record: &PathRecord) -> NarinfoReply {
+fn render(record: &PathRecord, storage: Arc<CacheStorage>) -> NarinfoReply {
     let body = Bytes::from(narinfo(record).to_string());
     let digest = Sha256::digest(&body);
-    NarinfoReply::new(body, quoted(&nix32::encode(&digest[..20])))
+    NarinfoReply::new(body, quoted(&nix32::encode(&digest[..20])), storage)
 }
 
 /// The entity tag of these base-32 digits.

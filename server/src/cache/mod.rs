@@ -1,6 +1,7 @@
 //! The domain: what a cache is, how paths get in, how they are found. No HTTP here.
 
 pub mod contents;
+mod file_name;
 pub mod index;
 pub mod keys;
 pub mod lookup;
@@ -8,29 +9,19 @@ pub mod nars;
 pub mod publish;
 pub mod push;
 pub mod setup;
+pub mod storages;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use catalog::{CacheId, CacheRecord, StorageId};
-use nar_storage::Storage;
 use nix_formats::PublicKey;
 
 use self::index::Index;
 use self::keys::KeyRing;
 use self::nars::Nars;
-use self::push::PushError;
+use self::storages::{CacheStorage, Storages};
 use crate::config::{Access, CacheConfig};
-
-/// A storage of a cache, with its row in the catalog.
-pub struct CacheStorage {
-    /// Its row in the catalog.
-    pub id: StorageId,
-    /// The backend.
-    pub storage: Arc<dyn Storage>,
-    /// Where it is, for people: a path or a URL.
-    pub location: String,
-}
 
 /// One cache at run time.
 pub struct Cache {
@@ -38,8 +29,8 @@ pub struct Cache {
     pub id: CacheId,
     /// What the configuration says about it.
     pub config: CacheConfig,
-    /// Its storages, in the order of the configuration; at least one.
-    pub storages: Vec<CacheStorage>,
+    /// Its storages; at least one.
+    pub storages: Storages,
     /// The paths it holds.
     pub index: Index,
     /// Its NAR files that were asked for lately.
@@ -74,15 +65,14 @@ impl Cache {
         *keys = Arc::new(keys.with_client_key(key));
     }
 
-    /// The storage with this row, unless it was taken out of the configuration.
-    pub fn storage(&self, id: StorageId) -> Option<&CacheStorage> {
-        self.storages.iter().find(|storage| storage.id == id)
+    /// Whether what lies on this storage can be had, as far as is known.
+    pub fn gives_from(&self, id: StorageId) -> bool {
+        self.storages.get(id).is_some_and(|storage| !storage.reach.is_lost())
     }
 
-    /// Position of the storage that a new upload should go to.
-    pub fn propose_storage(&self) -> Result<usize, PushError> {
-        // One rule for now; the strategies decide here.
-        if self.storages.is_empty() { Err(PushError::Full) } else { Ok(0) }
+    /// The storage with this row, unless it was taken out of the configuration.
+    pub fn storage(&self, id: StorageId) -> Option<&Arc<CacheStorage>> {
+        self.storages.get(id)
     }
 }
 

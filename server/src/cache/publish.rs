@@ -13,9 +13,10 @@ use nix_formats::nar::BuildId;
 use nix_formats::{NarFileName, NarInfo, Signature};
 use uuid::Uuid;
 
+use super::Cache;
 use super::contents::{self, Contents, ContentsError};
 use super::push::decoder;
-use super::{Cache, CacheStorage};
+use super::storages::CacheStorage;
 
 /// Why a path's files could not be written. The path itself is safe.
 #[derive(Debug, thiserror::Error)]

@@ -6,14 +6,16 @@ use std::sync::{Arc, RwLock};
 use bytes::Bytes;
 use catalog::{CacheRecord, Catalog, CatalogError, DeclaredCache, DeclaredStorage, KeyOrigin, StorageRecord};
 use futures_util::TryStreamExt;
-use nar_storage::{DEFAULT_OPEN_FILES, Durability, LocalStorage, ReadCache, Storage, layout};
+use futures_util::future::join_all;
+use nar_storage::{DEFAULT_OPEN_FILES, Durability, ReadCache, StorageState, layout};
 use nix_formats::{KeyError, PublicKey, STORE_DIR, SigningKey};
 
 use super::index::{Index, ReplyCache, reply_cache};
 use super::keys::{KeyFileError, KeyRing, read_key_files, read_or_generate};
 use super::nars::Nars;
-use super::{Cache, CacheStorage, Caches};
-use crate::config::{CacheConfig, Config, SigningMode, StorageConfig, StorageKind};
+use super::storages::{self, CacheStorage, OpenStorageError, Storages};
+use super::{Cache, Caches};
+use crate::config::{CacheConfig, Config, SigningMode};
 
 /// Most NARs that are kept open. Each takes a kilobyte or so in the kernel.
 const MOST_OPEN_FILES: usize = 8192;
@@ -32,6 +34,9 @@ pub enum SetupError {
         /// What is wrong.
         source: KeyFileError,
     },
+    /// The secret of a storage cannot be had.
+    #[error(transparent)]
+    Storage(#[from] OpenStorageError),
     /// A key is malformed.
     #[error("cache `{cache}`: {source}")]
     Key {
@@ -72,8 +77,19 @@ pub async fn set_up(setup: &Setup<'_>, catalog: &Catalog) -> Result<Caches, Setu
         let Some(record) = find(&records, cache) else { continue };
         caches.push(Arc::new(open(setup, catalog, cache, record, &storage_records, &shared).await?));
     }
+    probe_all(&caches, catalog).await;
     let disabled = records.into_iter().filter(|record| !record.enabled).collect();
     Ok(Caches::new(caches, disabled))
+}
+
+/// Looks at every storage once, all at the same time. One that fails now may work later, so the daemon starts without it.
+async fn probe_all(caches: &[Arc<Cache>], catalog: &Catalog) {
+    let probes = caches.iter().flat_map(|cache| {
+        cache.storages.iter().map(move |storage| async move {
+            cache.probe(catalog, storage).await;
+        })
+    });
+    join_all(probes).await;
 }
 
 /// What all caches share, because it bounds memory and file descriptors of the process.
@@ -109,16 +125,7 @@ async fn open(
     storage_records: &[StorageRecord],
     shared: &Shared,
 ) -> Result<Cache, SetupError> {
-    let mut storages = Vec::new();
-    for storage in &config.storages {
-        let row =
-            storage_records.iter().find(|row| row.cache == record.id && row.name == storage.name.as_str());
-        if let Some(row) = row
-            && let Some((backend, location)) = open_storage(config, storage, &shared.reads).await
-        {
-            storages.push(CacheStorage { id: row.id, storage: backend, location });
-        }
-    }
+    let storages = open_storages(setup, catalog, config, record, storage_records, shared).await?;
     let key_name = format!("{}.{}-1", config.name.as_str(), setup.host);
     let keys = load_keys(setup, catalog, config, record, &key_name).await?;
     let cache = Cache {
@@ -135,35 +142,36 @@ async fn open(
     while let Some(batch) = hashes.try_next().await? {
         batch.into_iter().for_each(|hash| cache.index.insert(hash));
     }
-    cache.write_cache_info().await;
     Ok(cache)
 }
 
-/// A storage that fails now may work later, so the cache starts without waiting for it.
-async fn open_storage(
-    cache: &CacheConfig,
-    storage: &StorageConfig,
-    reads: &Arc<ReadCache>,
-) -> Option<(Arc<dyn Storage>, String)> {
-    match &storage.kind {
-        StorageKind::Local { root } => {
-            let root = root.join(cache.name.as_str());
-            let location = root.display().to_string();
-            let backend = LocalStorage::new(storage.name.as_str(), root, reads);
-            if let Err(error) = backend.prepare().await {
-                tracing::error!(cache = cache.name.as_str(), %error, "a storage cannot be used");
-            }
-            Some((Arc::new(backend), location))
-        }
-        StorageKind::S3 { .. } => {
-            tracing::error!(
-                cache = cache.name.as_str(),
-                storage = storage.name.as_str(),
-                "S3 storages are not supported by this version; the storage is left out"
-            );
-            None
-        }
+async fn open_storages(
+    setup: &Setup<'_>,
+    catalog: &Catalog,
+    config: &CacheConfig,
+    record: &CacheRecord,
+    rows: &[StorageRecord],
+    shared: &Shared,
+) -> Result<Storages, SetupError> {
+    let mut storages = Vec::new();
+    for storage in &config.storages {
+        let row = rows.iter().find(|row| row.cache == record.id && row.name == storage.name.as_str());
+        let Some(row) = row else { continue };
+        let state_dir = &setup.config.server.state_dir;
+        let backend =
+            storages::open(row.id, config, storage, row.marker.clone(), state_dir, &shared.reads).await?;
+        let state = StorageState {
+            name: storage.name.as_str().into(),
+            share: storage.split.unwrap_or(0),
+            max_size: storage.max_size,
+            draining: storage.draining,
+            used: catalog.storage_used(row.id).await?,
+        };
+        storages.push((backend, state));
     }
+    // What cannot be read is as good as none: the turns begin anew.
+    let turns = record.turns.parse().unwrap_or_default();
+    Ok(Storages::new(config.storage_strategy, storages, &turns))
 }
 
 async fn load_keys(
@@ -212,14 +220,27 @@ impl Cache {
         format!("StoreDir: {STORE_DIR}\nWantMassQuery: 1\nPriority: {}\n", self.config.priority)
     }
 
-    /// Puts `nix-cache-info` on every storage, so that each is a binary cache by itself.
-    async fn write_cache_info(&self) {
-        for storage in &self.storages {
-            let text = Bytes::from(self.nix_cache_info());
-            let key = layout::nix_cache_info_key();
-            if let Err(error) = storage.storage.put_bytes(&key, text, Durability::Now).await {
-                tracing::warn!(cache = self.name(), %error, "could not write nix-cache-info");
-            }
+    /// Finds out whether a storage works and, if it does, sees to what has to be on it. Returns whether it has just become
+    /// readable.
+    pub async fn probe(&self, catalog: &Catalog, storage: &CacheStorage) -> bool {
+        let revived = storage.probe().await;
+        if revived {
+            self.settle_in(catalog, storage).await;
+        }
+        revived
+    }
+
+    /// Makes a storage known by its marker and a binary cache by itself.
+    async fn settle_in(&self, catalog: &Catalog, storage: &CacheStorage) {
+        if let Some(marker) = storage.marker()
+            && let Err(error) = catalog.set_storage_marker(storage.id, marker).await
+        {
+            tracing::warn!(cache = self.name(), %error, "could not remember a storage's marker");
+        }
+        let text = Bytes::from(self.nix_cache_info());
+        let key = layout::nix_cache_info_key();
+        if let Err(error) = storage.storage.put_bytes(&key, text, Durability::Now).await {
+            tracing::warn!(cache = self.name(), %error, "could not write nix-cache-info");
         }
     }
 }

@@ -79,6 +79,7 @@ pub const STORAGE: Keys = Keys {
         "s3_region",
         "s3_endpoint",
         "s3_force_path_style",
+        "s3_redirect",
         "s3_access_key",
         "s3_access_key_file",
         "s3_secret_key",

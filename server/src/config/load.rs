@@ -32,6 +32,16 @@ pub struct Loaded {
     pub(super) lines: Lines,
 }
 
+impl Loaded {
+    /// A fault that was found at the key `path`, such as `caches[0].name`, by someone who looked further than the check of
+    /// the file does.
+    pub fn fault(&self, path: &str, message: impl Into<String>) -> Fault {
+        let mut fault = Fault::error(&self.lines.place(path), message);
+        fault.file.clone_from(&self.config.source);
+        fault
+    }
+}
+
 /// Reads a file and checks it as far as that goes without looking at anything else.
 ///
 /// # Errors

@@ -163,6 +163,8 @@ pub struct S3Config {
     pub endpoint: Option<Url>,
     /// Bucket in the path instead of the host name.
     pub force_path_style: bool,
+    /// Send readers of NARs to the service itself, with a link that is good for a while.
+    pub redirect: bool,
     /// Access key id. Absent together with `secret_key`: the AWS credential chain is asked.
     pub access_key: Option<SecretSource>,
     /// Secret access key.

@@ -98,6 +98,7 @@ fn location(kind: &StorageKind) -> Vec<(&'static str, Value)> {
                 ("s3_region", text(&s3.region)),
                 ("s3_endpoint", optional(s3.endpoint.as_ref(), text)),
                 ("s3_force_path_style", s3.force_path_style.into()),
+                ("s3_redirect", s3.redirect.into()),
                 ("s3_access_key", access_key),
                 ("s3_access_key_file", access_key_file),
                 ("s3_secret_key", secret_key),

@@ -115,7 +115,7 @@ impl From<PushError> for HttpError {
             PushError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             PushError::NarMissing(_) => StatusCode::CONFLICT,
             PushError::Full => StatusCode::INSUFFICIENT_STORAGE,
-            PushError::StorageFailing(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PushError::StorageFailing | PushError::Draining => StatusCode::SERVICE_UNAVAILABLE,
             PushError::Disk(_) | PushError::Catalog(_) | PushError::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -1,5 +1,6 @@
 //! Background jobs.
 
+mod probe;
 mod publisher;
 mod reaper;
 mod touches;
@@ -14,6 +15,7 @@ use crate::app::App;
 /// Starts all background jobs. Each does its last round when `stop` is cancelled.
 pub fn start(app: &Arc<App>, stop: &CancellationToken) -> JoinSet<()> {
     let mut workers = JoinSet::new();
+    workers.spawn(probe::run(app.clone(), stop.clone()));
     workers.spawn(publisher::run(app.clone(), stop.clone()));
     workers.spawn(reaper::run(app.clone(), stop.clone()));
     workers.spawn(touches::run(app.clone(), stop.clone()));

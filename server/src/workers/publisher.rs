@@ -20,15 +20,21 @@ const BACKOFF: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(app: Arc<App>, stop: CancellationToken) {
     // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
-    let mut rewrite = true;
+    app.pusher.publish_again();
     loop {
-        match publish_due(&app, rewrite, &stop).await {
-            Ok(true) => rewrite = false,
-            Ok(false) => pause(&stop, BACKOFF).await,
+        let rewrite = app.pusher.take_publish_again();
+        let done = match publish_due(&app, rewrite, &stop).await {
+            Ok(done) => done,
             Err(error) => {
                 tracing::warn!(%error, "could not look up which files are to be made durable");
-                pause(&stop, BACKOFF).await;
+                false
             }
+        };
+        if !done {
+            if rewrite {
+                app.pusher.publish_again();
+            }
+            pause(&stop, BACKOFF).await;
         }
         if stop.is_cancelled() {
             return;
@@ -44,20 +50,28 @@ async fn pause(stop: &CancellationToken, time: Duration) {
 
 /// Works off what is due. Returns whether all of it could be done.
 async fn publish_due(app: &App, rewrite: bool, stop: &CancellationToken) -> Result<bool, CatalogError> {
+    let mut after = None;
+    let mut all = true;
     loop {
-        let due = app.catalog.unpublished(None, BATCH).await?;
+        let due = app.catalog.unpublished(after, BATCH).await?;
+        let Some(last) = due.last() else { return Ok(all) };
+        // What cannot be done now is in nobody's way.
+        after = Some(last.ticket);
         let count = due.len();
         let mut done = Vec::new();
         for ((cache, storage), paths) in by_storage(due) {
             let Some(cache) = app.caches.iter().find(|known| known.id == cache) else { continue };
+            if !cache.gives_from(storage) {
+                continue;
+            }
             let paths = if rewrite { write_again(cache, paths).await } else { paths };
             done.extend(sync(cache, storage, &paths).await);
         }
-        let all = done.len() == count;
+        all &= done.len() == count;
         if !done.is_empty() {
             app.catalog.mark_published(done).await?;
         }
-        if !all || count < BATCH as usize || (rewrite && stop.is_cancelled()) {
+        if rewrite && stop.is_cancelled() {
             return Ok(all);
         }
     }

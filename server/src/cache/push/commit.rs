@@ -1,14 +1,12 @@
-//! The last step of every push: verify, store, record, publish.
+//! The last step of every push: verify, then [`store`](super::store), record, publish.
 //!
 //! Order matters. The NAR is durable before the catalog knows it, and the catalog knows the path, durably, before the
 //! client hears so. A crash before the record leaves at most a file that the next start removes (see `intent`); a crash
 //! after it leaves at most files beside the NAR to be written again (see `publish`).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use catalog::{CommitOutcome, NarRecord, NewNar, PathCommit, UnixTime};
-use nar_storage::{Durability, layout};
+use catalog::{NarRecord, NewNar, PathCommit, StorageId, UnixTime};
 use nix_formats::{NarFileName, Signature};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
@@ -17,11 +15,10 @@ use super::description::PathDescription;
 use super::digest::Digest;
 use super::error::PushError;
 use super::spool::Attempt;
+use super::store::NarToStore;
 use super::upload::Upload;
 use super::{Pusher, blocking};
-use crate::cache::contents::Contents;
-use crate::cache::publish::publish;
-use crate::cache::{Cache, CacheStorage};
+use crate::cache::Cache;
 
 impl Pusher {
     /// Commits an upload in a task of its own, which goes on when the client hangs up. The upload is gone afterwards,
@@ -52,7 +49,7 @@ impl Pusher {
         description: PathDescription,
     ) -> Result<(), PushError> {
         // A push never changes a path that is there, so its bytes need not be looked at.
-        if cache.index.contains(description.path.hash()) {
+        if cache.can_give(&self.catalog, description.path.hash()).await? {
             self.catalog.record_finished_upload(upload.id, cache.id, *description.path.hash()).await?;
             return Ok(());
         }
@@ -70,70 +67,9 @@ impl Pusher {
             size: digest.file_size,
             file,
         };
-        let storage = &cache.storages[upload.storage];
+        let storage = cache.storages.propose(Some(nar.size))?.id;
         let commit = new_commit(cache, storage, &description, &nar, signatures, Some(upload.id));
-        self.store_and_record(cache, storage, nar, commit, Some(digest.contents), upload.id).await
-    }
-
-    /// Stores the NAR unless the cache has it, records the path and publishes it.
-    async fn store_and_record(
-        &self,
-        cache: &Arc<Cache>,
-        storage: &CacheStorage,
-        nar: NarToStore,
-        commit: PathCommit,
-        contents: Option<Contents>,
-        upload: Uuid,
-    ) -> Result<(), PushError> {
-        let known = self.catalog.find_nar(cache.id, &nar.name.file_hash).await?;
-        if known.is_some_and(|known| is_usable(cache, &known)) {
-            return self.record(cache, commit, contents).await;
-        }
-        let key = layout::nar_key(&nar.name);
-        let (intents, tag) = (self.intents.clone(), upload.to_string());
-        let (cache_name, storage_name) = (cache.name().to_owned(), storage.storage.name().to_owned());
-        let nar_name = nar.name.to_string();
-        let intent = blocking(move || intents.note(&cache_name, &storage_name, &nar_name, &tag)).await??;
-        storage.storage.put_file(&key, &nar.file, Durability::Now).await?;
-        let recorded = self.record(cache, commit, contents).await;
-        if recorded.is_err() && matches!(self.catalog.find_nar(cache.id, &nar.name.file_hash).await, Ok(None))
-        {
-            // Nobody else recorded the same file meanwhile, so nobody misses it.
-            if let Err(error) = storage.storage.delete(&key).await {
-                tracing::warn!(%error, "could not remove a NAR that was not recorded");
-            }
-        }
-        blocking(move || drop(intent)).await?;
-        recorded
-    }
-
-    async fn record(
-        &self,
-        cache: &Arc<Cache>,
-        commit: PathCommit,
-        contents: Option<Contents>,
-    ) -> Result<(), PushError> {
-        let hash = *commit.path.hash();
-        let file_hash = commit.nar.file_hash;
-        match self.catalog.commit_path(commit).await? {
-            CommitOutcome::AlreadyPresent(_) => {
-                cache.index.insert(hash);
-                return Ok(());
-            }
-            CommitOutcome::Created { path, revealed, .. } | CommitOutcome::Healed { path, revealed, .. } => {
-                cache.nars.forget(&file_hash);
-                cache.index.forget_reply(&hash);
-                revealed.into_iter().for_each(|path| cache.index.insert(path));
-                // The path is safe already: what fails here is done again in the background.
-                if let Err(error) = publish(cache, &path, contents).await {
-                    tracing::warn!(cache = cache.name(), path = %path.path.base_name(), %error, "could not publish a path yet");
-                }
-            }
-        }
-        cache.index.insert(hash);
-        self.published.notify_one();
-        tracing::debug!(cache = cache.name(), path = %hash, "path committed");
-        Ok(())
+        self.store_and_record(cache, nar, commit, Some(digest.contents), upload.id).await
     }
 
     /// Commits a path whose NAR the cache has already. See [`Pusher::commit_file`].
@@ -149,7 +85,7 @@ impl Pusher {
 
     async fn commit_known(&self, cache: &Arc<Cache>, description: PathDescription) -> Result<(), PushError> {
         let known = self.catalog.find_nar(cache.id, &description.file_hash).await?;
-        let Some(nar) = known.filter(|nar| is_usable(cache, nar)) else {
+        let Some(nar) = known.filter(|nar| !nar.damaged && cache.gives_from(nar.storage)) else {
             return Err(PushError::NarMissing(description.file_hash.to_string()));
         };
         compare("file size", description.file_size, Some(nar.file_size))?;
@@ -160,24 +96,13 @@ impl Pusher {
         }
         let _keys_stay = cache.keys_in_use.read().await;
         let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
-        if cache.index.contains(description.path.hash()) {
+        if cache.can_give(&self.catalog, description.path.hash()).await? {
             return Ok(());
         }
-        let commit = known_commit(cache, &description, &nar, signatures);
-        self.record(cache, commit, None).await
+        let mut commit = known_commit(cache, &description, &nar, signatures);
+        commit.unavailable = cache.storages.unreachable();
+        self.record(cache, commit, None).await.map(|_| ())
     }
-}
-
-/// Whether a NAR that the catalog knows can be read, so that it need not be stored again.
-fn is_usable(cache: &Cache, nar: &NarRecord) -> bool {
-    !nar.damaged && cache.storage(nar.storage).is_some()
-}
-
-/// A verified NAR file in the spool.
-struct NarToStore {
-    name: NarFileName,
-    size: u64,
-    file: PathBuf,
 }
 
 fn check(description: &PathDescription, digest: &Digest) -> Result<(), PushError> {
@@ -203,14 +128,14 @@ fn compare<T: PartialEq + ToString>(
 
 fn new_commit(
     cache: &Cache,
-    storage: &CacheStorage,
+    storage: StorageId,
     description: &PathDescription,
     nar: &NarToStore,
     signatures: Vec<Signature>,
     upload: Option<Uuid>,
 ) -> PathCommit {
     let nar = NewNar {
-        storage: storage.id,
+        storage,
         file_hash: nar.name.file_hash,
         compression: nar.name.compression,
         file_size: nar.size,
@@ -253,8 +178,8 @@ fn path_commit(
         ca: description.ca.clone(),
         signatures: signatures.iter().map(ToString::to_string).collect(),
         upload,
-        created_at: UnixTime::now(),
         turns: None,
         unavailable: Vec::new(),
+        created_at: UnixTime::now(),
     }
 }

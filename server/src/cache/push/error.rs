@@ -1,7 +1,6 @@
 //! What can go wrong with a push. The texts are for the client: they name what it sent, never what is inside here.
 
 use catalog::CatalogError;
-use nar_storage::StorageError;
 
 use super::digest::DigestError;
 use crate::cache::keys::SignError;
@@ -52,9 +51,12 @@ pub enum PushError {
     /// Every storage is full.
     #[error("every storage of this cache is full")]
     Full,
-    /// No storage works.
-    #[error("no storage of this cache can take uploads right now")]
-    StorageFailing(#[source] StorageError),
+    /// No storage works. The log says why of each.
+    #[error("no storage of this cache can take uploads right now; try again later")]
+    StorageFailing,
+    /// All storages are being drained.
+    #[error("no storage of this cache takes uploads: all of them are being drained")]
+    Draining,
     /// The spool or the local disk failed.
     #[error("the server could not store the upload")]
     Disk(#[source] std::io::Error),
@@ -77,19 +79,21 @@ impl From<DigestError> for PushError {
     }
 }
 
-impl From<StorageError> for PushError {
-    fn from(error: StorageError) -> Self {
-        if error.is_full() { Self::Full } else { Self::StorageFailing(error) }
-    }
-}
-
 impl From<std::io::Error> for PushError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
             // The upload was aborted while a part of it was still arriving.
             std::io::ErrorKind::ConnectionAborted => Self::UnknownUpload,
-            _ => Self::Disk(error),
+            _ => match error.downcast::<Self>() {
+                Ok(error) => error,
+                // A disk that fails may be back later, or another one in its place.
+                Err(error) if error.raw_os_error().is_some() => {
+                    tracing::error!(%error, "an upload cannot be spooled");
+                    Self::StorageFailing
+                }
+                Err(error) => Self::Disk(error),
+            },
         }
     }
 }

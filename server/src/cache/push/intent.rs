@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cache::file_name::{escape, unescape};
+
 /// Keeps the notes: empty files whose names say which object of which storage was about to be recorded.
 pub struct Intents {
     directory: PathBuf,
@@ -12,6 +14,14 @@ pub struct Intents {
 /// A note; it is taken back when this is dropped.
 pub struct Intent {
     path: PathBuf,
+    kept: bool,
+}
+
+impl Intent {
+    /// Leaves the note where it is, for [`Intents::leftovers`].
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
 }
 
 /// Something a crash may have left without a catalog row.
@@ -41,10 +51,10 @@ impl Intents {
         let storage = escape(storage);
         let path = self.directory.join([cache, &storage, nar, tag].join(&SEPARATOR.to_string()));
         File::create(&path)?;
-        Ok(Intent { path })
+        Ok(Intent { path, kept: false })
     }
 
-    /// The notes of a previous run. Blocks.
+    /// All notes: those of a previous run, those that were kept, and those of pushes that are under way. Blocks.
     pub fn leftovers(&self) -> io::Result<Vec<Leftover>> {
         let mut leftovers = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
@@ -61,6 +71,11 @@ impl Intents {
 }
 
 impl Leftover {
+    /// Whether the note is still there. Blocks for a moment.
+    pub fn is_noted(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Takes the note back once what it names was dealt with. Blocks.
     pub fn settle(self) -> io::Result<()> {
         fs::remove_file(self.path)
@@ -69,7 +84,9 @@ impl Leftover {
 
 impl Drop for Intent {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
+        if !self.kept
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             tracing::warn!(%error, "could not take back the note of a push");
         }
     }
@@ -81,30 +98,6 @@ fn parse(path: &Path) -> Option<Leftover> {
     let (cache, storage, nar, _tag) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let storage = unescape(storage)?;
     Some(Leftover { cache: cache.to_owned(), storage, nar: nar.to_owned(), path: path.to_owned() })
-}
-
-/// Storage names are free text; a file name is not.
-fn escape(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    name.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
-        .collect()
-}
-
-fn unescape(name: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        if byte == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(byte);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

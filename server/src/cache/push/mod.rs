@@ -10,11 +10,17 @@ mod description;
 mod digest;
 mod error;
 mod intent;
+mod leftovers;
+mod locks;
 mod receive;
+mod refuge;
+mod relocate;
 mod spool;
+mod store;
 mod upload;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,9 +36,11 @@ use uuid::Uuid;
 pub use self::description::PathDescription;
 pub use self::digest::decoder;
 pub use self::error::PushError;
-pub use self::intent::{Intents, Leftover};
+pub use self::intent::Intents;
+pub use self::relocate::Relocated;
 pub use self::upload::Upload;
 
+use self::locks::FileLocks;
 use self::spool::{Attempt, PartWriter};
 use self::upload::Uploads;
 use super::Cache;
@@ -60,8 +68,12 @@ pub struct Pusher {
     intents: Arc<Intents>,
     /// Commits run to their end even if the client hangs up; a shutdown waits for them.
     commits: TaskTracker,
+    /// Held while a file is stored.
+    locks: FileLocks,
     /// Told about every path whose files are to be made durable.
     published: Notify,
+    /// Whether some of those files are yet to be written.
+    publish_again: AtomicBool,
 }
 
 impl Pusher {
@@ -72,21 +84,24 @@ impl Pusher {
             uploads: Uploads::default(),
             intents: Arc::new(intents),
             commits: TaskTracker::new(),
+            locks: FileLocks::default(),
             published: Notify::new(),
+            publish_again: AtomicBool::new(false),
         }
     }
 
-    /// Opens an upload in several parts.
+    /// Opens an upload in several parts, of `size` bytes in total if that is known.
     pub async fn create(
         &self,
         cache: &Arc<Cache>,
         compression: Compression,
+        size: Option<u64>,
     ) -> Result<Arc<Upload>, PushError> {
         self.uploads.check_room()?;
-        let storage = cache.propose_storage()?;
-        let spool_root = cache.storages[storage].storage.spool_dir().to_owned();
-        let id = cache.id;
-        let upload = blocking(move || Upload::create(id, compression, storage, &spool_root)).await??;
+        // Refused before a byte is sent if no storage could take it.
+        cache.storages.propose(size)?;
+        let cache = cache.clone();
+        let upload = blocking(move || Upload::create(&cache, compression, size)).await??;
         Ok(self.uploads.insert(upload))
     }
 
@@ -180,7 +195,7 @@ impl Pusher {
     where
         S: Stream<Item = Result<Bytes, String>>,
     {
-        let upload = self.create(cache, compression).await?;
+        let upload = self.create(cache, compression, len).await?;
         let received = self.receive_file(&upload, name, len, body).await;
         match received {
             Ok(file) => {
@@ -249,6 +264,17 @@ impl Pusher {
     /// Waits until a path was published since the last call.
     pub async fn published(&self) {
         self.published.notified().await;
+    }
+
+    /// Asks for the files of all paths that are not known to be published to be written again.
+    pub fn publish_again(&self) {
+        self.publish_again.store(true, Ordering::Relaxed);
+        self.published.notify_one();
+    }
+
+    /// Whether that was asked for since the last call.
+    pub fn take_publish_again(&self) -> bool {
+        self.publish_again.swap(false, Ordering::Relaxed)
     }
 
     /// Waits until no commit is under way. No new ones may be started.

@@ -5,6 +5,9 @@
 //! else (a repeat, a part that overtook the first one) goes to a file of its own and is copied into place at the end.
 //!
 //! A [`Follower`] reads the upload in part order while it is still growing.
+//!
+//! When the disk below fails, or is full, what still comes goes to another one, see [`Refuges`]; the client notices
+//! nothing.
 
 mod follower;
 mod writer;
@@ -14,10 +17,14 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use super::refuge::Refuges;
 
 pub use self::follower::Follower;
 pub use self::writer::PartWriter;
@@ -27,6 +34,8 @@ pub type Attempt = u64;
 
 /// How long a follower waits for more bytes before it gives up; the upload is then read again when it is complete.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// Bytes that are copied at once where the kernel does not do it.
+const COPY_BUFFER: usize = 256 << 10;
 
 /// A part that arrived whole.
 #[derive(Clone, Debug)]
@@ -44,8 +53,20 @@ pub struct StoredPart {
 #[derive(Clone, Debug)]
 struct Place {
     file: Arc<File>,
+    path: Arc<Path>,
     offset: u64,
     own: bool,
+}
+
+impl Place {
+    /// A new file of its own.
+    fn create(path: PathBuf) -> io::Result<Self> {
+        Ok(Self { file: Arc::new(open_new(&path)?), path: path.into(), offset: 0, own: true })
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
 }
 
 /// An attempt that is still being written.
@@ -73,18 +94,55 @@ struct State {
 
 /// The spooled bytes of one upload.
 pub struct Spool {
-    directory: PathBuf,
-    main: Arc<File>,
+    refuges: Box<dyn Refuges>,
+    /// Directories of the upload, the current one last.
+    directories: Mutex<Vec<PathBuf>>,
+    /// The upload's own file, in the first directory.
+    main: Place,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Spool {
-    /// Creates the upload's directory and its empty main file. Blocks.
-    pub fn create(directory: PathBuf) -> io::Result<Arc<Self>> {
-        std::fs::create_dir_all(&directory)?;
-        let main = Arc::new(open_new(&directory.join("main"))?);
-        Ok(Arc::new(Self { directory, main, state: Mutex::default(), changed: Condvar::new() }))
+    /// Creates the upload's empty main file. Blocks.
+    pub fn create(refuges: Box<dyn Refuges>) -> io::Result<Arc<Self>> {
+        let mut directories = vec![refuges.first()?];
+        let main = loop {
+            let directory = &directories[directories.len() - 1];
+            match Place::create(directory.join("main")) {
+                Ok(main) => break Place { own: false, ..main },
+                Err(error) => directories.push(refuges.next(directory, error)?),
+            }
+        };
+        let directories = Mutex::new(directories);
+        Ok(Arc::new(Self { refuges, directories, main, state: Mutex::default(), changed: Condvar::new() }))
+    }
+
+    /// The directory that new files go to.
+    pub fn directory(&self) -> PathBuf {
+        let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        directories.last().cloned().unwrap_or_default()
+    }
+
+    /// Goes on in another directory because `error` happened in `lost`. Gives the error back where there is none. Blocks.
+    pub fn seek_refuge(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf> {
+        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        let refuge = self.refuges.next(lost, error)?;
+        if !directories.contains(&refuge) {
+            directories.push(refuge.clone());
+        }
+        Ok(refuge)
+    }
+
+    /// A new file of this name, where one can be made.
+    fn new_file(&self, name: &str) -> io::Result<Place> {
+        let mut directory = self.directory();
+        loop {
+            match Place::create(directory.join(name)) {
+                Err(error) => directory = self.seek_refuge(&directory, error)?,
+                created => return created,
+            }
+        }
     }
 
     /// Begins an attempt to upload `part`; `len` is its announced length. Blocks.
@@ -92,11 +150,16 @@ impl Spool {
         let mut state = self.lock();
         let attempt = state.next_attempt;
         state.next_attempt += 1;
-        let place = match state.claim_place(part, len) {
-            Some(offset) => Place { file: self.main.clone(), offset, own: false },
+        // Once the first directory has failed, nothing new is put there.
+        let in_main = self.main.directory() == self.directory();
+        let offset = if in_main { state.claim_place(part, len) } else { None };
+        let place = match offset {
+            Some(offset) => Place { offset, ..self.main.clone() },
             None => {
-                let path = self.directory.join(format!("part-{part}-{attempt}"));
-                Place { file: Arc::new(open_new(&path)?), offset: 0, own: true }
+                drop(state);
+                let place = self.new_file(&format!("part-{part}-{attempt}"))?;
+                state = self.lock();
+                place
             }
         };
         state.writing.insert(attempt, Writing { part, place: place.clone(), written: 0 });
@@ -176,20 +239,27 @@ impl Spool {
         }
         if in_place {
             // An abandoned attempt may have written beyond the end.
-            self.main.set_len(offset)?;
-            return Ok(self.directory.join("main"));
+            self.main.file.set_len(offset)?;
+            return Ok(self.main.path.to_path_buf());
         }
-        let path = self.directory.join("assembled");
-        let target = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        for part in ordered {
-            copy_part(&part.place, part.len, &target)?;
+        if let [part] = ordered[..]
+            && part.place.own
+        {
+            return Ok(part.place.path.to_path_buf());
         }
-        Ok(path)
+        let mut directory = self.directory();
+        loop {
+            let path = directory.join("assembled");
+            match copy_parts(&ordered, &path) {
+                Ok(()) => return Ok(path),
+                Err(error) => directory = self.seek_refuge(&directory, error)?,
+            }
+        }
     }
 
     /// A new file beside the parts, for what is derived from them.
     pub fn side_file(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+        self.directory().join(name)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -212,10 +282,13 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.directory)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, "could not remove the spooled parts of an upload");
+        let directories = self.directories.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for directory in directories {
+            if let Err(error) = std::fs::remove_dir_all(directory)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, "could not remove the spooled parts of an upload");
+            }
         }
     }
 }
@@ -267,17 +340,48 @@ fn open_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
-fn copy_part(place: &Place, len: u64, target: &File) -> io::Result<()> {
+/// Writes the parts one after the other to a file at `path`, which must be on the disk that gave room for it last.
+fn copy_parts(parts: &[&StoredPart], path: &Path) -> io::Result<()> {
+    let mut target = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let copied = parts.iter().try_for_each(|part| copy_part(&part.place, part.len, &mut target));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    copied
+}
+
+/// Appends `len` bytes of `place` to `target`, within the kernel where both are on one file system.
+fn copy_part(place: &Place, len: u64, target: &mut File) -> io::Result<()> {
     use rustix::fs::copy_file_range;
+    use rustix::io::Errno;
     let mut from = place.offset;
-    let mut left = len;
-    while left > 0 {
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX);
-        let copied = copy_file_range(&place.file, Some(&mut from), target, None, wanted)? as u64;
-        if copied == 0 {
+    let end = place.offset + len;
+    while from < end {
+        let wanted = usize::try_from(end - from).unwrap_or(usize::MAX);
+        match copy_file_range(&place.file, Some(&mut from), &*target, None, wanted) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                return copy_by_hand(&place.file, from..end, target);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn copy_by_hand(from: &File, range: Range<u64>, target: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; COPY_BUFFER];
+    let mut position = range.start;
+    while position < range.end {
+        let left = usize::try_from(range.end - position).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let read = from.read_at(&mut buffer[..wanted], position)?;
+        if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        left -= copied;
+        target.write_all(&buffer[..read])?;
+        position += read as u64;
     }
     Ok(())
 }

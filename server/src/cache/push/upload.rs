@@ -1,7 +1,6 @@
 //! One unfinished upload, and the table of all of them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,9 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use super::blocking;
 use super::digest::{Digest, DigestError, digest};
 use super::error::PushError;
+use super::refuge::StorageSpools;
 use super::spool::{Attempt, Spool};
+use crate::cache::Cache;
 
 /// Most uploads that may be unfinished at once, over all caches.
 pub const MAX_OPEN_UPLOADS: usize = 4096;
@@ -33,8 +35,6 @@ pub struct Upload {
     pub cache: CacheId,
     /// How the NAR is compressed, as far as the file name tells.
     pub compression: Compression,
-    /// Position, among the cache's storages, of the one whose filesystem it is spooled on.
-    pub storage: usize,
     /// Its bytes.
     pub spool: Arc<Spool>,
     /// Held while a `complete` runs, so that a repeated one waits for the first.
@@ -44,22 +44,20 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// A new upload that spools into `directory`. Blocks.
-    pub fn create(
-        cache: CacheId,
+    /// A new upload of `size` bytes, if that is known. Blocks.
+    pub(super) fn create(
+        cache: &Arc<Cache>,
         compression: Compression,
-        storage: usize,
-        spool_root: &std::path::Path,
+        size: Option<u64>,
     ) -> std::io::Result<Self> {
         let id = Uuid::new_v4();
-        let directory: PathBuf = spool_root.join(id.to_string());
+        let spools = StorageSpools::new(cache.clone(), id, size);
         Ok(Self {
             id,
             upload_id: Uuid::new_v4().simple().to_string(),
-            cache,
+            cache: cache.id,
             compression,
-            storage,
-            spool: Spool::create(directory)?,
+            spool: Spool::create(Box::new(spools))?,
             completing: Arc::default(),
             last_active: AtomicI64::new(UnixTime::now().0),
             eager: Mutex::default(),
@@ -101,13 +99,23 @@ impl Upload {
                     return Ok(digest);
                 }
                 // What was read on the way is not what the client finally named, so its faults do not count either.
-                Ok(_) | Err(DigestError::Retry | DigestError::Corrupt(_)) => {}
-                Err(error) => return Err(error.into()),
+                Ok(_) | Err(DigestError::Retry | DigestError::Corrupt(_) | DigestError::Io(_)) => {}
+                Err(error @ DigestError::TooLarge(_)) => return Err(error.into()),
             }
         }
-        let slot = slots.clone().acquire_owned().await.map_err(|_| PushError::Internal)?;
-        let digested = self.spawn_digest(compression, slot).await.map_err(|_| PushError::Internal)?;
-        Ok(digested?.0)
+        loop {
+            let slot = slots.clone().acquire_owned().await.map_err(|_| PushError::Internal)?;
+            let directory = self.spool.directory();
+            let digested = self.spawn_digest(compression, slot).await.map_err(|_| PushError::Internal)?;
+            match digested {
+                // The disk has no room for what is learnt on the way, or is broken: once more, elsewhere.
+                Err(DigestError::Io(error)) => {
+                    let spool = self.spool.clone();
+                    blocking(move || spool.seek_refuge(&directory, error)).await??;
+                }
+                digested => return Ok(digested?.0),
+            }
+        }
     }
 
     fn spawn_digest(&self, compression: Compression, slot: OwnedSemaphorePermit) -> JoinHandle<DigestResult> {

@@ -96,6 +96,7 @@ fn read_s3(section: &Section<'_>, context: &Context<'_>) -> Option<StorageKind> 
     let root = section.read("root", values::text).unwrap_or_default();
     let bucket = section.require("s3_bucket", values::text);
     let endpoint = section.read("s3_endpoint", values::http_url);
+    let by_path = endpoint.is_some();
     let region = match section.has("s3_endpoint") {
         // What services that are not AWS's, and know no regions, are asked with.
         true => section.read("s3_region", values::text).or(Some("us-east-1".to_owned())),
@@ -115,7 +116,9 @@ fn read_s3(section: &Section<'_>, context: &Context<'_>) -> Option<StorageKind> 
         bucket: bucket?,
         region: region?,
         endpoint,
-        force_path_style: section.read("s3_force_path_style", values::truth).unwrap_or(false),
+        // Nearly every service but AWS's is reached that way, and few by host names of buckets.
+        force_path_style: section.read("s3_force_path_style", values::truth).unwrap_or(by_path),
+        redirect: section.read("s3_redirect", values::truth).unwrap_or(false),
         access_key,
         secret_key,
     })))

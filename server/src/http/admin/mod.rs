@@ -2,6 +2,7 @@
 
 mod caches;
 mod error;
+mod jobs;
 mod paths;
 mod status;
 mod summary;
@@ -33,6 +34,8 @@ pub(super) fn routes(app: &Arc<App>) -> Routes {
         .or(paths::routes(app))
         .unify()
         .or(tokens::routes(app))
+        .unify()
+        .or(jobs::routes(app))
         .unify();
     version_check()
         .or(known)

@@ -1,12 +1,14 @@
 //! Caches and storages as the admin API shows them.
 
 use admin_api::{ApiError, CacheSummary, StorageKind, StorageState, StorageSummary};
-use catalog::CacheRecord;
+use catalog::{CacheRecord, UnixTime};
+use nar_storage::{Health, StorageSnapshot};
 
 use super::Answer;
 use super::error::internal;
 use crate::app::App;
-use crate::cache::{Cache, CacheStorage};
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
 use crate::config::{self, Access, SigningMode};
 
 /// Every known cache, the enabled ones first.
@@ -61,54 +63,54 @@ pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
     })
 }
 
-/// The storages of a cache, each looked at as it is now.
+/// The storages of a cache, as they are known to be: nothing is asked of them here.
 pub async fn storage_summaries(app: &App, cache: &Cache) -> Result<Vec<StorageSummary>, ApiError> {
-    let mut summaries = Vec::with_capacity(cache.storages.len());
-    for storage in &cache.storages {
-        summaries.push(storage_summary(app, cache, storage).await?);
-    }
-    let all: u64 = summaries.iter().map(|summary| summary.used_bytes).sum();
-    for summary in &mut summaries {
-        summary.share_actual = if all > 0 { summary.used_bytes as f64 / all as f64 } else { 0.0 };
+    let snapshots = cache.storages.snapshot();
+    let mut summaries = Vec::with_capacity(snapshots.len());
+    for storage in cache.storages.iter() {
+        let Some(snapshot) = snapshots.iter().find(|snapshot| &*snapshot.name == storage.name()) else {
+            continue;
+        };
+        summaries.push(storage_summary(app, cache, storage, snapshot).await?);
     }
     Ok(summaries)
 }
 
-async fn storage_summary(app: &App, cache: &Cache, storage: &CacheStorage) -> Answer<StorageSummary> {
-    let used_bytes = app.catalog.storage_used(storage.id).await.map_err(|error| internal(&error))?;
-    let probed = storage.storage.probe().await;
-    let usage = storage.storage.usage().await.ok();
-    let (state, last_error) = match probed {
-        Ok(()) => (StorageState::Ok, None),
-        Err(error) if error.is_full() => (StorageState::Full, Some(error.to_string())),
-        Err(error) => (StorageState::Failing, Some(error.to_string())),
-    };
-    let declared =
-        cache.config.storages.iter().find(|declared| declared.name.as_str() == storage.storage.name());
-    let draining = declared.is_some_and(|declared| declared.draining);
-    let share = declared.and_then(|declared| declared.split).filter(|_| !draining);
+async fn storage_summary(
+    app: &App,
+    cache: &Cache,
+    storage: &CacheStorage,
+    snapshot: &StorageSnapshot,
+) -> Answer<StorageSummary> {
+    let stats = app.catalog.storage_stats(storage.id).await.map_err(|error| internal(&error))?;
+    let condition = storage.condition();
+    let usage = condition.usage;
+    let room = snapshot.max_size.map(|max_size| max_size.saturating_sub(snapshot.used));
+    let lasting = i64::try_from(condition.lasting.as_secs()).unwrap_or(i64::MAX);
     Ok(StorageSummary {
         cache: cache.name().to_owned(),
-        name: storage.storage.name().to_owned(),
-        kind: match declared.map(|declared| declared.kind.storage_type()) {
-            Some(config::StorageType::S3) => StorageKind::S3,
-            Some(config::StorageType::Local) | None => StorageKind::Local,
+        name: storage.name().to_owned(),
+        kind: match storage.kind() {
+            config::StorageType::S3 => StorageKind::S3,
+            config::StorageType::Local => StorageKind::Local,
         },
         location: storage.location.clone(),
-        state,
-        since: None,
-        draining,
-        last_error,
-        used_bytes,
-        // Nothing is reserved and nothing counted by storage yet.
-        reserved_bytes: 0,
-        free_bytes: usage.and_then(|usage| usage.free),
-        total_bytes: usage.and_then(|usage| usage.total),
-        max_bytes: declared.and_then(|declared| declared.max_size),
-        share_wanted: (cache.config.storage_strategy == config::Strategy::Split)
-            .then(|| share.map_or(0.0, |percent| f64::from(percent) / 100.0)),
-        share_actual: 0.0,
-        nars: 0,
-        damaged: 0,
+        used_bytes: snapshot.used,
+        reserved_bytes: snapshot.reserved,
+        max_bytes: snapshot.max_size,
+        free_bytes: [usage.free, room].into_iter().flatten().min(),
+        total_bytes: [usage.total, snapshot.max_size].into_iter().flatten().min(),
+        state: match condition.health {
+            Health::Failing => StorageState::Failing,
+            Health::Working | Health::MediumFull if snapshot.full => StorageState::Full,
+            Health::Working | Health::MediumFull => StorageState::Ok,
+        },
+        draining: snapshot.draining,
+        share_wanted: snapshot.share_wanted,
+        share_actual: snapshot.share_actual,
+        nars: stats.nars,
+        damaged: stats.damaged_nars,
+        since: Some(UnixTime::now().0.saturating_sub(lasting)),
+        last_error: condition.last_error,
     })
 }

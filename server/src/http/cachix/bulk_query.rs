@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use catalog::UnixTime;
 use nix_formats::StorePathHash;
 use warp::Filter;
 use warp::reply::Reply;
@@ -27,25 +26,24 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
             let app = app.clone();
             reply(async move {
                 access::read_api(&app.tokens, &cache, authorization.as_deref())?;
-                missing(&cache, &body::read(stream, BODY_LIMIT).await?)
+                missing(&app, &cache, &body::read(stream, BODY_LIMIT).await?).await
             })
         })
 }
 
-fn missing(cache: &Cache, body: &[u8]) -> Answer {
+async fn missing(app: &App, cache: &Cache, body: &[u8]) -> Answer {
     let asked: Vec<&str> = serde_json::from_slice(body).map_err(|error| {
         HttpError::bad_request(format!("expected a JSON array of store path hashes: {error}"))
     })?;
-    let now = UnixTime::now();
-    let mut missing = Vec::new();
-    for text in asked {
-        let hash: StorePathHash = text.parse().map_err(|error| {
-            HttpError::bad_request(format!("`{}` is no store path hash: {error}", text.escape_debug()))
-        })?;
-        // A client that is told "present" relies on the path, so that counts as use.
-        if !cache.index.touch(&hash, now) {
-            missing.push(text);
-        }
-    }
+    let asked = asked
+        .into_iter()
+        .map(|text| {
+            text.parse::<StorePathHash>().map_err(|error| {
+                HttpError::bad_request(format!("`{}` is no store path hash: {error}", text.escape_debug()))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let missing = cache.missing(&app.catalog, &asked).await?;
+    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
     Ok(warp::reply::json(&missing).into_response())
 }

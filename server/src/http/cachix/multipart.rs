@@ -73,7 +73,7 @@ fn create(app: Arc<App>, site: Site) -> impl Route {
             let app = app.clone();
             reply(async move {
                 access::write(&app.tokens, &cache, authorization.as_deref())?;
-                let upload = app.pusher.create(&cache, query.compression()?).await?;
+                let upload = app.pusher.create(&cache, query.compression()?, None).await?;
                 Ok(warp::reply::json(&json!({ "narId": upload.id, "uploadId": upload.upload_id }))
                     .into_response())
             })

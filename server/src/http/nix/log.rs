@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::StatusCode;
 use http::header::CONTENT_ENCODING;
-use nar_storage::{Durability, Key, layout};
+use nar_storage::{Key, layout};
 use nix_formats::Compression;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -92,19 +92,19 @@ async fn store(
     encoding: Compression,
     body: impl Stream<Item = Result<Bytes, String>>,
 ) -> Answer {
-    let storage = &cache.storages[cache.propose_storage()?].storage;
-    let spooled = Spooled(storage.spool_dir().join(format!("log-{}", Uuid::new_v4())));
-    unpack(body, encoding, spooled.0.clone()).await?;
-    storage.put_file(key, &spooled.0, Durability::Now).await.map_err(PushError::from)?;
+    let spool = cache.storages.propose(None)?.storage.spool_dir();
+    let spooled = Spooled(spool.join(format!("log-{}", Uuid::new_v4())));
+    let size = unpack(body, encoding, spooled.0.clone()).await?;
+    cache.storages.store_small_file(key, size, &spooled.0).await?;
     Ok(status(StatusCode::OK))
 }
 
-/// Unpacks a body into a file as it arrives.
+/// Unpacks a body into a file as it arrives and returns the size of that.
 async fn unpack(
     body: impl Stream<Item = Result<Bytes, String>>,
     encoding: Compression,
     path: PathBuf,
-) -> Result<(), HttpError> {
+) -> Result<u64, HttpError> {
     let (sender, receiver) = mpsc::channel(4);
     let unpacking = tokio::task::spawn_blocking(move || {
         let mut reader =
@@ -126,7 +126,7 @@ async fn unpack(
     drop(sender);
     let unpacked = unpacking.await.map_err(|_| PushError::Internal)?;
     match unpacked {
-        Ok(size) if size <= LOG_LIMIT && received <= LOG_LIMIT => Ok(()),
+        Ok(size) if size <= LOG_LIMIT && received <= LOG_LIMIT => Ok(size),
         Ok(_) => Err(HttpError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the log is larger than {LOG_LIMIT} bytes"),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LOCATION,
+    RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use nar_storage::{Blob, BlobBody};
@@ -59,6 +60,11 @@ async fn send(
         Requested::Whole => None,
         Requested::Part(part) => Some(part.clone()),
     };
+    if method == Method::GET
+        && let Some(link) = cache.link_to(&nar).await
+    {
+        return Ok(found_at(&link));
+    }
     let blob = cache.open_nar(&app.catalog, &name.0, &nar, wanted).await?.ok_or_else(HttpError::not_found)?;
     let mut response = if method == Method::HEAD { Response::default() } else { blob_response(blob) };
     let headers = response.headers_mut();
@@ -76,6 +82,14 @@ async fn send(
     };
     describe(response.headers_mut(), length, etag, cache.is_public());
     Ok(response)
+}
+
+/// Sends the client to the service that keeps the NAR. The link is only good for a while, so nobody may keep the answer.
+fn found_at(link: &HeaderValue) -> Response {
+    let mut response = status(StatusCode::FOUND);
+    response.headers_mut().insert(LOCATION, link.clone());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn describe(headers: &mut HeaderMap, length: u64, etag: HeaderValue, public: bool) {

@@ -57,7 +57,11 @@ async fn get(
         .collect::<Result<Vec<String>, _>>()
         .map_err(|_| HttpError::not_found())?;
     let record = cache.find_path(&app.catalog, hash).await?.ok_or_else(HttpError::not_found)?;
-    let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?.storage.clone();
+    let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?;
+    if !storage.can_be_read().await {
+        return Err(HttpError::not_found());
+    }
+    let backend = storage.storage.clone();
     let key = layout::nar_key(&nar_file_name(&record));
     let compression = record.nar.compression;
     // Unpacking takes a thread and a core for as long as it lasts.
@@ -65,7 +69,7 @@ async fn get(
         HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "too many files are being unpacked; try again later")
     })?;
     let open = move || {
-        let reader = storage.open_blocking(&key).map_err(io::Error::other)?;
+        let reader = backend.open_blocking(&key).map_err(io::Error::other)?;
         decoder(reader, compression)
     };
     let (size, pieces) = extract(open, path, slot).await?;

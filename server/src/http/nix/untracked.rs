@@ -5,12 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use nar_storage::{Durability, Key};
+use nar_storage::Key;
 
 use super::nar::blob_response;
 use crate::app::App;
 use crate::cache::Cache;
-use crate::cache::push::PushError;
 use crate::http::error::HttpError;
 use crate::http::{Answer, access, status};
 
@@ -24,7 +23,7 @@ pub async fn send(
 ) -> Answer {
     access::read(&app.tokens, cache, authorization)?;
     let blob = match key {
-        Some(key) => cache.open_untracked(&key).await,
+        Some(key) => cache.storages.open_small(&key).await,
         None => None,
     };
     let blob = blob.ok_or_else(HttpError::not_found)?;
@@ -38,7 +37,6 @@ pub async fn send(
 
 /// Stores a small file.
 pub async fn store(cache: &Cache, key: &Key, contents: Bytes) -> Answer {
-    let storage = &cache.storages[cache.propose_storage()?].storage;
-    storage.put_bytes(key, contents, Durability::Now).await.map_err(PushError::from)?;
+    cache.storages.store_small(key, contents).await?;
     Ok(status(StatusCode::OK))
 }

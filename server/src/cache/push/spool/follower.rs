@@ -10,7 +10,7 @@ use super::{Attempt, Place, Spool, State, replaced};
 pub struct Follower {
     spool: Arc<Spool>,
     part: u32,
-    current: Option<(Attempt, Place)>,
+    current: Option<Attempt>,
     position: u64,
     consumed: Vec<(u32, Attempt)>,
 }
@@ -33,25 +33,25 @@ impl Follower {
         loop {
             match &self.current {
                 None => match state.source_of(self.part)? {
-                    Source::Attempt(attempt, place) => {
-                        self.current = Some((attempt, place));
+                    Source::Attempt(attempt) => {
+                        self.current = Some(attempt);
                         self.position = 0;
                         continue;
                     }
                     Source::End => return Ok(None),
                     Source::NotYet => {}
                 },
-                Some((attempt, place)) => match state.progress_of(self.part, *attempt)? {
-                    (available, _) if available > self.position => {
+                Some(attempt) => match state.progress_of(self.part, *attempt)? {
+                    (place, available, _) if available > self.position => {
                         return Ok(Some((place.clone(), available - self.position)));
                     }
-                    (_, true) => {
+                    (_, _, true) => {
                         self.consumed.push((self.part, *attempt));
                         self.current = None;
                         self.part += 1;
                         continue;
                     }
-                    (_, false) => {}
+                    (_, _, false) => {}
                 },
             }
             state = spool.wait(state)?;
@@ -60,7 +60,7 @@ impl Follower {
 }
 
 enum Source {
-    Attempt(Attempt, Place),
+    Attempt(Attempt),
     End,
     NotYet,
 }
@@ -72,23 +72,21 @@ impl State {
             let Some((_, attempt)) = sealed.iter().find(|(number, _)| *number == part) else {
                 return Ok(Source::End);
             };
-            let stored =
-                self.parts.get(&part).filter(|stored| stored.attempt == *attempt).ok_or_else(replaced)?;
-            return Ok(Source::Attempt(*attempt, stored.place.clone()));
+            let stored = self.parts.get(&part).is_some_and(|stored| stored.attempt == *attempt);
+            return if stored { Ok(Source::Attempt(*attempt)) } else { Err(replaced()) };
         }
         if let Some(stored) = self.parts.get(&part) {
-            return Ok(Source::Attempt(stored.attempt, stored.place.clone()));
+            return Ok(Source::Attempt(stored.attempt));
         }
         let under_way = self.writing.iter().find(|(_, writing)| writing.part == part);
-        Ok(under_way
-            .map_or(Source::NotYet, |(attempt, writing)| Source::Attempt(*attempt, writing.place.clone())))
+        Ok(under_way.map_or(Source::NotYet, |(attempt, _)| Source::Attempt(*attempt)))
     }
 
-    /// How many bytes of the attempt are there, and whether that is all of them.
-    fn progress_of(&self, part: u32, attempt: Attempt) -> io::Result<(u64, bool)> {
+    /// Where the attempt is at the moment, how many bytes of it are there, and whether that is all of them.
+    fn progress_of(&self, part: u32, attempt: Attempt) -> io::Result<(&Place, u64, bool)> {
         match (self.parts.get(&part), self.writing.get(&attempt)) {
-            (Some(stored), _) if stored.attempt == attempt => Ok((stored.len, true)),
-            (_, Some(writing)) => Ok((writing.written, false)),
+            (Some(stored), _) if stored.attempt == attempt => Ok((&stored.place, stored.len, true)),
+            (_, Some(writing)) => Ok((&writing.place, writing.written, false)),
             _ => Err(replaced()),
         }
     }

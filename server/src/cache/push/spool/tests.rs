@@ -11,9 +11,32 @@ struct Fixture {
     _directory: tempfile::TempDir,
 }
 
+/// Directories, of which the named ones are missing.
+struct Directories(Vec<PathBuf>);
+
+impl Refuges for Directories {
+    fn first(&self) -> io::Result<PathBuf> {
+        Ok(self.0[0].clone())
+    }
+
+    fn next(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf> {
+        let position = self.0.iter().position(|directory| directory == lost).unwrap();
+        self.0.get(position + 1).cloned().ok_or(error)
+    }
+}
+
 fn fixture() -> Fixture {
+    fixture_with(&["upload"], &["upload"])
+}
+
+/// An upload that may use the directories `all`, of which `present` are there.
+fn fixture_with(all: &[&str], present: &[&str]) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
-    let spool = Spool::create(directory.path().join("upload")).unwrap();
+    for name in present {
+        std::fs::create_dir(directory.path().join(name)).unwrap();
+    }
+    let all = all.iter().map(|name| directory.path().join(name)).collect();
+    let spool = Spool::create(Box::new(Directories(all))).unwrap();
     Fixture { spool, _directory: directory }
 }
 
@@ -178,6 +201,42 @@ fn decompression_stops_at_the_announced_size_and_waits_while_none_is_announced()
     spool.seal(Vec::new(), 150);
     waiting.join().unwrap().unwrap();
     assert_eq!(spool.wait_for_nar_budget(151, 100).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+}
+
+#[test]
+fn an_upload_begins_on_the_first_disk_that_works() {
+    let fixture = fixture_with(&["gone", "upload"], &["upload"]);
+    fixture.put(1, b"aaaa");
+    assert!(fixture.spool.directory().ends_with("upload"));
+    assert_eq!(fixture.assembled(), b"aaaa");
+}
+
+#[test]
+fn an_upload_goes_on_elsewhere_when_its_disk_fails_and_its_follower_notices_nothing() {
+    let fixture = fixture_with(&["first", "gone", "second"], &["first", "second"]);
+    fixture.put(1, b"aaaa");
+    let mut writer = fixture.spool.begin(2, Some(4)).unwrap();
+    writer.write(b"bb").unwrap();
+    let reading = follow(&fixture.spool);
+    writer.move_on(io::Error::from_raw_os_error(28)).unwrap();
+    writer.write(b"BB").unwrap();
+    writer.finish(fake_md5(b"bbBB"));
+    fixture.put(3, b"cc");
+    assert!(fixture.spool.directory().ends_with("second"));
+    let listed = fixture.listed();
+    fixture.spool.seal(listed, u64::MAX);
+    assert_eq!(reading.join().unwrap().unwrap().0, b"aaaabbBBcc");
+    let assembled = fixture.spool.assemble(&fixture.listed()).unwrap();
+    assert_eq!(assembled.parent(), Some(&*fixture.spool.directory()));
+    assert_eq!(std::fs::read(assembled).unwrap(), b"aaaabbBBcc");
+}
+
+#[test]
+fn without_another_disk_the_error_is_what_happened() {
+    let fixture = fixture();
+    let mut writer = fixture.spool.begin(1, Some(4)).unwrap();
+    let error = writer.move_on(io::Error::from_raw_os_error(28)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
 }
 
 #[test]

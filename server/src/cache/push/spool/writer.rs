@@ -2,9 +2,10 @@
 
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
-use super::{Attempt, Place, Spool, StoredPart};
+use super::{Attempt, Place, Spool, StoredPart, copy_by_hand};
 
 /// Writes one attempt of one part. Dropping it before [`PartWriter::finish`] abandons the attempt.
 pub struct PartWriter {
@@ -23,7 +24,9 @@ impl PartWriter {
 
     /// Appends `bytes`. Blocks.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.place.file.write_all_at(bytes, self.place.offset + self.written)?;
+        while let Err(error) = self.place.file.write_all_at(bytes, self.place.offset + self.written) {
+            self.move_on(error)?;
+        }
         self.written += bytes.len() as u64;
         let mut state = self.spool.lock();
         if state.closed {
@@ -35,6 +38,44 @@ impl PartWriter {
         drop(state);
         self.spool.changed.notify_all();
         Ok(())
+    }
+
+    /// Goes on in a file on another disk, with what was written so far.
+    pub(super) fn move_on(&mut self, error: io::Error) -> io::Result<()> {
+        let mut lost = self.place.directory().to_owned();
+        let mut error = error;
+        loop {
+            let directory = self.spool.seek_refuge(&lost, error)?;
+            match self.copy_to(&directory) {
+                Ok(place) => {
+                    self.enter(place);
+                    return Ok(());
+                }
+                Err(failed) => (lost, error) = (directory, failed),
+            }
+        }
+    }
+
+    fn copy_to(&self, directory: &Path) -> io::Result<Place> {
+        let path = directory.join(format!("moved-{}", self.attempt));
+        let place = Place::create(path)?;
+        let end = self.place.offset + self.written;
+        let copied = copy_by_hand(&self.place.file, self.place.offset..end, &mut &*place.file);
+        if copied.is_err() {
+            let _ = std::fs::remove_file(&place.path);
+        }
+        copied.map(|()| place)
+    }
+
+    /// Writes to `place` from now on.
+    fn enter(&mut self, place: Place) {
+        let left = std::mem::replace(&mut self.place, place);
+        if left.own {
+            let _ = std::fs::remove_file(&left.path);
+        }
+        if let Some(writing) = self.spool.lock().writing.get_mut(&self.attempt) {
+            writing.place = self.place.clone();
+        }
     }
 
     /// How many bytes were written.

@@ -1,0 +1,85 @@
+//! Removing NARs that were stored but never recorded: the daemon was killed in between, or a storage stopped answering.
+
+use catalog::CatalogError;
+use nar_storage::{StorageError, layout};
+use nix_formats::NarFileName;
+
+use super::intent::Leftover;
+use super::{Pusher, blocking};
+use crate::cache::storages::CacheStorage;
+use crate::cache::{Cache, Caches};
+
+/// Why a file that no path needs could not be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum UnrecordedError {
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Pusher {
+    /// Works off the notes of pushes that were never finished. What cannot be dealt with now stays noted.
+    pub async fn remove_leftovers(&self, caches: &Caches) {
+        let intents = self.intents.clone();
+        let leftovers = match blocking(move || intents.leftovers()).await {
+            Ok(Ok(leftovers)) => leftovers,
+            Ok(Err(error)) => return tracing::warn!(%error, "could not read the notes of unfinished pushes"),
+            Err(_) => return,
+        };
+        for leftover in leftovers {
+            self.remove_leftover(caches, leftover).await;
+        }
+    }
+
+    /// Removes a NAR from a storage unless the catalog has it there. Returns whether it was removed.
+    pub async fn remove_unrecorded(
+        &self,
+        cache: &Cache,
+        storage: &CacheStorage,
+        name: &NarFileName,
+    ) -> Result<bool, UnrecordedError> {
+        let _storing = self.locks.lock(cache.id, name.file_hash).await;
+        let recorded = self.catalog.find_nar(cache.id, &name.file_hash).await?;
+        if recorded.is_some_and(|nar| nar.storage == storage.id) {
+            return Ok(false);
+        }
+        Ok(storage.storage.delete(&layout::nar_key(name)).await?)
+    }
+
+    async fn remove_leftover(&self, caches: &Caches, leftover: Leftover) {
+        // Its cache or storage may come back to the configuration, or to life.
+        let Some(cache) = caches.find(&leftover.cache) else { return };
+        let Some(storage) = cache.storages.find(&leftover.storage) else { return };
+        let Ok(name) = NarFileName::parse(&leftover.nar) else { return };
+        if storage.reach.is_lost() {
+            return;
+        }
+        // The push may still be under way. Then its note is gone when it is through.
+        let _storing = self.locks.lock(cache.id, name.file_hash).await;
+        let recorded = match self.catalog.find_nar(cache.id, &name.file_hash).await {
+            Ok(recorded) => recorded,
+            Err(error) => return tracing::warn!(%error, "could not look up an unfinished push"),
+        };
+        if !leftover.is_noted() {
+            return;
+        }
+        if recorded.is_none_or(|nar| nar.storage != storage.id) {
+            match storage.storage.delete(&layout::nar_key(&name)).await {
+                Ok(true) => {
+                    tracing::info!(cache = cache.name(), nar = %name, "removed what an unfinished push left");
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    let cache = cache.name();
+                    return tracing::warn!(cache, %error, "could not remove what an unfinished push left");
+                }
+            }
+        }
+        if let Ok(Err(error)) = blocking(move || leftover.settle()).await {
+            tracing::warn!(%error, "could not take back the note of an unfinished push");
+        }
+    }
+}

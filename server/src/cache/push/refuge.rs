@@ -1,0 +1,74 @@
+//! Where an upload is spooled, and where it goes on when the disk below it gives out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nar_storage::StorageError;
+use uuid::Uuid;
+
+use super::error::PushError;
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
+
+/// Gives an upload directories, each on the file system of a storage that could take it.
+pub trait Refuges: Send + Sync {
+    /// The first directory. Blocks.
+    fn first(&self) -> io::Result<PathBuf>;
+
+    /// Another directory, because `error` happened in `lost`. Gives the error back if there is none. Blocks.
+    fn next(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf>;
+}
+
+/// The spools of a cache's storages.
+pub(super) struct StorageSpools {
+    cache: Arc<Cache>,
+    upload: Uuid,
+    size: Option<u64>,
+    /// The storages whose spools were used, the current one last.
+    used: Mutex<Vec<(Arc<CacheStorage>, PathBuf)>>,
+}
+
+impl StorageSpools {
+    /// Spools for an upload of `size` bytes, if that is known.
+    pub(super) fn new(cache: Arc<Cache>, upload: Uuid, size: Option<u64>) -> Self {
+        Self { cache, upload, size, used: Mutex::default() }
+    }
+
+    /// Moves to the spool of a storage that was not used yet.
+    fn move_on(&self, used: &mut Vec<(Arc<CacheStorage>, PathBuf)>) -> Result<PathBuf, PushError> {
+        loop {
+            let tried: Vec<Arc<str>> = used.iter().map(|(storage, _)| storage.name().into()).collect();
+            let storage = self.cache.storages.choose(self.size, &tried)?.clone();
+            let directory = storage.storage.spool_dir().join(self.upload.to_string());
+            let made = std::fs::create_dir_all(&directory);
+            used.push((storage.clone(), directory.clone()));
+            match made {
+                Ok(()) => return Ok(directory),
+                Err(error) => storage.failed(&StorageError::from_spool(storage.name(), error)),
+            }
+        }
+    }
+}
+
+impl Refuges for StorageSpools {
+    fn first(&self) -> io::Result<PathBuf> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        self.move_on(&mut used).map_err(io::Error::other)
+    }
+
+    fn next(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf> {
+        let Some(code) = error.raw_os_error() else { return Err(error) };
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        // Parts that arrive at the same time fail at the same time; one of them moves the upload.
+        if let Some((_, current)) = used.last()
+            && current != lost
+        {
+            return Ok(current.clone());
+        }
+        if let Some((storage, _)) = used.last() {
+            storage.failed(&StorageError::from_spool(storage.name(), io::Error::from_raw_os_error(code)));
+        }
+        self.move_on(&mut used).map_err(|_| error)
+    }
+}

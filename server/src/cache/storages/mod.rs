@@ -1,0 +1,138 @@
+//! The storages of a cache at run time: which of them takes a file, and whether what they hold can be had.
+//!
+//! | file | what |
+//! |---|---|
+//! | `storage.rs` | one storage: its health, and what its errors and probes do to that |
+//! | `reach.rs` | whether a storage can be read from, for the hot path |
+//! | `open.rs` | backends from the configuration |
+//! | `check.rs` | whether the services that a configuration names would do |
+//! | `small.rs` | small files that may lie on any storage |
+
+mod check;
+mod open;
+mod reach;
+mod small;
+mod storage;
+
+use std::sync::Arc;
+
+use catalog::StorageId;
+use nar_storage::{NoRoom, Placement, Reservation, StorageSnapshot, StorageState, Turns};
+
+pub use self::check::check_buckets;
+pub use self::open::{Backend, OpenStorageError, open};
+pub use self::reach::Reach;
+pub use self::storage::CacheStorage;
+
+use super::push::PushError;
+use crate::config::Strategy;
+
+/// The storages of one cache, in the order of the configuration.
+pub struct Storages {
+    list: Vec<Arc<CacheStorage>>,
+    placement: Placement,
+    strategy: Strategy,
+}
+
+impl Storages {
+    /// These backends, each with its row and what the catalog says of it. `turns` is what [`Storages::turns`] gave last.
+    pub fn new(strategy: Strategy, storages: Vec<(Backend, StorageState)>, turns: &Turns) -> Self {
+        let (backends, states): (Vec<_>, Vec<_>) = storages.into_iter().unzip();
+        let placement = Placement::new(strategy.into(), states, turns);
+        let list = backends
+            .into_iter()
+            .map(|backend| Arc::new(CacheStorage::new(backend, placement.clone())))
+            .collect();
+        Self { list, placement, strategy }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<CacheStorage>> {
+        self.list.iter()
+    }
+
+    /// The storage with this row, unless it was taken out of the configuration.
+    pub fn get(&self, id: StorageId) -> Option<&Arc<CacheStorage>> {
+        self.list.iter().find(|storage| storage.id == id)
+    }
+
+    /// The storage of this name.
+    pub fn find(&self, name: &str) -> Option<&Arc<CacheStorage>> {
+        self.list.iter().find(|storage| storage.name() == name)
+    }
+
+    /// The storage that a file would go to now; its size in bytes is often not known yet. Fails where no storage could
+    /// take it, so that it is refused before a byte of it is sent.
+    pub fn propose(&self, size: Option<u64>) -> Result<&Arc<CacheStorage>, PushError> {
+        let name = self.placement.propose(size).map_err(refusal)?;
+        self.find(&name).ok_or(PushError::Internal)
+    }
+
+    /// As [`Storages::propose`], but none of those `tried`. For what is not a NAR on its way to its place: no room is
+    /// reserved, and no turn taken.
+    pub fn choose(&self, size: Option<u64>, tried: &[Arc<str>]) -> Result<&Arc<CacheStorage>, PushError> {
+        if tried.is_empty() {
+            return self.propose(size);
+        }
+        let (reservation, storage) = self.reserve(size.unwrap_or(1), tried)?;
+        drop(reservation);
+        Ok(storage)
+    }
+
+    /// Picks the storage for a file of `size` bytes that is none of those `tried`, and reserves the room.
+    pub fn reserve(
+        &self,
+        size: u64,
+        tried: &[Arc<str>],
+    ) -> Result<(Reservation, &Arc<CacheStorage>), PushError> {
+        let reservation = self.placement.reserve(size, tried).map_err(refusal)?;
+        let storage = self.find(reservation.storage()).ok_or(PushError::Internal)?;
+        Ok((reservation, storage))
+    }
+
+    /// Notes that `bytes` are no longer on a storage.
+    pub fn removed(&self, id: StorageId, bytes: u64) {
+        if let Some(storage) = self.get(id) {
+            self.placement.removed(storage.name(), bytes);
+        }
+    }
+
+    /// Corrects the used bytes of a storage by what was counted.
+    pub fn set_used(&self, storage: &CacheStorage, bytes: u64) {
+        self.placement.set_used(storage.name(), bytes);
+    }
+
+    /// What the strategy has to remember, if it is one that does.
+    pub fn turns(&self) -> Option<String> {
+        (self.strategy == Strategy::RoundRobin).then(|| self.placement.turns().to_string())
+    }
+
+    /// What the strategy knows of each storage.
+    pub fn snapshot(&self) -> Vec<StorageSnapshot> {
+        self.placement.snapshot()
+    }
+
+    /// Rows of the storages that cannot be read from. What they hold counts as absent for the moment.
+    pub fn unreachable(&self) -> Vec<StorageId> {
+        self.list.iter().filter(|storage| storage.reach.is_lost()).map(|storage| storage.id).collect()
+    }
+}
+
+fn refusal(reason: NoRoom) -> PushError {
+    match reason {
+        NoRoom::Full => PushError::Full,
+        NoRoom::Failing => PushError::StorageFailing,
+        NoRoom::NotWritten => PushError::Draining,
+    }
+}
+
+impl From<Strategy> for nar_storage::Strategy {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::RoundRobin => Self::RoundRobin,
+            Strategy::InOrder => Self::InOrder,
+            Strategy::Split => Self::Split,
+            Strategy::LeastUsed => Self::LeastUsed,
+        }
+    }
+}

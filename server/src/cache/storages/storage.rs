@@ -1,0 +1,270 @@
+//! One storage of a cache: what its errors and probes say about it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use catalog::{StorageId, UnixTime};
+use nar_storage::{
+    Context, Health, HealthMonitor, Operation, Placement, Storage, StorageError, Usage, layout,
+};
+use tokio::sync::Notify;
+
+use super::Backend;
+use super::reach::{Look, Reach};
+use crate::config::{StorageConfig, StorageKind, StorageType};
+
+/// How long a storage has for a sign of life. Together with a read that failed this stays below what a reader has to
+/// wait at most.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(1500);
+/// How long a probe may take. Backends give up earlier; this is for a disk that hangs.
+const PROBE: Duration = Duration::from_secs(15);
+
+/// A storage of a cache, with its row in the catalog.
+pub struct CacheStorage {
+    /// Its row in the catalog.
+    pub id: StorageId,
+    /// The backend.
+    pub storage: Arc<dyn Storage>,
+    /// What the configuration says about it.
+    pub config: StorageConfig,
+    /// Where it is, for people: a path or a URL.
+    pub location: String,
+    /// Whether it can be read from.
+    pub reach: Reach,
+    backend: Backend,
+    cache: String,
+    placement: Placement,
+    monitor: Mutex<HealthMonitor>,
+    /// The space of its medium when it was last probed.
+    usage: Mutex<Usage>,
+    /// Held while someone waits for a sign of life, so that one is asked for on behalf of all.
+    asking: tokio::sync::Mutex<()>,
+    /// Told when the time of the next probe has changed.
+    disturbed: Notify,
+}
+
+/// What people are told about the health of a storage.
+pub struct Condition {
+    /// What it is good for.
+    pub health: Health,
+    /// For how long it has been that way.
+    pub lasting: Duration,
+    /// The last error that put it out of use; stays after a recovery.
+    pub last_error: Option<String>,
+    /// The space of its medium when it was last probed.
+    pub usage: Usage,
+}
+
+impl CacheStorage {
+    /// The storage of a backend that was not probed yet.
+    pub(super) fn new(backend: Backend, placement: Placement) -> Self {
+        Self {
+            id: backend.id,
+            storage: backend.storage.clone(),
+            config: backend.config.clone(),
+            location: backend.location.clone(),
+            cache: backend.cache.clone(),
+            backend,
+            placement,
+            reach: Reach::new(),
+            monitor: Mutex::new(HealthMonitor::new(Instant::now())),
+            usage: Mutex::new(Usage { total: None, free: None }),
+            asking: tokio::sync::Mutex::default(),
+            disturbed: Notify::new(),
+        }
+    }
+
+    /// Name from the configuration.
+    pub fn name(&self) -> &str {
+        self.storage.name()
+    }
+
+    /// What kind of storage it is.
+    pub fn kind(&self) -> StorageType {
+        self.config.kind.storage_type()
+    }
+
+    /// Whether readers are to be sent to the service itself.
+    pub fn redirects(&self) -> bool {
+        matches!(&self.config.kind, StorageKind::S3(s3) if s3.redirect)
+    }
+
+    /// The id in the storage's marker file, once it is known. Only local storages have one.
+    pub fn marker(&self) -> Option<String> {
+        self.backend.marker()
+    }
+
+    /// Whether something on this storage may be promised. Asks the storage where it has not been heard of lately, which
+    /// takes a second or two at most.
+    pub async fn can_be_read(self: &Arc<Self>) -> bool {
+        match self.reach.look(UnixTime::now()) {
+            Look::Fresh => true,
+            Look::Lost => false,
+            Look::Aging => {
+                self.renew();
+                true
+            }
+            Look::Stale => self.ask().await,
+        }
+    }
+
+    /// As [`CacheStorage::can_be_read`] if that takes no waiting.
+    pub fn can_be_read_now(self: &Arc<Self>, now: UnixTime) -> Option<bool> {
+        match self.reach.look(now) {
+            Look::Fresh => Some(true),
+            Look::Lost => Some(false),
+            Look::Stale => None,
+            Look::Aging => {
+                self.renew();
+                Some(true)
+            }
+        }
+    }
+
+    /// Asks for a sign of life beside whatever goes on.
+    fn renew(self: &Arc<Self>) {
+        let storage = self.clone();
+        tokio::spawn(async move { storage.ask().await });
+    }
+
+    /// Asks for a sign of life.
+    pub async fn ask(&self) -> bool {
+        let _asking = self.asking.lock().await;
+        match self.reach.look(UnixTime::now()) {
+            Look::Fresh => return true,
+            Look::Lost => return false,
+            Look::Aging | Look::Stale => {}
+        }
+        match self.sign_of_life().await {
+            Ok(()) => {
+                self.reach.revive(UnixTime::now());
+                true
+            }
+            Err(error) => {
+                self.cannot_be_read(&error);
+                false
+            }
+        }
+    }
+
+    /// Whether it answers right now, whatever was heard of it before.
+    pub async fn is_alive(&self) -> bool {
+        self.sign_of_life().await.is_ok()
+    }
+
+    async fn sign_of_life(&self) -> Result<(), StorageError> {
+        let key = layout::nix_cache_info_key();
+        let asked = self.storage.head(&key);
+        match tokio::time::timeout(SIGN_OF_LIFE, asked).await {
+            Ok(answer) => answer.map(|_| ()),
+            Err(_) => Err(self.silent(Operation::Head)),
+        }
+    }
+
+    fn silent(&self, operation: Operation) -> StorageError {
+        let context = Context { storage: self.name().into(), operation, key: None };
+        StorageError::Unavailable { context, reason: "it does not answer".to_owned() }
+    }
+
+    /// Something was read from it.
+    pub fn was_read(&self) {
+        self.reach.seen(UnixTime::now());
+    }
+
+    /// Takes note of a read that failed for a reason that concerns more than one object.
+    pub fn cannot_be_read(&self, error: &StorageError) {
+        if self.reach.lose() {
+            tracing::warn!(cache = self.cache, storage = self.name(), %error,
+                "a storage cannot be read from; what it holds is hidden until it answers again");
+        }
+        self.failed(error);
+    }
+
+    /// Takes note of an operation that failed. What concerns one object only changes nothing.
+    pub fn failed(&self, error: &StorageError) {
+        let change = self.monitor().failed(error, Instant::now(), jitter());
+        if let Some(health) = change {
+            self.placement.set_health(self.name(), health);
+            tracing::warn!(cache = self.cache, storage = self.name(), %error, "a storage is out of use");
+        }
+        self.disturbed.notify_one();
+    }
+
+    /// Finds out whether the storage works. Returns whether it has just become readable.
+    pub async fn probe(&self) -> bool {
+        let probing = async {
+            self.storage.probe().await?;
+            self.storage.usage().await
+        };
+        let result = match tokio::time::timeout(PROBE, probing).await {
+            Ok(result) => result,
+            Err(_) => Err(self.silent(Operation::Probe)),
+        };
+        // What cannot be written to may still be read.
+        let readable = result.is_ok() || self.sign_of_life().await.is_ok();
+        if let Ok(usage) = &result {
+            *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = *usage;
+            self.placement.set_free(self.name(), usage.free);
+        }
+        let change = self.monitor().probed(result.as_ref().copied(), Instant::now(), jitter());
+        if let Some(health) = change {
+            self.placement.set_health(self.name(), health);
+        }
+        self.tell(change, result.as_ref().err());
+        if readable {
+            let revived = self.reach.is_lost();
+            self.reach.revive(UnixTime::now());
+            return revived;
+        }
+        self.reach.lose();
+        false
+    }
+
+    fn tell(&self, change: Option<Health>, error: Option<&StorageError>) {
+        let (cache, storage) = (&self.cache, self.name());
+        match (change, error) {
+            (Some(Health::Working), _) => tracing::info!(cache, storage, "a storage is back in use"),
+            (Some(_), Some(error)) => tracing::warn!(cache, storage, %error, "a storage is out of use"),
+            (Some(_), None) => {
+                tracing::warn!(cache, storage, "a storage takes no more files: 95 % of its medium is used");
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Waits until it is time for the next probe.
+    pub async fn probe_due(&self) {
+        loop {
+            let due = self.monitor().next_probe();
+            let disturbed = self.disturbed.notified();
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => return,
+                () = disturbed => {}
+            }
+        }
+    }
+
+    /// How it is doing.
+    pub fn condition(&self) -> Condition {
+        let usage = *self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        let monitor = self.monitor();
+        Condition {
+            health: monitor.health(),
+            lasting: monitor.since().elapsed(),
+            last_error: monitor.last_error().map(str::to_owned),
+            usage,
+        }
+    }
+
+    fn monitor(&self) -> MutexGuard<'_, HealthMonitor> {
+        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A random byte, so that storages which failed together are not probed together for ever.
+fn jitter() -> u8 {
+    let mut byte = [0];
+    // Without randomness the probes are merely less spread out.
+    let _ = getrandom::fill(&mut byte);
+    byte[0]
+}

@@ -1,0 +1,109 @@
+//! Comparing the catalog with the storages, both ways.
+//!
+//! | file | what |
+//! |---|---|
+//! | `listing.rs` | what a storage has |
+//! | `compare.rs` | what the catalog has that the storage lacks |
+//! | `sweep.rs` | what the storage has and the catalog does not know there |
+//! | `rebuild.rs` | taking paths into the catalog that only the storage knows |
+//!
+//! Pushes go on meanwhile. Whatever looks wrong is looked at once more, under the lock of the file, before something is
+//! done about it. Memory: about 100 bytes per file of the storage at hand.
+
+mod compare;
+mod listing;
+mod rebuild;
+pub(super) mod sweep;
+
+use std::sync::Arc;
+
+use admin_api::{FsckStorage, FsckSummary, JobSummary, NoteLevel, Unit};
+
+use self::listing::Listing;
+use super::JobError;
+use super::job::Reporter;
+use super::scope::Scope;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
+
+/// What is to be done about what is found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    /// Take paths into the catalog that only the storages know.
+    pub(super) rebuild: bool,
+    /// Change nothing, only tell.
+    pub(super) dry_run: bool,
+}
+
+/// One storage under examination.
+struct Examined<'a> {
+    app: &'a Arc<App>,
+    cache: &'a Arc<Cache>,
+    storage: &'a Arc<CacheStorage>,
+    options: Options,
+    reporter: &'a Reporter,
+    counts: FsckStorage,
+}
+
+pub(super) async fn fsck(
+    app: &Arc<App>,
+    scope: &Scope,
+    options: Options,
+    reporter: &Reporter,
+) -> Result<JobSummary, JobError> {
+    let mut storages = Vec::new();
+    for (cache, storage) in scope.storages(app) {
+        let counts = FsckStorage {
+            cache: cache.name().to_owned(),
+            storage: storage.name().to_owned(),
+            ..FsckStorage::default()
+        };
+        let mut examined = Examined { app, cache, storage, options, reporter, counts };
+        examined.run().await?;
+        storages.push(examined.counts);
+    }
+    app.pusher.publish_again();
+    Ok(JobSummary::Fsck(FsckSummary { dry_run: options.dry_run, storages }))
+}
+
+impl Examined<'_> {
+    async fn run(&mut self) -> Result<(), JobError> {
+        let place = self.place();
+        if self.storage.reach.is_lost() {
+            self.problem("it cannot be read from and was left out".to_owned());
+            return Ok(());
+        }
+        self.reporter.begin(format!("listing {place}"), Unit::Files, 0, None);
+        let mut listing = match Listing::read(self.storage.storage.as_ref(), self.reporter).await? {
+            Ok(listing) => listing,
+            Err(error) => {
+                self.problem(format!("it cannot be listed and was left out: {error}"));
+                return Ok(());
+            }
+        };
+        for key in std::mem::take(&mut listing.strange) {
+            self.problem(format!("{key} does not belong there"));
+        }
+        let nars = self.app.catalog.storage_stats(self.storage.id).await?.nars;
+        self.reporter.begin(format!("comparing {place}"), Unit::Files, 0, Some(nars));
+        self.compare_nars(&mut listing).await?;
+        self.compare_paths(&mut listing).await?;
+        let unknown = listing.narinfos.len() as u64 + listing.nars.len() as u64;
+        self.reporter.begin(format!("looking at what else is in {place}"), Unit::Files, 0, Some(unknown));
+        self.unknown(listing).await?;
+        let used = self.app.catalog.storage_used(self.storage.id).await?;
+        self.cache.storages.set_used(self.storage, used);
+        Ok(())
+    }
+
+    fn place(&self) -> String {
+        format!("{}/{}", self.cache.name(), self.storage.name())
+    }
+
+    /// Counts and tells something that could not be repaired.
+    fn problem(&mut self, text: String) {
+        self.counts.problems += 1;
+        self.reporter.note(NoteLevel::Warn, format!("{}: {text}", self.place()));
+    }
+}

@@ -1,0 +1,239 @@
+//! What a storage has and the catalog does not know there: copies of what lies elsewhere by now, files that no path needs,
+//! and paths that were lost with a catalog.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use admin_api::NoteLevel;
+use bytes::Bytes;
+use nar_storage::{Key, StorageError, layout};
+use nix_formats::{FileHash, NarFileName, NarInfo, StorePathHash};
+
+use super::super::JobError;
+use super::super::job::Reporter;
+use super::listing::Listing;
+use super::{Examined, Options};
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
+
+/// Rows that are looked up at once.
+const PAGE: usize = 512;
+/// Largest narinfo that is read.
+const NARINFO_LIMIT: u64 = 4 << 20;
+
+/// Removes from a storage that was emptied what is left of the paths that were moved away, and moves what the catalog does
+/// not track.
+pub(in crate::jobs) async fn sweep(
+    app: &Arc<App>,
+    cache: &Arc<Cache>,
+    storage: &Arc<CacheStorage>,
+    reporter: &Reporter,
+) -> Result<(), JobError> {
+    let options = Options { rebuild: false, dry_run: false };
+    let counts = admin_api::FsckStorage::default();
+    let mut examined = Examined { app, cache, storage, options, reporter, counts };
+    let objects = match Listing::read(storage.storage.as_ref(), reporter).await? {
+        Ok(objects) => objects,
+        Err(error) => {
+            examined.problem(format!("what is left cannot be listed: {error}"));
+            return Ok(());
+        }
+    };
+    let hashes: Vec<_> = objects.narinfos.keys().copied().collect();
+    examined.remove_moved_narinfos(&hashes).await?;
+    let names: Vec<_> = objects.nars.keys().cloned().collect();
+    examined.remove_moved_nars(&names).await?;
+    examined.move_untracked().await
+}
+
+impl Examined<'_> {
+    /// Deals with what is left in the listing.
+    pub(super) async fn unknown(&mut self, listing: Listing) -> Result<(), JobError> {
+        let hashes: Vec<_> = listing.narinfos.keys().copied().collect();
+        let unknown = self.remove_moved_narinfos(&hashes).await?;
+        let mut needed = HashSet::new();
+        let mut certain = true;
+        for hash in unknown {
+            self.reporter.check()?;
+            self.reporter.advance(1);
+            match self.unknown_path(&hash, &listing).await? {
+                Some(file) => drop(needed.insert(file)),
+                None => certain = false,
+            }
+        }
+        let names: Vec<_> =
+            listing.nars.keys().filter(|name| !needed.contains(&name.file_hash)).cloned().collect();
+        let orphans = self.remove_moved_nars(&names).await?;
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        if !certain {
+            self.problem(format!(
+                "{} files that no path seems to need were left, because not every narinfo could be read",
+                orphans.len()
+            ));
+        } else if self.app.catalog.is_shared() {
+            // They may be on their way into the catalog.
+            self.problem(format!(
+                "{} files are in no daemon's catalog; they were left, because another daemon may be storing them",
+                orphans.len()
+            ));
+        } else {
+            for name in orphans {
+                self.remove_orphan(&name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes narinfos of paths whose NAR lies elsewhere by now, and gives back those of paths that are in no catalog.
+    async fn remove_moved_narinfos(
+        &mut self,
+        hashes: &[StorePathHash],
+    ) -> Result<Vec<StorePathHash>, JobError> {
+        let mut unknown = Vec::new();
+        for page in hashes.chunks(PAGE) {
+            self.reporter.check()?;
+            let homes = self.app.catalog.path_homes(self.cache.id, page).await?;
+            for hash in page {
+                match homes.get(hash) {
+                    None => unknown.push(*hash),
+                    // It was committed after the listing.
+                    Some(home) if home.storage == self.storage.id => {}
+                    Some(_) => {
+                        self.remove(&layout::listing_key(hash)).await;
+                        if self.remove(&layout::narinfo_key(hash)).await {
+                            self.counts.orphans_removed += 1;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Removes copies of NARs that lie elsewhere by now, and gives back those that are in no catalog.
+    async fn remove_moved_nars(&mut self, names: &[NarFileName]) -> Result<Vec<NarFileName>, JobError> {
+        let mut orphans = Vec::new();
+        for page in names.chunks(PAGE) {
+            self.reporter.check()?;
+            let files: Vec<FileHash> = page.iter().map(|name| name.file_hash).collect();
+            let homes = self.app.catalog.nar_homes(self.cache.id, &files).await?;
+            for name in page {
+                match homes.get(&name.file_hash) {
+                    None => orphans.push(name.clone()),
+                    Some(home) if home.storage == self.storage.id => {}
+                    // The only copy that there may be.
+                    Some(home) if home.damaged => {}
+                    Some(_) => {
+                        if self.remove(&layout::nar_key(name)).await {
+                            self.counts.orphans_removed += 1;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(orphans)
+    }
+
+    async fn remove_orphan(&mut self, name: &NarFileName) -> Result<(), JobError> {
+        self.reporter.check()?;
+        if self.options.dry_run {
+            self.counts.orphans_removed += 1;
+            return Ok(());
+        }
+        match self.app.pusher.remove_unrecorded(self.cache, self.storage, name).await {
+            Ok(true) => self.counts.orphans_removed += 1,
+            Ok(false) => {}
+            Err(error) => self.problem(format!("{name} is needed by no path and cannot be removed: {error}")),
+        }
+        Ok(())
+    }
+
+    /// Removes an object that is known to be there. Returns whether it is gone, or would be.
+    async fn remove(&mut self, key: &Key) -> bool {
+        if self.options.dry_run {
+            return true;
+        }
+        match self.storage.storage.delete(key).await {
+            Ok(_) => true,
+            Err(error) => {
+                self.problem(format!("{key} cannot be removed: {error}"));
+                false
+            }
+        }
+    }
+
+    /// A path that the catalog does not know. Returns the file it needs, unless that cannot be told.
+    async fn unknown_path(
+        &mut self,
+        hash: &StorePathHash,
+        listing: &Listing,
+    ) -> Result<Option<FileHash>, JobError> {
+        let text = match self.read_narinfo(hash).await {
+            Ok(text) => text,
+            Err(error) => {
+                self.problem(format!("{hash}.narinfo cannot be read: {error}"));
+                return Ok(None);
+            }
+        };
+        let parsed = std::str::from_utf8(&text).ok().and_then(|text| NarInfo::parse(text).ok());
+        let described = parsed.filter(|narinfo| narinfo.store_path.hash() == hash).and_then(|narinfo| {
+            let name = NarFileName::parse(narinfo.url.strip_prefix("nar/")?).ok()?;
+            Some((narinfo, name))
+        });
+        let Some((narinfo, name)) = described else {
+            self.problem(format!("{hash}.narinfo is malformed"));
+            return Ok(None);
+        };
+        let file = name.file_hash;
+        if self.options.rebuild {
+            self.rebuild(narinfo, name, listing).await?;
+        } else {
+            self.counts.unknown_paths += 1;
+        }
+        Ok(Some(file))
+    }
+
+    async fn read_narinfo(&self, hash: &StorePathHash) -> Result<Bytes, String> {
+        let opened = self.storage.storage.open(&layout::narinfo_key(hash), None, None).await;
+        let blob = opened.map_err(|error: StorageError| error.to_string())?;
+        if blob.total_size > NARINFO_LIMIT {
+            return Err(format!("it has {} bytes", blob.total_size));
+        }
+        blob.into_bytes().await.map_err(|error| error.to_string())
+    }
+
+    /// Moves logs, realisations and debug links to another storage.
+    async fn move_untracked(&mut self) -> Result<(), JobError> {
+        use futures_util::TryStreamExt;
+        let mut keys = Vec::new();
+        for prefix in ["log/", "realisations/", "build-trace-v2/", "debuginfo/"] {
+            let found: Result<Vec<_>, _> = self.storage.storage.list(prefix).try_collect().await;
+            match found {
+                Ok(found) => keys.extend(found),
+                Err(error) => self.problem(format!("{prefix} cannot be listed: {error}")),
+            }
+        }
+        for (key, size) in keys {
+            self.reporter.check()?;
+            if let Err(error) = self.move_small(&key, size).await {
+                self.problem(format!("{key} stays where it is: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn move_small(&mut self, key: &Key, size: u64) -> Result<(), String> {
+        let blob =
+            self.storage.storage.open(key, Some(size), None).await.map_err(|error| error.to_string())?;
+        self.cache.storages.copy_small(key, blob, self.storage).await.map_err(|error| error.to_string())?;
+        self.remove(key).await;
+        Ok(())
+    }
+
+    pub(super) fn note(&self, text: String) {
+        self.reporter.note(NoteLevel::Warn, format!("{}: {text}", self.place()));
+    }
+}

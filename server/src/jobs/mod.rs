@@ -1,0 +1,171 @@
+//! Long jobs that an operator asks for: each runs once at a time, to its end, whether anybody watches or not.
+//!
+//! What is asked for and what is told are the types of the admin API. The work on a single file is done in
+//! [`cache`](crate::cache); here it is done for all of them, in pieces, with progress, and stopped between two pieces.
+
+mod fsck;
+mod job;
+mod moves;
+mod scope;
+mod scrub;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use admin_api::{ApiError, ErrorCode, JobInfo, JobKind, JobRequest, JobState, StopCause};
+use catalog::CatalogError;
+use tokio_util::task::TaskTracker;
+
+pub use self::job::{End, Job, Watching};
+
+use self::job::Reporter;
+use self::scope::Scope;
+use crate::app::App;
+
+/// How many jobs that have ended are remembered.
+const REMEMBERED: usize = 32;
+
+/// All jobs, running and lately ended.
+#[derive(Default)]
+pub struct Jobs {
+    list: Mutex<Vec<Arc<Job>>>,
+    last_id: AtomicU64,
+    running: TaskTracker,
+}
+
+impl Jobs {
+    /// Starts a job, or joins the one that does the same already; then the second value is true.
+    pub fn start(&self, app: &Arc<App>, request: JobRequest) -> Result<(Arc<Job>, bool), ApiError> {
+        let scope = Scope::of(app, &request)?;
+        let mut list = self.lock();
+        for running in list.iter().filter(|job| job.is_running()) {
+            match relation(running, &request, &scope) {
+                Relation::Same => return Ok((running.clone(), true)),
+                Relation::InTheWay => return Err(in_the_way(running)),
+                Relation::None => {}
+            }
+        }
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let job = Arc::new(Job::new(id, request, scope));
+        list.push(job.clone());
+        forget_old(&mut list);
+        drop(list);
+        tracing::info!(job = id, kind = ?job.request.kind(), subject = job.subject(), "a job has started");
+        let (app, running) = (app.clone(), job.clone());
+        self.running.spawn(async move { run(&app, &running).await });
+        Ok((job, false))
+    }
+
+    /// All jobs, the latest last.
+    pub fn list(&self) -> Vec<JobInfo> {
+        self.lock().iter().map(|job| job.info()).collect()
+    }
+
+    /// Tells a job to stop, if there is one of this id.
+    pub fn stop(&self, id: &str) -> Option<Arc<Job>> {
+        let job = self.lock().iter().find(|job| job.info().id == id).cloned()?;
+        job.stop(StopCause::Request);
+        Some(job)
+    }
+
+    /// Stops all of them because the daemon ends, and waits until they have.
+    pub async fn shut_down(&self) {
+        for job in self.lock().iter() {
+            job.stop(StopCause::Shutdown);
+        }
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Job>>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn forget_old(list: &mut Vec<Arc<Job>>) {
+    let ended = list.iter().filter(|job| !job.is_running()).count();
+    let mut surplus = ended.saturating_sub(REMEMBERED);
+    list.retain(|job| {
+        let forget = surplus > 0 && !job.is_running();
+        surplus -= usize::from(forget);
+        !forget
+    });
+}
+
+async fn run(app: &Arc<App>, job: &Arc<Job>) {
+    let reporter = Reporter::new(job.clone());
+    let scope = &job.scope;
+    let result = match &job.request {
+        JobRequest::Drain { .. } => moves::drain(app, scope, &reporter).await,
+        JobRequest::Rebalance { .. } => moves::rebalance(app, scope, &reporter).await,
+        JobRequest::Scrub { rate, restart, .. } => scrub::scrub(app, scope, *rate, *restart, &reporter).await,
+        JobRequest::Fsck { rebuild, dry_run, .. } => {
+            fsck::fsck(app, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
+        }
+    };
+    let end = match result {
+        Ok(summary) => End::Done(summary),
+        Err(JobError::Stopped) => End::Stopped(job.stop_cause()),
+        Err(JobError::Failed(error)) => End::Failed(error),
+    };
+    job.end(end);
+    let info = job.info();
+    match info.state {
+        JobState::Failed => tracing::error!(job = info.id, error = info.last_error, "a job has failed"),
+        state => tracing::info!(job = info.id, ?state, "a job has ended"),
+    }
+}
+
+/// Why a job did not come to its end.
+enum JobError {
+    /// It was told to stop.
+    Stopped,
+    /// It cannot go on.
+    Failed(ApiError),
+}
+
+impl From<CatalogError> for JobError {
+    fn from(error: CatalogError) -> Self {
+        tracing::error!(%error, "a job cannot use the catalog");
+        let message = "the catalog does not answer".to_owned();
+        let hint = Some("the daemon's log says why; repeat the command when it is back".to_owned());
+        Self::Failed(ApiError { code: ErrorCode::Unavailable, message, hint })
+    }
+}
+
+/// What a request has to do with a job that runs.
+enum Relation {
+    Same,
+    InTheWay,
+    None,
+}
+
+fn relation(running: &Job, request: &JobRequest, scope: &Scope) -> Relation {
+    let (kind, other) = (running.request.kind(), request.kind());
+    if kind == other && running.scope == *scope {
+        return match (&running.request, request) {
+            (
+                JobRequest::Fsck { rebuild, dry_run, .. },
+                JobRequest::Fsck { rebuild: other_rebuild, dry_run: other_dry_run, .. },
+            ) if (rebuild, dry_run) != (other_rebuild, other_dry_run) => Relation::InTheWay,
+            _ => Relation::Same,
+        };
+    }
+    // Reading does not disturb anybody. The others change what lies where.
+    let changes = |kind: JobKind| !matches!(kind, JobKind::Scrub);
+    let overlap = running.scope.overlaps(scope);
+    if overlap && (kind == other || (changes(kind) && changes(other))) {
+        Relation::InTheWay
+    } else {
+        Relation::None
+    }
+}
+
+fn in_the_way(running: &Job) -> ApiError {
+    let info = running.info();
+    ApiError {
+        code: ErrorCode::Conflict,
+        message: format!("job {} works on {} already", info.id, info.subject),
+        hint: Some(format!("wait for it, or stop it with `cachectl job stop {}`", info.id)),
+    }
+}

@@ -1,0 +1,228 @@
+//! Moving files between storages: all off one, or until each has its share.
+
+use std::sync::Arc;
+
+use admin_api::{
+    ApiError, ErrorCode, JobSummary, MoveSummary, NoteLevel, RebalanceSummary, StorageShare, Unit,
+};
+use catalog::{NarId, NarRecord, StorageId};
+
+use super::JobError;
+use super::fsck::sweep;
+use super::job::Reporter;
+use super::scope::Scope;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::push::{PushError, Relocated};
+use crate::cache::storages::CacheStorage;
+use crate::config::Strategy;
+
+/// Files that are looked up at once.
+const PAGE: u64 = 256;
+
+/// Moves everything off the storage of `scope`. Whatever was moved before is not there any more, so a drain that was
+/// stopped goes on by itself.
+pub(super) async fn drain(
+    app: &Arc<App>,
+    scope: &Scope,
+    reporter: &Reporter,
+) -> Result<JobSummary, JobError> {
+    let mut summary = MoveSummary::default();
+    for (cache, storage) in scope.storages(app) {
+        if !storage.config.draining {
+            let text = format!(
+                "storage {} still takes new files; set `draining: true` in the configuration to have it left alone",
+                storage.name()
+            );
+            reporter.note(NoteLevel::Warn, text);
+        }
+        let bytes = app.catalog.storage_stats(storage.id).await?.file_bytes;
+        reporter.begin(None, Unit::Bytes, 0, Some(bytes));
+        let mut moves = Moves { app, cache, from: storage, reporter, summary: &mut summary };
+        moves.all().await?;
+        sweep::sweep(app, cache, storage, reporter).await?;
+    }
+    Ok(JobSummary::Drain(summary))
+}
+
+struct Moves<'a> {
+    app: &'a App,
+    cache: &'a Arc<Cache>,
+    from: &'a Arc<CacheStorage>,
+    reporter: &'a Reporter,
+    summary: &'a mut MoveSummary,
+}
+
+impl Moves<'_> {
+    async fn all(&mut self) -> Result<(), JobError> {
+        let mut after: Option<NarId> = None;
+        loop {
+            let page = self.app.catalog.nars_on(self.from.id, after, PAGE).await?;
+            let Some(last) = page.last().map(|nar| nar.id) else { return Ok(()) };
+            for nar in &page {
+                self.reporter.check()?;
+                self.one(nar, &[]).await?;
+                self.reporter.advance(nar.file_size);
+            }
+            after = Some(last);
+        }
+    }
+
+    /// Moves one file. Returns whether it lies elsewhere now.
+    async fn one(&mut self, nar: &NarRecord, exclude: &[Arc<str>]) -> Result<bool, JobError> {
+        if nar.damaged {
+            self.leave(nar, "it is damaged");
+            return Ok(false);
+        }
+        match self.app.pusher.relocate(self.cache, nar, self.from, exclude).await {
+            Ok(Relocated::Moved(_)) => {
+                self.summary.moved_files += 1;
+                self.summary.moved_bytes += nar.file_size;
+                return Ok(true);
+            }
+            Ok(Relocated::Gone) => {}
+            Ok(Relocated::Damaged(reason)) => self.leave(nar, &reason),
+            Ok(Relocated::Unreadable(error)) => {
+                self.leave(nar, &error.to_string());
+                if self.from.reach.is_lost() {
+                    return Err(gave_up(self.from, "cannot be read from"));
+                }
+            }
+            Err(PushError::Catalog(error)) => return Err(error.into()),
+            Err(error @ (PushError::Full | PushError::StorageFailing | PushError::Draining)) => {
+                return Err(gave_up(self.from, &format!("cannot be emptied: {error}")));
+            }
+            Err(error) => self.leave(nar, &error.to_string()),
+        }
+        Ok(false)
+    }
+
+    fn leave(&mut self, nar: &NarRecord, reason: &str) {
+        self.summary.left_files += 1;
+        self.summary.left_bytes += nar.file_size;
+        let text = format!("{}: {} stays where it is: {reason}", self.from.name(), nar.file_hash);
+        self.reporter.note(NoteLevel::Warn, text);
+    }
+}
+
+fn gave_up(storage: &CacheStorage, what: &str) -> JobError {
+    JobError::Failed(ApiError {
+        code: ErrorCode::Unavailable,
+        message: format!("storage {} {what}", storage.name()),
+        hint: Some("`cachectl storage list` shows the storages; repeat the command to go on".to_owned()),
+    })
+}
+
+/// Moves files from storages that have more than their share to those that have less.
+pub(super) async fn rebalance(app: &App, scope: &Scope, reporter: &Reporter) -> Result<JobSummary, JobError> {
+    let mut moves = MoveSummary::default();
+    let mut shares = Vec::new();
+    let mut surpluses = Vec::new();
+    for cache in scope.caches(app) {
+        if cache.config.storage_strategy == Strategy::InOrder {
+            let text = format!("cache {}: the strategy in-order has no shares to move towards", cache.name());
+            reporter.note(NoteLevel::Info, text);
+            continue;
+        }
+        surpluses.push((cache, Books::of(cache)));
+    }
+    let total = surpluses.iter().map(|(_, books)| books.surplus()).sum();
+    reporter.begin(None, Unit::Bytes, 0, Some(total));
+    for (cache, mut books) in surpluses {
+        rebalance_cache(app, cache, &mut books, &mut moves, reporter).await?;
+    }
+    for cache in scope.caches(app) {
+        shares.extend(cache.storages.snapshot().into_iter().map(|snapshot| StorageShare {
+            cache: cache.name().to_owned(),
+            storage: snapshot.name.to_string(),
+            used_bytes: snapshot.used,
+            share_wanted: snapshot.share_wanted,
+            share_actual: snapshot.share_actual,
+        }));
+    }
+    Ok(JobSummary::Rebalance(RebalanceSummary { moves, shares }))
+}
+
+async fn rebalance_cache(
+    app: &App,
+    cache: &Arc<Cache>,
+    books: &mut Books,
+    summary: &mut MoveSummary,
+    reporter: &Reporter,
+) -> Result<(), JobError> {
+    for storage in cache.storages.iter() {
+        let mut after: Option<NarId> = None;
+        while books.excess(storage.id) > 0 {
+            let page = app.catalog.nars_on(storage.id, after, PAGE).await?;
+            let Some(last) = page.last().map(|nar| nar.id) else { break };
+            for nar in page.iter().filter(|nar| !nar.damaged) {
+                reporter.check()?;
+                let Some(target) = books.target(storage.id, nar.file_size) else { continue };
+                let others: Vec<Arc<str>> = cache
+                    .storages
+                    .iter()
+                    .filter(|other| other.id != target)
+                    .map(|other| other.name().into())
+                    .collect();
+                let mut moves = Moves { app, cache, from: storage, reporter, summary };
+                if moves.one(nar, &others).await? {
+                    books.moved(storage.id, target, nar.file_size);
+                    reporter.advance(nar.file_size);
+                }
+            }
+            after = Some(last);
+        }
+    }
+    Ok(())
+}
+
+/// How far each storage of a cache is from its share, in bytes.
+struct Books(Vec<(StorageId, i128)>);
+
+impl Books {
+    fn of(cache: &Cache) -> Self {
+        let snapshots = cache.storages.snapshot();
+        let used: u128 = snapshots.iter().map(|snapshot| u128::from(snapshot.used)).sum();
+        let written = snapshots.iter().filter(|snapshot| !snapshot.draining).count().max(1);
+        let wanted = |share: Option<f64>, draining: bool| match share {
+            Some(share) => (used as f64 * share) as i128,
+            None if draining => 0,
+            None => (used / written as u128) as i128,
+        };
+        let entries = snapshots.iter().filter_map(|snapshot| {
+            let storage = cache.storages.find(&snapshot.name)?;
+            let wanted = wanted(snapshot.share_wanted, snapshot.draining);
+            Some((storage.id, i128::from(snapshot.used) - wanted))
+        });
+        Self(entries.collect())
+    }
+
+    /// Bytes that have to move.
+    fn surplus(&self) -> u64 {
+        let surplus: i128 = self.0.iter().map(|(_, excess)| (*excess).max(0)).sum();
+        u64::try_from(surplus).unwrap_or(u64::MAX)
+    }
+
+    fn excess(&self, storage: StorageId) -> i128 {
+        self.0.iter().find(|(id, _)| *id == storage).map_or(0, |(_, excess)| *excess)
+    }
+
+    /// Where a file of `size` bytes should go from `from`, if moving it brings both nearer to their shares in sum.
+    fn target(&self, from: StorageId, size: u64) -> Option<StorageId> {
+        let excess = self.excess(from);
+        let (target, lack) =
+            self.0.iter().map(|(id, excess)| (*id, -excess)).max_by_key(|(_, lack)| *lack)?;
+        let helps = excess > 0 && lack > 0 && i128::from(size) <= excess.max(lack);
+        helps.then_some(target)
+    }
+
+    fn moved(&mut self, from: StorageId, to: StorageId, size: u64) {
+        for (id, excess) in &mut self.0 {
+            if *id == from {
+                *excess -= i128::from(size);
+            } else if *id == to {
+                *excess += i128::from(size);
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a job works on.
+
+use std::sync::Arc;
+
+use admin_api::{ApiError, ErrorCode, JobRequest};
+
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
+
+/// Storages of caches, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scope {
+    cache: Option<String>,
+    storage: Option<String>,
+}
+
+impl Scope {
+    /// What a request is about. Refuses names that nothing has.
+    pub(super) fn of(app: &App, request: &JobRequest) -> Result<Self, ApiError> {
+        let (cache, storage) = match request {
+            JobRequest::Drain { cache, storage } => {
+                let cache = match cache {
+                    Some(cache) => cache.clone(),
+                    None => only_cache_with(app, storage)?,
+                };
+                (Some(cache), Some(storage.clone()))
+            }
+            JobRequest::Scrub { cache: None, storage: Some(storage), .. } => {
+                (Some(only_cache_with(app, storage)?), Some(storage.clone()))
+            }
+            JobRequest::Scrub { cache, storage, .. } => (cache.clone(), storage.clone()),
+            JobRequest::Rebalance { cache } | JobRequest::Fsck { cache, .. } => (cache.clone(), None),
+        };
+        let scope = Self { cache, storage };
+        scope.check(app)?;
+        Ok(scope)
+    }
+
+    fn check(&self, app: &App) -> Result<(), ApiError> {
+        let Some(name) = &self.cache else { return Ok(()) };
+        let cache = app.caches.find(name).ok_or_else(|| {
+            not_found(format!("there is no cache called `{name}`"), "`cachectl cache list` shows them")
+        })?;
+        match &self.storage {
+            Some(storage) if cache.storages.find(storage).is_none() => Err(not_found(
+                format!("cache `{name}` has no storage called `{storage}`"),
+                "`cachectl storage list` shows them",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is something that both are about.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let meet =
+            |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
+        meet(&self.cache, &other.cache) && meet(&self.storage, &other.storage)
+    }
+
+    /// The caches, in the order of the configuration.
+    pub(super) fn caches<'a>(&'a self, app: &'a App) -> impl Iterator<Item = &'a Arc<Cache>> {
+        app.caches.iter().filter(|cache| self.cache.as_ref().is_none_or(|name| name == cache.name()))
+    }
+
+    /// The storages, with their caches.
+    pub(super) fn storages<'a>(
+        &'a self,
+        app: &'a App,
+    ) -> impl Iterator<Item = (&'a Arc<Cache>, &'a Arc<CacheStorage>)> {
+        let wanted =
+            |storage: &&Arc<CacheStorage>| self.storage.as_ref().is_none_or(|name| name == storage.name());
+        self.caches(app)
+            .flat_map(move |cache| cache.storages.iter().filter(wanted).map(move |storage| (cache, storage)))
+    }
+
+    /// For a person.
+    pub(super) fn text(&self) -> String {
+        match (&self.cache, &self.storage) {
+            (Some(cache), Some(storage)) => format!("{cache}/{storage}"),
+            (Some(cache), None) => format!("all storages of {cache}"),
+            (None, _) => "everything".to_owned(),
+        }
+    }
+}
+
+fn only_cache_with(app: &App, storage: &str) -> Result<String, ApiError> {
+    let having: Vec<_> = app
+        .caches
+        .iter()
+        .filter(|cache| cache.storages.find(storage).is_some())
+        .map(|cache| cache.name())
+        .collect();
+    match having[..] {
+        [cache] => Ok(cache.to_owned()),
+        [] => Err(not_found(
+            format!("no cache has a storage called `{storage}`"),
+            "`cachectl storage list` shows them",
+        )),
+        _ => Err(ApiError {
+            code: ErrorCode::Invalid,
+            message: format!("several caches have a storage called `{storage}`: {}", having.join(", ")),
+            hint: Some("say which one with --cache".to_owned()),
+        }),
+    }
+}
+
+fn not_found(message: String, hint: &str) -> ApiError {
+    ApiError { code: ErrorCode::NotFound, message, hint: Some(hint.to_owned()) }
+}
