@@ -29,6 +29,8 @@ pub enum Fault {
     CutAfter(u64),
     /// Connections stand still after that many bytes from the server.
     StallAfter(u64),
+    /// Connections stand still after the head of an answer.
+    StallAfterHead,
     /// Connections end after that many bytes from the client.
     CutUploadAfter(u64),
     /// Connections stand still after that many bytes from the client.
@@ -175,11 +177,20 @@ impl Relay {
         server.set_nodelay(true)?;
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
-        if let Some(Fault::Delay(delay)) = fault {
-            return tokio::select! {
-                done = pass(from_client, to_server, None) => done,
-                done = pass_late(from_server, to_client, delay) => done,
-            };
+        match fault {
+            Some(Fault::Delay(delay)) => {
+                return tokio::select! {
+                    done = pass(from_client, to_server, None) => done,
+                    done = pass_late(from_server, to_client, delay) => done,
+                };
+            }
+            Some(Fault::StallAfterHead) => {
+                return tokio::select! {
+                    done = pass(from_client, to_server, None) => done,
+                    done = pass_head(from_server, to_client) => done,
+                };
+            }
+            _ => {}
         }
         let (up, down) = match fault {
             Some(Fault::CutUploadAfter(bytes)) => (Some((bytes, true)), None),
@@ -226,13 +237,32 @@ async fn pass_late(
     Ok(())
 }
 
+/// Copies the head of an answer and stands still.
+async fn pass_head(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    let head = read_head(&mut from).await?;
+    to.write_all(&head).await?;
+    std::future::pending().await
+}
+
+/// Reads up to the end of a head. What has been read beyond is lost, and where there is none it is cut short.
+async fn read_head(mut from: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
+    const END: &[u8] = b"\r\n\r\n";
+    let mut head = Vec::new();
+    loop {
+        if let Some(end) = head.windows(END.len()).position(|window| window == END) {
+            head.truncate(end + END.len());
+            return Ok(head);
+        }
+        if from.read_buf(&mut head).await? == 0 {
+            return Ok(head);
+        }
+    }
+}
+
 /// Takes the head of a request, answers, and lets the client see that before the connection ends.
 async fn reply(mut client: TcpStream, answer: &str) -> io::Result<()> {
-    let mut head = Vec::new();
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        if client.read_buf(&mut head).await? == 0 {
-            return Ok(());
-        }
+    if read_head(&mut client).await?.is_empty() {
+        return Ok(());
     }
     client.write_all(answer.as_bytes()).await?;
     client.shutdown().await?;
