@@ -2,30 +2,45 @@
 # Sets up what the tests need, then runs all of them.
 #
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it says what that is. The tests run real Nix and real
-# daemons in mount and network namespaces of their own, which takes root.
+# daemons in mount and network namespaces of their own, which takes root. They start PostgreSQL and S3 servers of their own.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 say() { printf '\n==> %s\n' "$*"; }
 
+# Programs that only tests need and no package has. The tests look here too.
+tools=/opt/cache-server-test-tools
+garage=2.5.0
+
 # Program and the Debian package that has it.
 needed=(
   cc:build-essential
+  initdb:postgresql
   ip:iproute2
   mount:mount
   nix:nix-bin
   unshare:util-linux
 )
 
+# Debian keeps the programs of the PostgreSQL server out of PATH.
+have() { command -v "$1" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null; }
+
 missing=()
 for entry in "${needed[@]}"; do
-  command -v "${entry%%:*}" >/dev/null || missing+=("${entry#*:}")
+  have "${entry%%:*}" || missing+=("${entry#*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "installing ${missing[*]}"
+    # The package of PostgreSQL would make a database and start it.
+    no_database=/etc/postgresql-common/createcluster.d/cache-server-tests.conf
+    mkdir -p "${no_database%/*}"
+    echo 'create_main_cluster = false' > "$no_database"
+    trap 'rm -f "$no_database"' EXIT
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    rm "$no_database"
+    trap - EXIT
   else
     echo "test.sh: these packages are missing: ${missing[*]}" >&2
     echo "test.sh: install them, or run ./test.sh as root on Debian to have it done" >&2
@@ -43,6 +58,17 @@ fi
 if ! cargo nextest --version >/dev/null 2>&1; then
   say "installing cargo-nextest"
   cargo install --locked cargo-nextest
+fi
+if ! "$tools/bin/garage" --version 2>/dev/null | grep -qwF "$garage"; then
+  say "installing Garage $garage, an S3 server, into $tools"
+  target=$(mktemp -d)
+  trap 'rm -rf "$target"' EXIT
+  # Built to be there soon, not to be fast.
+  CARGO_TARGET_DIR=$target CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+    CARGO_PROFILE_RELEASE_DEBUG=0 cargo install garage --version "$garage" --locked --no-default-features \
+    --features bundled-libs,sqlite --root "$tools" --force
+  rm -rf "$target"
+  trap - EXIT
 fi
 
 say "building"
