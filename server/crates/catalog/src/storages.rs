@@ -126,12 +126,12 @@ async fn all(connection: &impl ConnectionTrait) -> Result<Vec<StorageRecord>, Ca
     Ok(rows.into_iter().map(StorageRecord::from).collect())
 }
 
-/// A query for the ids of the enabled storages of all caches.
-pub(crate) fn enabled_storages() -> SelectStatement {
+/// A query for the ids of the storages of all caches that are not enabled.
+pub(crate) fn disabled_storages() -> SelectStatement {
     storage::Entity::find()
         .select_only()
         .column(storage::Column::Id)
-        .filter(storage::Column::Enabled.eq(true))
+        .filter(storage::Column::Enabled.eq(false))
         .into_query()
 }
 

@@ -73,7 +73,7 @@ impl PathKey {
     }
 }
 
-/// All paths that need a NAR file.
+/// All paths that need a NAR file, in the order of their rows.
 pub(super) async fn paths_of(
     connection: &impl ConnectionTrait,
     nar: NarId,
@@ -82,6 +82,7 @@ pub(super) async fn paths_of(
         .select_only()
         .columns([store_path::Column::Id, store_path::Column::Cache, store_path::Column::Hash])
         .filter(store_path::Column::Nar.eq(nar))
+        .order_by_asc(store_path::Column::Id)
         .into_tuple()
         .all(connection)
         .await?;

@@ -14,7 +14,7 @@ use sea_orm::{
 use super::PathRecord;
 use super::load::{self, IN_LIST};
 use crate::entity::{nar, store_path, unpublished_path};
-use crate::storages::{Storages, enabled_storages};
+use crate::storages::{Storages, disabled_storages};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, PathId, PublishTicket};
 
@@ -48,7 +48,8 @@ impl Catalog {
                 .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
                 .filter(unpublished_path::Column::Id.gt(after))
                 .filter(nar::Column::Damaged.eq(false))
-                .filter(nar::Column::Storage.in_subquery(enabled_storages()))
+                // Asked the other way round, SQLite would begin with all files of the enabled ones.
+                .filter(nar::Column::Storage.not_in_subquery(disabled_storages()))
                 .order_by_asc(unpublished_path::Column::Id)
                 .limit(limit)
                 .into_tuple()

@@ -10,8 +10,9 @@ use crate::entity::store_path;
 use crate::storages::Storages;
 use crate::{CacheId, Catalog, CatalogError, rows};
 
-/// How many hashes are read at a time. A row costs some hundred bytes while it is read.
-const BATCH: u64 = 10_000;
+/// How many hashes are read at a time. A row costs some hundred bytes while it is read. Few in tests, where each path takes
+/// a millisecond to make.
+const BATCH: u64 = if cfg!(test) { 100 } else { 10_000 };
 
 impl Catalog {
     /// The hashes of all visible paths of a cache, in batches, in the order of their bytes. A path that is committed,

@@ -236,3 +236,72 @@ pub(super) async fn a_size_that_does_not_fit_is_refused(backend: Backend) {
     let error = fixture.catalog.commit_path(commit).await.unwrap_err();
     assert!(matches!(error, CatalogError::TooLarge { .. }), "{error}");
 }
+
+pub(super) async fn a_push_puts_elsewhere_what_an_unavailable_storage_holds(backend: Backend) {
+    let fixture = backend.fixture().await;
+    fixture.create(1, 1).await;
+    fixture.create(2, 1).await;
+    let seen = fixture.nar(1).await;
+    let commit = |path, unavailable| PathCommit {
+        nar: new_nar(fixture.second, 1),
+        unavailable,
+        ..fixture.commit(path, 1)
+    };
+    // That another one is not available does not matter.
+    let outcome = fixture.catalog.commit_path(commit(1, vec![fixture.second])).await.unwrap();
+    assert!(matches!(outcome, CommitOutcome::AlreadyPresent(_)), "{outcome:?}");
+
+    let outcome = fixture.catalog.commit_path(commit(1, vec![fixture.first])).await.unwrap();
+    let CommitOutcome::Healed { path, revealed, replaced } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(*path, find(&fixture, 1).await);
+    assert_eq!(path.nar.storage, fixture.second);
+    assert_eq!(revealed, [path_hash(2)]);
+    assert_eq!(replaced, Some(ReplacedNar { storage: fixture.first, file_size: seen.file_size }));
+    assert_eq!(find(&fixture, 2).await.nar, path.nar);
+
+    // Now it is there, also for a path that is new.
+    let outcome = fixture.catalog.commit_path(commit(3, vec![fixture.first])).await.unwrap();
+    let CommitOutcome::Created { path: third, replaced: None, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(third.nar, path.nar);
+    assert_eq!(fixture.catalog.mark_damaged(seen.id).await.unwrap(), []);
+    assert_eq!(fixture.visible().await, [1, 2, 3].map(path_hash));
+}
+
+pub(super) async fn a_new_path_takes_its_file_along_from_an_unavailable_storage(backend: Backend) {
+    let fixture = backend.fixture().await;
+    fixture.create(1, 1).await;
+    let commit = PathCommit {
+        nar: new_nar(fixture.second, 1),
+        unavailable: vec![fixture.first],
+        ..fixture.commit(2, 1)
+    };
+    let outcome = fixture.catalog.commit_path(commit).await.unwrap();
+    let CommitOutcome::Created { path, revealed, replaced } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(path.nar.storage, fixture.second);
+    assert_eq!(revealed, [path_hash(1)]);
+    assert_eq!(replaced, Some(ReplacedNar { storage: fixture.first, file_size: 101 }));
+}
+
+pub(super) async fn turns_are_saved_with_the_path_that_took_one(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let turns = async || {
+        let caches = fixture.catalog.reconcile_caches(&[declared_cache("main")]).await.unwrap();
+        caches[0].turns.clone()
+    };
+    let with_turns = |turns: &str, commit| PathCommit { turns: Some(turns.to_owned()), ..commit };
+    let commit =
+        |turns, path, file| fixture.catalog.commit_path(with_turns(turns, fixture.commit(path, file)));
+
+    commit("created", 1, 1).await.unwrap();
+    assert_eq!(turns().await, "created");
+    commit("already present", 1, 2).await.unwrap();
+    assert_eq!(turns().await, "created");
+    let refused = PathCommit { signatures: vec!["a\nb".to_owned()], ..fixture.commit(2, 2) };
+    fixture.catalog.commit_path(with_turns("refused", refused)).await.unwrap_err();
+    assert_eq!(turns().await, "created");
+    fixture.create(2, 2).await;
+    assert_eq!(turns().await, "created");
+    fixture.damage(1).await;
+    commit("healed", 1, 1).await.unwrap();
+    assert_eq!(turns().await, "healed");
+}

@@ -1,10 +1,14 @@
-use sea_orm::{ActiveModelTrait, ActiveValue};
+use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, QueryOrder};
 use sea_orm_migration::seaql_migrations;
 use uuid::Uuid;
 
 use super::support::{Backend, Fixture, path_hash};
+use crate::entity::{cache, storage};
 use crate::writer::Written;
-use crate::{CatalogError, Keep, NewPin, PathCommit, TokenCaches, TokenPermission, TokenRecord, UnixTime};
+use crate::{
+    CatalogError, JobState, Keep, NewPin, PathCommit, StorageJob, TokenCaches, TokenPermission, TokenRecord,
+    UnixTime,
+};
 
 pub(super) async fn acknowledged_commits_survive_without_close(backend: Backend) {
     let fixture = backend.fixture().await;
@@ -41,6 +45,20 @@ pub(super) async fn everything_survives_closing_and_opening(backend: Backend) {
     };
     catalog.add_pin(pin).await.unwrap();
 
+    catalog.set_storage_marker(fixture.first, "0815".to_owned()).await.unwrap();
+    catalog.save_turns(fixture.cache, "first".to_owned()).await.unwrap();
+    catalog.record_open_upload(Uuid::from_u128(3), fixture.cache, "me").await.unwrap();
+    let state = JobState {
+        after: Some(fixture.nar(1).await.id),
+        started_at: UnixTime(1),
+        finished_at: None,
+        files: 1,
+        bytes: 101,
+        damaged: 0,
+        failed: 0,
+    };
+    catalog.save_job_state(fixture.first, StorageJob::Scrub, state).await.unwrap();
+
     let before = everything(&fixture).await;
     catalog.close().await;
     let reopened = backend.fixture().await;
@@ -59,6 +77,10 @@ async fn everything(fixture: &Fixture) -> String {
             catalog.list_pins(fixture.cache).await.unwrap(),
             catalog.unpublished(None, 100).await.unwrap(),
             catalog.find_finished_upload(Uuid::from_u128(1)).await.unwrap(),
+            catalog.find_open_upload(Uuid::from_u128(3)).await.unwrap(),
+            catalog.job_state(fixture.first, StorageJob::Scrub).await.unwrap(),
+            cache::Entity::find().order_by_asc(cache::Column::Id).all(catalog.readers()).await.unwrap(),
+            storage::Entity::find().order_by_asc(storage::Column::Id).all(catalog.readers()).await.unwrap(),
             catalog.cache_stats(fixture.cache).await.unwrap(),
         )
     )

@@ -37,8 +37,24 @@ pub(super) async fn every_kind_of_change_is_heard_in_order_within_a_second(backe
     catalog.add_signatures(fixture.cache, path_hash(1), vec!["other:1".to_owned()]).await.unwrap();
     expect(&[change(&fixture, 1, PathChange::Updated)]).await;
 
+    let nar = fixture.nar(1).await.id;
+    catalog.move_nar(nar, fixture.first, fixture.second).await.unwrap();
+    expect(&[change(&fixture, 1, PathChange::Updated), change(&fixture, 2, PathChange::Updated)]).await;
+
+    for names in [&["first"][..], &["first", "second"]] {
+        fixture.declare(names).await;
+        expect(&[CatalogChange::Resync]).await;
+    }
+    fixture.declare(&["first"]).await;
+    let nar = fixture.nar(1).await.id;
+    catalog.move_nar(nar, fixture.second, fixture.first).await.unwrap();
+    let back = PathChange::Inserted;
+    expect(&[CatalogChange::Resync, change(&fixture, 1, back), change(&fixture, 2, back)]).await;
+
     let keys = CatalogChange::SigningKeys { cache: fixture.cache };
     catalog.add_server_key(fixture.cache, "main-1", [7; 32]).await.unwrap();
+    expect(&[keys]).await;
+    catalog.share_server_key(fixture.cache, "main-2", [8; 32], vec![1]).await.unwrap();
     expect(&[keys]).await;
     let other = Fixture::new(catalog.clone(), "other").await;
     catalog.register_client_key(other.cache, "other-1", [8; 32]).await.unwrap();
@@ -71,7 +87,12 @@ pub(super) async fn what_changes_nothing_is_not_heard(backend: Backend) {
     catalog.commit_path(PathCommit { nar: contradicting, ..fixture.commit(2, 1) }).await.unwrap_err();
     catalog.add_signatures(fixture.cache, path_hash(1), vec!["main-1:1".to_owned()]).await.unwrap();
     catalog.add_server_key(fixture.cache, "main-1", [7; 32]).await.unwrap();
+    catalog.share_server_key(fixture.cache, "main-1", [9; 32], vec![1]).await.unwrap();
     catalog.register_client_key(fixture.cache, "main-1", [8; 32]).await.unwrap();
+    let nar = fixture.nar(1).await.id;
+    catalog.move_nar(nar, fixture.second, fixture.first).await.unwrap();
+    fixture.declare(&["first", "second"]).await;
+    catalog.mark_unpublished(fixture.cache, &[path_hash(1)]).await.unwrap();
     catalog.revoke_token(Uuid::from_u128(1)).await.unwrap();
     catalog.touch(vec![(fixture.cache, path_hash(1), UnixTime(3_000_000))]).await.unwrap();
 

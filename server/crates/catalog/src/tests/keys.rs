@@ -1,5 +1,5 @@
 use super::support::Backend;
-use crate::{CatalogError, CommitOutcome, KeyOrigin, RegisterKey};
+use crate::{CatalogError, CommitOutcome, KeyOrigin, RegisterKey, SharedKey};
 
 const NAME: &str = "main.example.org-1";
 const SERVER: [u8; 32] = [1; 32];
@@ -89,5 +89,39 @@ pub(super) async fn registering_and_committing_at_once_never_both_succeed(backen
         let expected =
             if round % 2 == 0 { RegisterKey::Registered } else { RegisterKey::CacheNotEmpty { paths: 1 } };
         assert_eq!(registered.unwrap(), expected);
+    }
+}
+
+pub(super) async fn a_shared_key_is_the_first_that_was_offered(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let catalog = &fixture.catalog;
+    let share = |key, sealed: &[u8]| catalog.share_server_key(fixture.cache, NAME, key, sealed.to_vec());
+    let first = SharedKey { public_key: SERVER, sealed: Some(b"secret".to_vec()) };
+    assert_eq!(share(SERVER, b"secret").await.unwrap(), first);
+    assert_eq!(share(OTHER, b"other").await.unwrap(), first);
+    let keys = catalog.signing_keys(fixture.cache).await.unwrap();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(keys[0].sealed.as_deref(), Some(&b"secret"[..]));
+    assert_eq!(catalog.add_server_key(fixture.cache, NAME, SERVER).await.unwrap(), keys[0]);
+    // It is not shown by accident.
+    for text in [format!("{keys:?}"), format!("{first:?}")] {
+        assert!(!text.contains("sealed") && !text.contains("115, 101, 99, 114"), "{text}");
+    }
+
+    // One that nobody shared.
+    let other = "main.example.org-2";
+    catalog.add_server_key(fixture.cache, other, OTHER).await.unwrap();
+    let shared = catalog.share_server_key(fixture.cache, other, SERVER, vec![1]).await.unwrap();
+    assert_eq!(shared, SharedKey { public_key: OTHER, sealed: None });
+}
+
+pub(super) async fn a_name_that_was_used_otherwise_is_not_shared(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let catalog = &fixture.catalog;
+    catalog.add_server_key(fixture.cache, "retired", SERVER).await.unwrap();
+    catalog.register_client_key(fixture.cache, NAME, CLIENT).await.unwrap();
+    for name in ["retired", NAME] {
+        let error = catalog.share_server_key(fixture.cache, name, SERVER, vec![1]).await.unwrap_err();
+        assert!(matches!(error, CatalogError::KeyNameTaken { .. }), "{error}");
     }
 }

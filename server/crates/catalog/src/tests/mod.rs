@@ -16,13 +16,16 @@ mod commits;
 mod concurrency;
 mod durability;
 mod feed;
+mod jobs;
 mod keys;
 mod model;
+mod moves;
 mod outage;
 mod paths;
 mod pins;
 mod proxy;
 mod rivals;
+mod storages;
 mod tokens;
 mod unpublished;
 mod uploads;
@@ -49,9 +52,17 @@ macro_rules! promises {
                 declared_caches_get_ids_that_stay,
                 a_cache_that_is_no_longer_declared_is_disabled_and_kept,
                 a_change_in_the_declaration_is_taken_over,
+                nothing_declared_disables_everything,
+                turns_are_kept_whatever_is_declared,
+            ]
+            storages: [
                 storages_belong_to_their_cache,
                 a_storage_that_is_no_longer_declared_is_disabled_and_kept,
-                nothing_declared_disables_everything,
+                a_marker_stays_with_its_storage,
+                what_a_vanished_storage_holds_is_hidden_until_it_is_back,
+                any_number_of_paths_of_a_vanished_storage_is_left_out,
+                a_push_puts_elsewhere_what_a_vanished_storage_holds,
+                nothing_is_recorded_on_a_vanished_storage,
             ]
             keys: [
                 a_server_key_is_added_once,
@@ -61,6 +72,8 @@ macro_rules! promises {
                 only_one_client_key_is_accepted,
                 a_retired_server_key_stays_retired,
                 registering_and_committing_at_once_never_both_succeed,
+                a_shared_key_is_the_first_that_was_offered,
+                a_name_that_was_used_otherwise_is_not_shared,
             ]
             commits: [
                 a_committed_path_is_found_whole,
@@ -77,6 +90,18 @@ macro_rules! promises {
                 a_contradicting_nar_is_refused,
                 a_signature_with_a_line_break_is_refused,
                 a_size_that_does_not_fit_is_refused,
+                a_push_puts_elsewhere_what_an_unavailable_storage_holds,
+                a_new_path_takes_its_file_along_from_an_unavailable_storage,
+                turns_are_saved_with_the_path_that_took_one,
+            ]
+            moves: [
+                files_of_a_storage_are_listed_in_pages,
+                a_moved_file_takes_its_paths_along,
+                a_file_without_paths_can_be_moved,
+                a_file_that_is_not_there_any_more_is_not_moved,
+                a_file_is_moved_only_to_where_its_cache_can_use_it,
+                a_file_that_is_moved_off_a_vanished_storage_is_visible_again,
+                many_things_are_found_where_they_lie,
             ]
             paths: [
                 an_unknown_path_is_not_found,
@@ -90,11 +115,18 @@ macro_rules! promises {
                 a_healed_path_waits_again_even_if_its_old_self_is_published,
                 a_hidden_path_does_not_wait,
                 a_new_signature_makes_a_path_wait_again,
+                visible_paths_can_be_made_to_wait_again,
             ]
             uploads: [
                 a_finished_upload_is_known_for_every_outcome,
                 a_failed_commit_finishes_no_upload,
                 old_uploads_are_forgotten,
+                an_open_upload_is_known_until_it_is_finished_or_forgotten,
+                open_uploads_go_with_their_daemon,
+                old_open_uploads_are_forgotten,
+            ]
+            jobs: [
+                a_job_goes_on_where_it_was,
             ]
             pins: [
                 each_pin_of_a_name_is_a_new_revision,
@@ -122,7 +154,7 @@ macro_rules! promises {
                 closing_finishes_what_was_submitted,
             ]
             model: [
-                commits_damage_and_healing_follow_the_model,
+                every_history_follows_the_model,
             ]
         }
     };
@@ -148,6 +180,9 @@ macro_rules! promises_to_rivals {
         tests! { $backend,
             rivals: [
                 daemons_that_start_at_once_agree,
+                daemons_that_start_at_once_share_one_key,
+                an_upload_begun_by_one_daemon_is_found_by_the_other,
+                a_file_that_two_daemons_move_and_find_damaged_is_hidden_where_it_is,
                 a_write_of_one_daemon_is_seen_by_the_other_at_once,
                 one_path_pushed_to_two_daemons_is_created_once,
                 one_file_pushed_to_two_daemons_is_recorded_once,
@@ -191,6 +226,17 @@ async fn an_unsupported_database_is_named_without_its_password() {
         error.to_string(),
         "unsupported database `mysql`: expected sqlite:///path/to/file or postgres://user@host/database"
     );
+}
+
+#[tokio::test]
+async fn only_a_server_is_shared() {
+    for (backend, shared) in [
+        (support::Backend::sqlite_file(), false),
+        (support::Backend::sqlite_memory(), false),
+        (support::Backend::postgres(), true),
+    ] {
+        assert_eq!(backend.open().await.is_shared(), shared);
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Random histories of commits, damage and healing, compared with a model that is too simple to be wrong.
+//! Random histories of commits, damage, healing, moves, and storages that come and go, compared with a model that is too
+//! simple to be wrong.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,66 +9,109 @@ use proptest::test_runner::TestRunner;
 use tokio::runtime::Handle;
 
 use super::support::{Backend, Fixture, file_hash, new_nar, path_hash};
-use crate::{CacheStats, CommitOutcome, PathCommit, StorageId};
+use crate::{
+    CacheStats, CatalogError, CommitOutcome, MoveOutcome, PathCommit, ReplacedNar, StorageId, StorageStats,
+};
 
 const PATHS: u32 = 4;
 const FILES: u32 = 3;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Commit { path: u32, file: u32, second: bool },
+    Commit { path: u32, file: u32, to: Place, unavailable: Option<Place> },
     Damage { file: u32 },
+    Move { file: u32, from: Place, to: Place },
+    Declare { second: bool },
+}
+
+/// The storages. The first is always declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    First,
+    Second,
+}
+
+impl Place {
+    fn id(self, fixture: &Fixture) -> StorageId {
+        match self {
+            Self::First => fixture.first,
+            Self::Second => fixture.second,
+        }
+    }
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    prop_oneof![Just(Place::First), Just(Place::Second)]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (0..PATHS, 0..FILES, any::<bool>())
-            .prop_map(|(path, file, second)| Step::Commit { path, file, second }),
-        1 => (0..FILES).prop_map(|file| Step::Damage { file }),
+        6 => (0..PATHS, 0..FILES, place(), prop::option::weighted(0.3, place()))
+            .prop_map(|(path, file, to, unavailable)| Step::Commit { path, file, to, unavailable }),
+        2 => (0..FILES).prop_map(|file| Step::Damage { file }),
+        2 => (0..FILES, place(), place()).prop_map(|(file, from, to)| Step::Move { file, from, to }),
+        1 => any::<bool>().prop_map(|second| Step::Declare { second }),
     ]
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    Created(Vec<u32>),
+    Created(Vec<u32>, Option<Place>),
     AlreadyPresent,
-    Healed(Vec<u32>),
+    Healed(Vec<u32>, Option<Place>),
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct File {
-    storage: StorageId,
+    place: Place,
     damaged: bool,
 }
 
-#[derive(Default)]
 struct Model {
     files: BTreeMap<u32, File>,
     /// The file of each path, and which commit it comes from.
     paths: BTreeMap<u32, (u32, usize)>,
+    second_declared: bool,
 }
 
 impl Model {
-    fn commit(&mut self, path: u32, file: u32, storage: StorageId, number: usize) -> Outcome {
+    fn declared(&self, place: Place) -> bool {
+        place == Place::First || self.second_declared
+    }
+
+    fn shows(&self, file: u32) -> bool {
+        let File { place, damaged } = self.files[&file];
+        !damaged && self.declared(place)
+    }
+
+    fn commit(
+        &mut self,
+        path: u32,
+        file: u32,
+        to: Place,
+        unavailable: Option<Place>,
+        number: usize,
+    ) -> Outcome {
+        let usable =
+            |model: &Self, file: u32| model.shows(file) && Some(model.files[&file].place) != unavailable;
         let known = self.paths.get(&path).copied();
-        if known.is_some_and(|(file, _)| !self.files[&file].damaged) {
+        if known.is_some_and(|(file, _)| usable(self, file)) {
             return Outcome::AlreadyPresent;
         }
-        let entry = self.files.entry(file).or_insert(File { storage, damaged: false });
-        let mended = entry.damaged;
-        if mended {
-            *entry = File { storage, damaged: false };
+        let mut replaced = None;
+        if !(self.files.contains_key(&file) && usable(self, file)) {
+            if !self.declared(to) {
+                return Outcome::Refused;
+            }
+            replaced = self.files.insert(file, File { place: to, damaged: false }).map(|old| old.place);
         }
-        let revealed = self
-            .paths
-            .iter()
-            .filter(|(other, uses)| mended && uses.0 == file && **other != path)
-            .map(|(other, _)| *other)
-            .collect();
+        let mut revealed = if replaced.is_some() { self.paths_of(file) } else { Vec::new() };
+        revealed.retain(|other| *other != path);
         self.paths.insert(path, (file, number));
         match known {
-            None => Outcome::Created(revealed),
-            Some(_) => Outcome::Healed(revealed),
+            None => Outcome::Created(revealed, replaced),
+            Some(_) => Outcome::Healed(revealed, replaced),
         }
     }
 
@@ -77,12 +121,12 @@ impl Model {
     }
 
     fn visible(&self) -> Vec<u32> {
-        let visible = self.paths.iter().filter(|(_, uses)| !self.files[&uses.0].damaged);
+        let visible = self.paths.iter().filter(|(_, uses)| self.shows(uses.0));
         visible.map(|(path, _)| *path).collect()
     }
 }
 
-pub(super) async fn commits_damage_and_healing_follow_the_model(backend: Backend) {
+pub(super) async fn every_history_follows_the_model(backend: Backend) {
     let catalog = backend.open().await;
     let histories = AtomicU32::new(0);
     tokio::task::block_in_place(|| {
@@ -102,18 +146,28 @@ pub(super) async fn commits_damage_and_healing_follow_the_model(backend: Backend
 }
 
 async fn check(fixture: &Fixture, steps: &[Step]) {
-    let mut model = Model::default();
+    let mut model = Model { files: BTreeMap::new(), paths: BTreeMap::new(), second_declared: true };
     for (number, step) in steps.iter().enumerate() {
         match *step {
-            Step::Commit { path, file, second } => {
-                let storage = if second { fixture.second } else { fixture.first };
+            Step::Commit { path, file, to, unavailable } => {
                 let commit = PathCommit {
-                    nar: new_nar(storage, file),
+                    nar: new_nar(to.id(fixture), file),
                     signatures: vec![format!("commit:{number}")],
+                    unavailable: unavailable.iter().map(|place| place.id(fixture)).collect(),
                     ..fixture.commit(path, file)
                 };
-                let outcome = fixture.catalog.commit_path(commit).await.unwrap();
-                assert_eq!(simplified(outcome), model.commit(path, file, storage, number));
+                let outcome = fixture.catalog.commit_path(commit).await;
+                let expected = model.commit(path, file, to, unavailable, number);
+                assert_eq!(simplified(fixture, file, outcome), expected);
+            }
+            Step::Move { file, from, to } => {
+                if let Some(known) = model.files.get(&file).copied() {
+                    check_move(fixture, &mut model, file, known, from, to).await;
+                }
+            }
+            Step::Declare { second } => {
+                model.second_declared = second;
+                fixture.declare(if second { &["first", "second"] } else { &["first"] }).await;
             }
             Step::Damage { file } => {
                 if let Some(known) = model.files.get_mut(&file) {
@@ -128,17 +182,44 @@ async fn check(fixture: &Fixture, steps: &[Step]) {
     }
 }
 
-fn simplified(outcome: CommitOutcome) -> Outcome {
+async fn check_move(fixture: &Fixture, model: &mut Model, file: u32, known: File, from: Place, to: Place) {
+    let old = fixture.nar(file).await.id;
+    let outcome = fixture.catalog.move_nar(old, from.id(fixture), to.id(fixture)).await;
+    if known.damaged || known.place != from {
+        assert_eq!(outcome.unwrap(), MoveOutcome::Gone);
+    } else if !model.declared(to) {
+        assert!(matches!(outcome, Err(CatalogError::StorageNotInUse { .. })), "{outcome:?}");
+    } else {
+        model.files.insert(file, File { place: to, damaged: false });
+        let Ok(MoveOutcome::Moved { nar, mut paths }) = outcome else { panic!("{outcome:?}") };
+        paths.sort();
+        assert_eq!(paths, model.paths_of(file).into_iter().map(path_hash).collect::<Vec<_>>());
+        assert_eq!(nar, fixture.nar(file).await.id);
+        assert_eq!(fixture.catalog.mark_damaged(old).await.unwrap(), []);
+    }
+}
+
+fn simplified(fixture: &Fixture, file: u32, outcome: Result<CommitOutcome, CatalogError>) -> Outcome {
     let numbers = |hashes: Vec<nix_formats::StorePathHash>| {
         let mut numbers: Vec<_> = (0..PATHS).filter(|&path| hashes.contains(&path_hash(path))).collect();
         assert_eq!(numbers.len(), hashes.len());
         numbers.sort_unstable();
         numbers
     };
+    let place = |replaced: ReplacedNar| {
+        assert_eq!(replaced.file_size, u64::from(file) + 100);
+        if replaced.storage == fixture.first { Place::First } else { Place::Second }
+    };
     match outcome {
-        CommitOutcome::Created { revealed, .. } => Outcome::Created(numbers(revealed)),
-        CommitOutcome::AlreadyPresent(_) => Outcome::AlreadyPresent,
-        CommitOutcome::Healed { revealed, .. } => Outcome::Healed(numbers(revealed)),
+        Ok(CommitOutcome::Created { revealed, replaced, .. }) => {
+            Outcome::Created(numbers(revealed), replaced.map(place))
+        }
+        Ok(CommitOutcome::AlreadyPresent(_)) => Outcome::AlreadyPresent,
+        Ok(CommitOutcome::Healed { revealed, replaced, .. }) => {
+            Outcome::Healed(numbers(revealed), replaced.map(place))
+        }
+        Err(CatalogError::StorageNotInUse { .. }) => Outcome::Refused,
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -154,8 +235,8 @@ async fn compare(fixture: &Fixture, model: &Model) {
             (record.nar.file_hash, record.nar.storage, record.nar.damaged, record.signatures)
         });
         let expected = model.paths.get(&path).map(|(file, number)| {
-            let File { storage, damaged } = model.files[file];
-            (file_hash(*file), storage, damaged, vec![format!("commit:{number}")])
+            let File { place, damaged } = model.files[file];
+            (file_hash(*file), place.id(fixture), damaged, vec![format!("commit:{number}")])
         });
         assert_eq!(found, expected);
     }
@@ -170,9 +251,24 @@ async fn compare(fixture: &Fixture, model: &Model) {
         nar_bytes: sound().map(|(file, _)| size(file) * 10).sum(),
     };
     assert_eq!(catalog.cache_stats(fixture.cache).await.unwrap(), expected);
-    for storage in [fixture.first, fixture.second] {
-        let files = model.files.iter().filter(|(_, file)| file.storage == storage);
-        let expected: u64 = files.map(|(file, _)| size(file)).sum();
-        assert_eq!(catalog.storage_used(storage).await.unwrap(), expected);
+    for place in [Place::First, Place::Second] {
+        let files: Vec<_> = model.files.iter().filter(|(_, file)| file.place == place).collect();
+        let expected = StorageStats {
+            nars: files.len() as u64,
+            file_bytes: files.iter().map(|(file, _)| size(file)).sum(),
+            damaged_nars: files.iter().filter(|(_, file)| file.damaged).count() as u64,
+            hidden_paths: files
+                .iter()
+                .filter(|(file, _)| !model.shows(**file))
+                .map(|(file, _)| model.paths_of(**file).len() as u64)
+                .sum(),
+        };
+        let storage = place.id(fixture);
+        assert_eq!(catalog.storage_stats(storage).await.unwrap(), expected);
+        assert_eq!(catalog.storage_used(storage).await.unwrap(), expected.file_bytes);
+        let mut listed: Vec<_> =
+            catalog.nars_on(storage, None, 10).await.unwrap().iter().map(|nar| nar.file_hash).collect();
+        listed.sort();
+        assert_eq!(listed, files.iter().map(|(file, _)| file_hash(**file)).collect::<Vec<_>>());
     }
 }

@@ -229,7 +229,12 @@ async fn a_daemon_that_freezes_while_it_writes_holds_up_the_others_for_seconds_o
     other.create(1, 1).await;
     assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
     drop(release);
-    frozen.create(2, 2).await;
+    // What froze is refused, and so is whatever waits behind it.
+    if let Err(error) = frozen.catalog.commit_path(frozen.commit(2, 2)).await {
+        assert!(matches!(error, CatalogError::Unavailable { .. }), "{error}");
+        frozen.create(2, 2).await;
+    }
+    assert_eq!(other.visible().await, [1, 2].map(path_hash));
 }
 
 #[tokio::test]

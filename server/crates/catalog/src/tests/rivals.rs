@@ -2,10 +2,12 @@
 
 use futures_util::future::{join_all, try_join_all};
 use futures_util::{Stream, StreamExt};
+use uuid::Uuid;
 
 use super::support::{Backend, Fixture, declared_cache, declared_storage, file_hash, new_nar, path_hash};
 use crate::{
-    Catalog, CatalogChange, CommitOutcome, Keep, NewPin, PathChange, PathCommit, PinOutcome, RegisterKey,
+    Catalog, CatalogChange, CommitOutcome, Keep, MoveOutcome, NewPin, PathChange, PathCommit, PinOutcome,
+    RegisterKey,
 };
 
 /// The same cache as two daemons see it.
@@ -40,6 +42,53 @@ pub(super) async fn daemons_that_start_at_once_agree(backend: Backend) {
     let storages = join_all(catalogs.iter().map(|catalog| catalog.reconcile_storages(&declared))).await;
     let storages: Vec<_> = storages.into_iter().map(Result::unwrap).collect();
     assert!(storages.iter().all(|same| *same == storages[0]), "{storages:?}");
+}
+
+pub(super) async fn daemons_that_start_at_once_share_one_key(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let catalogs = try_join_all((0..6).map(|_| backend.try_open())).await.unwrap();
+    let sharing = catalogs.iter().zip(0..).map(|(catalog, number)| {
+        catalog.share_server_key(fixture.cache, "main-1", [number; 32], vec![number])
+    });
+    let keys = try_join_all(sharing).await.unwrap();
+    assert_eq!(keys[0].sealed, Some(vec![keys[0].public_key[0]]));
+    assert!(keys.iter().all(|same| *same == keys[0]), "{keys:?}");
+}
+
+pub(super) async fn an_upload_begun_by_one_daemon_is_found_by_the_other(backend: Backend) {
+    let [a, b] = two_daemons(&backend).await;
+    let upload = Uuid::from_u128(1);
+    a.catalog.record_open_upload(upload, a.cache, "a").await.unwrap();
+    let found = b.catalog.find_open_upload(upload).await.unwrap();
+    assert_eq!(found.unwrap().owner, "a");
+    b.catalog.commit_path(PathCommit { upload: Some(upload), ..b.commit(1, 1) }).await.unwrap();
+    assert_eq!(a.catalog.find_open_upload(upload).await.unwrap(), None);
+    assert!(a.catalog.find_finished_upload(upload).await.unwrap().is_some());
+}
+
+pub(super) async fn a_file_that_two_daemons_move_and_find_damaged_is_hidden_where_it_is(backend: Backend) {
+    let [a, b] = two_daemons(&backend).await;
+    a.create(1, 1).await;
+    for round in 0..30 {
+        let nar = a.nar(1).await;
+        let (from, to) = if nar.storage == a.first { (a.first, a.second) } else { (a.second, a.first) };
+        let (moved, reported, moved_too) = tokio::join!(
+            a.catalog.move_nar(nar.id, from, to),
+            b.catalog.mark_damaged(nar.id),
+            b.catalog.move_nar(nar.id, from, to),
+        );
+        let moves = [moved.unwrap(), moved_too.unwrap()];
+        let moves = moves.iter().filter(|outcome| matches!(outcome, MoveOutcome::Moved { .. })).count();
+        // Whichever came first made the others come too late.
+        let hidden = reported.unwrap();
+        assert_eq!((moves, hidden.len()), if hidden.is_empty() { (1, 0) } else { (0, 1) }, "round {round}");
+        let now = b.nar(1).await;
+        assert_eq!((now.storage, now.damaged), if moves == 1 { (to, false) } else { (from, true) });
+        assert_eq!(b.visible().await.len(), moves);
+        if now.damaged {
+            b.catalog.commit_path(PathCommit { nar: new_nar(to, 1), ..b.commit(1, 1) }).await.unwrap();
+        }
+    }
 }
 
 pub(super) async fn a_write_of_one_daemon_is_seen_by_the_other_at_once(backend: Backend) {

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use super::postgres::{Database, Server};
 use crate::entity::storage;
 use crate::{
-    CacheId, Catalog, CommitOutcome, DeclaredCache, DeclaredStorage, NewNar, PathCommit, PathId, StorageId,
-    UnixTime,
+    CacheId, Catalog, CommitOutcome, DeclaredCache, DeclaredStorage, NarRecord, NewNar, PathCommit, PathId,
+    PathRecord, StorageId, StorageRecord, UnixTime,
 };
 
 /// A database that exists for one test.
@@ -77,19 +77,16 @@ impl Fixture {
     pub(crate) async fn new(catalog: Catalog, name: &str) -> Self {
         let caches = catalog.reconcile_caches(&[declared_cache(name)]).await.unwrap();
         let cache = caches.iter().find(|cache| cache.name == name).unwrap().id;
-        // Those of other fixtures stay declared.
-        let known = storage::Entity::find().all(catalog.readers()).await.unwrap();
-        let others = known
-            .iter()
-            .filter(|other| other.cache != cache)
-            .map(|other| declared_storage(other.cache, &other.name));
-        let own = ["first", "second"].map(|name| declared_storage(cache, name));
-        let declared: Vec<_> = others.chain(own).collect();
-        let storages = catalog.reconcile_storages(&declared).await.unwrap();
+        let storages = declare_storages(&catalog, cache, &["first", "second"]).await;
         let storage = |name: &str| {
             storages.iter().find(|storage| storage.cache == cache && storage.name == name).unwrap().id
         };
         Self { cache, first: storage("first"), second: storage("second"), catalog }
+    }
+
+    /// Declares these storages of the cache and no others: `first`, `second`, both or none.
+    pub(crate) async fn declare(&self, names: &[&str]) {
+        declare_storages(&self.catalog, self.cache, names).await;
     }
 
     /// A commit of path `path` as file `file` in the first storage, with two references and a signature.
@@ -117,10 +114,19 @@ impl Fixture {
         }
     }
 
+    /// File `file`.
+    pub(crate) async fn nar(&self, file: u32) -> NarRecord {
+        self.catalog.find_nar(self.cache, &file_hash(file)).await.unwrap().unwrap()
+    }
+
+    /// Path `path`.
+    pub(crate) async fn path(&self, path: u32) -> PathRecord {
+        self.catalog.find_path(self.cache, &path_hash(path)).await.unwrap().unwrap()
+    }
+
     /// Marks file `file` as damaged.
     pub(crate) async fn damage(&self, file: u32) -> Vec<StorePathHash> {
-        let nar = self.catalog.find_nar(self.cache, &file_hash(file)).await.unwrap().unwrap();
-        let mut hashes = self.catalog.mark_damaged(nar.id).await.unwrap();
+        let mut hashes = self.catalog.mark_damaged(self.nar(file).await.id).await.unwrap();
         hashes.sort();
         hashes
     }
@@ -130,6 +136,18 @@ impl Fixture {
         let batches: Vec<_> = self.catalog.visible_path_hashes(self.cache).try_collect().await.unwrap();
         batches.concat()
     }
+}
+
+/// Declares storages of a cache. Those of other caches stay as they are.
+async fn declare_storages(catalog: &Catalog, cache: CacheId, names: &[&str]) -> Vec<StorageRecord> {
+    let known = storage::Entity::find().all(catalog.readers()).await.unwrap();
+    let others = known
+        .iter()
+        .filter(|other| other.cache != cache && other.enabled)
+        .map(|other| declared_storage(other.cache, &other.name));
+    let own = names.iter().map(|name| declared_storage(cache, name));
+    let declared: Vec<_> = others.chain(own).collect();
+    catalog.reconcile_storages(&declared).await.unwrap()
 }
 
 pub(crate) fn declared_cache(name: &str) -> DeclaredCache {

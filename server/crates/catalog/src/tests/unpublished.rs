@@ -1,5 +1,5 @@
-use super::support::{Backend, Fixture};
-use crate::{CommitOutcome, PathId, PublishTicket, UnpublishedPath};
+use super::support::{Backend, Fixture, new_nar, path_hash};
+use crate::{CommitOutcome, PathCommit, PathId, PublishTicket, UnpublishedPath};
 
 async fn list(fixture: &Fixture) -> Vec<UnpublishedPath> {
     fixture.catalog.unpublished(None, 10).await.unwrap()
@@ -65,7 +65,7 @@ pub(super) async fn a_new_signature_makes_a_path_wait_again(backend: Backend) {
     let fixture = backend.fixture().await;
     let path = fixture.create(1, 1).await;
     publish_all(&fixture).await;
-    let hash = super::support::path_hash(1);
+    let hash = path_hash(1);
     let add = async |signature: &str| {
         let signatures = vec![signature.to_owned()];
         fixture.catalog.add_signatures(fixture.cache, hash, signatures).await.unwrap()
@@ -80,4 +80,29 @@ pub(super) async fn a_new_signature_makes_a_path_wait_again(backend: Backend) {
     assert!(add("third:1").await);
     fixture.catalog.mark_published(before).await.unwrap();
     assert_eq!(waiting(&fixture).await, [path]);
+}
+
+pub(super) async fn visible_paths_can_be_made_to_wait_again(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let first = fixture.create(1, 1).await;
+    fixture.create(2, 2).await;
+    let third = fixture.create(3, 3).await;
+    let vanished = PathCommit { nar: new_nar(fixture.second, 4), ..fixture.commit(4, 4) };
+    fixture.catalog.commit_path(vanished).await.unwrap();
+    publish_all(&fixture).await;
+    fixture.damage(2).await;
+    fixture.declare(&["first"]).await;
+
+    let hashes: Vec<_> = (0..1200).map(path_hash).collect();
+    let mark = async |hashes| fixture.catalog.mark_unpublished(fixture.cache, hashes).await.unwrap();
+    assert_eq!(mark(&hashes).await, 2);
+    assert_eq!(waiting(&fixture).await, [first, third]);
+    let before = tickets(&fixture).await;
+    assert_eq!(mark(&hashes[..2]).await, 1);
+    assert_eq!(mark(&[]).await, 0);
+    fixture.catalog.mark_published(before).await.unwrap();
+    assert_eq!(waiting(&fixture).await, [first]);
+    // What is hidden does not turn up later either: it was published.
+    fixture.declare(&["first", "second"]).await;
+    assert_eq!(waiting(&fixture).await, [first]);
 }
