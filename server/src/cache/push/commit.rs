@@ -67,8 +67,7 @@ impl Pusher {
             size: digest.file_size,
             file,
         };
-        let storage = cache.storages.propose(Some(nar.size))?.id;
-        let commit = new_commit(cache, storage, &description, &nar, signatures, Some(upload.id));
+        let commit = new_commit(cache, &description, &nar, signatures, Some(upload.id));
         self.store_and_record(cache, nar, commit, Some(digest.contents), upload.id).await
     }
 
@@ -128,14 +127,14 @@ fn compare<T: PartialEq + ToString>(
 
 fn new_commit(
     cache: &Cache,
-    storage: StorageId,
     description: &PathDescription,
     nar: &NarToStore,
     signatures: Vec<Signature>,
     upload: Option<Uuid>,
 ) -> PathCommit {
     let nar = NewNar {
-        storage,
+        // Known once it is stored.
+        storage: StorageId(0),
         file_hash: nar.name.file_hash,
         compression: nar.name.compression,
         file_size: nar.size,

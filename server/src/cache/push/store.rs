@@ -64,7 +64,13 @@ impl Pusher {
         let key = layout::nar_key(&nar.name);
         let mut tried: Vec<Arc<str>> = Vec::new();
         loop {
-            let (reservation, storage) = cache.storages.reserve(nar.size, &tried)?;
+            let (reservation, storage) = match cache.storages.reserve(nar.size, &tried) {
+                Err(PushError::Full) => {
+                    cache.storages.look_for_room().await;
+                    cache.storages.reserve(nar.size, &tried)?
+                }
+                reserved => reserved?,
+            };
             let intent = self.note(cache, storage, &nar.name, upload).await?;
             let Err(error) = storage.storage.put_file(&key, &nar.file, Durability::Now).await else {
                 return Ok(Stored { storage: storage.clone(), reservation, intent });

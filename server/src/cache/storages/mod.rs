@@ -17,7 +17,7 @@ mod storage;
 use std::sync::Arc;
 
 use catalog::StorageId;
-use nar_storage::{NoRoom, Placement, Reservation, StorageSnapshot, StorageState, Turns};
+use nar_storage::{Health, NoRoom, Placement, Reservation, StorageSnapshot, StorageState, Turns};
 
 pub use self::check::check_buckets;
 pub use self::open::{Backend, OpenStorageError, open};
@@ -66,6 +66,16 @@ impl Storages {
     pub fn propose(&self, size: Option<u64>) -> Result<&Arc<CacheStorage>, PushError> {
         let name = self.placement.propose(size).map_err(refusal)?;
         self.find(&name).ok_or(PushError::Internal)
+    }
+
+    /// Looks whether storages that were full a moment ago are still so. Before a file is refused, as room comes back
+    /// without notice: when an upload that was too large has ended, or someone has tidied up.
+    pub async fn look_for_room(&self) {
+        for storage in &self.list {
+            if storage.condition().health == Health::MediumFull {
+                storage.probe_again().await;
+            }
+        }
     }
 
     /// As [`Storages::propose`], but none of those `tried`. For what is not a NAR on its way to its place: no room is

@@ -19,6 +19,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_millis(1500);
 /// How long a probe may take. Backends give up earlier; this is for a disk that hangs.
 const PROBE: Duration = Duration::from_secs(15);
 
+/// Between two probes of a storage that is asked for room by one upload after the other.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+
 /// A storage of a cache, with its row in the catalog.
 pub struct CacheStorage {
     /// Its row in the catalog.
@@ -37,6 +40,8 @@ pub struct CacheStorage {
     monitor: Mutex<HealthMonitor>,
     /// The space of its medium when it was last probed.
     usage: Mutex<Usage>,
+    /// When it was last probed.
+    probed: Mutex<Option<Instant>>,
     /// Held while someone waits for a sign of life, so that one is asked for on behalf of all.
     asking: tokio::sync::Mutex<()>,
     /// Told when the time of the next probe has changed.
@@ -69,6 +74,7 @@ impl CacheStorage {
             reach: Reach::new(),
             monitor: Mutex::new(HealthMonitor::new(Instant::now())),
             usage: Mutex::new(Usage { total: None, free: None }),
+            probed: Mutex::new(None),
             asking: tokio::sync::Mutex::default(),
             disturbed: Notify::new(),
         }
@@ -200,6 +206,7 @@ impl CacheStorage {
             Ok(result) => result,
             Err(_) => Err(self.silent(Operation::Probe)),
         };
+        *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         // What cannot be written to may still be read.
         let readable = result.is_ok() || self.sign_of_life().await.is_ok();
         if let Ok(usage) = &result {
@@ -218,6 +225,15 @@ impl CacheStorage {
         }
         self.reach.lose();
         false
+    }
+
+    /// Probes unless that was done a moment ago.
+    pub(super) async fn probe_again(&self) {
+        let _asking = self.asking.lock().await;
+        let last = *self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= SHORTEST_PAUSE) {
+            self.probe().await;
+        }
     }
 
     fn tell(&self, change: Option<Health>, error: Option<&StorageError>) {
