@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use admin_api::{CreateToken, CreatedToken, Permission, routes};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::Connection;
 use super::{Result, option, ports};
@@ -34,8 +34,12 @@ impl Daemon {
     /// Starts the daemon (`--daemon FILE`, else the one built with this program) with everything it writes in
     /// `directory`.
     pub fn start(directory: &Path) -> Result<Self> {
+        Self::start_on(directory, json!({"name": "disk", "type": "local", "root": directory.join("storage")}))
+    }
+
+    /// As [`Daemon::start`], on a storage with these settings.
+    pub fn start_on(directory: &Path, storage: Value) -> Result<Self> {
         let [api, deploy, cache] = ports::free()?;
-        let storage = json!({"name": "disk", "type": "local", "root": directory.join("storage")});
         let config = json!({
             "server": {
                 "hostname": "127.0.0.1",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use catalog::PathRecord;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use nar_storage::{Durability, Key, StorageError, layout};
 use nix_formats::nar::BuildId;
 use nix_formats::{NarFileName, NarInfo, Signature};
@@ -17,6 +18,9 @@ use super::Cache;
 use super::contents::{self, Contents, ContentsError};
 use super::push::decoder;
 use super::storages::CacheStorage;
+
+/// Debug links that are written at once.
+const LINKS_AT_ONCE: usize = 8;
 
 /// Why a path's files could not be written. The path itself is safe.
 #[derive(Debug, thiserror::Error)]
@@ -76,17 +80,19 @@ pub async fn publish(
         }
     };
     let hash = record.path.hash();
+    let backend = &storage.storage;
     if let Some(listing) = &contents.listing {
-        storage.storage.put_file(&layout::listing_key(hash), listing, Durability::Later).await?;
+        backend.put_file(&layout::listing_key(hash), listing, Durability::Later).await?;
     }
-    for build_id in &contents.build_ids {
-        let Ok(key) = layout::debuginfo_key(&build_id.to_string()) else { continue };
-        let link = debug_link(&nar_file_name(record), build_id);
-        storage.storage.put_bytes(&key, link, Durability::Later).await?;
-    }
+    // A package's debug output has hundreds, and a bucket is far away.
+    let links = stream::iter(debug_links(record, &contents.build_ids)).map(Ok);
+    let put = |(key, link): (Key, Bytes)| async move {
+        backend.put_bytes(&key, link, Durability::Later).await
+    };
+    links.try_for_each_concurrent(LINKS_AT_ONCE, put).await?;
     // Last, so that whoever reads the storage directly finds everything that belongs to the path.
     let text = Bytes::from(narinfo(record).to_string());
-    storage.storage.put_bytes(&layout::narinfo_key(hash), text, Durability::Later).await?;
+    backend.put_bytes(&layout::narinfo_key(hash), text, Durability::Later).await?;
     Ok(())
 }
 
@@ -94,6 +100,15 @@ pub async fn publish(
 pub fn published_keys(record: &PathRecord) -> [Key; 2] {
     let hash = record.path.hash();
     [layout::listing_key(hash), layout::narinfo_key(hash)]
+}
+
+fn debug_links(record: &PathRecord, build_ids: &[BuildId]) -> Vec<(Key, Bytes)> {
+    let nar = nar_file_name(record);
+    let link = |build_id: &BuildId| {
+        let key = layout::debuginfo_key(&build_id.to_string()).ok()?;
+        Some((key, debug_link(&nar, build_id)))
+    };
+    build_ids.iter().filter_map(link).collect()
 }
 
 /// Where the debug file with this build id is, in the format of Nix's `index-debug-info`.
