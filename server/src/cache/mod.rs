@@ -14,7 +14,7 @@ pub mod storages;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use catalog::{CacheId, CacheRecord, StorageId};
+use catalog::{CacheId, CacheRecord, StorageId, StorageRecord};
 use nix_formats::PublicKey;
 
 use self::index::Index;
@@ -31,6 +31,8 @@ pub struct Cache {
     pub config: CacheConfig,
     /// Its storages; at least one.
     pub storages: Storages,
+    /// Storages that are no longer in the configuration. What they hold is hidden until they are back.
+    pub disabled_storages: Vec<StorageRecord>,
     /// The paths it holds.
     pub index: Index,
     /// Its NAR files that were asked for lately.

@@ -86,9 +86,8 @@ pub async fn publish(
     }
     // A package's debug output has hundreds, and a bucket is far away.
     let links = stream::iter(debug_links(record, &contents.build_ids)).map(Ok);
-    let put = |(key, link): (Key, Bytes)| async move {
-        backend.put_bytes(&key, link, Durability::Later).await
-    };
+    let put =
+        |(key, link): (Key, Bytes)| async move { backend.put_bytes(&key, link, Durability::Later).await };
     links.try_for_each_concurrent(LINKS_AT_ONCE, put).await?;
     // Last, so that whoever reads the storage directly finds everything that belongs to the path.
     let text = Bytes::from(narinfo(record).to_string());

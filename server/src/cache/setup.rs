@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::{CacheRecord, Catalog, CatalogError, DeclaredCache, DeclaredStorage, KeyOrigin, StorageRecord};
@@ -9,6 +10,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use nar_storage::{DEFAULT_OPEN_FILES, Durability, ReadCache, StorageState, layout};
 use nix_formats::{KeyError, PublicKey, STORE_DIR, SigningKey};
+use tokio::time::timeout;
 
 use super::index::{Index, ReplyCache, reply_cache};
 use super::keys::{KeyFileError, KeyRing, read_key_files, read_or_generate};
@@ -19,6 +21,9 @@ use crate::config::{CacheConfig, Config, SigningMode};
 
 /// Most NARs that are kept open. Each takes a kilobyte or so in the kernel.
 const MOST_OPEN_FILES: usize = 8192;
+
+/// How long the start waits for a storage. Dead services and disks that hang take longer to be found out.
+const START_PROBE: Duration = Duration::from_secs(4);
 
 /// Why the caches could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +91,9 @@ pub async fn set_up(setup: &Setup<'_>, catalog: &Catalog) -> Result<Caches, Setu
 async fn probe_all(caches: &[Arc<Cache>], catalog: &Catalog) {
     let probes = caches.iter().flat_map(|cache| {
         cache.storages.iter().map(move |storage| async move {
-            cache.probe(catalog, storage).await;
+            if timeout(START_PROBE, cache.probe(catalog, storage)).await.is_err() {
+                storage.did_not_answer();
+            }
         })
     });
     join_all(probes).await;
@@ -132,6 +139,11 @@ async fn open(
         id: record.id,
         config: config.clone(),
         storages,
+        disabled_storages: storage_records
+            .iter()
+            .filter(|row| row.cache == record.id && !row.enabled)
+            .cloned()
+            .collect(),
         index: Index::new(record.id, shared.replies.clone()),
         nars: Nars::default(),
         key_name,

@@ -172,6 +172,11 @@ impl CacheStorage {
         StorageError::Unavailable { context, reason: "it does not answer".to_owned() }
     }
 
+    /// Takes note that it left a question unanswered.
+    pub fn did_not_answer(&self) {
+        self.cannot_be_read(&self.silent(Operation::Probe));
+    }
+
     /// Something was read from it.
     pub fn was_read(&self) {
         self.reach.seen(UnixTime::now());

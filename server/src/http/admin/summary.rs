@@ -1,7 +1,7 @@
 //! Caches and storages as the admin API shows them.
 
 use admin_api::{ApiError, CacheSummary, StorageKind, StorageState, StorageSummary};
-use catalog::{CacheRecord, UnixTime};
+use catalog::{CacheRecord, StorageRecord, UnixTime};
 use nar_storage::{Health, StorageSnapshot};
 
 use super::Answer;
@@ -73,7 +73,42 @@ pub async fn storage_summaries(app: &App, cache: &Cache) -> Result<Vec<StorageSu
         };
         summaries.push(storage_summary(app, cache, storage, snapshot).await?);
     }
+    for record in &cache.disabled_storages {
+        summaries.push(disabled_storage_summary(app, cache, record).await?);
+    }
     Ok(summaries)
+}
+
+/// A storage that is no longer in the configuration: what it holds is not known to be gone.
+async fn disabled_storage_summary(
+    app: &App,
+    cache: &Cache,
+    record: &StorageRecord,
+) -> Answer<StorageSummary> {
+    let stats = app.catalog.storage_stats(record.id).await.map_err(|error| internal(&error))?;
+    Ok(StorageSummary {
+        cache: cache.name().to_owned(),
+        name: record.name.clone(),
+        kind: if record.kind == config::StorageType::S3.as_str() {
+            StorageKind::S3
+        } else {
+            StorageKind::Local
+        },
+        location: String::new(),
+        used_bytes: stats.file_bytes,
+        reserved_bytes: 0,
+        max_bytes: None,
+        free_bytes: None,
+        total_bytes: None,
+        state: StorageState::Disabled,
+        draining: false,
+        share_wanted: None,
+        share_actual: 0.0,
+        nars: stats.nars,
+        damaged: stats.damaged_nars,
+        since: None,
+        last_error: None,
+    })
 }
 
 async fn storage_summary(

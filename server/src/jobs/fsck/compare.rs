@@ -1,11 +1,13 @@
 //! What the catalog has that the storage lacks.
 
-use catalog::{NarId, NarRecord, PathRecord};
+use admin_api::NoteLevel;
+use catalog::{NarId, NarRecord, NewNar, PathCommit, PathRecord, UnixTime};
 use nar_storage::layout;
-use nix_formats::{NarFileName, StorePathHash};
+use nix_formats::{FileHash, NarFileName, StorePathHash};
 
 use super::super::JobError;
 use super::Examined;
+use super::hashing::Hashing;
 use super::listing::Listing;
 use crate::cache::publish::narinfo;
 
@@ -23,15 +25,72 @@ impl Examined<'_> {
                 self.reporter.check()?;
                 let name = NarFileName { file_hash: nar.file_hash, compression: nar.compression };
                 let found = listing.nars.remove(&name);
-                if !nar.damaged {
-                    self.counts.files_checked += 1;
-                    if found != Some(nar.file_size) {
-                        self.look_again(nar, &name).await?;
+                match (nar.damaged, found) {
+                    (false, found) => {
+                        self.counts.files_checked += 1;
+                        if found != Some(nar.file_size) {
+                            self.look_again(nar, &name).await?;
+                        }
                     }
+                    (true, Some(size)) if size == nar.file_size => self.restore(nar, &name).await?,
+                    (true, _) => {}
                 }
                 self.reporter.advance(1);
             }
             after = Some(last);
+        }
+    }
+
+    /// A NAR that was found missing once, and is there: its disk was not, or someone put it back.
+    async fn restore(&mut self, nar: &NarRecord, name: &NarFileName) -> Result<(), JobError> {
+        let storage = self.storage.storage.clone();
+        let (key, expected) = (layout::nar_key(name), nar.file_hash);
+        let hashed = tokio::task::spawn_blocking(move || {
+            let mut file = Hashing::new(storage.open_blocking(&key).ok()?);
+            std::io::copy(&mut file, &mut std::io::sink()).ok()?;
+            Some(FileHash::from_bytes(file.hash()) == expected)
+        });
+        if !matches!(hashed.await, Ok(Some(true))) {
+            return Ok(());
+        }
+        for path in self.app.catalog.paths_with_nar(nar.id).await? {
+            self.note_restored(&path);
+            if self.options.dry_run {
+                self.counts.paths_rebuilt += 1;
+            } else {
+                self.commit(self.commit_of(path)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_restored(&self, path: &PathRecord) {
+        let text = format!("{}: its NAR is there and sound again", path.path.base_name());
+        self.reporter.note(NoteLevel::Info, format!("{}: {text}", self.place()));
+    }
+
+    /// A path as it is, to be committed again.
+    fn commit_of(&self, path: PathRecord) -> PathCommit {
+        PathCommit {
+            cache: self.cache.id,
+            path: path.path,
+            nar: NewNar {
+                storage: self.storage.id,
+                file_hash: path.nar.file_hash,
+                compression: path.nar.compression,
+                file_size: path.nar.file_size,
+                nar_hash: path.nar.nar_hash,
+                nar_size: path.nar.nar_size,
+            },
+            references: path.references,
+            deriver: path.deriver,
+            ca: path.ca,
+            signatures: path.signatures,
+            upload: None,
+            turns: None,
+            unavailable: Vec::new(),
+            // So that it is not taken for one that nobody has used for long.
+            created_at: UnixTime::now(),
         }
     }
 

@@ -11,6 +11,7 @@
 //! done about it. Memory: about 100 bytes per file of the storage at hand.
 
 mod compare;
+mod hashing;
 mod listing;
 mod rebuild;
 pub(super) mod sweep;

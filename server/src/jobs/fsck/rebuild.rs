@@ -4,10 +4,10 @@ use admin_api::NoteLevel;
 use catalog::{CommitOutcome, NewNar, PathCommit, UnixTime};
 use nar_storage::layout;
 use nix_formats::{FileHash, NarFileName, NarHash, NarInfo};
-use sha2::{Digest, Sha256};
 
 use super::super::JobError;
 use super::Examined;
+use super::hashing::{Hashing, Shared};
 use super::listing::Listing;
 use crate::cache::push::decoder;
 
@@ -44,7 +44,6 @@ impl Examined<'_> {
             self.problem(format!("{path} was not taken: {reason}"));
             return Ok(());
         }
-        let hash = *narinfo.store_path.hash();
         let commit = PathCommit {
             cache: self.cache.id,
             path: narinfo.store_path,
@@ -65,18 +64,25 @@ impl Examined<'_> {
             unavailable: Vec::new(),
             created_at: UnixTime::now(),
         };
+        self.commit(commit).await
+    }
+
+    /// Records a path whose NAR is on the storage and sound.
+    pub(super) async fn commit(&mut self, commit: PathCommit) -> Result<(), JobError> {
+        let (hash, file_hash) = (*commit.path.hash(), commit.nar.file_hash);
+        let path = commit.path.base_name();
         match self.app.catalog.commit_path(commit).await {
             Ok(CommitOutcome::AlreadyPresent(_)) => {}
             Ok(CommitOutcome::Created { revealed, .. } | CommitOutcome::Healed { revealed, .. }) => {
-                self.counts.paths_rebuilt += 1;
+                self.counts.paths_rebuilt += 1 + revealed.len() as u64;
                 for path in revealed.into_iter().chain([hash]) {
                     self.cache.index.forget_reply(&path);
                     self.cache.index.insert(path);
                 }
-                self.cache.nars.forget(&name.file_hash);
+                self.cache.nars.forget(&file_hash);
             }
             Err(catalog::CatalogError::ContradictingNar { .. }) => {
-                self.problem(format!("{path}: another path describes nar/{name} differently"));
+                self.problem(format!("{path}: another path describes its NAR {file_hash} differently"));
             }
             Err(error) => return Err(error.into()),
         }
@@ -109,16 +115,15 @@ impl Examined<'_> {
         let storage = self.storage.storage.clone();
         let (key, compression) = (layout::nar_key(name), narinfo.compression);
         let found = tokio::task::spawn_blocking(move || {
-            let file = Hashing::new(storage.open_blocking(&key).map_err(|error| error.to_string())?);
-            let file = std::sync::Arc::new(std::sync::Mutex::new(file));
-            let nar = decoder(Shared(file.clone()), compression).map_err(|error| error.to_string())?;
-            let mut nar = Hashing::new(nar);
+            let text = |error: std::io::Error| error.to_string();
+            let file = storage.open_blocking(&key).map_err(|error| error.to_string())?;
+            let file = Shared::new(Hashing::new(file));
+            let mut nar = Hashing::new(decoder(file.clone(), compression).map_err(text)?);
             let summary = nix_formats::nar::parse(&mut nar, &mut ()).map_err(|error| error.to_string())?;
-            drop(nar.inner);
-            let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            std::io::copy(&mut *file, &mut std::io::sink()).map_err(|error| error.to_string())?;
-            let file_hash = FileHash::from_bytes(file.hasher.clone().finalize().into());
-            Ok::<_, String>((file_hash, NarHash::from_bytes(nar.hasher.finalize().into()), summary.size))
+            let nar_hash = NarHash::from_bytes(nar.hash());
+            drop(nar);
+            let file_hash = FileHash::from_bytes(file.finish().map_err(text)?);
+            Ok::<_, String>((file_hash, nar_hash, summary.size))
         });
         let (file_hash, nar_hash, nar_size) = found.await.map_err(|error| error.to_string())??;
         if file_hash != name.file_hash {
@@ -128,34 +133,5 @@ impl Examined<'_> {
             return Err("its NAR is not the one that the narinfo describes".to_owned());
         }
         Ok(())
-    }
-}
-
-/// Hashes what is read through it.
-struct Hashing<R> {
-    inner: R,
-    hasher: Sha256,
-}
-
-impl<R> Hashing<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, hasher: Sha256::new() }
-    }
-}
-
-impl<R: std::io::Read> std::io::Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
-    }
-}
-
-/// A reader that is looked at again after it was given away.
-struct Shared<R>(std::sync::Arc<std::sync::Mutex<R>>);
-
-impl<R: std::io::Read> std::io::Read for Shared<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).read(buffer)
     }
 }
