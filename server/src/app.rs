@@ -24,8 +24,9 @@ use crate::http::origin::{Origin, without_port};
 use crate::http::serve::{ConnectionLimits, Listener, Routes, serve};
 use crate::http::{self, PartUrlKey};
 use crate::jobs::Jobs;
+use crate::server_key;
 use crate::systemd::{self, InheritedSockets};
-use crate::{server_key, workers};
+use crate::workers::{self, Workers};
 
 /// Most files that are unpacked from NARs at once.
 const MAX_UNPACKING: usize = 8;
@@ -97,6 +98,8 @@ pub struct App {
     pub pusher: Arc<Pusher>,
     /// Long jobs.
     pub jobs: Jobs,
+    /// What is done in the background again and again.
+    pub workers: Workers,
     /// Builds absolute URLs.
     pub origin: Origin,
     /// Signs part URLs.
@@ -127,10 +130,13 @@ impl App {
             .map_err(|source| StartError::StateDir { path: state_dir.join("intents"), source })?;
         let pusher = Arc::new(Pusher::new(catalog.clone(), intents));
         pusher.remove_leftovers(&caches).await;
+        // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
+        pusher.publish_again();
         let app = Self {
             tokens: Tokens::load(catalog.clone(), key.as_bytes()).await?,
             pusher,
             jobs: Jobs::default(),
+            workers: Workers::default(),
             origin: Origin::new(config.server.public_url.clone(), config.server.server_port),
             part_urls: PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry),
             unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),

@@ -9,4 +9,4 @@ mod jobs;
 mod server_key;
 mod systemd;
 pub mod welcome;
-mod workers;
+pub mod workers;

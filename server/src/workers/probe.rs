@@ -1,33 +1,60 @@
 //! Finds out when a storage fails, fills up, or comes back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::JoinSet;
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use super::{Failure, Worker};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 
-pub(super) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let mut storages = JoinSet::new();
-    for cache in app.caches.iter() {
-        for storage in cache.storages.iter() {
-            storages.spawn(watch(app.clone(), cache.clone(), storage.clone(), stop.clone()));
-        }
-    }
-    while storages.join_next().await.is_some() {}
+/// How often the books of a storage are compared with the catalog.
+const RECOUNT: Duration = Duration::from_secs(600);
+
+/// Watches one storage.
+pub(super) struct Probe {
+    cache: Arc<Cache>,
+    storage: Arc<CacheStorage>,
+    recounted: tokio::time::Instant,
 }
 
-async fn watch(app: Arc<App>, cache: Arc<Cache>, storage: Arc<CacheStorage>, stop: CancellationToken) {
-    while stop.run_until_cancelled(storage.probe_due()).await.is_some() {
-        let Some(revived) = stop.run_until_cancelled(cache.probe(&app.catalog, &storage)).await else {
-            return;
-        };
+impl Probe {
+    pub(super) fn new(cache: Arc<Cache>, storage: Arc<CacheStorage>) -> Self {
+        Self { cache, storage, recounted: tokio::time::Instant::now() }
+    }
+}
+
+#[async_trait]
+impl Worker for Probe {
+    fn name(&self) -> String {
+        format!("probe {}/{}", self.cache.name(), self.storage.name())
+    }
+
+    fn purpose(&self) -> &'static str {
+        "finds out when the storage fails, fills up, or comes back"
+    }
+
+    async fn wait(&mut self, _: &Arc<App>) {
+        self.storage.probe_due().await;
+    }
+
+    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
+        let probing = self.cache.probe(&app.catalog, &self.storage);
+        let Some(revived) = stop.run_until_cancelled(probing).await else { return Ok(()) };
         if revived {
             // Files that could not be written or removed while it was away.
             app.pusher.publish_again();
             app.pusher.remove_leftovers(&app.caches).await;
         }
+        if self.recounted.elapsed() >= RECOUNT {
+            // Small errors must not add up, such as of a push that ended when the catalog did not answer.
+            let used = app.catalog.storage_used(self.storage.id).await?;
+            self.cache.storages.set_used(&self.storage, used);
+            self.recounted = tokio::time::Instant::now();
+        }
+        Ok(())
     }
 }

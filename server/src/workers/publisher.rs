@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use catalog::{CacheId, CatalogError, PublishTicket, StorageId, UnpublishedPath};
 use tokio_util::sync::CancellationToken;
 
+use super::{Failure, Worker};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::{publish, published_keys};
@@ -15,37 +17,39 @@ use crate::cache::publish::{publish, published_keys};
 const BATCH: u64 = 512;
 /// How long to collect paths before a batch.
 const GATHER: Duration = Duration::from_secs(1);
-/// Pause after a batch that failed in part.
-const BACKOFF: Duration = Duration::from_secs(30);
+pub(super) struct Publisher;
 
-pub(super) async fn run(app: Arc<App>, stop: CancellationToken) {
-    // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
-    app.pusher.publish_again();
-    loop {
-        let rewrite = app.pusher.take_publish_again();
-        let done = match publish_due(&app, rewrite, &stop).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::warn!(%error, "could not look up which files are to be made durable");
-                false
-            }
-        };
-        if !done {
-            if rewrite {
-                app.pusher.publish_again();
-            }
-            pause(&stop, BACKOFF).await;
-        }
-        if stop.is_cancelled() {
-            return;
-        }
-        stop.run_until_cancelled(app.pusher.published()).await;
-        pause(&stop, GATHER).await;
+#[async_trait]
+impl Worker for Publisher {
+    fn name(&self) -> String {
+        "publisher".to_owned()
     }
-}
 
-async fn pause(stop: &CancellationToken, time: Duration) {
-    stop.run_until_cancelled(tokio::time::sleep(time)).await;
+    fn purpose(&self) -> &'static str {
+        "makes narinfo files and listings durable, and writes those that are missing"
+    }
+
+    async fn wait(&mut self, app: &Arc<App>) {
+        app.pusher.published().await;
+        tokio::time::sleep(GATHER).await;
+    }
+
+    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
+        let rewrite = app.pusher.take_publish_again();
+        let result = publish_due(app, rewrite, stop).await;
+        if rewrite && !matches!(result, Ok(true)) {
+            app.pusher.publish_again();
+        }
+        if result? { Ok(()) } else { Err("the files of some paths could not be written yet".into()) }
+    }
+
+    fn begins_at_once(&self) -> bool {
+        true
+    }
+
+    fn ends_with_a_round(&self) -> bool {
+        true
+    }
 }
 
 /// Works off what is due. Returns whether all of it could be done.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use catalog::UnixTime;
 use tokio_util::sync::CancellationToken;
 
+use super::{Failure, Worker};
 use crate::app::App;
 
 /// How long a `complete` may be repeated and still find its upload. Clients give up after minutes.
@@ -13,17 +15,42 @@ const FINISHED_KEPT_SECONDS: i64 = 2 * 24 * 3600;
 /// Longest pause between two rounds.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let limit = app.config.server.upload_expiry;
-    let pause = (limit / 4).clamp(Duration::from_millis(250), LONGEST_PAUSE);
-    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        let expired = app.pusher.expire(limit);
+pub(super) struct Reaper {
+    pause: Duration,
+}
+
+impl Reaper {
+    pub(super) fn new(app: &App) -> Self {
+        let limit = app.config.server.upload_expiry;
+        Self { pause: (limit / 4).clamp(Duration::from_millis(250), LONGEST_PAUSE) }
+    }
+}
+
+#[async_trait]
+impl Worker for Reaper {
+    fn name(&self) -> String {
+        "reaper".to_owned()
+    }
+
+    fn purpose(&self) -> &'static str {
+        "ends uploads that nobody finishes"
+    }
+
+    async fn wait(&mut self, _: &Arc<App>) {
+        tokio::time::sleep(self.pause).await;
+    }
+
+    async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
+        let expired = app.pusher.expire(app.config.server.upload_expiry);
         if expired > 0 {
             tracing::info!(expired, "ended uploads that were never finished");
         }
         let before = UnixTime(UnixTime::now().0 - FINISHED_KEPT_SECONDS);
-        if let Err(error) = app.catalog.forget_finished_uploads(before).await {
-            tracing::warn!(%error, "could not forget finished uploads");
-        }
+        app.catalog.forget_finished_uploads(before).await?;
+        Ok(())
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        Some(self.pause)
     }
 }

@@ -3,27 +3,46 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use super::{Failure, Worker};
 use crate::app::App;
 
 /// Uses noted since the last round are lost in a crash; retention counts in days.
 const PAUSE: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(app: Arc<App>, stop: CancellationToken) {
-    loop {
-        let stopping = stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none();
+pub(super) struct Touches;
+
+#[async_trait]
+impl Worker for Touches {
+    fn name(&self) -> String {
+        "uses".to_owned()
+    }
+
+    fn purpose(&self) -> &'static str {
+        "writes down when paths were last used"
+    }
+
+    async fn wait(&mut self, _: &Arc<App>) {
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
         for cache in app.caches.iter() {
             let touched = cache.index.take_touched();
-            if touched.is_empty() {
-                continue;
-            }
-            if let Err(error) = app.catalog.touch(touched).await {
-                tracing::warn!(cache = cache.name(), %error, "could not record which paths were used");
+            if !touched.is_empty() {
+                app.catalog.touch(touched).await?;
             }
         }
-        if stopping {
-            return;
-        }
+        Ok(())
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        Some(PAUSE)
+    }
+
+    fn ends_with_a_round(&self) -> bool {
+        true
     }
 }

@@ -1,0 +1,152 @@
+//! What is known about the workers.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use catalog::UnixTime;
+use tokio::sync::watch;
+
+/// All workers of the daemon.
+#[derive(Default)]
+pub struct Workers(Mutex<Vec<Arc<WorkerStatus>>>);
+
+/// How one worker is doing.
+pub struct WorkerStatus {
+    /// What people call it.
+    pub name: String,
+    /// What it is for, in one line.
+    pub purpose: &'static str,
+    figures: Mutex<Figures>,
+    paused: watch::Sender<bool>,
+}
+
+#[derive(Clone, Default)]
+struct Figures {
+    working: bool,
+    last_run: Option<UnixTime>,
+    next_run: Option<UnixTime>,
+    last_error: Option<String>,
+    errors_in_a_row: u64,
+}
+
+/// What a worker is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It waits until there is something to do.
+    Idle,
+    /// It works.
+    Working,
+    /// Its last rounds have failed; it tries again after a while.
+    Failing,
+    /// It was told to pause.
+    Paused,
+}
+
+impl Workers {
+    /// Adds a worker.
+    pub fn add(&self, name: String, purpose: &'static str) -> Arc<WorkerStatus> {
+        let status = Arc::new(WorkerStatus {
+            name,
+            purpose,
+            figures: Mutex::default(),
+            paused: watch::Sender::new(false),
+        });
+        self.lock().push(status.clone());
+        status
+    }
+
+    /// All of them.
+    pub fn list(&self) -> Vec<Arc<WorkerStatus>> {
+        self.lock().clone()
+    }
+
+    /// The worker of this name.
+    pub fn find(&self, name: &str) -> Option<Arc<WorkerStatus>> {
+        self.lock().iter().find(|worker| worker.name == name).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<WorkerStatus>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WorkerStatus {
+    /// What it is at.
+    pub fn state(&self) -> WorkerState {
+        let figures = self.lock();
+        match *self.paused.borrow() {
+            _ if figures.working => WorkerState::Working,
+            true => WorkerState::Paused,
+            false if figures.errors_in_a_row > 0 => WorkerState::Failing,
+            false => WorkerState::Idle,
+        }
+    }
+
+    /// When its last round began.
+    pub fn last_run(&self) -> Option<UnixTime> {
+        self.lock().last_run
+    }
+
+    /// When its next round begins at the latest, where that is a matter of time.
+    pub fn next_run(&self) -> Option<UnixTime> {
+        self.lock().next_run
+    }
+
+    /// What went wrong last, however long ago.
+    pub fn last_error(&self) -> Option<String> {
+        self.lock().last_error.clone()
+    }
+
+    /// How many rounds have failed since one succeeded.
+    pub fn errors_in_a_row(&self) -> u64 {
+        self.lock().errors_in_a_row
+    }
+
+    /// Lets it begin no more rounds, or again.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.send_replace(paused);
+    }
+
+    /// Waits until it is not paused.
+    pub(super) async fn wait_until_allowed(&self) {
+        // The sender is ours, so it is not gone.
+        let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
+    }
+
+    pub(super) fn begin(&self) {
+        let mut figures = self.lock();
+        figures.working = true;
+        figures.last_run = Some(UnixTime::now());
+        figures.next_run = None;
+    }
+
+    /// Ends a round that succeeded; the next one begins after `pause`, where that is known.
+    pub(super) fn succeed(&self, pause: Option<Duration>) {
+        let mut figures = self.lock();
+        figures.working = false;
+        figures.errors_in_a_row = 0;
+        figures.next_run = pause.map(from_now);
+    }
+
+    /// Ends a round that failed, and says how many have in a row.
+    pub(super) fn fail(&self, error: String) -> u64 {
+        let mut figures = self.lock();
+        figures.working = false;
+        figures.errors_in_a_row += 1;
+        figures.last_error = Some(error);
+        figures.errors_in_a_row
+    }
+
+    pub(super) fn set_next_run(&self, pause: Duration) {
+        self.lock().next_run = Some(from_now(pause));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn from_now(pause: Duration) -> UnixTime {
+    let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
+    UnixTime(UnixTime::now().0.saturating_add(seconds))
+}

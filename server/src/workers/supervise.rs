@@ -1,0 +1,80 @@
+//! Keeps a worker going.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::registry::WorkerStatus;
+use super::{Failure, Worker};
+use crate::app::App;
+use crate::http::error::chain;
+
+/// Pause after a first failed round; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause after a failed round.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+pub(super) async fn supervise(
+    app: Arc<App>,
+    mut worker: Box<dyn Worker>,
+    status: Arc<WorkerStatus>,
+    stop: CancellationToken,
+) {
+    if let Some(interval) = worker.interval() {
+        status.set_next_run(interval);
+    }
+    let mut due = worker.begins_at_once();
+    loop {
+        if !due && stop.run_until_cancelled(worker.wait(&app)).await.is_none() {
+            break;
+        }
+        if stop.run_until_cancelled(status.wait_until_allowed()).await.is_none() {
+            break;
+        }
+        due = false;
+        if let Some(pause) = round(&app, worker.as_mut(), &status, &stop).await {
+            status.set_next_run(pause);
+            due = true;
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                break;
+            }
+        }
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    if worker.ends_with_a_round() {
+        round(&app, worker.as_mut(), &status, &stop).await;
+    }
+}
+
+/// Does one round. Returns how long to wait before another attempt if it failed.
+async fn round(
+    app: &Arc<App>,
+    worker: &mut dyn Worker,
+    status: &WorkerStatus,
+    stop: &CancellationToken,
+) -> Option<Duration> {
+    status.begin();
+    // Whatever a round that panicked has left undone is found by the next one.
+    let result = AssertUnwindSafe(worker.work(app, stop)).catch_unwind().await;
+    let error = match result {
+        Ok(Ok(())) => {
+            status.succeed(worker.interval());
+            return None;
+        }
+        Ok(Err(error)) => text(&error),
+        Err(_) => "it panicked; the log says where".to_owned(),
+    };
+    tracing::warn!(worker = status.name, error, "a round of background work has failed");
+    let errors = status.fail(error);
+    let doublings = u32::try_from(errors - 1).unwrap_or(u32::MAX).min(16);
+    Some(FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE))
+}
+
+fn text(error: &Failure) -> String {
+    chain(&**error)
+}
