@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use catalog::{Catalog, CatalogError, NarId, PathRecord, UnixTime};
@@ -16,11 +16,17 @@ use super::Cache;
 use super::index::NarinfoReply;
 use super::nars::KnownNar;
 use super::publish::narinfo;
-use super::storages::CacheStorage;
-use crate::config::StorageType;
+use super::storages::{Blame, CacheStorage};
 
 /// How long a link to a NAR may be used to begin a download.
 const LINK_VALIDITY: Duration = Duration::from_secs(900);
+
+/// A NAR could not be opened.
+struct Failed<'a> {
+    storage: &'a CacheStorage,
+    error: StorageError,
+    took: Duration,
+}
 
 /// Why something that might be there could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -162,12 +168,16 @@ impl Cache {
         if storage.reach.is_lost() {
             return Ok(None);
         }
+        let begun = Instant::now();
         match storage.storage.open(&nar.key, Some(nar.size), range.clone()).await {
             Ok(blob) => {
                 storage.was_read();
                 Ok(Some(blob))
             }
-            Err(error) => Box::pin(self.open_elsewhere(catalog, name, nar, storage, range, error)).await,
+            Err(error) => {
+                let failed = Failed { storage, error, took: begun.elapsed() };
+                Box::pin(self.open_elsewhere(catalog, name, nar, range, failed)).await
+            }
         }
     }
 
@@ -178,14 +188,13 @@ impl Cache {
         catalog: &Catalog,
         name: &NarFileName,
         nar: &KnownNar,
-        storage: &Arc<CacheStorage>,
         range: Option<Range<u64>>,
-        error: StorageError,
+        failed: Failed<'_>,
     ) -> Result<Option<Blob>, LookupError> {
-        // A disk with a bad sector still gives everything else. With a bucket no such thing is known.
-        let lost = error.is_lost() || (storage.kind() == StorageType::Local && storage.is_alive().await);
-        if !lost {
-            storage.cannot_be_read(&error);
+        let error = failed.error;
+        let blame = failed.storage.blame(&error, failed.took).await;
+        if blame != Blame::Object {
+            tracing::warn!(cache = self.name(), %error, ?blame, "could not read a NAR");
             return Ok(None);
         }
         self.nars.forget(&name.file_hash);

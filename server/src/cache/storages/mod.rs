@@ -22,7 +22,7 @@ use nar_storage::{Health, NoRoom, Placement, Reservation, StorageSnapshot, Stora
 pub use self::check::check_buckets;
 pub use self::open::{Backend, OpenStorageError, open};
 pub use self::reach::Reach;
-pub use self::storage::CacheStorage;
+pub use self::storage::{Blame, CacheStorage};
 
 use super::push::PushError;
 use crate::config::Strategy;

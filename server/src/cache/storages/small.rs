@@ -1,6 +1,7 @@
 //! Small files that the catalog does not track: listings, logs, realisations, debug links. They may lie on any storage.
 
 use std::path::Path;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -32,13 +33,17 @@ impl Storages {
             if !storage.can_be_read().await {
                 continue;
             }
+            let begun = Instant::now();
             match storage.storage.open(key, None, None).await {
                 Ok(blob) => {
                     storage.was_read();
                     return Some(blob);
                 }
                 Err(error) if error.is_not_found() => storage.was_read(),
-                Err(error) => storage.cannot_be_read(&error),
+                Err(error) => {
+                    let blame = storage.blame(&error, begun.elapsed()).await;
+                    tracing::warn!(%error, ?blame, "could not read a file");
+                }
             }
         }
         None

@@ -19,6 +19,8 @@ const SIGN_OF_LIFE: Duration = Duration::from_millis(1500);
 /// How long a probe may take. Backends give up earlier; this is for a disk that hangs.
 const PROBE: Duration = Duration::from_secs(15);
 
+/// A read that failed within this time leaves time to find out why before a reader has waited for two seconds.
+const QUICK: Duration = Duration::from_millis(400);
 /// Between two probes of a storage that is asked for room by one upload after the other.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -46,6 +48,17 @@ pub struct CacheStorage {
     asking: tokio::sync::Mutex<()>,
     /// Told when the time of the next probe has changed.
     disturbed: Notify,
+}
+
+/// Why something could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// It is missing, or its disk cannot give it: it will not be there the next time either.
+    Object,
+    /// It cannot be had for now, for a reason that concerns nothing else.
+    Moment,
+    /// The storage cannot be read from.
+    Storage,
 }
 
 /// What people are told about the health of a storage.
@@ -153,9 +166,21 @@ impl CacheStorage {
         }
     }
 
-    /// Whether it answers right now, whatever was heard of it before.
-    pub async fn is_alive(&self) -> bool {
-        self.sign_of_life().await.is_ok()
+    /// Takes note of a read that failed after `took`, and finds out whose fault it is.
+    pub async fn blame(&self, error: &StorageError, took: Duration) -> Blame {
+        if error.is_lost() {
+            return Blame::Object;
+        }
+        // A disk with a bad sector, or a bucket with an archived object, still gives everything else. Where it took long
+        // to fail there is no time to ask.
+        if took < QUICK && self.sign_of_life().await.is_ok() {
+            return match self.kind() {
+                StorageType::Local => Blame::Object,
+                StorageType::S3 => Blame::Moment,
+            };
+        }
+        self.cannot_be_read(error);
+        Blame::Storage
     }
 
     async fn sign_of_life(&self) -> Result<(), StorageError> {
