@@ -56,7 +56,7 @@ pub enum PinOutcome {
 pub struct PinRecord {
     /// The name of the pin.
     pub name: String,
-    /// Its number under the name, from 1. Numbers are not used again.
+    /// Its number under the name, from 1: higher than that of every older revision that there is.
     pub revision: u64,
     /// The path it holds on to.
     pub path: StorePath,
@@ -72,6 +72,28 @@ impl Catalog {
     /// Adds a revision under the name. With [`Keep::Revisions`] the oldest revisions beyond that number are removed.
     pub async fn add_pin(&self, pin: NewPin) -> Result<PinOutcome, CatalogError> {
         self.write(pin, |transaction, pin| Box::pin(add_pin(transaction, pin))).await
+    }
+
+    /// Removes a revision of a pin, or without one all of them. Returns how many there were.
+    pub async fn remove_pins(
+        &self,
+        cache: CacheId,
+        name: &str,
+        revision: Option<u64>,
+    ) -> Result<u64, CatalogError> {
+        let revision = revision.map(|revision| rows::signed("the revision", revision)).transpose()?;
+        self.write((cache, name.to_owned(), revision), |transaction, (cache, name, revision)| {
+            Box::pin(async move {
+                let mut delete = pin::Entity::delete_many()
+                    .filter(pin::Column::Cache.eq(*cache))
+                    .filter(pin::Column::Name.eq(name.as_str()));
+                if let Some(revision) = revision {
+                    delete = delete.filter(pin::Column::Revision.eq(*revision));
+                }
+                Ok(Written::quietly(delete.exec(transaction).await?.rows_affected))
+            })
+        })
+        .await
     }
 
     /// All pins of a cache, by name, each with its newest revision first.

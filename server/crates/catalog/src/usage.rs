@@ -122,6 +122,6 @@ impl Catalog {
 }
 
 /// A sum as a 64-bit integer; PostgreSQL would make it a decimal number.
-fn sum(column: nar::Column) -> Expr {
+pub(crate) fn sum(column: nar::Column) -> Expr {
     column.sum().cast_as("bigint")
 }

@@ -16,6 +16,7 @@ mod commits;
 mod concurrency;
 mod durability;
 mod feed;
+mod inspect;
 mod jobs;
 mod keys;
 mod model;
@@ -133,6 +134,7 @@ macro_rules! promises {
                 old_revisions_are_trimmed,
                 an_unknown_or_hidden_path_cannot_be_pinned,
                 a_pin_outlives_the_healing_of_its_path,
+                pins_are_removed_by_revision_or_all_at_once,
             ]
             tokens: [
                 issued_tokens_are_listed_as_they_were,
@@ -143,6 +145,11 @@ macro_rules! promises {
                 an_empty_cache_holds_nothing,
                 shared_files_count_once,
                 hidden_paths_count_apart,
+            ]
+            inspect: [
+                paths_are_searched_by_part_of_their_name,
+                a_line_says_where_a_path_lies_and_how_large_it_is,
+                totals_count_the_paths_used_in_a_span_of_time,
             ]
             concurrency: [
                 distinct_paths_committed_at_once_are_all_created,

@@ -81,3 +81,19 @@ pub(super) async fn a_pin_outlives_the_healing_of_its_path(backend: Backend) {
     fixture.catalog.commit_path(fixture.commit(1, 2)).await.unwrap();
     assert_eq!(pins(&fixture).await[0].path, store_path(1));
 }
+
+pub(super) async fn pins_are_removed_by_revision_or_all_at_once(backend: Backend) {
+    let fixture = backend.fixture().await;
+    fixture.create(1, 1).await;
+    for name in ["v1", "v1", "v1", "other"] {
+        pin(&fixture, name, 1, Keep::All).await;
+    }
+    let remove =
+        async |name, revision| fixture.catalog.remove_pins(fixture.cache, name, revision).await.unwrap();
+    assert_eq!(remove("v1", Some(2)).await, 1);
+    assert_eq!(remove("v1", Some(2)).await, 0);
+    assert_eq!(revisions(&fixture).await, [("other".into(), 1), ("v1".into(), 3), ("v1".into(), 1)]);
+    assert_eq!(remove("v1", None).await, 2);
+    assert_eq!(remove("nothing", None).await, 0);
+    assert_eq!(revisions(&fixture).await, [("other".into(), 1)]);
+}

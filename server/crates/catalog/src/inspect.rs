@@ -1,0 +1,149 @@
+//! Looking into what a cache holds: by age, by size, by name.
+
+use nix_formats::{StorePath, StorePathHash};
+use sea_orm::sea_query::LikeExpr;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait, Select,
+};
+
+use crate::entity::{nar, store_path};
+use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime, rows};
+
+/// A store path in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathLine {
+    /// The store path.
+    pub path: StorePath,
+    /// Where its NAR file lies.
+    pub storage: StorageId,
+    /// Size of the file in bytes.
+    pub file_size: u64,
+    /// Size of the NAR inside, in bytes.
+    pub nar_size: u64,
+    /// When it was committed.
+    pub created_at: UnixTime,
+    /// When it was last used, as far as the uses were written down.
+    pub last_used_at: UnixTime,
+    /// Whether it is hidden because the file was found missing or changed.
+    pub damaged: bool,
+}
+
+/// The paths that were last used within a span of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathTotals {
+    /// How many there are.
+    pub paths: u64,
+    /// Size of their files in bytes. A file that several paths share counts for each.
+    pub bytes: u64,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    hash: Vec<u8>,
+    name: String,
+    storage: StorageId,
+    file_size: i64,
+    nar_size: i64,
+    created_at: UnixTime,
+    last_used_at: UnixTime,
+    damaged: bool,
+}
+
+impl Catalog {
+    /// Paths of a cache, hidden ones included, in the order of the bytes of their hashes, starting behind `after`; only those
+    /// whose name has `text` in it, where that is given. At most `limit`; fewer means that there are no more.
+    pub async fn search_paths(
+        &self,
+        cache: CacheId,
+        after: Option<StorePathHash>,
+        text: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<PathLine>, CatalogError> {
+        let mut query = lines(cache).order_by_asc(store_path::Column::Hash).limit(limit);
+        if let Some(after) = after {
+            query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
+        }
+        if let Some(text) = text {
+            let escaped: String = text
+                .chars()
+                .flat_map(|char| matches!(char, '%' | '_' | '\\').then_some('\\').into_iter().chain([char]))
+                .collect();
+            query = query
+                .filter(store_path::Column::Name.like(LikeExpr::new(format!("%{escaped}%")).escape('\\')));
+        }
+        self.path_lines(query).await
+    }
+
+    /// The paths of a cache with the largest files, the largest first.
+    pub async fn largest_paths(&self, cache: CacheId, limit: u64) -> Result<Vec<PathLine>, CatalogError> {
+        let query = lines(cache)
+            .order_by_desc(nar::Column::FileSize)
+            .order_by_asc(store_path::Column::Hash)
+            .limit(limit);
+        self.path_lines(query).await
+    }
+
+    /// How much of a cache was last used at `from` or later and before `to`; without a `from` or `to` there is no such limit.
+    pub async fn path_totals(
+        &self,
+        cache: CacheId,
+        from: Option<UnixTime>,
+        to: Option<UnixTime>,
+    ) -> Result<PathTotals, CatalogError> {
+        let used = store_path::Column::LastUsedAt;
+        let span =
+            Condition::all().add_option(from.map(|from| used.gte(from))).add_option(to.map(|to| used.lt(to)));
+        let totals: Option<(i64, Option<i64>)> = store_path::Entity::find()
+            .select_only()
+            .expr(store_path::Column::Id.count())
+            .expr(crate::usage::sum(nar::Column::FileSize))
+            .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
+            .filter(store_path::Column::Cache.eq(cache))
+            .filter(span)
+            .into_tuple()
+            .one(self.readers())
+            .await?;
+        let (paths, bytes) = totals.unwrap_or_default();
+        Ok(PathTotals {
+            paths: rows::unsigned("store_path", "count", paths)?,
+            bytes: rows::unsigned("nar", "file_size", bytes.unwrap_or(0))?,
+        })
+    }
+
+    async fn path_lines(&self, query: Select<store_path::Entity>) -> Result<Vec<PathLine>, CatalogError> {
+        let found = query.into_model::<Row>().all(self.readers()).await?;
+        found.into_iter().map(PathLine::try_from).collect()
+    }
+}
+
+/// A query for the lines of all paths of a cache.
+fn lines(cache: CacheId) -> Select<store_path::Entity> {
+    store_path::Entity::find()
+        .select_only()
+        .columns([
+            store_path::Column::Hash,
+            store_path::Column::Name,
+            store_path::Column::CreatedAt,
+            store_path::Column::LastUsedAt,
+        ])
+        .columns([nar::Column::Storage, nar::Column::FileSize, nar::Column::NarSize, nar::Column::Damaged])
+        .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
+        .filter(store_path::Column::Cache.eq(cache))
+}
+
+impl TryFrom<Row> for PathLine {
+    type Error = CatalogError;
+
+    fn try_from(row: Row) -> Result<Self, CatalogError> {
+        Ok(Self {
+            path: rows::store_path("store_path", row.hash, &row.name)?,
+            storage: row.storage,
+            file_size: rows::unsigned("nar", "file_size", row.file_size)?,
+            nar_size: rows::unsigned("nar", "nar_size", row.nar_size)?,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            damaged: row.damaged,
+        })
+    }
+}
