@@ -23,5 +23,6 @@ mod shutdown;
 mod signing;
 mod startup;
 mod storage_layout;
+mod storages;
 mod systemd;
 mod tokens;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -138,15 +138,20 @@ impl Site {
 
     /// Runs `cachectl --socket SOCKET ARGUMENTS`.
     pub fn cachectl(&self, arguments: &[&str]) -> Output {
-        let socket = self.directory().join("admin.sock");
-        Command::new(cachectl())
-            .env_clear()
-            .env("HOME", self.directory().join("home"))
-            .arg("--socket")
-            .arg(socket)
-            .args(arguments)
-            .output()
-            .unwrap()
+        self.cachectl_command(arguments).output().unwrap()
+    }
+
+    /// Starts `cachectl --socket SOCKET ARGUMENTS`, for what takes its time. Its output is kept for `wait_with_output`.
+    pub fn start_cachectl(&self, arguments: &[&str]) -> Child {
+        let mut command = self.cachectl_command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn cachectl_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(cachectl());
+        command.env_clear().env("HOME", self.directory().join("home"));
+        command.arg("--socket").arg(self.directory().join("admin.sock")).args(arguments);
+        command
     }
 
     /// What `cachectl ARGUMENTS` prints, provided that it succeeds.

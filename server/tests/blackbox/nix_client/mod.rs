@@ -10,16 +10,16 @@ use crate::harness::site::HOST;
 use crate::harness::{Permission, Site};
 
 /// The substituter URL of a cache: NAME.HOST, with the port of this daemon.
-fn url(site: &Site, cache: &str) -> String {
+pub fn url(site: &Site, cache: &str) -> String {
     format!("http://{cache}.{HOST}:{}", site.port("api"))
 }
 
 /// A machine that may write to the cache.
-fn writer(site: &Site, cache: &str) -> NixHost {
+pub fn writer(site: &Site, cache: &str) -> NixHost {
     NixHost::new().with_token(&format!("{cache}.{HOST}"), &site.token(cache, Permission::Write))
 }
 
 /// A machine that trusts the cache.
-fn reader(site: &Site, cache: &str) -> NixHost {
+pub fn reader(site: &Site, cache: &str) -> NixHost {
     NixHost::trusting(&site.public_keys(cache))
 }
