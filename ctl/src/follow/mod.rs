@@ -15,7 +15,7 @@ mod tests;
 use std::future::pending;
 use std::io;
 
-use admin_api::{ApiError, JobEvent, JobInfo, JobRequest, JobSummary, StopCause};
+use admin_api::{ApiError, JobEvent, JobInfo, JobKind, JobRequest, JobSummary, StopCause};
 
 use crate::client::{Client, Event};
 use crate::error::{Error, JobError};
@@ -41,17 +41,21 @@ pub async fn follow(request: &JobRequest, client: &Client, output: &Output) -> R
 /// The name of a job in a sentence: `scrub of main/hdd`.
 pub fn name(job: &JobInfo) -> String {
     let kind = kind(job);
-    if job.subject.is_empty() { kind.to_owned() } else { format!("{kind} of {}", job.subject) }
+    // A backup is of the catalog and its subject is where to.
+    let link = if job.kind == JobKind::Backup { "to" } else { "of" };
+    if job.subject.is_empty() { kind.to_owned() } else { format!("{kind} {link} {}", job.subject) }
 }
 
 /// The kind of a job in one word.
 pub fn kind(job: &JobInfo) -> &'static str {
-    use admin_api::JobKind;
     match job.kind {
         JobKind::Drain => "drain",
         JobKind::Rebalance => "rebalance",
         JobKind::Scrub => "scrub",
         JobKind::Fsck => "fsck",
+        JobKind::Gc => "garbage collection",
+        JobKind::DeleteCache => "deletion",
+        JobKind::Backup => "backup",
         JobKind::Unknown => "job",
     }
 }

@@ -1,7 +1,10 @@
 //! What a job came to: in a few words, in full, and whether it is good.
 
+mod gc;
+
 use admin_api::{
-    FsckStorage, FsckSummary, JobSummary, MoveSummary, RebalanceSummary, ScrubSummary, StorageShare,
+    BackupSummary, DeleteCacheSummary, FsckStorage, FsckSummary, JobSummary, MoveSummary, RebalanceSummary,
+    ScrubSummary, StorageShare,
 };
 
 use crate::error::JobError;
@@ -13,6 +16,11 @@ pub fn brief(summary: &JobSummary) -> String {
         JobSummary::Drain(moves) | JobSummary::Rebalance(RebalanceSummary { moves, .. }) => moved(moves),
         JobSummary::Scrub(scrub) => scrubbed(scrub),
         JobSummary::Fsck(fsck) => checked(fsck),
+        JobSummary::Gc(gc) => gc::brief(gc),
+        JobSummary::DeleteCache(deleted) => removed(deleted),
+        JobSummary::Backup(BackupSummary { file, bytes }) => {
+            format!("wrote {} to {}", size(*bytes), plain(file))
+        }
         JobSummary::Unknown => "done, as --json shows".to_owned(),
     }
 }
@@ -25,6 +33,9 @@ pub fn render(summary: &JobSummary, look: &Look) -> String {
         }
         JobSummary::Fsck(fsck) => {
             fsck.storages.iter().map(|storage| compared(storage, fsck.dry_run)).collect()
+        }
+        JobSummary::Gc(gc) if !gc.caches.is_empty() => {
+            format!("{}\n{}", sentence(&gc::brief(gc)), gc::table(gc, look))
         }
         _ => sentence(&brief(summary)),
     }
@@ -44,6 +55,11 @@ pub fn judge(job: String, summary: &JobSummary) -> Result<(), JobError> {
             Err(JobError::Incomplete { job, left: format!("{} unread", counted(scrub.unreadable, "file")) })
         }
         JobSummary::Fsck(fsck) if fsck.storages.iter().any(is_damaged) => Err(JobError::Damage { job }),
+        JobSummary::Gc(gc) => gc::judge(job, gc),
+        JobSummary::DeleteCache(deleted) if deleted.left_files > 0 => {
+            let left = format!("{}, so the cache stays", counted(deleted.left_files, "file"));
+            Err(JobError::Incomplete { job, left })
+        }
         _ => Ok(()),
     }
 }
@@ -54,6 +70,15 @@ fn moved(moves: &MoveSummary) -> String {
         files => format!("{} ({}) left", counted(files, "file"), size(moves.left_bytes)),
     };
     format!("moved {} ({}), {left}", counted(moves.moved_files, "file"), size(moves.moved_bytes))
+}
+
+fn removed(deleted: &DeleteCacheSummary) -> String {
+    let (paths, files) = (counted(deleted.paths, "path"), counted(deleted.files, "file"));
+    let left = match deleted.left_files {
+        0 => String::new(),
+        files => format!(", {} left", counted(files, "file")),
+    };
+    format!("removed {paths} and {files} ({}){left}", size(deleted.bytes_freed))
 }
 
 fn share_table(shares: &[StorageShare], look: &Look) -> String {

@@ -102,6 +102,9 @@ async fn run(app: &Arc<App>, job: &Arc<Job>) {
         JobRequest::Fsck { rebuild, dry_run, .. } => {
             fsck::fsck(app, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
         }
+        JobRequest::Gc { .. } | JobRequest::DeleteCache { .. } | JobRequest::Backup { .. } => {
+            Err(JobError::Failed(scope::not_done_here()))
+        }
     };
     let end = match result {
         Ok(summary) => End::Done(summary),

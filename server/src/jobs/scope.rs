@@ -31,6 +31,9 @@ impl Scope {
             }
             JobRequest::Scrub { cache, storage, .. } => (cache.clone(), storage.clone()),
             JobRequest::Rebalance { cache } | JobRequest::Fsck { cache, .. } => (cache.clone(), None),
+            JobRequest::Gc { .. } | JobRequest::DeleteCache { .. } | JobRequest::Backup { .. } => {
+                return Err(not_done_here());
+            }
         };
         let scope = Self { cache, storage };
         scope.check(app)?;
@@ -103,6 +106,12 @@ fn only_cache_with(app: &App, storage: &str) -> Result<String, ApiError> {
             hint: Some("say which one with --cache".to_owned()),
         }),
     }
+}
+
+/// Refuses the kinds of jobs that the API has and this daemon does not do.
+pub(super) fn not_done_here() -> ApiError {
+    let message = "this daemon does no jobs of this kind".to_owned();
+    ApiError { code: ErrorCode::Invalid, message, hint: None }
 }
 
 fn not_found(message: String, hint: &str) -> ApiError {

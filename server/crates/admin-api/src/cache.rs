@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::StorageSummary;
+use crate::{KeyInfo, StorageSummary};
 
 /// A cache, in the few figures that a list of caches shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,33 +68,6 @@ pub enum Signing {
     /// The server, always.
     Server,
     /// The clients, always.
-    Client,
-}
-
-/// A signing key of a cache; never the secret half.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyInfo {
-    /// The name that Nix knows the key by, such as `main.cache.example.org-1`.
-    pub name: String,
-    /// `NAME:BASE64`.
-    pub public_key: String,
-    /// Where the key comes from.
-    pub origin: KeyOrigin,
-    /// When the daemon first had the key, in Unix seconds.
-    pub created_at: i64,
-    /// When the key stopped signing, in Unix seconds; `None` while it signs.
-    pub retired_at: Option<i64>,
-}
-
-/// Where a signing key comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyOrigin {
-    /// The daemon made it.
-    Generated,
-    /// The operator gave it (`signing-key-file`).
-    File,
-    /// A client registered its public half and signs by itself.
     Client,
 }
 

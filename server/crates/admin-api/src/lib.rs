@@ -9,12 +9,26 @@
 //! | `GET /v1/caches` | | `Vec<`[`CacheSummary`]`>` |
 //! | `GET /v1/caches/NAME` | | [`CacheInfo`] |
 //! | `GET /v1/caches/NAME/paths/HASH` | | [`PathInfo`] |
+//! | `POST /v1/caches/NAME/keys` | [`AddKey`] | [`KeyInfo`] |
+//! | `POST /v1/caches/NAME/keys/retire` | [`RetireKey`] | [`KeyInfo`] |
+//! | `GET /v1/caches/NAME/paths?…` | query: [`ListPaths`] | [`PathList`] |
+//! | `GET /v1/caches/NAME/paths/HASH/why` | | [`PathWhy`] |
+//! | `POST /v1/caches/NAME/paths/HASH/delete` | [`DeletePath`] | [`DeletedPaths`] |
+//! | `GET /v1/pins?…` | query: [`ListPins`] | `Vec<`[`PinInfo`]`>`, by cache and name, the newest revision first |
+//! | `POST /v1/pins` | [`CreatePin`] | [`PinInfo`] |
+//! | `POST /v1/pins/remove` | [`RemovePin`] | [`RemovedPins`] |
+//! | `GET /v1/usage?…` | query: [`UsageQuery`] | [`Usage`] |
 //! | `GET /v1/tokens` | | `Vec<`[`TokenInfo`]`>` |
 //! | `POST /v1/tokens` | [`CreateToken`] | [`CreatedToken`] |
 //! | `POST /v1/tokens/ID/revoke` | | [`TokenInfo`] |
 //! | `GET /v1/jobs` | | `Vec<`[`JobInfo`]`>`, the running ones first, then the last that ended, newest first |
 //! | `POST /v1/jobs` | [`JobRequest`] | a stream of [`JobEvent`], one a line |
 //! | `POST /v1/jobs/ID/stop` | | [`JobInfo`]; stopping a job that has ended changes nothing |
+//! | `GET /v1/workers` | | `Vec<`[`WorkerInfo`]`>`, by name |
+//! | `POST /v1/workers/NAME/pause` | | [`WorkerInfo`]; pausing one that is paused changes nothing |
+//! | `POST /v1/workers/NAME/resume` | | [`WorkerInfo`]; one that was not paused is left as it is |
+//! | `POST /v1/reload` | | [`Reloaded`] |
+//! | `GET /v1/doctor` | | `Vec<`[`Finding`]`>` |
 //!
 //! A reply whose status is not 2xx carries an [`ApiError`].
 //!
@@ -23,26 +37,40 @@
 //! out.
 
 mod cache;
+mod doctor;
 mod error;
 mod job;
+mod key;
 mod path;
+mod pin;
+mod reload;
 pub mod routes;
 mod status;
 mod token;
+mod usage;
+mod worker;
 
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Access, CacheInfo, CacheSummary, KeyInfo, KeyOrigin, SetupStep, Signing};
+pub use cache::{Access, CacheInfo, CacheSummary, SetupStep, Signing};
+pub use doctor::{Finding, FindingLevel};
 pub use error::{ApiError, ErrorCode};
 pub use job::{
-    EVENTS_INTERVAL, EVENTS_MEDIA_TYPE, FsckStorage, FsckSummary, JobEvent, JobInfo, JobKind, JobRequest,
-    JobState, JobSummary, MoveSummary, NoteLevel, RebalanceSummary, ScrubSummary, StopCause, StorageShare,
-    Unit,
+    BackupSummary, DeleteCacheSummary, EVENTS_INTERVAL, EVENTS_MEDIA_TYPE, FsckStorage, FsckSummary, GcCache,
+    GcSummary, JobEvent, JobInfo, JobKind, JobRequest, JobState, JobSummary, MoveSummary, NoteLevel,
+    RebalanceSummary, ScrubSummary, StopCause, StorageShare, Unit,
 };
-pub use path::PathInfo;
+pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey};
+pub use path::{
+    DeletePath, DeletedPaths, ListPaths, MAX_PATHS_PER_PAGE, PathInfo, PathList, PathRow, PathWhy,
+};
+pub use pin::{CreatePin, ListPins, PinInfo, RemovePin, RemovedPins};
+pub use reload::Reloaded;
 pub use status::{Listener, Purpose, Status, StorageKind, StorageState, StorageSummary};
 pub use token::{CreateToken, CreatedToken, Permission, TokenInfo};
+pub use usage::{AgeBucket, Usage, UsageBy, UsageQuery};
+pub use worker::{WorkerInfo, WorkerState};
 
 /// The version of this API that a build speaks.
 ///

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::{ListPaths, ListPins, UsageBy, UsageQuery};
+
 /// The state of the daemon: `GET`.
 pub const STATUS: &str = "/v1/status";
 
@@ -14,6 +16,24 @@ pub const TOKENS: &str = "/v1/tokens";
 /// All long jobs: `GET` lists them, `POST` starts or joins one.
 pub const JOBS: &str = "/v1/jobs";
 
+/// All pins: `GET` with the query of [`list_pins`] lists them, `POST` creates one.
+pub const PINS: &str = "/v1/pins";
+
+/// Removes a pin: `POST`.
+pub const REMOVE_PIN: &str = "/v1/pins/remove";
+
+/// How much there is: `GET` with the query of [`show_usage`].
+pub const USAGE: &str = "/v1/usage";
+
+/// All background tasks: `GET`.
+pub const WORKERS: &str = "/v1/workers";
+
+/// Reads the config again: `POST`, without a body.
+pub const RELOAD: &str = "/v1/reload";
+
+/// Checks the installation: `GET`.
+pub const DOCTOR: &str = "/v1/doctor";
+
 /// One cache: `GET`.
 pub fn cache(name: &str) -> String {
     format!("{CACHES}/{}", segment(name))
@@ -24,6 +44,61 @@ pub fn path(cache_name: &str, store_hash: &str) -> String {
     format!("{}/paths/{}", cache(cache_name), segment(store_hash))
 }
 
+/// Why a store path of a cache is kept, or is not: `GET`.
+pub fn path_why(cache_name: &str, store_hash: &str) -> String {
+    format!("{}/why", path(cache_name, store_hash))
+}
+
+/// Deletes a store path of a cache: `POST`.
+pub fn delete_path(cache_name: &str, store_hash: &str) -> String {
+    format!("{}/delete", path(cache_name, store_hash))
+}
+
+/// The store paths of a cache: `GET`.
+pub fn list_paths(cache_name: &str, wanted: &ListPaths) -> String {
+    let ListPaths { after, limit, query } = wanted;
+    let limit = limit.map(|limit| limit.to_string());
+    let fields = [("after", after.as_deref()), ("limit", limit.as_deref()), ("query", query.as_deref())];
+    with_query(format!("{}/paths", cache(cache_name)), fields)
+}
+
+/// Adds a signing key to a cache: `POST`.
+pub fn add_key(cache_name: &str) -> String {
+    format!("{}/keys", cache(cache_name))
+}
+
+/// Retires a signing key of a cache: `POST`.
+pub fn retire_key(cache_name: &str) -> String {
+    format!("{}/retire", add_key(cache_name))
+}
+
+/// The pins: `GET`.
+pub fn list_pins(wanted: &ListPins) -> String {
+    with_query(PINS.to_owned(), [("cache", wanted.cache.as_deref())])
+}
+
+/// How much there is: `GET`.
+pub fn show_usage(wanted: &UsageQuery) -> String {
+    let UsageQuery { by, cache, top } = wanted;
+    let by = by.map(|by| match by {
+        UsageBy::Storage => "storage",
+        UsageBy::Cache => "cache",
+        UsageBy::Age => "age",
+    });
+    let top = top.map(|top| top.to_string());
+    with_query(USAGE.to_owned(), [("by", by), ("cache", cache.as_deref()), ("top", top.as_deref())])
+}
+
+/// Pauses a background task: `POST`, without a body.
+pub fn pause_worker(name: &str) -> String {
+    format!("{WORKERS}/{}/pause", segment(name))
+}
+
+/// Lets a background task go on: `POST`, without a body.
+pub fn resume_worker(name: &str) -> String {
+    format!("{WORKERS}/{}/resume", segment(name))
+}
+
 /// Revokes a token: `POST`, without a body.
 pub fn revoke_token(id: &str) -> String {
     format!("{TOKENS}/{}/revoke", segment(id))
@@ -32,6 +107,18 @@ pub fn revoke_token(id: &str) -> String {
 /// Stops a long job: `POST`, without a body.
 pub fn stop_job(id: &str) -> String {
     format!("{JOBS}/{}/stop", segment(id))
+}
+
+/// `path` with those of `fields` that have a value, as `application/x-www-form-urlencoded`.
+fn with_query<const N: usize>(mut path: String, fields: [(&str, Option<&str>); N]) -> String {
+    let mut mark = '?';
+    for (name, value) in fields {
+        if let Some(value) = value {
+            write!(path, "{mark}{name}={}", segment(value)).expect("writing to a String does not fail");
+            mark = '&';
+        }
+    }
+    path
 }
 
 /// Names and ids that are valid pass unchanged; anything else is percent-encoded, so that what a

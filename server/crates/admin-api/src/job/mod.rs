@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use event::{JobEvent, NoteLevel, StopCause};
 pub use info::{JobInfo, JobState, Unit};
 pub use summary::{
-    FsckStorage, FsckSummary, JobSummary, MoveSummary, RebalanceSummary, ScrubSummary, StorageShare,
+    BackupSummary, DeleteCacheSummary, FsckStorage, FsckSummary, GcCache, GcSummary, JobSummary, MoveSummary,
+    RebalanceSummary, ScrubSummary, StorageShare,
 };
 
 /// The media type of a stream of [`JobEvent`]s: one JSON object a line.
@@ -70,6 +71,27 @@ pub enum JobRequest {
         /// Change nothing, only tell.
         dry_run: bool,
     },
+    /// Removes the paths that nothing keeps alive.
+    Gc {
+        /// The cache; `None` for all of them.
+        cache: Option<String>,
+        /// Remove nothing, only tell: a [`JobEvent::Note`] for each of the first paths that would go.
+        dry_run: bool,
+        /// Go on with the least recently used paths until the cache, or each of them, has no more than so many bytes.
+        to_size: Option<u64>,
+        /// Keep an unused path for so many seconds, whatever the retention of its cache is.
+        older_than: Option<u64>,
+    },
+    /// Removes a cache that is no longer in the config, with all it holds.
+    DeleteCache {
+        /// The cache.
+        cache: String,
+    },
+    /// Writes a consistent copy of the catalog while the daemon runs; only of one in SQLite.
+    Backup {
+        /// The absolute name of the file, seen from the daemon. It must not exist.
+        file: String,
+    },
 }
 
 impl JobRequest {
@@ -80,6 +102,9 @@ impl JobRequest {
             Self::Rebalance { .. } => JobKind::Rebalance,
             Self::Scrub { .. } => JobKind::Scrub,
             Self::Fsck { .. } => JobKind::Fsck,
+            Self::Gc { .. } => JobKind::Gc,
+            Self::DeleteCache { .. } => JobKind::DeleteCache,
+            Self::Backup { .. } => JobKind::Backup,
         }
     }
 }
@@ -96,6 +121,12 @@ pub enum JobKind {
     Scrub,
     /// [`JobRequest::Fsck`]
     Fsck,
+    /// [`JobRequest::Gc`]
+    Gc,
+    /// [`JobRequest::DeleteCache`]
+    DeleteCache,
+    /// [`JobRequest::Backup`]
+    Backup,
     /// A kind that this build does not know.
     #[serde(other)]
     Unknown,

@@ -12,6 +12,12 @@ pub enum JobSummary {
     Scrub(ScrubSummary),
     /// Of [`JobRequest::Fsck`](super::JobRequest::Fsck).
     Fsck(FsckSummary),
+    /// Of [`JobRequest::Gc`](super::JobRequest::Gc).
+    Gc(GcSummary),
+    /// Of [`JobRequest::DeleteCache`](super::JobRequest::DeleteCache).
+    DeleteCache(DeleteCacheSummary),
+    /// Of [`JobRequest::Backup`](super::JobRequest::Backup).
+    Backup(BackupSummary),
     /// Of a job that this build does not know.
     #[serde(other)]
     Unknown,
@@ -100,4 +106,56 @@ pub struct FsckStorage {
     pub paths_rebuilt: u64,
     /// What else is wrong and could not be repaired; a note told of each.
     pub problems: u64,
+}
+
+/// What came of removing the paths that nothing keeps alive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GcSummary {
+    /// Whether nothing was removed: what is counted as removed would have been.
+    pub dry_run: bool,
+    /// Each cache that was collected.
+    pub caches: Vec<GcCache>,
+}
+
+/// What came of removing the paths of one cache that nothing keeps alive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GcCache {
+    /// The cache.
+    pub cache: String,
+    /// How many paths it had.
+    pub paths_before: u64,
+    /// Those that were removed.
+    pub paths_removed: u64,
+    /// Files that no path needs any more and that were removed.
+    pub files_removed: u64,
+    /// Their size.
+    pub bytes_freed: u64,
+    /// Paths that should have been removed, but their storage does not answer.
+    pub postponed: u64,
+    /// Paths that are kept because they are pinned.
+    pub pinned: u64,
+    /// Paths that are kept, pinned ones included.
+    pub kept: u64,
+}
+
+/// What came of removing a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteCacheSummary {
+    /// Paths that were removed.
+    pub paths: u64,
+    /// Files that were removed.
+    pub files: u64,
+    /// Their size.
+    pub bytes_freed: u64,
+    /// Files that could not be removed. The cache stays until they are.
+    pub left_files: u64,
+}
+
+/// What came of copying the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupSummary {
+    /// The absolute name of the file.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
 }

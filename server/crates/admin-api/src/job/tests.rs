@@ -36,6 +36,13 @@ fn a_request_names_its_kind_and_every_field() {
     let fsck = JobRequest::Fsck { cache: None, rebuild: true, dry_run: true };
     let body = json!({"kind": "fsck", "cache": null, "rebuild": true, "dry_run": true});
     assert_eq!(serde_json::to_value(fsck).unwrap(), body);
+    let gc = JobRequest::Gc { cache: None, dry_run: true, to_size: Some(9), older_than: None };
+    let body = json!({"kind": "gc", "cache": null, "dry_run": true, "to_size": 9, "older_than": null});
+    assert_eq!(serde_json::to_value(gc).unwrap(), body);
+    let delete = JobRequest::DeleteCache { cache: "old".into() };
+    assert_eq!(serde_json::to_value(delete).unwrap(), json!({"kind": "delete-cache", "cache": "old"}));
+    let backup = JobRequest::Backup { file: "/b".into() };
+    assert_eq!(serde_json::to_value(backup).unwrap(), json!({"kind": "backup", "file": "/b"}));
 }
 
 #[test]
@@ -44,6 +51,9 @@ fn a_job_or_a_restriction_that_the_daemon_does_not_know_is_refused() {
         json!({"kind": "defragment"}),
         json!({"kind": "rebalance", "cache": null, "only_on": "sunday"}),
         json!({"kind": "drain", "cache": null}),
+        json!({"kind": "delete-cache"}),
+        json!({"kind": "backup", "file": null}),
+        json!({"kind": "gc", "cache": null, "dry_run": false, "to_size": null, "older_than": null, "keep": 5}),
     ] {
         assert!(serde_json::from_value::<JobRequest>(body.clone()).is_err(), "{body}");
     }
@@ -65,6 +75,13 @@ fn every_event_reads_back_as_it_was_written() {
         }),
         JobSummary::Scrub(ScrubSummary { files: 1, bytes: 2, damaged: 3, unreadable: 4 }),
         JobSummary::Fsck(FsckSummary { dry_run: true, storages: vec![FsckStorage::default()] }),
+        JobSummary::Gc(GcSummary { dry_run: true, caches: vec![GcCache { kept: 5, ..GcCache::default() }] }),
+        JobSummary::DeleteCache(DeleteCacheSummary {
+            paths: 1,
+            left_files: 2,
+            ..DeleteCacheSummary::default()
+        }),
+        JobSummary::Backup(BackupSummary { file: "/b".into(), bytes: 7 }),
     ];
     let finished = JobInfo {
         state: JobState::Done,
@@ -106,9 +123,9 @@ fn the_fields_of_a_summary_stand_beside_its_kind() {
 #[test]
 fn what_a_newer_daemon_tells_of_its_jobs_is_readable() {
     let mut job = serde_json::to_value(info()).unwrap();
-    job["kind"] = json!("backup");
+    job["kind"] = json!("defragment");
     job["unit"] = json!("pages");
-    job["summary"] = json!({"kind": "backup", "pages": 5});
+    job["summary"] = json!({"kind": "defragment", "pages": 5});
     let read: JobInfo = serde_json::from_value(job).unwrap();
     assert_eq!(
         (read.kind, read.unit, read.summary),

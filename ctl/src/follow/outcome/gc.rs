@@ -1,0 +1,62 @@
+//! What garbage collection came to.
+
+use admin_api::{GcCache, GcSummary};
+
+use crate::error::JobError;
+use crate::output::{Column, Look, Table, count, counted, size};
+
+/// On all caches together, in a few words.
+pub fn brief(gc: &GcSummary) -> String {
+    let sum = |figure: fn(&GcCache) -> u64| gc.caches.iter().map(figure).sum::<u64>();
+    let removed = counted(sum(|cache| cache.paths_removed), "path");
+    let freed = size(sum(|cache| cache.bytes_freed));
+    let kept = count(sum(|cache| cache.kept));
+    let mut text = if gc.dry_run {
+        format!("would remove {removed} ({freed}), keep {kept}")
+    } else {
+        format!("removed {removed} ({freed}), kept {kept}")
+    };
+    let postponed = sum(|cache| cache.postponed);
+    if postponed > 0 {
+        text.push_str(&format!(", postponed {}", count(postponed)));
+    }
+    text
+}
+
+/// On each cache.
+pub fn table(gc: &GcSummary, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("CACHE"),
+        Column::number("PATHS"),
+        Column::number(if gc.dry_run { "TO REMOVE" } else { "REMOVED" }),
+        Column::number("FILES"),
+        Column::number(if gc.dry_run { "TO FREE" } else { "FREED" }),
+        Column::number("KEPT"),
+        Column::number("PINNED"),
+        Column::number("POSTPONED").unless_empty(),
+    ]);
+    for cache in &gc.caches {
+        table.add([
+            cache.cache.as_str().into(),
+            count(cache.paths_before).into(),
+            count(cache.paths_removed).into(),
+            count(cache.files_removed).into(),
+            size(cache.bytes_freed).into(),
+            count(cache.kept).into(),
+            count(cache.pinned).into(),
+            if cache.postponed > 0 { count(cache.postponed) } else { String::new() }.into(),
+        ]);
+    }
+    table.render(look)
+}
+
+/// Whether all is gone that should be.
+pub fn judge(job: String, gc: &GcSummary) -> Result<(), JobError> {
+    match gc.caches.iter().map(|cache| cache.postponed).sum() {
+        0 => Ok(()),
+        postponed => {
+            let left = format!("{} whose storage does not answer", counted(postponed, "path"));
+            Err(JobError::Incomplete { job, left })
+        }
+    }
+}
