@@ -1,7 +1,6 @@
-//! Looking into what a cache holds: by age, by size, by name.
+//! Looking into what a cache holds: path by path, by size, by age.
 
 use nix_formats::{StorePath, StorePathHash};
-use sea_orm::sea_query::LikeExpr;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
     RelationTrait, Select,
@@ -51,28 +50,19 @@ struct Row {
 }
 
 impl Catalog {
-    /// Paths of a cache, hidden ones included, in the order of the bytes of their hashes, starting behind `after`; only those
-    /// whose name has `text` in it, where that is given. At most `limit`; fewer means that there are no more.
-    pub async fn search_paths(
+    /// Paths of a cache, hidden ones included, in the order of the bytes of their hashes, starting behind `after`. At most
+    /// `limit`; fewer means that there are no more.
+    pub async fn path_lines(
         &self,
         cache: CacheId,
         after: Option<StorePathHash>,
-        text: Option<&str>,
         limit: u64,
     ) -> Result<Vec<PathLine>, CatalogError> {
         let mut query = lines(cache).order_by_asc(store_path::Column::Hash).limit(limit);
         if let Some(after) = after {
             query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
         }
-        if let Some(text) = text {
-            let escaped: String = text
-                .chars()
-                .flat_map(|char| matches!(char, '%' | '_' | '\\').then_some('\\').into_iter().chain([char]))
-                .collect();
-            query = query
-                .filter(store_path::Column::Name.like(LikeExpr::new(format!("%{escaped}%")).escape('\\')));
-        }
-        self.path_lines(query).await
+        self.read_lines(query).await
     }
 
     /// The paths of a cache with the largest files, the largest first.
@@ -81,7 +71,7 @@ impl Catalog {
             .order_by_desc(nar::Column::FileSize)
             .order_by_asc(store_path::Column::Hash)
             .limit(limit);
-        self.path_lines(query).await
+        self.read_lines(query).await
     }
 
     /// How much of a cache was last used at `from` or later and before `to`; without a `from` or `to` there is no such limit.
@@ -111,7 +101,7 @@ impl Catalog {
         })
     }
 
-    async fn path_lines(&self, query: Select<store_path::Entity>) -> Result<Vec<PathLine>, CatalogError> {
+    async fn read_lines(&self, query: Select<store_path::Entity>) -> Result<Vec<PathLine>, CatalogError> {
         let found = query.into_model::<Row>().all(self.readers()).await?;
         found.into_iter().map(PathLine::try_from).collect()
     }

@@ -14,13 +14,11 @@ use warp::Filter;
 use warp::reply::{Reply, Response};
 
 use super::error::failure;
-use super::{IntoReply, reply};
+use super::{IntoReply, body, reply};
 use crate::app::App;
-use crate::http::{Route, body};
+use crate::http::Route;
 use crate::jobs::{End, Job, Watching};
 
-/// Largest request.
-const BODY_LIMIT: usize = 64 << 10;
 /// Shortest time between two lines about the progress.
 const SHORTEST: Duration = Duration::from_millis(200);
 
@@ -55,14 +53,11 @@ fn start(app: Arc<App>) -> impl Route {
     warp::path!("v1" / "jobs").and(warp::post()).and(warp::body::stream()).then(move |stream| {
         let app = app.clone();
         async move {
-            let read = body::read(stream, BODY_LIMIT).await;
-            let parsed = read.map_err(|_| "unreadable request".to_owned()).and_then(|body| {
-                serde_json::from_slice::<JobRequest>(&body).map_err(|error| error.to_string())
+            let request = body::json::<JobRequest, _, _>(stream).await;
+            let started = request.and_then(|request| {
+                let started = app.jobs.start(&app, request.clone())?;
+                Ok((request, started))
             });
-            let started = match parsed {
-                Ok(request) => app.jobs.start(&app, request.clone()).map(|job| (request, job)),
-                Err(message) => Err(failure(ErrorCode::Invalid, message, None)),
-            };
             match started {
                 Ok((request, (job, joined))) => events(&request, job, joined),
                 Err(error) => error.into_reply(),

@@ -1,12 +1,16 @@
 //! What `cachectl` calls, on the Unix socket. Whoever can open the socket may do all of it: its file mode is the lock.
 
+mod body;
 mod caches;
 mod error;
 mod jobs;
 mod paths;
+mod pins;
 mod status;
 mod summary;
 mod tokens;
+mod usage;
+mod workers;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -36,6 +40,12 @@ pub(super) fn routes(app: &Arc<App>) -> Routes {
         .or(tokens::routes(app))
         .unify()
         .or(jobs::routes(app))
+        .unify()
+        .or(pins::routes(app))
+        .unify()
+        .or(usage::routes(app))
+        .unify()
+        .or(workers::routes(app))
         .unify();
     version_check()
         .or(known)
@@ -64,6 +74,11 @@ fn version_check() -> impl Route {
         let hint = "use the cachectl that came with the daemon, or restart the daemon after an upgrade";
         Ok(failure(ErrorCode::VersionMismatch, message, Some(hint)).into_reply())
     })
+}
+
+/// What stands behind the question mark, empty without one.
+fn raw_query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
+    warp::query::raw().or(warp::any().map(String::new)).unify()
 }
 
 /// Turns a handler's result into JSON.

@@ -8,13 +8,10 @@ use uuid::Uuid;
 use warp::Filter;
 
 use super::error::{failure, internal, unknown_cache};
-use super::{Answer, reply};
+use super::{Answer, body, reply};
 use crate::app::App;
 use crate::auth::NewToken;
-use crate::http::{Route, body};
-
-/// Largest request.
-const BODY_LIMIT: usize = 1 << 20;
+use crate::http::Route;
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
     create(app.clone()).or(list(app.clone())).unify().or(revoke(app.clone())).unify()
@@ -30,13 +27,7 @@ fn list(app: Arc<App>) -> impl Route {
 fn create(app: Arc<App>) -> impl Route {
     warp::path!("v1" / "tokens").and(warp::post()).and(warp::body::stream()).then(move |stream| {
         let app = app.clone();
-        reply(async move {
-            let invalid = |message: String| failure(ErrorCode::Invalid, message, None);
-            let body =
-                body::read(stream, BODY_LIMIT).await.map_err(|_| invalid("unreadable request".to_owned()))?;
-            let request = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
-            issue(&app, request).await
-        })
+        reply(async move { issue(&app, body::json(stream).await?).await })
     })
 }
 

@@ -1,24 +1,18 @@
 use super::support::{Backend, Fixture, path_hash, store_path};
 use crate::{PathTotals, UnixTime};
 
-async fn names(fixture: &Fixture, after: Option<u32>, text: Option<&str>, limit: u64) -> Vec<String> {
-    let after = after.map(path_hash);
-    let found = fixture.catalog.search_paths(fixture.cache, after, text, limit).await.unwrap();
+async fn names(fixture: &Fixture, after: Option<u32>, limit: u64) -> Vec<String> {
+    let found = fixture.catalog.path_lines(fixture.cache, after.map(path_hash), limit).await.unwrap();
     found.iter().map(|line| line.path.name().to_owned()).collect()
 }
 
-pub(super) async fn paths_are_searched_by_part_of_their_name(backend: Backend) {
+pub(super) async fn lines_come_in_pages(backend: Backend) {
     let fixture = backend.fixture().await;
-    for number in [1, 2, 12, 21, 30] {
+    for number in [1, 2, 12, 21] {
         fixture.create(number, number).await;
     }
-    assert_eq!(names(&fixture, None, None, 2).await, ["path-1", "path-2"]);
-    assert_eq!(names(&fixture, Some(2), None, 9).await, ["path-12", "path-21", "path-30"]);
-    assert_eq!(names(&fixture, None, Some("-2"), 9).await, ["path-2", "path-21"]);
-    // What means something to the database is text like any other.
-    for text in ["%", "_", "\\", "h_1", "'"] {
-        assert!(names(&fixture, None, Some(text), 9).await.is_empty(), "{text}");
-    }
+    assert_eq!(names(&fixture, None, 2).await, ["path-1", "path-2"]);
+    assert_eq!(names(&fixture, Some(2), 9).await, ["path-12", "path-21"]);
 }
 
 pub(super) async fn a_line_says_where_a_path_lies_and_how_large_it_is(backend: Backend) {

@@ -147,7 +147,7 @@ macro_rules! promises {
                 hidden_paths_count_apart,
             ]
             inspect: [
-                paths_are_searched_by_part_of_their_name,
+                lines_come_in_pages,
                 a_line_says_where_a_path_lies_and_how_large_it_is,
                 totals_count_the_paths_used_in_a_span_of_time,
             ]

@@ -1,0 +1,65 @@
+//! `/v1/workers`.
+
+use std::sync::Arc;
+
+use admin_api::{ApiError, ErrorCode, WorkerInfo};
+use percent_encoding::percent_decode_str;
+use warp::Filter;
+
+use super::error::failure;
+use super::reply;
+use crate::app::App;
+use crate::http::Route;
+use crate::workers::{WorkerState, WorkerStatus};
+
+pub(super) fn routes(app: &Arc<App>) -> impl Route {
+    let pause = set_paused(app.clone(), "pause", true);
+    let resume = set_paused(app.clone(), "resume", false);
+    list(app.clone()).or(pause).unify().or(resume).unify()
+}
+
+fn list(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "workers").and(warp::get()).then(move || {
+        let app = app.clone();
+        reply(async move {
+            Ok::<_, ApiError>(app.workers.list().iter().map(|worker| info(worker)).collect::<Vec<_>>())
+        })
+    })
+}
+
+fn set_paused(app: Arc<App>, verb: &'static str, paused: bool) -> impl Route {
+    let path = warp::path("v1").and(warp::path("workers")).and(warp::path::param::<String>());
+    path.and(warp::path(verb)).and(warp::path::end()).and(warp::post()).then(move |name: String| {
+        let app = app.clone();
+        reply(async move {
+            let name = percent_decode_str(&name).decode_utf8_lossy().into_owned();
+            let worker = app.workers.find(&name).ok_or_else(|| {
+                let hint = Some("`cachectl worker list` shows the workers");
+                failure(ErrorCode::NotFound, format!("there is no worker called `{name}`"), hint)
+            })?;
+            worker.set_paused(paused);
+            tracing::info!(worker = name, paused, "a worker was paused or resumed");
+            Ok(info(&worker))
+        })
+    })
+}
+
+fn info(worker: &WorkerStatus) -> WorkerInfo {
+    let next_run = worker.next_run();
+    WorkerInfo {
+        name: worker.name.clone(),
+        state: match worker.state() {
+            WorkerState::Idle if next_run.is_some() => admin_api::WorkerState::Waiting,
+            WorkerState::Idle => admin_api::WorkerState::Idle,
+            WorkerState::Working => admin_api::WorkerState::Working,
+            WorkerState::Paused => admin_api::WorkerState::Paused,
+            WorkerState::Failing => admin_api::WorkerState::Failing,
+        },
+        does: worker.purpose.to_owned(),
+        last_run: worker.last_run().map(|time| time.0),
+        next_run: next_run.map(|time| time.0),
+        last_error: worker.last_error(),
+        errors_in_a_row: worker.errors_in_a_row(),
+        progress: None,
+    }
+}
