@@ -3,6 +3,7 @@
 //! What is asked for and what is told are the types of the admin API. The work on a single file is done in
 //! [`cache`](crate::cache); here it is done for all of them, in pieces, with progress, and stopped between two pieces.
 
+mod backup;
 mod fsck;
 mod job;
 mod moves;
@@ -102,7 +103,8 @@ async fn run(app: &Arc<App>, job: &Arc<Job>) {
         JobRequest::Fsck { rebuild, dry_run, .. } => {
             fsck::fsck(app, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
         }
-        JobRequest::Gc { .. } | JobRequest::DeleteCache { .. } | JobRequest::Backup { .. } => {
+        JobRequest::Backup { file } => backup::backup(app, file, &reporter).await,
+        JobRequest::Gc { .. } | JobRequest::DeleteCache { .. } => {
             Err(JobError::Failed(scope::not_done_here()))
         }
     };
@@ -151,11 +153,14 @@ fn relation(running: &Job, request: &JobRequest, scope: &Scope) -> Relation {
                 JobRequest::Fsck { rebuild, dry_run, .. },
                 JobRequest::Fsck { rebuild: other_rebuild, dry_run: other_dry_run, .. },
             ) if (rebuild, dry_run) != (other_rebuild, other_dry_run) => Relation::InTheWay,
+            (JobRequest::Backup { file }, JobRequest::Backup { file: other }) if file != other => {
+                Relation::InTheWay
+            }
             _ => Relation::Same,
         };
     }
     // Reading does not disturb anybody. The others change what lies where.
-    let changes = |kind: JobKind| !matches!(kind, JobKind::Scrub);
+    let changes = |kind: JobKind| !matches!(kind, JobKind::Scrub | JobKind::Backup);
     let overlap = running.scope.overlaps(scope);
     if overlap && (kind == other || (changes(kind) && changes(other))) {
         Relation::InTheWay

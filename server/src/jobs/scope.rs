@@ -31,9 +31,8 @@ impl Scope {
             }
             JobRequest::Scrub { cache, storage, .. } => (cache.clone(), storage.clone()),
             JobRequest::Rebalance { cache } | JobRequest::Fsck { cache, .. } => (cache.clone(), None),
-            JobRequest::Gc { .. } | JobRequest::DeleteCache { .. } | JobRequest::Backup { .. } => {
-                return Err(not_done_here());
-            }
+            JobRequest::Backup { .. } => (None, None),
+            JobRequest::Gc { .. } | JobRequest::DeleteCache { .. } => return Err(not_done_here()),
         };
         let scope = Self { cache, storage };
         scope.check(app)?;

@@ -34,6 +34,11 @@ pub enum CatalogError {
         /// What the operating system said.
         reason: String,
     },
+    /// A copy of a database server was asked for.
+    #[error(
+        "only a catalog in SQLite is copied by the daemon: use the tools of the database server, such as pg_dump"
+    )]
+    NoBackup,
     /// The database exists but could not be opened.
     #[error("cannot open the database {}: {source}", path.display())]
     Open {

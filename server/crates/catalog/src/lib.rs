@@ -12,6 +12,7 @@
 //! The database is SQLite, which one daemon uses, or PostgreSQL, which several may share; [`Catalog::changes`] tells each of
 //! them what the others did.
 
+mod backup;
 mod caches;
 mod catalog;
 mod changes;

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 pub(crate) mod postgres;
 pub(crate) mod support;
 
+mod backup;
 mod caches;
 mod commits;
 mod concurrency;
@@ -214,6 +215,12 @@ macro_rules! promises_to_rivals {
 mod sqlite_file {
     promises! { sqlite_file }
     durable_promises! { sqlite_file }
+    tests! { sqlite_file,
+        backup: [
+            a_backup_holds_all_that_was_committed,
+            a_backup_never_replaces_a_file,
+        ]
+    }
 }
 
 mod sqlite_memory {
