@@ -119,7 +119,7 @@ impl StorageScrub<'_> {
         let storage = self.storage.storage.clone();
         let (rate, begun) = (self.pace.rate, self.pace.bytes);
         let (since, stop) = (self.pace.since, self.reporter.stop_token());
-        let (reading, size) = (name.clone(), nar.file_size);
+        let (reading, size) = (name, nar.file_size);
         let read = tokio::task::spawn_blocking(move || {
             let mut pace = Pace { rate, since, bytes: begun };
             let found = read(storage.as_ref(), &reading, size, &mut pace, &stop);

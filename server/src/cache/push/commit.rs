@@ -100,7 +100,7 @@ impl Pusher {
         }
         let mut commit = known_commit(cache, &description, &nar, signatures);
         commit.unavailable = cache.storages.unreachable();
-        self.record(cache, commit, None).await.map(|_| ())
+        self.record_known(cache, commit).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use catalog::{CommitOutcome, PathCommit, StorageId};
+use catalog::{CommitOutcome, NarId, PathCommit, StorageId};
 use nar_storage::{Durability, Reservation, layout};
 use nix_formats::NarFileName;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use super::intent::Intent;
 use super::{Pusher, blocking};
 use crate::cache::Cache;
 use crate::cache::contents::Contents;
-use crate::cache::publish::publish;
+use crate::cache::publish::{nar_file_name, publish};
 use crate::cache::storages::CacheStorage;
 
 /// A verified NAR file in the spool.
@@ -33,6 +33,14 @@ struct Stored {
     intent: Intent,
 }
 
+/// What recording a path came to.
+struct Recorded {
+    /// Where its NAR lies; none if the path was there.
+    home: Option<StorageId>,
+    /// The NAR, if it took the place of one that was damaged or out of reach.
+    replaced: Option<(NarId, NarFileName)>,
+}
+
 impl Pusher {
     /// Stores the NAR unless the cache has it, records the path and publishes it. Where `commit` says the NAR lies does
     /// not matter.
@@ -45,17 +53,21 @@ impl Pusher {
         upload: Uuid,
     ) -> Result<(), PushError> {
         let _storing = self.locks.lock(cache.id, nar.name.file_hash).await;
+        commit.unavailable = cache.storages.unreachable();
         let known = self.catalog.find_nar(cache.id, &nar.name.file_hash).await?;
         if let Some(known) = known.filter(|known| !known.damaged && cache.gives_from(known.storage)) {
             commit.nar.storage = known.storage;
-            return self.record(cache, commit, contents).await.map(|_| ());
+            match self.record_known(cache, commit.clone()).await {
+                Err(PushError::NarMissing(_)) => {}
+                recorded => return recorded,
+            }
         }
         let stored = self.store(cache, &nar, upload).await?;
         commit.nar.storage = stored.storage.id;
-        commit.unavailable = cache.storages.unreachable();
         commit.turns = cache.storages.turns();
-        let recorded = self.record(cache, commit, contents).await;
-        self.settle(cache, &nar.name, stored, recorded.as_ref().ok().copied().flatten()).await?;
+        let recorded = self.record(cache, commit, contents).await.map(|recorded| recorded.home);
+        let home = recorded.as_ref().ok().copied().flatten();
+        self.settle(cache, &nar.name, stored, home).await?;
         recorded.map(|_| ())
     }
 
@@ -137,19 +149,31 @@ impl Pusher {
         blocking(move || drop(intent)).await
     }
 
-    /// Records a path whose NAR is stored, and publishes it. Returns where its NAR lies, unless the path was there.
-    pub(super) async fn record(
+    /// Records a path whose NAR another path has brought before, and publishes it.
+    pub(super) async fn record_known(&self, cache: &Arc<Cache>, commit: PathCommit) -> Result<(), PushError> {
+        let file = commit.nar.file_hash;
+        let recorded = self.record(cache, commit, None).await?;
+        if let Some((replaced, name)) = recorded.replaced {
+            // It was found damaged a moment ago, and nobody has stored it anew.
+            cache.hide_nar(&self.catalog, replaced, &name, "it was damaged before").await?;
+            return Err(PushError::NarMissing(file.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Records a path whose NAR is stored, and publishes it.
+    async fn record(
         &self,
         cache: &Arc<Cache>,
         commit: PathCommit,
         contents: Option<Contents>,
-    ) -> Result<Option<StorageId>, PushError> {
+    ) -> Result<Recorded, PushError> {
         let hash = *commit.path.hash();
         let file_hash = commit.nar.file_hash;
         let (record, revealed, replaced) = match self.catalog.commit_path(commit).await? {
             CommitOutcome::AlreadyPresent(_) => {
                 cache.index.insert(hash);
-                return Ok(None);
+                return Ok(Recorded { home: None, replaced: None });
             }
             CommitOutcome::Created { path, revealed, replaced }
             | CommitOutcome::Healed { path, revealed, replaced } => (path, revealed, replaced),
@@ -157,7 +181,7 @@ impl Pusher {
         cache.nars.forget(&file_hash);
         cache.index.forget_reply(&hash);
         revealed.into_iter().for_each(|path| cache.index.insert(path));
-        if let Some(replaced) = replaced {
+        if let Some(replaced) = &replaced {
             cache.storages.removed(replaced.storage, replaced.file_size);
         }
         // The path is safe already: what fails here is done again in the background.
@@ -168,6 +192,7 @@ impl Pusher {
         cache.index.insert(hash);
         self.published.notify_one();
         tracing::debug!(cache = cache.name(), path = %hash, "path committed");
-        Ok(Some(record.nar.storage))
+        let replaced = replaced.map(|_| (record.nar.id, nar_file_name(&record)));
+        Ok(Recorded { home: Some(record.nar.storage), replaced })
     }
 }

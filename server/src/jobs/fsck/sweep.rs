@@ -42,7 +42,7 @@ pub(in crate::jobs) async fn sweep(
     };
     let hashes: Vec<_> = objects.narinfos.keys().copied().collect();
     examined.remove_moved_narinfos(&hashes).await?;
-    let names: Vec<_> = objects.nars.keys().cloned().collect();
+    let names: Vec<_> = objects.nars.keys().copied().collect();
     examined.remove_moved_nars(&names).await?;
     examined.move_untracked().await
 }
@@ -63,7 +63,7 @@ impl Examined<'_> {
             }
         }
         let names: Vec<_> =
-            listing.nars.keys().filter(|name| !needed.contains(&name.file_hash)).cloned().collect();
+            listing.nars.keys().filter(|name| !needed.contains(&name.file_hash)).copied().collect();
         let orphans = self.remove_moved_nars(&names).await?;
         if orphans.is_empty() {
             return Ok(());
@@ -122,7 +122,7 @@ impl Examined<'_> {
             let homes = self.app.catalog.nar_homes(self.cache.id, &files).await?;
             for name in page {
                 match homes.get(&name.file_hash) {
-                    None => orphans.push(name.clone()),
+                    None => orphans.push(*name),
                     Some(home) if home.storage == self.storage.id => {}
                     // The only copy that there may be.
                     Some(home) if home.damaged => {}
