@@ -24,6 +24,8 @@ const DEFAULT_RATE: u64 = 50_000_000;
 const PIECE: usize = 256 << 10;
 /// Files that are looked up at once.
 const PAGE: u64 = 256;
+/// How long the wait for the rate goes on without a look at whether the job is to stop.
+const LONGEST_NAP: Duration = Duration::from_millis(100);
 /// How often it is saved how far the scrub has come.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -195,21 +197,23 @@ fn read(
         };
         hasher.update(&buffer[..read]);
         length += read as u64;
-        pace.keep(read as u64);
+        pace.keep(read as u64, stop);
     }
     let same = length == size && <[u8; 32]>::from(hasher.finalize()) == *name.file_hash.as_bytes();
     if same { Found::Sound } else { Found::Changed }
 }
 
 impl Pace {
-    /// Takes note of bytes that were read, and waits until the rate allows more. Blocks.
-    fn keep(&mut self, bytes: u64) {
+    /// Takes note of bytes that were read, and waits until the rate allows more, or the job is to stop. Blocks.
+    fn keep(&mut self, bytes: u64, stop: &CancellationToken) {
         self.bytes += bytes;
         let due = Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);
-        if let Some(early) = due.checked_sub(self.since.elapsed())
+        while let Some(early) = due.checked_sub(self.since.elapsed())
             && early > Duration::from_millis(5)
+            && !stop.is_cancelled()
         {
-            std::thread::sleep(early);
+            // At a low rate one piece takes minutes, and a daemon that ends waits for this.
+            std::thread::sleep(early.min(LONGEST_NAP));
         }
     }
 }
