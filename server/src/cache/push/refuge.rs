@@ -41,7 +41,8 @@ impl StorageSpools {
             let tried: Vec<Arc<str>> = used.iter().map(|(storage, _)| storage.name().into()).collect();
             let storage = self.cache.storages.choose(self.size, &tried)?.clone();
             let directory = storage.storage.spool_dir().join(self.upload.to_string());
-            let made = std::fs::create_dir_all(&directory);
+            // Not what is above it: where the file system of the storage is not mounted, nothing must come into being.
+            let made = std::fs::create_dir(&directory);
             used.push((storage.clone(), directory.clone()));
             match made {
                 Ok(()) => return Ok(directory),
