@@ -207,7 +207,9 @@ pub async fn run(
     systemd::notify_stopping();
     stopping.send_replace(true);
     let drained = async {
-        while servers.join_next().await.is_some() {}
+        // Whoever watches a job stays connected until it ends.
+        let served = async { while servers.join_next().await.is_some() {} };
+        tokio::join!(served, app.jobs.shut_down());
         app.pusher.drain().await;
     };
     if tokio::time::timeout(app.config.server.drain_timeout, drained).await.is_err() {
