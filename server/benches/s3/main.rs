@@ -9,7 +9,7 @@
 //! push through the daemon also spools, verifies, unpacks and hashes what it takes, which the SDK does not.
 
 #[path = "../../crates/nar-storage/tests/support/garage.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, clippy::unwrap_used, reason = "it is made for tests, which use the rest")]
 mod garage;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the load program uses the rest")]

@@ -116,7 +116,7 @@ async fn largest(app: &App, caches: &[&Arc<Cache>], top: u32) -> Result<Vec<Path
             app.catalog.largest_paths(cache.id, top.into()).await.map_err(|error| internal(&error))?;
         rows.extend(lines.into_iter().map(|line| row(cache, line)));
     }
-    rows.sort_by(|one, other| other.file_size.cmp(&one.file_size));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.file_size));
     rows.truncate(usize::try_from(top).unwrap_or(usize::MAX));
     Ok(rows)
 }
