@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -32,6 +32,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long sent bytes may stay unacknowledged before the kernel gives the connection up. A client that stops reading
 /// must not hold buffers for ever.
 const UNACKNOWLEDGED_TIMEOUT_MS: u32 = 300_000;
+/// Most connections to the admin socket at once.
+const MOST_ADMINS: usize = 64;
 /// Pause after a failed `accept`, which is nearly always a lack of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long a refused connection may take to hear why.
@@ -56,13 +58,16 @@ pub enum Listener {
 #[derive(Clone)]
 pub struct ConnectionLimits {
     slots: Arc<Semaphore>,
+    /// The operator gets through however many clients there are.
+    admin_slots: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
 
 impl ConnectionLimits {
-    /// `max` connections at once over all listeners; `stopping` turns true when the daemon drains.
+    /// `max` connections at once over all ports; `stopping` turns true when the daemon drains.
     pub fn new(max: u32, stopping: watch::Receiver<bool>) -> Self {
-        Self { slots: Arc::new(Semaphore::new(max as usize)), stopping }
+        let admin_slots = Arc::new(Semaphore::new(MOST_ADMINS));
+        Self { slots: Arc::new(Semaphore::new(max as usize)), admin_slots, stopping }
     }
 }
 
@@ -79,8 +84,24 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits)
             _ = stopping.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok(Accepted::Tcp(stream)) => spawn_connection(stream, &builder, &routes, &limits, &graceful),
-            Ok(Accepted::Unix(stream)) => spawn_connection(stream, &builder, &routes, &limits, &graceful),
+            Ok(Accepted::Tcp(stream)) => {
+                let service = service_fn({
+                    let routes = routes.clone();
+                    move |request| answer(&routes, request)
+                });
+                spawn_connection(stream, &builder, service, &limits.slots, &graceful);
+            }
+            Ok(Accepted::Unix(stream)) => {
+                let uid = stream.peer_cred().map(|peer| peer.uid()).ok();
+                let service = service_fn({
+                    let routes = routes.clone();
+                    move |request| {
+                        log_change(uid, &request);
+                        answer(&routes, request)
+                    }
+                });
+                spawn_connection(stream, &builder, service, &limits.admin_slots, &graceful);
+            }
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
@@ -109,23 +130,32 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
     }
 }
 
-fn spawn_connection<S>(
+/// Who asked for a change, for the log. Whoever only looks is not of interest.
+fn log_change(uid: Option<u32>, request: &Request<Incoming>) {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        tracing::info!(uid, request = request.uri().path(), "asked on the admin socket");
+    }
+}
+
+fn spawn_connection<S, H, F>(
     mut stream: S,
     builder: &http1::Builder,
-    routes: &Routes,
-    limits: &ConnectionLimits,
+    service: H,
+    slots: &Arc<Semaphore>,
     graceful: &GracefulShutdown,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: hyper::service::Service<Request<Incoming>, Response = Response, Error = Infallible, Future = F>
+        + Send
+        + 'static,
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
 {
-    let Ok(slot) = limits.slots.clone().try_acquire_owned() else {
+    let Ok(slot) = slots.clone().try_acquire_owned() else {
         tokio::spawn(async move {
             let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(&mut stream)).await;
         });
         return;
     };
-    let routes = routes.clone();
-    let service = service_fn(move |request| answer(&routes, request));
     let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
         if let Err(error) = connection.await {
