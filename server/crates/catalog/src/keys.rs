@@ -21,7 +21,7 @@ pub enum KeyOrigin {
 }
 
 impl KeyOrigin {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Server => "server",
             Self::Client => "client",

@@ -1,8 +1,11 @@
 //! Uploads that were begun. Where several daemons share the database, this tells each of them which one has the parts of an
 //! upload that a client asks about.
 
+use nix_formats::FileHash;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
 use crate::entity::open_upload;
@@ -18,6 +21,15 @@ pub struct OpenUpload {
     pub owner: String,
 }
 
+/// Most uploads of one file that anybody is told of. Each is as good as any other.
+const MOST_WAITING: u64 = 4;
+
+impl From<open_upload::Model> for OpenUpload {
+    fn from(row: open_upload::Model) -> Self {
+        Self { cache: row.cache, owner: row.owner }
+    }
+}
+
 impl Catalog {
     /// Records that an upload was begun, by the `narId` the client is given. The same one again changes its owner.
     pub async fn record_open_upload(
@@ -28,17 +40,50 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         self.write((nar_id, cache, owner.to_owned()), |transaction, (nar_id, cache, owner)| {
             Box::pin(async move {
-                record(transaction, *nar_id, *cache, owner).await?;
+                record(transaction, *nar_id, *cache, owner, None).await?;
                 Ok(Written::quietly(()))
             })
         })
         .await
     }
 
+    /// Records an upload that came in one piece, as this file, and waits for its narinfo.
+    pub async fn record_waiting_file(
+        &self,
+        nar_id: Uuid,
+        cache: CacheId,
+        owner: &str,
+        file: FileHash,
+    ) -> Result<(), CatalogError> {
+        self.write((nar_id, cache, owner.to_owned(), file), |transaction, (nar_id, cache, owner, file)| {
+            Box::pin(async move {
+                record(transaction, *nar_id, *cache, owner, Some(file)).await?;
+                Ok(Written::quietly(()))
+            })
+        })
+        .await
+    }
+
+    /// Finds the uploads that brought this file and wait for its narinfo, the newest first. A few at most.
+    pub async fn find_waiting_files(
+        &self,
+        cache: CacheId,
+        file: &FileHash,
+    ) -> Result<Vec<OpenUpload>, CatalogError> {
+        let rows = open_upload::Entity::find()
+            .filter(open_upload::Column::Cache.eq(cache))
+            .filter(open_upload::Column::FileHash.eq(file.as_bytes().to_vec()))
+            .order_by_desc(open_upload::Column::CreatedAt)
+            .limit(MOST_WAITING)
+            .all(self.readers())
+            .await?;
+        Ok(rows.into_iter().map(OpenUpload::from).collect())
+    }
+
     /// Finds an upload that was begun, and neither completed nor forgotten since.
     pub async fn find_open_upload(&self, nar_id: Uuid) -> Result<Option<OpenUpload>, CatalogError> {
         let row = open_upload::Entity::find_by_id(nar_id.as_bytes().to_vec()).one(self.readers()).await?;
-        Ok(row.map(|row| OpenUpload { cache: row.cache, owner: row.owner }))
+        Ok(row.map(OpenUpload::from))
     }
 
     /// Forgets an upload that was given up.
@@ -83,15 +128,19 @@ async fn record(
     nar_id: Uuid,
     cache: CacheId,
     owner: &str,
+    file: Option<&FileHash>,
 ) -> Result<(), CatalogError> {
     open_upload::Entity::insert(open_upload::ActiveModel {
         nar_id: ActiveValue::Set(nar_id.as_bytes().to_vec()),
         cache: ActiveValue::Set(cache),
         owner: ActiveValue::Set(owner.to_owned()),
+        file_hash: ActiveValue::Set(file.map(|file| file.as_bytes().to_vec())),
         created_at: ActiveValue::Set(UnixTime::now()),
     })
     .on_conflict(
-        OnConflict::column(open_upload::Column::NarId).update_column(open_upload::Column::Owner).to_owned(),
+        OnConflict::column(open_upload::Column::NarId)
+            .update_columns([open_upload::Column::Owner, open_upload::Column::FileHash])
+            .to_owned(),
     )
     .exec_without_returning(transaction)
     .await?;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
+use crate::entity::signing_key;
 use crate::keys::{insert, keys_of};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogChange, CatalogError, KeyOrigin};
@@ -42,6 +43,32 @@ impl Catalog {
         let offered = SharedKey { public_key, sealed: Some(sealed) };
         self.write((cache, name.to_owned(), offered), |transaction, (cache, name, offered)| {
             Box::pin(share(transaction, *cache, name, offered))
+        })
+        .await
+    }
+
+    /// Keeps the secret half of a server key that is published already, encrypted anew or for the first time. Nothing
+    /// happens if the cache publishes no such key.
+    pub async fn reseal_server_key(
+        &self,
+        cache: CacheId,
+        name: &str,
+        public_key: [u8; 32],
+        sealed: Vec<u8>,
+    ) -> Result<(), CatalogError> {
+        let input = (cache, name.to_owned(), public_key, sealed);
+        self.write(input, |transaction, (cache, name, public_key, sealed)| {
+            Box::pin(async move {
+                signing_key::Entity::update_many()
+                    .col_expr(signing_key::Column::Sealed, sealed.clone().into())
+                    .filter(signing_key::Column::Cache.eq(*cache))
+                    .filter(signing_key::Column::Name.eq(name.as_str()))
+                    .filter(signing_key::Column::PublicKey.eq(public_key.to_vec()))
+                    .filter(signing_key::Column::Origin.eq(KeyOrigin::Server.as_str()))
+                    .exec(transaction)
+                    .await?;
+                Ok(Written::quietly(()))
+            })
         })
         .await
     }

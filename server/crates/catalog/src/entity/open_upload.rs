@@ -13,6 +13,8 @@ pub struct Model {
     pub cache: CacheId,
     /// The daemon that has the parts, by the name it chose.
     pub owner: String,
+    /// SHA-256 of the file that came in one piece and waits for its narinfo.
+    pub file_hash: Option<Vec<u8>>,
     pub created_at: UnixTime,
 }
 

@@ -4,7 +4,7 @@ use sea_orm_migration::prelude::{
     DbErr, DeriveIden, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
     async_trait,
 };
-use sea_orm_migration::schema::{big_integer, blob, text};
+use sea_orm_migration::schema::{big_integer, blob, blob_null, text};
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
@@ -44,12 +44,24 @@ impl MigrationTrait for Migration {
                     .col(blob(OpenUpload::NarId).primary_key())
                     .col(big_integer(OpenUpload::Cache))
                     .col(text(OpenUpload::Owner))
+                    .col(blob_null(OpenUpload::FileHash))
                     .col(big_integer(OpenUpload::CreatedAt))
                     .foreign_key(
                         ForeignKey::create()
                             .from(OpenUpload::Table, OpenUpload::Cache)
                             .to(Cache::Table, Cache::Id),
                     )
+                    .take(),
+            )
+            .await?;
+        // Those that came in one piece are found by their file.
+        manager
+            .create_index(
+                Index::create()
+                    .name("open_upload_file")
+                    .table(OpenUpload::Table)
+                    .col(OpenUpload::Cache)
+                    .col(OpenUpload::FileHash)
                     .take(),
             )
             .await
@@ -77,5 +89,6 @@ enum OpenUpload {
     NarId,
     Cache,
     Owner,
+    FileHash,
     CreatedAt,
 }
