@@ -146,6 +146,18 @@ impl Tokens {
         list
     }
 
+    /// Reads the token table again, which another daemon has changed. What was issued or revoked here meanwhile stays.
+    pub async fn reload(&self) -> Result<(), CatalogError> {
+        let loaded = self.catalog.tokens().await?;
+        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+        for mut record in loaded {
+            let known = records.get(&record.id);
+            record.revoked_at = record.revoked_at.or(known.and_then(|known| known.revoked_at));
+            records.insert(record.id, record);
+        }
+        Ok(())
+    }
+
     fn find(&self, id: Uuid) -> Option<TokenRecord> {
         self.records.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }

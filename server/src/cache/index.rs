@@ -3,6 +3,9 @@
 //! This is what makes a narinfo hit and a miss cost no query. Memory: about 40 bytes for each path held (20 for the hash,
 //! 4 for its time of use, the rest for the hash table's spare room), plus the rendered replies, which are bounded by
 //! `server.narinfo-memory` over all caches.
+//!
+//! Where several daemons share the catalog, the set is loaded again whenever changes may have been missed, while it is in
+//! use: every path carries a mark that says whether it was seen since that began ([`Index::begin_reload`]).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -19,6 +22,8 @@ use super::storages::CacheStorage;
 const SHARDS: usize = 16;
 /// A path's time of use is noted at most once in this many minutes.
 const TOUCH_INTERVAL_MINUTES: u32 = 10;
+/// The bit beside a path's minute that says that it was inserted since the last reload began.
+const SEEN: u32 = 1 << 31;
 /// Bytes that a cached reply takes beyond its text: key, headers, and the cache's own bookkeeping.
 const REPLY_OVERHEAD: u64 = 256;
 
@@ -64,7 +69,7 @@ pub fn reply_cache(bytes: u64) -> Arc<ReplyCache> {
 /// The index of one cache.
 pub struct Index {
     cache: CacheId,
-    /// Held paths, with the minute (since the epoch) in which their use was last noted.
+    /// Held paths, with the minute (since the epoch) in which their use was last noted, and [`SEEN`].
     shards: [RwLock<HashMap<StorePathHash, AtomicU32>>; SHARDS],
     replies: Arc<ReplyCache>,
     /// Counts removals, so that a reply rendered before one is not cached after it.
@@ -110,7 +115,26 @@ impl Index {
 
     /// Makes a path visible.
     pub fn insert(&self, hash: StorePathHash) {
-        self.shard(&hash).write().unwrap_or_else(PoisonError::into_inner).insert(hash, AtomicU32::new(0));
+        let mut shard = self.shard(&hash).write().unwrap_or_else(PoisonError::into_inner);
+        *shard.entry(hash).or_default().get_mut() |= SEEN;
+    }
+
+    /// Begins to load the set again: what is not inserted from here on goes with [`Index::end_reload`].
+    pub fn begin_reload(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.values_mut().for_each(|value| *value.get_mut() &= !SEEN);
+        }
+    }
+
+    /// Hides all paths that were not inserted since the reload began, and forgets all replies.
+    pub fn end_reload(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.retain(|_, value| *value.get_mut() & SEEN != 0);
+        }
+        self.removals.fetch_add(1, Ordering::SeqCst);
+        self.replies.retain(|(cache, _), _| *cache != self.cache);
     }
 
     /// Hides a path, or forgets its reply so that it is rendered anew.
@@ -154,11 +178,13 @@ impl Index {
     }
 
     fn note_use(&self, hash: &StorePathHash, noted: &AtomicU32, now: UnixTime) {
-        let minute = u32::try_from(now.0 / 60).unwrap_or(u32::MAX);
-        if minute.saturating_sub(noted.load(Ordering::Relaxed)) < TOUCH_INTERVAL_MINUTES {
+        let minute = u32::try_from(now.0 / 60).unwrap_or(u32::MAX) & !SEEN;
+        let known = noted.load(Ordering::Relaxed);
+        if minute.saturating_sub(known & !SEEN) < TOUCH_INTERVAL_MINUTES {
             return;
         }
-        noted.store(minute, Ordering::Relaxed);
+        // The mark changes under the shard's exclusive lock only, so it stays what it was.
+        noted.store(known & SEEN | minute, Ordering::Relaxed);
         self.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(*hash, now);
     }
 
@@ -166,5 +192,62 @@ impl Index {
     pub fn take_touched(&self) -> Vec<(CacheId, StorePathHash, UnixTime)> {
         let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
         touched.into_iter().map(|(hash, time)| (self.cache, hash, time)).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn hash(number: u8) -> StorePathHash {
+        StorePathHash::from_bytes([number; 20])
+    }
+
+    fn index_of(numbers: &[u8]) -> Index {
+        let index = Index::new(CacheId(1), reply_cache(1 << 20));
+        numbers.iter().for_each(|number| index.insert(hash(*number)));
+        index
+    }
+
+    #[test]
+    fn a_reload_keeps_what_it_finds_and_what_is_inserted_meanwhile() {
+        let index = index_of(&[1, 2, 3]);
+        index.begin_reload();
+        // All of it is served until the reload is through.
+        assert!((1..=3).all(|number| index.contains(&hash(number))));
+        index.insert(hash(1));
+        assert!(index.touch(&hash(1), NOW) && index.touch(&hash(2), NOW));
+        index.insert(hash(4));
+        index.insert(hash(3));
+        index.remove(&hash(3));
+        index.end_reload();
+        let held: Vec<u8> = (1..=4).filter(|number| index.contains(&hash(*number))).collect();
+        assert_eq!(held, [1, 4]);
+    }
+
+    #[test]
+    fn a_reload_that_failed_is_begun_anew() {
+        let index = index_of(&[1, 2]);
+        index.begin_reload();
+        index.insert(hash(1));
+        index.begin_reload();
+        index.insert(hash(2));
+        index.end_reload();
+        assert!(!index.contains(&hash(1)) && index.contains(&hash(2)));
+    }
+
+    #[test]
+    fn use_is_noted_once_in_a_while_whatever_the_mark() {
+        let index = index_of(&[1]);
+        assert!(index.touch(&hash(1), NOW) && index.touch(&hash(1), NOW));
+        assert_eq!(index.take_touched(), [(CacheId(1), hash(1), NOW)]);
+        index.begin_reload();
+        index.insert(hash(1));
+        index.end_reload();
+        assert!(index.touch(&hash(1), NOW));
+        assert!(index.take_touched().is_empty());
     }
 }

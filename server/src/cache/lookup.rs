@@ -77,11 +77,13 @@ impl Cache {
 
     /// Whether the cache holds the path and can give it, as far as is known.
     pub async fn can_give(&self, catalog: &Catalog, hash: &StorePathHash) -> Result<bool, CatalogError> {
-        if !self.index.contains(hash) || self.storages.unreachable().is_empty() {
+        // Another daemon may have hidden it a moment ago.
+        let certain = !catalog.is_shared() && self.storages.unreachable().is_empty();
+        if certain || !self.index.contains(hash) {
             return Ok(self.index.contains(hash));
         }
         let record = catalog.find_path(self.id, hash).await?;
-        Ok(record.is_some_and(|record| self.gives_from(record.nar.storage)))
+        Ok(record.is_some_and(|record| !record.nar.damaged && self.gives_from(record.nar.storage)))
     }
 
     /// Those of `asked` that the cache does not hold, or cannot give at the moment, in their order. What is present counts
@@ -107,7 +109,8 @@ impl Cache {
         if !self.index.contains(hash) {
             return Ok(None);
         }
-        Ok(catalog.find_path(self.id, hash).await?)
+        // Another daemon may have found it damaged a moment ago.
+        Ok(catalog.find_path(self.id, hash).await?.filter(|record| !record.nar.damaged))
     }
 
     /// The NAR file of this name, if a visible path has it.
@@ -128,6 +131,7 @@ impl Cache {
         catalog: &Catalog,
         hash: &FileHash,
     ) -> Result<Option<Arc<KnownNar>>, LookupError> {
+        let generation = self.nars.generation();
         let record = catalog.find_nar(self.id, hash).await?.filter(|nar| !nar.damaged);
         let Some(record) = record else { return Ok(None) };
         let name = NarFileName { file_hash: *hash, compression: record.compression };
@@ -139,7 +143,7 @@ impl Cache {
             key: layout::nar_key(&name),
             etag: quoted(&hash.to_string()),
         });
-        self.nars.remember(*hash, known.clone());
+        self.nars.remember(*hash, known.clone(), generation);
         Ok(Some(known))
     }
 

@@ -1,6 +1,7 @@
 //! NAR files that were asked for lately: where they are and how long, so that serving one takes no query.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use catalog::{NarId, StorageId};
 use http::HeaderValue;
@@ -28,27 +29,50 @@ pub struct KnownNar {
 }
 
 /// A bounded memory of NAR files.
-pub struct Nars(quick_cache::sync::Cache<FileHash, Arc<KnownNar>>);
+pub struct Nars {
+    known: quick_cache::sync::Cache<FileHash, Arc<KnownNar>>,
+    /// Counts what was forgotten, so that nothing looked up before that is remembered after it.
+    forgotten: AtomicU64,
+}
+
+/// Proof that a file was looked up in a state not older than this.
+#[derive(Clone, Copy)]
+pub struct Generation(u64);
 
 impl Default for Nars {
     fn default() -> Self {
-        Self(quick_cache::sync::Cache::new(CAPACITY))
+        Self { known: quick_cache::sync::Cache::new(CAPACITY), forgotten: AtomicU64::new(0) }
     }
 }
 
 impl Nars {
     /// The file, if it is remembered.
     pub fn get(&self, hash: &FileHash) -> Option<Arc<KnownNar>> {
-        self.0.get(hash)
+        self.known.get(hash)
     }
 
-    /// Remembers a file.
-    pub fn remember(&self, hash: FileHash, nar: Arc<KnownNar>) {
-        self.0.insert(hash, nar);
+    /// Call before looking up a file that is to be remembered.
+    pub fn generation(&self) -> Generation {
+        Generation(self.forgotten.load(Ordering::SeqCst))
+    }
+
+    /// Remembers a file, unless something was forgotten since `generation`.
+    pub fn remember(&self, hash: FileHash, nar: Arc<KnownNar>, generation: Generation) {
+        self.known.insert(hash, nar);
+        if self.forgotten.load(Ordering::SeqCst) != generation.0 {
+            self.known.remove(&hash);
+        }
     }
 
     /// Forgets a file whose catalog entry changed.
     pub fn forget(&self, hash: &FileHash) {
-        self.0.remove(hash);
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.known.remove(hash);
+    }
+
+    /// Forgets all files.
+    pub fn forget_all(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.known.clear();
     }
 }
