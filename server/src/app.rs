@@ -20,10 +20,11 @@ use crate::cache::push::{Intents, Pusher};
 use crate::cache::setup::{Setup, SetupError, set_up};
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError};
-use crate::http::origin::{Origin, without_port};
+use crate::http::origin::{Origin, node_url, without_port};
 use crate::http::serve::{ConnectionLimits, Listener, Routes, serve};
-use crate::http::{self, PartUrlKey};
+use crate::http::{self, Forwarder, PartUrlKey};
 use crate::jobs::Jobs;
+use crate::sealing::Sealer;
 use crate::server_key;
 use crate::systemd::{self, InheritedSockets};
 use crate::workers::{self, Workers};
@@ -104,6 +105,8 @@ pub struct App {
     pub origin: Origin,
     /// Signs part URLs.
     pub part_urls: PartUrlKey,
+    /// Passes requests on to the daemons that share the catalog.
+    pub forwarder: Forwarder,
     /// Slots for unpacking single files.
     pub unpacking: Arc<Semaphore>,
     /// When it started, on the wall clock.
@@ -125,10 +128,16 @@ impl App {
         let key = server_key::load_or_generate(&config.server.key, &state_dir)?;
         let catalog = Catalog::open(config.server.database.expose()).await?;
         let host = key_host(&config);
-        let caches = set_up(&Setup { config: &config, host: &host }, &catalog).await?;
+        let sealer = Sealer::derive(key.as_bytes());
+        let caches = set_up(&Setup { config: &config, host: &host, sealer: &sealer }, &catalog).await?;
         let intents = Intents::open(state_dir.join("intents"))
             .map_err(|source| StartError::StateDir { path: state_dir.join("intents"), source })?;
-        let pusher = Arc::new(Pusher::new(catalog.clone(), intents));
+        let node_url = node_url(&config.server);
+        if catalog.is_shared() {
+            tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
+        }
+        let pusher = Arc::new(Pusher::new(catalog.clone(), intents, &node_url));
+        pusher.disown_uploads().await;
         pusher.remove_leftovers(&caches).await;
         // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
         pusher.publish_again();
@@ -139,6 +148,7 @@ impl App {
             workers: Workers::default(),
             origin: Origin::new(config.server.public_url.clone(), config.server.server_port),
             part_urls: PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry),
+            forwarder: Forwarder::default(),
             unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
             started_at: UnixTime::now(),
             started,
@@ -185,6 +195,9 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let (stopping, stopping_seen) = watch::channel(false);
     let limits = ConnectionLimits::new(app.config.server.max_connections, stopping_seen);
+    let stop_workers = CancellationToken::new();
+    let mut jobs = JoinSet::new();
+    workers::follow(&app, &stop_workers, &mut jobs).await;
     let mut bound = Vec::new();
     let mut infos = Vec::new();
     for (listener, routes, info) in bind_all(&app).await? {
@@ -196,8 +209,7 @@ pub async fn run(
     for (listener, routes) in bound {
         servers.spawn(serve(listener, routes, limits.clone()));
     }
-    let stop_workers = CancellationToken::new();
-    let mut jobs = workers::start(&app, &stop_workers);
+    workers::start(&app, &stop_workers, &mut jobs);
     let watchdog = tokio::spawn(systemd::run_watchdog());
     systemd::notify_ready("serving");
     on_ready(&app);
@@ -220,6 +232,7 @@ pub async fn run(
     while jobs.join_next().await.is_some() {}
     watchdog.abort();
     app.save_turns().await;
+    app.pusher.disown_uploads().await;
     app.catalog.close().await;
     let _ = std::fs::remove_file(&app.config.server.admin_socket);
     Ok(())

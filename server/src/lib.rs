@@ -6,6 +6,7 @@ pub mod cache;
 pub mod config;
 pub mod http;
 mod jobs;
+mod sealing;
 mod server_key;
 mod systemd;
 pub mod welcome;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use catalog::{KeyOrigin, SigningKeyRecord};
 use nix_formats::{KeyError, PublicKey, Signature, SigningKey};
 use zeroize::Zeroizing;
 
@@ -134,6 +135,14 @@ fn client_signature(
     if client.verify(fingerprint, &signature) { Ok(signature) } else { Err(SignError::Invalid(name())) }
 }
 
+/// The key that a client registered, if one did.
+pub fn client_key(keys: &[SigningKeyRecord]) -> Result<Option<PublicKey>, KeyError> {
+    keys.iter()
+        .find(|key| key.origin == KeyOrigin::Client && key.retired_at.is_none())
+        .map(|key| PublicKey::from_bytes(&key.name, &key.public_key))
+        .transpose()
+}
+
 /// Why a cache's signing keys could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
@@ -186,15 +195,22 @@ pub fn read_key_files(paths: &[PathBuf]) -> Result<Vec<SigningKey>, KeyFileError
 
 /// The generated key of a cache: read from `path`, or made and written there (mode 0600) the first time.
 pub fn read_or_generate(path: &Path, name: &str) -> Result<SigningKey, KeyFileError> {
-    match read_key_file(path) {
-        Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-        other => return other,
+    if let Some(key) = find_key_file(path)? {
+        return Ok(key);
     }
     let key = SigningKey::generate(name)
         .map_err(|source| KeyFileError::Format { path: path.to_owned(), source })?;
     write_private(path, key.to_nix_string().as_bytes())
         .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
     Ok(key)
+}
+
+/// The key in a file, if there is one.
+pub fn find_key_file(path: &Path) -> Result<Option<SigningKey>, KeyFileError> {
+    match read_key_file(path) {
+        Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 fn read_key_file(path: &Path) -> Result<SigningKey, KeyFileError> {

@@ -9,6 +9,7 @@ pub mod nars;
 pub mod publish;
 pub mod push;
 pub mod setup;
+pub mod shared_key;
 pub mod storages;
 
 use std::collections::HashMap;

@@ -1,23 +1,24 @@
 //! Builds the caches at start: catalog rows, storages, keys, and the index of what is there.
 
-use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{CacheRecord, Catalog, CatalogError, DeclaredCache, DeclaredStorage, KeyOrigin, StorageRecord};
+use catalog::{CacheRecord, Catalog, CatalogError, DeclaredCache, DeclaredStorage, StorageRecord};
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use nar_storage::{DEFAULT_OPEN_FILES, Durability, ReadCache, StorageState, layout};
-use nix_formats::{KeyError, PublicKey, STORE_DIR, SigningKey};
+use nix_formats::{KeyError, STORE_DIR, SigningKey};
 use tokio::time::timeout;
 
 use super::index::{Index, ReplyCache, reply_cache};
-use super::keys::{KeyFileError, KeyRing, read_key_files, read_or_generate};
+use super::keys::{KeyFileError, KeyRing, client_key, read_key_files, read_or_generate};
 use super::nars::Nars;
+use super::shared_key::{KeySharing, SharedKeyError, key_file};
 use super::storages::{self, CacheStorage, OpenStorageError, Storages};
 use super::{Cache, Caches};
 use crate::config::{CacheConfig, Config, SigningMode};
+use crate::sealing::Sealer;
 
 /// Most NARs that are kept open. Each takes a kilobyte or so in the kernel.
 const MOST_OPEN_FILES: usize = 8192;
@@ -39,6 +40,25 @@ pub enum SetupError {
         /// What is wrong.
         source: KeyFileError,
     },
+    /// The key that daemons share cannot be had.
+    #[error("cache `{cache}`: {source}")]
+    SharedKey {
+        /// The cache.
+        cache: String,
+        /// What is wrong.
+        source: SharedKeyError,
+    },
+    /// The catalog has another key under the name of one that is given.
+    #[error(
+        "cache `{cache}`: its `signing-key-file` holds another key named `{name}` than the database: a new key needs a \
+         new name, and the daemons that share a database need the same keys"
+    )]
+    OtherKey {
+        /// The cache.
+        cache: String,
+        /// The name of the key.
+        name: String,
+    },
     /// The secret of a storage cannot be had.
     #[error(transparent)]
     Storage(#[from] OpenStorageError),
@@ -58,6 +78,8 @@ pub struct Setup<'a> {
     pub config: &'a Config,
     /// `HOST` of the names `NAME.HOST-1` of keys.
     pub host: &'a str,
+    /// Seals what daemons share.
+    pub sealer: &'a Sealer,
 }
 
 /// Reconciles the catalog with the configuration and builds every enabled cache.
@@ -195,35 +217,43 @@ async fn load_keys(
 ) -> Result<KeyRing, SetupError> {
     let cache = config.name.as_str();
     let key_error = |source| SetupError::Key { cache: cache.to_owned(), source };
-    let known = catalog.signing_keys(record.id).await?;
-    let client = known
-        .iter()
-        .find(|key| key.origin == KeyOrigin::Client && key.retired_at.is_none())
-        .map(|key| PublicKey::from_bytes(&key.name, &key.public_key))
-        .transpose()
-        .map_err(key_error)?;
+    let client = client_key(&catalog.signing_keys(record.id).await?).map_err(key_error)?;
     let server = match (&client, config.signing) {
         // A server key beside a client's would be published under a name of its own and mean nothing to readers.
         (Some(_), _) | (None, SigningMode::Client) => Vec::new(),
-        _ => server_keys(&setup.config.server.state_dir, config, key_name)
-            .map_err(|source| SetupError::KeyFile { cache: cache.to_owned(), source })?,
+        _ => server_keys(setup, catalog, config, record, key_name).await?,
     };
     for key in server.iter().map(SigningKey::public_key) {
-        catalog.add_server_key(record.id, key.name(), *key.as_bytes()).await?;
+        let added = catalog.add_server_key(record.id, key.name(), *key.as_bytes()).await;
+        added.map_err(|error| match error {
+            CatalogError::KeyNameTaken { name, .. } if !config.signing_key_files.is_empty() => {
+                SetupError::OtherKey { cache: cache.to_owned(), name }
+            }
+            error => error.into(),
+        })?;
     }
     Ok(KeyRing::new(config.signing, server, client, config.trusted_public_keys.clone()))
 }
 
-fn server_keys(
-    state_dir: &Path,
+async fn server_keys(
+    setup: &Setup<'_>,
+    catalog: &Catalog,
     config: &CacheConfig,
+    record: &CacheRecord,
     key_name: &str,
-) -> Result<Vec<SigningKey>, KeyFileError> {
-    if config.signing_key_files.is_empty() {
-        let path = state_dir.join("keys").join(format!("{}.secret", config.name.as_str()));
-        return Ok(vec![read_or_generate(&path, key_name)?]);
+) -> Result<Vec<SigningKey>, SetupError> {
+    let cache = || config.name.as_str().to_owned();
+    let file_error = |source| SetupError::KeyFile { cache: cache(), source };
+    if !config.signing_key_files.is_empty() {
+        return read_key_files(&config.signing_key_files).map_err(file_error);
     }
-    read_key_files(&config.signing_key_files)
+    let file = key_file(&setup.config.server.state_dir, config.name.as_str());
+    if !catalog.is_shared() {
+        return Ok(vec![read_or_generate(&file, key_name).map_err(file_error)?]);
+    }
+    let sharing = KeySharing { catalog, sealer: setup.sealer, cache: record.id, file, name: key_name };
+    let key = sharing.shared_key().await;
+    Ok(vec![key.map_err(|source| SetupError::SharedKey { cache: cache(), source })?])
 }
 
 impl Cache {
