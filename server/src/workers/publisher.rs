@@ -5,18 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use catalog::{CacheId, CatalogError, PublishTicket, StorageId, UnpublishedPath};
+use catalog::{CacheId, CatalogError, PublishTicket, StorageId, UnixTime, UnpublishedPath};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::{publish, published_keys};
+use crate::cache::push::Written;
 
 /// Paths per batch.
 const BATCH: u64 = 512;
 /// How long to collect paths before a batch.
 const GATHER: Duration = Duration::from_secs(1);
+/// How often to look for what other daemons that share the catalog left.
+const LOOK_AROUND: Duration = Duration::from_secs(60);
+/// Age in seconds from which on a path of another daemon is taken to be left: by then it has written the files, or is gone.
+const LEFT_AFTER: i64 = 300;
+
 pub(super) struct Publisher;
 
 #[async_trait]
@@ -30,15 +36,24 @@ impl Worker for Publisher {
     }
 
     async fn wait(&mut self, app: &Arc<App>) {
-        app.pusher.published().await;
+        let published = app.pusher.published();
+        if app.catalog.is_shared() {
+            let _ = tokio::time::timeout(LOOK_AROUND, published).await;
+        } else {
+            published.await;
+        }
         tokio::time::sleep(GATHER).await;
     }
 
     async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
         let rewrite = app.pusher.take_publish_again();
-        let result = publish_due(app, rewrite, stop).await;
-        if rewrite && !matches!(result, Ok(true)) {
-            app.pusher.publish_again();
+        let written = app.pusher.written().take();
+        let result = publish_due(app, rewrite, &written, stop).await;
+        if !matches!(result, Ok(true)) {
+            app.pusher.written().put_back(written);
+            if rewrite {
+                app.pusher.publish_again();
+            }
         }
         if result? { Ok(()) } else { Err("the files of some paths could not be written yet".into()) }
     }
@@ -53,7 +68,12 @@ impl Worker for Publisher {
 }
 
 /// Works off what is due. Returns whether all of it could be done.
-async fn publish_due(app: &App, rewrite: bool, stop: &CancellationToken) -> Result<bool, CatalogError> {
+async fn publish_due(
+    app: &App,
+    rewrite: bool,
+    written: &Written,
+    stop: &CancellationToken,
+) -> Result<bool, CatalogError> {
     let mut after = None;
     let mut all = true;
     loop {
@@ -61,14 +81,25 @@ async fn publish_due(app: &App, rewrite: bool, stop: &CancellationToken) -> Resu
         let Some(last) = due.last() else { return Ok(all) };
         // What cannot be done now is in nobody's way.
         after = Some(last.ticket);
-        let count = due.len();
+        let mut count = due.len();
         let mut done = Vec::new();
         for ((cache, storage), paths) in by_storage(due) {
             let Some(cache) = app.caches.iter().find(|known| known.id == cache) else { continue };
             if !cache.gives_from(storage) {
                 continue;
             }
-            let paths = if rewrite { write_again(cache, paths).await } else { paths };
+            let paths = if rewrite {
+                write_again(cache, paths).await
+            } else if app.catalog.is_shared() {
+                let (mine, others): (Vec<_>, Vec<_>) =
+                    paths.into_iter().partition(|due| written.has(&due.path));
+                let (left, current): (Vec<_>, Vec<_>) = others.into_iter().partition(is_left);
+                // Whoever committed them is at it.
+                count -= current.len();
+                [mine, write_again(cache, left).await].concat()
+            } else {
+                paths
+            };
             done.extend(sync(cache, storage, &paths).await);
         }
         all &= done.len() == count;
@@ -79,6 +110,10 @@ async fn publish_due(app: &App, rewrite: bool, stop: &CancellationToken) -> Resu
             return Ok(all);
         }
     }
+}
+
+fn is_left(due: &UnpublishedPath) -> bool {
+    due.path.created_at.0 < UnixTime::now().0 - LEFT_AFTER
 }
 
 type Grouped = HashMap<(CacheId, StorageId), Vec<UnpublishedPath>>;
