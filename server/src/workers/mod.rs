@@ -3,6 +3,7 @@
 //! Each [`Worker`] is one such thing. It is supervised: one that fails, or even panics, is seen, and tries again after a
 //! pause that grows; it never ends silently.
 
+mod feed;
 mod probe;
 mod publisher;
 mod reaper;
@@ -15,12 +16,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use self::registry::{WorkerState, WorkerStatus, Workers};
 
 use crate::app::App;
+
+/// How long a start may wait until what is in memory is in step with the catalog.
+const IN_STEP: Duration = Duration::from_secs(2);
+
+/// Starts to follow what other daemons change in the catalog, if there may be any. What they did before this returns is
+/// known, unless the catalog takes too long.
+pub async fn follow(app: &Arc<App>, stop: &CancellationToken, running: &mut JoinSet<()>) {
+    if !app.catalog.is_shared() {
+        return;
+    }
+    let (sender, in_step) = oneshot::channel();
+    running.spawn(feed::run(app.clone(), stop.clone(), sender));
+    if !matches!(timeout(IN_STEP, in_step).await, Ok(Ok(()))) {
+        tracing::warn!("serving before it is known what other daemons changed a moment ago");
+    }
+}
 
 /// What went wrong in a round of work.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -56,8 +75,8 @@ trait Worker: Send + 'static {
     }
 }
 
-/// Starts all workers. They end when `stop` is cancelled.
-pub fn start(app: &Arc<App>, stop: &CancellationToken) -> JoinSet<()> {
+/// Starts all other workers. They end when `stop` is cancelled.
+pub fn start(app: &Arc<App>, stop: &CancellationToken, running: &mut JoinSet<()>) {
     let mut workers: Vec<Box<dyn Worker>> =
         vec![Box::new(publisher::Publisher), Box::new(reaper::Reaper::new(app)), Box::new(touches::Touches)];
     for cache in app.caches.iter() {
@@ -65,10 +84,8 @@ pub fn start(app: &Arc<App>, stop: &CancellationToken) -> JoinSet<()> {
             workers.push(Box::new(probe::Probe::new(cache.clone(), storage.clone())));
         }
     }
-    let mut running = JoinSet::new();
     for worker in workers {
         let status = app.workers.add(worker.name(), worker.purpose());
         running.spawn(supervise::supervise(app.clone(), worker, status, stop.clone()));
     }
-    running
 }

@@ -47,10 +47,22 @@ impl Worker for Reaper {
         }
         let before = UnixTime(UnixTime::now().0 - FINISHED_KEPT_SECONDS);
         app.catalog.forget_finished_uploads(before).await?;
+        if app.catalog.is_shared() {
+            forget_lost_uploads(app).await?;
+        }
         Ok(())
     }
 
     fn interval(&self) -> Option<Duration> {
         Some(self.pause)
     }
+}
+
+/// Forgets uploads that other daemons have begun and never ended, as they did not come back.
+async fn forget_lost_uploads(app: &App) -> Result<(), Failure> {
+    let limit = i64::try_from(app.config.server.upload_expiry.as_secs()).unwrap_or(i64::MAX);
+    // An upload may be under way for longer than it may stand still.
+    let before = UnixTime(UnixTime::now().0.saturating_sub(limit).saturating_sub(FINISHED_KEPT_SECONDS));
+    app.catalog.forget_open_uploads_before(before).await?;
+    Ok(())
 }

@@ -1,0 +1,139 @@
+//! Keeps what is in memory in step with a catalog that other daemons change as well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{CatalogChange, CatalogError, PathChange};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::keys::client_key;
+
+/// How often the used bytes of the storages are counted: what the others put there is not announced by its size.
+const RECOUNT: Duration = Duration::from_secs(60);
+/// Pause before something is read again that could not be read.
+const BACKOFF: Duration = Duration::from_millis(500);
+
+/// Follows the changes. Says by `in_step` when the first load is through.
+pub(super) async fn run(app: Arc<App>, stop: CancellationToken, in_step: oneshot::Sender<()>) {
+    let mut in_step = Some(in_step);
+    let mut changes = std::pin::pin!(app.catalog.changes());
+    let mut recount = interval_at(Instant::now() + RECOUNT, RECOUNT);
+    recount.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = changes.next() => {
+                let Some(change) = change else { return };
+                if stop.run_until_cancelled(apply(&app, change)).await.is_none() {
+                    return;
+                }
+                if change == CatalogChange::Resync
+                    && let Some(in_step) = in_step.take()
+                {
+                    // Nobody listens any more if that took too long.
+                    let _ = in_step.send(());
+                }
+            }
+            _ = recount.tick() => {
+                if let Err(error) = count_used(&app).await {
+                    tracing::warn!(%error, "could not count what the storages hold");
+                }
+            }
+        }
+    }
+}
+
+async fn apply(app: &App, change: CatalogChange) {
+    match change {
+        CatalogChange::Path { cache, path, change } => {
+            let Some(cache) = find_cache(app, cache) else { return };
+            match change {
+                PathChange::Inserted => {
+                    // If it was there, its file was replaced by another.
+                    if cache.index.contains(&path) {
+                        cache.nars.forget_all();
+                    }
+                    cache.index.forget_reply(&path);
+                    cache.index.insert(path);
+                }
+                PathChange::Updated => {
+                    cache.index.forget_reply(&path);
+                    cache.nars.forget_all();
+                }
+                PathChange::Hidden | PathChange::Removed => {
+                    cache.index.remove(&path);
+                    cache.nars.forget_all();
+                }
+            }
+        }
+        CatalogChange::SigningKeys { cache } => {
+            let Some(cache) = find_cache(app, cache) else { return };
+            until_done("signing keys", || load_keys(app, cache).boxed()).await;
+        }
+        CatalogChange::Tokens => until_done("tokens", || app.tokens.reload().boxed()).await,
+        CatalogChange::Resync => {
+            let begun = Instant::now();
+            until_done("catalog", || load_all(app).boxed()).await;
+            tracing::info!(milliseconds = begun.elapsed().as_millis(), "in step with the catalog");
+        }
+    }
+}
+
+fn find_cache(app: &App, id: catalog::CacheId) -> Option<&Arc<Cache>> {
+    app.caches.iter().find(|cache| cache.id == id)
+}
+
+/// Nothing that is read here may be passed over: it would stay wrong until the next change.
+async fn until_done<'a>(what: &str, work: impl Fn() -> BoxFuture<'a, Result<(), CatalogError>>) {
+    while let Err(error) = work().await {
+        tracing::warn!(what, %error, "could not read what changed; trying again");
+        sleep(BACKOFF).await;
+    }
+}
+
+async fn load_all(app: &App) -> Result<(), CatalogError> {
+    app.tokens.reload().await?;
+    for cache in app.caches.iter() {
+        load_keys(app, cache).await?;
+        load_index(app, cache).await?;
+        cache.nars.forget_all();
+    }
+    count_used(app).await
+}
+
+/// Loads the index again while it is in use. What is pushed meanwhile stays, and what is removed meanwhile comes as a
+/// change after this.
+async fn load_index(app: &App, cache: &Cache) -> Result<(), CatalogError> {
+    cache.index.begin_reload();
+    let mut hashes = std::pin::pin!(app.catalog.visible_path_hashes(cache.id));
+    while let Some(batch) = hashes.try_next().await? {
+        batch.into_iter().for_each(|hash| cache.index.insert(hash));
+    }
+    cache.index.end_reload();
+    Ok(())
+}
+
+/// Another daemon may have taken the registration of a client's key.
+async fn load_keys(app: &App, cache: &Cache) -> Result<(), CatalogError> {
+    match client_key(&app.catalog.signing_keys(cache.id).await?) {
+        Ok(Some(key)) => cache.adopt_client_key(key),
+        Ok(None) => {}
+        Err(error) => tracing::error!(cache = cache.name(), %error, "a registered key is unusable"),
+    }
+    Ok(())
+}
+
+async fn count_used(app: &App) -> Result<(), CatalogError> {
+    for cache in app.caches.iter() {
+        for storage in cache.storages.iter() {
+            cache.storages.set_used(storage, app.catalog.storage_used(storage.id).await?);
+        }
+    }
+    Ok(())
+}
