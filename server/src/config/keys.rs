@@ -20,6 +20,7 @@ pub const SERVER: Keys = Keys {
         "server-port",
         "deploy-port",
         "public-url",
+        "node-url",
         "database",
         "state-dir",
         "admin-socket",

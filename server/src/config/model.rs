@@ -33,6 +33,8 @@ pub struct ServerConfig {
     pub hostname: String,
     /// How clients reach this server from outside. Its host is the `HOST` of `NAME.HOST`; it has no path.
     pub public_url: Option<Url>,
+    /// How the daemons that share the catalog reach this one, where [`ServerConfig::own_url`] would be wrong.
+    pub node_url: Option<Url>,
     /// Where everything lives that the daemon makes for itself: catalog, keys, the default storage.
     pub state_dir: PathBuf,
     /// The Unix socket that `cachectl` talks to.

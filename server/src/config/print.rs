@@ -30,6 +30,7 @@ fn server(server: &ServerConfig) -> Value {
         ("server-port", server.server_port.into()),
         ("deploy-port", server.deploy_port.into()),
         ("public-url", optional(server.public_url.as_ref(), text)),
+        ("node-url", optional(server.node_url.as_ref(), text)),
         ("database", text(&server.database)),
         ("state-dir", path(&server.state_dir)),
         ("admin-socket", path(&server.admin_socket)),

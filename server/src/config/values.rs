@@ -225,6 +225,17 @@ pub fn server_url(text: &str) -> Result<Url, Wrong> {
     }
 }
 
+/// The URL by which one daemon reaches another.
+pub fn node_url(text: &str) -> Result<Url, Wrong> {
+    const EXPECTED: &str = "a URL such as `http://node-1.example.org:5000`";
+    let url = http_url(text)?;
+    if url.scheme() != "http" || url.path() != "/" {
+        let message = "is not plain HTTP to a host and port, as daemons speak it among themselves";
+        return Err(Wrong::because(message, EXPECTED));
+    }
+    Ok(url)
+}
+
 /// The name of a cache.
 pub fn cache_name(text: &str) -> Result<CacheName, Wrong> {
     const EXPECTED: &str = "1 to 63 of `a-z`, `0-9` and `-`, as in a host name, because the cache is reached as \

@@ -12,7 +12,7 @@ use super::error::HttpError;
 /// How long a small body may stand still.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 /// Largest JSON body that is not a bulk query.
-const JSON_LIMIT: usize = 4 << 20;
+pub const JSON_LIMIT: usize = 4 << 20;
 
 /// The pieces of a body, as the domain takes them.
 pub fn pieces<S, B>(body: S) -> impl Stream<Item = Result<Bytes, String>>
@@ -59,8 +59,12 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    let bytes = read(body, JSON_LIMIT).await?;
-    serde_json::from_slice(&bytes)
+    parse(&read(body, JSON_LIMIT).await?)
+}
+
+/// The JSON in a body that was read.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
+    serde_json::from_slice(body)
         .map_err(|error| HttpError::bad_request(format!("malformed JSON body: {error}")))
 }
 

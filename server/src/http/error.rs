@@ -90,14 +90,21 @@ impl From<AuthError> for HttpError {
 
 impl From<LookupError> for HttpError {
     fn from(error: LookupError) -> Self {
-        match &error {
-            LookupError::Catalog(_) => Self::internal(&error),
+        match error {
+            LookupError::Catalog(error) => error.into(),
         }
     }
 }
 
 impl From<CatalogError> for HttpError {
     fn from(error: CatalogError) -> Self {
+        if error.is_temporary() {
+            tracing::warn!(error = %chain(&error), "a request failed as the database was away");
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server cannot look it up; try again later",
+            );
+        }
         Self::internal(&error)
     }
 }
@@ -116,6 +123,7 @@ impl From<PushError> for HttpError {
             PushError::NarMissing(_) => StatusCode::CONFLICT,
             PushError::Full => StatusCode::INSUFFICIENT_STORAGE,
             PushError::StorageFailing | PushError::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            PushError::Catalog(error) if error.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
             PushError::Disk(_) | PushError::Catalog(_) | PushError::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -5,6 +5,7 @@ mod admin;
 mod body;
 mod cachix;
 pub mod error;
+mod forward;
 mod nix;
 pub mod origin;
 mod segment;
@@ -23,6 +24,7 @@ use warp::{Filter, Rejection};
 
 pub use self::cachix::PartUrlKey;
 use self::error::HttpError;
+pub use self::forward::Forwarder;
 use self::serve::Routes;
 use crate::app::App;
 use crate::cache::Cache;

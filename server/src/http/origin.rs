@@ -1,13 +1,31 @@
 //! The addresses under which clients reach this daemon, as they see them.
 
+use std::net::IpAddr;
+
 use url::Url;
 use warp::{Filter, Rejection};
 
 use crate::cache::Cache;
+use crate::config::ServerConfig;
 
 /// The text of the `Host` header.
 pub fn host() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
     warp::header::optional::<String>("host")
+}
+
+/// The URL by which the daemons that share the catalog reach this one, without a slash at its end.
+pub fn node_url(server: &ServerConfig) -> String {
+    if let Some(url) = &server.node_url {
+        return url.as_str().trim_end_matches('/').to_owned();
+    }
+    let host = match server.hostname.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => {
+            rustix::system::uname().nodename().to_string_lossy().into_owned()
+        }
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        _ => server.hostname.clone(),
+    };
+    format!("http://{host}:{}", server.server_port)
 }
 
 /// Builds absolute URLs.

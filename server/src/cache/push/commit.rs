@@ -34,7 +34,11 @@ impl Pusher {
         let (pusher, cache) = (self.clone(), cache.clone());
         let task = self.commits.spawn(async move {
             let result = pusher.commit(&cache, &upload, &parts, description).await;
-            pusher.uploads.remove(upload.id);
+            match &result {
+                // Recording the path has taken back the note of the upload.
+                Ok(()) => pusher.uploads.remove(upload.id),
+                Err(_) => pusher.give_up(upload.id),
+            }
             drop(completing);
             result
         });

@@ -12,19 +12,21 @@ mod error;
 mod intent;
 mod leftovers;
 mod locks;
+mod owners;
 mod receive;
 mod refuge;
 mod relocate;
 mod spool;
 mod store;
 mod upload;
+mod written;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::Catalog;
+use catalog::{Catalog, CatalogError, PathRecord};
 use futures_util::Stream;
 use md5::Md5;
 use nix_formats::{Compression, FileHash, NarFileName};
@@ -39,8 +41,10 @@ pub use self::error::PushError;
 pub use self::intent::Intents;
 pub use self::relocate::Relocated;
 pub use self::upload::Upload;
+pub use self::written::Written;
 
 use self::locks::FileLocks;
+use self::owners::Owners;
 use self::spool::{Attempt, PartWriter};
 use self::upload::Uploads;
 use super::Cache;
@@ -66,32 +70,55 @@ pub struct Pusher {
     catalog: Catalog,
     uploads: Uploads,
     intents: Arc<Intents>,
+    /// Where several daemons share the catalog.
+    owners: Option<Owners>,
     /// Commits run to their end even if the client hangs up; a shutdown waits for them.
     commits: TaskTracker,
     /// Held while a file is stored.
     locks: FileLocks,
     /// Told about every path whose files are to be made durable.
     published: Notify,
+    /// Paths whose files this daemon has written, where others share the catalog.
+    written: Written,
     /// Whether some of those files are yet to be written.
     publish_again: AtomicBool,
 }
 
 impl Pusher {
-    /// A pusher that records in `catalog` and notes its intents in `intents`.
-    pub fn new(catalog: Catalog, intents: Intents) -> Self {
+    /// A pusher that records in `catalog` and notes its intents in `intents`. Other daemons that share the catalog reach
+    /// this one at `node_url`.
+    pub fn new(catalog: Catalog, intents: Intents, node_url: &str) -> Self {
         Self {
+            owners: catalog.is_shared().then(|| Owners::new(catalog.clone(), node_url.to_owned())),
             catalog,
             uploads: Uploads::default(),
             intents: Arc::new(intents),
             commits: TaskTracker::new(),
             locks: FileLocks::default(),
             published: Notify::new(),
+            written: Written::default(),
             publish_again: AtomicBool::new(false),
         }
     }
 
-    /// Opens an upload in several parts, of `size` bytes in total if that is known.
+    /// Opens an upload in several parts. Other daemons that share the catalog can find it when this returns.
     pub async fn create(
+        &self,
+        cache: &Arc<Cache>,
+        compression: Compression,
+    ) -> Result<Arc<Upload>, PushError> {
+        let upload = self.open(cache, compression, None).await?;
+        if let Some(owners) = &self.owners
+            && let Err(error) = owners.record(upload.id, cache.id).await
+        {
+            self.give_up(upload.id);
+            return Err(error.into());
+        }
+        Ok(upload)
+    }
+
+    /// Opens an upload of `size` bytes in total, if that is known.
+    async fn open(
         &self,
         cache: &Arc<Cache>,
         compression: Compression,
@@ -106,6 +133,41 @@ impl Pusher {
         let cache = cache.clone();
         let upload = blocking(move || Upload::create(&cache, compression, size)).await??;
         Ok(self.uploads.insert(upload))
+    }
+
+    /// The URL of the other daemon that has an upload, if this one does not.
+    pub async fn find_owner(&self, cache: &Cache, id: Uuid) -> Result<Option<String>, CatalogError> {
+        match &self.owners {
+            Some(owners) if self.uploads.find_by_id(cache.id, id).is_none() => {
+                owners.find(cache.id, id).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The URLs of other daemons that have a file which waits for its narinfo.
+    pub async fn find_holders(&self, cache: &Cache, file: &FileHash) -> Result<Vec<String>, CatalogError> {
+        match &self.owners {
+            Some(owners) => owners.find_file(cache.id, file).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes back what other daemons know of uploads here. Before the first and after the last of them: what is spooled
+    /// does not outlive the process.
+    pub async fn disown_uploads(&self) {
+        let Some(owners) = &self.owners else { return };
+        if let Err(error) = owners.forget_all().await {
+            tracing::warn!(%error, "could not take back the notes of uploads that ended");
+        }
+    }
+
+    /// Ends an upload without a result.
+    fn give_up(&self, id: Uuid) {
+        self.uploads.remove(id);
+        if let Some(owners) = &self.owners {
+            owners.forget(id);
+        }
     }
 
     /// The open upload that a client names.
@@ -172,7 +234,7 @@ impl Pusher {
     }
 
     /// Whether an upload that is no longer open was completed before, which makes a repeated `complete` a success.
-    async fn find_completed(&self, cache: &Cache, id: Uuid) -> Result<(), PushError> {
+    pub async fn find_completed(&self, cache: &Cache, id: Uuid) -> Result<(), PushError> {
         match self.catalog.find_finished_upload(id).await? {
             Some(finished) if finished.cache == cache.id => Ok(()),
             _ => Err(PushError::UnknownUpload),
@@ -182,7 +244,7 @@ impl Pusher {
     /// Ends an upload without a result. Unknown and finished uploads are left alone.
     pub fn abort(&self, cache: &Cache, id: Uuid, upload_id: &str) {
         if self.uploads.find(cache.id, id, upload_id).is_some() {
-            self.uploads.remove(id);
+            self.give_up(id);
         }
     }
 
@@ -198,18 +260,25 @@ impl Pusher {
     where
         S: Stream<Item = Result<Bytes, String>>,
     {
-        let upload = self.create(cache, compression, len).await?;
+        let upload = self.open(cache, compression, len).await?;
         let received = self.receive_file(&upload, name, len, body).await;
-        match received {
+        let recorded = match (received, &self.owners) {
+            (Ok(file), Some(owners)) => {
+                owners.record_file(upload.id, cache.id, file).await.map(|()| file).map_err(PushError::from)
+            }
+            (received, _) => received,
+        };
+        match recorded {
             Ok(file) => {
-                self.uploads.await_narinfo(&upload, file);
-                Ok(file)
+                if let Some(replaced) = self.uploads.await_narinfo(&upload, file) {
+                    self.give_up(replaced);
+                }
             }
-            Err(error) => {
-                self.uploads.remove(upload.id);
-                Err(error)
-            }
+            // Nobody else was told of it, or it is not known whether they were.
+            Err(PushError::Catalog(_)) => self.give_up(upload.id),
+            Err(_) => self.uploads.remove(upload.id),
         }
+        recorded
     }
 
     async fn receive_file<S>(
@@ -261,7 +330,22 @@ impl Pusher {
 
     /// Ends uploads that nobody has touched for `limit` and returns how many.
     pub fn expire(&self, limit: Duration) -> usize {
-        self.uploads.expire(limit)
+        let expired = self.uploads.expired(limit);
+        expired.iter().for_each(|id| self.give_up(*id));
+        expired.len()
+    }
+
+    /// Notes that the files of a path were written, and are to be made durable.
+    fn wrote(&self, path: &PathRecord) {
+        if self.owners.is_some() {
+            self.written.add(path);
+        }
+        self.published.notify_one();
+    }
+
+    /// What this daemon wrote since it was taken last. Empty where no other one shares the catalog.
+    pub fn written(&self) -> &Written {
+        &self.written
     }
 
     /// Waits until a path was published since the last call.

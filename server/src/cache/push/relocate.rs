@@ -116,12 +116,14 @@ impl Pusher {
             cache.index.forget_reply(path);
         }
         for record in self.catalog.paths_with_nar(moved).await? {
-            if let Err(error) = publish(cache, &record, None).await {
-                tracing::warn!(cache = cache.name(), path = %record.path.base_name(), %error, "could not publish a path yet");
-                self.publish_again();
+            match publish(cache, &record, None).await {
+                Ok(()) => self.wrote(&record),
+                Err(error) => {
+                    tracing::warn!(cache = cache.name(), path = %record.path.base_name(), %error, "could not publish a path yet");
+                    self.publish_again();
+                }
             }
         }
-        self.published.notify_one();
         let mut keys: Vec<_> =
             paths.iter().flat_map(|path| [layout::narinfo_key(path), layout::listing_key(path)]).collect();
         keys.push(layout::nar_key(name));

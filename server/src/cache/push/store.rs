@@ -185,12 +185,14 @@ impl Pusher {
             cache.storages.removed(replaced.storage, replaced.file_size);
         }
         // The path is safe already: what fails here is done again in the background.
-        if let Err(error) = publish(cache, &record, contents).await {
-            tracing::warn!(cache = cache.name(), path = %record.path.base_name(), %error, "could not publish a path yet");
-            self.publish_again();
+        match publish(cache, &record, contents).await {
+            Ok(()) => self.wrote(&record),
+            Err(error) => {
+                tracing::warn!(cache = cache.name(), path = %record.path.base_name(), %error, "could not publish a path yet");
+                self.publish_again();
+            }
         }
         cache.index.insert(hash);
-        self.published.notify_one();
         tracing::debug!(cache = cache.name(), path = %hash, "path committed");
         let replaced = replaced.map(|_| (record.nar.id, nar_file_name(&record)));
         Ok(Recorded { home: Some(record.nar.storage), replaced })

@@ -181,12 +181,11 @@ impl Uploads {
         self.lock().by_id.get(&id).filter(|upload| upload.cache == cache).cloned()
     }
 
-    /// Lets an upload wait for the narinfo of the file it brought. An earlier one of the same file is not needed then.
-    pub fn await_narinfo(&self, upload: &Upload, file: FileHash) {
+    /// Lets an upload wait for the narinfo of the file it brought. Returns an earlier one of the same file, which is not
+    /// needed then.
+    pub fn await_narinfo(&self, upload: &Upload, file: FileHash) -> Option<Uuid> {
         let replaced = self.lock().by_file.insert((upload.cache, file), upload.id);
-        if let Some(replaced) = replaced.filter(|replaced| *replaced != upload.id) {
-            self.remove(replaced);
-        }
+        replaced.filter(|replaced| *replaced != upload.id)
     }
 
     /// The upload that brought this file, if it still waits for a narinfo.
@@ -208,21 +207,11 @@ impl Uploads {
         }
     }
 
-    /// Ends the uploads nobody has touched for `limit`; returns how many that were.
-    pub fn expire(&self, limit: Duration) -> usize {
+    /// The uploads nobody has touched for `limit`.
+    pub fn expired(&self, limit: Duration) -> Vec<Uuid> {
         let now = UnixTime::now();
-        let expired: Vec<Uuid> = {
-            let open = self.lock();
-            open.by_id
-                .values()
-                .filter(|upload| upload.is_expired(now, limit))
-                .map(|upload| upload.id)
-                .collect()
-        };
-        for id in &expired {
-            self.remove(*id);
-        }
-        expired.len()
+        let open = self.lock();
+        open.by_id.values().filter(|upload| upload.is_expired(now, limit)).map(|upload| upload.id).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {

@@ -27,6 +27,7 @@ pub fn read(section: &Section<'_>, context: &Context<'_>, ports: &mut Ports) -> 
         database: database(section, &state_dir),
         hostname: section.read("hostname", values::host).unwrap_or_else(|| "localhost".to_owned()),
         public_url: section.read("public-url", values::server_url),
+        node_url: section.read("node-url", values::node_url),
         admin_socket: admin_socket(section, context, &state_dir),
         server_port: listener(section, "server-port", 5000, ports),
         deploy_port: listener(section, "deploy-port", 5001, ports),

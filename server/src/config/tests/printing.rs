@@ -6,6 +6,7 @@ use crate::config::{builtin, keys, print_config};
 const FULL: &str = "
 server:
   public-url: https://cache.example.org
+  node-url: http://node-1:5000
   database: postgres://user:hunter2@db/cache
   key: hunter2hunter2hunter2hunter2hunter2
   log: {filter: 'debug,hyper=info', format: json}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rstest::rstest;
 
-use crate::config::values::{duration, format_size, host, log_filter, server_url, size, truth};
+use crate::config::values::{duration, format_size, host, log_filter, node_url, server_url, size, truth};
 use crate::config::{CacheName, Name};
 
 #[rstest]
@@ -78,6 +78,17 @@ fn a_host_is_an_address_or_a_name(#[case] text: &str, #[case] expected: Option<&
 #[case("cache.example.org", false)]
 fn a_public_url_is_scheme_and_host(#[case] text: &str, #[case] accepted: bool) {
     assert_eq!(server_url(text).is_ok(), accepted);
+}
+
+#[rstest]
+#[case("http://node-1:5000", true)]
+#[case("http://[fd00::1]:5000/", true)]
+#[case("https://node-1:5000", false)]
+#[case("http://node-1:5000/x", false)]
+#[case("http://user@node-1", false)]
+#[case("node-1:5000", false)]
+fn a_node_url_is_plain_http_to_a_host(#[case] text: &str, #[case] accepted: bool) {
+    assert_eq!(node_url(text).is_ok(), accepted);
 }
 
 #[rstest]

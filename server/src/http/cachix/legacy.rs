@@ -10,7 +10,9 @@ use super::compression::CompressionQuery;
 use super::nar_info_create::NarInfoCreate;
 use crate::app::App;
 use crate::cache::Cache;
+use crate::cache::push::PushError;
 use crate::http::error::HttpError;
+use crate::http::forward::{self, RequestHead, request_head};
 use crate::http::segment::NarinfoName;
 use crate::http::{Route, Site, access, body, reply, status};
 
@@ -48,18 +50,33 @@ fn narinfo(app: Arc<App>, site: Site) -> impl Route {
         .and(warp::path::end())
         .and(warp::post())
         .and(access::authorization())
+        .and(request_head())
         .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, name: NarinfoName, authorization: Option<String>, stream| {
-            let app = app.clone();
-            reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
-                let description: NarInfoCreate = body::json(stream).await?;
-                let description = description.into_description()?;
-                if *description.path.hash() != name.0 {
-                    return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
-                }
-                app.pusher.commit_file(&cache, description).await?;
-                Ok(status(StatusCode::OK))
-            })
-        })
+        .then(
+            move |cache: Arc<Cache>,
+                  name: NarinfoName,
+                  authorization: Option<String>,
+                  head: RequestHead,
+                  stream| {
+                let app = app.clone();
+                reply(async move {
+                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    let text = body::read(stream, body::JSON_LIMIT).await?;
+                    let description = body::parse::<NarInfoCreate>(&text)?.into_description()?;
+                    if *description.path.hash() != name.0 {
+                        return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
+                    }
+                    let file = description.file_hash;
+                    match app.pusher.commit_file(&cache, description).await {
+                        Err(missing @ PushError::NarMissing(_)) => {
+                            forward::to_holder(&app, &cache, file, &head, &text, missing).await
+                        }
+                        committed => {
+                            committed?;
+                            Ok(status(StatusCode::OK))
+                        }
+                    }
+                })
+            },
+        )
 }

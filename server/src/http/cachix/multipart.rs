@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,6 +20,7 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{ListedPart, MAX_PART_NUMBER};
 use crate::http::error::HttpError;
+use crate::http::forward::{self, ForwardError, Patience, RequestHead, request_head};
 use crate::http::{Answer, Route, Site, access, body, origin, reply, status};
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
@@ -73,7 +76,7 @@ fn create(app: Arc<App>, site: Site) -> impl Route {
             let app = app.clone();
             reply(async move {
                 access::write(&app.tokens, &cache, authorization.as_deref())?;
-                let upload = app.pusher.create(&cache, query.compression()?, None).await?;
+                let upload = app.pusher.create(&cache, query.compression()?).await?;
                 Ok(warp::reply::json(&json!({ "narId": upload.id, "uploadId": upload.upload_id }))
                     .into_response())
             })
@@ -88,6 +91,7 @@ fn part_url(app: Arc<App>, site: Site) -> impl Route {
         .and(access::authorization())
         .and(warp::query::<PartQuery>())
         .and(origin::host())
+        .and(request_head())
         .and(warp::body::stream())
         .then(
             move |cache: Arc<Cache>,
@@ -95,10 +99,14 @@ fn part_url(app: Arc<App>, site: Site) -> impl Route {
                   authorization: Option<String>,
                   query: PartQuery,
                   host: Option<String>,
+                  head: RequestHead,
                   stream| {
                 let app = app.clone();
                 reply(async move {
                     access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    if let Some(owner) = forward::owner_elsewhere(&app, &cache, id, &head).await? {
+                        return forward::to_owner(&app, &owner, head, body::pieces(stream)).await;
+                    }
                     let announcement: PartAnnouncement = body::json(stream).await?;
                     sign_part(&app, &cache, id, &query, &announcement, host.as_deref())
                 })
@@ -135,12 +143,22 @@ fn complete(app: Arc<App>, site: Site) -> impl Route {
         .and(warp::post())
         .and(access::authorization())
         .and(warp::query::<UploadQuery>())
+        .and(request_head())
         .and(warp::body::stream())
         .then(
-            move |cache: Arc<Cache>, id: Uuid, authorization: Option<String>, query: UploadQuery, stream| {
+            move |cache: Arc<Cache>,
+                  id: Uuid,
+                  authorization: Option<String>,
+                  query: UploadQuery,
+                  head: RequestHead,
+                  stream| {
                 let app = app.clone();
                 reply(async move {
                     access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    if let Some(owner) = forward::owner_elsewhere(&app, &cache, id, &head).await? {
+                        let body = body::pieces(stream);
+                        return complete_elsewhere(&app, &cache, id, &owner, head, body).await;
+                    }
                     let completed: CompletedUpload = body::json(stream).await?;
                     let parts = completed.parts.map(|parts| parts.into_iter().map(listed).collect());
                     let description = completed.nar_info_create.into_description().inspect_err(|_| {
@@ -154,6 +172,25 @@ fn complete(app: Arc<App>, site: Site) -> impl Route {
         )
 }
 
+/// Lets the daemon that has the upload complete it. If that daemon is gone, the upload is as well, unless it was completed
+/// before that.
+async fn complete_elsewhere(
+    app: &App,
+    cache: &Cache,
+    id: Uuid,
+    owner: &str,
+    head: RequestHead,
+    body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
+) -> Answer {
+    match app.forwarder.forward(owner, head, body, Patience::Long).await {
+        Err(ForwardError::Owner) => {
+            app.pusher.find_completed(cache, id).await?;
+            Ok(status(StatusCode::OK))
+        }
+        answer => Ok(answer?),
+    }
+}
+
 fn listed(part: CompletedPart) -> ListedPart {
     ListedPart { number: part.part_number, etag: part.e_tag }
 }
@@ -163,10 +200,14 @@ fn abort(app: Arc<App>, site: Site) -> impl Route {
         .and(warp::post())
         .and(access::authorization())
         .and(warp::query::<UploadQuery>())
-        .then(move |cache: Arc<Cache>, id: Uuid, authorization: Option<String>, query: UploadQuery| {
+        .and(request_head())
+        .then(move |cache: Arc<Cache>, id: Uuid, authorization: Option<String>, query: UploadQuery, head| {
             let app = app.clone();
             reply(async move {
                 access::write(&app.tokens, &cache, authorization.as_deref())?;
+                if let Some(owner) = forward::owner_elsewhere(&app, &cache, id, &head).await? {
+                    return forward::to_owner(&app, &owner, head, stream::empty()).await;
+                }
                 app.pusher.abort(&cache, id, &query.upload_id);
                 Ok(status(StatusCode::OK))
             })

@@ -12,6 +12,7 @@ use super::part_url::{PartUrl, PartUrlQuery};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
+use crate::http::forward::{self, Patience, RequestHead, request_head};
 use crate::http::{Route, Site, body, reply, status};
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
@@ -22,6 +23,7 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(warp::query::<PartUrlQuery>())
         .and(warp::header::optional::<String>("content-md5"))
         .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
+        .and(request_head())
         .and(warp::body::stream())
         .then(
             move |cache: Arc<Cache>,
@@ -30,6 +32,7 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                   query: PartUrlQuery,
                   content_md5: Option<String>,
                   length: Option<u64>,
+                  head: RequestHead,
                   stream| {
                 let app = app.clone();
                 reply(async move {
@@ -45,6 +48,11 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                         return Err(HttpError::bad_request(
                             "Content-MD5 is not the one this URL was made for",
                         ));
+                    }
+                    if let Some(owner) = forward::owner_elsewhere(&app, &cache, id, &head).await? {
+                        let body = body::pieces(stream);
+                        // The client tries a part again that could not be taken, and finds out the rest at the end.
+                        return Ok(app.forwarder.forward(&owner, head, body, Patience::Short).await?);
                     }
                     let upload = app.pusher.find_signed(&cache, id)?;
                     let etag =

@@ -10,8 +10,9 @@ use warp::reply::Response;
 
 use crate::app::App;
 use crate::cache::Cache;
-use crate::cache::push::PathDescription;
+use crate::cache::push::{PathDescription, PushError};
 use crate::http::error::HttpError;
+use crate::http::forward::{self, RequestHead, request_head};
 use crate::http::segment::NarinfoName;
 use crate::http::{Answer, HotSite, Route, Site, access, body, reply, status};
 
@@ -79,17 +80,33 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(warp::path::end())
         .and(warp::put())
         .and(access::authorization())
+        .and(request_head())
         .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, name: NarinfoName, authorization: Option<String>, stream| {
-            let app = app.clone();
-            reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
-                let text = body::read(stream, BODY_LIMIT).await?;
-                let description = describe(&name, &text)?;
-                app.pusher.commit_file(&cache, description).await?;
-                Ok(status(StatusCode::OK))
-            })
-        })
+        .then(
+            move |cache: Arc<Cache>,
+                  name: NarinfoName,
+                  authorization: Option<String>,
+                  head: RequestHead,
+                  stream| {
+                let app = app.clone();
+                reply(async move {
+                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    let text = body::read(stream, BODY_LIMIT).await?;
+                    let description = describe(&name, &text)?;
+                    let file = description.file_hash;
+                    match app.pusher.commit_file(&cache, description).await {
+                        Err(missing @ PushError::NarMissing(_)) => {
+                            let head = head.within(cache.name(), &format!("{}.narinfo", name.0));
+                            forward::to_holder(&app, &cache, file, &head, &text, missing).await
+                        }
+                        committed => {
+                            committed?;
+                            Ok(status(StatusCode::OK))
+                        }
+                    }
+                })
+            },
+        )
 }
 
 fn describe(name: &NarinfoName, text: &[u8]) -> Result<PathDescription, HttpError> {

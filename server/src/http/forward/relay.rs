@@ -1,0 +1,190 @@
+//! Sends a request to another daemon while its body arrives, and gives back the answer while that arrives.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::Method;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyDataStream, BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
+use warp::reply::{Reply, Response};
+
+use super::connect::Connect;
+use super::head::{RequestHead, keep_end_to_end};
+
+/// How long nothing may happen on either side. A little longer than the daemon that takes a body waits for more of it, so
+/// that it is the one to say so.
+const STALL: Duration = Duration::from_secs(75);
+/// How long the answer to a request that commits a path may take: it is verified and stored first.
+const COMMIT: Duration = Duration::from_secs(3600);
+/// Idle connections that are kept to each daemon.
+const IDLE_CONNECTIONS: usize = 16;
+/// How long they are kept. Less than the other end keeps them.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How long the other daemon may take to answer, once it has the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It has little to do.
+    Short,
+    /// It has to verify and store a NAR.
+    Long,
+}
+
+/// Why a request could not be passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// The other daemon cannot be reached, or did not answer.
+    #[error("the daemon that has the upload does not answer")]
+    Owner,
+    /// The client did not send the whole body.
+    #[error("{0}")]
+    Body(String),
+    /// The request cannot be written, as the URL under which the other daemon wants to be reached is none.
+    #[error("a request could not be passed on: {0}")]
+    Request(http::Error),
+}
+
+type SentBody = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Passes requests on.
+pub struct Forwarder {
+    client: Client<Connect, SentBody>,
+}
+
+impl Default for Forwarder {
+    fn default() -> Self {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS);
+        Self { client: builder.build(Connect::new()) }
+    }
+}
+
+impl Forwarder {
+    /// Sends the request to the daemon at the URL `owner` and gives back its answer, whatever that is.
+    pub async fn forward(
+        &self,
+        owner: &str,
+        head: RequestHead,
+        body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
+        patience: Patience,
+    ) -> Result<Response, ForwardError> {
+        let progress = Arc::new(Progress::new(patience));
+        let request = head.into_request(owner, watched(body, progress.clone()));
+        let request = request.map_err(ForwardError::Request)?;
+        let is_head = request.method() == Method::HEAD;
+        let answer = tokio::select! {
+            answer = self.client.request(request) => answer.map_err(|error| error.to_string()),
+            () = progress.stalled() => Err("it stands still".to_owned()),
+        };
+        match answer {
+            Ok(answer) => Ok(relay(answer, is_head)),
+            Err(_) if progress.is_broken() => Err(ForwardError::Body("the connection broke".to_owned())),
+            Err(error) => {
+                tracing::warn!(owner, %error, "could not pass on a request about an upload");
+                Err(ForwardError::Owner)
+            }
+        }
+    }
+}
+
+/// What is known of a body under way.
+struct Progress {
+    /// When something was last seen of it.
+    last: Mutex<Instant>,
+    ended: AtomicBool,
+    /// It ended before its end.
+    broken: AtomicBool,
+    patience: Patience,
+}
+
+impl Progress {
+    fn new(patience: Patience) -> Self {
+        Self {
+            last: Mutex::new(Instant::now()),
+            ended: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            patience,
+        }
+    }
+
+    fn note(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    fn deadline(&self) -> Instant {
+        let limit = match self.patience {
+            Patience::Long if self.ended.load(Ordering::Relaxed) => COMMIT,
+            _ => STALL,
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) + limit
+    }
+
+    /// Waits until nothing has happened for too long.
+    async fn stalled(&self) {
+        while self.deadline() > Instant::now() {
+            // Not for longer than it takes to notice that the body has ended.
+            tokio::time::sleep_until(self.deadline().min(Instant::now() + STALL)).await;
+        }
+    }
+}
+
+fn watched(
+    body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
+    progress: Arc<Progress>,
+) -> SentBody {
+    let watch = Watch(progress);
+    let pieces = body.map(move |piece| {
+        watch.0.note();
+        if piece.is_err() {
+            watch.0.broken.store(true, Ordering::Relaxed);
+        }
+        piece.map(Frame::data).map_err(io::Error::other)
+    });
+    StreamBody::new(pieces).boxed_unsync()
+}
+
+/// Part of a body. A body of known length is dropped once it is sent, without being asked for its end.
+struct Watch(Arc<Progress>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.note();
+        self.0.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The answer of another daemon as our own.
+fn relay(answer: http::Response<Incoming>, is_head: bool) -> Response {
+    let (mut head, body) = answer.into_parts();
+    keep_end_to_end(&mut head.headers);
+    let mut response = if is_head {
+        Response::default()
+    } else {
+        let pieces = stream::unfold(BodyDataStream::new(body), |mut body| async move {
+            let piece = match tokio::time::timeout(STALL, body.next()).await {
+                Ok(piece) => piece?.map_err(io::Error::other),
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            };
+            Some((piece, body))
+        });
+        warp::reply::stream(pieces).into_response()
+    };
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
+}
