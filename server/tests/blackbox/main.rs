@@ -19,6 +19,7 @@ mod ranges;
 mod reconfigure;
 mod recordings;
 mod refusals;
+mod several_daemons;
 mod shutdown;
 mod signing;
 mod startup;

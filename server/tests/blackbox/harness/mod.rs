@@ -1,6 +1,7 @@
 //! What the tests stand on: the daemon as a process, a plain HTTP client, a client-side push, and second
 //! implementations of the formats, so that the daemon's own code never judges itself.
 
+pub mod cluster;
 pub mod daemon;
 pub mod http;
 pub mod namespace;
@@ -17,6 +18,7 @@ pub mod site;
 
 use std::time::{Duration, Instant};
 
+pub use cluster::Cluster;
 pub use http::Endpoint;
 pub use nar::Node;
 pub use narinfo::NarInfo;
