@@ -49,6 +49,8 @@ impl Worker for Reaper {
         app.catalog.forget_finished_uploads(before).await?;
         if app.catalog.is_shared() {
             forget_lost_uploads(app).await?;
+            // Those that were too young before.
+            app.pusher.remove_leftovers(&app.caches).await;
         }
         Ok(())
     }

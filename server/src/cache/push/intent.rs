@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cache::file_name::{escape, unescape};
 
@@ -74,6 +75,12 @@ impl Leftover {
     /// Whether the note is still there. Blocks for a moment.
     pub fn is_noted(&self) -> bool {
         self.path.exists()
+    }
+
+    /// How long ago it was noted. Blocks for a moment.
+    pub fn age(&self) -> Duration {
+        let noted = fs::metadata(&self.path).and_then(|note| note.modified());
+        noted.ok().and_then(|noted| noted.elapsed().ok()).unwrap_or_default()
     }
 
     /// Takes the note back once what it names was dealt with. Blocks.

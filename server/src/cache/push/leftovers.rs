@@ -1,13 +1,24 @@
 //! Removing NARs that were stored but never recorded: the daemon was killed in between, or a storage stopped answering.
+//!
+//! Where several daemons share the catalog, another one may be storing the same file: its client was cut off when this
+//! daemon died, and pushes again over there. The lock of a file is known to one daemon only, so nothing is removed until
+//! such a push must have ended.
+
+use std::time::Duration;
 
 use catalog::CatalogError;
 use nar_storage::{StorageError, layout};
 use nix_formats::NarFileName;
+use uuid::Uuid;
 
+use super::error::PushError;
 use super::intent::Leftover;
 use super::{Pusher, blocking};
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, Caches};
+
+/// How long a file is left alone that another daemon might be storing.
+const SETTLING: Duration = Duration::from_secs(15 * 60);
 
 /// Why a file that no path needs could not be removed.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +29,9 @@ pub enum UnrecordedError {
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// It could not be noted for later.
+    #[error(transparent)]
+    Note(#[from] PushError),
 }
 
 impl Pusher {
@@ -34,7 +48,8 @@ impl Pusher {
         }
     }
 
-    /// Removes a NAR from a storage unless the catalog has it there. Returns whether it was removed.
+    /// Removes a NAR from a storage unless the catalog has it there. Returns whether it was removed; where another daemon
+    /// might be storing it, that is noted for later.
     pub async fn remove_unrecorded(
         &self,
         cache: &Cache,
@@ -46,6 +61,10 @@ impl Pusher {
         if recorded.is_some_and(|nar| nar.storage == storage.id) {
             return Ok(false);
         }
+        if self.is_shared() {
+            self.note(cache, storage, name, Uuid::new_v4()).await?.keep();
+            return Ok(false);
+        }
         Ok(storage.storage.delete(&layout::nar_key(name)).await?)
     }
 
@@ -54,7 +73,7 @@ impl Pusher {
         let Some(cache) = caches.find(&leftover.cache) else { return };
         let Some(storage) = cache.storages.find(&leftover.storage) else { return };
         let Ok(name) = NarFileName::parse(&leftover.nar) else { return };
-        if storage.reach.is_lost() {
+        if storage.reach.is_lost() || (self.is_shared() && leftover.age() < SETTLING) {
             return;
         }
         // The push may still be under way. Then its note is gone when it is through.

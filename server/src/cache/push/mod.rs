@@ -135,6 +135,11 @@ impl Pusher {
         Ok(self.uploads.insert(upload))
     }
 
+    /// Whether other daemons may push to the same caches.
+    fn is_shared(&self) -> bool {
+        self.owners.is_some()
+    }
+
     /// The URL of the other daemon that has an upload, if this one does not.
     pub async fn find_owner(&self, cache: &Cache, id: Uuid) -> Result<Option<String>, CatalogError> {
         match &self.owners {
@@ -337,7 +342,7 @@ impl Pusher {
 
     /// Notes that the files of a path were written, and are to be made durable.
     fn wrote(&self, path: &PathRecord) {
-        if self.owners.is_some() {
+        if self.is_shared() {
             self.written.add(path);
         }
         self.published.notify_one();

@@ -97,7 +97,8 @@ impl Pusher {
         let (moved, paths) = match outcome {
             Ok(MoveOutcome::Moved { nar, paths }) => (nar, paths),
             Ok(MoveOutcome::Gone) => {
-                if to.storage.delete(&layout::nar_key(name)).await.is_err() {
+                // Another daemon may have moved it there.
+                if self.is_shared() || to.storage.delete(&layout::nar_key(name)).await.is_err() {
                     intent.keep();
                 }
                 return Ok(Relocated::Gone);

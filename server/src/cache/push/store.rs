@@ -132,6 +132,11 @@ impl Pusher {
         };
         match home {
             Ok(Some(home)) if home == storage.id => reservation.commit(),
+            Ok(_) if self.is_shared() => {
+                // Another daemon may be about to record the same file.
+                intent.keep();
+                return Ok(());
+            }
             Ok(_) => {
                 drop(reservation);
                 if let Err(error) = storage.storage.delete(&layout::nar_key(name)).await {

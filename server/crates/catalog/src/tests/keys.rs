@@ -115,6 +115,21 @@ pub(super) async fn a_shared_key_is_the_first_that_was_offered(backend: Backend)
     assert_eq!(shared, SharedKey { public_key: OTHER, sealed: None });
 }
 
+pub(super) async fn a_shared_key_can_be_sealed_anew(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let catalog = &fixture.catalog;
+    catalog.add_server_key(fixture.cache, NAME, SERVER).await.unwrap();
+    let sealed = async || catalog.signing_keys(fixture.cache).await.unwrap()[0].sealed.clone();
+    for text in [vec![1], vec![2]] {
+        catalog.reseal_server_key(fixture.cache, NAME, SERVER, text.clone()).await.unwrap();
+        assert_eq!(sealed().await, Some(text));
+    }
+    // Of another key than the one published nothing is kept.
+    catalog.reseal_server_key(fixture.cache, NAME, OTHER, vec![3]).await.unwrap();
+    catalog.reseal_server_key(fixture.cache, "other", SERVER, vec![3]).await.unwrap();
+    assert_eq!(sealed().await, Some(vec![2]));
+}
+
 pub(super) async fn a_name_that_was_used_otherwise_is_not_shared(backend: Backend) {
     let fixture = backend.fixture().await;
     let catalog = &fixture.catalog;

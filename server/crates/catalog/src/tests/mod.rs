@@ -75,6 +75,7 @@ macro_rules! promises {
                 a_retired_server_key_stays_retired,
                 registering_and_committing_at_once_never_both_succeed,
                 a_shared_key_is_the_first_that_was_offered,
+                a_shared_key_can_be_sealed_anew,
                 a_name_that_was_used_otherwise_is_not_shared,
             ]
             commits: [
@@ -124,6 +125,7 @@ macro_rules! promises {
                 a_failed_commit_finishes_no_upload,
                 old_uploads_are_forgotten,
                 an_open_upload_is_known_until_it_is_finished_or_forgotten,
+                a_waiting_file_is_found_until_its_upload_ends,
                 open_uploads_go_with_their_daemon,
                 old_open_uploads_are_forgotten,
             ]

@@ -1,7 +1,7 @@
 use uuid::Uuid;
 
 use super::support::{Backend, new_nar, path_hash};
-use crate::{FinishedUpload, NewNar, OpenUpload, PathCommit, UnixTime};
+use crate::{CacheId, FinishedUpload, NewNar, OpenUpload, PathCommit, UnixTime};
 
 fn upload(number: u128) -> Uuid {
     Uuid::from_u128(number)
@@ -88,6 +88,31 @@ pub(super) async fn an_open_upload_is_known_until_it_is_finished_or_forgotten(ba
         left.push(found(number).await.is_some());
     }
     assert_eq!(left, [false, false, false, false, true]);
+}
+
+pub(super) async fn a_waiting_file_is_found_until_its_upload_ends(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let catalog = &fixture.catalog;
+    let file = |number| new_nar(fixture.first, number).file_hash;
+    for (number, owner) in [(1, "a"), (2, "b")] {
+        catalog.record_waiting_file(upload(number), fixture.cache, owner, file(1)).await.unwrap();
+    }
+    catalog.record_open_upload(upload(3), fixture.cache, "c").await.unwrap();
+    let owners = async |cache, number| {
+        let found = catalog.find_waiting_files(cache, &file(number)).await.unwrap();
+        let mut owners: Vec<_> = found.into_iter().map(|open| open.owner).collect();
+        owners.sort();
+        owners
+    };
+    assert_eq!(owners(fixture.cache, 1).await, ["a", "b"]);
+    assert!(owners(fixture.cache, 2).await.is_empty());
+    assert!(owners(CacheId(fixture.cache.0 + 1), 1).await.is_empty());
+
+    let commit = PathCommit { upload: Some(upload(1)), ..fixture.commit(1, 1) };
+    catalog.commit_path(commit).await.unwrap();
+    assert_eq!(owners(fixture.cache, 1).await, ["b"]);
+    catalog.forget_open_upload(upload(2)).await.unwrap();
+    assert!(owners(fixture.cache, 1).await.is_empty());
 }
 
 pub(super) async fn open_uploads_go_with_their_daemon(backend: Backend) {
