@@ -67,6 +67,7 @@ impl Garage {
     }
 
     /// Runs a command of Garage's own on it, such as `["bucket", "list"]`, and returns what it prints.
+    #[allow(dead_code, reason = "not every test binary needs it")]
     pub fn run(&self, arguments: &[&str]) -> String {
         let mut command = garage(self.directory.path());
         let output = command.args(arguments).output().unwrap();
