@@ -1,22 +1,37 @@
 //! The command line.
 
+mod cache;
 mod fsck;
+mod gc;
 mod job;
+mod key;
+mod path;
+mod pin;
 mod storage;
+mod token;
 mod usage;
 mod value;
+mod worker;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::exit::Exit;
+pub use cache::Cache;
 pub use fsck::Fsck;
+pub use gc::Gc;
 pub use job::Job;
+pub use key::Key;
+pub use path::{ListPaths, Path, WhichPath};
+pub use pin::{AddPin, Pin};
 pub use storage::{Scrub, Storage};
+pub use token::{CreateToken, Token};
 pub use usage::{Grouping, Usage};
-pub use value::StoreHash;
+pub use value::StorePath;
+pub use worker::Worker;
 
 /// Look into and run a cache-server.
 ///
@@ -84,21 +99,43 @@ pub enum Command {
         after_help = "Example:\n  cachectl token create --cache main --permission write"
     )]
     Token(Token),
-    /// List the caches, or show all about one
+    /// List the caches, show all about one, or delete one
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl cache info main")]
     Cache(Cache),
-    /// Look into the store paths of the caches
+    /// Look into the store paths of the caches, or delete one
     #[command(
         subcommand,
         arg_required_else_help = true,
         after_help = "Example:\n  cachectl path info $(readlink ./result)"
     )]
     Path(Path),
-    /// Show how much the caches hold, and how it is spread over their storages
+    /// Keep store paths from garbage collection under a name
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  cachectl pin add release $(readlink ./result)"
+    )]
+    Pin(Pin),
+    /// List the signing keys of caches, add or retire one
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl key list")]
+    Key(Key),
+    /// Show how much the caches hold, and how it is spread
     #[command(after_help = "Examples:\n  \
         cachectl usage\n  \
-        cachectl usage --cache main --by storage")]
+        cachectl usage --cache main --by storage\n  \
+        cachectl usage --by age --top 20")]
     Usage(Usage),
+    /// Remove the store paths that nothing keeps
+    ///
+    /// Kept are those that are pinned, were pushed or used within the retention of their cache, or are referred to by
+    /// one that is kept. The daemon does this by itself now and then; here it is done at once. Exits with 8 if paths
+    /// have to stay because their storage does not answer.
+    #[command(after_help = "Examples:\n  \
+        cachectl gc --dry-run\n  \
+        cachectl gc --cache main --to-size 500GiB\n  \
+        cachectl gc --older-than 90d\n  \
+        cachectl gc --explain $(readlink ./result)")]
+    Gc(Gc),
     /// List the storages, empty one, balance them, or check their files
     #[command(
         subcommand,
@@ -120,108 +157,45 @@ pub enum Command {
     /// List and stop long jobs
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl job list")]
     Job(Job),
-}
-
-/// `cachectl token …`
-#[derive(Debug, Subcommand)]
-pub enum Token {
-    /// Make a token and print it
+    /// List, pause and resume what the daemon does by itself
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl worker list")]
+    Worker(Worker),
+    /// Let the daemon read its config again
     ///
-    /// Prints the token and nothing else, so that scripts can use it. It is told only this once.
-    #[command(after_help = "Examples:\n  \
-        cachectl token create --cache main --permission write --expires 90d --subject ci\n  \
-        cachectl token create --cache main --permission write | cachix authtoken --stdin")]
-    Create(CreateToken),
-    /// List all tokens, without the tokens themselves
-    #[command(after_help = "Example:\n  cachectl token list")]
-    List,
-    /// Make a token useless, from now on and for good
-    #[command(after_help = "Example:\n  \
-        cachectl token revoke 0b9f5a9e-6f0e-4a53-9a2c-3c1d5e7f9b11")]
-    Revoke {
-        /// The id, as `token list` shows it
-        id: String,
-    },
-}
-
-/// `cachectl token create`
-#[derive(Debug, ClapArgs)]
-pub struct CreateToken {
-    /// A cache that the token opens; may be repeated
-    #[arg(
-        long = "cache",
-        value_name = "NAME",
-        value_delimiter = ',',
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
-    pub caches: Vec<String>,
-    /// Open every cache, also those that do not exist yet
-    #[arg(long)]
-    pub all: bool,
-    /// What the token permits; each includes those before it
-    #[arg(long, value_enum)]
-    pub permission: Permission,
-    /// When the token ends, from now, such as 12h, 90d or 1y [default: never]
-    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
-    pub expires: Option<Duration>,
-    /// Whom or what the token is for; shown in lists and logs
-    #[arg(long, value_name = "NAME")]
-    pub subject: Option<String>,
-}
-
-/// What a token permits.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Permission {
-    /// Read paths
-    Read,
-    /// Push paths
-    Write,
-    /// Change the cache itself: its keys and pins
-    Admin,
-}
-
-impl From<Permission> for admin_api::Permission {
-    fn from(permission: Permission) -> Self {
-        match permission {
-            Permission::Read => Self::Read,
-            Permission::Write => Self::Write,
-            Permission::Admin => Self::Admin,
-        }
-    }
-}
-
-/// `cachectl cache …`
-#[derive(Debug, Subcommand)]
-pub enum Cache {
-    /// List the caches
-    #[command(after_help = "Example:\n  cachectl cache list")]
-    List,
-    /// Show all about one cache, and how to use it from a client
-    #[command(after_help = "Example:\n  cachectl cache info main")]
-    Info {
-        /// The name of the cache
-        name: String,
-    },
-}
-
-/// `cachectl path …`
-#[derive(Debug, Subcommand)]
-pub enum Path {
-    /// Show what the caches know about a store path
+    /// No connection is dropped. A faulty config changes nothing. Tells what was changed, and what takes a restart.
+    #[command(after_help = "Example:\n  cachectl reload")]
+    Reload,
+    /// Write a copy of the catalog while the daemon runs
     ///
-    /// With --cache, --json prints one object; without, an array with one object per cache that
-    /// holds the path.
+    /// The daemon writes the file, so it has to have the right to. Only a catalog in SQLite can be copied like this;
+    /// PostgreSQL has its own means.
+    #[command(after_help = "Example:\n  cachectl backup /var/backups/catalog.sqlite")]
+    Backup {
+        /// The file to write; must not exist
+        #[arg(value_name = "FILE", value_parser = value::absolute)]
+        file: String,
+    },
+    /// Check the installation and say what to do about what is wrong
+    ///
+    /// Also without a daemon, then to find out why there is none. Exits with 9 if something does not work.
     #[command(after_help = "Examples:\n  \
-        cachectl path info /nix/store/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1\n  \
-        cachectl path info 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq --cache main")]
-    Info {
-        /// /nix/store/HASH-NAME, HASH-NAME or HASH
-        #[arg(value_name = "PATH")]
-        path: StoreHash,
-        /// Look only in this cache [default: in all of them]
-        #[arg(long, value_name = "NAME")]
-        cache: Option<String>,
+        cachectl doctor\n  \
+        cachectl doctor --json | jq '.[] | select(.level != \"ok\")'")]
+    Doctor,
+    /// Print a script that lets a shell complete the commands
+    #[command(after_help = "Examples:\n  \
+        cachectl completions bash > ~/.local/share/bash-completion/completions/cachectl\n  \
+        cachectl completions fish > ~/.config/fish/completions/cachectl.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the man pages, for packages
+    #[command(hide = true, after_help = "Example:\n  cachectl man share/man/man1")]
+    Man {
+        /// The directory to write them to; must exist
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
     },
 }
 

@@ -1,26 +1,25 @@
 //! Asks the daemon.
 
+mod calls;
 mod events;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use admin_api::{
-    API_VERSION, ApiError, CacheInfo, CacheSummary, CreateToken, CreatedToken, ErrorCode, JobInfo,
-    JobRequest, PathInfo, Status, TokenInfo, VERSION_HEADER, routes,
-};
+use admin_api::{API_VERSION, ApiError, VERSION_HEADER};
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use crate::error::Error;
 use crate::socket;
+pub use calls::is_not_found;
 pub use events::{Event, Events};
 
 /// No answer may be larger, so that whatever listens on the socket cannot fill the memory.
@@ -36,82 +35,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// `GET /v1/status`
-    pub async fn status(&self) -> Result<Status, Error> {
-        let reply = self.exchange(Method::GET, routes::STATUS, Bytes::new()).await?;
-        // Before the rest, which a daemon of another version may well write differently.
-        if let Ok(stated) = reply.decode::<StatedVersion>() {
-            reply.call.check_version(stated.api_version)?;
-        }
-        reply.decode()
-    }
-
-    /// `GET /v1/caches`
-    pub async fn caches(&self) -> Result<Vec<CacheSummary>, Error> {
-        self.get(routes::CACHES).await
-    }
-
-    /// `GET /v1/caches/NAME`
-    pub async fn cache(&self, name: &str) -> Result<CacheInfo, Error> {
-        self.get(&routes::cache(name)).await
-    }
-
-    /// `GET /v1/caches/NAME/paths/HASH`
-    pub async fn path(&self, cache: &str, store_hash: &str) -> Result<PathInfo, Error> {
-        self.get(&routes::path(cache, store_hash)).await
-    }
-
-    /// `GET /v1/tokens`
-    pub async fn tokens(&self) -> Result<Vec<TokenInfo>, Error> {
-        self.get(routes::TOKENS).await
-    }
-
-    /// `POST /v1/tokens`
-    pub async fn create_token(&self, token: &CreateToken) -> Result<CreatedToken, Error> {
-        self.post(routes::TOKENS, Some(token)).await
-    }
-
-    /// `POST /v1/tokens/ID/revoke`
-    pub async fn revoke_token(&self, id: &str) -> Result<TokenInfo, Error> {
-        self.post(&routes::revoke_token(id), None::<&()>).await
-    }
-
-    /// `GET /v1/jobs`
-    pub async fn jobs(&self) -> Result<Vec<JobInfo>, Error> {
-        match self.get(routes::JOBS).await {
-            // Of all jobs, none is an answer; so it is the endpoint that is missing.
-            Err(error) if is_not_found(&error) => Err(Error::TooOld { what: "long jobs" }),
-            jobs => jobs,
-        }
-    }
-
-    /// `POST /v1/jobs`
-    pub async fn run_job(&self, job: &JobRequest) -> Result<Events, Error> {
-        match self.stream(Method::POST, routes::JOBS, json(job)).await {
-            Err(error) => Err(self.blame_missing_jobs(error).await),
-            events => events,
-        }
-    }
-
-    /// `POST /v1/jobs/ID/stop`
-    pub async fn stop_job(&self, id: &str) -> Result<JobInfo, Error> {
-        match self.post(&routes::stop_job(id), None::<&()>).await {
-            Err(error) => Err(self.blame_missing_jobs(error).await),
-            job => job,
-        }
-    }
-
-    /// Tells a daemon that knows no jobs from one that does not find what a job is to work on.
-    async fn blame_missing_jobs(&self, error: Error) -> Error {
-        if !is_not_found(&error) {
-            return error;
-        }
-        match self.jobs().await {
-            Err(too_old @ Error::TooOld { .. }) => too_old,
-            _ => error,
-        }
-    }
-
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.exchange(Method::GET, path, Bytes::new()).await?.decode()
     }
@@ -241,10 +164,6 @@ fn json(request: &impl Serialize) -> Bytes {
     serde_json::to_vec(request).expect("requests are plain data").into()
 }
 
-fn is_not_found(error: &Error) -> bool {
-    matches!(error, Error::Daemon(ApiError { code: ErrorCode::NotFound, .. }))
-}
-
 /// The body of an answer that reports success.
 struct Reply {
     call: Call,
@@ -255,10 +174,4 @@ impl Reply {
     fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|e| self.call.malformed(e.to_string()))
     }
-}
-
-/// As much of a [`Status`] as every version of the API has.
-#[derive(Deserialize)]
-struct StatedVersion {
-    api_version: u32,
 }

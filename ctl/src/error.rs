@@ -12,7 +12,7 @@ use http::StatusCode;
 use thiserror::Error;
 
 use crate::exit::Exit;
-use crate::output::plain;
+use crate::output::{counted, plain};
 pub use job::JobError;
 
 /// Why a command failed.
@@ -109,6 +109,63 @@ pub enum Error {
         /// The names of the caches that there are.
         caches: Vec<String>,
     },
+    /// There is no cache at all.
+    #[error("there are no caches")]
+    NoCaches,
+    /// There are several caches, and the command is about one.
+    #[error("there are several caches: {}", list_names(caches))]
+    WhichCache {
+        /// The names of the caches.
+        caches: Vec<String>,
+    },
+    /// The cache has no such key, or not exactly one.
+    #[error("cache {} has {} signing key {} that is in use", plain(cache), if *several { "more than one" } else { "no" }, plain(key))]
+    WhichKey {
+        /// The cache.
+        cache: String,
+        /// The name or the public half of the key.
+        key: String,
+        /// Whether there is more than one.
+        several: bool,
+    },
+    /// The user did not say that the cache shall really be deleted.
+    #[error("cache {} was not deleted: {reason}", plain(cache))]
+    Unconfirmed {
+        /// The cache.
+        cache: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A signing key could not be read.
+    #[error("cannot read a signing key from {}: {reason}", from.display())]
+    KeyFile {
+        /// The file.
+        from: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The config that the daemon was to load has faults.
+    #[error("the config is faulty, so nothing was changed:{}", list_lines(faults))]
+    FaultyConfig {
+        /// What is wrong with it.
+        faults: Vec<String>,
+        /// What the daemon says to do about it.
+        hint: Option<String>,
+    },
+    /// The man pages could not be written.
+    #[error("cannot write man pages to {}: {source}", directory.display())]
+    ManPages {
+        /// Where to.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The doctor found something that does not work.
+    #[error("{} found", counted(*errors, "error"))]
+    Unwell {
+        /// How many things those are.
+        errors: u64,
+    },
     /// None of the caches holds the path.
     #[error("no cache holds a store path {hash} (looked in: {})", list_names(caches))]
     NoCacheHolds {
@@ -180,7 +237,15 @@ impl Error {
             | Self::BrokenOff { .. }
             | Self::EndedEarly { .. } => Exit::Unreachable,
             Self::Denied { .. } => Exit::Denied,
-            Self::NoSuchCache { .. } | Self::NoCacheHolds { .. } => Exit::NotFound,
+            Self::NoCaches
+            | Self::NoSuchCache { .. }
+            | Self::NoCacheHolds { .. }
+            | Self::WhichKey { several: false, .. } => Exit::NotFound,
+            Self::WhichCache { .. } | Self::WhichKey { several: true, .. } | Self::Unconfirmed { .. } => {
+                Exit::Usage
+            }
+            Self::FaultyConfig { .. } => Exit::Refused,
+            Self::Unwell { .. } => Exit::Damage,
             Self::Version { .. } | Self::TooOld { .. } => Exit::Version,
             Self::Job(error) => error.exit(),
             Self::Daemon(error) => match error.code {
@@ -193,13 +258,15 @@ impl Error {
             | Self::Malformed { .. }
             | Self::Unexplained { .. }
             | Self::TokenLost { .. }
+            | Self::KeyFile { .. }
+            | Self::ManPages { .. }
             | Self::Output(_)
             | Self::Runtime(_) => Exit::Other,
         }
     }
 
     /// What the user can do about it.
-    fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { tried } => Some(unreachable_hint(tried)),
             Self::Denied { obstacle, .. } => Some(denied_hint(obstacle.as_ref())),
@@ -221,13 +288,23 @@ impl Error {
                     .into(),
             ),
             Self::Daemon(error) => error.hint.as_deref().map(plain),
-            Self::NoSuchCache { .. } => None,
+            Self::NoCaches | Self::NoSuchCache { .. } | Self::Unwell { .. } => None,
+            Self::WhichCache { .. } => Some("Say which one with --cache.".into()),
+            Self::WhichKey { several: true, .. } => {
+                Some("Name it by its public key, as `cachectl key list` shows it.".into())
+            }
+            Self::WhichKey { .. } => Some("`cachectl key list` shows the keys.".into()),
+            Self::Unconfirmed { .. } => Some("With --yes it is not asked.".into()),
+            Self::KeyFile { .. } => {
+                Some("It is to hold what `nix key generate-secret` writes: NAME:BASE64.".into())
+            }
+            Self::FaultyConfig { hint, .. } => hint.as_deref().map(plain),
             Self::Job(error) => Some(error.hint()),
             Self::NoCacheHolds { .. } => {
                 Some("Push it, or see what caches there are with `cachectl cache list`.".into())
             }
             Self::TokenLost { id, .. } => Some(format!("Revoke it: cachectl token revoke {}", plain(id))),
-            Self::Output(_) | Self::Runtime(_) => None,
+            Self::ManPages { .. } | Self::Output(_) | Self::Runtime(_) => None,
         }
     }
 
@@ -249,6 +326,11 @@ fn list_misses(tried: &[(PathBuf, Miss)]) -> String {
         write!(list, "\n  {} {miss}", path.display()).expect("writing to a String does not fail");
     }
     list
+}
+
+/// Each line on its own, with what else could forge lines made harmless.
+fn list_lines(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {}", plain(line))).collect()
 }
 
 fn list_names(names: &[String]) -> String {

@@ -25,7 +25,7 @@ pub enum Exit {
     Version = 7,
     /// A long job failed, was stopped, or got to its end without doing all it should.
     Undone = 8,
-    /// A long job got to its end and found damage.
+    /// A long job got to its end and found damage, or the doctor found something that does not work.
     Damage = 9,
     /// The user left a long job, which goes on in the daemon. No success: what is to come after the job must not
     /// come yet.
@@ -54,11 +54,11 @@ impl Exit {
             Self::Usage => "the command line makes no sense",
             Self::Unreachable => "the daemon cannot be reached or does not answer",
             Self::Denied => "the admin socket is closed to this user",
-            Self::NotFound => "no such cache, storage, path, token or job",
+            Self::NotFound => "no such cache, storage, path, pin, key, token, worker or job",
             Self::Refused => "the daemon refused the request",
             Self::Version => "cachectl and the daemon are of different versions",
             Self::Undone => "a job failed, was stopped, or left something undone",
-            Self::Damage => "a job found damage",
+            Self::Damage => "a job found damage, or the doctor an error",
             Self::Detached => "left a job that goes on in the daemon (Ctrl-C)",
         }
     }

@@ -63,17 +63,18 @@ fn miss(path: &Path, error: io::Error) -> Miss {
 
 /// What keeps this user out: the socket, or the innermost directory above it that can be looked at.
 fn find_obstacle(socket: &Path) -> Option<Obstacle> {
-    socket.ancestors().find_map(|path| {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Obstacle {
-            path: path.to_owned(),
-            is_directory: metadata.is_dir(),
-            mode: metadata.mode() & 0o7777,
-            gid: metadata.gid(),
-            group: fs::read_to_string("/etc/group")
-                .ok()
-                .and_then(|groups| find_group(&groups, metadata.gid())),
-        })
+    socket.ancestors().find_map(permissions)
+}
+
+/// Whom a file lets in; `None` when it cannot be looked at.
+pub fn permissions(path: &Path) -> Option<Obstacle> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(Obstacle {
+        path: path.to_owned(),
+        is_directory: metadata.is_dir(),
+        mode: metadata.mode() & 0o7777,
+        gid: metadata.gid(),
+        group: fs::read_to_string("/etc/group").ok().and_then(|groups| find_group(&groups, metadata.gid())),
     })
 }
 

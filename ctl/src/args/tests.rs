@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 
-use super::value::{StoreHashError, duration, rate};
+use super::value::{StorePathError, age, duration, rate, size};
 use super::*;
 
 const HASH: &str = "0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq";
@@ -33,7 +33,7 @@ fn every_example_parses() {
     visit(&Args::command(), "cachectl", &|command, _| {
         let help = command.clone().render_long_help().to_string();
         for line in help.lines().map(str::trim).filter(|line| line.starts_with("cachectl ")) {
-            let line = line.split(" | ").next().unwrap().replace("$(readlink ./result)", HASH);
+            let line = line.split(['|', '>']).next().unwrap().replace("$(readlink ./result)", HASH);
             if let Err(error) = Args::try_parse_from(line.split_whitespace()) {
                 panic!("{line}: {error}");
             }
@@ -58,24 +58,24 @@ fn a_store_path_is_accepted_in_every_usual_form() {
         format!("/nix/store/{HASH}-hello-2.12.1/"),
         format!("/nix/store/{HASH}-hello-2.12.1/bin/hello"),
     ] {
-        assert_eq!(text.parse::<StoreHash>().unwrap().as_str(), HASH, "{text}");
+        assert_eq!(text.parse::<StorePath>().unwrap().hash(), HASH, "{text}");
     }
 }
 
 #[test]
 fn what_is_no_store_path_is_refused_with_the_reason() {
     for (text, error) in [
-        (String::new(), StoreHashError::Length),
-        ("hello".to_owned(), StoreHashError::Length),
-        (format!("{HASH}0"), StoreHashError::Length),
-        ("/nix/store/".to_owned(), StoreHashError::Length),
-        (HASH.replace('g', "e"), StoreHashError::Digit('e')),
-        (HASH.to_uppercase(), StoreHashError::Digit('C')),
-        (HASH.replace('g', "ä"), StoreHashError::Digit('ä')),
-        ("./result".to_owned(), StoreHashError::NotInStore),
-        (format!("/tmp/{HASH}-x"), StoreHashError::NotInStore),
+        (String::new(), StorePathError::Length),
+        ("hello".to_owned(), StorePathError::Length),
+        (format!("{HASH}0"), StorePathError::Length),
+        ("/nix/store/".to_owned(), StorePathError::Length),
+        (HASH.replace('g', "e"), StorePathError::Digit('e')),
+        (HASH.to_uppercase(), StorePathError::Digit('C')),
+        (HASH.replace('g', "ä"), StorePathError::Digit('ä')),
+        ("./result".to_owned(), StorePathError::NotInStore),
+        (format!("/tmp/{HASH}-x"), StorePathError::NotInStore),
     ] {
-        assert_eq!(text.parse::<StoreHash>(), Err(error), "{text}");
+        assert_eq!(text.parse::<StorePath>(), Err(error), "{text}");
     }
 }
 
@@ -119,4 +119,21 @@ fn a_token_is_for_some_caches_or_for_all_and_never_for_neither() {
         panic!("another command");
     };
     assert_eq!(created.caches, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_store_path_keeps_as_much_of_its_name_as_was_given() {
+    let read = |text: &str| text.parse::<StorePath>().unwrap().as_str().to_owned();
+    assert_eq!(read(HASH), HASH);
+    assert_eq!(read(&format!("/nix/store/{HASH}-a-b-1.0/bin/a")), format!("{HASH}-a-b-1.0"));
+}
+
+#[test]
+fn a_size_and_an_age_may_be_nothing() {
+    assert_eq!(size("500 GiB"), Ok(500 << 30));
+    assert_eq!(size("0"), Ok(0));
+    assert!(size("50MB/s").is_err() && size("").is_err());
+    assert_eq!(age("0s"), Ok(Duration::ZERO));
+    assert_eq!(age("12h"), Ok(Duration::from_secs(12 * 60 * 60)));
+    assert!(age("5").is_err());
 }

@@ -1,6 +1,5 @@
 //! Values of arguments that have a grammar.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,26 +11,25 @@ const STORE_HASH_LENGTH: usize = 32;
 /// The digits of nix32, the base 32 that store paths are written in.
 const NIX32: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
-/// The hash part of a store path, 32 characters of nix32.
+/// A store path, named by its base name `HASH-NAME` or by its hash alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreHash(String);
+pub struct StorePath(String);
 
-impl StoreHash {
-    /// The 32 characters.
+impl StorePath {
+    /// The hash, 32 characters of nix32.
+    pub fn hash(&self) -> &str {
+        &self.0[..STORE_HASH_LENGTH]
+    }
+
+    /// What of `HASH-NAME` was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for StoreHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// Why a text names no store path.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum StoreHashError {
+pub enum StorePathError {
     /// It is a path, but not one in the store.
     #[error("is not below /nix/store")]
     NotInStore,
@@ -43,27 +41,25 @@ pub enum StoreHashError {
     Digit(char),
 }
 
-impl FromStr for StoreHash {
-    type Err = StoreHashError;
+impl FromStr for StorePath {
+    type Err = StorePathError;
 
     /// Takes `/nix/store/HASH-NAME` and anything below it, `HASH-NAME`, and `HASH`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let in_store = match text.strip_prefix("/nix/store/") {
             Some(rest) => rest.split('/').next().unwrap_or_default(),
-            None if text.contains('/') => return Err(StoreHashError::NotInStore),
+            None if text.contains('/') => return Err(StorePathError::NotInStore),
             None => text,
         };
-        let hash = match in_store.split_once('-') {
-            Some((hash, _name)) => hash,
-            None => in_store,
-        };
+        let hash = in_store.split('-').next().unwrap_or_default();
         if hash.chars().count() != STORE_HASH_LENGTH {
-            return Err(StoreHashError::Length);
+            return Err(StorePathError::Length);
         }
         let is_digit = |c: char| u8::try_from(c).is_ok_and(|byte| NIX32.contains(&byte));
         match hash.chars().find(|&c| !is_digit(c)) {
-            Some(c) => Err(StoreHashError::Digit(c)),
-            None => Ok(Self(hash.to_owned())),
+            Some(c) => Err(StorePathError::Digit(c)),
+            // So the hash has as many bytes as characters.
+            None => Ok(Self(in_store.to_owned())),
         }
     }
 }
@@ -75,6 +71,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) => Ok(duration),
         Err(error) => Err(format!("{error} (write it like 30s, 12h, 90d or 1y)")),
     }
+}
+
+/// Reads an age, such as `90d`; `0s` is one as well.
+pub fn age(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error} (write it like 12h, 90d or 1y)"))
+}
+
+/// Reads the name of a file, which another process is to understand.
+pub fn absolute(text: &str) -> Result<String, String> {
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    path.into_os_string().into_string().map_err(|_| "the current directory has no readable name".to_owned())
 }
 
 /// The units of a size, in lower case, and how many bytes each has: as in the config of the daemon.
@@ -94,19 +101,23 @@ const SIZE_UNITS: [(&str, u64); 13] = [
     ("tb", 1_000_000_000_000),
 ];
 
-/// Reads a speed in bytes per second that is not zero, such as `50MB` or `50MB/s`.
-pub fn rate(text: &str) -> Result<u64, String> {
-    let size = text.trim_end().strip_suffix("/s").unwrap_or(text);
-    let end = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
-    let (digits, unit) = size.split_at(end);
+/// Reads a size in bytes, such as `500GiB`.
+pub fn size(text: &str) -> Result<u64, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
     let unit = unit.trim().to_ascii_lowercase();
     let factor = SIZE_UNITS.iter().find(|(name, _)| *name == unit).map(|&(_, factor)| factor);
     let (false, Some(factor)) = (digits.is_empty(), factor) else {
         return Err("write it like 50MB, 50MiB or 1G".to_owned());
     };
-    match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
-        Some(0) => Err("must be at least one byte per second".to_owned()),
-        Some(rate) => Ok(rate),
-        None => Err("is too large".to_owned()),
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    bytes.ok_or_else(|| "is too large".to_owned())
+}
+
+/// Reads a speed in bytes per second that is not zero, such as `50MB` or `50MB/s`.
+pub fn rate(text: &str) -> Result<u64, String> {
+    match size(text.trim_end().strip_suffix("/s").unwrap_or(text))? {
+        0 => Err("must be at least one byte per second".to_owned()),
+        rate => Ok(rate),
     }
 }

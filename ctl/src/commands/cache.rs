@@ -1,11 +1,14 @@
-use admin_api::{Access, CacheInfo, CacheSummary, KeyInfo, KeyOrigin, Signing};
+use std::io::{self, IsTerminal as _, Write as _};
 
-use super::storage;
+use admin_api::{Access, CacheInfo, CacheSummary, JobRequest, Signing};
+
+use super::{key, storage};
 use crate::args::Cache;
 use crate::client::Client;
 use crate::error::Error;
+use crate::follow::follow;
 use crate::output::{
-    Cell, Column, Fields, Look, Output, Table, Tone, count, plain, relative, size, size_exact,
+    Cell, Column, Fields, Look, Output, Table, Tone, count, counted, plain, size, size_exact,
 };
 
 /// `cachectl cache …`
@@ -19,6 +22,51 @@ pub async fn run(command: Cache, client: &Client, output: &Output) -> Result<(),
             let cache = client.cache(&name).await?;
             output.print(&cache, |look| render(&cache, look))
         }
+        Cache::Delete { name, yes } => {
+            if !yes {
+                confirm(&name, client).await?;
+            }
+            follow(&JobRequest::DeleteCache { cache: name }, client, output).await
+        }
+    }
+}
+
+/// Lets the user type the name of the cache that is to be deleted, having told what it holds.
+async fn confirm(name: &str, client: &Client) -> Result<(), Error> {
+    let unconfirmed = |reason| Err(Error::Unconfirmed { cache: name.to_owned(), reason });
+    if !io::stdin().is_terminal() {
+        return unconfirmed("nobody is there to be asked");
+    }
+    let caches = client.caches().await?;
+    let Some(cache) = caches.iter().find(|cache| cache.name == name) else {
+        let caches = caches.into_iter().map(|cache| cache.name).collect();
+        return Err(Error::NoSuchCache { name: name.to_owned(), caches });
+    };
+    let (paths, bytes) = (counted(cache.paths, "path"), size(cache.file_bytes));
+    // A question that cannot be shown is not answered either.
+    let _ = write!(
+        io::stderr(),
+        "The cache {} and its {paths} ({bytes}) will be gone for good.\n\
+        Type its name to delete it: ",
+        plain(name)
+    );
+    let mut typed = String::new();
+    match io::stdin().read_line(&mut typed) {
+        Ok(_) if typed.trim() == name => Ok(()),
+        _ => unconfirmed("its name was not typed"),
+    }
+}
+
+/// The name of the cache that the user means: the one that was named, or else the only one there is.
+pub async fn the_one(name: Option<String>, client: &Client) -> Result<String, Error> {
+    if let Some(name) = name {
+        return Ok(name);
+    }
+    let mut caches: Vec<_> = client.caches().await?.into_iter().map(|cache| cache.name).collect();
+    match caches.len() {
+        0 => Err(Error::NoCaches),
+        1 => Ok(caches.remove(0)),
+        _ => Err(Error::WhichCache { caches }),
     }
 }
 
@@ -100,7 +148,7 @@ pub fn render(cache: &CacheInfo, look: &Look) -> String {
     let mut sections = vec![
         format!("{}\n{}", look.bold(&plain(&summary.name)), fields.render(look)),
         storage::brief_table(&cache.storages, look),
-        keys(&cache.keys, look),
+        key::table(cache.keys.iter().map(|key| (None, key)), look),
     ];
     for step in &cache.setup {
         let mut section = format!("{}\n", look.bold(&plain(&step.title)));
@@ -110,30 +158,6 @@ pub fn render(cache: &CacheInfo, look: &Look) -> String {
         sections.push(section);
     }
     sections.join("\n")
-}
-
-fn keys(keys: &[KeyInfo], look: &Look) -> String {
-    let mut table = Table::new([
-        Column::text("SIGNING KEY"),
-        Column::text("ORIGIN"),
-        Column::text("SINCE"),
-        Column::text("STATE"),
-    ]);
-    for key in keys {
-        let origin = match key.origin {
-            KeyOrigin::Generated => "made here",
-            KeyOrigin::File => "a file",
-            KeyOrigin::Client => "a client",
-        };
-        let ago = |time| relative(look.now, time);
-        let state = match key.retired_at {
-            None => Cell::new("in use", Tone::Good),
-            Some(time) => Cell::new(format!("retired {}", ago(time)), Tone::Odd),
-        };
-        let name = key.name.as_str().into();
-        table.add([name, origin.into(), ago(key.created_at).into(), state]);
-    }
-    table.render(look)
 }
 
 fn access(access: Access) -> &'static str {

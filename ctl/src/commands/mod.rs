@@ -1,13 +1,21 @@
 //! One file per noun: asks the daemon and says what to show of the answer.
 
+mod backup;
 mod cache;
+mod doctor;
 mod fsck;
+mod gc;
+mod generate;
 mod job;
+mod key;
 mod path;
+mod pin;
+mod reload;
 mod status;
 mod storage;
 mod token;
 mod usage;
+mod worker;
 
 use crate::args::{Args, Command};
 use crate::client::Client;
@@ -32,6 +40,15 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Storage(command) => storage::run(command, &client, &output).await,
         Command::Fsck(command) => fsck::run(command, &client, &output).await,
         Command::Job(command) => job::run(command, &client, &output).await,
+        Command::Gc(command) => gc::run(command, &client, &output).await,
+        Command::Pin(command) => pin::run(command, &client, &output).await,
+        Command::Key(command) => key::run(command, &client, &output).await,
+        Command::Worker(command) => worker::run(command, &client, &output).await,
+        Command::Reload => reload::run(&client, &output).await,
+        Command::Backup { file } => backup::run(file, &client, &output).await,
+        Command::Doctor => doctor::run(&client, &output).await,
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { directory } => generate::man_pages(&directory),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What each command shows, compared with `tests/golden`; `UPDATE_GOLDEN=1` writes those files anew.
 #![allow(clippy::unwrap_used)]
 
+mod keeping;
+mod running;
 mod samples;
 
 use std::path::Path;
@@ -104,7 +106,13 @@ fn a_storage_that_works_again_is_no_trouble_in_the_status() {
 fn usage_reads_well_at_80_columns() {
     let caches = samples::status().caches;
     let all_bytes = 2 * caches[0].file_bytes;
-    let usage = usage::Usage { caches: Some(caches), storages: Some(samples::storages()), all_bytes };
+    let usage = usage::Usage {
+        caches: Some(caches),
+        storages: Some(samples::storages()),
+        by_age: Some(samples::paths::ages()),
+        largest: Some(samples::paths::rows()),
+        all_bytes,
+    };
     let text = usage::render(&usage, &TERMINAL);
     assert_fits(&text);
     assert_golden("usage.80.txt", &text);

@@ -1,4 +1,4 @@
-use admin_api::{CacheSummary, StorageSummary};
+use admin_api::{AgeBucket, CacheSummary, PathRow, StorageSummary, UsageBy, UsageQuery};
 use serde::Serialize;
 
 use super::cache::{self, only};
@@ -6,15 +6,19 @@ use super::storage;
 use crate::args::{self, Grouping};
 use crate::client::Client;
 use crate::error::Error;
-use crate::output::{Column, Look, Output, Table, count, percent, share, size};
+use crate::output::{Column, Look, Output, Table, base_name, count, percent, relative, share, size};
 
-/// How much there is, as `--json` shows it.
+/// How much there is, as `--json` shows it; what was not asked for is `null`.
 #[derive(Debug, Serialize)]
 pub struct Usage {
-    /// By cache; `null` when not asked for.
+    /// By cache.
     pub caches: Option<Vec<CacheSummary>>,
-    /// By storage; `null` when not asked for.
+    /// By storage.
     pub storages: Option<Vec<StorageSummary>>,
+    /// By the time since the last use.
+    pub by_age: Option<Vec<AgeBucket>>,
+    /// The paths with the largest files.
+    pub largest: Option<Vec<PathRow>>,
     /// Bytes of all caches, also of those that are not shown.
     #[serde(skip)]
     pub all_bytes: u64,
@@ -22,27 +26,89 @@ pub struct Usage {
 
 /// `cachectl usage`
 pub async fn run(command: args::Usage, client: &Client, output: &Output) -> Result<(), Error> {
+    let args::Usage { cache, by, top } = command;
     let status = client.status().await?;
     let (mut caches, mut storages) = (status.caches, status.storages);
     let all_bytes = caches.iter().map(|cache| cache.file_bytes).sum();
-    if let Some(cache) = only(command.cache, &caches)? {
-        caches.retain(|shown| shown.name == cache);
-        storages.retain(|shown| shown.cache == cache);
+    let cache = only(cache, &caches)?;
+    if let Some(cache) = &cache {
+        caches.retain(|shown| shown.name == *cache);
+        storages.retain(|shown| shown.cache == *cache);
     }
-    let usage = Usage {
-        caches: (command.by != Some(Grouping::Storage)).then_some(caches),
-        storages: (command.by != Some(Grouping::Cache)).then_some(storages),
+    let mut usage = Usage {
+        caches: matches!(by, None | Some(Grouping::Cache)).then_some(caches),
+        storages: matches!(by, None | Some(Grouping::Storage)).then_some(storages),
+        by_age: None,
+        largest: None,
         all_bytes,
     };
+    let is_by_age = by == Some(Grouping::Age);
+    // The status has the rest.
+    if is_by_age || top.is_some() {
+        let by = by.map(|by| match by {
+            Grouping::Storage => UsageBy::Storage,
+            Grouping::Cache => UsageBy::Cache,
+            Grouping::Age => UsageBy::Age,
+        });
+        let found = client.usage(&UsageQuery { by, cache, top }).await?;
+        usage.by_age = is_by_age.then_some(found.by_age);
+        usage.largest = top.is_some().then_some(found.largest);
+    }
     output.print(&usage, |look| render(&usage, look))
 }
 
 /// How much there is.
 pub fn render(usage: &Usage, look: &Look) -> String {
-    let caches = usage.caches.as_ref().map(|caches| by_cache(caches, usage.all_bytes, look));
-    let storages = usage.storages.as_ref().map(|storages| by_storage(storages, look));
-    let sections: Vec<_> = caches.into_iter().chain(storages).collect();
+    let sections = [
+        usage.caches.as_ref().map(|caches| by_cache(caches, usage.all_bytes, look)),
+        usage.storages.as_ref().map(|storages| by_storage(storages, look)),
+        usage.by_age.as_ref().map(|ages| by_age(ages, look)),
+        usage.largest.as_ref().map(|paths| largest(paths, look)),
+    ];
+    let sections: Vec<_> = sections.into_iter().flatten().collect();
     sections.join("\n")
+}
+
+fn by_age(ages: &[AgeBucket], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("LAST USED"),
+        Column::number("PATHS"),
+        Column::number("STORED"),
+        Column::number("SHARE"),
+    ]);
+    let all_bytes: u64 = ages.iter().map(|age| age.bytes).sum();
+    for age in ages {
+        table.add([
+            age.label.as_str().into(),
+            count(age.paths).into(),
+            size(age.bytes).into(),
+            percent(part(age.bytes, all_bytes)).into(),
+        ]);
+    }
+    table.render(look)
+}
+
+fn largest(paths: &[PathRow], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::number("STORED"),
+        Column::text("LAST USED"),
+        Column::text("CACHE"),
+        Column::text("PATH"),
+    ]);
+    for path in paths {
+        table.add([
+            size(path.file_size).into(),
+            path.last_used_at.map_or_else(|| "never".to_owned(), |time| relative(look.now, time)).into(),
+            path.cache.as_str().into(),
+            base_name(&path.store_path).into(),
+        ]);
+    }
+    table.render(look)
+}
+
+/// What part of the whole that is, from 0 to 1; of nothing, nothing.
+fn part(bytes: u64, whole: u64) -> f64 {
+    if whole > 0 { bytes as f64 / whole as f64 } else { 0.0 }
 }
 
 fn by_cache(caches: &[CacheSummary], all_bytes: u64, look: &Look) -> String {
@@ -54,12 +120,11 @@ fn by_cache(caches: &[CacheSummary], all_bytes: u64, look: &Look) -> String {
         Column::text("STATE"),
     ]);
     for cache in caches {
-        let share = if all_bytes > 0 { cache.file_bytes as f64 / all_bytes as f64 } else { 0.0 };
         table.add([
             cache.name.as_str().into(),
             count(cache.paths).into(),
             size(cache.file_bytes).into(),
-            percent(share).into(),
+            percent(part(cache.file_bytes, all_bytes)).into(),
             cache::state(cache),
         ]);
     }

@@ -1,4 +1,3 @@
-use std::io::{self, Write as _};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use admin_api::{JobInfo, NoteLevel};
@@ -6,7 +5,7 @@ use admin_api::{JobInfo, NoteLevel};
 use super::bar::Bar;
 use super::lines::Lines;
 use super::{Figures, kind, name};
-use crate::output::{Output, plain, relative};
+use crate::output::{Output, plain, relative, say};
 
 /// How the way of a job to its end is shown on standard error.
 pub enum View {
@@ -80,11 +79,6 @@ impl View {
             Self::Silent => {}
         }
     }
-}
-
-/// Writes a line to standard error. That nobody reads it is no failure of the job.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The present, in Unix seconds. A job may be followed for days, so that of the start of the program will not do.

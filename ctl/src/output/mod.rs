@@ -52,6 +52,16 @@ pub fn write_stdout(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Writes a line to standard error, for a person. That nobody reads it is no failure.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// `/nix/store/HASH-NAME` without what all store paths begin with.
+pub fn base_name(store_path: &str) -> &str {
+    store_path.strip_prefix("/nix/store/").unwrap_or(store_path)
+}
+
 /// `text` without the power to move the cursor or to fake lines: control characters are shown as
 /// escapes. For everything that comes from elsewhere.
 pub fn plain(text: &str) -> String {

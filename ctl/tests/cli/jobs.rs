@@ -1,13 +1,13 @@
 //! Long jobs: what is asked for, what is shown of the way, and how the end is told.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use admin_api::JobRequest;
 use serde_json::{Value, json};
 
 use super::support::{Answer, Daemon, Then, cachectl, clean, finish};
-use super::{refuses, says};
+use super::{cache, refuses, says};
 
 fn job(kind: &str, state: &str) -> Value {
     json!({
@@ -67,6 +67,22 @@ fn each_command_asks_for_its_job_with_all_that_was_said() {
             JobRequest::Fsck { cache: text("main"), rebuild: true, dry_run: false },
         ),
         ("fsck --dry-run", JobRequest::Fsck { cache: None, rebuild: false, dry_run: true }),
+        ("gc", JobRequest::Gc { cache: None, dry_run: false, to_size: None, older_than: None }),
+        (
+            "gc --cache main --dry-run --to-size 5GiB --older-than 2d",
+            JobRequest::Gc {
+                cache: text("main"),
+                dry_run: true,
+                to_size: Some(5 << 30),
+                older_than: Some(2 * 24 * 60 * 60),
+            },
+        ),
+        (
+            "gc --older-than 0s --to-size 0",
+            JobRequest::Gc { cache: None, dry_run: false, to_size: Some(0), older_than: Some(0) },
+        ),
+        ("cache delete old --yes", JobRequest::DeleteCache { cache: "old".into() }),
+        ("backup /b/catalog.sqlite", JobRequest::Backup { file: "/b/catalog.sqlite".into() }),
     ] {
         let daemon = daemon(&[started("scrub"), scrubbed(0, 0)], Then::Ends);
         assert_eq!(daemon.run(line).code, 0, "{line}");
@@ -133,7 +149,23 @@ fn each_bad_end_has_its_exit_code_and_says_what_to_do() {
             }],
         },
     });
+    let collected = json!({
+        "event": "done",
+        "summary": {
+            "kind": "gc", "dry_run": false,
+            "caches": [{
+                "cache": "main", "paths_before": 9, "paths_removed": 2, "files_removed": 2, "bytes_freed": 5,
+                "postponed": 3, "pinned": 1, "kept": 4,
+            }],
+        },
+    });
+    let deleted = json!({
+        "event": "done",
+        "summary": {"kind": "delete-cache", "paths": 9, "files": 9, "bytes_freed": 9, "left_files": 1},
+    });
     for (last, code, told, hint) in [
+        (collected, 8, "had to leave 3 paths whose storage does not answer", "storage list"),
+        (deleted, 8, "had to leave 1 file, so the cache stays", "storage list"),
         (failed, 8, "the scrub of main/hdd failed: no room", "log"),
         (stopped("request"), 8, "was stopped with `cachectl job stop`", "Repeat"),
         (stopped("shutdown"), 8, "was stopped because the daemon ends", "Repeat"),
@@ -304,4 +336,76 @@ fn a_terminal_gets_a_bar_which_is_gone_at_the_end() {
     // A terminal that cannot move its cursor gets lines.
     let shown = on_terminal("dumb");
     assert!(!shown.contains('━') && !shown.contains("\x1b["), "{shown:?}");
+}
+
+#[test]
+fn a_file_to_write_is_named_to_the_daemon_as_seen_from_here() {
+    let daemon = daemon(
+        &[
+            started("backup"),
+            json!({"event": "done", "summary": {"kind": "backup", "file": "/b", "bytes": 7}}),
+        ],
+        Then::Ends,
+    );
+    let mut command = cachectl();
+    command.args(["backup", "catalog.sqlite", "--socket"]).arg(&daemon.socket).current_dir(daemon.dir.path());
+    let run = finish(&mut command);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "Wrote 7 B to /b.\n"), "{}", run.stderr);
+    assert_eq!(run.stderr, "Started the backup to main/hdd (job 7).\n");
+    let file = daemon.dir.path().join("catalog.sqlite");
+    assert_eq!(daemon.last_body()["file"], file.to_str().unwrap());
+}
+
+#[test]
+fn a_cache_is_deleted_when_its_name_was_typed() {
+    let done = json!({
+        "event": "done",
+        "summary": {"kind": "delete-cache", "paths": 1, "files": 1, "bytes_freed": 2, "left_files": 0},
+    });
+    for (typed, deletes) in [("old\n", true), ("new\n", false), ("\n", false)] {
+        let daemon = Daemon::start(&[
+            ("GET /v1/caches", says(json!([cache("old"), cache("new")]))),
+            ("POST /v1/jobs", streams(&[started("delete-cache"), done.clone()], Then::Ends)),
+        ]);
+        let line = format!(
+            "'{}' cache delete old --socket '{}'",
+            env!("CARGO_BIN_EXE_cachectl"),
+            daemon.socket.display()
+        );
+        let mut command = clean(Command::new("script"));
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "dumb");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut shown = Vec::new();
+        // Typed only once it is asked for, as by a person; the terminal would echo it too soon otherwise.
+        while !String::from_utf8_lossy(&shown).contains("Type its name to delete it: ") {
+            let mut byte = [0];
+            stdout.read_exact(&mut byte).unwrap();
+            shown.extend(byte);
+        }
+        stdin.write_all(typed.as_bytes()).unwrap();
+        stdout.read_to_end(&mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        let code = child.wait().unwrap().code().unwrap();
+        assert!(shown.contains("The cache old and its 1 path (2 B) will be gone for good."), "{shown}");
+        let requests = daemon.requests();
+        if deletes {
+            assert_eq!(code, 0, "{shown}");
+            assert!(shown.contains("Removed 1 path and 1 file (2 B).\r\n"), "{shown}");
+            assert_eq!(requests, ["GET /v1/caches", "POST /v1/jobs"]);
+        } else {
+            assert_eq!(code, 2, "{shown}");
+            assert!(shown.contains("cache old was not deleted: its name was not typed"), "{shown}");
+            assert_eq!(requests, ["GET /v1/caches"]);
+        }
+    }
+}
+
+#[test]
+fn a_cache_is_not_deleted_where_nobody_can_be_asked() {
+    let daemon = Daemon::start(&[]);
+    let told = daemon.run("cache delete old").fails(2);
+    assert!(told.contains("nobody is there to be asked") && told.contains("--yes"), "{told}");
+    assert!(daemon.seen().is_empty());
 }

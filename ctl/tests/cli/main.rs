@@ -1,9 +1,15 @@
 //! The real binary against a daemon that says what it is told to.
 #![allow(clippy::unwrap_used)]
 
+mod doctor;
+mod generated;
 mod jobs;
+mod keys;
+mod paths;
+mod pins;
 mod storages;
 mod support;
+mod workers;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -200,7 +206,17 @@ fn a_command_line_without_sense_exits_with_2_and_asks_nothing() {
         "storage drain",
         "storage scrub --rate fast",
         "storage scrub --rate 0",
-        "usage --by age",
+        "usage --by size",
+        "usage --top 0",
+        "gc --to-size much",
+        "gc --older-than old",
+        "gc --dry-run --explain 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq",
+        "pin add release",
+        "pin add release nonsense",
+        "pin add release 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq --keep-days 0",
+        "pin add release 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq --keep-days 1 --keep-revisions 1",
+        "path list --all --limit 5",
+        "completions tcsh",
         "status --timeout 0s",
     ] {
         daemon.run(line).fails(2);

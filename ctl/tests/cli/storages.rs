@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::paths::row;
 use super::support::Daemon;
 use super::{cache, says, status};
 
@@ -14,11 +15,15 @@ fn storage(cache: &str, name: &str) -> Value {
     })
 }
 
-fn daemon() -> Daemon {
+fn two_caches() -> Value {
     let mut status = status();
     status["caches"] = json!([cache("one"), cache("two")]);
     status["storages"] = json!([storage("one", "ssd"), storage("two", "hdd")]);
-    Daemon::start(&[("GET /v1/status", says(status))])
+    status
+}
+
+fn daemon() -> Daemon {
+    Daemon::start(&[("GET /v1/status", says(two_caches()))])
 }
 
 #[test]
@@ -41,9 +46,16 @@ fn usage_is_shown_by_cache_and_by_storage_or_by_one_of_them() {
     assert!(text.contains("hdd") && !text.contains("ssd") && !text.contains("PATHS"), "{text}");
 
     let json: Value = serde_json::from_str(&daemon.run("usage --cache one --json").succeeds()).unwrap();
-    assert_eq!(json, json!({"caches": [cache("one")], "storages": [storage("one", "ssd")]}));
+    let expected = json!({
+        "caches": [cache("one")], "storages": [storage("one", "ssd")], "by_age": null, "largest": null,
+    });
+    assert_eq!(json, expected);
     let json: Value = serde_json::from_str(&daemon.run("usage --by cache --json").succeeds()).unwrap();
-    assert_eq!(json, json!({"caches": [cache("one"), cache("two")], "storages": null}));
+    let expected = json!({
+        "caches": [cache("one"), cache("two")], "storages": null, "by_age": null, "largest": null,
+    });
+    assert_eq!(json, expected);
+    assert!(daemon.requests().iter().all(|request| request == "GET /v1/status"), "{:?}", daemon.requests());
 }
 
 #[test]
@@ -52,4 +64,26 @@ fn a_cache_that_does_not_exist_has_no_storages() {
         let told = daemon().run(line).fails(5);
         assert_eq!(told, "cachectl: there is no cache three (there are: one, two)\n");
     }
+}
+
+#[test]
+fn usage_by_age_and_the_largest_paths_are_asked_for_only_when_wanted() {
+    let bucket = json!({"label": "last day", "from_days": 0, "to_days": 1, "paths": 5, "bytes": 3 << 20});
+    let reply = json!({"storages": [], "caches": [], "by_age": [bucket], "largest": [row("hello")]});
+    let daemon = Daemon::start(&[("GET /v1/status", says(two_caches())), ("GET /v1/usage", says(reply))]);
+    let text = daemon.run("usage --by age").succeeds();
+    assert!(text.contains("last day") && text.contains("3.00 MiB") && !text.contains("hello"), "{text}");
+    let text = daemon.run("usage --top 3 --cache one").succeeds();
+    assert!(text.contains("ssd") && text.contains("hello") && !text.contains("last day"), "{text}");
+    let json: Value = serde_json::from_str(&daemon.run("usage --by age --top 1 --json").succeeds()).unwrap();
+    assert_eq!(
+        json,
+        json!({"caches": null, "storages": null, "by_age": [bucket], "largest": [row("hello")]})
+    );
+
+    let asked: Vec<_> = daemon.requests().into_iter().filter(|request| request.contains("usage")).collect();
+    assert_eq!(
+        asked,
+        ["GET /v1/usage?by=age", "GET /v1/usage?cache=one&top=3", "GET /v1/usage?by=age&top=1"]
+    );
 }

@@ -16,6 +16,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
@@ -49,6 +50,8 @@ pub enum Then {
 /// A request that the fake daemon got.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// `METHOD PATH`, with the query.
+    pub request: String,
     /// The version that the client stated.
     pub version: Option<String>,
     /// The body.
@@ -70,7 +73,7 @@ struct Script {
 }
 
 impl Daemon {
-    /// Answers each `METHOD PATH` as told and anything else with 404; states API version 1.
+    /// Answers each `METHOD PATH`, with or without a query, as told and anything else with 404; states API version 1.
     pub fn start(answers: &[(&'static str, Answer)]) -> Self {
         Self::start_version(Some("1"), answers)
     }
@@ -104,6 +107,16 @@ impl Daemon {
         self.seen.lock().unwrap().clone()
     }
 
+    /// The requests so far, each as `METHOD PATH` with the query.
+    pub fn requests(&self) -> Vec<String> {
+        self.seen().into_iter().map(|seen| seen.request).collect()
+    }
+
+    /// The body of the last request.
+    pub fn last_body(&self) -> Value {
+        serde_json::from_slice(&self.seen().pop().unwrap().body).unwrap()
+    }
+
     /// Runs `cachectl` with `line`, split at blanks, against this daemon.
     pub fn run(&self, line: &str) -> Run {
         run(&self.socket, line)
@@ -115,12 +128,14 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<BoxBody<Bytes, io::Error>>, hyper::Error> {
     let (head, body) = request.into_parts();
+    let request = format!("{} {}", head.method, head.uri);
     let name = format!("{} {}", head.method, head.uri.path());
     let version = head.headers.get("x-cache-server-api");
     let version = version.map(|value| value.to_str().unwrap().to_owned());
     let body = body.collect().await?.to_bytes();
-    let answer = script.answers.get(name.as_str()).cloned();
-    script.seen.lock().unwrap().push(Seen { version, body });
+    let answers = &script.answers;
+    let answer = answers.get(request.as_str()).or_else(|| answers.get(name.as_str())).cloned();
+    script.seen.lock().unwrap().push(Seen { request, version, body });
 
     let (status, body) = match answer {
         Some(Answer::Says(status, text)) => (status, whole(text)),
@@ -220,7 +235,7 @@ pub fn cachectl() -> Command {
 
 /// Takes from `command` what of the caller's environment `cachectl` heeds.
 pub fn clean(mut command: Command) -> Command {
-    for name in ["CACHE_SERVER_SOCKET", "XDG_STATE_HOME", "HOME", "NO_COLOR"] {
+    for name in ["CACHE_SERVER_SOCKET", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME", "NO_COLOR"] {
         command.env_remove(name);
     }
     command

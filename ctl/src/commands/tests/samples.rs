@@ -1,5 +1,8 @@
 //! What a daemon could say.
 
+pub mod daemon;
+pub mod paths;
+
 use admin_api::{
     Access, CacheInfo, CacheSummary, FsckStorage, FsckSummary, JobInfo, JobKind, JobState, JobSummary,
     KeyInfo, KeyOrigin, Listener, MoveSummary, PathInfo, Permission, Purpose, RebalanceSummary, ScrubSummary,

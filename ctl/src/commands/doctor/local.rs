@@ -1,0 +1,96 @@
+//! What can be seen without the daemon's help.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use admin_api::{Finding, FindingLevel, Listener, Purpose};
+
+use super::ok;
+use crate::output::plain;
+use crate::socket;
+
+/// Whether both ends are of one build.
+pub fn version(daemon: &str) -> Finding {
+    let own = env!("CARGO_PKG_VERSION");
+    if daemon == own {
+        return ok("version", format!("the daemon and cachectl are both {own}"));
+    }
+    Finding {
+        level: FindingLevel::Warn,
+        subject: "version".to_owned(),
+        message: format!("the daemon is {daemon} and cachectl is {own}"),
+        advice: Some("Restart the daemon if it was upgraded, else use its own cachectl.".to_owned()),
+    }
+}
+
+/// Whom the admin sockets let in: whoever can open one may do everything.
+pub fn admin_socket(listeners: &[Listener]) -> impl Iterator<Item = Finding> {
+    let sockets = listeners.iter().filter(|listener| listener.purpose == Purpose::Admin);
+    sockets.map(|listener| {
+        let path = Path::new(&listener.address);
+        match socket::permissions(path) {
+            Some(found) if found.mode & 0o002 != 0 && is_open_to_all(path) => Finding {
+                level: FindingLevel::Warn,
+                subject: "admin socket".to_owned(),
+                message: format!("everybody on this machine may use {}", path.display()),
+                advice: Some(format!("Close it with `chmod o-w {}`.", path.display())),
+            },
+            Some(found) => {
+                let (mode, group) = (found.mode, found.group.unwrap_or_else(|| found.gid.to_string()));
+                ok("admin socket", format!("{} has mode {mode:04o} and group {group}", path.display()))
+            }
+            // It answers, so this is a matter of where it was mounted or moved to.
+            None => ok("admin socket", format!("{} is not to be seen from here", path.display())),
+        }
+    })
+}
+
+/// Whether everybody may pass the directories above `path`.
+fn is_open_to_all(path: &Path) -> bool {
+    path.ancestors()
+        .skip(1)
+        .all(|directory| socket::permissions(directory).is_none_or(|found| found.mode & 0o001 != 0))
+}
+
+/// Whether the config that the daemon runs on is still there.
+pub fn config(file: Option<&str>) -> Finding {
+    let Some(file) = file else {
+        return ok("config", "none: the daemon runs on its built-in defaults".to_owned());
+    };
+    match File::open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Finding {
+            level: FindingLevel::Warn,
+            subject: "config".to_owned(),
+            message: format!("{file} is gone since the daemon has read it"),
+            advice: Some("Put it back before the daemon is restarted or reloads.".to_owned()),
+        },
+        // That this user cannot read it may well be intended.
+        _ => ok("config", file.to_owned()),
+    }
+}
+
+/// Which config a daemon of this user would start with.
+pub fn config_to_start_with() -> Finding {
+    match config_candidates(|name| std::env::var_os(name)).find(|file| file.exists()) {
+        Some(file) => {
+            let file = file.display();
+            let check = format!("Check it with `cache-server check-config {}`.", plain(&file.to_string()));
+            Finding {
+                advice: Some(check),
+                ..ok("config", format!("{file}, unless the daemon is told another"))
+            }
+        }
+        None => ok("config", "none: the daemon would run on its built-in defaults".to_owned()),
+    }
+}
+
+/// Where a daemon looks for its config by itself, the first place first.
+fn config_candidates(env: impl Fn(&str) -> Option<OsString>) -> impl Iterator<Item = PathBuf> {
+    let absolute = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+    let of_user =
+        home.map(|home| ["config.yaml", "config.yml"].map(|name| home.join("cache-server").join(name)));
+    of_user.into_iter().flatten().chain([PathBuf::from("/etc/cache-server/config.yaml")])
+}
