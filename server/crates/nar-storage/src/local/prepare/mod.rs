@@ -34,10 +34,17 @@ pub(super) fn prepare(shared: &Shared, expected: Option<&str>) -> io::Result<Rea
     create_durably(&shared.root)?;
     create_contents(shared)?;
     let lock = spool::claim(&shared.spool, &shared.name)?;
-    // Whoever held the lock until now may have marked the root.
-    let marker = match marker::find(&shared.root)? {
-        Some(marker) => marker,
-        None => marker::create(shared)?,
+    // Whoever held the lock until now may have marked the root. Where a mark is expected, none is ever made: the disk
+    // may have dropped out since the first look.
+    let marker = match expected {
+        Some(expected) => {
+            marker::check(&shared.root, expected)?;
+            expected.to_owned()
+        }
+        None => match marker::find(&shared.root)? {
+            Some(marker) => marker,
+            None => marker::create(shared)?,
+        },
     };
     dir_sync::fsync(&shared.root)?;
     Ok(Ready { inline: is_local(&shared.root)?, marker, _lock: lock })
