@@ -1,10 +1,10 @@
 //! Storing large files in parts.
 
-use std::{ops::Range, path::Path, sync::Arc, time::Duration};
+use std::{io, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use aws_sdk_s3::{
     Client,
-    error::ProvideErrorMetadata,
+    error::{ProvideErrorMetadata, SdkError},
     types::{CompletedMultipartUpload, CompletedPart},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -35,20 +35,26 @@ impl S3Storage {
     }
 
     async fn begin(&self, context: &Context, object: &str) -> Result<Upload, StorageError> {
-        let create = self.clients.patient.create_multipart_upload().bucket(&self.bucket).key(object);
-        let answer = create.send().await.map_err(|error| self.explain(context.clone(), &error))?;
-        let Some(id) = answer.upload_id else {
-            return Err(self.foreign(context.clone(), "an upload without an id"));
-        };
-        Ok(Upload {
-            storage: Arc::clone(&self.name),
-            bucket: self.bucket.clone(),
-            object: object.to_owned(),
-            id,
-            finished: false,
-            client: self.clients.patient.clone(),
-            runtime: self.runtime.clone(),
-        })
+        let client = self.clients.patient.clone();
+        let create = client.create_multipart_upload().bucket(&self.bucket).key(object);
+        let (storage, runtime) = (Arc::clone(&self.name), self.runtime.clone());
+        let (bucket, object) = (self.bucket.clone(), object.to_owned());
+        // In a task of its own: if whoever waits for it goes away, there is an upload all the same, which is to be
+        // aborted as soon as its id is known.
+        let begin = self.runtime.spawn(async move {
+            let id = create.send().await?.upload_id;
+            let upload = |id| Upload { storage, bucket, object, id, finished: false, client, runtime };
+            Ok::<_, SdkError<_, _>>(id.map(upload))
+        });
+        let begun = begin.await.map_err(|error| StorageError::Io {
+            context: context.clone(),
+            source: io::Error::other(error),
+        })?;
+        match begun {
+            Ok(Some(upload)) => Ok(upload),
+            Ok(None) => Err(self.foreign(context.clone(), "an upload without an id")),
+            Err(error) => Err(self.explain(context.clone(), &error)),
+        }
     }
 }
 

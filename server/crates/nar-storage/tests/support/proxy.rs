@@ -63,6 +63,7 @@ pub struct Proxy {
     fault: watch::Sender<Setting>,
     applied: watch::Receiver<u64>,
     answered: Arc<AtomicU32>,
+    at_limit: Arc<AtomicU32>,
     listener: JoinHandle<()>,
 }
 
@@ -81,9 +82,11 @@ impl Proxy {
         let (fault, settings) = watch::channel(Setting::default());
         let (apply, applied) = watch::channel(0);
         let answered = Arc::new(AtomicU32::new(0));
-        let relay = Relay { upstream, settings, answered: Arc::clone(&answered) };
+        let at_limit = Arc::new(AtomicU32::new(0));
+        let relay =
+            Relay { upstream, settings, answered: Arc::clone(&answered), at_limit: Arc::clone(&at_limit) };
         let listener = tokio::spawn(listen(listener, address, relay, apply));
-        Self { address, fault, applied, answered, listener }
+        Self { address, fault, applied, answered, at_limit, listener }
     }
 
     /// Base URL of the server, as seen through the proxy.
@@ -94,6 +97,7 @@ impl Proxy {
     /// Fails in this way from now on, or no more. Connections that are open are closed.
     pub async fn set(&self, fault: impl Into<Option<Fault>>) {
         self.answered.store(0, Ordering::Relaxed);
+        self.at_limit.store(0, Ordering::Relaxed);
         let mut number = 0;
         self.fault.send_modify(|setting| {
             setting.fault = fault.into();
@@ -106,6 +110,11 @@ impl Proxy {
     /// Requests that were answered instead of being passed on since the fault was set.
     pub fn answered(&self) -> u32 {
         self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were cut or stopped after so many bytes since the fault was set.
+    pub fn at_limit(&self) -> u32 {
+        self.at_limit.load(Ordering::Relaxed)
     }
 }
 
@@ -120,6 +129,7 @@ struct Relay {
     upstream: SocketAddr,
     settings: watch::Receiver<Setting>,
     answered: Arc<AtomicU32>,
+    at_limit: Arc<AtomicU32>,
 }
 
 async fn listen(listener: TcpListener, address: SocketAddr, mut relay: Relay, applied: watch::Sender<u64>) {
@@ -180,13 +190,13 @@ impl Relay {
         match fault {
             Some(Fault::Delay(delay)) => {
                 return tokio::select! {
-                    done = pass(from_client, to_server, None) => done,
+                    done = self.pass(from_client, to_server, None) => done,
                     done = pass_late(from_server, to_client, delay) => done,
                 };
             }
             Some(Fault::StallAfterHead) => {
                 return tokio::select! {
-                    done = pass(from_client, to_server, None) => done,
+                    done = self.pass(from_client, to_server, None) => done,
                     done = pass_head(from_server, to_client) => done,
                 };
             }
@@ -201,25 +211,30 @@ impl Relay {
         };
         // Whichever direction ends first ends both.
         tokio::select! {
-            done = pass(from_client, to_server, up) => done,
-            done = pass(from_server, to_client, down) => done,
+            done = self.pass(from_client, to_server, up) => done,
+            done = self.pass(from_server, to_client, down) => done,
         }
     }
-}
 
-/// Copies everything, or that many bytes, after which it ends (true) or stands still (false).
-async fn pass(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    limit: Option<(u64, bool)>,
-) -> io::Result<()> {
-    let Some((bytes, cut)) = limit else {
-        tokio::io::copy(&mut from, &mut to).await?;
-        return Ok(());
-    };
-    let copied = tokio::io::copy(&mut (&mut from).take(bytes), &mut to).await?;
-    to.flush().await?;
-    if copied == bytes && !cut { std::future::pending().await } else { Ok(()) }
+    /// Copies everything, or that many bytes, after which it ends (true) or stands still (false).
+    async fn pass(
+        &self,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+        limit: Option<(u64, bool)>,
+    ) -> io::Result<()> {
+        let Some((bytes, cut)) = limit else {
+            tokio::io::copy(&mut from, &mut to).await?;
+            return Ok(());
+        };
+        let copied = tokio::io::copy(&mut (&mut from).take(bytes), &mut to).await?;
+        to.flush().await?;
+        if copied < bytes {
+            return Ok(());
+        }
+        self.at_limit.fetch_add(1, Ordering::Relaxed);
+        if cut { Ok(()) } else { std::future::pending().await }
+    }
 }
 
 /// Copies everything, and waits before each piece.

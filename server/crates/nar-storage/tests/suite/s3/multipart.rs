@@ -76,7 +76,10 @@ async fn an_upload_that_nobody_waits_for_any_more_leaves_no_parts() {
     remote.proxy.set(Fault::StallUploadAfter(10 << 20)).await;
     let key = key("nar/x.nar");
     let put = storage.put_file(&key, &file, Durability::Now);
-    let begun = eventually("the upload has begun", async || !remote.bucket.uploads().await.is_empty());
+    let begun = async {
+        eventually("parts are on their way", async || remote.proxy.at_limit() > 0).await;
+        assert_eq!(remote.bucket.uploads().await.len(), 1);
+    };
     tokio::select! {
         done = put => panic!("{done:?}"),
         () = begun => {}
@@ -84,6 +87,24 @@ async fn an_upload_that_nobody_waits_for_any_more_leaves_no_parts() {
     remote.proxy.set(None).await;
     eventually("the upload is aborted", async || remote.bucket.uploads().await.is_empty()).await;
     assert!(remote.bucket.objects().await.is_empty());
+    assert!(file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_is_cancelled_before_its_id_is_known_is_aborted_all_the_same() {
+    let remote = Remote::new().await;
+    let storage = remote.storage.as_ref();
+    let file = spool(storage, "upload", &content(2 * PART, 1));
+    remote.proxy.set(Fault::Delay(Duration::from_secs(1))).await;
+    let key = key("nar/x.nar");
+    let put = storage.put_file(&key, &file, Durability::Now);
+    // The service knows of it long before its answer arrives.
+    let begun = eventually("the upload has begun", async || !remote.bucket.uploads().await.is_empty());
+    tokio::select! {
+        done = put => panic!("{done:?}"),
+        () = begun => {}
+    }
+    eventually("the upload is aborted", async || remote.bucket.uploads().await.is_empty()).await;
     assert!(file.exists());
 }
 
