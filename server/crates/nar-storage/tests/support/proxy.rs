@@ -135,8 +135,14 @@ struct Relay {
 async fn listen(listener: TcpListener, address: SocketAddr, mut relay: Relay, applied: watch::Sender<u64>) {
     let mut listener = Some(listener);
     let mut connections = JoinSet::new();
+    let mut served = 0;
     loop {
         let Setting { fault, number } = relay.settings.borrow_and_update().clone();
+        // Whatever woke us: a setting that is seen is not announced again.
+        if number != served {
+            connections.shutdown().await;
+            served = number;
+        }
         let refuse = fault == Some(Fault::Refuse);
         match &listener {
             Some(_) if refuse => listener = None,
@@ -149,7 +155,6 @@ async fn listen(listener: TcpListener, address: SocketAddr, mut relay: Relay, ap
                 if changed.is_err() {
                     return;
                 }
-                connections.shutdown().await;
             }
             accepted = accept(listener.as_ref()) => {
                 if let Ok(client) = accepted {
