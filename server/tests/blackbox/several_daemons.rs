@@ -130,7 +130,7 @@ fn any_daemon_answers_any_step_of_an_upload() {
         let etag = from.part(&upload, 1, &path.file);
         abort().send().expect(200);
         for pusher in [from, to] {
-            let listed = parts(&[etag.clone()]);
+            let listed = parts(std::slice::from_ref(&etag));
             pusher.complete(&upload, &listed, &path.nar_info_create()).expect(404);
         }
     }
@@ -196,7 +196,7 @@ fn the_death_of_one_leaves_the_other_with_everything_acknowledged() {
     let seconds: u32 = reply.header("Retry-After").expect("Retry-After").parse().unwrap();
     assert!((1..=120).contains(&seconds));
     at_b.try_part_url(&upload, 2, &content_md5(second)).expect(404);
-    at_b.complete(&upload, &parts(&[etag.clone()]), &lost.nar_info_create()).expect(404);
+    at_b.complete(&upload, &parts(std::slice::from_ref(&etag)), &lost.nar_info_create()).expect(404);
     at_b.abort(&moving).expect(404);
     at_b.push(&lost);
     for path in before.iter().chain([&lost]) {
@@ -211,7 +211,7 @@ fn the_death_of_one_leaves_the_other_with_everything_acknowledged() {
         soon_serves(&cluster.a, &at_a, path);
     }
     for pusher in [&at_a, &at_b] {
-        pusher.complete(&upload, &parts(&[etag.clone()]), &lost.nar_info_create()).expect(404);
+        pusher.complete(&upload, &parts(std::slice::from_ref(&etag)), &lost.nar_info_create()).expect(404);
     }
     let path = Path::small("wandering");
     let upload = at_a.create(path.compression);

@@ -76,10 +76,10 @@ impl Pusher {
         let key = layout::nar_key(&nar.name);
         let mut tried: Vec<Arc<str>> = Vec::new();
         loop {
-            let (reservation, storage) = match cache.storages.reserve(nar.size, &tried) {
+            let (reservation, storage) = match cache.storages.reserve_spooled(nar.size, &nar.file, &tried) {
                 Err(PushError::Full) => {
                     cache.storages.look_for_room().await;
-                    cache.storages.reserve(nar.size, &tried)?
+                    cache.storages.reserve_spooled(nar.size, &nar.file, &tried)?
                 }
                 reserved => reserved?,
             };

@@ -14,6 +14,7 @@ mod reach;
 mod small;
 mod storage;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use catalog::StorageId;
@@ -96,6 +97,22 @@ impl Storages {
         tried: &[Arc<str>],
     ) -> Result<(Reservation, &Arc<CacheStorage>), PushError> {
         let reservation = self.placement.reserve(size, tried).map_err(refusal)?;
+        let storage = self.find(reservation.storage()).ok_or(PushError::Internal)?;
+        Ok((reservation, storage))
+    }
+
+    /// As [`Storages::reserve`], for a file that lies at `spooled`: where it lies already it takes no more room.
+    pub fn reserve_spooled(
+        &self,
+        size: u64,
+        spooled: &Path,
+        tried: &[Arc<str>],
+    ) -> Result<(Reservation, &Arc<CacheStorage>), PushError> {
+        let Some(here) = self.list.iter().find(|storage| spooled.starts_with(storage.storage.spool_dir()))
+        else {
+            return self.reserve(size, tried);
+        };
+        let reservation = self.placement.reserve_spooled(size, here.name(), tried).map_err(refusal)?;
         let storage = self.find(reservation.storage()).ok_or(PushError::Internal)?;
         Ok((reservation, storage))
     }

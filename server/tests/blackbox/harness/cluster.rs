@@ -6,12 +6,10 @@ use serde_json::{Value, json};
 
 use super::{Permission, Pusher, SOON, Site, wait_for};
 
-#[path = "../../../crates/nar-storage/tests/support/garage.rs"]
-mod garage;
 #[path = "../../../crates/catalog/tests/support/postgres.rs"]
 mod postgres;
 
-use garage::{ACCESS_KEY, BUCKET, Garage, REGION, SECRET_KEY};
+use super::garage::{ACCESS_KEY, BUCKET, Garage, REGION, SECRET_KEY};
 
 /// The daemons and what they share. Fields are dropped in their order, so that the daemons go first.
 pub struct Cluster {

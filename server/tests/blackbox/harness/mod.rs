@@ -3,6 +3,9 @@
 
 pub mod cluster;
 pub mod daemon;
+#[allow(dead_code, reason = "shared with other tests, which need other parts of it")]
+#[path = "../../../crates/nar-storage/tests/support/garage.rs"]
+pub mod garage;
 pub mod http;
 pub mod namespace;
 pub mod nar;

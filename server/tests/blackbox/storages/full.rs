@@ -65,7 +65,8 @@ fn an_upload_moves_on_when_its_disk_has_no_room_left() {
     site.pusher("pub").push(&small);
     assert!(disk(&mut site, "first").holds(&small));
 
-    let pushed: [(Path, fn(&Site, &Path)); 4] = [
+    type Push = fn(&Site, &Path);
+    let pushed: [(Path, Push); 4] = [
         (Path::incompressible("parts", 12 * MIB), push_in_parts),
         (Path::incompressible("piece", 12 * MIB), |site, path| site.pusher("pub").push(path)),
         (Path::incompressible("stream", 12 * MIB), |site, path| put(site, path, false)),

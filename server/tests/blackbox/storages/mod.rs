@@ -19,9 +19,6 @@ mod strategies;
 mod unmounted;
 
 #[allow(dead_code, reason = "shared with other tests, which need other parts of it")]
-#[path = "../../../crates/nar-storage/tests/support/garage.rs"]
-mod garage;
-#[allow(dead_code, reason = "shared with other tests, which need other parts of it")]
 #[path = "../../../crates/nar-storage/tests/support/proxy.rs"]
 mod proxy;
 
@@ -33,7 +30,7 @@ use serde_json::{Value, json};
 
 use self::bucket::Bucket;
 use self::medium::Medium;
-use crate::harness::{Path, Site, wait_for};
+use crate::harness::{Path, Site, garage, wait_for};
 
 /// How long it may take until a storage that works again is noticed: probes are 15 seconds apart at most.
 const BACK: Duration = Duration::from_secs(40);
