@@ -4,6 +4,7 @@ pub mod app;
 pub mod auth;
 pub mod cache;
 pub mod config;
+mod doctor;
 pub mod http;
 mod jobs;
 mod sealing;

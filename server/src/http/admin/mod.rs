@@ -2,6 +2,7 @@
 
 mod body;
 mod caches;
+mod doctor;
 mod error;
 mod jobs;
 mod paths;
@@ -46,6 +47,8 @@ pub(super) fn routes(app: &Arc<App>) -> Routes {
         .or(usage::routes(app))
         .unify()
         .or(workers::routes(app))
+        .unify()
+        .or(doctor::routes(app))
         .unify();
     version_check()
         .or(known)

@@ -1,0 +1,205 @@
+//! Looks for what keeps the daemon, or those who use it, from working as they should.
+
+use std::path::Path;
+use std::time::Duration;
+
+use admin_api::{Finding, FindingLevel};
+use catalog::UnixTime;
+use futures_util::future::join_all;
+use nar_storage::Health;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
+use crate::config::{self, Environment, Severity};
+use crate::workers::WorkerState;
+
+/// How long a name may take to be resolved, or an address to be connected to.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// A state directory with less room than this will soon be full.
+const LITTLE_ROOM: u64 = 1 << 30;
+/// Fewer open files than this are not enough for many clients at once.
+const FEW_FILES: u64 = 4096;
+/// A clock that is this many seconds behind what was recorded was set back.
+const CLOCK_SLACK: i64 = 300;
+
+/// Everything there is to say, what is well included.
+pub async fn examine(app: &App) -> Vec<Finding> {
+    let mut findings = vec![state_dir(&app.config.server.state_dir), open_files(), clock(app).await];
+    findings.extend(configuration(app).await);
+    for cache in app.caches.iter() {
+        for storage in cache.storages.iter() {
+            findings.push(storage_finding(app, cache, storage).await);
+        }
+    }
+    findings.extend(names(app).await);
+    findings.extend(workers(app));
+    findings
+}
+
+fn finding(level: FindingLevel, subject: impl Into<String>, message: impl Into<String>) -> Finding {
+    Finding { level, subject: subject.into(), message: message.into(), advice: None }
+}
+
+fn advise(finding: Finding, advice: impl Into<String>) -> Finding {
+    Finding { advice: Some(advice.into()), ..finding }
+}
+
+fn state_dir(path: &Path) -> Finding {
+    let subject = "state directory";
+    match rustix::fs::statvfs(path) {
+        Ok(space) => {
+            let free = space.f_bavail.saturating_mul(space.f_frsize);
+            let text = format!("{} MiB are free in {}", free >> 20, path.display());
+            if free < LITTLE_ROOM {
+                let advice = "make room: without any, nothing can be recorded, nor spooled on its way to S3";
+                return advise(finding(FindingLevel::Warn, subject, text), advice);
+            }
+            finding(FindingLevel::Ok, subject, text)
+        }
+        Err(error) => finding(FindingLevel::Error, subject, format!("{}: {error}", path.display())),
+    }
+}
+
+fn open_files() -> Finding {
+    use rustix::process::{Resource, getrlimit};
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if allowed < FEW_FILES {
+        let text = format!("only {allowed} files and connections may be open at once");
+        return advise(finding(FindingLevel::Warn, "open files", text), "set LimitNOFILE=65536 in the unit");
+    }
+    finding(FindingLevel::Ok, "open files", format!("{} may be open at once", shown(allowed)))
+}
+
+fn shown(limit: u64) -> String {
+    if limit == u64::MAX { "any number".to_owned() } else { limit.to_string() }
+}
+
+/// Retention counts in time, and so do tokens.
+async fn clock(app: &App) -> Finding {
+    let horizon = UnixTime(UnixTime::now().0.saturating_add(CLOCK_SLACK));
+    let mut from_the_future = 0;
+    for cache in app.caches.iter() {
+        match app.catalog.path_totals(cache.id, Some(horizon), None).await {
+            Ok(totals) => from_the_future += totals.paths,
+            Err(error) => return finding(FindingLevel::Error, "catalog", error.to_string()),
+        }
+    }
+    if from_the_future > 0 {
+        let text =
+            format!("{from_the_future} paths were used in what is now the future: the clock was set back");
+        let advice = "set the clock right: tokens and retention go by it";
+        return advise(finding(FindingLevel::Error, "clock", text), advice);
+    }
+    finding(FindingLevel::Ok, "clock", "nothing was recorded in what is now the future")
+}
+
+/// The file as it is now, which may not be what the daemon runs with.
+async fn configuration(app: &App) -> Vec<Finding> {
+    let Some(path) = app.config.source.clone() else {
+        return vec![finding(FindingLevel::Ok, "config", "none: the daemon runs on its built-in defaults")];
+    };
+    let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::of_process())).await;
+    match loaded {
+        Ok(Ok(loaded)) if loaded.warnings.is_empty() => {
+            vec![finding(FindingLevel::Ok, "config", "the file has no faults")]
+        }
+        Ok(Ok(loaded)) => loaded
+            .warnings
+            .iter()
+            .map(|fault| finding(level(fault.severity), "config", fault.to_string()))
+            .collect(),
+        Ok(Err(faults)) => faults
+            .0
+            .iter()
+            .map(|fault| {
+                let found = finding(level(fault.severity), "config", fault.to_string());
+                advise(found, "the daemon runs with what it read at its start, and would not start again")
+            })
+            .collect(),
+        Err(error) => vec![finding(FindingLevel::Error, "config", error.to_string())],
+    }
+}
+
+fn level(severity: Severity) -> FindingLevel {
+    match severity {
+        Severity::Error => FindingLevel::Error,
+        Severity::Warning => FindingLevel::Warn,
+    }
+}
+
+async fn storage_finding(app: &App, cache: &Cache, storage: &CacheStorage) -> Finding {
+    let subject = format!("storage {}/{}", cache.name(), storage.name());
+    let condition = storage.condition();
+    let error = condition.last_error.unwrap_or_default();
+    match condition.health {
+        Health::Failing => {
+            let found = finding(FindingLevel::Error, subject, format!("it does not work: {error}"));
+            return advise(found, "it is tried again every few seconds; pushes go to the others meanwhile");
+        }
+        Health::MediumFull => {
+            let found = finding(FindingLevel::Warn, subject, "its medium is full");
+            return advise(found, "make room, or add a storage");
+        }
+        Health::Working => {}
+    }
+    match app.catalog.storage_stats(storage.id).await {
+        Ok(stats) if stats.damaged_nars > 0 => {
+            let text = format!("{} files are missing or damaged; their paths are hidden", stats.damaged_nars);
+            let advice = "push the paths again; `cachectl fsck` takes files back that are there again";
+            advise(finding(FindingLevel::Error, subject, text), advice)
+        }
+        Ok(_) => finding(FindingLevel::Ok, subject, "it works"),
+        Err(error) => finding(FindingLevel::Error, subject, error.to_string()),
+    }
+}
+
+/// Whether clients can find the daemon by the names it gives out.
+async fn names(app: &App) -> Vec<Finding> {
+    let Some(url) = &app.config.server.public_url else {
+        let text = "none is set: clients are told the address that they came to";
+        return vec![finding(FindingLevel::Ok, "public-url", text)];
+    };
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
+    let own = std::iter::once(host.to_owned());
+    let hosts = own.chain(app.caches.iter().map(|cache| format!("{}.{host}", cache.name())));
+    join_all(hosts.map(|name| reachable(name, port))).await
+}
+
+async fn reachable(name: String, port: u16) -> Finding {
+    let subject = format!("name {name}");
+    let resolved = match timeout(PATIENCE, tokio::net::lookup_host((name.as_str(), port))).await {
+        Ok(Ok(addresses)) => addresses.collect::<Vec<_>>(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
+    if resolved.is_empty() {
+        let found = finding(FindingLevel::Error, subject, "it has no address");
+        return advise(
+            found,
+            "caches are reached as NAME.HOST: add a wildcard DNS entry for the public host",
+        );
+    }
+    match timeout(PATIENCE, tokio::net::TcpStream::connect(&resolved[..])).await {
+        Ok(Ok(_)) => finding(FindingLevel::Ok, subject, format!("port {port} answers")),
+        Ok(Err(error)) => {
+            finding(FindingLevel::Warn, subject, format!("port {port} does not answer: {error}"))
+        }
+        Err(_) => finding(FindingLevel::Warn, subject, format!("port {port} does not answer in time")),
+    }
+}
+
+fn workers(app: &App) -> Vec<Finding> {
+    let failing = app.workers.list().into_iter().filter(|worker| worker.state() == WorkerState::Failing);
+    let failing: Vec<_> = failing
+        .map(|worker| {
+            let error = worker.last_error().unwrap_or_default();
+            let text = format!("{} rounds in a row have failed: {error}", worker.errors_in_a_row());
+            finding(FindingLevel::Warn, format!("worker {}", worker.name), text)
+        })
+        .collect();
+    if failing.is_empty() {
+        return vec![finding(FindingLevel::Ok, "workers", "none of them fails")];
+    }
+    failing
+}
