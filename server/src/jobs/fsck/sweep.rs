@@ -87,7 +87,8 @@ impl Examined<'_> {
         Ok(())
     }
 
-    /// Removes narinfos of paths whose NAR lies elsewhere by now, and gives back those of paths that are in no catalog.
+    /// Removes narinfos of paths whose NAR lies elsewhere by now, and gives back those of paths that are in no catalog, or
+    /// only with a storage that is not in the configuration.
     async fn remove_moved_narinfos(
         &mut self,
         hashes: &[StorePathHash],
@@ -101,6 +102,9 @@ impl Examined<'_> {
                     None => unknown.push(*hash),
                     // It was committed after the listing.
                     Some(home) if home.storage == self.storage.id => {}
+                    // A storage that was given another name has what the catalog believes to be on the one of old.
+                    Some(home) if self.cache.storage(home.storage).is_none() => unknown.push(*hash),
+                    Some(home) if !self.cache.gives_from(home.storage) => {}
                     Some(_) => {
                         self.remove(&layout::listing_key(hash)).await;
                         if self.remove(&layout::narinfo_key(hash)).await {
@@ -125,7 +129,7 @@ impl Examined<'_> {
                     None => orphans.push(*name),
                     Some(home) if home.storage == self.storage.id => {}
                     // The only copy that there may be.
-                    Some(home) if home.damaged => {}
+                    Some(home) if home.damaged || !self.cache.gives_from(home.storage) => {}
                     Some(_) => {
                         if self.remove(&layout::nar_key(name)).await {
                             self.counts.orphans_removed += 1;
