@@ -32,8 +32,8 @@ pub struct Cache {
     pub config: CacheConfig,
     /// Its storages; at least one.
     pub storages: Storages,
-    /// Storages that are no longer in the configuration. What they hold is hidden until they are back.
-    pub disabled_storages: Vec<StorageRecord>,
+    /// Storages that the configuration does not name any more. What lies there is hidden until it does.
+    pub former_storages: Vec<StorageRecord>,
     /// The paths it holds.
     pub index: Index,
     /// Its NAR files that were asked for lately.

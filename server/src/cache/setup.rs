@@ -161,11 +161,7 @@ async fn open(
         id: record.id,
         config: config.clone(),
         storages,
-        disabled_storages: storage_records
-            .iter()
-            .filter(|row| row.cache == record.id && !row.enabled)
-            .cloned()
-            .collect(),
+        former_storages: former_storages(record, storage_records),
         index: Index::new(record.id, shared.replies.clone()),
         nars: Nars::default(),
         key_name,
@@ -177,6 +173,10 @@ async fn open(
         batch.into_iter().for_each(|hash| cache.index.insert(hash));
     }
     Ok(cache)
+}
+
+fn former_storages(cache: &CacheRecord, rows: &[StorageRecord]) -> Vec<StorageRecord> {
+    rows.iter().filter(|row| row.cache == cache.id && !row.enabled).cloned().collect()
 }
 
 async fn open_storages(

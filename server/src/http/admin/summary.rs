@@ -73,42 +73,39 @@ pub async fn storage_summaries(app: &App, cache: &Cache) -> Result<Vec<StorageSu
         };
         summaries.push(storage_summary(app, cache, storage, snapshot).await?);
     }
-    for record in &cache.disabled_storages {
-        summaries.push(disabled_storage_summary(app, cache, record).await?);
+    for record in &cache.former_storages {
+        summaries.extend(former_storage_summary(app, cache, record).await?);
     }
     Ok(summaries)
 }
 
-/// A storage that is no longer in the configuration: what it holds is not known to be gone.
-async fn disabled_storage_summary(
+/// A storage that is gone from the file, as long as something is hidden with it.
+async fn former_storage_summary(
     app: &App,
     cache: &Cache,
     record: &StorageRecord,
-) -> Answer<StorageSummary> {
+) -> Answer<Option<StorageSummary>> {
     let stats = app.catalog.storage_stats(record.id).await.map_err(|error| internal(&error))?;
-    Ok(StorageSummary {
+    let is_s3 = record.kind == config::StorageType::S3.as_str();
+    Ok((stats.nars > 0).then(|| StorageSummary {
         cache: cache.name().to_owned(),
         name: record.name.clone(),
-        kind: if record.kind == config::StorageType::S3.as_str() {
-            StorageKind::S3
-        } else {
-            StorageKind::Local
-        },
-        location: String::new(),
+        kind: if is_s3 { StorageKind::S3 } else { StorageKind::Local },
+        location: "(not configured)".to_owned(),
+        state: StorageState::Disabled,
+        since: None,
+        draining: false,
+        last_error: None,
         used_bytes: stats.file_bytes,
         reserved_bytes: 0,
-        max_bytes: None,
         free_bytes: None,
         total_bytes: None,
-        state: StorageState::Disabled,
-        draining: false,
+        max_bytes: None,
         share_wanted: None,
         share_actual: 0.0,
         nars: stats.nars,
         damaged: stats.damaged_nars,
-        since: None,
-        last_error: None,
-    })
+    }))
 }
 
 async fn storage_summary(
