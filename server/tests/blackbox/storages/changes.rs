@@ -1,6 +1,5 @@
-//! The config changes: storages come, go, are emptied and balanced. Nothing is ever deleted but what lies elsewhere by then.
+//! The config changes: storages come, are emptied, go and come back. Nothing is deleted but what lies elsewhere by then.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
 
@@ -9,17 +8,17 @@ use serde_json::{Value, json};
 use super::bucket::Bucket;
 use super::jobs::last_event;
 use super::medium::{Medium, holder};
-use super::{assert_all_readable, condition, disk, in_bucket, local, paths, push_side_by_side, site, with};
+use super::{assert_all_readable, condition, disk, in_bucket, local, paths, site};
 use crate::harness::path::random_hash;
-use crate::harness::{Path, Permission, SOON, Site, wait_for};
+use crate::harness::{NarInfo, Path, Permission, SOON, Site, wait_for};
 
 /// The storages of `pub` in the config.
-fn storages(config: &mut Value) -> &mut Vec<Value> {
+pub fn storages(config: &mut Value) -> &mut Vec<Value> {
     config["caches"][0]["storages"].as_array_mut().unwrap()
 }
 
 /// Waits until everything is there that belongs to the paths on this storage.
-fn wait_until_published(medium: &Medium<'_>) {
+pub fn wait_until_published(medium: &Medium<'_>) {
     wait_for(SOON, "narinfo and listing of every path are written", || {
         (medium.files().len() == 3 * medium.nars().len()).then_some(())
     });
@@ -67,41 +66,11 @@ fn a_storage_is_added_and_another_is_emptied() {
 
     site.reconfigure(|config| drop(storages(config).remove(0)));
     assert_all_readable(&site, &all);
+    let list = site.cachectl_ok(&["storage", "list", "--json"]);
+    assert!(!list.contains("old"), "what is empty may be forgotten: {list}");
     wait_for(SOON, "everything is in the bucket", || {
         (new.files().len() == 3 * (all.len() + 1) + 1).then_some(())
     });
-}
-
-#[test]
-fn a_drain_goes_on_after_a_crash_in_its_middle() {
-    let mut site = site("in-order", |directory| {
-        vec![local(directory, "old"), with(local(directory, "new"), "draining", true)]
-    });
-    let all = paths([20_000; 90]);
-    push_side_by_side(&site, &all, 4);
-    site.reconfigure(|config| {
-        let storages = storages(config);
-        storages[0]["draining"] = json!(true);
-        storages[1]["draining"] = json!(false);
-    });
-    let media = [disk(&site, "old"), disk(&site, "new")];
-    let [old, new] = &media;
-    for part in [10, 40] {
-        let mut draining = site.start_cachectl(&["storage", "drain", "old", "--json"]);
-        wait_for(SOON, "some of it is moved", || (new.nars().len() >= part).then_some(()));
-        site.daemon().kill9();
-        assert_eq!(draining.wait().unwrap().code(), Some(8), "whoever watched is told that it did not end");
-        assert!(!old.nars().is_empty(), "it was in the middle");
-        site.restart();
-        assert_all_readable(&site, &all);
-    }
-    site.cachectl_ok(&["storage", "drain", "old"]);
-    assert!(old.files().is_empty(), "{:?}", old.files());
-    let pushed: BTreeSet<String> = all.iter().map(Path::file_url).collect();
-    assert_eq!(new.nars().into_keys().collect::<BTreeSet<_>>(), pushed);
-    assert_all_readable(&site, &all);
-    wait_until_published(new);
-    site.wait_for_empty_spool("pub");
 }
 
 #[test]
@@ -118,6 +87,8 @@ fn a_storage_taken_out_of_the_file_keeps_what_it_has_and_brings_it_back() {
     let mut removed = json!(null);
     site.reconfigure(|config| removed = storages(config).remove(1));
     assert_all_readable(&site, &here);
+    let gone = condition(&site, "gone");
+    assert_eq!((&gone["state"], &gone["nars"]), (&json!("disabled"), &json!(3)), "{gone}");
     let pusher = site.pusher("pub");
     for path in &there {
         site.reader("pub").assert_lacks(path);
@@ -150,58 +121,34 @@ fn a_storage_taken_out_of_the_file_keeps_what_it_has_and_brings_it_back() {
     }
 }
 
-/// Percentages of the bytes.
-fn shares(media: &[Medium<'_>]) -> Vec<f64> {
-    let bytes: Vec<f64> = media.iter().map(|medium| medium.bytes() as f64).collect();
-    let total: f64 = bytes.iter().sum();
-    bytes.into_iter().map(|bytes| bytes / total * 100.0).collect()
-}
-
+/// The catalog takes it for a new one, and what is on it for something that lies on the one of old.
 #[test]
-fn a_rebalance_gets_near_the_shares() {
-    let bucket = Bucket::start();
-    let wanted = [50, 30, 20];
-    let mut site = site("in-order", |directory| vec![local(directory, "first")]);
-    let all = paths((0..60_usize).map(|number| 500 + number * 7_919 % 10_000));
-    push_side_by_side(&site, &all, 4);
-    let directory = site.directory().to_owned();
-    let added = [local(&directory, "second"), bucket.storage("third")];
-    site.reconfigure(|config| {
-        config["caches"][0]["storage-strategy"] = json!("split");
-        storages(config).extend(added);
-        for (storage, share) in storages(config).iter_mut().zip(wanted) {
-            storage["split"] = json!(share);
-        }
-    });
-    let media = [disk(&site, "first"), disk(&site, "second"), in_bucket(&bucket, "third")];
-    let output = site.cachectl(&["storage", "rebalance", "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    for (actual, wanted) in shares(&media).into_iter().zip(wanted) {
-        assert!((actual - f64::from(wanted)).abs() < 4.0, "{actual:.1} % instead of {wanted} %");
-    }
-    let summary = &last_event(&output)["summary"];
-    for (told, actual) in summary["shares"].as_array().unwrap().iter().zip(shares(&media)) {
-        let told = told["share_actual"].as_f64().unwrap() * 100.0;
-        assert!((told - actual).abs() < 0.1, "{told:.1} % said, {actual:.1} % found");
-    }
-    all.iter().for_each(|path| assert!(holder(&media, path) < 3));
-    assert_all_readable(&site, &all);
-    site.wait_for_empty_spool("pub");
-
-    // Once there, nothing more is moved.
-    let again = site.cachectl(&["storage", "rebalance", "--json"]);
-    assert_eq!(last_event(&again)["summary"]["moved_files"], 0);
-}
-
-/// A site of its own: what cannot go anywhere stays.
-#[test]
-fn a_storage_that_cannot_be_emptied_is_left_as_it_is() {
-    let site: Site = site("in-order", |directory| vec![local(directory, "only")]);
-    let all = paths([5_000; 3]);
+fn a_storage_under_another_name_keeps_its_files_and_gives_them_after_a_rebuild() {
+    let mut site = site("in-order", |directory| vec![local(directory, "disk")]);
+    let all = paths([10_000; 5]);
     all.iter().for_each(|path| site.pusher("pub").push(path));
-    let output = site.cachectl(&["storage", "drain", "only", "--json"]);
-    assert_eq!(output.status.code(), Some(8), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(["failed", "done"].contains(&last_event(&output)["event"].as_str().unwrap()));
-    assert!(all.iter().all(|path| disk(&site, "only").holds(path)));
+    let medium = disk(&site, "disk");
+    wait_until_published(&medium);
+    let files = medium.files();
+    let infos = narinfos(&site, &all);
+
+    site.reconfigure(|config| storages(config)[0]["name"] = json!("hdd"));
+    all.iter().for_each(|path| site.reader("pub").assert_lacks(path));
+    site.cachectl_ok(&["fsck"]);
+    assert_eq!(medium.files(), files, "nothing is deleted");
+    site.reconfigure(|config| storages(config)[0]["name"] = json!("disk"));
     assert_all_readable(&site, &all);
+
+    site.reconfigure(|config| storages(config)[0]["name"] = json!("hdd"));
+    site.cachectl_ok(&["fsck", "--rebuild"]);
+    assert_all_readable(&site, &all);
+    assert_eq!(narinfos(&site, &all), infos);
+    assert_eq!(medium.files(), files);
+    assert_eq!(condition(&site, "hdd")["used_bytes"], medium.bytes());
+}
+
+/// The narinfo of each path.
+fn narinfos(site: &Site, paths: &[Path]) -> Vec<NarInfo> {
+    let reader = site.reader("pub");
+    paths.iter().map(|path| reader.narinfo(path)).collect()
 }

@@ -68,5 +68,8 @@ fn damage_is_found_by_reading_or_by_a_scrub_and_healed_by_pushing() {
     site.cachectl_ok(&["storage", "scrub"]);
     all.iter().for_each(|path| assert!(holder(&media, path) < 2));
     assert_eq!(media.iter().map(|medium| medium.nars().len()).sum::<usize>(), all.len());
+    for (name, medium) in ["disk", "cloud"].into_iter().zip(&media) {
+        assert_eq!(condition(&site, name)["used_bytes"], medium.bytes(), "{name}");
+    }
     assert_all_readable(&site, &all);
 }

@@ -1,15 +1,16 @@
 //! A service that dies, hangs, refuses or talks nonsense, with a disk beside it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::bucket::{Bucket, storage_at};
-use super::medium::Medium;
 use super::network::Network;
 use super::proxy::Fault;
-use super::{BACK, condition, disk, in_bucket, local, site, wait_until_readable};
+use super::{
+    BACK, condition, disk, in_bucket, local, site, wait_for_empty_spools, wait_for_state, wait_until_readable,
+};
 use crate::harness::read::Reader;
 use crate::harness::{Path, Site, wait_for};
 
@@ -50,7 +51,7 @@ fn nothing_acknowledged_is_lost_when_the_service_stops_and_starts_during_pushes(
             let mut reads = 0;
             while !done.load(Ordering::Relaxed) {
                 let path = {
-                    let acknowledged: std::sync::MutexGuard<'_, Vec<Path>> = acknowledged.lock().unwrap();
+                    let acknowledged: MutexGuard<'_, Vec<Path>> = acknowledged.lock().unwrap();
                     let count = acknowledged.len();
                     (count > 0).then(|| acknowledged[reads * 7_919 % count].clone())
                 };
@@ -95,7 +96,7 @@ fn nothing_acknowledged_is_lost_when_the_service_stops_and_starts_during_pushes(
     wait_for(BACK, "no NAR is in two places", || {
         (cloud.nars().len() + disk.nars().len() == PUSHES).then_some(())
     });
-    site.wait_for_empty_spool("pub");
+    wait_for_empty_spools(&site);
 }
 
 /// A service behind a network of its own, before a disk.
@@ -139,7 +140,7 @@ impl Behind {
         assert!(condition["last_error"].as_str().is_some_and(|error| error.contains(name)), "{condition}");
 
         network.mend();
-        super::wait_for_state(site, name, "ok");
+        wait_for_state(site, name, "ok");
         let after = Path::incompressible("after", 20_000);
         pusher.push(&after);
         assert!(in_bucket(bucket, name).holds(&after), "{name}");
@@ -178,9 +179,9 @@ fn an_upload_that_breaks_off_on_its_way_to_the_service_goes_elsewhere() {
     assert!(disk(&behind.site, "disk").holds(&path));
     behind.site.reader("pub").assert_has(&path);
     behind.network.mend();
-    super::wait_for_state(&behind.site, "cloud", "ok");
+    wait_for_state(&behind.site, "cloud", "ok");
     wait_until_readable(&behind.site, &[behind.before.clone(), path]);
-    let cloud: Medium<'_> = in_bucket(&bucket, "cloud");
+    let cloud = in_bucket(&bucket, "cloud");
     wait_for(BACK, "nothing half-written is in the bucket", || (cloud.nars().len() == 1).then_some(()));
-    behind.site.wait_for_empty_spool("pub");
+    wait_for_empty_spools(&behind.site);
 }

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::medium::Medium;
-use super::mounts::{disk, run, site, spooled};
+use super::mounts::{disk, run, site, spooled, try_run};
 use super::{local, wait_for_state};
 use crate::harness::{Path, Permission, SOON, Site, push, wait_for};
 
@@ -16,6 +15,9 @@ mount -t tmpfs -o size=8m tmpfs second
 const ONE_SMALL: &str = "mkdir -p first
 mount -t tmpfs -o size=8m tmpfs first
 ";
+/// Leaves no room on either of them.
+const FILL: &str =
+    "for disk in first second; do dd if=/dev/zero of=$disk/others bs=64k 2>/dev/null || true; done";
 const MIB: usize = 1 << 20;
 
 fn two(directory: &std::path::Path) -> Vec<Value> {
@@ -107,10 +109,7 @@ fn with_all_disks_full_pushes_are_refused_until_there_is_room() {
     pusher.push(&between);
 
     // Others have filled the disks: that is told before a byte is sent.
-    run(
-        &mut site,
-        "for disk in first second; do fallocate -l 6M $disk/others || true; dd if=/dev/zero of=$disk/more bs=64k 2>/dev/null || true; done",
-    );
+    run(&mut site, FILL);
     let create = pusher.target("multipart-nar?compression=zst");
     let create = || pusher.endpoint.post(&create).bearer(&pusher.token).body("").send();
     wait_for(SOON, "it is noticed that there is no room", || {
@@ -129,7 +128,7 @@ fn with_all_disks_full_pushes_are_refused_until_there_is_room() {
         site.reader("pub").assert_has(path);
     }
 
-    run(&mut site, "rm first/others first/more");
+    run(&mut site, "rm first/others");
     let after = Path::incompressible("after", MIB);
     wait_for(SOON, "there is room again", || (create().status == 200).then_some(()));
     pusher.push(&after);
@@ -146,10 +145,8 @@ fn a_disk_that_can_only_be_read_is_still_read() {
         let names: Vec<String> = disk(&mut site, "first").files().into_keys().collect();
         (names.len() == 3).then_some(())
     });
-    // Fails while something is being written.
-    wait_for(SOON, "the disk becomes read-only", || {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&mut site, "mount -o remount,ro first")))
-            .ok()
+    wait_for(SOON, "nothing is being written, and the disk becomes read-only", || {
+        try_run(&mut site, "mount -o remount,ro first").then_some(())
     });
     let during = Path::incompressible("during", MIB);
     site.pusher("pub").push(&during);
@@ -164,7 +161,7 @@ fn a_disk_that_can_only_be_read_is_still_read() {
     wait_for_state(&site, "first", "ok");
     let after = Path::incompressible("after", MIB);
     site.pusher("pub").push(&after);
-    let first: Medium<'_> = disk(&mut site, "first");
+    let first = disk(&mut site, "first");
     assert!(first.holds(&after) && first.holds(&before));
     assert_tidy(&mut site, &[&before, &during, &after]);
 }

@@ -87,7 +87,7 @@ pub fn holder(media: &[Medium<'_>], path: &Path) -> usize {
 }
 
 /// Files below `directory` with their sizes, by their names relative to `root`.
-fn collect(root: &FilePath, directory: &FilePath, files: &mut BTreeMap<String, u64>) {
+pub fn collect(root: &FilePath, directory: &FilePath, files: &mut BTreeMap<String, u64>) {
     // A file or directory may vanish while it is looked at.
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {

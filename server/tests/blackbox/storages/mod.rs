@@ -13,6 +13,7 @@ mod full;
 mod jobs;
 mod medium;
 mod mounts;
+mod moves;
 mod network;
 mod startup;
 mod strategies;
@@ -22,6 +23,7 @@ mod unmounted;
 #[path = "../../../crates/nar-storage/tests/support/proxy.rs"]
 mod proxy;
 
+use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::thread;
 use std::time::Duration;
@@ -30,7 +32,7 @@ use serde_json::{Value, json};
 
 use self::bucket::Bucket;
 use self::medium::Medium;
-use crate::harness::{Path, Site, garage, wait_for};
+use crate::harness::{Path, SOON, Site, garage, wait_for};
 
 /// How long it may take until a storage that works again is noticed: probes are 15 seconds apart at most.
 const BACK: Duration = Duration::from_secs(40);
@@ -116,4 +118,15 @@ fn condition(site: &Site, name: &str) -> Value {
 #[track_caller]
 fn wait_for_state(site: &Site, name: &str, state: &str) {
     wait_for(BACK, &format!("{name} is {state}"), || (condition(site, name)["state"] == state).then_some(()));
+}
+
+/// Waits until nothing of any unfinished upload or move is left in the spools of disks and buckets.
+#[track_caller]
+fn wait_for_empty_spools(site: &Site) {
+    let is_spooled = |name: &String| name.contains("/.spool/") || name.starts_with("state/spool/");
+    wait_for(SOON, "the spools are empty", || {
+        let mut files = BTreeMap::new();
+        medium::collect(site.directory(), site.directory(), &mut files);
+        (!files.keys().any(is_spooled)).then_some(())
+    });
 }

@@ -40,13 +40,17 @@ pub fn at_next_start(site: &Site, mounts: &str) {
 /// Runs shell commands where the daemon sees their mounts, in the site's directory.
 #[track_caller]
 pub fn run(site: &mut Site, commands: &str) {
+    assert!(try_run(site, commands), "{commands}");
+}
+
+/// [`run`], for what may not be possible yet. Returns whether it was.
+pub fn try_run(site: &mut Site, commands: &str) -> bool {
     let directory = site.directory().display().to_string();
     let status = Command::new("nsenter")
         .args(["--target", &site.daemon().pid().to_string(), "--mount", "sh", "-c"])
         .arg(format!("set -e; cd {directory}; {commands}"))
-        .status()
-        .unwrap();
-    assert!(status.success(), "{commands}: {status}");
+        .status();
+    status.unwrap().success()
 }
 
 /// A directory of the site as the daemon sees it.

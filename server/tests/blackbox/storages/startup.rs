@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::bucket::{Bucket, storage_at};
 use super::network::Network;
 use super::proxy::Fault;
-use super::with;
+use super::{BACK, with};
 use crate::harness::daemon::DAEMON;
-use crate::harness::{Path, Site, ports};
+use crate::harness::{Path, Site, ports, wait_for};
 
 /// Storages that do not work, each the only one of its cache, with what is to be said about it besides its name.
 struct Faulty {
@@ -81,7 +81,7 @@ fn the_daemon_starts_with_dead_storages_and_says_what_is_wrong_with_each() {
     faulty.refusing.mend();
     for cache in &CACHES[..2] {
         let path = Path::small("late");
-        crate::harness::wait_for(super::BACK, "the storage comes back", || {
+        wait_for(BACK, "the storage comes back", || {
             let pusher = site.pusher(cache);
             let target = pusher.target("multipart-nar?compression=zst");
             let reply = pusher.endpoint.post(&target).bearer(&pusher.token).body("").send();

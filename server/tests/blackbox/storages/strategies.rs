@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::bucket::Bucket;
 use super::medium::{Medium, holder};
-use super::{assert_all_readable, disk, in_bucket, local, paths, push_side_by_side, site, with};
+use super::{
+    assert_all_readable, disk, in_bucket, local, paths, push_side_by_side, site, wait_for_empty_spools, with,
+};
 use crate::harness::{Path, Site};
 
 /// Two disks and a bucket, in this order.
@@ -88,7 +90,7 @@ fn split_keeps_its_shares_with_eight_pushers() {
         assert!((actual - f64::from(share)).abs() < 2.0, "{actual:.2} % instead of {share} %");
     }
     assert_all_readable(&site, &all);
-    site.wait_for_empty_spool("pub");
+    wait_for_empty_spools(&site);
 }
 
 #[test]
