@@ -59,6 +59,15 @@ pub enum Error {
         /// The size that it may have.
         limit: usize,
     },
+    /// The daemon gives the same page of a list again and again.
+    #[error(
+        "the list of the paths of {} has no end: a page does not go on where the last one ended",
+        plain(cache)
+    )]
+    EndlessList {
+        /// The cache.
+        cache: String,
+    },
     /// The daemon ended the answer as if it were whole, before it was.
     #[error("the daemon at {} ended its answer too early", socket.display())]
     EndedEarly {
@@ -255,6 +264,7 @@ impl Error {
                 ErrorCode::Unavailable | ErrorCode::Internal | ErrorCode::Unknown => Exit::Other,
             },
             Self::TooLarge { .. }
+            | Self::EndlessList { .. }
             | Self::Malformed { .. }
             | Self::Unexplained { .. }
             | Self::TokenLost { .. }
@@ -288,6 +298,7 @@ impl Error {
                     .into(),
             ),
             Self::Daemon(error) => error.hint.as_deref().map(plain),
+            Self::EndlessList { .. } => Some("The log of the daemon may say more.".into()),
             Self::NoCaches | Self::NoSuchCache { .. } | Self::Unwell { .. } => None,
             Self::WhichCache { .. } => Some("Say which one with --cache.".into()),
             Self::WhichKey { several: true, .. } => {

@@ -30,7 +30,7 @@ pub enum Key {
     },
     /// Let a key sign no more
     ///
-    /// What it has signed stays valid, and the cache goes on to publish its public half.
+    /// What it has signed stays valid for clients that trust it, but the cache publishes its public half no more.
     #[command(after_help = "Example:\n  cachectl key retire main.cache.example.org-1")]
     Retire {
         /// The name of the key, or its public half

@@ -58,6 +58,9 @@ async fn list(wanted: args::ListPaths, client: &Client, output: &Output) -> Resu
         let limit = u32::try_from(left).unwrap_or(u32::MAX).min(MAX_PATHS_PER_PAGE);
         let wanted = ListPaths { after: list.next, limit: Some(limit), query: wanted.query.clone() };
         let page = client.paths(&cache, &wanted).await?;
+        if page.next.is_some() && page.next <= wanted.after {
+            return Err(Error::EndlessList { cache });
+        }
         left = left.saturating_sub(page.paths.len() as u64);
         list.paths.extend(page.paths);
         list.next = page.next;

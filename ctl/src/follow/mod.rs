@@ -53,7 +53,7 @@ pub fn kind(job: &JobInfo) -> &'static str {
         JobKind::Rebalance => "rebalance",
         JobKind::Scrub => "scrub",
         JobKind::Fsck => "fsck",
-        JobKind::Gc => "garbage collection",
+        JobKind::Gc => "gc",
         JobKind::DeleteCache => "deletion",
         JobKind::Backup => "backup",
         JobKind::Unknown => "job",

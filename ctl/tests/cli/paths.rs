@@ -59,6 +59,14 @@ fn all_paths_are_fetched_page_by_page() {
 }
 
 #[test]
+fn a_list_without_end_is_given_up() {
+    let daemon = Daemon::start(&[("GET /v1/caches/one/paths", says(page(&["a"], Some("5"))))]);
+    let told = daemon.run("path list --cache one --all").fails(1);
+    assert!(told.contains("the paths of one has no end"), "{told}");
+    assert_eq!(daemon.seen().len(), 2);
+}
+
+#[test]
 fn a_limit_counts_over_all_pages() {
     let daemon = Daemon::start(&[
         ("GET /v1/caches/one/paths?limit=3", says(page(&["a", "b"], Some("5")))),

@@ -45,7 +45,7 @@ impl fmt::Debug for AddKey {
     }
 }
 
-/// Asks that a key signs no more. Its signatures stay good, and it stays listed.
+/// Asks that a key signs no more and is published no more. Its signatures stay good, and it stays listed.
 ///
 /// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ pub enum WorkerState {
     Working,
     /// It waits for the time of its next run.
     Waiting,
-    /// It was told to pause.
+    /// It was told to pause, and does until it is resumed or the daemon starts again.
     Paused,
     /// Its last run failed; it tries again later.
     Failing,
