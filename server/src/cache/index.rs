@@ -22,6 +22,8 @@ use super::storages::CacheStorage;
 const SHARDS: usize = 16;
 /// A path's time of use is noted at most once in this many minutes.
 const TOUCH_INTERVAL_MINUTES: u32 = 10;
+/// A use is noted at the latest so many minutes after an earlier one that was: the reply and the path each wait.
+const NOTED_WITHIN_MINUTES: u32 = 2 * TOUCH_INTERVAL_MINUTES;
 /// The bit beside a path's minute that says that it was inserted since the last reload began.
 const SEEN: u32 = 1 << 31;
 /// Bytes that a cached reply takes beyond its text: key, headers, and the cache's own bookkeeping.
@@ -75,6 +77,22 @@ pub struct Index {
     /// Counts removals, so that a reply rendered before one is not cached after it.
     removals: AtomicU64,
     touched: Mutex<HashMap<StorePathHash, UnixTime>>,
+}
+
+/// What became of a path that was to be hidden because nobody uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HiddenUnused {
+    /// It is hidden now.
+    Hidden,
+    /// It was not visible.
+    Absent,
+    /// It is used, and visible as before.
+    InUse,
+}
+
+/// Minutes since the epoch, with room for a mark.
+fn minute_of(time: UnixTime) -> u32 {
+    u32::try_from(time.0.max(0) / 60).unwrap_or(u32::MAX) & !SEEN
 }
 
 /// Proof that a reply was rendered from a state not older than this.
@@ -137,6 +155,28 @@ impl Index {
         self.replies.retain(|(cache, _), _| *cache != self.cache);
     }
 
+    /// Hides a path that was not used since `cutoff`. Uses are noted now and then only, so one that may have been used in
+    /// the last minutes stays too. Once a path is hidden here nobody is told that it is there; whoever was told before has
+    /// left a note of it.
+    pub fn hide_unless_used_since(
+        &self,
+        hash: &StorePathHash,
+        cutoff: UnixTime,
+        now: UnixTime,
+    ) -> HiddenUnused {
+        let cutoff = minute_of(UnixTime(cutoff.0.min(now.0 - i64::from(NOTED_WITHIN_MINUTES) * 60)));
+        let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+        match shard.get(hash) {
+            None => return HiddenUnused::Absent,
+            Some(noted) if noted.load(Ordering::Relaxed) & !SEEN >= cutoff => return HiddenUnused::InUse,
+            Some(_) => {}
+        }
+        shard.remove(hash);
+        drop(shard);
+        self.forget_reply(hash);
+        HiddenUnused::Hidden
+    }
+
     /// Hides a path, or forgets its reply so that it is rendered anew.
     pub fn remove(&self, hash: &StorePathHash) {
         self.shard(hash).write().unwrap_or_else(PoisonError::into_inner).remove(hash);
@@ -157,7 +197,14 @@ impl Index {
     /// The rendered reply of a path, if it is in memory. Counts as use.
     pub fn reply(&self, hash: &StorePathHash, now: UnixTime) -> Option<Arc<NarinfoReply>> {
         let reply = self.replies.get(&(self.cache, *hash))?;
-        self.note_use(hash, &reply.touched_minute, now);
+        let minute = minute_of(now);
+        if minute.saturating_sub(reply.touched_minute.load(Ordering::Relaxed)) >= TOUCH_INTERVAL_MINUTES {
+            // The note is made where it is looked for before a path goes.
+            if !self.touch(hash, now) {
+                return None;
+            }
+            reply.touched_minute.store(minute, Ordering::Relaxed);
+        }
         Some(reply)
     }
 
@@ -178,7 +225,7 @@ impl Index {
     }
 
     fn note_use(&self, hash: &StorePathHash, noted: &AtomicU32, now: UnixTime) {
-        let minute = u32::try_from(now.0 / 60).unwrap_or(u32::MAX) & !SEEN;
+        let minute = minute_of(now);
         let known = noted.load(Ordering::Relaxed);
         if minute.saturating_sub(known & !SEEN) < TOUCH_INTERVAL_MINUTES {
             return;
@@ -249,5 +296,33 @@ mod tests {
         index.end_reload();
         assert!(index.touch(&hash(1), NOW));
         assert!(index.take_touched().is_empty());
+    }
+
+    fn ago(seconds: i64) -> UnixTime {
+        UnixTime(NOW.0 - seconds)
+    }
+
+    #[test]
+    fn only_what_is_not_used_is_hidden() {
+        let index = index_of(&[1, 2, 3]);
+        assert!(index.touch(&hash(2), ago(7200)) && index.touch(&hash(3), ago(3000)));
+        let hide = |number| index.hide_unless_used_since(&hash(number), ago(3600), NOW);
+        assert_eq!(hide(1), HiddenUnused::Hidden, "it was never used");
+        assert_eq!(hide(2), HiddenUnused::Hidden);
+        assert_eq!(hide(3), HiddenUnused::InUse);
+        assert_eq!(hide(4), HiddenUnused::Absent);
+        let held: Vec<u8> = (1..=4).filter(|number| index.contains(&hash(*number))).collect();
+        assert_eq!(held, [3]);
+        // A second insertion, by a push of what is there, does not forget the use.
+        index.insert(hash(3));
+        assert_eq!(hide(3), HiddenUnused::InUse);
+    }
+
+    #[test]
+    fn what_may_have_been_used_without_a_note_is_not_hidden() {
+        let index = index_of(&[1]);
+        assert!(index.touch(&hash(1), ago(600)));
+        assert!(index.touch(&hash(1), ago(60)), "noted ten minutes ago");
+        assert_eq!(index.hide_unless_used_since(&hash(1), ago(30), NOW), HiddenUnused::InUse);
     }
 }

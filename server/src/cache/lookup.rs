@@ -75,12 +75,15 @@ impl Cache {
         Ok(Some(reply))
     }
 
-    /// Whether the cache holds the path and can give it, as far as is known.
+    /// Whether the cache holds the path and can give it, as far as is known. If it holds it, that counts as use: whoever
+    /// pushes it is told that it is there.
     pub async fn can_give(&self, catalog: &Catalog, hash: &StorePathHash) -> Result<bool, CatalogError> {
+        if !self.index.touch(hash, UnixTime::now()) {
+            return Ok(false);
+        }
         // Another daemon may have hidden it a moment ago.
-        let certain = !catalog.is_shared() && self.storages.unreachable().is_empty();
-        if certain || !self.index.contains(hash) {
-            return Ok(self.index.contains(hash));
+        if !catalog.is_shared() && self.storages.unreachable().is_empty() {
+            return Ok(true);
         }
         let record = catalog.find_path(self.id, hash).await?;
         Ok(record.is_some_and(|record| !record.nar.damaged && self.gives_from(record.nar.storage)))
@@ -98,6 +101,12 @@ impl Cache {
         let homes = if lost.is_empty() { HashMap::new() } else { catalog.path_homes(self.id, asked).await? };
         let is_lost = |hash: &StorePathHash| homes.get(hash).is_some_and(|home| lost.contains(&home.storage));
         Ok(asked.iter().filter(|hash| is_lost(hash) || !self.index.touch(hash, now)).copied().collect())
+    }
+
+    /// Writes down the uses that were noted since this was done last.
+    pub async fn record_uses(&self, catalog: &Catalog) -> Result<(), CatalogError> {
+        let touched = self.index.take_touched();
+        if touched.is_empty() { Ok(()) } else { catalog.touch(touched).await }
     }
 
     /// The catalog's record of a visible path.

@@ -33,6 +33,8 @@ pub const SERVER: Keys = Keys {
         "log",
         "drain-timeout",
         "upload-expiry",
+        "gc-interval",
+        "gc-grace",
         "max-connections",
         "narinfo-memory",
         "standalone",

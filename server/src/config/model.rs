@@ -69,6 +69,10 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
     /// Age at which an unfinished upload is thrown away.
     pub upload_expiry: Duration,
+    /// Pause between two collections of garbage; `None` for none at all.
+    pub gc_interval: Option<Duration>,
+    /// How long everything is kept after it was made or used, whatever else is asked for.
+    pub gc_grace: Duration,
     /// Client connections at a time, all listeners together.
     pub max_connections: u32,
     /// Bytes of memory for rendered narinfo replies.

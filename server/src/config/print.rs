@@ -43,6 +43,8 @@ fn server(server: &ServerConfig) -> Value {
         ("log", log(&server.log)),
         ("drain-timeout", seconds(server.drain_timeout)),
         ("upload-expiry", seconds(server.upload_expiry)),
+        ("gc-interval", server.gc_interval.map_or_else(|| text("off"), seconds)),
+        ("gc-grace", seconds(server.gc_grace)),
         ("max-connections", server.max_connections.into()),
         ("narinfo-memory", text(format_size(server.narinfo_memory))),
         ("standalone", server.standalone.into()),

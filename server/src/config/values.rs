@@ -140,6 +140,18 @@ pub fn positive_duration(text: &str) -> Result<Duration, Wrong> {
     }
 }
 
+/// The pause between two rounds of something that need not be done at all.
+pub fn interval(text: &str) -> Result<Option<Duration>, Wrong> {
+    if matches!(text.to_ascii_lowercase().as_str(), "0" | "off" | "no" | "false") {
+        return Ok(None);
+    }
+    match duration(text) {
+        Ok(Duration::ZERO) => Ok(None),
+        Ok(duration) => Ok(Some(duration)),
+        Err(_) => Err(Wrong::new(text, "a time such as `12h`, or `off`")),
+    }
+}
+
 /// A text that is not empty.
 pub fn text(text: &str) -> Result<String, Wrong> {
     match text.trim() {

@@ -5,6 +5,7 @@
 
 mod backup;
 mod fsck;
+mod gc;
 mod job;
 mod moves;
 mod scope;
@@ -17,6 +18,7 @@ use admin_api::{ApiError, ErrorCode, JobInfo, JobKind, JobRequest, JobState, Sto
 use catalog::CatalogError;
 use tokio_util::task::TaskTracker;
 
+pub use self::gc::{kept_for, span};
 pub use self::job::{End, Job, Watching};
 
 use self::job::Reporter;
@@ -103,10 +105,12 @@ async fn run(app: &Arc<App>, job: &Arc<Job>) {
         JobRequest::Fsck { rebuild, dry_run, .. } => {
             fsck::fsck(app, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
         }
-        JobRequest::Backup { file } => backup::backup(app, file, &reporter).await,
-        JobRequest::Gc { .. } | JobRequest::DeleteCache { .. } => {
-            Err(JobError::Failed(scope::not_done_here()))
+        JobRequest::Gc { dry_run, to_size, older_than, .. } => {
+            let options = gc::Options { dry_run: *dry_run, to_size: *to_size, older_than: *older_than };
+            gc::gc(app, scope, options, &reporter).await
         }
+        JobRequest::Backup { file } => backup::backup(app, file, &reporter).await,
+        JobRequest::DeleteCache { .. } => Err(JobError::Failed(scope::not_done_here())),
     };
     let end = match result {
         Ok(summary) => End::Done(summary),
@@ -153,6 +157,7 @@ fn relation(running: &Job, request: &JobRequest, scope: &Scope) -> Relation {
                 JobRequest::Fsck { rebuild, dry_run, .. },
                 JobRequest::Fsck { rebuild: other_rebuild, dry_run: other_dry_run, .. },
             ) if (rebuild, dry_run) != (other_rebuild, other_dry_run) => Relation::InTheWay,
+            (JobRequest::Gc { .. }, other) if running.request != *other => Relation::InTheWay,
             (JobRequest::Backup { file }, JobRequest::Backup { file: other }) if file != other => {
                 Relation::InTheWay
             }

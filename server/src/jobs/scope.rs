@@ -30,9 +30,11 @@ impl Scope {
                 (Some(only_cache_with(app, storage)?), Some(storage.clone()))
             }
             JobRequest::Scrub { cache, storage, .. } => (cache.clone(), storage.clone()),
-            JobRequest::Rebalance { cache } | JobRequest::Fsck { cache, .. } => (cache.clone(), None),
+            JobRequest::Rebalance { cache }
+            | JobRequest::Fsck { cache, .. }
+            | JobRequest::Gc { cache, .. } => (cache.clone(), None),
             JobRequest::Backup { .. } => (None, None),
-            JobRequest::Gc { .. } | JobRequest::DeleteCache { .. } => return Err(not_done_here()),
+            JobRequest::DeleteCache { .. } => return Err(not_done_here()),
         };
         let scope = Self { cache, storage };
         scope.check(app)?;

@@ -4,6 +4,7 @@
 //! pause that grows; it never ends silently.
 
 mod feed;
+mod gc;
 mod probe;
 mod publisher;
 mod reaper;
@@ -79,6 +80,7 @@ trait Worker: Send + 'static {
 pub fn start(app: &Arc<App>, stop: &CancellationToken, running: &mut JoinSet<()>) {
     let mut workers: Vec<Box<dyn Worker>> =
         vec![Box::new(publisher::Publisher), Box::new(reaper::Reaper::new(app)), Box::new(touches::Touches)];
+    workers.extend(gc::Gc::new(app).map(|gc| Box::new(gc) as Box<dyn Worker>));
     for cache in app.caches.iter() {
         for storage in cache.storages.iter() {
             workers.push(Box::new(probe::Probe::new(cache.clone(), storage.clone())));

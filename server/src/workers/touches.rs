@@ -30,10 +30,7 @@ impl Worker for Touches {
 
     async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
         for cache in app.caches.iter() {
-            let touched = cache.index.take_touched();
-            if !touched.is_empty() {
-                app.catalog.touch(touched).await?;
-            }
+            cache.record_uses(&app.catalog).await?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod crash;
 mod ctl;
 mod damage;
 mod full_disk;
+mod gc;
 mod harness;
 mod nix_client;
 mod put;

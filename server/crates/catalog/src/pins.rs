@@ -71,7 +71,12 @@ pub struct PinRecord {
 impl Catalog {
     /// Adds a revision under the name. With [`Keep::Revisions`] the oldest revisions beyond that number are removed.
     pub async fn add_pin(&self, pin: NewPin) -> Result<PinOutcome, CatalogError> {
-        self.write(pin, |transaction, pin| Box::pin(add_pin(transaction, pin))).await
+        self.add_pin_at(pin, UnixTime::now()).await
+    }
+
+    /// As [`Catalog::add_pin`], at this time.
+    pub(crate) async fn add_pin_at(&self, pin: NewPin, now: UnixTime) -> Result<PinOutcome, CatalogError> {
+        self.write((pin, now), |transaction, (pin, now)| Box::pin(add_pin(transaction, pin, *now))).await
     }
 
     /// Removes a revision of a pin, or without one all of them. Returns how many there were.
@@ -113,6 +118,7 @@ impl Catalog {
 async fn add_pin(
     transaction: &DatabaseTransaction,
     new: &NewPin,
+    now: UnixTime,
 ) -> Result<Written<PinOutcome>, CatalogError> {
     let Some(path) = find_visible(transaction, new.cache, &new.path).await? else {
         return Ok(Written::quietly(PinOutcome::UnknownPath));
@@ -141,7 +147,7 @@ async fn add_pin(
         keep_days: ActiveValue::Set(keep_days),
         keep_revisions: ActiveValue::Set(keep_revisions),
         keep_forever: ActiveValue::Set(keep_forever),
-        created_at: ActiveValue::Set(UnixTime::now()),
+        created_at: ActiveValue::Set(now),
     }
     .insert(transaction)
     .await?;

@@ -73,6 +73,17 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// The storages of a cache, and whether they are enabled.
+    pub(crate) async fn storage_states(
+        &self,
+        cache: CacheId,
+    ) -> Result<HashMap<StorageId, bool>, CatalogError> {
+        let storages = Storages::of(self.readers(), cache).await?;
+        Ok(storages.all().map(|storage| (storage, storages.is_enabled(storage))).collect())
+    }
+}
+
 async fn reconcile_storages(
     transaction: &DatabaseTransaction,
     declared: &[DeclaredStorage],

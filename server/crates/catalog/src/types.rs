@@ -26,6 +26,10 @@ pub struct PathId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct PublishTicket(pub i64);
 
+/// A store path that was taken out of its cache and whose files are still to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct TombstoneId(pub i64);
+
 /// A point in time: whole seconds since 1970-01-01 00:00 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct UnixTime(pub i64);

@@ -87,6 +87,8 @@ impl Pusher {
     }
 
     async fn commit_known(&self, cache: &Arc<Cache>, description: PathDescription) -> Result<(), PushError> {
+        // Else the file could be collected as garbage between being found and being recorded.
+        let _storing = self.locks.lock(cache.id, description.file_hash).await;
         let known = self.catalog.find_nar(cache.id, &description.file_hash).await?;
         let Some(nar) = known.filter(|nar| !nar.damaged && cache.gives_from(nar.storage)) else {
             return Err(PushError::NarMissing(description.file_hash.to_string()));

@@ -5,6 +5,7 @@
 //! the client announced, and commits ([`commit`]). A path becomes visible only once its NAR is verified, durable and
 //! recorded.
 
+mod collect;
 mod commit;
 mod description;
 mod digest;
@@ -35,6 +36,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub use self::collect::{Freed, RemoveError};
 pub use self::description::PathDescription;
 pub use self::digest::decoder;
 pub use self::error::PushError;

@@ -183,6 +183,11 @@ impl CacheStorage {
         Blame::Storage
     }
 
+    /// Whether it answers right now, whatever was heard of it before.
+    pub async fn is_alive(&self) -> bool {
+        self.sign_of_life().await.is_ok()
+    }
+
     async fn sign_of_life(&self) -> Result<(), StorageError> {
         let key = layout::nix_cache_info_key();
         let asked = self.storage.head(&key);

@@ -26,6 +26,8 @@ fn an_empty_file_says_what_the_original_system_said_by_default() {
     assert_eq!((server.log.filter.as_str(), server.log.format), ("info", LogFormat::Text));
     assert_eq!(server.drain_timeout, Duration::from_secs(30));
     assert_eq!(server.upload_expiry, Duration::from_secs(86_400));
+    assert_eq!(server.gc_interval, Some(Duration::from_secs(12 * 60 * 60)));
+    assert_eq!(server.gc_grace, Duration::from_secs(60 * 60));
     assert_eq!(server.max_connections, 4096);
     assert_eq!(server.narinfo_memory, 64 * 1024 * 1024);
     assert_eq!(loaded.warnings[0].message, "no cache: there is nothing to serve");

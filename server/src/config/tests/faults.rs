@@ -83,6 +83,10 @@ fn a_fault_names_file_line_key_and_remedy() {
     "1: server.upload-expiry: `0s` will not do; expected a time longer than nothing, such as `24h`"
 )]
 #[case(
+    "server: {gc-interval: daily}",
+    "1: server.gc-interval: `daily` will not do; expected a time such as `12h`, or `off`"
+)]
+#[case(
     "server: {narinfo-memory: lots}",
     "1: server.narinfo-memory: `lots` will not do; expected a size such as `500M`, `10 GiB` or a number of bytes"
 )]

@@ -11,6 +11,7 @@ mod status;
 mod summary;
 mod tokens;
 mod usage;
+mod why;
 mod workers;
 
 use std::convert::Infallible;
@@ -37,6 +38,8 @@ pub(super) fn routes(app: &Arc<App>) -> Routes {
         .or(caches::routes(app))
         .unify()
         .or(paths::routes(app))
+        .unify()
+        .or(why::routes(app))
         .unify()
         .or(tokens::routes(app))
         .unify()

@@ -28,13 +28,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
 }
 
 async fn info(app: &App, cache: &Cache, hash: &str) -> Answer<PathInfo> {
-    let parsed: StorePathHash = hash.parse().map_err(|error| {
-        failure(
-            ErrorCode::Invalid,
-            format!("`{hash}` is no store path hash: {error}"),
-            Some("give a store path or the 32 characters after /nix/store/"),
-        )
-    })?;
+    let parsed = parse_hash(hash)?;
     let record = app.catalog.find_path(cache.id, &parsed).await.map_err(|error| internal(&error))?;
     let record = record.ok_or_else(|| {
         failure(ErrorCode::NotFound, format!("cache `{}` does not hold {hash}", cache.name()), None)
@@ -56,5 +50,16 @@ async fn info(app: &App, cache: &Cache, hash: &str) -> Answer<PathInfo> {
         created_at: record.created_at.0,
         last_used_at: Some(record.last_used_at.0),
         damaged: record.nar.damaged,
+    })
+}
+
+/// Reads the hash in a request.
+pub(super) fn parse_hash(hash: &str) -> Answer<StorePathHash> {
+    hash.parse().map_err(|error| {
+        failure(
+            ErrorCode::Invalid,
+            format!("`{hash}` is no store path hash: {error}"),
+            Some("give a store path or the 32 characters after /nix/store/"),
+        )
     })
 }

@@ -243,6 +243,10 @@ impl Site {
         assert!(emptied.is_some(), "left in the spool: {left:?}");
     }
 
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
     pub fn daemon(&mut self) -> &mut Daemon {
         &mut self.daemon
     }

@@ -10,5 +10,6 @@ pub(crate) mod storage;
 pub(crate) mod storage_job;
 pub(crate) mod store_path;
 pub(crate) mod token;
+pub(crate) mod tombstone;
 pub(crate) mod unpublished_path;
 pub(crate) mod upload;

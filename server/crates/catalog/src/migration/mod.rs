@@ -11,6 +11,7 @@ mod m20261122_000003_pins;
 mod m20261122_000004_uploads;
 mod m20261122_000005_tokens;
 mod m20261122_000006_jobs;
+mod m20261122_000007_tombstones;
 
 struct Migrator;
 
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_uploads::Migration),
             Box::new(m20261122_000005_tokens::Migration),
             Box::new(m20261122_000006_jobs::Migration),
+            Box::new(m20261122_000007_tombstones::Migration),
         ]
     }
 }

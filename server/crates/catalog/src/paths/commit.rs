@@ -1,7 +1,7 @@
 //! Committing a path: the moment at which a push counts.
 
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
-use sea_orm::{ActiveModelTrait, ActiveValue, DatabaseTransaction, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::claim::{Claimed, ReplacedNar, Usable, claim};
@@ -71,8 +71,8 @@ pub enum CommitOutcome {
         /// What the committed file replaced.
         replaced: Option<ReplacedNar>,
     },
-    /// The path was there and visible. It is left as it was, and the committed file is not recorded. Another path may use a
-    /// file of the same hash, though: ask [`Catalog::find_nar`] before removing it.
+    /// The path was there and visible. It is left as it was, but counts as used, and the committed file is not recorded.
+    /// Another path may use a file of the same hash, though: ask [`Catalog::find_nar`] before removing it.
     AlreadyPresent(Box<PathRecord>),
     /// The path was hidden because its file could not be used. Everything about it is replaced by what was committed. If
     /// that is another file, the old one stays recorded, where [`Catalog::nars_on`] finds it, until it is collected as
@@ -118,11 +118,12 @@ async fn run(
         None => None,
         Some((path, Some(nar))) if !usable.has(nar.storage, nar.damaged) => Some(path),
         Some(row) => {
-            let record = load::record(transaction, row).await?.ok_or_else(|| CatalogError::Corrupt {
+            let mut record = load::record(transaction, row).await?.ok_or_else(|| CatalogError::Corrupt {
                 table: "store_path",
                 column: "id",
                 found: "nothing, within the transaction that had found it".to_owned(),
             })?;
+            note_use(transaction, &mut record, commit.created_at).await?;
             return Ok(Written::quietly(CommitOutcome::AlreadyPresent(Box::new(record))));
         }
     };
@@ -147,6 +148,25 @@ async fn run(
         Some(_) => CommitOutcome::Healed { path, revealed, replaced },
     };
     Ok(Written::with_changes(outcome, changes))
+}
+
+/// Whoever pushes what is there relies on it as much as whoever reads it. Written down in the same transaction, so that
+/// garbage collection, which looks here last, knows it.
+async fn note_use(
+    transaction: &DatabaseTransaction,
+    path: &mut PathRecord,
+    now: UnixTime,
+) -> Result<(), CatalogError> {
+    if now <= path.last_used_at {
+        return Ok(());
+    }
+    store_path::Entity::update_many()
+        .col_expr(store_path::Column::LastUsedAt, now.into())
+        .filter(store_path::Column::Id.eq(path.id))
+        .exec(transaction)
+        .await?;
+    path.last_used_at = now;
+    Ok(())
 }
 
 async fn insert_path(

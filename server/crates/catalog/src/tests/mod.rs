@@ -17,6 +17,8 @@ mod commits;
 mod concurrency;
 mod durability;
 mod feed;
+mod gc;
+mod gc_model;
 mod inspect;
 mod jobs;
 mod keys;
@@ -162,6 +164,22 @@ macro_rules! promises {
                 writes_take_effect_in_the_order_of_submission,
                 a_write_whose_caller_went_away_is_done,
                 closing_finishes_what_was_submitted,
+            ]
+            gc: [
+                a_path_lives_as_long_as_one_that_refers_to_it,
+                what_is_buried_is_gone_but_for_its_files,
+                what_happens_after_the_census_counts,
+                a_buried_path_is_pushed_anew,
+                a_file_that_was_given_up_is_stored_anew,
+                a_file_goes_with_the_last_path_that_needs_it,
+                pins_hold_as_long_as_they_say,
+                circles_live_and_die_at_once,
+                what_lies_on_a_storage_out_of_use_is_left_alone,
+                the_least_recently_used_go_until_the_rest_fits,
+                a_path_that_was_healed_since_the_census_is_another_one,
+            ]
+            gc_model: [
+                no_history_loses_what_lives_or_keeps_what_is_dead,
             ]
             model: [
                 every_history_follows_the_model,

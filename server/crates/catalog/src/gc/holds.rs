@@ -1,0 +1,66 @@
+//! Which paths are held whatever their age.
+
+use std::collections::HashSet;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::IN_LIST;
+use crate::entity::pin;
+use crate::pins::Keep;
+use crate::{CacheId, CatalogError, PinRecord, UnixTime};
+
+/// Seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
+
+/// Those of the pins, given by name and each with its newest revision first, that still hold.
+pub(super) fn holding(pins: Vec<PinRecord>, now: UnixTime) -> Vec<PinRecord> {
+    let mut newer = 0;
+    let mut name = String::new();
+    let mut held = Vec::new();
+    for pin in pins {
+        newer = if pin.name == name { newer + 1 } else { 0 };
+        name.clone_from(&pin.name);
+        let holds = match pin.keep {
+            Keep::All | Keep::Forever => true,
+            Keep::Days(days) => pin.created_at.0.saturating_add(i64::from(days) * DAY) > now.0,
+            Keep::Revisions(revisions) => newer < revisions.max(1),
+        };
+        if holds {
+            held.push(pin);
+        }
+    }
+    held
+}
+
+/// Those of the hashes that a pin holds now.
+pub(super) async fn pinned(
+    connection: &impl ConnectionTrait,
+    cache: CacheId,
+    hashes: &[Vec<u8>],
+    now: UnixTime,
+) -> Result<HashSet<Vec<u8>>, CatalogError> {
+    let mut names = HashSet::new();
+    for some in hashes.chunks(IN_LIST) {
+        let on_these = pin::Entity::find()
+            .filter(pin::Column::Cache.eq(cache))
+            .filter(pin::Column::PathHash.is_in(some.iter().cloned()))
+            .all(connection)
+            .await?;
+        names.extend(on_these.into_iter().map(|pin| pin.name));
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    let mut held = HashSet::new();
+    for some in names.chunks(IN_LIST) {
+        // With those that do not hold: a revision holds by how many newer ones there are.
+        let pins = pin::Entity::find()
+            .filter(pin::Column::Cache.eq(cache))
+            .filter(pin::Column::Name.is_in(some.iter().cloned()))
+            .order_by_asc(pin::Column::Name)
+            .order_by_desc(pin::Column::Revision)
+            .all(connection)
+            .await?;
+        let pins = pins.into_iter().map(PinRecord::try_from).collect::<Result<_, _>>()?;
+        held.extend(holding(pins, now).into_iter().map(|pin| pin.path.hash().as_bytes().to_vec()));
+    }
+    Ok(held)
+}

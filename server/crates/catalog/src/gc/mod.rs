@@ -1,0 +1,28 @@
+//! Garbage collection, as far as the catalog is concerned.
+//!
+//! | file | what |
+//! |---|---|
+//! | `load.rs` | reads the paths of a cache, what they refer to, and which of them are held |
+//! | `census.rs` | says until when each path lives, what keeps it alive, and in which order paths may go |
+//! | `trace.rs` | how life is passed on along references |
+//! | `bury.rs` | takes dead paths out of the cache, leaving tombstones |
+//! | `tombstones.rs` | what is left to be removed from the storages |
+//! | `nars.rs` | files that no path needs |
+//!
+//! A path that is *buried* is gone: its rows are deleted, and a tombstone says where its files are. So nothing that looks
+//! for paths has to know of tombstones, and a push of a buried path makes it anew as if it had never been there.
+
+mod bury;
+mod census;
+mod holds;
+mod load;
+mod nars;
+mod tombstones;
+mod trace;
+
+pub use bury::{Burial, Buried};
+pub use census::{Census, Fate, GcPath, Held};
+pub use tombstones::Tombstone;
+
+/// How many values stand in one `IN (…)`. Databases limit the parameters of a statement.
+const IN_LIST: usize = 1000;

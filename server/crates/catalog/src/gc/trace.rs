@@ -1,0 +1,115 @@
+//! How life is passed on along references.
+
+/// Stands for no path.
+pub(super) const NONE: u32 = u32::MAX;
+/// Marks what was not reached yet. No path has lived that long ago.
+const UNREACHED: i64 = i64::MIN;
+
+/// References between paths, by their numbers: those of path `n` are `targets[starts[n]..starts[n + 1]]`.
+pub(super) struct Edges {
+    starts: Vec<u32>,
+    targets: Vec<u32>,
+}
+
+impl Edges {
+    pub(super) fn with_capacity(paths: usize) -> Self {
+        let mut starts = Vec::with_capacity(paths + 1);
+        starts.push(0);
+        Self { starts, targets: Vec::new() }
+    }
+
+    /// Adds the references of the next path.
+    pub(super) fn push(&mut self, targets: impl Iterator<Item = u32>) {
+        self.targets.extend(targets);
+        // Four thousand million references would not fit into memory anyway.
+        self.starts.push(u32::try_from(self.targets.len()).unwrap_or(u32::MAX));
+    }
+
+    /// How many paths have theirs.
+    pub(super) fn paths(&self) -> usize {
+        self.starts.len() - 1
+    }
+}
+
+/// What follows from the references.
+pub(super) struct Trace {
+    /// The latest time at which each path, or one that refers to it, directly or not, was used.
+    pub(super) until: Vec<i64>,
+    /// The path through whose reference it got that; [`NONE`] if it is its own.
+    pub(super) via: Vec<u32>,
+    /// All paths in an order in which they may go: by `until`, and a path before what it refers to.
+    pub(super) order: Vec<u32>,
+    /// Parts of `order`, first and last place, that hold a cycle and can only go at once.
+    pub(super) cycles: Vec<(usize, usize)>,
+}
+
+/// Passes each path's own time of use on to all that it refers to.
+///
+/// The paths are visited from the latest use to the earliest, each with everything it reaches that was not reached before,
+/// so each is visited once: by the latest that reaches it. What is left last has nothing alive above it. Depth first, as
+/// the order in which paths are left, backwards, puts every path before what it refers to.
+pub(super) fn trace(own: &[i64], edges: &Edges) -> Trace {
+    let paths = own.len();
+    let mut sources: Vec<u32> = (0..).take(paths).collect();
+    sources.sort_unstable_by_key(|&path| std::cmp::Reverse(own[path as usize]));
+    let mut until = vec![UNREACHED; paths];
+    let mut via = vec![NONE; paths];
+    let mut order = Vec::with_capacity(paths);
+    let mut next = edges.starts.clone();
+    let mut open = vec![false; paths];
+    let mut stack = Vec::new();
+    let mut backwards = Vec::new();
+    for source in sources {
+        if until[source as usize] != UNREACHED {
+            continue;
+        }
+        until[source as usize] = own[source as usize];
+        open[source as usize] = true;
+        stack.push(source);
+        while let Some(&path) = stack.last() {
+            let at = path as usize;
+            if next[at] == edges.starts[at + 1] {
+                open[at] = false;
+                order.push(path);
+                stack.pop();
+                continue;
+            }
+            let target = edges.targets[next[at] as usize];
+            next[at] += 1;
+            let to = target as usize;
+            if until[to] == UNREACHED {
+                until[to] = until[at];
+                via[to] = path;
+                open[to] = true;
+                stack.push(target);
+            } else if open[to] && target != path {
+                backwards.push((path, target));
+            }
+        }
+    }
+    order.reverse();
+    let cycles = cycles(&order, &backwards);
+    Trace { until, via, order, cycles }
+}
+
+/// The parts of `order` between the ends of references that lead backwards, those that overlap as one.
+fn cycles(order: &[u32], backwards: &[(u32, u32)]) -> Vec<(usize, usize)> {
+    if backwards.is_empty() {
+        return Vec::new();
+    }
+    let mut places = vec![0; order.len()];
+    for (place, &path) in order.iter().enumerate() {
+        places[path as usize] = place;
+    }
+    let mut found: Vec<(usize, usize)> =
+        backwards.iter().map(|&(from, to)| (places[to as usize], places[from as usize])).collect();
+    found.sort_unstable();
+    let mut merged: Vec<(usize, usize)> = Vec::new();
+    for (first, last) in found {
+        match merged.last_mut() {
+            Some(previous) if first <= previous.1 => previous.1 = previous.1.max(last),
+            _ => merged.push((first, last)),
+        }
+    }
+    merged
+}

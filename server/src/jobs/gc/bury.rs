@@ -1,0 +1,61 @@
+//! Taking dead paths out of a cache.
+
+use admin_api::Unit;
+use catalog::{Burial, GcPath};
+use nix_formats::StorePathHash;
+
+use super::super::JobError;
+use super::Collection;
+use super::plan::Plan;
+use crate::cache::index::HiddenUnused;
+
+/// Paths that are buried in one transaction, which other writes wait for.
+const BATCH: usize = 200;
+
+impl Collection<'_> {
+    pub(super) async fn bury(&mut self, plan: &Plan) -> Result<(), JobError> {
+        let message = format!("taking paths out of {}", self.cache.name());
+        self.reporter.begin(message, Unit::Paths, 0, Some(plan.count as u64));
+        for batch in plan.census.batches(plan.count, BATCH) {
+            self.reporter.check()?;
+            let number = batch.len() as u64;
+            self.bury_batch(plan, batch).await?;
+            self.reporter.advance(number);
+        }
+        Ok(())
+    }
+
+    async fn bury_batch(&mut self, plan: &Plan, batch: Vec<GcPath>) -> Result<(), JobError> {
+        let mut hidden = Vec::new();
+        let mut paths = Vec::with_capacity(batch.len());
+        for path in batch {
+            match self.cache.index.hide_unless_used_since(&path.hash, plan.unused_since, plan.now) {
+                HiddenUnused::Hidden => {
+                    hidden.push(path.hash);
+                    paths.push(path);
+                }
+                // It was hidden before, as its file is damaged.
+                HiddenUnused::Absent => paths.push(path),
+                // What it refers to is kept as well: it is still there to do so.
+                HiddenUnused::InUse => {}
+            }
+        }
+        let burial = Burial { cache: self.cache.id, paths, unused_since: plan.unused_since, now: plan.now };
+        match self.app.catalog.bury(burial).await {
+            Ok(outcome) => {
+                self.show(hidden.iter().filter(|hash| outcome.alive.contains(hash)));
+                self.counts.paths_removed += outcome.buried.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // Those that are buried nevertheless are not found in the catalog when they are asked for.
+                self.show(hidden.iter());
+                Err(error.into())
+            }
+        }
+    }
+
+    fn show<'h>(&self, hashes: impl Iterator<Item = &'h StorePathHash>) {
+        hashes.for_each(|hash| self.cache.index.insert(*hash));
+    }
+}

@@ -1,0 +1,101 @@
+//! Garbage collection: removing the paths that nothing keeps alive.
+//!
+//! | file | what |
+//! |---|---|
+//! | `plan.rs` | which paths of a cache may go, and why |
+//! | `bury.rs` | taking them out of the cache |
+//! | `sweep.rs` | removing their files from the storages |
+//!
+//! Pushes and reads go on meanwhile. A path that a client was told is there a moment ago is kept, whatever its age: it is
+//! hidden in memory before it is buried, and only if no use of it was noted; the catalog then buries it only if nobody has
+//! pushed it, pinned it, or pushed something that refers to it. A crash leaves tombstones, with which the next run begins.
+
+mod bury;
+mod plan;
+mod sweep;
+
+use std::sync::Arc;
+
+use admin_api::{GcCache, GcSummary, JobSummary, NoteLevel, Unit};
+use catalog::UnixTime;
+
+pub use self::plan::{kept_for, span};
+
+use self::plan::Plan;
+use super::JobError;
+use super::job::Reporter;
+use super::scope::Scope;
+use crate::app::App;
+use crate::cache::Cache;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    /// Remove nothing, only tell.
+    pub(super) dry_run: bool,
+    /// Go on until a cache has no more than so many bytes.
+    pub(super) to_size: Option<u64>,
+    /// Seconds that stand in for the retention of the caches.
+    pub(super) older_than: Option<u64>,
+}
+
+/// One cache under collection.
+struct Collection<'a> {
+    app: &'a App,
+    cache: &'a Arc<Cache>,
+    reporter: &'a Reporter,
+    counts: GcCache,
+}
+
+pub(super) async fn gc(
+    app: &App,
+    scope: &Scope,
+    options: Options,
+    reporter: &Reporter,
+) -> Result<JobSummary, JobError> {
+    let mut caches = Vec::new();
+    for cache in scope.caches(app) {
+        let counts = GcCache { cache: cache.name().to_owned(), ..GcCache::default() };
+        let mut collection = Collection { app, cache, reporter, counts };
+        collection.run(options).await?;
+        caches.push(collection.counts);
+    }
+    Ok(JobSummary::Gc(GcSummary { dry_run: options.dry_run, caches }))
+}
+
+impl Collection<'_> {
+    async fn run(&mut self, options: Options) -> Result<(), JobError> {
+        let name = self.cache.name();
+        if !options.dry_run {
+            self.reporter.begin(format!("finishing what was begun in {name}"), Unit::Files, 0, None);
+            self.sweep().await?;
+        }
+        self.reporter.begin(format!("finding out what is alive in {name}"), Unit::Paths, 0, None);
+        let now = UnixTime::now();
+        let plan = Plan::make(self.app, self.cache, options, now).await?;
+        self.counts.paths_before = plan.census.len() as u64;
+        self.counts.pinned = plan.census.pinned() as u64;
+        if options.dry_run {
+            self.tell(&plan).await?;
+        } else {
+            self.bury(&plan).await?;
+            self.sweep().await?;
+            self.counts.postponed = self.count_postponed().await?;
+        }
+        self.counts.kept = self.counts.paths_before.saturating_sub(self.counts.paths_removed);
+        Ok(())
+    }
+
+    /// Tells of what would go.
+    async fn tell(&mut self, plan: &Plan) -> Result<(), JobError> {
+        (self.counts.files_removed, self.counts.bytes_freed) = plan.census.freed(plan.count);
+        self.counts.paths_removed = plan.count as u64;
+        for text in plan.reasons(&self.app.catalog, self.cache).await? {
+            self.reporter.check()?;
+            self.reporter.note(NoteLevel::Info, text);
+            // Watchers take part in the telling, and only so many notes wait for them.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}

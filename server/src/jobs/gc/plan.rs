@@ -1,0 +1,95 @@
+//! Which paths of a cache may go, and why.
+
+use std::time::Duration;
+
+use catalog::{Catalog, CatalogError, Census, GcPath, UnixTime};
+
+use super::Options;
+use crate::app::App;
+use crate::cache::Cache;
+use crate::config::CacheConfig;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
+/// How many paths are told of that would go.
+const MOST_REASONS: usize = 1000;
+
+/// What is to be done in a cache.
+pub(in crate::jobs) struct Plan {
+    pub(super) census: Census,
+    /// How many paths may go.
+    pub(super) count: usize,
+    /// How many of them may because they are too old.
+    expired: usize,
+    /// What was used since then stays, also if that becomes known only now.
+    pub(super) unused_since: UnixTime,
+    pub(super) now: UnixTime,
+}
+
+/// How long what nobody uses is kept, in seconds: the retention, but not less than the grace.
+pub fn kept_for(config: &CacheConfig, grace: Duration) -> u64 {
+    (u64::from(config.retention) * DAY).max(grace.as_secs())
+}
+
+/// The time so many seconds before.
+fn before(now: UnixTime, seconds: u64) -> UnixTime {
+    UnixTime(now.0.saturating_sub(i64::try_from(seconds).unwrap_or(i64::MAX)))
+}
+
+impl Plan {
+    pub(super) async fn make(
+        app: &App,
+        cache: &Cache,
+        options: Options,
+        now: UnixTime,
+    ) -> Result<Self, CatalogError> {
+        let grace = app.config.server.gc_grace;
+        let kept = match options.older_than {
+            Some(seconds) => seconds.max(grace.as_secs()),
+            None => kept_for(&cache.config, grace),
+        };
+        cache.record_uses(&app.catalog).await?;
+        let census = app.catalog.census(cache.id, now).await?;
+        let cutoff = before(now, kept);
+        let expired = census.unused_since(cutoff);
+        let (count, unused_since) = match options.to_size {
+            None => (expired, cutoff),
+            Some(target) => {
+                let cutoff = before(now, grace.as_secs());
+                (census.to_size(expired, target, cutoff), cutoff)
+            }
+        };
+        Ok(Self { census, count, expired, unused_since, now })
+    }
+
+    /// Why the first of the paths that may go may go.
+    pub(super) async fn reasons(
+        &self,
+        catalog: &Catalog,
+        cache: &Cache,
+    ) -> Result<Vec<String>, CatalogError> {
+        let first: Vec<GcPath> =
+            self.census.batches(self.count.min(MOST_REASONS), MOST_REASONS).flatten().collect();
+        let mut reasons = Vec::with_capacity(first.len());
+        for (number, path) in first.into_iter().enumerate() {
+            // It may have been removed or made anew since.
+            let Some(record) = catalog.find_path(cache.id, &path.hash).await? else { continue };
+            let unused = self.census.last_use_of(number).map_or(0, |used| self.now.0 - used.0);
+            let unused = span(u64::try_from(unused).unwrap_or(0));
+            let why = if number < self.expired { "" } else { ", and the cache is too large" };
+            let path = format!("{}/{}", cache.name(), record.path.base_name());
+            reasons.push(format!("{path}: neither it nor what refers to it was used for {unused}{why}"));
+        }
+        Ok(reasons)
+    }
+}
+
+/// A length of time for a person: `3 days`.
+pub fn span(seconds: u64) -> String {
+    let units = [("day", DAY), ("hour", 60 * 60), ("minute", 60), ("second", 1)];
+    let (unit, length) = units.into_iter().find(|(_, length)| seconds >= *length).unwrap_or(("second", 1));
+    match seconds / length {
+        1 => format!("1 {unit}"),
+        number => format!("{number} {unit}s"),
+    }
+}

@@ -1,0 +1,65 @@
+//! Collects garbage from time to time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin_api::JobRequest;
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Worker};
+use crate::app::App;
+use crate::jobs::End;
+
+/// Longest time from the start to the first collection. A daemon that is restarted often shall collect too; a moment has to
+/// pass, though, as the last uses before a crash are not known.
+const FIRST: Duration = Duration::from_secs(60 * 60);
+
+pub(super) struct Gc {
+    interval: Duration,
+    /// How long to wait for the next collection.
+    pause: Duration,
+}
+
+impl Gc {
+    /// None where it is switched off.
+    pub(super) fn new(app: &App) -> Option<Self> {
+        let interval = app.config.server.gc_interval?;
+        Some(Self { interval, pause: interval.min(FIRST) })
+    }
+}
+
+#[async_trait]
+impl Worker for Gc {
+    fn name(&self) -> String {
+        "gc".to_owned()
+    }
+
+    fn purpose(&self) -> &'static str {
+        "removes what nothing has used for the retention of its cache"
+    }
+
+    async fn wait(&mut self, _: &Arc<App>) {
+        tokio::time::sleep(self.pause).await;
+    }
+
+    /// Does what `cachectl gc` does. A job that is in the way makes it fail, so that it is tried again soon.
+    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
+        let request = JobRequest::Gc { cache: None, dry_run: false, to_size: None, older_than: None };
+        let (job, _) = app.jobs.start(app, request).map_err(|error| error.message)?;
+        self.pause = self.interval;
+        let mut end = job.watch().end;
+        // The end of the daemon ends the job as well.
+        match stop.run_until_cancelled(end.wait_for(Option::is_some)).await {
+            Some(Ok(end)) => match &*end {
+                Some(End::Failed(error)) => Err(error.message.clone().into()),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        Some(self.pause)
+    }
+}

@@ -1,0 +1,234 @@
+//! Garbage collection: what nobody needs goes, with its files; what somebody needs stays, whatever happens meanwhile.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::path::random_hash;
+use crate::harness::{Path, Permission, SOON, Site, random_bytes, wait_for};
+
+/// A site whose paths may go as soon as it is asked for, and not before.
+fn site() -> Site {
+    Site::with(|config| {
+        config["server"]["gc-interval"] = json!("off");
+        config["server"]["gc-grace"] = json!("0s");
+    })
+}
+
+/// Sends a request to the admin socket and returns the lines of JSON in the answer; none if the daemon does not answer.
+fn ask(site: &Site, method: &str, target: &str, body: &str) -> Vec<Value> {
+    let answer = || -> std::io::Result<String> {
+        let mut stream = UnixStream::connect(site.directory().join("admin.sock"))?;
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    // A line is never torn apart by the chunks it comes in.
+    let lines = |text: String| text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    answer().map_or_else(|_| Vec::new(), lines)
+}
+
+/// Asks for a collection of what is older than some seconds and returns all that was told.
+fn try_gc(site: &Site, older_than: u64, dry_run: bool) -> Vec<Value> {
+    let request =
+        json!({"kind": "gc", "cache": "pub", "dry_run": dry_run, "to_size": null, "older_than": older_than});
+    ask(site, "POST", "/v1/jobs", &request.to_string())
+}
+
+/// What a collection came to.
+#[track_caller]
+fn gc(site: &Site, older_than: u64) -> Value {
+    let events = try_gc(site, older_than, false);
+    let last = events.iter().rfind(|event| event["event"] == "done");
+    last.unwrap_or_else(|| panic!("{events:?}"))["summary"]["caches"][0].clone()
+}
+
+fn why(site: &Site, path: &Path) -> Value {
+    let target = format!("/v1/caches/pub/paths/{}/why", path.hash);
+    ask(site, "GET", &target, "").into_iter().find(Value::is_object).unwrap()
+}
+
+fn pin(site: &Site, name: &str, path: &Path) {
+    let body = json!({"name": name, "storePath": path.store_path(), "artifacts": [], "keep": null});
+    let token = site.token("pub", Permission::Write);
+    site.api().post("/api/v1/cache/pub/pin").bearer(&token).json(&body).send().expect(200);
+}
+
+/// Waits until what was done before `moment` is older than so many seconds, by the clock of whole seconds.
+fn wait_until_older(moment: Instant, seconds: u64) {
+    wait_for(Duration::from_secs(120), "time passes", || {
+        (moment.elapsed() > Duration::from_secs(seconds + 2)).then_some(())
+    });
+}
+
+#[test]
+fn what_nothing_keeps_goes_and_all_else_stays() {
+    const OLD: u64 = 6;
+    let site = site();
+    let pusher = site.pusher("pub");
+    let library = Path::small("library");
+    let deep = Path::small("deep");
+    let pinned = Path::small("pinned").referring_to([library.base_name()]);
+    let used = Path::small("used").referring_to([deep.base_name()]);
+    let unused = Path::incompressible("unused", 100_000).referring_to([library.base_name()]);
+    let lone = Path::small("lone");
+    // It has the file of one that stays.
+    let sharing = Path { name: "sharing".to_owned(), hash: random_hash(), ..pinned.clone() };
+    for path in [&library, &deep, &pinned, &used, &unused, &lone, &sharing] {
+        pusher.push(path);
+    }
+    pin(&site, "v1", &pinned);
+    let pushed = Instant::now();
+    assert_eq!(gc(&site, 3600)["paths_removed"], 0);
+    let reason = why(&site, &library);
+    assert_eq!(reason["live"], true);
+    assert_eq!(reason["chain"], json!([library.base_name(), pinned.base_name()]));
+    assert!(reason["reason"].as_str().unwrap().contains("v1"), "{reason}");
+    assert!(why(&site, &lone)["goes_at"].is_i64());
+
+    wait_until_older(pushed, OLD);
+    assert!(pusher.missing(&[&used.hash]).is_empty());
+    let told = try_gc(&site, OLD, true);
+    let notes: Vec<&str> = told.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(notes.len(), 3, "{told:?}");
+    let mut files = site.stored_files("pub");
+    let summary = gc(&site, OLD);
+    assert_eq!(summary["paths_before"], 7);
+    assert_eq!(summary["paths_removed"], 3);
+    assert_eq!(summary["kept"], 4);
+    assert_eq!(summary["pinned"], 1);
+    assert_eq!(summary["postponed"], 0);
+    assert_eq!(summary["files_removed"], 2);
+    assert_eq!(summary["bytes_freed"], unused.file.len() + lone.file.len());
+
+    let reader = site.reader("pub");
+    for path in [&library, &deep, &pinned, &used] {
+        reader.assert_has(path);
+    }
+    for path in [&unused, &lone] {
+        reader.assert_lacks(path);
+    }
+    assert_eq!(reader.narinfo_status(&sharing), 404);
+    let gone = [&unused, &lone, &sharing];
+    files.retain(|file| !gone.iter().any(|path| file.contains(&path.hash)));
+    files.retain(|file| ![&unused, &lone].iter().any(|path| file.contains(&path.file_hash_nix32())));
+    assert_eq!(site.stored_files("pub"), files);
+    // Pushed again they are there again.
+    pusher.push(&unused);
+    pusher.push(&sharing);
+    reader.assert_has(&unused);
+    reader.assert_has(&sharing);
+}
+
+#[test]
+fn a_collection_that_was_killed_is_finished_by_the_next_one() {
+    const PATHS: usize = 60;
+    let mut site = site();
+    let mut kept = Vec::new();
+    for round in 0..6 {
+        let pusher = site.pusher("pub");
+        let old: Vec<Path> = (0..PATHS).map(|number| Path::small(&format!("old-{round}-{number}"))).collect();
+        old.iter().for_each(|path| pusher.push(path));
+        let path = Path::small(&format!("kept-{round}"));
+        pusher.push(&path);
+        pin(&site, &format!("kept-{round}"), &path);
+        kept.push(path);
+        wait_until_older(Instant::now(), 0);
+        std::thread::scope(|scope| {
+            let directory = site.directory().to_owned();
+            let running = scope.spawn({
+                let site = &site;
+                move || try_gc(site, 0, false)
+            });
+            // Somewhere in the middle: when so many of the narinfos are gone.
+            let some = usize::from(random_bytes::<1>()[0]) % PATHS;
+            let left = || {
+                let files = std::fs::read_dir(directory.join("storage/pub")).unwrap();
+                files
+                    .flatten()
+                    .filter(|file| file.path().extension().is_some_and(|end| end == "narinfo"))
+                    .count()
+            };
+            wait_for(SOON, "some are gone", || (left() <= kept.len() + some).then_some(()));
+            let pid = rustix::process::Pid::from_raw(site.daemon_pid() as i32).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            running.join().unwrap();
+        });
+        site.daemon().kill9();
+        site.restart();
+        gc(&site, 0);
+        let reader = site.reader("pub");
+        old.iter().for_each(|path| reader.assert_lacks(path));
+        kept.iter().for_each(|path| drop(reader.assert_has(path)));
+        assert_eq!(site.stored_nars("pub").len(), kept.len());
+        let fsck: Value = serde_json::from_str(
+            site.cachectl_ok(&["fsck", "--dry-run", "--json"]).lines().next_back().unwrap(),
+        )
+        .unwrap();
+        for storage in fsck["summary"]["storages"].as_array().unwrap() {
+            for finding in ["missing", "wrong_size", "orphans_removed", "unknown_paths", "problems"] {
+                assert_eq!(storage[finding], 0, "{finding} in {fsck}");
+            }
+        }
+    }
+}
+
+/// Four clients push new paths, and old ones again, each as clients do: first they ask what is missing. Whatever they were
+/// told is there stays there.
+#[test]
+fn what_was_acknowledged_beside_a_collection_can_be_read() {
+    const OLD: u64 = 20;
+    const PUSHING: Duration = Duration::from_secs(10);
+    let site = site();
+    let pusher = site.pusher("pub");
+    let old: Vec<Path> = (0..40).map(|number| Path::small(&format!("old-{number}"))).collect();
+    old.iter().for_each(|path| pusher.push(path));
+    wait_until_older(Instant::now(), OLD);
+    let begin = Instant::now();
+    let done = AtomicBool::new(false);
+    let acknowledged: Vec<Path> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (pusher, old) = (&pusher, &old);
+                scope.spawn(move || {
+                    let mut relied_on = Vec::new();
+                    for number in 0.. {
+                        if begin.elapsed() > PUSHING {
+                            break;
+                        }
+                        let again = &old[(number * 4 + client) % old.len()];
+                        if number % 3 == 0 || !pusher.missing(&[&again.hash]).is_empty() {
+                            pusher.push(again);
+                        }
+                        let new =
+                            Path::small(&format!("new-{client}-{number}")).referring_to([again.base_name()]);
+                        pusher.push(&new);
+                        relied_on.extend([again.clone(), new]);
+                    }
+                    relied_on
+                })
+            })
+            .collect();
+        let collector = scope.spawn(|| {
+            let mut removed = 0;
+            while !done.load(Ordering::Relaxed) {
+                removed += gc(&site, OLD)["paths_removed"].as_u64().unwrap();
+            }
+            removed
+        });
+        let acknowledged = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(collector.join().unwrap() > 0, "the first collection finds what is old");
+        acknowledged
+    });
+    let reader = site.reader("pub");
+    acknowledged.iter().for_each(|path| drop(reader.assert_has(path)));
+}
