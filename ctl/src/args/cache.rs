@@ -12,6 +12,7 @@ pub enum Cache {
         /// The name of the cache
         name: String,
     },
+    #[command(hide = true)] // until the daemon does it
     /// Delete a cache that is no longer in the config, with all it holds
     ///
     /// Asks for its name on a terminal. Exits with 8 while files are left that cannot be deleted.

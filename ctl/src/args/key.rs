@@ -12,6 +12,7 @@ pub enum Key {
         #[arg(long, value_name = "NAME")]
         cache: Option<String>,
     },
+    #[command(hide = true)] // until the daemon does it
     /// Add a key that signs from now on, beside those there are
     ///
     /// Clients that are to trust it need its public half, which is printed.
@@ -28,6 +29,7 @@ pub enum Key {
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    #[command(hide = true)] // until the daemon does it
     /// Let a key sign no more
     ///
     /// What it has signed stays valid for clients that trust it, but the cache publishes its public half no more.

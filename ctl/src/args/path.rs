@@ -25,6 +25,7 @@ pub enum Path {
     /// holds the path.
     #[command(after_help = "Example:\n  cachectl path why $(readlink ./result)")]
     Why(WhichPath),
+    #[command(hide = true)] // until the daemon does it
     /// Delete a store path, whether or not garbage collection would keep it
     ///
     /// Pins of it go as well. Clients can push it again.
