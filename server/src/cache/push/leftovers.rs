@@ -85,7 +85,10 @@ impl Pusher {
         if !leftover.is_noted() {
             return;
         }
-        if recorded.is_none_or(|nar| nar.storage != storage.id) {
+        // What is recorded on a storage that is gone from the configuration may be this file: the storage may merely have
+        // another name now.
+        let lies_elsewhere = |id| id != storage.id && cache.storage(id).is_some();
+        if recorded.is_none_or(|nar| lies_elsewhere(nar.storage)) {
             match storage.storage.delete(&layout::nar_key(&name)).await {
                 Ok(true) => {
                     tracing::info!(cache = cache.name(), nar = %name, "removed what an unfinished push left");
