@@ -25,7 +25,7 @@ pub fn render(status: &Status, look: &Look) -> String {
         listeners(status, look),
         cache::table(&status.caches, look),
         cache::public_keys(&status.caches, look),
-        storage::brief_table(&status.storages, look),
+        storage::status_table(&status.storages, look),
     ];
     sections.join("\n")
 }

@@ -31,7 +31,30 @@ async fn list(cache: Option<String>, client: &Client, output: &Output) -> Result
     output.print(&storages, |look| table(&storages, look))
 }
 
-/// A table of storages, for lists of much else; what is wrong with one is told below.
+/// The storages in the status; what is wrong with one now is told below.
+pub fn status_table(storages: &[StorageSummary], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("CACHE"),
+        Column::text("STORAGE"),
+        Column::text("STATE"),
+        Column::number("USED"),
+        Column::number("FREE"),
+        Column::number("SHARE"),
+    ]);
+    for storage in storages {
+        table.add([
+            storage.cache.as_str().into(),
+            storage.name.as_str().into(),
+            state(storage),
+            size(storage.used_bytes).into(),
+            storage.free_bytes.map(size).unwrap_or_default().into(),
+            share(storage.share_actual, storage.share_wanted).into(),
+        ]);
+    }
+    table.render(look) + &present_troubles(storages, look)
+}
+
+/// The storages of one cache and where they are; what is wrong with one now is told below.
 pub fn brief_table(storages: &[StorageSummary], look: &Look) -> String {
     let mut table = Table::new([
         Column::text("CACHE"),
@@ -51,8 +74,12 @@ pub fn brief_table(storages: &[StorageSummary], look: &Look) -> String {
             storage.location.as_str().into(),
         ]);
     }
+    table.render(look) + &present_troubles(storages, look)
+}
+
+fn present_troubles(storages: &[StorageSummary], look: &Look) -> String {
     let in_trouble = storages.iter().filter(|storage| storage.state != StorageState::Ok);
-    table.render(look) + &in_trouble.map(|storage| trouble(storage, look)).collect::<String>()
+    in_trouble.map(|storage| trouble(storage, look)).collect()
 }
 
 /// A table of storages; what is, or was, wrong with one is told below.
@@ -105,7 +132,7 @@ fn kind(kind: StorageKind) -> &'static str {
 }
 
 /// A line about what went wrong last with a storage, if anything did.
-fn trouble(storage: &StorageSummary, look: &Look) -> String {
+pub fn trouble(storage: &StorageSummary, look: &Look) -> String {
     let Some(error) = &storage.last_error else {
         return String::new();
     };

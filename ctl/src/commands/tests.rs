@@ -98,7 +98,7 @@ fn storages_without_damage_need_no_column_for_it() {
 fn a_storage_that_works_again_is_no_trouble_in_the_status() {
     let storages = samples::storages();
     let recovered: Vec<_> = storages.into_iter().filter(|storage| storage.name == "ssd").collect();
-    assert!(!storage::brief_table(&recovered, &TERMINAL).contains("no answer"));
+    assert!(!storage::status_table(&recovered, &TERMINAL).contains("no answer"));
     assert!(storage::table(&recovered, &TERMINAL).contains("ok for 3d, before that: no answer"));
 }
 

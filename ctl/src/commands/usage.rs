@@ -137,6 +137,7 @@ fn by_storage(storages: &[StorageSummary], look: &Look) -> String {
         Column::text("STORAGE"),
         Column::number("FILES"),
         Column::number("STORED"),
+        Column::number("FREE"),
         Column::number("SHARE"),
         Column::text("STATE"),
     ]);
@@ -146,9 +147,10 @@ fn by_storage(storages: &[StorageSummary], look: &Look) -> String {
             storage.name.as_str().into(),
             count(storage.nars).into(),
             size(storage.used_bytes).into(),
+            storage.free_bytes.map(size).unwrap_or_default().into(),
             share(storage.share_actual, storage.share_wanted).into(),
             storage::state(storage),
         ]);
     }
-    table.render(look)
+    table.render(look) + &storages.iter().map(|storage| storage::trouble(storage, look)).collect::<String>()
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use catalog::{CommitOutcome, NarId, PathCommit, StorageId};
 use nar_storage::{Durability, Reservation, layout};
@@ -15,6 +16,11 @@ use crate::cache::Cache;
 use crate::cache::contents::Contents;
 use crate::cache::publish::{nar_file_name, publish};
 use crate::cache::storages::CacheStorage;
+
+/// How long another daemon may take to remove a file. One that takes longer has died over it.
+const REMOVAL: Duration = Duration::from_secs(20);
+/// How often to look whether it has.
+const REMOVAL_POLL: Duration = Duration::from_millis(100);
 
 /// A verified NAR file in the spool.
 pub(super) struct NarToStore {
@@ -62,6 +68,7 @@ impl Pusher {
                 recorded => return recorded,
             }
         }
+        self.wait_for_removal(cache, &nar.name).await?;
         let stored = self.store(cache, &nar, upload).await?;
         commit.nar.storage = stored.storage.id;
         commit.turns = cache.storages.turns();
@@ -69,6 +76,19 @@ impl Pusher {
         let home = recorded.as_ref().ok().copied().flatten();
         self.settle(cache, &nar.name, stored, home).await?;
         recorded.map(|_| ())
+    }
+
+    /// Waits while another daemon removes the same file as garbage: it must not remove what is stored here. In this daemon
+    /// the lock of the file sees to that.
+    async fn wait_for_removal(&self, cache: &Cache, name: &NarFileName) -> Result<(), PushError> {
+        let deadline = Instant::now() + REMOVAL;
+        while self.is_shared()
+            && Instant::now() < deadline
+            && self.catalog.is_given_up(cache.id, &name.file_hash).await?
+        {
+            tokio::time::sleep(REMOVAL_POLL).await;
+        }
+        Ok(())
     }
 
     /// Puts the NAR on the storage that the strategy picks or, where that fails, on the next one.

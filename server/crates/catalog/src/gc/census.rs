@@ -32,12 +32,6 @@ pub struct Census {
     pub(super) traced: Trace,
 }
 
-impl Default for Trace {
-    fn default() -> Self {
-        Self { until: Vec::new(), via: Vec::new(), order: Vec::new(), cycles: Vec::new() }
-    }
-}
-
 /// A path, as garbage collection handles it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcPath {

@@ -1,12 +1,13 @@
 //! NAR files that no path needs: those of buried paths, and those that a healed path has left.
 
+use nix_formats::FileHash;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::IN_LIST;
 use crate::entity::{nar, store_path, tombstone};
 use crate::writer::Written;
-use crate::{Catalog, CatalogError, NarId, NarRecord, StorageId};
+use crate::{CacheId, Catalog, CatalogError, NarId, NarRecord, StorageId};
 
 impl Catalog {
     /// NAR files on a storage that no path needs, and no tombstone whose narinfo may still name them, in the order of their
@@ -40,6 +41,18 @@ impl Catalog {
     /// whoever pushes one of them stores it anew; they can be removed.
     pub async fn give_up_nars(&self, nars: Vec<NarId>) -> Result<Vec<NarId>, CatalogError> {
         self.write(nars, |transaction, nars| Box::pin(give_up(transaction, nars))).await
+    }
+
+    /// Whether a file of the cache was given up and is not forgotten: some daemon may be removing it at this moment.
+    pub async fn is_given_up(&self, cache: CacheId, file: &FileHash) -> Result<bool, CatalogError> {
+        let found = nar::Entity::find()
+            .filter(nar::Column::Cache.eq(cache))
+            .filter(nar::Column::FileHash.eq(file.as_bytes().to_vec()))
+            .filter(nar::Column::Damaged.eq(true))
+            .filter(Expr::not_exists(paths_with_it()))
+            .one(self.readers())
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Forgets NAR files that were given up and are removed. Returns those that were still known; a file that was pushed

@@ -32,6 +32,7 @@ impl Edges {
 }
 
 /// What follows from the references.
+#[derive(Default)]
 pub(super) struct Trace {
     /// The latest time at which each path, or one that refers to it, directly or not, was used.
     pub(super) until: Vec<i64>,

@@ -1,5 +1,7 @@
 use super::support::{Backend, Fixture, file_hash, path_hash, store_path};
-use crate::{Burial, Buried, Catalog, Census, Held, Keep, NewPin, PathCommit, PathId, Tombstone, UnixTime};
+use crate::{
+    Burial, Buried, Catalog, Census, Held, Keep, NarRecord, NewPin, PathCommit, PathId, Tombstone, UnixTime,
+};
 
 /// What was used before is old.
 const CUTOFF: UnixTime = UnixTime(5_000_000);
@@ -68,8 +70,16 @@ pub(super) async fn sweep(catalog: &Catalog, fixture: &Fixture) -> Vec<u32> {
     catalog.remove_tombstones(tombstones.iter().map(|tombstone| tombstone.id).collect()).await.unwrap();
     let nars = catalog.unneeded_nars(fixture.first, None, 1000).await.unwrap();
     let ids: Vec<_> = nars.iter().map(|nar| nar.id).collect();
+    let is_given_up =
+        async |nar: &NarRecord| catalog.is_given_up(fixture.cache, &nar.file_hash).await.unwrap();
     assert_eq!(catalog.give_up_nars(ids.clone()).await.unwrap().len(), ids.len());
+    for nar in &nars {
+        assert!(is_given_up(nar).await, "others wait until it is removed");
+    }
     assert_eq!(catalog.forget_nars(ids.clone()).await.unwrap().len(), ids.len());
+    for nar in &nars {
+        assert!(!is_given_up(nar).await);
+    }
     assert_eq!(catalog.forget_nars(ids).await.unwrap(), [], "done is done");
     nars.iter().map(|nar| number(nar.file_hash.as_bytes())).collect()
 }
