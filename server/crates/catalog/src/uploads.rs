@@ -7,6 +7,7 @@ use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryF
 use uuid::Uuid;
 
 use crate::entity::upload;
+use crate::paths::touch;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, UnixTime, open_uploads, rows};
 
@@ -31,8 +32,8 @@ impl Catalog {
             .transpose()
     }
 
-    /// Records that an upload was completed whose path the cache had already. For a new path [`Catalog::commit_path`] does
-    /// it.
+    /// Records that an upload was completed whose path the cache had already, which counts as a use of the path. For a new
+    /// path [`Catalog::commit_path`] does it.
     pub async fn record_finished_upload(
         &self,
         nar_id: Uuid,
@@ -41,7 +42,9 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         self.write((nar_id, cache, path), |transaction, (nar_id, cache, path)| {
             Box::pin(async move {
-                finish(transaction, *nar_id, *cache, path, UnixTime::now()).await.map(Written::quietly)
+                let now = UnixTime::now();
+                finish(transaction, *nar_id, *cache, path, now).await?;
+                touch(transaction, *cache, now, &[path.as_bytes().to_vec()]).await
             })
         })
         .await

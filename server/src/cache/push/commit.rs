@@ -102,7 +102,9 @@ impl Pusher {
         let _keys_stay = cache.keys_in_use.read().await;
         let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
         if cache.can_give(&self.catalog, description.path.hash()).await? {
-            return Ok(());
+            // What is acknowledged has to outlive a crash, and so has the use that keeps it.
+            let used = (cache.id, *description.path.hash(), UnixTime::now());
+            return Ok(self.catalog.touch(vec![used]).await?);
         }
         let mut commit = known_commit(cache, &description, &nar, signatures);
         commit.unavailable = cache.storages.unreachable();

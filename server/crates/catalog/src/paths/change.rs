@@ -103,7 +103,8 @@ async fn add_signatures(
     Ok(Written::with_changes(true, vec![change]))
 }
 
-async fn touch(
+/// Notes that paths were used at this time.
+pub(crate) async fn touch(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     time: UnixTime,

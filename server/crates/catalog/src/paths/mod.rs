@@ -15,6 +15,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 use crate::entity::{nar, store_path};
 use crate::{CacheId, Catalog, CatalogError, NarId, PathId, StorageId, UnixTime};
 
+pub(crate) use change::touch;
 pub use claim::ReplacedNar;
 pub use commit::{CommitOutcome, NewNar, PathCommit};
 pub use homes::PathHome;

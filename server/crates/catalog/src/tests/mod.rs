@@ -126,6 +126,7 @@ macro_rules! promises {
                 a_finished_upload_is_known_for_every_outcome,
                 a_failed_commit_finishes_no_upload,
                 old_uploads_are_forgotten,
+                an_upload_of_what_is_there_counts_as_a_use,
                 an_open_upload_is_known_until_it_is_finished_or_forgotten,
                 a_waiting_file_is_found_until_its_upload_ends,
                 open_uploads_go_with_their_daemon,

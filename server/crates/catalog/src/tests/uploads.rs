@@ -143,3 +143,11 @@ pub(super) async fn old_open_uploads_are_forgotten(backend: Backend) {
     assert_eq!(catalog.forget_open_uploads_before(later).await.unwrap(), 1);
     assert_eq!(catalog.find_open_upload(upload(1)).await.unwrap(), None);
 }
+
+pub(super) async fn an_upload_of_what_is_there_counts_as_a_use(backend: Backend) {
+    let fixture = backend.fixture().await;
+    fixture.create(1, 1).await;
+    let before = UnixTime::now();
+    fixture.catalog.record_finished_upload(upload(1), fixture.cache, path_hash(1)).await.unwrap();
+    assert!(fixture.path(1).await.last_used_at >= before);
+}
