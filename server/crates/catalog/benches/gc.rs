@@ -22,7 +22,9 @@ const REFERENCES: u32 = 5;
 /// Paths that refer to each other only, and live or die together.
 const CLOSURE: u32 = 500;
 /// Paths that are buried, which is enough to see what that costs.
-const BURIED: usize = 50_000;
+const BURIED: usize = 10_000;
+/// As many as the daemon buries at once.
+const BATCH: usize = 100;
 const CUTOFF: UnixTime = UnixTime(1_000);
 
 #[tokio::main]
@@ -65,7 +67,7 @@ async fn measure(url: &str, numbers: &str, random: &str) {
     let pushing = tokio::spawn(push(catalog.clone(), cache, storage, Arc::clone(&stop)));
     let start = Instant::now();
     let mut slowest = Duration::ZERO;
-    for paths in census.batches(dead.min(BURIED), 200) {
+    for paths in census.batches(dead.min(BURIED), BATCH) {
         let begin = Instant::now();
         let burial = Burial { cache, paths, unused_since: CUTOFF, now: UnixTime::now() };
         catalog.bury(burial).await.unwrap();

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use crate::cache::index::HiddenUnused;
 
 /// Paths that are buried in one transaction, which other writes wait for.
-const BATCH: usize = 200;
+const BATCH: usize = 100;
 
 impl Collection<'_> {
     pub(super) async fn bury(&mut self, plan: &Plan) -> Result<(), JobError> {

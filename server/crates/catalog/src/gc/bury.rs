@@ -95,10 +95,11 @@ async fn load(transaction: &DatabaseTransaction, burial: &Burial) -> Result<Vec<
         let rows = store_path::Entity::find()
             .find_also_related(nar::Entity)
             .filter(store_path::Column::Id.is_in(some.iter().map(|path| path.id)))
-            .filter(store_path::Column::Cache.eq(burial.cache))
             .all(transaction)
             .await?;
-        found.extend(rows.into_iter().filter_map(|(path, nar)| Some((path, nar?))));
+        // By rows alone: asked for the cache as well, SQLite would read all paths of it.
+        let of_cache = rows.into_iter().filter(|(path, _)| path.cache == burial.cache);
+        found.extend(of_cache.filter_map(|(path, nar)| Some((path, nar?))));
     }
     Ok(found)
 }
