@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use catalog::{Catalog, CatalogError, NarId, PathRecord, UnixTime};
 use http::HeaderValue;
-use nar_storage::{Blob, StorageError, layout};
+use nar_storage::{Blob, Operation, StorageError, layout};
 use nix_formats::{FileHash, NarFileName, StorePathHash, nix32};
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use super::Cache;
 use super::index::NarinfoReply;
@@ -18,6 +19,8 @@ use super::nars::KnownNar;
 use super::publish::narinfo;
 use super::storages::{Blame, CacheStorage};
 
+/// How long a storage may take to open a NAR. A disk that hangs takes longer to be found out by itself.
+const OPEN: Duration = Duration::from_millis(1900);
 /// How long a link to a NAR may be used to begin a download.
 const LINK_VALIDITY: Duration = Duration::from_secs(900);
 
@@ -182,7 +185,9 @@ impl Cache {
             return Ok(None);
         }
         let begun = Instant::now();
-        match storage.storage.open(&nar.key, Some(nar.size), range.clone()).await {
+        let opening = storage.storage.open(&nar.key, Some(nar.size), range.clone());
+        let opened = timeout(OPEN, opening).await;
+        match opened.unwrap_or_else(|_| Err(storage.silent(Operation::Open))) {
             Ok(blob) => {
                 storage.was_read();
                 Ok(Some(blob))

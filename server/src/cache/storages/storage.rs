@@ -197,7 +197,8 @@ impl CacheStorage {
         }
     }
 
-    fn silent(&self, operation: Operation) -> StorageError {
+    /// The error of a question that was left unanswered.
+    pub fn silent(&self, operation: Operation) -> StorageError {
         let context = Context { storage: self.name().into(), operation, key: None };
         StorageError::Unavailable { context, reason: "it does not answer".to_owned() }
     }
