@@ -33,36 +33,30 @@ async fn list(cache: Option<String>, client: &Client, output: &Output) -> Result
 
 /// The storages in the status; what is wrong with one now is told below.
 pub fn status_table(storages: &[StorageSummary], look: &Look) -> String {
-    let mut table = Table::new([
-        Column::text("CACHE"),
-        Column::text("STORAGE"),
-        Column::text("STATE"),
-        Column::number("USED"),
-        Column::number("FREE"),
-        Column::number("SHARE"),
-    ]);
-    for storage in storages {
-        table.add([
-            storage.cache.as_str().into(),
-            storage.name.as_str().into(),
-            state(storage),
-            size(storage.used_bytes).into(),
-            storage.free_bytes.map(size).unwrap_or_default().into(),
-            share(storage.share_actual, storage.share_wanted).into(),
-        ]);
-    }
-    table.render(look) + &present_troubles(storages, look)
+    short_table(storages, look, Column::number("SHARE"), |storage| {
+        share(storage.share_actual, storage.share_wanted).into()
+    })
 }
 
 /// The storages of one cache and where they are; what is wrong with one now is told below.
 pub fn brief_table(storages: &[StorageSummary], look: &Look) -> String {
+    short_table(storages, look, Column::text("LOCATION"), |storage| storage.location.as_str().into())
+}
+
+/// The few figures that every list of storages has, and one more of each.
+fn short_table(
+    storages: &[StorageSummary],
+    look: &Look,
+    last: Column,
+    last_of: impl Fn(&StorageSummary) -> Cell,
+) -> String {
     let mut table = Table::new([
         Column::text("CACHE"),
         Column::text("STORAGE"),
         Column::text("STATE"),
         Column::number("USED"),
         Column::number("FREE"),
-        Column::text("LOCATION"),
+        last,
     ]);
     for storage in storages {
         table.add([
@@ -71,15 +65,11 @@ pub fn brief_table(storages: &[StorageSummary], look: &Look) -> String {
             state(storage),
             size(storage.used_bytes).into(),
             storage.free_bytes.map(size).unwrap_or_default().into(),
-            storage.location.as_str().into(),
+            last_of(storage),
         ]);
     }
-    table.render(look) + &present_troubles(storages, look)
-}
-
-fn present_troubles(storages: &[StorageSummary], look: &Look) -> String {
     let in_trouble = storages.iter().filter(|storage| storage.state != StorageState::Ok);
-    in_trouble.map(|storage| trouble(storage, look)).collect()
+    table.render(look) + &in_trouble.map(|storage| trouble(storage, look)).collect::<String>()
 }
 
 /// A table of storages; what is, or was, wrong with one is told below.
