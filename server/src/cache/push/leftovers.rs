@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::error::PushError;
 use super::intent::Leftover;
+use super::relocate::remove_moved;
 use super::{Pusher, blocking};
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, Caches};
@@ -88,8 +89,16 @@ impl Pusher {
         // What is recorded on a storage that is gone from the configuration may be this file: the storage may merely have
         // another name now.
         let lies_elsewhere = |id| id != storage.id && cache.storage(id).is_some();
-        if recorded.is_none_or(|nar| lies_elsewhere(nar.storage)) {
-            match storage.storage.delete(&layout::nar_key(&name)).await {
+        if recorded.as_ref().is_none_or(|nar| lies_elsewhere(nar.storage)) {
+            let paths = match &recorded {
+                Some(nar) => self.catalog.paths_with_nar(nar.id).await,
+                None => Ok(Vec::new()),
+            };
+            let paths: Vec<_> = match paths {
+                Ok(paths) => paths.iter().map(|record| *record.path.hash()).collect(),
+                Err(error) => return tracing::warn!(%error, "could not look up an unfinished push"),
+            };
+            match remove_moved(storage, &name, &paths).await {
                 Ok(true) => {
                     tracing::info!(cache = cache.name(), nar = %name, "removed what an unfinished push left");
                 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use catalog::{MoveOutcome, NarRecord};
 use nar_storage::{Context, Durability, Operation, Reservation, Storage, StorageError, layout};
-use nix_formats::{FileHash, NarFileName};
+use nix_formats::{FileHash, NarFileName, StorePathHash};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -125,18 +125,25 @@ impl Pusher {
                 }
             }
         }
-        let mut keys: Vec<_> =
-            paths.iter().flat_map(|path| [layout::narinfo_key(path), layout::listing_key(path)]).collect();
-        keys.push(layout::nar_key(name));
-        for key in &keys {
-            if let Err(error) = from.storage.delete(key).await {
-                tracing::warn!(cache = cache.name(), %error, "could not remove what was moved away");
-                leaving.keep();
-                break;
-            }
+        if let Err(error) = remove_moved(from, name, &paths).await {
+            tracing::warn!(cache = cache.name(), %error, "could not remove what was moved away");
+            leaving.keep();
         }
         Ok(Relocated::Moved(to.name().to_owned()))
     }
+}
+
+/// Removes a NAR that lies on another storage now, after the files that stood beside it for the paths that need it.
+pub(super) async fn remove_moved(
+    from: &CacheStorage,
+    name: &NarFileName,
+    paths: &[StorePathHash],
+) -> Result<bool, StorageError> {
+    for path in paths {
+        from.storage.delete(&layout::narinfo_key(path)).await?;
+        from.storage.delete(&layout::listing_key(path)).await?;
+    }
+    from.storage.delete(&layout::nar_key(name)).await
 }
 
 struct Copied {

@@ -53,6 +53,12 @@ impl Reach {
         }
     }
 
+    /// Whether it was read from a moment ago, whoever is renewing that.
+    pub(super) fn was_just_seen(&self, now: UnixTime) -> bool {
+        let seen = self.seen.load(Ordering::Relaxed);
+        seen != LOST && now.0.abs_diff(seen) < AGING as u64
+    }
+
     /// Whether the storage cannot be read from.
     pub fn is_lost(&self) -> bool {
         self.seen.load(Ordering::Relaxed) == LOST
@@ -92,6 +98,8 @@ mod tests {
         assert_eq!(reach.look(UnixTime(100)), Look::Fresh);
         assert_eq!(reach.look(UnixTime(101)), Look::Aging);
         assert_eq!(reach.look(UnixTime(101)), Look::Fresh, "one renewal is enough");
+        assert!(!reach.was_just_seen(UnixTime(101)), "whoever renews it has to ask");
+        assert!(reach.was_just_seen(UnixTime(100)));
         assert_eq!(reach.look(UnixTime(103)), Look::Stale);
         assert_eq!(reach.look(UnixTime(50)), Look::Stale, "the clock was set back");
     }

@@ -149,10 +149,12 @@ impl CacheStorage {
     /// Asks for a sign of life.
     pub async fn ask(&self) -> bool {
         let _asking = self.asking.lock().await;
-        match self.reach.look(UnixTime::now()) {
-            Look::Fresh => return true,
-            Look::Lost => return false,
-            Look::Aging | Look::Stale => {}
+        // Someone else may have asked while this one waited for its turn.
+        if self.reach.is_lost() {
+            return false;
+        }
+        if self.reach.was_just_seen(UnixTime::now()) {
+            return true;
         }
         match self.sign_of_life().await {
             Ok(()) => {
