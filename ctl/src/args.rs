@@ -160,7 +160,6 @@ pub enum Command {
     /// List, pause and resume what the daemon does by itself
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl worker list")]
     Worker(Worker),
-    #[command(hide = true)] // until the daemon does it
     /// Let the daemon read its config again
     ///
     /// No connection is dropped. A faulty config changes nothing. Tells what was changed, and what takes a restart.

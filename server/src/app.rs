@@ -2,31 +2,31 @@
 
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use catalog::{Catalog, CatalogError, UnixTime};
 use rustix::fs::FlockOperation;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Tokens;
 use crate::cache::push::{Intents, Pusher};
-use crate::cache::setup::{Setup, SetupError, set_up};
+use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError};
 use crate::http::origin::{Origin, node_url, without_port};
-use crate::http::serve::{ConnectionLimits, Listener, Routes, serve};
-use crate::http::{self, Forwarder, PartUrlKey};
+use crate::http::serve::ConnectionLimits;
+use crate::http::{Forwarder, PartUrlKey};
 use crate::jobs::Jobs;
+use crate::listeners::{self, Listeners};
+use crate::reload::{LogControl, Reloader};
 use crate::sealing::Sealer;
 use crate::server_key;
-use crate::systemd::{self, InheritedSockets};
+use crate::systemd;
 use crate::workers::{self, Workers};
 
 /// Most files that are unpacked from NARs at once.
@@ -75,24 +75,10 @@ pub enum StartError {
     },
 }
 
-/// A socket that the daemon listens on, for `cachectl status`.
-pub struct ListenerInfo {
-    /// What is served there.
-    pub purpose: admin_api::Purpose,
-    /// Its address.
-    pub address: String,
-    /// The cache it belongs to, for a cache's own port.
-    pub cache: Option<String>,
-}
-
 /// Everything the daemon is made of while it runs.
 pub struct App {
-    /// The configuration.
-    pub config: Config,
     /// What is known.
     pub catalog: Catalog,
-    /// The enabled caches.
-    pub caches: Caches,
     /// Tokens.
     pub tokens: Tokens,
     /// Takes pushes.
@@ -104,7 +90,7 @@ pub struct App {
     /// Builds absolute URLs.
     pub origin: Origin,
     /// Signs part URLs.
-    pub part_urls: PartUrlKey,
+    pub part_urls: ArcSwap<PartUrlKey>,
     /// Passes requests on to the daemons that share the catalog.
     pub forwarder: Forwarder,
     /// Slots for unpacking single files.
@@ -114,14 +100,19 @@ pub struct App {
     /// When it started, for its uptime.
     pub started: Instant,
     /// Where it listens.
-    pub listeners: std::sync::OnceLock<Vec<ListenerInfo>>,
+    pub listeners: Listeners,
+    /// Changes the configuration while the daemon runs.
+    pub reloader: Reloader,
+    pub(crate) config: ArcSwap<Config>,
+    pub(crate) caches: ArcSwap<Caches>,
     /// Held for as long as the daemon uses its state directory.
     _lock: File,
 }
 
 impl App {
-    /// Opens everything and repairs what a crash left. Nothing listens yet.
-    pub async fn open(config: Config) -> Result<Arc<Self>, StartError> {
+    /// Opens everything and repairs what a crash left. Nothing listens yet. A reload tells `logging` what to log from then
+    /// on.
+    pub async fn open(config: Config, logging: LogControl) -> Result<Arc<Self>, StartError> {
         let started = Instant::now();
         let state_dir = config.server.state_dir.clone();
         let lock = claim(&state_dir)?;
@@ -129,7 +120,9 @@ impl App {
         let catalog = Catalog::open(config.server.database.expose()).await?;
         let host = key_host(&config);
         let sealer = Sealer::derive(key.as_bytes());
-        let caches = set_up(&Setup { config: &config, host: &host, sealer: &sealer }, &catalog).await?;
+        let shared = Shared::new(config.server.narinfo_memory);
+        let setup = Setup { config: &config, host: &host, sealer: &sealer, shared: &shared };
+        let caches = set_up(&setup, &catalog, &Caches::default()).await?.take_effect(&catalog).await?;
         let intents = Intents::open(state_dir.join("intents"))
             .map_err(|source| StartError::StateDir { path: state_dir.join("intents"), source })?;
         let node_url = node_url(&config.server);
@@ -147,24 +140,35 @@ impl App {
             jobs: Jobs::default(),
             workers: Workers::default(),
             origin: Origin::new(config.server.public_url.clone(), config.server.server_port),
-            part_urls: PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry),
+            part_urls: ArcSwap::from_pointee(PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry)),
             forwarder: Forwarder::default(),
             unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
             started_at: UnixTime::now(),
             started,
-            listeners: std::sync::OnceLock::new(),
-            config,
+            listeners: Listeners::default(),
+            reloader: Reloader::new(shared, host, key, logging),
+            config: ArcSwap::from_pointee(config),
             catalog,
-            caches,
+            caches: ArcSwap::from_pointee(caches),
             _lock: lock,
         };
         Ok(Arc::new(app))
     }
 
+    /// The configuration that is in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// The enabled caches.
+    pub fn caches(&self) -> Arc<Caches> {
+        self.caches.load_full()
+    }
+
     /// Remembers whose turn it is. Every commit does so as well, but for turns that were lost since.
     async fn save_turns(&self) {
-        for cache in self.caches.iter() {
-            if let Some(turns) = cache.storages.turns()
+        for cache in self.caches().iter() {
+            if let Some(turns) = cache.storages().turns()
                 && let Err(error) = self.catalog.save_turns(cache.id, turns).await
             {
                 tracing::warn!(cache = cache.name(), %error, "could not remember whose turn it is");
@@ -173,17 +177,18 @@ impl App {
     }
 
     /// The cache that a host name stands for: its first label, unless the name is that of the server itself.
-    pub fn cache_of_host(&self, host: &str) -> Option<&Arc<Cache>> {
+    pub fn cache_of_host(&self, host: &str) -> Option<Arc<Cache>> {
         let host = without_port(host);
-        let own = self.config.server.public_url.as_ref().and_then(|url| url.host_str());
+        let config = self.config.load();
+        let own = config.server.public_url.as_ref().and_then(|url| url.host_str());
         if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) {
             return None;
         }
         let (label, _) = host.split_once('.')?;
         if label.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.caches.find(&label.to_ascii_lowercase());
+            return self.caches.load().find(&label.to_ascii_lowercase());
         }
-        self.caches.find(label)
+        self.caches.load().find(label)
     }
 }
 
@@ -194,22 +199,11 @@ pub async fn run(
     on_ready: impl FnOnce(&App),
 ) -> Result<(), StartError> {
     let (stopping, stopping_seen) = watch::channel(false);
-    let limits = ConnectionLimits::new(app.config.server.max_connections, stopping_seen);
-    let stop_workers = CancellationToken::new();
-    let mut jobs = JoinSet::new();
-    workers::follow(&app, &stop_workers, &mut jobs).await;
-    let mut bound = Vec::new();
-    let mut infos = Vec::new();
-    for (listener, routes, info) in bind_all(&app).await? {
-        bound.push((listener, routes));
-        infos.push(info);
-    }
-    let _ = app.listeners.set(infos);
-    let mut servers = JoinSet::new();
-    for (listener, routes) in bound {
-        servers.spawn(serve(listener, routes, limits.clone()));
-    }
-    workers::start(&app, &stop_workers, &mut jobs);
+    let limits = ConnectionLimits::new(app.config().server.max_connections, stopping_seen);
+    workers::follow(&app).await;
+    let bound = listeners::bind_all(&app).await?;
+    app.listeners.start(limits, bound);
+    workers::start(&app);
     let watchdog = tokio::spawn(systemd::run_watchdog());
     systemd::notify_ready("serving");
     on_ready(&app);
@@ -220,112 +214,20 @@ pub async fn run(
     stopping.send_replace(true);
     let drained = async {
         // Whoever watches a job stays connected until it ends.
-        let served = async { while servers.join_next().await.is_some() {} };
-        tokio::join!(served, app.jobs.shut_down());
+        tokio::join!(app.listeners.stopped(), app.jobs.shut_down());
         app.pusher.drain().await;
     };
-    if tokio::time::timeout(app.config.server.drain_timeout, drained).await.is_err() {
+    if tokio::time::timeout(app.config().server.drain_timeout, drained).await.is_err() {
         tracing::warn!("some transfers did not finish in time and are cut off");
     }
     app.jobs.shut_down().await;
-    stop_workers.cancel();
-    while jobs.join_next().await.is_some() {}
+    app.workers.stop().await;
     watchdog.abort();
     app.save_turns().await;
     app.pusher.disown_uploads().await;
     app.catalog.close().await;
-    let _ = std::fs::remove_file(&app.config.server.admin_socket);
+    let _ = std::fs::remove_file(&app.config().server.admin_socket);
     Ok(())
-}
-
-type Bound = (Listener, Routes, ListenerInfo);
-
-async fn bind_all(app: &Arc<App>) -> Result<Vec<Bound>, StartError> {
-    use admin_api::Purpose;
-    let server = &app.config.server;
-    let mut inherited = InheritedSockets::from_env();
-    let mut bound = Vec::new();
-    let api = bind_tcp(&mut inherited, &server.hostname, server.server_port, "server.server-port").await?;
-    for (listener, address) in api {
-        let info = ListenerInfo { purpose: Purpose::Api, address, cache: None };
-        bound.push((listener, http::api_routes(app), info));
-    }
-    for cache in app.caches.iter() {
-        let Some(port) = cache.config.port else { continue };
-        let purpose = format!("port of cache `{}`", cache.name());
-        for (listener, address) in bind_tcp(&mut inherited, &server.hostname, port, &purpose).await? {
-            let info =
-                ListenerInfo { purpose: Purpose::Cache, address, cache: Some(cache.name().to_owned()) };
-            bound.push((listener, http::cache_routes(app, cache.clone()), info));
-        }
-    }
-    let admin = match inherited.take_unix() {
-        Some(listener) => listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)),
-        None => bind_admin(&server.admin_socket),
-    };
-    let address = server.admin_socket.display().to_string();
-    let admin = admin.map_err(|source| StartError::Listen {
-        address: address.clone(),
-        purpose: "server.admin-socket".to_owned(),
-        source,
-    })?;
-    let info = ListenerInfo { purpose: Purpose::Admin, address, cache: None };
-    bound.push((Listener::Unix(admin), http::admin_routes(app), info));
-    for socket in inherited.unclaimed() {
-        tracing::warn!(socket, "an inherited socket belongs to no port of the configuration");
-    }
-    Ok(bound)
-}
-
-/// Listens on every address that `hostname` stands for, or takes the socket systemd opened for this port.
-async fn bind_tcp(
-    inherited: &mut InheritedSockets,
-    hostname: &str,
-    port: u16,
-    purpose: &str,
-) -> Result<Vec<(Listener, String)>, StartError> {
-    let failed = |source| StartError::Listen {
-        address: format!("{hostname}:{port}"),
-        purpose: purpose.to_owned(),
-        source,
-    };
-    if let Some(listener) = inherited.take_tcp(port) {
-        let address = listener.local_addr().map_err(failed)?.to_string();
-        listener.set_nonblocking(true).map_err(failed)?;
-        let listener = TcpListener::from_std(listener).map_err(failed)?;
-        return Ok(vec![(Listener::Tcp(listener), address)]);
-    }
-    let mut addresses: Vec<SocketAddr> =
-        tokio::net::lookup_host((hostname, port)).await.map_err(failed)?.collect();
-    addresses.sort();
-    addresses.dedup();
-    let mut bound = Vec::new();
-    let mut refused = None;
-    for address in addresses {
-        match TcpListener::bind(address).await {
-            Ok(listener) => bound.push((Listener::Tcp(listener), address.to_string())),
-            // `localhost` may stand for ::1 on a machine without IPv6.
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => refused = Some(error),
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    match refused {
-        Some(error) if bound.is_empty() => Err(failed(error)),
-        _ => Ok(bound),
-    }
-}
-
-/// Replaces the socket file of a daemon that is gone: the lock on the state directory proves that none is running.
-fn bind_admin(path: &Path) -> io::Result<UnixListener> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    if path.exists() {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
 }
 
 /// Creates the state directory and locks it against a second daemon.

@@ -26,10 +26,10 @@ const CLOCK_SLACK: i64 = 300;
 
 /// Everything there is to say, what is well included.
 pub async fn examine(app: &App) -> Vec<Finding> {
-    let mut findings = vec![state_dir(&app.config.server.state_dir), open_files(), clock(app).await];
+    let mut findings = vec![state_dir(&app.config().server.state_dir), open_files(), clock(app).await];
     findings.extend(configuration(app).await);
-    for cache in app.caches.iter() {
-        for storage in cache.storages.iter() {
+    for cache in app.caches().iter() {
+        for storage in cache.storages().iter() {
             findings.push(storage_finding(app, cache, storage).await);
         }
     }
@@ -80,7 +80,7 @@ fn shown(limit: u64) -> String {
 async fn clock(app: &App) -> Finding {
     let horizon = UnixTime(UnixTime::now().0.saturating_add(CLOCK_SLACK));
     let mut from_the_future = 0;
-    for cache in app.caches.iter() {
+    for cache in app.caches().iter() {
         match app.catalog.path_totals(cache.id, Some(horizon), None).await {
             Ok(totals) => from_the_future += totals.paths,
             Err(error) => return finding(FindingLevel::Error, "catalog", error.to_string()),
@@ -97,7 +97,7 @@ async fn clock(app: &App) -> Finding {
 
 /// The file as it is now, which may not be what the daemon runs with.
 async fn configuration(app: &App) -> Vec<Finding> {
-    let Some(path) = app.config.source.clone() else {
+    let Some(path) = app.config().source.clone() else {
         return vec![finding(FindingLevel::Ok, "config", "none: the daemon runs on its built-in defaults")];
     };
     let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::of_process())).await;
@@ -157,13 +157,14 @@ async fn storage_finding(app: &App, cache: &Cache, storage: &CacheStorage) -> Fi
 
 /// Whether clients can find the daemon by the names it gives out.
 async fn names(app: &App) -> Vec<Finding> {
-    let Some(url) = &app.config.server.public_url else {
+    let Some(url) = &app.config().server.public_url else {
         let text = "none is set: clients are told the address that they came to";
         return vec![finding(FindingLevel::Ok, "public-url", text)];
     };
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
     let own = std::iter::once(host.to_owned());
-    let hosts = own.chain(app.caches.iter().map(|cache| format!("{}.{host}", cache.name())));
+    let caches = app.caches();
+    let hosts = own.chain(caches.iter().map(|cache| format!("{}.{host}", cache.name())));
     join_all(hosts.map(|name| reachable(name, port))).await
 }
 

@@ -7,6 +7,8 @@ pub mod config;
 mod doctor;
 pub mod http;
 mod jobs;
+mod listeners;
+pub mod reload;
 mod sealing;
 mod server_key;
 mod systemd;

@@ -10,11 +10,14 @@ use cache_server::config::{
     self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Severity, print_config,
 };
 use cache_server::http::error::chain;
+use cache_server::reload::{self, LogControl};
 use cache_server::welcome;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// A distributed Nix binary cache that speaks the Cachix protocol.
 ///
@@ -139,7 +142,7 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    start_logging(&config.server.log);
+    let logging = start_logging(&config.server.log);
     raise_descriptor_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -148,7 +151,7 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve(config)) {
+    match runtime.block_on(serve(config, logging)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = %chain(&*error), "cannot start");
@@ -157,18 +160,22 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
     }
 }
 
-async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(config: Config, logging: LogControl) -> Result<(), Box<dyn std::error::Error>> {
     let without_file = config.source.is_none();
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    let app = App::open(config).await?;
+    // One that comes before the daemon is ready waits.
+    let hangups = signal(SignalKind::hangup())?;
+    let app = App::open(config, logging).await?;
     let greeting = if without_file {
         let token = welcome::write_token(&app).await?;
         Some(welcome::text(&app, &token))
     } else {
         None
     };
+    let reloading = app.clone();
     app::run(app, stop, |app| {
+        tokio::spawn(reload::on_hangups(reloading, hangups));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), took = ?app.started.elapsed(), "ready");
         if let Some(greeting) = greeting {
             print(&greeting);
@@ -189,14 +196,8 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// The first SIGTERM or SIGINT starts the drain. SIGHUP, which would end the process, is for reloading.
+/// The first SIGTERM or SIGINT starts the drain.
 fn stop_on_signals(stop: &CancellationToken) -> std::io::Result<()> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            tracing::warn!("this version does not reload its configuration; restart it instead");
-        }
-    });
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signals = signal(kind)?;
         let stop = stop.clone();
@@ -209,13 +210,23 @@ fn stop_on_signals(stop: &CancellationToken) -> std::io::Result<()> {
     Ok(())
 }
 
-fn start_logging(config: &LogConfig) {
-    // Libraries report routine work at the level of our news. The configuration was checked, so the filter parses.
-    let filter =
-        EnvFilter::try_new(format!("sea_orm_migration=warn,sqlx=warn,{}", config.filter)).unwrap_or_default();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+/// Starts to log to standard error. What is returned changes what is logged from then on.
+fn start_logging(config: &LogConfig) -> LogControl {
+    let (filter, control) = tracing_subscriber::reload::Layer::new(log_filter(config));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     match config.format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => registry.with(lines.json()).init(),
+        LogFormat::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).init(),
     }
+    Box::new(move |config| {
+        if let Err(error) = control.reload(log_filter(config)) {
+            tracing::error!(%error, "could not change what is logged");
+        }
+    })
+}
+
+/// Libraries report routine work at the level of our news. The configuration was checked, so the filter parses.
+fn log_filter(config: &LogConfig) -> EnvFilter {
+    EnvFilter::try_new(format!("sea_orm_migration=warn,sqlx=warn,{}", config.filter)).unwrap_or_default()
 }

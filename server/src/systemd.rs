@@ -64,6 +64,13 @@ pub fn notify_ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// Tells systemd that the configuration is being read again; [`notify_ready`] ends that.
+pub fn notify_reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        notify(&[NotifyState::Reloading, now]);
+    }
+}
+
 /// Tells systemd that the daemon drains and will exit.
 pub fn notify_stopping() {
     notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);

@@ -33,12 +33,12 @@ pub async fn write_token(app: &App) -> io::Result<Zeroizing<String>> {
 }
 
 fn token_path(app: &App) -> PathBuf {
-    app.config.server.state_dir.join("write-token")
+    app.config().server.state_dir.join("write-token")
 }
 
 /// The text itself, for a terminal.
 pub fn text(app: &App, token: &str) -> String {
-    let server = &app.config.server;
+    let server = &app.config().server;
     let host = &server.hostname;
     let api = app.origin.url(Some(&format!("{host}:{}", server.server_port)), "");
     let mut text = format!("\ncache-server {} is ready.\n\n", env!("CARGO_PKG_VERSION"));
@@ -47,7 +47,7 @@ pub fn text(app: &App, token: &str) -> String {
     };
     row("state", &server.state_dir.display().to_string());
     row("API", &api);
-    for cache in app.caches.iter() {
+    for cache in app.caches().iter() {
         row(&format!("cache {}", cache.name()), &app.origin.cache_url(cache, Some(host)));
         for key in cache.keys().published() {
             row("public key", &key.to_string());
@@ -55,8 +55,8 @@ pub fn text(app: &App, token: &str) -> String {
     }
     row("write token", token);
     row("", &format!("(kept in {})", token_path(app).display()));
-    let Some(cache) = app.caches.iter().next() else { return text };
-    let (name, url) = (cache.name(), app.origin.cache_url(cache, Some(host)));
+    let Some(cache) = app.caches().iter().next().cloned() else { return text };
+    let (name, url) = (cache.name(), app.origin.cache_url(&cache, Some(host)));
     let keys: Vec<String> = cache.keys().published().iter().map(ToString::to_string).collect();
     let _ = write!(
         text,

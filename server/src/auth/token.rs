@@ -53,11 +53,21 @@ pub struct IssuedToken {
 /// Issues, verifies and revokes tokens.
 pub struct Tokens {
     catalog: Catalog,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
+    key: RwLock<Key>,
     validation: Validation,
     /// Every row of the token table, so that verifying takes no query.
     records: RwLock<HashMap<Uuid, TokenRecord>>,
+}
+
+struct Key {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+}
+
+impl Key {
+    fn new(secret: &[u8]) -> Self {
+        Self { encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret) }
+    }
 }
 
 impl Tokens {
@@ -69,13 +79,12 @@ impl Tokens {
         validation.set_required_spec_claims(&["aud", "sub"]);
         validation.validate_exp = true;
         validation.leeway = 0;
-        Ok(Self {
-            catalog,
-            encoding: EncodingKey::from_secret(key),
-            decoding: DecodingKey::from_secret(key),
-            validation,
-            records: RwLock::new(records),
-        })
+        Ok(Self { catalog, key: RwLock::new(Key::new(key)), validation, records: RwLock::new(records) })
+    }
+
+    /// From now on tokens are signed with `key`; those that were signed with another one are void.
+    pub fn replace_key(&self, key: &[u8]) {
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = Key::new(key);
     }
 
     /// Makes a token and records it.
@@ -101,8 +110,11 @@ impl Tokens {
             },
             permission: record.permission.as_str().to_owned(),
         };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .expect("claims of strings and numbers always encode");
+        let token = {
+            let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key.encoding)
+                .expect("claims of strings and numbers always encode")
+        };
         self.catalog.insert_token(record.clone()).await?;
         self.remember(record.clone());
         Ok(IssuedToken { record, token })
@@ -110,7 +122,8 @@ impl Tokens {
 
     /// What `token` permits, if it is one of ours, still valid and not revoked.
     pub fn verify(&self, token: &str) -> Result<Grant, AuthError> {
-        let claims = match jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation) {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        let claims = match jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation) {
             Ok(data) => data.claims,
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
                 return Err(AuthError::Expired);

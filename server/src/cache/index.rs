@@ -7,7 +7,7 @@
 //! Where several daemons share the catalog, the set is loaded again whenever changes may have been missed, while it is in
 //! use: every path carries a mark that says whether it was seen since that began ([`Index::begin_reload`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -76,6 +76,8 @@ pub struct Index {
     replies: Arc<ReplyCache>,
     /// Counts removals, so that a reply rendered before one is not cached after it.
     removals: AtomicU64,
+    /// What was hidden since the reload that is under way began: the catalog may have been read before that.
+    hidden: Mutex<Option<HashSet<StorePathHash>>>,
     touched: Mutex<HashMap<StorePathHash, UnixTime>>,
 }
 
@@ -107,6 +109,7 @@ impl Index {
             shards: std::array::from_fn(|_| RwLock::default()),
             replies,
             removals: AtomicU64::new(0),
+            hidden: Mutex::default(),
             touched: Mutex::default(),
         }
     }
@@ -137,8 +140,26 @@ impl Index {
         *shard.entry(hash).or_default().get_mut() |= SEEN;
     }
 
+    /// Makes a path visible that was read from the catalog for a reload, unless it was hidden since that began.
+    pub fn insert_loaded(&self, hash: StorePathHash) {
+        let mut shard = self.shard(&hash).write().unwrap_or_else(PoisonError::into_inner);
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if !hidden.as_ref().is_some_and(|hidden| hidden.contains(&hash)) {
+            *shard.entry(hash).or_default().get_mut() |= SEEN;
+        }
+    }
+
+    /// Notes that a path was hidden. Called with its shard locked.
+    fn note_hidden(&self, hash: &StorePathHash) {
+        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hidden) = hidden.as_mut() {
+            hidden.insert(*hash);
+        }
+    }
+
     /// Begins to load the set again: what is not inserted from here on goes with [`Index::end_reload`].
     pub fn begin_reload(&self) {
+        *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashSet::new());
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.values_mut().for_each(|value| *value.get_mut() &= !SEEN);
@@ -151,6 +172,12 @@ impl Index {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.retain(|_, value| *value.get_mut() & SEEN != 0);
         }
+        *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.forget_replies();
+    }
+
+    /// Forgets all rendered replies.
+    pub fn forget_replies(&self) {
         self.removals.fetch_add(1, Ordering::SeqCst);
         self.replies.retain(|(cache, _), _| *cache != self.cache);
     }
@@ -172,6 +199,7 @@ impl Index {
             Some(_) => {}
         }
         shard.remove(hash);
+        self.note_hidden(hash);
         drop(shard);
         self.forget_reply(hash);
         HiddenUnused::Hidden
@@ -179,7 +207,10 @@ impl Index {
 
     /// Hides a path, or forgets its reply so that it is rendered anew.
     pub fn remove(&self, hash: &StorePathHash) {
-        self.shard(hash).write().unwrap_or_else(PoisonError::into_inner).remove(hash);
+        let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+        shard.remove(hash);
+        self.note_hidden(hash);
+        drop(shard);
         self.forget_reply(hash);
     }
 
@@ -273,6 +304,22 @@ mod tests {
         index.end_reload();
         let held: Vec<u8> = (1..=4).filter(|number| index.contains(&hash(*number))).collect();
         assert_eq!(held, [1, 4]);
+    }
+
+    #[test]
+    fn what_is_hidden_during_a_reload_does_not_come_back_with_it() {
+        let index = index_of(&[1, 2, 3]);
+        index.begin_reload();
+        index.remove(&hash(1));
+        assert_eq!(index.hide_unless_used_since(&hash(2), NOW, NOW), HiddenUnused::Hidden);
+        index.remove(&hash(3));
+        index.insert(hash(3));
+        (1..=4).for_each(|number| index.insert_loaded(hash(number)));
+        index.end_reload();
+        let held: Vec<u8> = (1..=4).filter(|number| index.contains(&hash(*number))).collect();
+        assert_eq!(held, [3, 4], "3 was pushed again");
+        index.insert_loaded(hash(1));
+        assert!(index.contains(&hash(1)), "the note is for one reload");
     }
 
     #[test]

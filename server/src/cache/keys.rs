@@ -71,6 +71,11 @@ impl KeyRing {
         }
     }
 
+    /// The key that a client registered.
+    pub fn client(&self) -> Option<&PublicKey> {
+        self.client.as_ref()
+    }
+
     /// Whether clients may register a key of their own.
     pub fn accepts_registration(&self) -> bool {
         self.mode != SigningMode::Server

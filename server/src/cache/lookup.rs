@@ -85,7 +85,7 @@ impl Cache {
             return Ok(false);
         }
         // Another daemon may have hidden it a moment ago.
-        if !catalog.is_shared() && self.storages.unreachable().is_empty() {
+        if !catalog.is_shared() && self.storages().unreachable().is_empty() {
             return Ok(true);
         }
         let record = catalog.find_path(self.id, hash).await?;
@@ -100,7 +100,7 @@ impl Cache {
         asked: &[StorePathHash],
     ) -> Result<Vec<StorePathHash>, CatalogError> {
         let now = UnixTime::now();
-        let lost = self.storages.unreachable();
+        let lost = self.storages().unreachable();
         let homes = if lost.is_empty() { HashMap::new() } else { catalog.path_homes(self.id, asked).await? };
         let is_lost = |hash: &StorePathHash| homes.get(hash).is_some_and(|home| lost.contains(&home.storage));
         Ok(asked.iter().filter(|hash| is_lost(hash) || !self.index.touch(hash, now)).copied().collect())
@@ -193,7 +193,7 @@ impl Cache {
                 Ok(Some(blob))
             }
             Err(error) => {
-                let failed = Failed { storage, error, took: begun.elapsed() };
+                let failed = Failed { storage: &storage, error, took: begun.elapsed() };
                 Box::pin(self.open_elsewhere(catalog, name, nar, range, failed)).await
             }
         }

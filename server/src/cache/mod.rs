@@ -15,7 +15,9 @@ pub mod storages;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use catalog::{CacheId, CacheRecord, StorageId, StorageRecord};
+use arc_swap::ArcSwap;
+use catalog::{CacheId, CacheRecord, Catalog, CatalogError, StorageId, StorageRecord};
+use futures_util::TryStreamExt;
 use nix_formats::PublicKey;
 
 use self::index::Index;
@@ -28,20 +30,19 @@ use crate::config::{Access, CacheConfig};
 pub struct Cache {
     /// Its row in the catalog.
     pub id: CacheId,
-    /// What the configuration says about it.
-    pub config: CacheConfig,
-    /// Its storages; at least one.
-    pub storages: Storages,
-    /// Storages that the configuration does not name any more. What lies there is hidden until it does.
-    pub former_storages: Vec<StorageRecord>,
+    name: String,
+    config: ArcSwap<CacheConfig>,
+    storages: ArcSwap<Storages>,
+    former_storages: ArcSwap<Vec<StorageRecord>>,
     /// The paths it holds.
     pub index: Index,
     /// Its NAR files that were asked for lately.
     pub nars: Nars,
     /// The name of the key that clients expect: `NAME.HOST-1`.
     pub key_name: String,
-    /// Held by a commit from signing to recording, and exclusively while the keys change, so that no path signed with
-    /// one key slips into a cache that another one was just registered for.
+    /// Held by a commit from signing to recording, and exclusively while keys or storages change, so that no path slips in
+    /// that is signed with a key, or lies on a storage, that the cache has just ceased to have. Taken before the lock of a
+    /// file.
     pub keys_in_use: tokio::sync::RwLock<()>,
     keys: RwLock<Arc<KeyRing>>,
 }
@@ -49,12 +50,27 @@ pub struct Cache {
 impl Cache {
     /// Its name.
     pub fn name(&self) -> &str {
-        self.config.name.as_str()
+        &self.name
+    }
+
+    /// What the configuration says about it at the moment.
+    pub fn config(&self) -> Arc<CacheConfig> {
+        self.config.load_full()
+    }
+
+    /// Its storages at the moment; at least one.
+    pub fn storages(&self) -> Arc<Storages> {
+        self.storages.load_full()
+    }
+
+    /// Storages that the configuration does not name any more. What lies there is hidden until it does.
+    pub fn former_storages(&self) -> Arc<Vec<StorageRecord>> {
+        self.former_storages.load_full()
     }
 
     /// Whether anyone may read it.
     pub fn is_public(&self) -> bool {
-        self.config.access == Access::Public
+        self.config.load().access == Access::Public
     }
 
     /// The keys it signs with and publishes at the moment.
@@ -68,14 +84,35 @@ impl Cache {
         *keys = Arc::new(keys.with_client_key(key));
     }
 
+    /// Puts other keys in place. One that a client has registered meanwhile stays.
+    fn replace_keys(&self, new: KeyRing) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        *keys = Arc::new(match keys.client() {
+            Some(client) => new.with_client_key(client.clone()),
+            None => new,
+        });
+    }
+
     /// Whether what lies on this storage can be had, as far as is known.
     pub fn gives_from(&self, id: StorageId) -> bool {
-        self.storages.get(id).is_some_and(|storage| !storage.reach.is_lost())
+        self.storages.load().get(id).is_some_and(|storage| !storage.reach.is_lost())
     }
 
     /// The storage with this row, unless it was taken out of the configuration.
-    pub fn storage(&self, id: StorageId) -> Option<&Arc<CacheStorage>> {
-        self.storages.get(id)
+    pub fn storage(&self, id: StorageId) -> Option<Arc<CacheStorage>> {
+        self.storages.load().get(id).cloned()
+    }
+
+    /// Loads the index from the catalog while it is in use. What is pushed or hidden meanwhile stays so.
+    pub async fn load_index(&self, catalog: &Catalog) -> Result<(), CatalogError> {
+        self.index.begin_reload();
+        let mut hashes = std::pin::pin!(catalog.visible_path_hashes(self.id));
+        while let Some(batch) = hashes.try_next().await? {
+            batch.into_iter().for_each(|hash| self.index.insert_loaded(hash));
+        }
+        self.index.end_reload();
+        self.nars.forget_all();
+        Ok(())
     }
 }
 
@@ -83,20 +120,40 @@ impl Cache {
 #[derive(Default)]
 pub struct Caches {
     by_name: HashMap<String, Arc<Cache>>,
+    by_port: HashMap<u16, Arc<Cache>>,
     ordered: Vec<Arc<Cache>>,
     disabled: Vec<CacheRecord>,
+    /// Caches that a reload took out of service. What was under way in them ends, and they may come back.
+    dormant: Vec<Arc<Cache>>,
 }
 
 impl Caches {
-    /// These caches, in the order of the configuration, and those that are known but switched off or gone from the file.
-    pub fn new(ordered: Vec<Arc<Cache>>, disabled: Vec<CacheRecord>) -> Self {
+    /// The caches to serve, in the order of the configuration, those that are known but switched off or gone from the file,
+    /// and those of the latter that were served before.
+    pub fn new(ordered: Vec<Arc<Cache>>, disabled: Vec<CacheRecord>, dormant: Vec<Arc<Cache>>) -> Self {
         let by_name = ordered.iter().map(|cache| (cache.name().to_owned(), cache.clone())).collect();
-        Self { by_name, ordered, disabled }
+        let with_port = |cache: &Arc<Cache>| Some((cache.config.load().port?, cache.clone()));
+        let by_port = ordered.iter().filter_map(with_port).collect();
+        Self { by_name, by_port, ordered, disabled, dormant }
     }
 
     /// The enabled cache of this name.
-    pub fn find(&self, name: &str) -> Option<&Arc<Cache>> {
-        self.by_name.get(name)
+    pub fn find(&self, name: &str) -> Option<Arc<Cache>> {
+        self.by_name.get(name).cloned()
+    }
+
+    /// The enabled cache with this port of its own.
+    pub fn find_by_port(&self, port: u16) -> Option<Arc<Cache>> {
+        self.by_port.get(&port).cloned()
+    }
+
+    /// The cache with this row, if it is served or was so since the start.
+    fn find_by_id(&self, id: CacheId) -> Option<Arc<Cache>> {
+        self.all().find(|cache| cache.id == id).cloned()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Cache>> {
+        self.ordered.iter().chain(&self.dormant)
     }
 
     /// The caches that keep their data but are not served.

@@ -75,7 +75,7 @@ pub async fn publish(
     let (contents, _temporary) = match contents {
         Some(contents) => (contents, None),
         None => {
-            let (contents, temporary) = read_stored(storage, record).await?;
+            let (contents, temporary) = read_stored(&storage, record).await?;
             (contents, Some(temporary))
         }
     };

@@ -1,13 +1,14 @@
-//! Builds the caches at start: catalog rows, storages, keys, and the index of what is there.
+//! Builds the caches at start, and fits them to a changed configuration: catalog rows, storages, keys, and the index of
+//! what is there.
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use catalog::{CacheRecord, Catalog, CatalogError, DeclaredCache, DeclaredStorage, StorageRecord};
-use futures_util::TryStreamExt;
 use futures_util::future::join_all;
-use nar_storage::{DEFAULT_OPEN_FILES, Durability, ReadCache, StorageState, layout};
+use nar_storage::{DEFAULT_OPEN_FILES, Durability, Placement, ReadCache, StorageState, layout};
 use nix_formats::{KeyError, STORE_DIR, SigningKey};
 use tokio::time::timeout;
 
@@ -15,7 +16,7 @@ use super::index::{Index, ReplyCache, reply_cache};
 use super::keys::{KeyFileError, KeyRing, client_key, read_key_files, read_or_generate};
 use super::nars::Nars;
 use super::shared_key::{KeySharing, SharedKeyError, key_file};
-use super::storages::{self, CacheStorage, OpenStorageError, Storages};
+use super::storages::{self, CacheStorage, OpenStorageError, Place, Storages};
 use super::{Cache, Caches};
 use crate::config::{CacheConfig, Config, SigningMode};
 use crate::sealing::Sealer;
@@ -80,11 +81,68 @@ pub struct Setup<'a> {
     pub host: &'a str,
     /// Seals what daemons share.
     pub sealer: &'a Sealer,
+    /// What all caches share.
+    pub shared: &'a Shared,
 }
 
-/// Reconciles the catalog with the configuration and builds every enabled cache.
-pub async fn set_up(setup: &Setup<'_>, catalog: &Catalog) -> Result<Caches, SetupError> {
+/// What all caches share, because it bounds memory and file descriptors of the process.
+pub struct Shared {
+    replies: Arc<ReplyCache>,
+    reads: Arc<ReadCache>,
+}
+
+impl Shared {
+    /// For rendered replies of at most `narinfo_memory` bytes.
+    pub fn new(narinfo_memory: u64) -> Self {
+        Self { replies: reply_cache(narinfo_memory), reads: ReadCache::new(open_files()) }
+    }
+}
+
+/// Caches that are about to be served: whatever could fail has been done.
+pub struct Plan {
+    caches: Vec<Planned>,
+    disabled: Vec<CacheRecord>,
+    dormant: Vec<Arc<Cache>>,
+}
+
+struct Planned {
+    cache: Arc<Cache>,
+    /// What replaces what it has. None for one that is new.
+    refit: Option<Refit>,
+    states: Vec<StorageState>,
+    /// Storages that have just become readable.
+    revived: Vec<Arc<CacheStorage>>,
+    /// Whether other paths may be visible than are in its index.
+    reindex: bool,
+}
+
+/// Reconciles the catalog with the configuration and prepares every enabled cache. Those of `before` stay the same
+/// objects, so that whatever is under way in them goes on; they change when the plan is carried out.
+pub async fn set_up(setup: &Setup<'_>, catalog: &Catalog, before: &Caches) -> Result<Plan, SetupError> {
     let config = setup.config;
+    let Reconciled { records, rows } = reconcile(config, catalog).await?;
+    let mut caches = Vec::new();
+    for cache in config.caches.iter().filter(|cache| cache.enabled) {
+        let Some(record) = find(&records, cache) else { continue };
+        let known = before.find_by_id(record.id);
+        let mut planned = prepare(setup, catalog, cache, record, &rows, known).await?;
+        planned.reindex |= before.dormant.iter().any(|dormant| dormant.id == record.id);
+        caches.push(planned);
+    }
+    let is_kept = |cache: &Arc<Cache>| caches.iter().any(|planned: &Planned| planned.cache.id == cache.id);
+    let dormant = before.all().filter(|cache| !is_kept(cache)).cloned().collect();
+    let disabled = records.into_iter().filter(|record| !record.enabled).collect();
+    Ok(Plan { caches, disabled, dormant })
+}
+
+/// The rows of caches and storages, also of those that the configuration does not name.
+pub struct Reconciled {
+    records: Vec<CacheRecord>,
+    rows: Vec<StorageRecord>,
+}
+
+/// Makes the catalog agree with the configuration.
+pub async fn reconcile(config: &Config, catalog: &Catalog) -> Result<Reconciled, CatalogError> {
     let declared: Vec<DeclaredCache> = config.caches.iter().map(declare).collect();
     let records = catalog.reconcile_caches(&declared).await?;
     let mut storages = Vec::new();
@@ -96,35 +154,45 @@ pub async fn set_up(setup: &Setup<'_>, catalog: &Catalog) -> Result<Caches, Setu
             kind: storage.kind.storage_type().as_str().to_owned(),
         }));
     }
-    let storage_records = catalog.reconcile_storages(&storages).await?;
-    let shared =
-        Shared { replies: reply_cache(config.server.narinfo_memory), reads: ReadCache::new(open_files()) };
-    let mut caches = Vec::new();
-    for cache in config.caches.iter().filter(|cache| cache.enabled) {
-        let Some(record) = find(&records, cache) else { continue };
-        caches.push(Arc::new(open(setup, catalog, cache, record, &storage_records, &shared).await?));
-    }
-    probe_all(&caches, catalog).await;
-    let disabled = records.into_iter().filter(|record| !record.enabled).collect();
-    Ok(Caches::new(caches, disabled))
+    let rows = catalog.reconcile_storages(&storages).await?;
+    Ok(Reconciled { records, rows })
 }
 
-/// Looks at every storage once, all at the same time. One that fails now may work later, so the daemon starts without it.
-async fn probe_all(caches: &[Arc<Cache>], catalog: &Catalog) {
-    let probes = caches.iter().flat_map(|cache| {
-        cache.storages.iter().map(move |storage| async move {
-            if timeout(START_PROBE, cache.probe(catalog, storage)).await.is_err() {
-                storage.did_not_answer();
+impl Plan {
+    /// Carries it out.
+    pub async fn take_effect(self, catalog: &Catalog) -> Result<Caches, CatalogError> {
+        let mut caches = Vec::with_capacity(self.caches.len());
+        for planned in self.caches {
+            let cache = planned.cache;
+            if let Some(refit) = planned.refit {
+                cache.refit(refit).await;
             }
-        })
-    });
-    join_all(probes).await;
+            cache.storages().take_effect(planned.states);
+            for storage in &planned.revived {
+                cache.settle_in(catalog, storage).await;
+            }
+            if planned.reindex {
+                cache.load_index(catalog).await?;
+            }
+            caches.push(cache);
+        }
+        Ok(Caches::new(caches, self.disabled, self.dormant))
+    }
 }
 
-/// What all caches share, because it bounds memory and file descriptors of the process.
-struct Shared {
-    replies: Arc<ReplyCache>,
-    reads: Arc<ReadCache>,
+/// Looks at every storage once, all at the same time. One that fails now may work later, so the daemon goes on without it.
+/// Returns those that can be read.
+async fn probe_all(storages: &[Arc<CacheStorage>]) -> Vec<Arc<CacheStorage>> {
+    let probes = storages.iter().map(|storage| async move {
+        match timeout(START_PROBE, storage.probe()).await {
+            Ok(revived) => revived.then(|| storage.clone()),
+            Err(_) => {
+                storage.did_not_answer();
+                None
+            }
+        }
+    });
+    join_all(probes).await.into_iter().flatten().collect()
 }
 
 /// How many NARs are kept open: a quarter of what the process may open, most of which is for connections.
@@ -132,6 +200,16 @@ fn open_files() -> usize {
     use rustix::process::{Resource, getrlimit};
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(allowed / 4).unwrap_or(usize::MAX).clamp(DEFAULT_OPEN_FILES / 4, MOST_OPEN_FILES)
+}
+
+/// What a reload changes in a cache that is being served.
+struct Refit {
+    config: CacheConfig,
+    storages: Storages,
+    /// Whether they are others, or in another order.
+    storages_change: bool,
+    former: Vec<StorageRecord>,
+    keys: KeyRing,
 }
 
 fn declare(cache: &CacheConfig) -> DeclaredCache {
@@ -146,66 +224,110 @@ fn find<'a>(records: &'a [CacheRecord], cache: &CacheConfig) -> Option<&'a Cache
     records.iter().find(|record| record.name == cache.name.as_str())
 }
 
-async fn open(
+async fn prepare(
     setup: &Setup<'_>,
     catalog: &Catalog,
     config: &CacheConfig,
     record: &CacheRecord,
-    storage_records: &[StorageRecord],
-    shared: &Shared,
-) -> Result<Cache, SetupError> {
-    let storages = open_storages(setup, catalog, config, record, storage_records, shared).await?;
+    rows: &[StorageRecord],
+    known: Option<Arc<Cache>>,
+) -> Result<Planned, SetupError> {
     let key_name = format!("{}.{}-1", config.name.as_str(), setup.host);
     let keys = load_keys(setup, catalog, config, record, &key_name).await?;
-    let cache = Cache {
-        id: record.id,
-        config: config.clone(),
-        storages,
-        former_storages: former_storages(record, storage_records),
-        index: Index::new(record.id, shared.replies.clone()),
-        nars: Nars::default(),
-        key_name,
-        keys_in_use: tokio::sync::RwLock::new(()),
-        keys: RwLock::new(Arc::new(keys)),
+    let storages = prepare_storages(setup, catalog, config, record, rows, known.as_deref()).await?;
+    let former = former_storages(record, rows);
+    let PreparedStorages { storages, states, opened } = storages;
+    let revived = probe_all(&opened).await;
+    let Some(cache) = known else {
+        let cache = Cache {
+            id: record.id,
+            name: config.name.as_str().to_owned(),
+            config: ArcSwap::from_pointee(config.clone()),
+            storages: ArcSwap::from_pointee(storages),
+            former_storages: ArcSwap::from_pointee(former),
+            index: Index::new(record.id, setup.shared.replies.clone()),
+            nars: Nars::default(),
+            key_name,
+            keys_in_use: tokio::sync::RwLock::new(()),
+            keys: RwLock::new(Arc::new(keys)),
+        };
+        cache.load_index(catalog).await?;
+        return Ok(Planned { cache: Arc::new(cache), refit: None, states, revived, reindex: false });
     };
-    let mut hashes = std::pin::pin!(catalog.visible_path_hashes(record.id));
-    while let Some(batch) = hashes.try_next().await? {
-        batch.into_iter().for_each(|hash| cache.index.insert(hash));
-    }
-    Ok(cache)
+    let listed = |storages: &Storages| storages.iter().map(Arc::as_ptr).collect::<Vec<_>>();
+    let reindex = listed(&cache.storages()) != listed(&storages);
+    let revived = if cache.config().priority == config.priority {
+        revived
+    } else {
+        // Their nix-cache-info has to say so.
+        storages.iter().filter(|storage| !storage.reach.is_lost()).cloned().collect()
+    };
+    let refit = Refit { config: config.clone(), storages, storages_change: reindex, former, keys };
+    Ok(Planned { cache, refit: Some(refit), states, revived, reindex })
 }
 
 fn former_storages(cache: &CacheRecord, rows: &[StorageRecord]) -> Vec<StorageRecord> {
     rows.iter().filter(|row| row.cache == cache.id && !row.enabled).cloned().collect()
 }
 
-async fn open_storages(
+struct PreparedStorages {
+    storages: Storages,
+    states: Vec<StorageState>,
+    /// Those that were not there before.
+    opened: Vec<Arc<CacheStorage>>,
+}
+
+async fn prepare_storages(
     setup: &Setup<'_>,
     catalog: &Catalog,
     config: &CacheConfig,
     record: &CacheRecord,
     rows: &[StorageRecord],
-    shared: &Shared,
-) -> Result<Storages, SetupError> {
-    let mut storages = Vec::new();
+    known: Option<&Cache>,
+) -> Result<PreparedStorages, SetupError> {
+    let mut found = Vec::new();
+    let mut states = Vec::new();
     for storage in &config.storages {
         let row = rows.iter().find(|row| row.cache == record.id && row.name == storage.name.as_str());
         let Some(row) = row else { continue };
-        let state_dir = &setup.config.server.state_dir;
-        let backend =
-            storages::open(row.id, config, storage, row.marker.clone(), state_dir, &shared.reads).await?;
-        let state = StorageState {
+        states.push(StorageState {
             name: storage.name.as_str().into(),
             share: storage.split.unwrap_or(0),
             max_size: storage.max_size,
             draining: storage.draining,
             used: catalog.storage_used(row.id).await?,
-        };
-        storages.push((backend, state));
+        });
+        found.push((storage, row));
     }
-    // What cannot be read is as good as none: the turns begin anew.
-    let turns = record.turns.parse().unwrap_or_default();
-    Ok(Storages::new(config.storage_strategy, storages, &turns))
+    let before = known.map(Cache::storages);
+    let placement = match &before {
+        Some(before) => before.placement().clone(),
+        None => {
+            // What cannot be read is as good as none: the turns begin anew.
+            let turns = record.turns.parse().unwrap_or_default();
+            Placement::new(config.storage_strategy.into(), states.clone(), &turns)
+        }
+    };
+    let mut list = Vec::new();
+    let mut opened = Vec::new();
+    for (storage, row) in found {
+        let known = before.as_ref().and_then(|before| before.get(row.id));
+        let listed = match known {
+            Some(known) if known.backend().is_at(&storage.kind) => known.clone(),
+            former => {
+                let place = Place { state_dir: &setup.config.server.state_dir, reads: &setup.shared.reads };
+                let former = former.map(|former| former.backend());
+                let backend =
+                    storages::open(row.id, config, storage, row.marker.clone(), &place, former).await?;
+                let new = Arc::new(CacheStorage::new(backend, placement.clone()));
+                opened.push(new.clone());
+                new
+            }
+        };
+        list.push(listed);
+    }
+    let storages = Storages::new(config.storage_strategy, placement, list);
+    Ok(PreparedStorages { storages, states, opened })
 }
 
 async fn load_keys(
@@ -259,7 +381,24 @@ async fn server_keys(
 impl Cache {
     /// The text of `nix-cache-info`.
     pub fn nix_cache_info(&self) -> String {
-        format!("StoreDir: {STORE_DIR}\nWantMassQuery: 1\nPriority: {}\n", self.config.priority)
+        format!("StoreDir: {STORE_DIR}\nWantMassQuery: 1\nPriority: {}\n", self.config().priority)
+    }
+
+    /// Takes over what a reload has prepared.
+    async fn refit(&self, refit: Refit) {
+        let keys_change = self.keys().published() != refit.keys.published();
+        // Commits that are under way end first, which may take as long as the largest file takes to be stored.
+        let _changing = match keys_change || refit.storages_change {
+            true => Some(self.keys_in_use.write().await),
+            false => None,
+        };
+        self.replace_keys(refit.keys);
+        for (storage, config) in refit.storages.iter().zip(&refit.config.storages) {
+            storage.set_config(config.clone());
+        }
+        self.config.store(Arc::new(refit.config));
+        self.storages.store(Arc::new(refit.storages));
+        self.former_storages.store(Arc::new(refit.former));
     }
 
     /// Finds out whether a storage works and, if it does, sees to what has to be on it. Returns whether it has just become

@@ -39,8 +39,8 @@ pub fn api_routes(app: &Arc<App>) -> Routes {
 
 /// All routes of a cache's own port: the cache at the root, and the API too, since part URLs lead to wherever the client
 /// started.
-pub fn cache_routes(app: &Arc<App>, cache: Arc<Cache>) -> Routes {
-    let own = site::by_port(cache);
+pub fn cache_routes(app: &Arc<App>, port: u16) -> Routes {
+    let own = site::by_port(app.clone(), port);
     let hot = nix::hot_routes(app, own.clone()).boxed();
     rest(app, hot, own.boxed(), site::by_path(app.clone()).boxed())
 }

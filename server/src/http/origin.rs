@@ -72,7 +72,7 @@ impl Origin {
             );
         }
         let host = without_port(host.unwrap_or("localhost"));
-        match cache.config.port {
+        match cache.config().port {
             Some(port) => format!("http://{host}:{port}"),
             None => format!("http://{host}:{}/api/v1/cache/{}", self.server_port, cache.name()),
         }

@@ -21,6 +21,7 @@ use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 use warp::filters::BoxedFilter;
 use warp::reply::{Reply, Response};
@@ -71,9 +72,9 @@ impl ConnectionLimits {
     }
 }
 
-/// Serves `routes` until the daemon drains, then waits for what is under way. The listening socket is closed first, so
-/// that nothing new arrives meanwhile.
-pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits) {
+/// Serves `routes` until the daemon drains or this listener is to `close`, then waits for what is under way. The listening
+/// socket is closed first, so that nothing new arrives meanwhile.
+pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits, close: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
@@ -82,6 +83,7 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits)
         let accepted = tokio::select! {
             accepted = accept(&listener) => accepted,
             _ = stopping.wait_for(|stop| *stop) => break,
+            () = close.cancelled() => break,
         };
         match accepted {
             Ok(Accepted::Tcp(stream)) => {

@@ -9,15 +9,18 @@ use super::reject;
 use crate::app::App;
 use crate::cache::Cache;
 
-/// The cache whose own port the request came to.
-pub fn by_port(cache: Arc<Cache>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
-    warp::any().and_then(move || std::future::ready(Ok::<_, Rejection>(cache.clone())))
+/// The cache whose own port the request came to. A reload may have taken the port from it a moment ago.
+pub fn by_port(app: Arc<App>, port: u16) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
+    warp::any().and_then(move || {
+        let found = app.caches.load().find_by_port(port);
+        std::future::ready(found.ok_or_else(warp::reject::not_found))
+    })
 }
 
 /// The cache named by the first label of the host name, as in `NAME.HOST`.
 pub fn by_host(app: Arc<App>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
     warp::header::<String>("host").and_then(move |host: String| {
-        let found = app.cache_of_host(&host).cloned();
+        let found = app.cache_of_host(&host);
         std::future::ready(found.ok_or_else(warp::reject::not_found))
     })
 }
@@ -25,7 +28,7 @@ pub fn by_host(app: Arc<App>) -> impl Filter<Extract = (Arc<Cache>,), Error = Re
 /// The cache named by the path `/api/v1/cache/NAME`.
 pub fn by_path(app: Arc<App>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
     warp::path!("api" / "v1" / "cache" / String / ..).and_then(move |name: String| {
-        let found = app.caches.find(&name).cloned();
+        let found = app.caches.load().find(&name);
         std::future::ready(found.ok_or_else(|| reject(HttpError::unknown_cache(&name))))
     })
 }

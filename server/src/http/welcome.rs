@@ -8,7 +8,6 @@ use warp::reply::Reply;
 
 use super::{Route, origin};
 use crate::app::App;
-use crate::cache::Cache;
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
     let app = app.clone();
@@ -22,8 +21,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
 /// Says what this is and how to read from its public caches. Private ones are not mentioned.
 fn text(app: &App, host: Option<&str>) -> String {
     let mut text = "This is a Nix binary cache (cache-server).\n".to_owned();
-    let public: Vec<&Arc<Cache>> = app.caches.iter().filter(|cache| cache.is_public()).collect();
-    for cache in public {
+    for cache in app.caches().iter().filter(|cache| cache.is_public()) {
         let url = app.origin.cache_url(cache, host);
         let keys: Vec<String> = cache.keys().published().iter().map(ToString::to_string).collect();
         let _ = write!(

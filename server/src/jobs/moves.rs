@@ -28,8 +28,8 @@ pub(super) async fn drain(
     reporter: &Reporter,
 ) -> Result<JobSummary, JobError> {
     let mut summary = MoveSummary::default();
-    for (cache, storage) in scope.storages(app) {
-        if !storage.config.draining {
+    for (cache, storage) in &scope.storages(app) {
+        if !storage.config().draining {
             let text = format!(
                 "storage {} still takes new files; set `draining: true` in the configuration to have it left alone",
                 storage.name()
@@ -119,20 +119,21 @@ pub(super) async fn rebalance(app: &App, scope: &Scope, reporter: &Reporter) -> 
     let mut shares = Vec::new();
     let mut surpluses = Vec::new();
     for cache in scope.caches(app) {
-        if cache.config.storage_strategy == Strategy::InOrder {
+        if cache.config().storage_strategy == Strategy::InOrder {
             let text = format!("cache {}: the strategy in-order has no shares to move towards", cache.name());
             reporter.note(NoteLevel::Info, text);
             continue;
         }
-        surpluses.push((cache, Books::of(cache)));
+        let books = Books::of(&cache);
+        surpluses.push((cache, books));
     }
     let total = surpluses.iter().map(|(_, books)| books.surplus()).sum();
     reporter.begin(None, Unit::Bytes, 0, Some(total));
     for (cache, mut books) in surpluses {
-        rebalance_cache(app, cache, &mut books, &mut moves, reporter).await?;
+        rebalance_cache(app, &cache, &mut books, &mut moves, reporter).await?;
     }
     for cache in scope.caches(app) {
-        shares.extend(cache.storages.snapshot().into_iter().map(|snapshot| StorageShare {
+        shares.extend(cache.storages().snapshot().into_iter().map(|snapshot| StorageShare {
             cache: cache.name().to_owned(),
             storage: snapshot.name.to_string(),
             used_bytes: snapshot.used,
@@ -150,7 +151,7 @@ async fn rebalance_cache(
     summary: &mut MoveSummary,
     reporter: &Reporter,
 ) -> Result<(), JobError> {
-    for storage in cache.storages.iter() {
+    for storage in cache.storages().iter() {
         let mut after: Option<NarId> = None;
         while books.excess(storage.id) > 0 {
             let page = app.catalog.nars_on(storage.id, after, PAGE).await?;
@@ -159,7 +160,7 @@ async fn rebalance_cache(
                 reporter.check()?;
                 let Some(target) = books.target(storage.id, nar.file_size) else { continue };
                 let others: Vec<Arc<str>> = cache
-                    .storages
+                    .storages()
                     .iter()
                     .filter(|other| other.id != target)
                     .map(|other| other.name().into())
@@ -181,7 +182,8 @@ struct Books(Vec<(StorageId, i128)>);
 
 impl Books {
     fn of(cache: &Cache) -> Self {
-        let snapshots = cache.storages.snapshot();
+        let storages = cache.storages();
+        let snapshots = storages.snapshot();
         let used: u128 = snapshots.iter().map(|snapshot| u128::from(snapshot.used)).sum();
         let written = snapshots.iter().filter(|snapshot| !snapshot.draining).count().max(1);
         let wanted = |share: Option<f64>, draining: bool| match share {
@@ -190,7 +192,7 @@ impl Books {
             None => (used / written as u128) as i128,
         };
         let entries = snapshots.iter().filter_map(|snapshot| {
-            let storage = cache.storages.find(&snapshot.name)?;
+            let storage = storages.find(&snapshot.name)?;
             let wanted = wanted(snapshot.share_wanted, snapshot.draining);
             Some((storage.id, i128::from(snapshot.used) - wanted))
         });

@@ -43,11 +43,11 @@ impl Scope {
 
     fn check(&self, app: &App) -> Result<(), ApiError> {
         let Some(name) = &self.cache else { return Ok(()) };
-        let cache = app.caches.find(name).ok_or_else(|| {
+        let cache = app.caches().find(name).ok_or_else(|| {
             not_found(format!("there is no cache called `{name}`"), "`cachectl cache list` shows them")
         })?;
         match &self.storage {
-            Some(storage) if cache.storages.find(storage).is_none() => Err(not_found(
+            Some(storage) if cache.storages().find(storage).is_none() => Err(not_found(
                 format!("cache `{name}` has no storage called `{storage}`"),
                 "`cachectl storage list` shows them",
             )),
@@ -63,19 +63,22 @@ impl Scope {
     }
 
     /// The caches, in the order of the configuration.
-    pub(super) fn caches<'a>(&'a self, app: &'a App) -> impl Iterator<Item = &'a Arc<Cache>> {
-        app.caches.iter().filter(|cache| self.cache.as_ref().is_none_or(|name| name == cache.name()))
+    pub(super) fn caches(&self, app: &App) -> Vec<Arc<Cache>> {
+        let wanted = |cache: &&Arc<Cache>| self.cache.as_ref().is_none_or(|name| name == cache.name());
+        app.caches().iter().filter(wanted).cloned().collect()
     }
 
     /// The storages, with their caches.
-    pub(super) fn storages<'a>(
-        &'a self,
-        app: &'a App,
-    ) -> impl Iterator<Item = (&'a Arc<Cache>, &'a Arc<CacheStorage>)> {
+    pub(super) fn storages(&self, app: &App) -> Vec<(Arc<Cache>, Arc<CacheStorage>)> {
         let wanted =
             |storage: &&Arc<CacheStorage>| self.storage.as_ref().is_none_or(|name| name == storage.name());
-        self.caches(app)
-            .flat_map(move |cache| cache.storages.iter().filter(wanted).map(move |storage| (cache, storage)))
+        let mut found = Vec::new();
+        for cache in self.caches(app) {
+            found.extend(
+                cache.storages().iter().filter(wanted).map(|storage| (cache.clone(), storage.clone())),
+            );
+        }
+        found
     }
 
     /// For a person.
@@ -90,13 +93,13 @@ impl Scope {
 
 fn only_cache_with(app: &App, storage: &str) -> Result<String, ApiError> {
     let having: Vec<_> = app
-        .caches
+        .caches()
         .iter()
-        .filter(|cache| cache.storages.find(storage).is_some())
-        .map(|cache| cache.name())
+        .filter(|cache| cache.storages().find(storage).is_some())
+        .map(|cache| cache.name().to_owned())
         .collect();
-    match having[..] {
-        [cache] => Ok(cache.to_owned()),
+    match &having[..] {
+        [cache] => Ok(cache.clone()),
         [] => Err(not_found(
             format!("no cache has a storage called `{storage}`"),
             "`cachectl storage list` shows them",

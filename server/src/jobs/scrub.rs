@@ -38,7 +38,8 @@ pub(super) async fn scrub(
 ) -> Result<JobSummary, JobError> {
     let mut total = 0;
     let mut begun = Vec::new();
-    for (cache, storage) in scope.storages(app) {
+    let storages = scope.storages(app);
+    for (cache, storage) in &storages {
         total += app.catalog.storage_stats(storage.id).await?.file_bytes;
         let saved = app.catalog.job_state(storage.id, StorageJob::Scrub).await?;
         // One that has come to its end is no reason to begin in the middle.

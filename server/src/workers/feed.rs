@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use catalog::{CatalogChange, CatalogError, PathChange};
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ async fn apply(app: &App, change: CatalogChange) {
         }
         CatalogChange::SigningKeys { cache } => {
             let Some(cache) = find_cache(app, cache) else { return };
-            until_done("signing keys", || load_keys(app, cache).boxed()).await;
+            until_done("signing keys", || load_keys(app, &cache).boxed()).await;
         }
         CatalogChange::Tokens => until_done("tokens", || app.tokens.reload().boxed()).await,
         CatalogChange::Resync => {
@@ -85,8 +85,8 @@ async fn apply(app: &App, change: CatalogChange) {
     }
 }
 
-fn find_cache(app: &App, id: catalog::CacheId) -> Option<&Arc<Cache>> {
-    app.caches.iter().find(|cache| cache.id == id)
+fn find_cache(app: &App, id: catalog::CacheId) -> Option<Arc<Cache>> {
+    app.caches().iter().find(|cache| cache.id == id).cloned()
 }
 
 /// Nothing that is read here may be passed over: it would stay wrong until the next change.
@@ -99,24 +99,11 @@ async fn until_done<'a>(what: &str, work: impl Fn() -> BoxFuture<'a, Result<(), 
 
 async fn load_all(app: &App) -> Result<(), CatalogError> {
     app.tokens.reload().await?;
-    for cache in app.caches.iter() {
+    for cache in app.caches().iter() {
         load_keys(app, cache).await?;
-        load_index(app, cache).await?;
-        cache.nars.forget_all();
+        cache.load_index(&app.catalog).await?;
     }
     count_used(app).await
-}
-
-/// Loads the index again while it is in use. What is pushed meanwhile stays, and what is removed meanwhile comes as a
-/// change after this.
-async fn load_index(app: &App, cache: &Cache) -> Result<(), CatalogError> {
-    cache.index.begin_reload();
-    let mut hashes = std::pin::pin!(app.catalog.visible_path_hashes(cache.id));
-    while let Some(batch) = hashes.try_next().await? {
-        batch.into_iter().for_each(|hash| cache.index.insert(hash));
-    }
-    cache.index.end_reload();
-    Ok(())
 }
 
 /// Another daemon may have taken the registration of a client's key.
@@ -130,9 +117,9 @@ async fn load_keys(app: &App, cache: &Cache) -> Result<(), CatalogError> {
 }
 
 async fn count_used(app: &App) -> Result<(), CatalogError> {
-    for cache in app.caches.iter() {
-        for storage in cache.storages.iter() {
-            cache.storages.set_used(storage, app.catalog.storage_used(storage.id).await?);
+    for cache in app.caches().iter() {
+        for storage in cache.storages().iter() {
+            cache.storages().set_used(storage, app.catalog.storage_used(storage.id).await?);
         }
     }
     Ok(())

@@ -22,10 +22,8 @@ pub(super) struct Gc {
 }
 
 impl Gc {
-    /// None where it is switched off.
-    pub(super) fn new(app: &App) -> Option<Self> {
-        let interval = app.config.server.gc_interval?;
-        Some(Self { interval, pause: interval.min(FIRST) })
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { interval, pause: interval.min(FIRST) }
     }
 }
 

@@ -13,15 +13,15 @@ mod supervise;
 mod touches;
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::registry::{OfConfig, Subject};
 pub use self::registry::{WorkerState, WorkerStatus, Workers};
 
 use crate::app::App;
@@ -31,12 +31,12 @@ const IN_STEP: Duration = Duration::from_secs(2);
 
 /// Starts to follow what other daemons change in the catalog, if there may be any. What they did before this returns is
 /// known, unless the catalog takes too long.
-pub async fn follow(app: &Arc<App>, stop: &CancellationToken, running: &mut JoinSet<()>) {
+pub async fn follow(app: &Arc<App>) {
     if !app.catalog.is_shared() {
         return;
     }
     let (sender, in_step) = oneshot::channel();
-    running.spawn(feed::run(app.clone(), stop.clone(), sender));
+    app.workers.running.spawn(feed::run(app.clone(), app.workers.stopping.clone(), sender));
     if !matches!(timeout(IN_STEP, in_step).await, Ok(Ok(()))) {
         tracing::warn!("serving before it is known what other daemons changed a moment ago");
     }
@@ -76,18 +76,49 @@ trait Worker: Send + 'static {
     }
 }
 
-/// Starts all other workers. They end when `stop` is cancelled.
-pub fn start(app: &Arc<App>, stop: &CancellationToken, running: &mut JoinSet<()>) {
-    let mut workers: Vec<Box<dyn Worker>> =
-        vec![Box::new(publisher::Publisher), Box::new(reaper::Reaper::new(app)), Box::new(touches::Touches)];
-    workers.extend(gc::Gc::new(app).map(|gc| Box::new(gc) as Box<dyn Worker>));
-    for cache in app.caches.iter() {
-        for storage in cache.storages.iter() {
-            workers.push(Box::new(probe::Probe::new(cache.clone(), storage.clone())));
-        }
-    }
+/// Starts all other workers.
+pub fn start(app: &Arc<App>) {
+    let stop = &app.workers.stopping;
+    let workers: [Box<dyn Worker>; 3] =
+        [Box::new(publisher::Publisher), Box::new(reaper::Reaper::new(app)), Box::new(touches::Touches)];
     for worker in workers {
-        let status = app.workers.add(worker.name(), worker.purpose());
-        running.spawn(supervise::supervise(app.clone(), worker, status, stop.clone()));
+        run(app, worker, stop.clone());
     }
+    refit(app);
+}
+
+/// Starts the workers that the configuration asks for, and ends those that it asks for no longer.
+pub fn refit(app: &Arc<App>) {
+    let mut wanted: Vec<Subject> = app.config().server.gc_interval.map(Subject::Gc).into_iter().collect();
+    for cache in app.caches().iter() {
+        let storages = cache.storages();
+        wanted.extend(storages.iter().map(|storage| Subject::Storage(cache.clone(), storage.clone())));
+    }
+    let mut running = app.workers.of_config.lock().unwrap_or_else(PoisonError::into_inner);
+    running.retain(|worker| {
+        let stays = wanted.iter().any(|subject| subject.is_same(&worker.subject));
+        if !stays {
+            worker.stop.cancel();
+            app.workers.remove(&worker.status);
+        }
+        stays
+    });
+    for subject in wanted {
+        if running.iter().any(|worker| worker.subject.is_same(&subject)) {
+            continue;
+        }
+        let stop = app.workers.stopping.child_token();
+        let worker: Box<dyn Worker> = match subject.clone() {
+            Subject::Gc(interval) => Box::new(gc::Gc::new(interval)),
+            Subject::Storage(cache, storage) => Box::new(probe::Probe::new(cache, storage)),
+        };
+        let status = run(app, worker, stop.clone());
+        running.push(OfConfig { subject, status, stop });
+    }
+}
+
+fn run(app: &Arc<App>, worker: Box<dyn Worker>, stop: CancellationToken) -> Arc<WorkerStatus> {
+    let status = app.workers.add(worker.name(), worker.purpose());
+    app.workers.running.spawn(supervise::supervise(app.clone(), worker, status.clone(), stop));
+    status
 }

@@ -47,12 +47,12 @@ impl Worker for Probe {
         if revived {
             // Files that could not be written or removed while it was away.
             app.pusher.publish_again();
-            app.pusher.remove_leftovers(&app.caches).await;
+            app.pusher.remove_leftovers(&app.caches()).await;
         }
         if self.recounted.elapsed() >= RECOUNT {
             // Small errors must not add up, such as of a push that ended when the catalog did not answer.
             let used = app.catalog.storage_used(self.storage.id).await?;
-            self.cache.storages.set_used(&self.storage, used);
+            self.cache.storages().set_used(&self.storage, used);
             self.recounted = tokio::time::Instant::now();
         }
         Ok(())

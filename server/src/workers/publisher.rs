@@ -84,23 +84,24 @@ async fn publish_due(
         let mut count = due.len();
         let mut done = Vec::new();
         for ((cache, storage), paths) in by_storage(due) {
-            let Some(cache) = app.caches.iter().find(|known| known.id == cache) else { continue };
+            let known = app.caches().iter().find(|known| known.id == cache).cloned();
+            let Some(cache) = known else { continue };
             if !cache.gives_from(storage) {
                 continue;
             }
             let paths = if rewrite {
-                write_again(cache, paths).await
+                write_again(&cache, paths).await
             } else if app.catalog.is_shared() {
                 let (mine, others): (Vec<_>, Vec<_>) =
                     paths.into_iter().partition(|due| written.has(&due.path));
                 let (left, current): (Vec<_>, Vec<_>) = others.into_iter().partition(is_left);
                 // Whoever committed them is at it.
                 count -= current.len();
-                [mine, write_again(cache, left).await].concat()
+                [mine, write_again(&cache, left).await].concat()
             } else {
                 paths
             };
-            done.extend(sync(cache, storage, &paths).await);
+            done.extend(sync(&cache, storage, &paths).await);
         }
         all &= done.len() == count;
         if !done.is_empty() {

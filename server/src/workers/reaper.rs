@@ -21,7 +21,7 @@ pub(super) struct Reaper {
 
 impl Reaper {
     pub(super) fn new(app: &App) -> Self {
-        let limit = app.config.server.upload_expiry;
+        let limit = app.config().server.upload_expiry;
         Self { pause: (limit / 4).clamp(Duration::from_millis(250), LONGEST_PAUSE) }
     }
 }
@@ -41,7 +41,7 @@ impl Worker for Reaper {
     }
 
     async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
-        let expired = app.pusher.expire(app.config.server.upload_expiry);
+        let expired = app.pusher.expire(app.config().server.upload_expiry);
         if expired > 0 {
             tracing::info!(expired, "ended uploads that were never finished");
         }
@@ -50,7 +50,7 @@ impl Worker for Reaper {
         if app.catalog.is_shared() {
             forget_lost_uploads(app).await?;
             // Those that were too young before.
-            app.pusher.remove_leftovers(&app.caches).await;
+            app.pusher.remove_leftovers(&app.caches()).await;
         }
         Ok(())
     }
@@ -62,7 +62,7 @@ impl Worker for Reaper {
 
 /// Forgets uploads that other daemons have begun and never ended, as they did not come back.
 async fn forget_lost_uploads(app: &App) -> Result<(), Failure> {
-    let limit = i64::try_from(app.config.server.upload_expiry.as_secs()).unwrap_or(i64::MAX);
+    let limit = i64::try_from(app.config().server.upload_expiry.as_secs()).unwrap_or(i64::MAX);
     // An upload may be under way for longer than it may stand still.
     let before = UnixTime(UnixTime::now().0.saturating_sub(limit).saturating_sub(FINISHED_KEPT_SECONDS));
     app.catalog.forget_open_uploads_before(before).await?;

@@ -5,10 +5,47 @@ use std::time::Duration;
 
 use catalog::UnixTime;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
 
 /// All workers of the daemon.
 #[derive(Default)]
-pub struct Workers(Mutex<Vec<Arc<WorkerStatus>>>);
+pub struct Workers {
+    list: Mutex<Vec<Arc<WorkerStatus>>>,
+    /// Those that come and go with a reload.
+    pub(super) of_config: Mutex<Vec<OfConfig>>,
+    pub(super) running: TaskTracker,
+    pub(super) stopping: CancellationToken,
+}
+
+/// A worker that the configuration asks for.
+pub(super) struct OfConfig {
+    pub(super) subject: Subject,
+    pub(super) status: Arc<WorkerStatus>,
+    pub(super) stop: CancellationToken,
+}
+
+/// What a worker that the configuration asks for is there for.
+#[derive(Clone)]
+pub(super) enum Subject {
+    /// Collecting garbage at this interval.
+    Gc(Duration),
+    /// Watching this storage.
+    Storage(Arc<Cache>, Arc<CacheStorage>),
+}
+
+impl Subject {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Gc(one), Self::Gc(other)) => one == other,
+            (Self::Storage(_, one), Self::Storage(_, other)) => Arc::ptr_eq(one, other),
+            (Self::Gc(_), Self::Storage(..)) | (Self::Storage(..), Self::Gc(_)) => false,
+        }
+    }
+}
 
 /// How one worker is doing.
 pub struct WorkerStatus {
@@ -65,8 +102,20 @@ impl Workers {
         self.lock().iter().find(|worker| worker.name == name).cloned()
     }
 
+    /// Ends all of them, the last rounds included.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// Takes one off the list.
+    pub(super) fn remove(&self, status: &Arc<WorkerStatus>) {
+        self.lock().retain(|worker| !Arc::ptr_eq(worker, status));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<WorkerStatus>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -29,7 +29,7 @@ impl Worker for Touches {
     }
 
     async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
-        for cache in app.caches.iter() {
+        for cache in app.caches().iter() {
             cache.record_uses(&app.catalog).await?;
         }
         Ok(())

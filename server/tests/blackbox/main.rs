@@ -20,6 +20,7 @@ mod ranges;
 mod reconfigure;
 mod recordings;
 mod refusals;
+mod reload;
 mod several_daemons;
 mod shutdown;
 mod signing;

@@ -105,7 +105,7 @@ impl Pusher {
         let mut freed = Freed::default();
         let forgotten = self.catalog.forget_nars(done).await?;
         for nar in given_up.iter().filter(|nar| forgotten.contains(&nar.id)) {
-            cache.storages.removed(storage.id, nar.file_size);
+            cache.storages().removed(storage.id, nar.file_size);
             freed.files += 1;
             freed.bytes += nar.file_size;
         }

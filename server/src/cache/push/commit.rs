@@ -87,6 +87,7 @@ impl Pusher {
     }
 
     async fn commit_known(&self, cache: &Arc<Cache>, description: PathDescription) -> Result<(), PushError> {
+        let _keys_stay = cache.keys_in_use.read().await;
         // Else the file could be collected as garbage between being found and being recorded.
         let _storing = self.locks.lock(cache.id, description.file_hash).await;
         let known = self.catalog.find_nar(cache.id, &description.file_hash).await?;
@@ -99,7 +100,6 @@ impl Pusher {
         if description.compression.is_some_and(|compression| compression != nar.compression) {
             return Err(PushError::Invalid(format!("the NAR is compressed with {}", nar.compression)));
         }
-        let _keys_stay = cache.keys_in_use.read().await;
         let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
         if cache.can_give(&self.catalog, description.path.hash()).await? {
             // What is acknowledged has to outlive a crash, and so has the use that keeps it.
@@ -107,7 +107,7 @@ impl Pusher {
             return Ok(self.catalog.touch(vec![used]).await?);
         }
         let mut commit = known_commit(cache, &description, &nar, signatures);
-        commit.unavailable = cache.storages.unreachable();
+        commit.unavailable = cache.storages().unreachable();
         self.record_known(cache, commit).await
     }
 }

@@ -72,7 +72,8 @@ impl Pusher {
     async fn remove_leftover(&self, caches: &Caches, leftover: Leftover) {
         // Its cache or storage may come back to the configuration, or to life.
         let Some(cache) = caches.find(&leftover.cache) else { return };
-        let Some(storage) = cache.storages.find(&leftover.storage) else { return };
+        let storages = cache.storages();
+        let Some(storage) = storages.find(&leftover.storage) else { return };
         let Ok(name) = NarFileName::parse(&leftover.nar) else { return };
         if storage.reach.is_lost() || (self.is_shared() && leftover.age() < SETTLING) {
             return;

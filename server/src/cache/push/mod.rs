@@ -128,9 +128,9 @@ impl Pusher {
     ) -> Result<Arc<Upload>, PushError> {
         self.uploads.check_room()?;
         // Refused before a byte is sent if no storage could take it.
-        if let Err(PushError::Full) = cache.storages.propose(size) {
-            cache.storages.look_for_room().await;
-            cache.storages.propose(size)?;
+        if let Err(PushError::Full) = cache.storages().propose(size) {
+            cache.storages().look_for_room().await;
+            cache.storages().propose(size)?;
         }
         let cache = cache.clone();
         let upload = blocking(move || Upload::create(&cache, compression, size)).await??;

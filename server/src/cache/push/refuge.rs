@@ -39,7 +39,7 @@ impl StorageSpools {
     fn move_on(&self, used: &mut Vec<(Arc<CacheStorage>, PathBuf)>) -> Result<PathBuf, PushError> {
         loop {
             let tried: Vec<Arc<str>> = used.iter().map(|(storage, _)| storage.name().into()).collect();
-            let storage = self.cache.storages.choose(self.size, &tried)?.clone();
+            let storage = self.cache.storages().choose(self.size, &tried)?.clone();
             let directory = storage.storage.spool_dir().join(self.upload.to_string());
             // Not what is above it: where the file system of the storage is not mounted, nothing must come into being.
             let made = std::fs::create_dir(&directory);

@@ -51,11 +51,11 @@ impl Pusher {
         let mut tried = exclude.to_vec();
         tried.push(from.name().into());
         loop {
-            let (reservation, to) = cache.storages.reserve(nar.file_size, &tried)?;
-            let intent = self.note(cache, to, &name, Uuid::new_v4()).await?;
-            match copy(from, to, &name, nar.file_size).await {
+            let (reservation, to) = cache.storages().reserve(nar.file_size, &tried)?;
+            let intent = self.note(cache, &to, &name, Uuid::new_v4()).await?;
+            match copy(from, &to, &name, nar.file_size).await {
                 Ok(()) => {
-                    let copy = Copied { to: to.clone(), reservation, intent };
+                    let copy = Copied { to, reservation, intent };
                     return self.switch(cache, nar, &name, from, copy).await;
                 }
                 Err(CopyError::Target(error)) => {
@@ -111,7 +111,7 @@ impl Pusher {
             }
         };
         reservation.commit();
-        cache.storages.removed(from.id, nar.file_size);
+        cache.storages().removed(from.id, nar.file_size);
         cache.nars.forget(&nar.file_hash);
         for path in &paths {
             cache.index.forget_reply(path);

@@ -59,7 +59,7 @@ impl Pusher {
         upload: Uuid,
     ) -> Result<(), PushError> {
         let _storing = self.locks.lock(cache.id, nar.name.file_hash).await;
-        commit.unavailable = cache.storages.unreachable();
+        commit.unavailable = cache.storages().unreachable();
         let known = self.catalog.find_nar(cache.id, &nar.name.file_hash).await?;
         if let Some(known) = known.filter(|known| !known.damaged && cache.gives_from(known.storage)) {
             commit.nar.storage = known.storage;
@@ -71,7 +71,7 @@ impl Pusher {
         self.wait_for_removal(cache, &nar.name).await?;
         let stored = self.store(cache, &nar, upload).await?;
         commit.nar.storage = stored.storage.id;
-        commit.turns = cache.storages.turns();
+        commit.turns = cache.storages().turns();
         let recorded = self.record(cache, commit, contents).await.map(|recorded| recorded.home);
         let home = recorded.as_ref().ok().copied().flatten();
         self.settle(cache, &nar.name, stored, home).await?;
@@ -96,16 +96,16 @@ impl Pusher {
         let key = layout::nar_key(&nar.name);
         let mut tried: Vec<Arc<str>> = Vec::new();
         loop {
-            let (reservation, storage) = match cache.storages.reserve_spooled(nar.size, &nar.file, &tried) {
+            let (reservation, storage) = match cache.storages().reserve_spooled(nar.size, &nar.file, &tried) {
                 Err(PushError::Full) => {
-                    cache.storages.look_for_room().await;
-                    cache.storages.reserve_spooled(nar.size, &nar.file, &tried)?
+                    cache.storages().look_for_room().await;
+                    cache.storages().reserve_spooled(nar.size, &nar.file, &tried)?
                 }
                 reserved => reserved?,
             };
-            let intent = self.note(cache, storage, &nar.name, upload).await?;
+            let intent = self.note(cache, &storage, &nar.name, upload).await?;
             let Err(error) = storage.storage.put_file(&key, &nar.file, Durability::Now).await else {
-                return Ok(Stored { storage: storage.clone(), reservation, intent });
+                return Ok(Stored { storage, reservation, intent });
             };
             storage.failed(&error);
             // A storage that stopped answering may have it nevertheless. It is looked for when the storage is back.
@@ -207,7 +207,7 @@ impl Pusher {
         cache.index.forget_reply(&hash);
         revealed.into_iter().for_each(|path| cache.index.insert(path));
         if let Some(replaced) = &replaced {
-            cache.storages.removed(replaced.storage, replaced.file_size);
+            cache.storages().removed(replaced.storage, replaced.file_size);
         }
         // The path is safe already: what fails here is done again in the background.
         match publish(cache, &record, contents).await {

@@ -8,7 +8,7 @@ use catalog::StorageId;
 use futures_util::future::join_all;
 use nar_storage::ReadCache;
 
-use super::{Backend, open};
+use super::{Backend, Place, open};
 use crate::config::{Config, StorageKind};
 
 /// How long one of them may take to answer.
@@ -23,7 +23,8 @@ pub async fn check_buckets(config: &Config, directory: &Path) -> Vec<(String, St
         for (j, storage) in cache.storages.iter().enumerate() {
             if let StorageKind::S3(s3) = &storage.kind {
                 // A secret that cannot be read is reported by the check of the file.
-                let opened = open(StorageId(0), cache, storage, None, directory, &reads).await;
+                let place = Place { state_dir: directory, reads: &reads };
+                let opened = open(StorageId(0), cache, storage, None, &place, None).await;
                 if let Ok(backend) = opened {
                     checks.push(check(
                         format!("caches[{i}].storages[{j}].s3_bucket"),

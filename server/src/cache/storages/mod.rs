@@ -18,10 +18,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use catalog::StorageId;
-use nar_storage::{Health, NoRoom, Placement, Reservation, StorageSnapshot, StorageState, Turns};
+use nar_storage::{Health, NoRoom, Placement, Reservation, StorageSnapshot, StorageState};
 
 pub use self::check::check_buckets;
-pub use self::open::{Backend, OpenStorageError, open};
+pub use self::open::{Backend, OpenStorageError, Place, check_secrets, open};
 pub use self::reach::Reach;
 pub use self::storage::{Blame, CacheStorage};
 
@@ -36,15 +36,21 @@ pub struct Storages {
 }
 
 impl Storages {
-    /// These backends, each with its row and what the catalog says of it. `turns` is what [`Storages::turns`] gave last.
-    pub fn new(strategy: Strategy, storages: Vec<(Backend, StorageState)>, turns: &Turns) -> Self {
-        let (backends, states): (Vec<_>, Vec<_>) = storages.into_iter().unzip();
-        let placement = Placement::new(strategy.into(), states, turns);
-        let list = backends
-            .into_iter()
-            .map(|backend| Arc::new(CacheStorage::new(backend, placement.clone())))
-            .collect();
+    /// The storages `list`, among which `placement` chooses.
+    pub fn new(strategy: Strategy, placement: Placement, list: Vec<Arc<CacheStorage>>) -> Self {
         Self { list, placement, strategy }
+    }
+
+    /// Chooses among them, whatever was chosen among before. Open reservations stay valid.
+    pub fn take_effect(&self, states: Vec<StorageState>) {
+        self.placement.reconfigure(self.strategy.into(), states);
+        // What was found out about a storage before it was listed.
+        self.list.iter().for_each(|storage| storage.tell_placement());
+    }
+
+    /// What chooses among them.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// All of them.
@@ -64,9 +70,14 @@ impl Storages {
 
     /// The storage that a file would go to now; its size in bytes is often not known yet. Fails where no storage could
     /// take it, so that it is refused before a byte of it is sent.
-    pub fn propose(&self, size: Option<u64>) -> Result<&Arc<CacheStorage>, PushError> {
+    pub fn propose(&self, size: Option<u64>) -> Result<Arc<CacheStorage>, PushError> {
         let name = self.placement.propose(size).map_err(refusal)?;
-        self.find(&name).ok_or(PushError::Internal)
+        self.chosen(&name)
+    }
+
+    /// The storage that was chosen. A reload a moment ago may have taken it away.
+    fn chosen(&self, name: &str) -> Result<Arc<CacheStorage>, PushError> {
+        self.find(name).cloned().ok_or(PushError::StorageFailing)
     }
 
     /// Looks whether storages that were full a moment ago are still so. Before a file is refused, as room comes back
@@ -81,7 +92,7 @@ impl Storages {
 
     /// As [`Storages::propose`], but none of those `tried`. For what is not a NAR on its way to its place: no room is
     /// reserved, and no turn taken.
-    pub fn choose(&self, size: Option<u64>, tried: &[Arc<str>]) -> Result<&Arc<CacheStorage>, PushError> {
+    pub fn choose(&self, size: Option<u64>, tried: &[Arc<str>]) -> Result<Arc<CacheStorage>, PushError> {
         if tried.is_empty() {
             return self.propose(size);
         }
@@ -95,9 +106,9 @@ impl Storages {
         &self,
         size: u64,
         tried: &[Arc<str>],
-    ) -> Result<(Reservation, &Arc<CacheStorage>), PushError> {
+    ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
         let reservation = self.placement.reserve(size, tried).map_err(refusal)?;
-        let storage = self.find(reservation.storage()).ok_or(PushError::Internal)?;
+        let storage = self.chosen(reservation.storage())?;
         Ok((reservation, storage))
     }
 
@@ -107,13 +118,13 @@ impl Storages {
         size: u64,
         spooled: &Path,
         tried: &[Arc<str>],
-    ) -> Result<(Reservation, &Arc<CacheStorage>), PushError> {
+    ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
         let Some(here) = self.list.iter().find(|storage| spooled.starts_with(storage.storage.spool_dir()))
         else {
             return self.reserve(size, tried);
         };
         let reservation = self.placement.reserve_spooled(size, here.name(), tried).map_err(refusal)?;
-        let storage = self.find(reservation.storage()).ok_or(PushError::Internal)?;
+        let storage = self.chosen(reservation.storage())?;
         Ok((reservation, storage))
     }
 

@@ -22,6 +22,7 @@ pub struct Backend {
     /// Where it is, for people.
     pub location: String,
     local: Option<Arc<LocalStorage>>,
+    s3: Option<(Arc<S3Storage>, Option<S3Credentials>)>,
 }
 
 impl Backend {
@@ -29,6 +30,23 @@ impl Backend {
     pub fn marker(&self) -> Option<String> {
         self.local.as_ref()?.marker()
     }
+
+    /// Whether it is what `kind` describes, with the same credentials wherever they come from.
+    pub fn is_at(&self, kind: &StorageKind) -> bool {
+        let same_credentials = || match (kind, &self.s3) {
+            (StorageKind::S3(s3), Some((_, used))) => credentials(s3).is_ok_and(|now| now == *used),
+            _ => true,
+        };
+        self.config.kind == *kind && same_credentials()
+    }
+}
+
+/// What storages of a daemon have in common.
+pub struct Place<'a> {
+    /// Where those without a disk of their own have their spools.
+    pub state_dir: &'a Path,
+    /// Keeps files open that are read again and again.
+    pub reads: &'a Arc<ReadCache>,
 }
 
 /// Why a storage cannot be opened. One that does not work is opened all the same.
@@ -41,34 +59,36 @@ pub struct OpenStorageError {
 }
 
 /// Opens the backend of a storage. Asks nobody and creates nothing yet. `marker` is the id that a local storage has had so
-/// far.
+/// far; `former` what the storage has been until now, if it is being replaced.
 pub async fn open(
     id: StorageId,
     cache: &CacheConfig,
     config: &StorageConfig,
     marker: Option<String>,
-    state_dir: &Path,
-    reads: &Arc<ReadCache>,
+    place: &Place<'_>,
+    former: Option<&Backend>,
 ) -> Result<Backend, OpenStorageError> {
     let cache_name = cache.name.as_str();
-    let backend = |storage, location, local| Backend {
+    let backend = |storage, location| Backend {
         id,
         cache: cache_name.to_owned(),
         config: config.clone(),
         storage,
         location,
-        local,
+        local: None,
+        s3: None,
     };
     match &config.kind {
         StorageKind::Local { root } => {
             let root = root.join(cache_name);
             let location = root.display().to_string();
-            let local = Arc::new(LocalStorage::new(config.name.as_str(), root, reads).with_marker(marker));
-            Ok(backend(local.clone(), location, Some(local)))
+            let local =
+                Arc::new(LocalStorage::new(config.name.as_str(), root, place.reads).with_marker(marker));
+            Ok(Backend { local: Some(local.clone()), ..backend(local, location) })
         }
         StorageKind::S3(s3) => {
             let settings =
-                s3_settings(cache_name, config.name.as_str(), s3, state_dir).map_err(|source| {
+                s3_settings(cache_name, config.name.as_str(), s3, place.state_dir).map_err(|source| {
                     OpenStorageError {
                         cache: cache_name.to_owned(),
                         storage: config.name.as_str().to_owned(),
@@ -76,9 +96,38 @@ pub async fn open(
                     }
                 })?;
             let location = format!("s3://{}/{}", settings.bucket, settings.prefix);
-            Ok(backend(Arc::new(S3Storage::new(settings).await), location, None))
+            let credentials = settings.credentials.clone();
+            let mut storage = S3Storage::new(settings).await;
+            if let Some((former, _)) = former.and_then(|former| former.s3.as_ref()) {
+                storage = storage.succeeding(former);
+            }
+            let storage = Arc::new(storage);
+            Ok(Backend { s3: Some((storage.clone(), credentials)), ..backend(storage, location) })
         }
     }
+}
+
+/// Reads every secret of the storages of a cache, to see whether that works.
+pub fn check_secrets(cache: &CacheConfig) -> Result<(), OpenStorageError> {
+    for storage in &cache.storages {
+        let StorageKind::S3(s3) = &storage.kind else { continue };
+        credentials(s3).map_err(|source| OpenStorageError {
+            cache: cache.name.as_str().to_owned(),
+            storage: storage.name.as_str().to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn credentials(s3: &S3Config) -> Result<Option<S3Credentials>, SecretError> {
+    Ok(match (&s3.access_key, &s3.secret_key) {
+        (Some(access_key), Some(secret_key)) => Some(S3Credentials {
+            access_key: access_key.resolve()?.expose().trim().to_owned(),
+            secret_key: secret_key.resolve()?.expose().trim().to_owned(),
+        }),
+        _ => None,
+    })
 }
 
 fn s3_settings(
@@ -87,13 +136,7 @@ fn s3_settings(
     s3: &S3Config,
     state_dir: &Path,
 ) -> Result<S3Settings, SecretError> {
-    let credentials = match (&s3.access_key, &s3.secret_key) {
-        (Some(access_key), Some(secret_key)) => Some(S3Credentials {
-            access_key: access_key.resolve()?.expose().trim().to_owned(),
-            secret_key: secret_key.resolve()?.expose().trim().to_owned(),
-        }),
-        _ => None,
-    };
+    let credentials = credentials(s3)?;
     let prefix = if s3.root.is_empty() { cache.to_owned() } else { format!("{}/{cache}", s3.root) };
     Ok(S3Settings {
         name: storage.to_owned(),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use catalog::{StorageId, UnixTime};
 use nar_storage::{
     Context, Health, HealthMonitor, Operation, Placement, Storage, StorageError, Usage, layout,
@@ -30,8 +31,7 @@ pub struct CacheStorage {
     pub id: StorageId,
     /// The backend.
     pub storage: Arc<dyn Storage>,
-    /// What the configuration says about it.
-    pub config: StorageConfig,
+    config: ArcSwap<StorageConfig>,
     /// Where it is, for people: a path or a URL.
     pub location: String,
     /// Whether it can be read from.
@@ -75,11 +75,11 @@ pub struct Condition {
 
 impl CacheStorage {
     /// The storage of a backend that was not probed yet.
-    pub(super) fn new(backend: Backend, placement: Placement) -> Self {
+    pub fn new(backend: Backend, placement: Placement) -> Self {
         Self {
             id: backend.id,
             storage: backend.storage.clone(),
-            config: backend.config.clone(),
+            config: ArcSwap::from_pointee(backend.config.clone()),
             location: backend.location.clone(),
             cache: backend.cache.clone(),
             backend,
@@ -98,14 +98,36 @@ impl CacheStorage {
         self.storage.name()
     }
 
+    /// What the configuration says about it at the moment.
+    pub fn config(&self) -> Arc<StorageConfig> {
+        self.config.load_full()
+    }
+
+    /// What it is made of.
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// Takes over what the configuration says now, if it is still the same place.
+    pub fn set_config(&self, config: StorageConfig) {
+        self.config.store(Arc::new(config));
+    }
+
     /// What kind of storage it is.
     pub fn kind(&self) -> StorageType {
-        self.config.kind.storage_type()
+        self.config.load().kind.storage_type()
     }
 
     /// Whether readers are to be sent to the service itself.
     pub fn redirects(&self) -> bool {
-        matches!(&self.config.kind, StorageKind::S3(s3) if s3.redirect)
+        matches!(&self.config.load().kind, StorageKind::S3(s3) if s3.redirect)
+    }
+
+    /// Tells whoever places files what is known of its health and its room.
+    pub(super) fn tell_placement(&self) {
+        let condition = self.condition();
+        self.placement.set_health(self.name(), condition.health);
+        self.placement.set_free(self.name(), condition.usage.free);
     }
 
     /// The id in the storage's marker file, once it is known. Only local storages have one.

@@ -26,8 +26,8 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
     let info = warp::path!("v1" / "caches" / String).and(warp::get()).then(move |name: String| {
         let app = app.clone();
         reply(async move {
-            let cache = app.caches.find(&name).ok_or_else(|| unknown_cache(&name))?;
-            info(&app, cache).await
+            let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+            info(&app, &cache).await
         })
     });
     list.or(info).unify()
@@ -39,13 +39,13 @@ async fn info(app: &App, cache: &Cache) -> Answer<CacheInfo> {
     Ok(CacheInfo {
         setup: setup_steps(app, cache, &summary),
         summary,
-        priority: cache.config.priority,
-        compression: cache.config.compression.to_string(),
-        retention_days: Some(cache.config.retention),
-        port: cache.config.port,
+        priority: cache.config().priority,
+        compression: cache.config().compression.to_string(),
+        retention_days: Some(cache.config().retention),
+        port: cache.config().port,
         storages: storage_summaries(app, cache).await?,
         keys: keys.iter().map(|key| key_info(cache, key)).collect(),
-        upstreams: cache.config.upstreams.iter().map(ToString::to_string).collect(),
+        upstreams: cache.config().upstreams.iter().map(ToString::to_string).collect(),
     })
 }
 
@@ -57,7 +57,7 @@ fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
             .unwrap_or_default(),
         origin: match key.origin {
             catalog::KeyOrigin::Client => KeyOrigin::Client,
-            catalog::KeyOrigin::Server if cache.config.signing_key_files.is_empty() => KeyOrigin::Generated,
+            catalog::KeyOrigin::Server if cache.config().signing_key_files.is_empty() => KeyOrigin::Generated,
             catalog::KeyOrigin::Server => KeyOrigin::File,
         },
         created_at: key.created_at.0,
@@ -67,8 +67,8 @@ fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
 
 /// What to type on a client.
 fn setup_steps(app: &App, cache: &Cache, summary: &CacheSummary) -> Vec<SetupStep> {
-    let host = &app.config.server.hostname;
-    let api = app.origin.url(Some(&format!("{host}:{}", app.config.server.server_port)), "");
+    let host = &app.config().server.hostname;
+    let api = app.origin.url(Some(&format!("{host}:{}", app.config().server.server_port)), "");
     let name = cache.name();
     let step = |title: &str, lines: Vec<String>| SetupStep { title: title.to_owned(), lines };
     vec![

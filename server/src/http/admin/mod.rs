@@ -7,6 +7,7 @@ mod error;
 mod jobs;
 mod paths;
 mod pins;
+mod reload;
 mod status;
 mod summary;
 mod tokens;
@@ -52,6 +53,8 @@ pub(super) fn routes(app: &Arc<App>) -> Routes {
         .or(workers::routes(app))
         .unify()
         .or(doctor::routes(app))
+        .unify()
+        .or(reload::routes(app))
         .unify();
     version_check()
         .or(known)

@@ -20,8 +20,8 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         move |name: String, hash: String| {
             let app = app.clone();
             reply(async move {
-                let cache = app.caches.find(&name).ok_or_else(|| unknown_cache(&name))?;
-                info(&app, cache, &hash).await
+                let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+                info(&app, &cache, &hash).await
             })
         },
     )

@@ -27,9 +27,9 @@ fn list(app: Arc<App>) -> impl Route {
             let wanted: ListPins = body::query(&query)?;
             let mut pins = Vec::new();
             if let Some(name) = &wanted.cache {
-                pins_of(&app, find(&app, name)?, &mut pins).await?;
+                pins_of(&app, &*find(&app, name)?, &mut pins).await?;
             } else {
-                for cache in app.caches.iter() {
+                for cache in app.caches().iter() {
                     pins_of(&app, cache, &mut pins).await?;
                 }
             }
@@ -67,8 +67,8 @@ fn remove(app: Arc<App>) -> impl Route {
     })
 }
 
-fn find<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Cache>, ApiError> {
-    app.caches.find(name).ok_or_else(|| unknown_cache(name))
+fn find(app: &App, name: &str) -> Result<Arc<Cache>, ApiError> {
+    app.caches().find(name).ok_or_else(|| unknown_cache(name))
 }
 
 async fn pins_of(app: &App, cache: &Cache, pins: &mut Vec<PinInfo>) -> Result<(), ApiError> {
@@ -128,7 +128,7 @@ async fn add(app: &App, request: CreatePin) -> Answer<PinInfo> {
     let pins = app.catalog.list_pins(cache.id).await.map_err(|error| internal(&error))?;
     let pin = pins.into_iter().find(|pin| pin.name == request.name && pin.revision == revision);
     let gone = || failure(ErrorCode::Conflict, "the pin was removed by someone else at the same time", None);
-    pin.map(|pin| pin_info(cache, pin)).ok_or_else(gone)
+    pin.map(|pin| pin_info(&cache, pin)).ok_or_else(gone)
 }
 
 /// The hash of a path as people write it.

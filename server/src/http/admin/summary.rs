@@ -14,10 +14,10 @@ use crate::config::{self, Access, SigningMode};
 /// Every known cache, the enabled ones first.
 pub async fn cache_summaries(app: &App) -> Answer<Vec<CacheSummary>> {
     let mut summaries = Vec::new();
-    for cache in app.caches.iter() {
+    for cache in app.caches().iter() {
         summaries.push(cache_summary(app, cache).await?);
     }
-    for record in app.caches.disabled() {
+    for record in app.caches().disabled() {
         summaries.push(disabled_summary(app, record).await?);
     }
     Ok(summaries)
@@ -45,17 +45,17 @@ pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
     let stats = app.catalog.cache_stats(cache.id).await.map_err(|error| internal(&error))?;
     Ok(CacheSummary {
         name: cache.name().to_owned(),
-        enabled: cache.config.enabled,
-        access: match cache.config.access {
+        enabled: cache.config().enabled,
+        access: match cache.config().access {
             Access::Public => admin_api::Access::Public,
             Access::Private => admin_api::Access::Private,
         },
         paths: stats.paths,
         file_bytes: stats.file_bytes,
         nar_bytes: stats.nar_bytes,
-        url: app.origin.cache_url(cache, Some(&app.config.server.hostname)),
+        url: app.origin.cache_url(cache, Some(&app.config().server.hostname)),
         public_keys: cache.keys().published().iter().map(ToString::to_string).collect(),
-        signing: match cache.config.signing {
+        signing: match cache.config().signing {
             SigningMode::Auto => admin_api::Signing::Auto,
             SigningMode::Server => admin_api::Signing::Server,
             SigningMode::Client => admin_api::Signing::Client,
@@ -65,15 +65,15 @@ pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
 
 /// The storages of a cache, as they are known to be: nothing is asked of them here.
 pub async fn storage_summaries(app: &App, cache: &Cache) -> Result<Vec<StorageSummary>, ApiError> {
-    let snapshots = cache.storages.snapshot();
+    let snapshots = cache.storages().snapshot();
     let mut summaries = Vec::with_capacity(snapshots.len());
-    for storage in cache.storages.iter() {
+    for storage in cache.storages().iter() {
         let Some(snapshot) = snapshots.iter().find(|snapshot| &*snapshot.name == storage.name()) else {
             continue;
         };
         summaries.push(storage_summary(app, cache, storage, snapshot).await?);
     }
-    for record in &cache.former_storages {
+    for record in cache.former_storages().iter() {
         summaries.extend(former_storage_summary(app, cache, record).await?);
     }
     Ok(summaries)

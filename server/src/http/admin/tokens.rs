@@ -60,7 +60,7 @@ async fn issue(app: &App, request: CreateToken) -> Answer<CreatedToken> {
         }
     };
     if let TokenCaches::Only(names) = &caches
-        && let Some(unknown) = names.iter().find(|name| app.caches.find(name).is_none())
+        && let Some(unknown) = names.iter().find(|name| app.caches().find(name).is_none())
     {
         return Err(unknown_cache(unknown));
     }

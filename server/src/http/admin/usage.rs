@@ -49,8 +49,8 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         move |name: String, query: String| {
             let app = app.clone();
             reply(async move {
-                let cache = app.caches.find(&name).ok_or_else(|| unknown_cache(&name))?;
-                list(&app, cache, body::query(&query)?).await
+                let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+                list(&app, &cache, body::query(&query)?).await
             })
         },
     );
@@ -59,15 +59,13 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
 
 async fn usage(app: &App, wanted: UsageQuery) -> Answer<Usage> {
     if let Some(name) = &wanted.cache
-        && app.caches.find(name).is_none()
+        && app.caches().find(name).is_none()
     {
         return Err(unknown_cache(name));
     }
-    let caches: Vec<_> = app
-        .caches
-        .iter()
-        .filter(|cache| wanted.cache.as_ref().is_none_or(|name| name == cache.name()))
-        .collect();
+    let caches = app.caches();
+    let caches: Vec<_> =
+        caches.iter().filter(|cache| wanted.cache.as_ref().is_none_or(|name| name == cache.name())).collect();
     let mut usage = Usage::default();
     for cache in &caches {
         if wanted.by.is_none_or(|by| by == UsageBy::Storage) {

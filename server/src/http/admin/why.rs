@@ -21,8 +21,8 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         move |name: String, hash: String| {
             let app = app.clone();
             reply(async move {
-                let cache = app.caches.find(&name).ok_or_else(|| unknown_cache(&name))?;
-                why(&app, cache, &parse_hash(&hash)?).await
+                let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+                why(&app, &cache, &parse_hash(&hash)?).await
             })
         },
     )
@@ -30,7 +30,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
 
 async fn why(app: &App, cache: &Cache, hash: &StorePathHash) -> Answer<PathWhy> {
     let now = UnixTime::now();
-    let kept = kept_for(&cache.config, app.config.server.gc_grace);
+    let kept = kept_for(&cache.config(), app.config().server.gc_grace);
     cache.record_uses(&app.catalog).await.map_err(|error| internal(&error))?;
     let census = app.catalog.census(cache.id, now).await.map_err(|error| internal(&error))?;
     let record = app.catalog.find_path(cache.id, hash).await.map_err(|error| internal(&error))?;

@@ -51,7 +51,7 @@ fn get(app: &App, cache: &Cache, authorization: Option<&str>, host: Option<&str>
             TokenPermission::Write => "Write",
             TokenPermission::Admin => "Admin",
         },
-        preferred_compression_method: match cache.config.compression {
+        preferred_compression_method: match cache.config().compression {
             PreferredCompression::Zstd => "ZSTD",
             PreferredCompression::Xz => "XZ",
         },

@@ -128,8 +128,8 @@ fn sign_part(
     let md5 = parse_md5(&announcement.content_md5)
         .ok_or_else(|| HttpError::bad_request("contentMD5 must be the base64 of 16 bytes"))?;
     let upload = app.pusher.find(cache, id, &query.upload_id)?;
-    let path =
-        PartUrl::new(&app.part_urls, upload.id, query.part_number, md5).sign(&app.part_urls, cache.name());
+    let key = app.part_urls.load();
+    let path = PartUrl::new(&key, upload.id, query.part_number, md5).sign(&key, cache.name());
     Ok(warp::reply::json(&json!({ "uploadUrl": app.origin.url(host, &path) })).into_response())
 }
 

@@ -36,14 +36,13 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                   stream| {
                 let app = app.clone();
                 reply(async move {
-                    let md5 = PartUrl::verify(&app.part_urls, cache.name(), id, number, &query).ok_or_else(
-                        || {
+                    let md5 = PartUrl::verify(&app.part_urls.load(), cache.name(), id, number, &query)
+                        .ok_or_else(|| {
                             HttpError::new(
                                 StatusCode::FORBIDDEN,
                                 "this upload URL is not valid or has expired",
                             )
-                        },
-                    )?;
+                        })?;
                     if content_md5.is_some_and(|announced| parse_md5(&announced) != Some(md5)) {
                         return Err(HttpError::bad_request(
                             "Content-MD5 is not the one this URL was made for",

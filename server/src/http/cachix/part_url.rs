@@ -19,6 +19,8 @@ const LONGEST_VALIDITY: Duration = Duration::from_secs(6 * 3600);
 /// The key of part URLs, derived from the server's key.
 pub struct PartUrlKey {
     mac: Hmac<Sha256>,
+    /// The one before, whose URLs are still being used.
+    former: Option<Hmac<Sha256>>,
     validity: Duration,
 }
 
@@ -31,8 +33,14 @@ impl PartUrlKey {
         let key = derivation.finalize().into_bytes();
         Self {
             mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
+            former: None,
             validity: upload_expiry.min(LONGEST_VALIDITY),
         }
+    }
+
+    /// The same key, for URLs that `former` has signed as well.
+    pub fn after(self, former: &Self) -> Self {
+        Self { former: Some(former.mac.clone()), ..self }
     }
 }
 
@@ -61,7 +69,7 @@ impl PartUrl {
 
     /// Path and query of the URL.
     pub fn sign(&self, key: &PartUrlKey, cache: &str) -> String {
-        let signature = URL_SAFE_NO_PAD.encode(self.mac(key, cache).finalize().into_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(&key.mac, cache).finalize().into_bytes());
         let md5 = URL_SAFE_NO_PAD.encode(self.md5);
         let Self { upload, number, expires, .. } = self;
         format!(
@@ -82,12 +90,15 @@ impl PartUrl {
         let url = Self { upload, number, md5, expires: query.expires };
         let signature = URL_SAFE_NO_PAD.decode(&query.signature).ok()?;
         // Compares in constant time.
-        url.mac(key, cache).verify_slice(&signature).ok()?;
+        let is_by = |mac| url.mac(mac, cache).verify_slice(&signature).is_ok();
+        if !is_by(&key.mac) && !key.former.as_ref().is_some_and(is_by) {
+            return None;
+        }
         (query.expires > UnixTime::now().0).then_some(md5)
     }
 
-    fn mac(&self, key: &PartUrlKey, cache: &str) -> Hmac<Sha256> {
-        let mut mac = key.mac.clone();
+    fn mac(&self, key: &Hmac<Sha256>, cache: &str) -> Hmac<Sha256> {
+        let mut mac = key.clone();
         // Lengths in front, so that no two different URLs have the same bytes.
         mac.update(&(cache.len() as u64).to_be_bytes());
         mac.update(cache.as_bytes());

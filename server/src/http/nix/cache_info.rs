@@ -31,7 +31,7 @@ fn get(app: &App, cache: &Cache, authorization: Option<&str>, accept: Option<&st
         let info = serde_json::json!({
             "storeDir": nix_formats::STORE_DIR,
             "wantMassQuery": 1,
-            "priority": cache.config.priority,
+            "priority": cache.config().priority,
         });
         return Ok(warp::reply::json(&info).into_response());
     }

@@ -92,10 +92,10 @@ async fn store(
     encoding: Compression,
     body: impl Stream<Item = Result<Bytes, String>>,
 ) -> Answer {
-    let spool = cache.storages.propose(None)?.storage.spool_dir();
-    let spooled = Spooled(spool.join(format!("log-{}", Uuid::new_v4())));
+    let storage = cache.storages().propose(None)?;
+    let spooled = Spooled(storage.storage.spool_dir().join(format!("log-{}", Uuid::new_v4())));
     let size = unpack(body, encoding, spooled.0.clone()).await?;
-    cache.storages.store_small_file(key, size, &spooled.0).await?;
+    cache.storages().store_small_file(key, size, &spooled.0).await?;
     Ok(status(StatusCode::OK))
 }
 

@@ -23,7 +23,7 @@ pub async fn send(
 ) -> Answer {
     access::read(&app.tokens, cache, authorization)?;
     let blob = match key {
-        Some(key) => cache.storages.open_small(&key).await,
+        Some(key) => cache.storages().open_small(&key).await,
         None => None,
     };
     let blob = blob.ok_or_else(HttpError::not_found)?;
@@ -37,6 +37,6 @@ pub async fn send(
 
 /// Stores a small file.
 pub async fn store(cache: &Cache, key: &Key, contents: Bytes) -> Answer {
-    cache.storages.store_small(key, contents).await?;
+    cache.storages().store_small(key, contents).await?;
     Ok(status(StatusCode::OK))
 }

@@ -54,7 +54,7 @@ pub(super) async fn fsck(
     reporter: &Reporter,
 ) -> Result<JobSummary, JobError> {
     let mut storages = Vec::new();
-    for (cache, storage) in scope.storages(app) {
+    for (cache, storage) in &scope.storages(app) {
         let counts = FsckStorage {
             cache: cache.name().to_owned(),
             storage: storage.name().to_owned(),
@@ -94,7 +94,7 @@ impl Examined<'_> {
         self.reporter.begin(format!("looking at what else is in {place}"), Unit::Files, 0, Some(unknown));
         self.unknown(listing).await?;
         let used = self.app.catalog.storage_used(self.storage.id).await?;
-        self.cache.storages.set_used(self.storage, used);
+        self.cache.storages().set_used(self.storage, used);
         Ok(())
     }
 

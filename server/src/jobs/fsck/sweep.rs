@@ -232,7 +232,7 @@ impl Examined<'_> {
     async fn move_small(&mut self, key: &Key, size: u64) -> Result<(), String> {
         let blob =
             self.storage.storage.open(key, Some(size), None).await.map_err(|error| error.to_string())?;
-        self.cache.storages.copy_small(key, blob, self.storage).await.map_err(|error| error.to_string())?;
+        self.cache.storages().copy_small(key, blob, self.storage).await.map_err(|error| error.to_string())?;
         self.remove(key).await;
         Ok(())
     }

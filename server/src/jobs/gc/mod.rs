@@ -54,7 +54,7 @@ pub(super) async fn gc(
     reporter: &Reporter,
 ) -> Result<JobSummary, JobError> {
     let mut caches = Vec::new();
-    for cache in scope.caches(app) {
+    for cache in &scope.caches(app) {
         let counts = GcCache { cache: cache.name().to_owned(), ..GcCache::default() };
         let mut collection = Collection { app, cache, reporter, counts };
         collection.run(options).await?;

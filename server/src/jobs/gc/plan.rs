@@ -43,10 +43,10 @@ impl Plan {
         options: Options,
         now: UnixTime,
     ) -> Result<Self, CatalogError> {
-        let grace = app.config.server.gc_grace;
+        let grace = app.config().server.gc_grace;
         let kept = match options.older_than {
             Some(seconds) => seconds.max(grace.as_secs()),
-            None => kept_for(&cache.config, grace),
+            None => kept_for(&cache.config(), grace),
         };
         cache.record_uses(&app.catalog).await?;
         let census = app.catalog.census(cache.id, now).await?;

@@ -17,7 +17,7 @@ const PAGE: u64 = 200;
 impl Collection<'_> {
     /// Removes what earlier runs and this one have left to be removed, from all storages that answer.
     pub(super) async fn sweep(&mut self) -> Result<(), JobError> {
-        for storage in self.cache.storages.iter() {
+        for storage in self.cache.storages().iter() {
             if storage.reach.is_lost() {
                 continue;
             }
@@ -81,7 +81,7 @@ impl Collection<'_> {
     /// Counts the paths whose files are still there.
     pub(super) async fn count_postponed(&self) -> Result<u64, JobError> {
         let mut count = 0;
-        for storage in self.cache.storages.iter() {
+        for storage in self.cache.storages().iter() {
             count += self.app.catalog.count_tombstones(storage.id).await?;
         }
         Ok(count)

@@ -268,11 +268,16 @@ impl Site {
     #[track_caller]
     pub fn reconfigure(&mut self, edit: impl FnOnce(&mut Value)) {
         assert!(self.daemon.terminate().success());
+        self.edit_config(edit);
+        self.restart();
+    }
+
+    /// Changes the file, which the daemon does not notice by itself.
+    pub fn edit_config(&self, edit: impl FnOnce(&mut Value)) {
         let file = self.directory().join("config.yaml");
         let mut config = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
         edit(&mut config);
         fs::write(&file, serde_json::to_string_pretty(&config).unwrap()).unwrap();
-        self.restart();
     }
 
     /// Starts the daemon again after it has ended.

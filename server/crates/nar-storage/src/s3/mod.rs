@@ -60,7 +60,7 @@ pub struct S3Storage {
     abandoned_after: Duration,
     clients: Clients,
     /// The spool, locked as long as the storage is in use.
-    spool: OnceCell<File>,
+    spool: OnceCell<Arc<File>>,
     /// Whether the bucket has been found to be there.
     seen: OnceCell<()>,
     /// When abandoned uploads were last looked for.
@@ -92,6 +92,18 @@ impl S3Storage {
             swept: Mutex::default(),
             runtime: Handle::current(),
         }
+    }
+
+    /// The same storage, in the place of `former`, whose spool it shares if it is the same: what lies there is still being
+    /// uploaded.
+    pub fn succeeding(self, former: &Self) -> Self {
+        if self.spool_dir == former.spool_dir
+            && let Some(spool) = former.spool.get()
+        {
+            // Nobody has claimed it for this one yet.
+            let _ = self.spool.set(spool.clone());
+        }
+        self
     }
 
     /// Name of an object within the bucket.

@@ -1,5 +1,6 @@
 //! Finding out whether the bucket works, and removing what a crash left in it.
 
+use std::sync::Arc;
 use std::{
     sync::PoisonError,
     time::{Instant, SystemTime},
@@ -20,7 +21,7 @@ impl S3Storage {
             let (directory, name) = (self.spool_dir.clone(), self.name.clone());
             let claim = move || {
                 spool::create(&directory)?;
-                spool::claim(&directory, &name)
+                spool::claim(&directory, &name).map(Arc::new)
             };
             self.blocking(self.context(Operation::Prepare, None), claim).await
         };

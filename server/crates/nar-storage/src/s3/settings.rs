@@ -35,7 +35,7 @@ impl S3Settings {
 }
 
 /// A key pair of an S3-compatible service.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct S3Credentials {
     /// Access key id.
     pub access_key: String,

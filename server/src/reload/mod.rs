@@ -1,0 +1,256 @@
+//! Changing the configuration while the daemon runs (SIGHUP, `cachectl reload`).
+//!
+//! Everything that can be wrong with the new configuration is found out before anything changes. What takes a restart keeps
+//! its value and is named. Caches stay the same objects, so that uploads and downloads that are under way go on.
+
+mod differences;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use admin_api::Reloaded;
+use catalog::CatalogError;
+use futures_util::future::join_all;
+use zeroize::Zeroizing;
+
+use crate::app::{App, StartError};
+use crate::cache::keys::{KeyFileError, read_key_files};
+use crate::cache::setup::{Setup, SetupError, Shared, reconcile, set_up};
+use crate::cache::storages::{CacheStorage, OpenStorageError, check_secrets};
+use crate::cache::{Cache, Caches};
+use crate::config::{self, Config, Environment, Faults, LogConfig, ServerConfig};
+use crate::http::PartUrlKey;
+use crate::sealing::Sealer;
+use crate::{server_key, systemd, workers};
+
+/// How often a storage that cannot be used yet is tried at the end of a reload, with a pause in between.
+const SETTLING: usize = 15;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Tells the log what to write from now on: the directives of `server.log.filter`.
+pub type LogControl = Box<dyn Fn(&LogConfig) + Send + Sync>;
+
+/// What reloads need besides the configuration.
+pub struct Reloader {
+    /// Held by the reload that is under way.
+    running: tokio::sync::Mutex<()>,
+    shared: Shared,
+    host: String,
+    key: Mutex<Arc<Zeroizing<String>>>,
+    logging: LogControl,
+}
+
+impl Reloader {
+    /// `host` is that of key names and `key` the server key that is in use.
+    pub fn new(shared: Shared, host: String, key: Zeroizing<String>, logging: LogControl) -> Self {
+        Self { running: tokio::sync::Mutex::default(), shared, host, key: Mutex::new(Arc::new(key)), logging }
+    }
+
+    fn key(&self) -> Arc<Zeroizing<String>> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Why the configuration was not reloaded. Nothing has changed, unless the text says so.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The daemon runs on its built-in configuration.
+    #[error("the daemon was started without a configuration file")]
+    NoFile,
+    /// The file is wrong.
+    #[error("{0}")]
+    Faulty(Faults),
+    /// A key that tokens are signed with cannot be read.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A signing key of a cache cannot be read.
+    #[error("cache `{cache}`: {source}")]
+    Key {
+        /// The cache.
+        cache: String,
+        /// What is wrong.
+        source: KeyFileError,
+    },
+    /// A secret of a storage cannot be read.
+    #[error(transparent)]
+    Storage(#[from] OpenStorageError),
+    /// The caches cannot be what the file wants them to be.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The catalog failed after the configuration had taken effect.
+    #[error("it has taken effect in part, reload once more: {0}")]
+    InPart(CatalogError),
+    /// A thread of ours ended early.
+    #[error("reading the configuration was interrupted")]
+    Interrupted(#[from] tokio::task::JoinError),
+}
+
+impl ReloadError {
+    /// Whether the operator has to change something, rather than to try again.
+    pub fn is_of_the_file(&self) -> bool {
+        match self {
+            Self::NoFile | Self::InPart(_) | Self::Interrupted(_) => false,
+            Self::Setup(SetupError::Catalog(_)) => false,
+            Self::Faulty(_) | Self::Start(_) | Self::Key { .. } | Self::Storage(_) | Self::Setup(_) => true,
+        }
+    }
+}
+
+/// Reads the configuration file again and puts into force what has changed in it.
+pub async fn reload(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
+    let _one_at_a_time = app.reloader.running.lock().await;
+    systemd::notify_reloading();
+    let result = replace_config(app).await;
+    systemd::notify_ready("serving");
+    match &result {
+        Ok(Reloaded { changes, needs_restart }) => {
+            tracing::info!(changes = changes.len(), "the configuration was reloaded");
+            changes.iter().for_each(|change| tracing::info!(change, "changed"));
+            needs_restart.iter().for_each(|change| tracing::warn!(change, "not changed before a restart"));
+        }
+        Err(error) => tracing::error!(%error, "the configuration was not reloaded"),
+    }
+    result
+}
+
+async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
+    let before = app.config();
+    let path = before.source.clone().ok_or(ReloadError::NoFile)?;
+    let (mut config, key) = tokio::task::spawn_blocking(move || read(path)).await??;
+    let wanted = config.clone();
+    config.server = changeable(&before.server, config.server);
+
+    let mut rotated = *key != **app.reloader.key();
+    if rotated && app.catalog.is_shared() {
+        // Whatever the daemons have sealed for each other would be lost.
+        config.server.key = before.server.key.clone();
+        rotated = false;
+    }
+    let key = if rotated { Arc::new(key) } else { app.reloader.key() };
+    let bound = app.listeners.bind_new(app, &config).await?;
+    let sealer = Sealer::derive(key.as_bytes());
+    let reloader = &app.reloader;
+    let setup = Setup { config: &config, host: &reloader.host, sealer: &sealer, shared: &reloader.shared };
+    let listed_before = Addresses::of(&app.caches());
+    let plan = match set_up(&setup, &app.catalog, &app.caches()).await {
+        Ok(plan) => plan,
+        Err(error) => {
+            if let Err(error) = reconcile(&before, &app.catalog).await {
+                tracing::error!(%error, "could not take back in the catalog what was not reloaded");
+            }
+            return Err(error.into());
+        }
+    };
+    let caches = plan.take_effect(&app.catalog).await.map_err(ReloadError::InPart)?;
+    app.caches.store(Arc::new(caches));
+    app.listeners.refit(&config, bound);
+    if rotated {
+        app.tokens.replace_key(key.as_bytes());
+        let part_urls = PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry);
+        app.part_urls.store(Arc::new(part_urls.after(&app.part_urls.load())));
+        *reloader.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+    (reloader.logging)(&config.server.log);
+    let mut changes = differences::between(&before, &config);
+    if rotated {
+        changes.push("server.key: tokens made with the old one are void".to_owned());
+    }
+    let needs_restart = differences::between(&config, &wanted);
+    app.config.store(Arc::new(config));
+    workers::refit(app);
+    settle(app, &listed_before).await;
+    // Files of unfinished work may lie on a storage that is back.
+    app.pusher.publish_again();
+    app.pusher.remove_leftovers(&app.caches()).await;
+    Ok(Reloaded { changes, needs_restart })
+}
+
+/// Every storage of every cache.
+fn storages(caches: &Caches) -> Vec<(Arc<Cache>, Arc<CacheStorage>)> {
+    let of_cache = |cache: &Arc<Cache>| {
+        cache.storages().iter().map(|storage| (cache.clone(), storage.clone())).collect::<Vec<_>>()
+    };
+    caches.iter().flat_map(of_cache).collect()
+}
+
+/// Which storages there were, without keeping them.
+struct Addresses(Vec<usize>);
+
+impl Addresses {
+    fn of(caches: &Caches) -> Self {
+        Self(storages(caches).iter().map(|(_, storage)| Arc::as_ptr(storage).addr()).collect())
+    }
+
+    fn has(&self, storage: &Arc<CacheStorage>) -> bool {
+        self.0.contains(&Arc::as_ptr(storage).addr())
+    }
+}
+
+/// A storage whose root has moved is locked as long as somebody uses it under its old path. Waits a moment for that to end,
+/// so that it is found to work right away.
+async fn settle(app: &App, before: &Addresses) {
+    for _ in 0..SETTLING {
+        let lost: Vec<_> = storages(&app.caches())
+            .into_iter()
+            .filter(|(_, storage)| !before.has(storage) && storage.reach.is_lost())
+            .collect();
+        if lost.is_empty() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        join_all(lost.iter().map(|(cache, storage)| cache.probe(&app.catalog, storage))).await;
+    }
+}
+
+/// The configuration and the server key that it gives, with every secret it names known to be readable.
+fn read(path: PathBuf) -> Result<(Config, Zeroizing<String>), ReloadError> {
+    let loaded = config::load(&path, &Environment::of_process()).map_err(ReloadError::Faulty)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(%warning, "the configuration");
+    }
+    let config = loaded.config;
+    let key = server_key::load_or_generate(&config.server.key, &config.server.state_dir)?;
+    for cache in config.caches.iter().filter(|cache| cache.enabled) {
+        read_key_files(&cache.signing_key_files)
+            .map_err(|source| ReloadError::Key { cache: cache.name.as_str().to_owned(), source })?;
+        check_secrets(cache)?;
+    }
+    Ok((config, key))
+}
+
+/// What a reload changes of `server`; the rest stays as it was.
+fn changeable(before: &ServerConfig, wanted: ServerConfig) -> ServerConfig {
+    ServerConfig {
+        key: wanted.key,
+        // These were handed on to the caches when the file was read.
+        default_retention: wanted.default_retention,
+        default_port: wanted.default_port,
+        default_storage: wanted.default_storage,
+        default_storage_strategy: wanted.default_storage_strategy,
+        log: LogConfig { filter: wanted.log.filter, format: before.log.format },
+        drain_timeout: wanted.drain_timeout,
+        gc_interval: wanted.gc_interval,
+        gc_grace: wanted.gc_grace,
+        ..before.clone()
+    }
+}
+
+/// The hint for a person whose reload failed.
+pub fn advice(error: &ReloadError) -> Option<&'static str> {
+    match error {
+        ReloadError::NoFile => Some("write one, and restart the daemon with --config FILE"),
+        ReloadError::Faulty(_) => Some("`cache-server check-config FILE` says the same"),
+        _ => None,
+    }
+}
+
+/// Reloads whenever the process is sent a SIGHUP.
+pub async fn on_hangups(app: Arc<App>, mut hangups: tokio::signal::unix::Signal) -> io::Result<()> {
+    while hangups.recv().await.is_some() {
+        // What came of it is in the log.
+        let _ = reload(&app).await;
+    }
+    Ok(())
+}
