@@ -330,11 +330,6 @@ impl Pusher {
         }
     }
 
-    /// Whether a file waits for its narinfo.
-    pub fn holds_file(&self, cache: &Cache, file: FileHash) -> bool {
-        self.uploads.find_file(cache.id, file).is_some()
-    }
-
     /// Ends uploads that nobody has touched for `limit` and returns how many.
     pub fn expire(&self, limit: Duration) -> usize {
         let expired = self.uploads.expired(limit);

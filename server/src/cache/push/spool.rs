@@ -193,13 +193,6 @@ impl Spool {
         self.changed.notify_all();
     }
 
-    /// Opens the upload again after a `complete` that was refused, so that the client may correct it.
-    pub fn unseal(&self) {
-        let mut state = self.lock();
-        state.sealed = None;
-        state.nar_limit = None;
-    }
-
     /// Ends the upload: followers and writers fail from now on.
     pub fn close(&self) {
         self.lock().closed = true;
