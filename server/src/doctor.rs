@@ -100,10 +100,11 @@ async fn configuration(app: &App) -> Vec<Finding> {
     let Some(path) = app.config().source.clone() else {
         return vec![finding(FindingLevel::Ok, "config", "none: the daemon runs on its built-in defaults")];
     };
+    let shown = path.display().to_string();
     let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::of_process())).await;
     match loaded {
         Ok(Ok(loaded)) if loaded.warnings.is_empty() => {
-            vec![finding(FindingLevel::Ok, "config", "the file has no faults")]
+            vec![finding(FindingLevel::Ok, "config", format!("{shown} has no faults"))]
         }
         Ok(Ok(loaded)) => loaded
             .warnings

@@ -24,7 +24,6 @@ async fn examine(client: &Client) -> Vec<Finding> {
     let running = format!("version {}, up {}", status.version, age(status.uptime_seconds));
     let mut findings = vec![ok("daemon", running), local::version(&status.version)];
     findings.extend(local::admin_socket(&status.listeners));
-    findings.push(local::config(status.config.as_deref()));
     match client.doctor().await {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(failure("daemon", &error)),

@@ -1,8 +1,6 @@
 //! What can be seen without the daemon's help.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use admin_api::{Finding, FindingLevel, Listener, Purpose};
@@ -52,23 +50,6 @@ fn is_open_to_all(path: &Path) -> bool {
     path.ancestors()
         .skip(1)
         .all(|directory| socket::permissions(directory).is_none_or(|found| found.mode & 0o001 != 0))
-}
-
-/// Whether the config that the daemon runs on is still there.
-pub fn config(file: Option<&str>) -> Finding {
-    let Some(file) = file else {
-        return ok("config", "none: the daemon runs on its built-in defaults".to_owned());
-    };
-    match File::open(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Finding {
-            level: FindingLevel::Warn,
-            subject: "config".to_owned(),
-            message: format!("{file} is gone since the daemon has read it"),
-            advice: Some("Put it back before the daemon is restarted or reloads.".to_owned()),
-        },
-        // That this user cannot read it may well be intended.
-        _ => ok("config", file.to_owned()),
-    }
 }
 
 /// Which config a daemon of this user would start with.
