@@ -25,10 +25,9 @@ pub enum Path {
     /// holds the path.
     #[command(after_help = "Example:\n  cachectl path why $(readlink ./result)")]
     Why(WhichPath),
-    #[command(hide = true)] // until the daemon does it
-    /// Delete a store path, whether or not garbage collection would keep it
+    /// Delete a store path, however lately it was used
     ///
-    /// Pins of it go as well. Clients can push it again.
+    /// Refused if other paths refer to it, or if a pin holds it: remove the pin first. Clients can push it again.
     #[command(after_help = "Examples:\n  \
         cachectl path delete /nix/store/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1\n  \
         cachectl path delete 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq --cache main --recursive")]

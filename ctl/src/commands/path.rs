@@ -166,6 +166,12 @@ pub fn render_deleted(cache: &str, deleted: &DeletedPaths) -> String {
     for path in &deleted.paths {
         text.push_str(&format!("  {}\n", plain(path)));
     }
+    if deleted.postponed > 0 {
+        let paths = counted(deleted.postponed, "path");
+        text.push_str(&format!(
+            "The files of {paths} go with the next `cachectl gc`: their storage does not answer.\n"
+        ));
+    }
     text
 }
 

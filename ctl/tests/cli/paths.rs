@@ -102,7 +102,7 @@ fn why_a_path_is_kept_is_told_for_one_cache_or_for_all() {
 #[test]
 fn a_path_is_deleted_with_or_without_what_refers_to_it() {
     let paths = [format!("/nix/store/{HASH}-hello")];
-    let deleted = json!({"paths": paths, "bytes_freed": 1 << 20});
+    let deleted = json!({"paths": paths, "bytes_freed": 1 << 20, "postponed": 0});
     let daemon =
         Daemon::start(&[("GET /v1/caches", says(json!([cache("one")]))), (DELETE, says(deleted.clone()))]);
     let text = daemon.run(&format!("path delete /nix/store/{HASH}-hello")).succeeds();

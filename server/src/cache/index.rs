@@ -79,6 +79,9 @@ pub struct Index {
     /// What was hidden since the reload that is under way began: the catalog may have been read before that.
     hidden: Mutex<Option<HashSet<StorePathHash>>>,
     touched: Mutex<HashMap<StorePathHash, UnixTime>>,
+    /// Held from recording a path in the catalog to showing it here, and exclusively while paths are deleted: else one that
+    /// was recorded just before it was deleted could be shown just after.
+    pub recording: tokio::sync::RwLock<()>,
 }
 
 /// What became of a path that was to be hidden because nobody uses it.
@@ -111,6 +114,7 @@ impl Index {
             removals: AtomicU64::new(0),
             hidden: Mutex::default(),
             touched: Mutex::default(),
+            recording: tokio::sync::RwLock::new(()),
         }
     }
 

@@ -15,6 +15,7 @@ mod full_disk;
 mod gc;
 mod harness;
 mod nix_client;
+mod operating;
 mod put;
 mod ranges;
 mod reconfigure;

@@ -38,8 +38,10 @@ fn why_a_path_is_kept_reads_well_at_80_columns() {
 #[test]
 fn what_was_deleted_is_named() {
     let paths = samples::paths::rows().into_iter().map(|path| path.store_path).collect();
-    let deleted = DeletedPaths { paths, bytes_freed: 12 << 30 };
+    let deleted = DeletedPaths { paths, bytes_freed: 12 << 30, postponed: 0 };
     assert_golden("deleted.txt", &path::render_deleted("main", &deleted));
+    let postponed = DeletedPaths { postponed: 2, ..deleted };
+    assert_golden("deleted.postponed.txt", &path::render_deleted("main", &postponed));
 }
 
 #[test]

@@ -99,10 +99,10 @@ pub struct PathWhy {
     pub goes_at: Option<i64>,
 }
 
-/// Asks for the removal of a path, whether it is live or not; pins of it go as well.
+/// Asks for the removal of a path, however lately it was used.
 ///
-/// A path that others of the cache refer to is refused with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict), whose
-/// message names some of them, unless `recursive` is set.
+/// Refused with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if others of the cache refer to it, unless `recursive`
+/// is set, and if a pin holds it or one of those that would go with it. The message names some of them.
 ///
 /// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,9 @@ pub struct DeletePath {
 pub struct DeletedPaths {
     /// The whole paths, `/nix/store/HASH-NAME`, in no order.
     pub paths: Vec<String>,
-    /// Bytes of the files that no path needs any more.
+    /// Bytes of the files that no path needs any more, and that were removed.
     pub bytes_freed: u64,
+    /// How many of the paths have files that could not be removed yet, because their storage does not answer. The next
+    /// garbage collection does that.
+    pub postponed: u64,
 }

@@ -45,7 +45,7 @@ pub use caches::{CacheRecord, DeclaredCache};
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
 pub use error::CatalogError;
-pub use gc::{Burial, Buried, Census, Fate, GcPath, Held, Tombstone};
+pub use gc::{Burial, Buried, Census, Deleted, DeletedPath, Deletion, Fate, GcPath, Held, Tombstone};
 pub use inspect::{PathLine, PathTotals};
 pub use jobs::{JobState, StorageJob};
 pub use keys::{KeyOrigin, RegisterKey, SigningKeyRecord};

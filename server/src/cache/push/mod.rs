@@ -7,6 +7,7 @@
 
 mod collect;
 mod commit;
+mod delete;
 mod description;
 mod digest;
 mod error;
@@ -37,6 +38,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use self::collect::{Freed, RemoveError};
+pub use self::delete::Deletion;
 pub use self::description::PathDescription;
 pub use self::digest::decoder;
 pub use self::error::PushError;

@@ -195,6 +195,7 @@ impl Pusher {
     ) -> Result<Recorded, PushError> {
         let hash = *commit.path.hash();
         let file_hash = commit.nar.file_hash;
+        let _recording = cache.index.recording.read().await;
         let (record, revealed, replaced) = match self.catalog.commit_path(commit).await? {
             CommitOutcome::AlreadyPresent(_) => {
                 cache.index.insert(hash);

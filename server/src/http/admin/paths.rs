@@ -1,21 +1,26 @@
-//! `GET /v1/caches/NAME/paths/HASH`.
+//! `GET /v1/caches/NAME/paths/HASH` and `POST /v1/caches/NAME/paths/HASH/delete`.
 
 use std::sync::Arc;
 
-use admin_api::{ErrorCode, PathInfo};
+use admin_api::{ApiError, DeletePath, DeletedPaths, ErrorCode, PathInfo};
+use catalog::Deleted;
 use nar_storage::layout;
 use nix_formats::{StorePath, StorePathHash};
 use warp::Filter;
 
 use super::error::{failure, internal, unknown_cache};
-use super::{Answer, reply};
+use super::{Answer, body, reply};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::nar_file_name;
+use crate::cache::push::Deletion;
 use crate::http::Route;
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let app = app.clone();
+    show(app.clone()).or(remove(app.clone())).unify()
+}
+
+fn show(app: Arc<App>) -> impl Route {
     warp::path!("v1" / "caches" / String / "paths" / String).and(warp::get()).then(
         move |name: String, hash: String| {
             let app = app.clone();
@@ -25,6 +30,75 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
             })
         },
     )
+}
+
+fn remove(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "caches" / String / "paths" / String / "delete")
+        .and(warp::post())
+        .and(warp::body::stream())
+        .then(move |name: String, hash: String, stream| {
+            let app = app.clone();
+            reply(async move {
+                let DeletePath { recursive } = body::json(stream).await?;
+                let cache = app.caches.find(&name).ok_or_else(|| unknown_cache(&name))?;
+                delete(&app, cache, &hash, recursive).await
+            })
+        })
+}
+
+async fn delete(app: &App, cache: &Arc<Cache>, hash: &str, recursive: bool) -> Answer<DeletedPaths> {
+    let path = parse_hash(hash)?;
+    match app.pusher.delete_path(cache, path, recursive).await.map_err(|error| internal(&error))? {
+        Deletion::Done { paths, freed, postponed } => {
+            let number = paths.len();
+            tracing::info!(cache = cache.name(), path = hash, number, recursive, "paths were deleted");
+            let paths = paths.iter().map(StorePath::to_full_path).collect();
+            Ok(DeletedPaths { paths, bytes_freed: freed.bytes, postponed })
+        }
+        Deletion::Refused(why) => Err(refusal(cache, hash, &why)),
+    }
+}
+
+/// Why a path stays, and what to do about it.
+fn refusal(cache: &Cache, hash: &str, why: &Deleted) -> ApiError {
+    let name = cache.name();
+    let conflict = |message: String, hint: &str| failure(ErrorCode::Conflict, message, Some(hint));
+    match why {
+        Deleted::Unknown | Deleted::Done(_) => {
+            failure(ErrorCode::NotFound, format!("cache `{name}` does not hold {hash}"), None)
+        }
+        Deleted::Needed { by, count } => {
+            let named: Vec<String> = by.iter().map(StorePath::base_name).collect();
+            let more = match count.saturating_sub(by.len() as u64) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let (paths, refer) = if *count == 1 { ("path", "refers") } else { ("paths", "refer") };
+            let message =
+                format!("{count} {paths} of `{name}` {refer} to {hash}: {}{more}", named.join(", "));
+            conflict(message, "with --recursive these go as well, and what refers to them")
+        }
+        Deleted::Pinned(pins) => {
+            let pins: Vec<String> = pins
+                .iter()
+                .map(|pin| format!("`{}` (revision {}) on {}", pin.name, pin.revision, pin.path.base_name()))
+                .collect();
+            let message = format!("{hash} is kept in `{name}` by a pin: {}", pins.join(", "));
+            conflict(message, "remove it first: `cachectl pin remove NAME --revision N`")
+        }
+        Deleted::TooMany(most) => conflict(
+            format!("more than {most} paths of `{name}` need {hash}"),
+            "delete some of those that refer to it first",
+        ),
+        Deleted::OutOfUse(storage) => {
+            let storage = cache.former_storages.iter().find(|former| former.id == *storage);
+            let storage = storage.map_or("one", |storage| storage.name.as_str());
+            conflict(
+                format!("{hash} lies on a storage of `{name}` that is not in the config: {storage}"),
+                "put the storage back into the config to delete what is there",
+            )
+        }
+    }
 }
 
 async fn info(app: &App, cache: &Cache, hash: &str) -> Answer<PathInfo> {

@@ -39,7 +39,7 @@ pub struct Buried {
     pub alive: Vec<StorePathHash>,
 }
 
-type Row = (store_path::Model, nar::Model);
+pub(super) type Row = (store_path::Model, nar::Model);
 
 impl Catalog {
     /// Takes paths out of their cache, unless something has brought them back to life since the census: a use, a pin, a
@@ -163,7 +163,12 @@ async fn revive_targets(
     Ok(())
 }
 
-async fn remove(transaction: &DatabaseTransaction, cache: CacheId, dead: &[Row]) -> Result<(), CatalogError> {
+/// Deletes the rows and leaves tombstones.
+pub(super) async fn remove(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    dead: &[Row],
+) -> Result<(), CatalogError> {
     for some in dead.chunks(IN_LIST) {
         let tombstones = some.iter().map(|(path, nar)| tombstone::ActiveModel {
             id: ActiveValue::NotSet,

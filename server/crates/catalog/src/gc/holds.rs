@@ -32,13 +32,24 @@ pub(super) fn holding(pins: Vec<PinRecord>, now: UnixTime) -> Vec<PinRecord> {
     held
 }
 
-/// Those of the hashes that a pin holds now.
+/// Those of the hashes that a pin holds now, and maybe others.
 pub(super) async fn pinned(
     connection: &impl ConnectionTrait,
     cache: CacheId,
     hashes: &[Vec<u8>],
     now: UnixTime,
 ) -> Result<HashSet<Vec<u8>>, CatalogError> {
+    let pins = pins_on(connection, cache, hashes, now).await?;
+    Ok(pins.into_iter().map(|pin| pin.path.hash().as_bytes().to_vec()).collect())
+}
+
+/// The revisions that hold now of all pins that are on any of the hashes: also those that are on other paths.
+pub(super) async fn pins_on(
+    connection: &impl ConnectionTrait,
+    cache: CacheId,
+    hashes: &[Vec<u8>],
+    now: UnixTime,
+) -> Result<Vec<PinRecord>, CatalogError> {
     let mut names = HashSet::new();
     for some in hashes.chunks(IN_LIST) {
         let on_these = pin::Entity::find()
@@ -49,7 +60,7 @@ pub(super) async fn pinned(
         names.extend(on_these.into_iter().map(|pin| pin.name));
     }
     let names: Vec<String> = names.into_iter().collect();
-    let mut held = HashSet::new();
+    let mut held = Vec::new();
     for some in names.chunks(IN_LIST) {
         // With those that do not hold: a revision holds by how many newer ones there are.
         let pins = pin::Entity::find()
@@ -60,7 +71,7 @@ pub(super) async fn pinned(
             .all(connection)
             .await?;
         let pins = pins.into_iter().map(PinRecord::try_from).collect::<Result<_, _>>()?;
-        held.extend(holding(pins, now).into_iter().map(|pin| pin.path.hash().as_bytes().to_vec()));
+        held.append(&mut holding(pins, now));
     }
     Ok(held)
 }

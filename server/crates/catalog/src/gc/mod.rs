@@ -6,6 +6,7 @@
 //! | `census.rs` | says until when each path lives, what keeps it alive, and in which order paths may go |
 //! | `trace.rs` | how life is passed on along references |
 //! | `bury.rs` | takes dead paths out of the cache, leaving tombstones |
+//! | `delete.rs` | takes a path out because someone said so |
 //! | `tombstones.rs` | what is left to be removed from the storages |
 //! | `nars.rs` | files that no path needs |
 //!
@@ -14,6 +15,7 @@
 
 mod bury;
 mod census;
+mod delete;
 mod holds;
 mod load;
 mod nars;
@@ -22,6 +24,7 @@ mod trace;
 
 pub use bury::{Burial, Buried};
 pub use census::{Census, Fate, GcPath, Held};
+pub use delete::{Deleted, DeletedPath, Deletion};
 pub use tombstones::Tombstone;
 
 /// How many values stand in one `IN (…)`. Databases limit the parameters of a statement.

@@ -18,23 +18,32 @@ impl Catalog {
         after: Option<NarId>,
         limit: u64,
     ) -> Result<Vec<NarRecord>, CatalogError> {
-        let named = Query::select()
-            .expr(Expr::val(1))
-            .from(tombstone::Entity)
-            .and_where(
-                Expr::col((tombstone::Entity, tombstone::Column::Nar)).equals((nar::Entity, nar::Column::Id)),
-            )
-            .take();
         let found = nar::Entity::find()
             .filter(nar::Column::Storage.eq(storage))
             .filter(nar::Column::Id.gt(after.unwrap_or(NarId(0))))
             .filter(Expr::not_exists(paths_with_it()))
-            .filter(Expr::not_exists(named))
+            .filter(Expr::not_exists(tombstones_with_it()))
             .order_by_asc(nar::Column::Id)
             .limit(limit)
             .all(self.readers())
             .await?;
         found.into_iter().map(NarRecord::try_from).collect()
+    }
+
+    /// Those of these NAR files that [`Catalog::unneeded_nars`] would give, in the order of their ids.
+    pub async fn unneeded_of(&self, nars: &[NarId]) -> Result<Vec<NarRecord>, CatalogError> {
+        let mut found = Vec::with_capacity(nars.len());
+        for some in nars.chunks(IN_LIST) {
+            let rows = nar::Entity::find()
+                .filter(nar::Column::Id.is_in(some.iter().copied()))
+                .filter(Expr::not_exists(paths_with_it()))
+                .filter(Expr::not_exists(tombstones_with_it()))
+                .all(self.readers())
+                .await?;
+            found.extend(rows.into_iter().map(NarRecord::try_from).collect::<Result<Vec<_>, _>>()?);
+        }
+        found.sort_unstable_by_key(|nar| nar.id);
+        Ok(found)
     }
 
     /// Gives up those of the NAR files that no path needs, and returns which. From then on they count as damaged, so that
@@ -69,6 +78,17 @@ fn paths_with_it() -> SelectStatement {
         .from(store_path::Entity)
         .and_where(
             Expr::col((store_path::Entity, store_path::Column::Nar)).equals((nar::Entity, nar::Column::Id)),
+        )
+        .take()
+}
+
+/// A query for the tombstones whose narinfo may still name the file of the surrounding query.
+fn tombstones_with_it() -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(tombstone::Entity)
+        .and_where(
+            Expr::col((tombstone::Entity, tombstone::Column::Nar)).equals((nar::Entity, nar::Column::Id)),
         )
         .take()
 }

@@ -38,14 +38,7 @@ impl Catalog {
             .all(self.readers())
             .await?
             .into_iter()
-            .map(|row| {
-                Ok(Tombstone {
-                    id: row.id,
-                    cache: row.cache,
-                    storage: row.storage,
-                    hash: rows::path_hash("tombstone", row.hash)?,
-                })
-            })
+            .map(Tombstone::try_from)
             .collect()
     }
 
@@ -69,5 +62,18 @@ impl Catalog {
             })
         })
         .await
+    }
+}
+
+impl TryFrom<tombstone::Model> for Tombstone {
+    type Error = CatalogError;
+
+    fn try_from(row: tombstone::Model) -> Result<Self, CatalogError> {
+        Ok(Self {
+            id: row.id,
+            cache: row.cache,
+            storage: row.storage,
+            hash: rows::path_hash("tombstone", row.hash)?,
+        })
     }
 }

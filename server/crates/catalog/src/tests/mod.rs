@@ -15,6 +15,7 @@ mod backup;
 mod caches;
 mod commits;
 mod concurrency;
+mod deletion;
 mod durability;
 mod feed;
 mod gc;
@@ -178,6 +179,13 @@ macro_rules! promises {
                 what_lies_on_a_storage_out_of_use_is_left_alone,
                 the_least_recently_used_go_until_the_rest_fits,
                 a_path_that_was_healed_since_the_census_is_another_one,
+            ]
+            deletion: [
+                a_path_is_deleted_whatever_its_age,
+                what_others_refer_to_is_deleted_with_them_or_not_at_all,
+                what_a_pin_holds_is_not_deleted,
+                only_so_many_paths_are_deleted_at_once,
+                what_lies_on_a_storage_out_of_use_is_not_deleted,
             ]
             gc_model: [
                 no_history_loses_what_lives_or_keeps_what_is_dead,

@@ -1,0 +1,224 @@
+//! Taking a path out of its cache because someone said so, whatever its age.
+
+use std::collections::HashSet;
+
+use nix_formats::{StorePath, StorePathHash};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, RelationTrait, Select,
+};
+
+use super::IN_LIST;
+use super::bury::{Row, remove};
+use super::holds::pins_on;
+use super::tombstones::Tombstone;
+use crate::entity::{nar, reference, store_path, tombstone};
+use crate::storages::Storages;
+use crate::writer::Written;
+use crate::{
+    CacheId, Catalog, CatalogChange, CatalogError, NarRecord, PathChange, PathId, PinRecord, StorageId,
+    UnixTime, rows,
+};
+
+/// How many of the paths that refer to one are named.
+const NAMED: u64 = 5;
+/// Most paths that go at once. Other writes wait for them.
+const MOST: usize = if cfg!(test) { 20 } else { 10_000 };
+
+/// A path that is to be taken out of its cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// The cache.
+    pub cache: CacheId,
+    /// The path.
+    pub path: StorePathHash,
+    /// Whether what refers to it, directly or not, goes as well.
+    pub recursive: bool,
+    /// What pins hold at this time does not go.
+    pub now: UnixTime,
+}
+
+/// What became of a path that was to be deleted. All but [`Deleted::Done`] have changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone, with these paths, itself included.
+    Done(Vec<DeletedPath>),
+    /// The cache does not have it.
+    Unknown,
+    /// Other paths refer to it.
+    Needed {
+        /// Some of them.
+        by: Vec<StorePath>,
+        /// How many there are.
+        count: u64,
+    },
+    /// It, or one of those that would have to go with it, is held by these pins.
+    Pinned(Vec<PinRecord>),
+    /// More than so many paths would have to go with it.
+    TooMany(usize),
+    /// It, or one of those that would have to go with it, lies on this storage, which is not in use.
+    OutOfUse(StorageId),
+}
+
+/// A path that was deleted, and what is left of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedPath {
+    /// The path.
+    pub path: StorePath,
+    /// What stands for the files beside its NAR.
+    pub tombstone: Tombstone,
+    /// Its file, which other paths may need.
+    pub nar: NarRecord,
+}
+
+impl Catalog {
+    /// Takes a path out of its cache and leaves a tombstone, whatever its age. Refused if that would leave another path
+    /// without what it refers to, or if a pin holds it.
+    pub async fn delete_path(&self, deletion: Deletion) -> Result<Deleted, CatalogError> {
+        self.write(deletion, |transaction, deletion| Box::pin(delete(transaction, deletion))).await
+    }
+}
+
+async fn delete(
+    transaction: &DatabaseTransaction,
+    deletion: &Deletion,
+) -> Result<Written<Deleted>, CatalogError> {
+    let cache = deletion.cache;
+    let found = store_path::Entity::find()
+        .find_also_related(nar::Entity)
+        .filter(store_path::Column::Cache.eq(cache))
+        .filter(store_path::Column::Hash.eq(deletion.path.as_bytes().to_vec()))
+        .one(transaction)
+        .await?;
+    let Some((path, Some(nar))) = found else { return Ok(Written::quietly(Deleted::Unknown)) };
+    let mut going = vec![(path, nar)];
+    if deletion.recursive {
+        if let Err(most) = add_referring(transaction, cache, &mut going).await? {
+            return Ok(Written::quietly(Deleted::TooMany(most)));
+        }
+    } else if let Some(needed) = needed(transaction, cache, &going[0].0).await? {
+        return Ok(Written::quietly(needed));
+    }
+    let storages = Storages::of(transaction, cache).await?;
+    if let Some((_, nar)) = going.iter().find(|(_, nar)| !storages.is_enabled(nar.storage)) {
+        return Ok(Written::quietly(Deleted::OutOfUse(nar.storage)));
+    }
+    let hashes: Vec<Vec<u8>> = going.iter().map(|(path, _)| path.hash.clone()).collect();
+    let mut pins = pins_on(transaction, cache, &hashes, deletion.now).await?;
+    let wanted: HashSet<&[u8]> = hashes.iter().map(Vec::as_slice).collect();
+    pins.retain(|pin| wanted.contains(pin.path.hash().as_bytes().as_slice()));
+    if !pins.is_empty() {
+        return Ok(Written::quietly(Deleted::Pinned(pins)));
+    }
+    remove(transaction, cache, &going).await?;
+    let deleted = describe(transaction, going).await?;
+    let changes = deleted.iter().map(|deleted| CatalogChange::Path {
+        cache,
+        path: *deleted.path.hash(),
+        change: PathChange::Removed,
+    });
+    let changes = changes.collect();
+    Ok(Written::with_changes(Deleted::Done(deleted), changes))
+}
+
+/// The references to any of these hashes from paths of the cache.
+fn references_to(cache: CacheId, hashes: &[Vec<u8>]) -> Select<reference::Entity> {
+    reference::Entity::find()
+        .join(JoinType::InnerJoin, reference::Relation::StorePath.def())
+        // Not by an index: SQLite would begin with all paths of the cache.
+        .filter(store_path::Column::Cache.into_expr().add(0).eq(cache))
+        .filter(reference::Column::Hash.is_in(hashes.iter().cloned()))
+}
+
+/// Who needs a path besides itself.
+async fn needed(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    path: &store_path::Model,
+) -> Result<Option<Deleted>, CatalogError> {
+    let referring = references_to(cache, std::slice::from_ref(&path.hash))
+        .filter(reference::Column::Path.ne(path.id))
+        .select_only()
+        .columns([store_path::Column::Hash, store_path::Column::Name])
+        .distinct();
+    let count = referring.clone().into_tuple::<(Vec<u8>, String)>().count(transaction).await?;
+    if count == 0 {
+        return Ok(None);
+    }
+    let some: Vec<(Vec<u8>, String)> = referring
+        .order_by_asc(store_path::Column::Name)
+        .order_by_asc(store_path::Column::Hash)
+        .limit(NAMED)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    let by = some.into_iter().map(|(hash, name)| rows::store_path("store_path", hash, &name));
+    Ok(Some(Deleted::Needed { by: by.collect::<Result<_, _>>()?, count }))
+}
+
+/// Adds all that refers to those in the list, directly or not. Gives up with an error if that gets too much.
+async fn add_referring(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    going: &mut Vec<Row>,
+) -> Result<Result<(), usize>, CatalogError> {
+    let mut known: HashSet<PathId> = going.iter().map(|(path, _)| path.id).collect();
+    let mut begin = 0;
+    while begin < going.len() {
+        let end = going.len().min(begin + IN_LIST);
+        let hashes: Vec<Vec<u8>> = going[begin..end].iter().map(|(path, _)| path.hash.clone()).collect();
+        begin = end;
+        let mut referring: Vec<PathId> = references_to(cache, &hashes)
+            .select_only()
+            .column(reference::Column::Path)
+            .distinct()
+            .limit(MOST as u64 + 1)
+            .into_tuple()
+            .all(transaction)
+            .await?;
+        referring.retain(|path| known.insert(*path));
+        if known.len() > MOST {
+            return Ok(Err(MOST));
+        }
+        for some in referring.chunks(IN_LIST) {
+            let rows = store_path::Entity::find()
+                .find_also_related(nar::Entity)
+                .filter(store_path::Column::Id.is_in(some.iter().copied()))
+                .all(transaction)
+                .await?;
+            going.extend(rows.into_iter().filter_map(|(path, nar)| Some((path, nar?))));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Pairs what was removed with its tombstones.
+async fn describe(
+    transaction: &DatabaseTransaction,
+    gone: Vec<Row>,
+) -> Result<Vec<DeletedPath>, CatalogError> {
+    let mut deleted = Vec::with_capacity(gone.len());
+    for some in gone.chunks(IN_LIST) {
+        let tombstones = tombstone::Entity::find()
+            .filter(tombstone::Column::Nar.is_in(some.iter().map(|(_, nar)| nar.id)))
+            // The newest of each path last: earlier ones may be waiting for a storage that does not answer.
+            .order_by_asc(tombstone::Column::Id)
+            .all(transaction)
+            .await?;
+        for (path, nar) in some {
+            let row = tombstones.iter().rfind(|row| row.nar == nar.id && row.hash == path.hash);
+            let row = row.cloned().ok_or_else(|| CatalogError::Corrupt {
+                table: "tombstone",
+                column: "nar",
+                found: "nothing, within the transaction that had written it".to_owned(),
+            })?;
+            deleted.push(DeletedPath {
+                path: rows::store_path("store_path", path.hash.clone(), &path.name)?,
+                tombstone: row.try_into()?,
+                nar: nar.clone().try_into()?,
+            });
+        }
+    }
+    Ok(deleted)
+}
