@@ -1,5 +1,6 @@
 //! The cache-server daemon: a distributed Nix binary cache that speaks the Cachix protocol.
 
+pub mod admin_socket;
 pub mod app;
 pub mod auth;
 pub mod cache;

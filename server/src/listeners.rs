@@ -2,8 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use admin_api::Purpose;
@@ -11,6 +9,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin_socket;
 use crate::app::{App, StartError};
 use crate::config::Config;
 use crate::http;
@@ -132,7 +131,7 @@ pub async fn bind_all(app: &Arc<App>) -> Result<Vec<Bound>, StartError> {
     }
     let admin = match inherited.take_unix() {
         Some(listener) => listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)),
-        None => bind_admin(&server.admin_socket),
+        None => admin_socket::bind(server),
     };
     let address = server.admin_socket.display().to_string();
     let admin = admin.map_err(|source| StartError::Listen {
@@ -203,17 +202,4 @@ async fn bind_tcp(
         Some(error) if bound.is_empty() => Err(failed(error)),
         _ => Ok(bound),
     }
-}
-
-/// Replaces the socket file of a daemon that is gone: the lock on the state directory proves that none is running.
-fn bind_admin(path: &Path) -> io::Result<UnixListener> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    if path.exists() {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
 }

@@ -9,6 +9,7 @@ use nix_formats::SigningKey;
 use rustix::fs::{Access, AtFlags, CWD};
 
 use super::fault::Fault;
+use super::group::{find_group, may_give_to};
 use super::load::{Lines, Loaded};
 use super::secret::{SecretSource, is_world_readable};
 use super::{CacheConfig, Config, StorageKind};
@@ -31,6 +32,7 @@ pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
         probe.secrets();
         probe.signing_keys();
         probe.directories();
+        probe.admin_group();
         probe.ports();
         faults.extend(probe.faults);
     }
@@ -166,6 +168,20 @@ impl Probe<'_> {
         if let Err(error) = rustix::fs::accessat(CWD, &existing, access, AtFlags::EACCESS) {
             let existing = existing.display();
             self.error(key, format!("{shown}: cannot write to {existing}: {error}"));
+        }
+    }
+
+    /// The group of the admin socket exists, and the socket can be given to it.
+    fn admin_group(&mut self) {
+        const KEY: &str = "server.admin-socket-group";
+        let Some(group) = &self.config.server.admin_socket_group else { return };
+        match find_group(group) {
+            Ok(gid) if may_give_to(gid) => {}
+            // The daemon may well run as another user than this.
+            Ok(_) => {
+                self.warn(KEY, format!("this user is no member of `{group}`, as the daemon's has to be"))
+            }
+            Err(error) => self.error(KEY, error.to_string()),
         }
     }
 

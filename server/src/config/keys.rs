@@ -24,6 +24,8 @@ pub const SERVER: Keys = Keys {
         "database",
         "state-dir",
         "admin-socket",
+        "admin-socket-mode",
+        "admin-socket-group",
         "key",
         "key-file",
         "default-port",

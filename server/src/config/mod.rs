@@ -10,6 +10,7 @@ mod database;
 mod decode;
 mod environment;
 mod fault;
+mod group;
 mod keys;
 mod load;
 mod model;
@@ -27,6 +28,7 @@ pub use check::{Reach, check};
 pub use database::DatabaseUrl;
 pub use environment::{Environment, find};
 pub use fault::{Fault, Faults, Severity};
+pub use group::find_group;
 pub use load::{Loaded, builtin, load};
 pub use model::{
     Access, AgentConfig, CacheConfig, Config, LogConfig, LogFormat, PreferredCompression, S3Config,

@@ -39,6 +39,10 @@ pub struct ServerConfig {
     pub state_dir: PathBuf,
     /// The Unix socket that `cachectl` talks to.
     pub admin_socket: PathBuf,
+    /// Permission bits of that socket.
+    pub admin_socket_mode: u32,
+    /// Group of that socket, by name or number; that of the daemon when absent.
+    pub admin_socket_group: Option<String>,
     /// Port of the API, and of every cache by its host name.
     pub server_port: u16,
     /// Second port of the deploy sockets.

@@ -34,6 +34,8 @@ fn server(server: &ServerConfig) -> Value {
         ("database", text(&server.database)),
         ("state-dir", path(&server.state_dir)),
         ("admin-socket", path(&server.admin_socket)),
+        ("admin-socket-mode", text(format!("{:04o}", server.admin_socket_mode))),
+        ("admin-socket-group", optional(server.admin_socket_group.as_ref(), text)),
         ("key", key),
         ("key-file", key_file),
         ("default-port", server.default_port.into()),

@@ -152,6 +152,26 @@ pub fn interval(text: &str) -> Result<Option<Duration>, Wrong> {
     }
 }
 
+/// Permission bits of a file, in octal digits.
+pub fn mode(text: &str) -> Result<u32, Wrong> {
+    const EXPECTED: &str = "permissions in octal digits, such as `\"0660\"`";
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let is_octal = !digits.is_empty() && digits.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if is_octal && mode <= 0o777 => Ok(mode),
+        Ok(_) if is_octal => Err(Wrong::because(format!("{} is out of range", shown(text)), EXPECTED)),
+        _ => Err(Wrong::new(text, EXPECTED)),
+    }
+}
+
+/// The name or number of a group.
+pub fn group(text: &str) -> Result<String, Wrong> {
+    if text.is_empty() || text.contains([':', '/']) || text.contains(char::is_whitespace) {
+        return Err(Wrong::new(text, "the name or number of a group"));
+    }
+    Ok(text.to_owned())
+}
+
 /// A text that is not empty.
 pub fn text(text: &str) -> Result<String, Wrong> {
     match text.trim() {

@@ -29,6 +29,8 @@ pub fn read(section: &Section<'_>, context: &Context<'_>, ports: &mut Ports) -> 
         public_url: section.read("public-url", values::server_url),
         node_url: section.read("node-url", values::node_url),
         admin_socket: admin_socket(section, context, &state_dir),
+        admin_socket_mode: section.read("admin-socket-mode", values::mode).unwrap_or(0o660),
+        admin_socket_group: section.read("admin-socket-group", values::group),
         server_port: listener(section, "server-port", 5000, ports),
         deploy_port: listener(section, "deploy-port", 5001, ports),
         standalone: section.read("standalone", values::truth).unwrap_or(false),

@@ -104,6 +104,14 @@ fn directories_have_to_be_makeable() {
 }
 
 #[test]
+fn the_group_of_the_admin_socket_has_to_exist() {
+    let found = findings(&loaded("{server: {admin-socket-group: no-such-group}, caches: [{name: a}]}"));
+    let [(path, message)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(path, "server.admin-socket-group");
+    assert!(message.starts_with("there is no group `no-such-group` in /etc/group"), "{message}");
+}
+
+#[test]
 fn a_port_in_use_is_a_warning() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

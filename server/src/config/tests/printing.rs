@@ -7,6 +7,8 @@ const FULL: &str = "
 server:
   public-url: https://cache.example.org
   node-url: http://node-1:5000
+  admin-socket-mode: 0600
+  admin-socket-group: wheel
   database: postgres://user:hunter2@db/cache
   key: hunter2hunter2hunter2hunter2hunter2
   log: {filter: 'debug,hyper=info', format: json}

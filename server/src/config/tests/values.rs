@@ -5,7 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rstest::rstest;
 
-use crate::config::values::{duration, format_size, host, log_filter, node_url, server_url, size, truth};
+use crate::config::values::{
+    duration, format_size, group, host, log_filter, mode, node_url, server_url, size, truth,
+};
 use crate::config::{CacheName, Name};
 
 #[rstest]
@@ -44,6 +46,30 @@ proptest! {
 #[case("soon", None)]
 fn a_time_has_a_unit(#[case] text: &str, #[case] seconds: Option<u64>) {
     assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs));
+}
+
+#[rstest]
+#[case("0660", Some(0o660))]
+#[case("600", Some(0o600))]
+#[case("0o770", Some(0o770))]
+#[case("0", Some(0))]
+#[case("1777", None)]
+#[case("0680", None)]
+#[case("rw", None)]
+#[case("-1", None)]
+#[case("", None)]
+fn a_mode_is_in_octal_digits(#[case] text: &str, #[case] bits: Option<u32>) {
+    assert_eq!(mode(text).ok(), bits);
+}
+
+#[rstest]
+#[case("wheel", true)]
+#[case("1000", true)]
+#[case("", false)]
+#[case("a b", false)]
+#[case("a:b", false)]
+fn a_group_has_a_name_or_a_number(#[case] text: &str, #[case] good: bool) {
+    assert_eq!(group(text).is_ok(), good);
 }
 
 #[rstest]

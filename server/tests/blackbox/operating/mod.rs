@@ -1,6 +1,7 @@
 //! `cachectl` against the real daemon: what an operator does, and what the clients see of it.
 
 mod paths;
+mod socket;
 
 use std::process::Output;
 
