@@ -12,10 +12,10 @@ pub enum Key {
         #[arg(long, value_name = "NAME")]
         cache: Option<String>,
     },
-    #[command(hide = true)] // until the daemon does it
     /// Add a key that signs from now on, beside those there are
     ///
-    /// Clients that are to trust it need its public half, which is printed.
+    /// It also signs what the cache holds already, so clients may trust it alone from then on. They need its public half,
+    /// which is printed. A cache with a `signing-key-file` in the config has the keys of that list only.
     #[command(after_help = "Examples:\n  \
         cachectl key add\n  \
         cachectl key add --cache main --file secret-key\n  \
@@ -29,10 +29,10 @@ pub enum Key {
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    #[command(hide = true)] // until the daemon does it
     /// Let a key sign no more
     ///
-    /// What it has signed stays valid for clients that trust it, but the cache publishes its public half no more.
+    /// What it has signed stays valid for clients that trust it, but the cache publishes its public half no more. The last
+    /// key of a cache cannot be retired.
     #[command(after_help = "Example:\n  cachectl key retire main.cache.example.org-1")]
     Retire {
         /// The name of the key, or its public half

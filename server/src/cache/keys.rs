@@ -7,16 +7,19 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use catalog::{KeyOrigin, SigningKeyRecord};
-use nix_formats::{KeyError, PublicKey, Signature, SigningKey};
+use nix_formats::{KeyError, NarInfo, PublicKey, Signature, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::config::SigningMode;
 
 /// The keys of one cache.
+#[derive(Clone)]
 pub struct KeyRing {
     mode: SigningMode,
     /// Keys that this server signs with, all of them side by side, so that a key can be rotated.
     server: Vec<SigningKey>,
+    /// Keys that were added to those later. They also sign what was there before them.
+    added: Vec<SigningKey>,
     /// The key a client registered. From then on the cache publishes this one and no other.
     client: Option<PublicKey>,
     /// Keys whose signatures are kept when a pusher brings them.
@@ -55,19 +58,58 @@ impl KeyRing {
         client: Option<PublicKey>,
         trusted: Vec<PublicKey>,
     ) -> Self {
-        Self { mode, server, client, trusted }
+        Self { mode, server, added: Vec::new(), client, trusted }
+    }
+
+    /// The same keys with one that signs beside them.
+    pub fn with_added(&self, key: SigningKey) -> Self {
+        let mut keys = self.clone();
+        keys.added.push(key);
+        keys
+    }
+
+    /// The same keys without one that signs.
+    pub fn without(&self, key: &PublicKey) -> Self {
+        let mut keys = self.clone();
+        keys.server.retain(|other| other.public_key() != *key);
+        keys.added.retain(|other| other.public_key() != *key);
+        keys
     }
 
     /// The same keys after a client registered `key`: the server's own ones are out of use.
     pub fn with_client_key(&self, key: PublicKey) -> Self {
-        Self { mode: self.mode, server: Vec::new(), client: Some(key), trusted: self.trusted.clone() }
+        Self { server: Vec::new(), added: Vec::new(), client: Some(key), ..self.clone() }
     }
 
     /// The keys that readers of the cache have to trust.
     pub fn published(&self) -> Vec<PublicKey> {
         match &self.client {
             Some(client) => vec![client.clone()],
-            None => self.server.iter().map(SigningKey::public_key).collect(),
+            None => self.signing().map(SigningKey::public_key).collect(),
+        }
+    }
+
+    /// Whether the server signs.
+    pub fn is_of_server(&self) -> bool {
+        self.client.is_none() && self.mode != SigningMode::Client
+    }
+
+    /// Whether the server signs with this key.
+    pub fn signs_with(&self, key: &PublicKey) -> bool {
+        self.signing().any(|other| other.public_key() == *key)
+    }
+
+    fn signing(&self) -> impl Iterator<Item = &SigningKey> {
+        self.server.iter().chain(&self.added)
+    }
+
+    /// Adds the signatures of keys that were added since a path was signed.
+    pub fn sign_again(&self, narinfo: &mut NarInfo) {
+        for key in &self.added {
+            if narinfo.signatures.iter().all(|signature| signature.name() != key.name()) {
+                let signature = key.sign(&narinfo.fingerprint());
+                narinfo.signatures.push(signature);
+            }
         }
     }
 
@@ -91,7 +133,7 @@ impl KeyRing {
             }
             None if self.mode == SigningMode::Client => return Err(SignError::NoClientKey),
             None => {
-                for key in &self.server {
+                for key in self.signing() {
                     let signature = key.sign(fingerprint);
                     signatures.insert(signature.to_string(), signature);
                 }

@@ -73,7 +73,7 @@ impl Cache {
         if !storage.can_be_read().await {
             return Ok(None);
         }
-        let reply = Arc::new(render(&record, storage.clone()));
+        let reply = Arc::new(render(self, &record, storage.clone()));
         self.index.keep_reply(*hash, reply.clone(), generation);
         Ok(Some(reply))
     }
@@ -245,8 +245,8 @@ impl Cache {
     }
 }
 
-fn render(record: &PathRecord, storage: Arc<CacheStorage>) -> NarinfoReply {
-    let body = Bytes::from(narinfo(record).to_string());
+fn render(cache: &Cache, record: &PathRecord, storage: Arc<CacheStorage>) -> NarinfoReply {
+    let body = Bytes::from(narinfo(cache, record).to_string());
     let digest = Sha256::digest(&body);
     NarinfoReply::new(body, quoted(&nix32::encode(&digest[..20])), storage)
 }

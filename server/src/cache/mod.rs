@@ -8,6 +8,7 @@ pub mod lookup;
 pub mod nars;
 pub mod publish;
 pub mod push;
+pub mod rotation;
 pub mod setup;
 pub mod shared_key;
 pub mod storages;
@@ -91,6 +92,11 @@ impl Cache {
             Some(client) => new.with_client_key(client.clone()),
             None => new,
         });
+    }
+
+    /// From now on the cache signs with these keys.
+    fn set_keys(&self, keys: KeyRing) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
     /// Whether what lies on this storage can be had, as far as is known.

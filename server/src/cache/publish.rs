@@ -47,9 +47,9 @@ pub fn nar_file_name(record: &PathRecord) -> NarFileName {
     NarFileName { file_hash: record.nar.file_hash, compression: record.nar.compression }
 }
 
-/// The narinfo of a path.
-pub fn narinfo(record: &PathRecord) -> NarInfo {
-    NarInfo {
+/// The narinfo of a path, signed with all keys of the cache.
+pub fn narinfo(cache: &Cache, record: &PathRecord) -> NarInfo {
+    let mut narinfo = NarInfo {
         store_path: record.path.clone(),
         url: layout::nar_key(&nar_file_name(record)).to_string(),
         compression: record.nar.compression,
@@ -61,7 +61,9 @@ pub fn narinfo(record: &PathRecord) -> NarInfo {
         deriver: record.deriver.as_deref().and_then(|name| nix_formats::StorePath::from_base_name(name).ok()),
         signatures: record.signatures.iter().filter_map(|text| Signature::parse(text).ok()).collect(),
         ca: record.ca.clone(),
-    }
+    };
+    cache.keys().sign_again(&mut narinfo);
+    narinfo
 }
 
 /// Writes the files of a path. Without `contents` (after a restart, or when another path brought the NAR) they are
@@ -90,7 +92,7 @@ pub async fn publish(
         |(key, link): (Key, Bytes)| async move { backend.put_bytes(&key, link, Durability::Later).await };
     links.try_for_each_concurrent(LINKS_AT_ONCE, put).await?;
     // Last, so that whoever reads the storage directly finds everything that belongs to the path.
-    let text = Bytes::from(narinfo(record).to_string());
+    let text = Bytes::from(narinfo(cache, record).to_string());
     backend.put_bytes(&layout::narinfo_key(hash), text, Durability::Later).await?;
     Ok(())
 }

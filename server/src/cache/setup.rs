@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::index::{Index, ReplyCache, reply_cache};
 use super::keys::{KeyFileError, KeyRing, client_key, read_key_files, read_or_generate};
 use super::nars::Nars;
+use super::rotation::load_added;
 use super::shared_key::{KeySharing, SharedKeyError, key_file};
 use super::storages::{self, CacheStorage, OpenStorageError, Place, Storages};
 use super::{Cache, Caches};
@@ -60,6 +61,22 @@ pub enum SetupError {
         /// The name of the key.
         name: String,
     },
+    /// A key is to sign that was retired.
+    #[error(
+        "cache `{cache}`: the key `{name}` of its `signing-key-file` was retired: a new key needs a new name"
+    )]
+    RetiredKey {
+        /// The cache.
+        cache: String,
+        /// The name of the key.
+        name: String,
+    },
+    /// Its first key was retired, and the files of those that were added since are gone.
+    #[error(
+        "cache `{0}`: the files of all its signing keys in use are missing from `keys` in the state directory: put \
+         one back, or name one in `signing-key-file`"
+    )]
+    NoKey(String),
     /// The secret of a storage cannot be had.
     #[error(transparent)]
     Storage(#[from] OpenStorageError),
@@ -339,22 +356,41 @@ async fn load_keys(
 ) -> Result<KeyRing, SetupError> {
     let cache = config.name.as_str();
     let key_error = |source| SetupError::Key { cache: cache.to_owned(), source };
-    let client = client_key(&catalog.signing_keys(record.id).await?).map_err(key_error)?;
-    let server = match (&client, config.signing) {
+    let known = catalog.signing_keys(record.id).await?;
+    let client = client_key(&known).map_err(key_error)?;
+    let mut server = match (&client, config.signing) {
         // A server key beside a client's would be published under a name of its own and mean nothing to readers.
         (Some(_), _) | (None, SigningMode::Client) => Vec::new(),
         _ => server_keys(setup, catalog, config, record, key_name).await?,
     };
-    for key in server.iter().map(SigningKey::public_key) {
+    let is_configured = !config.signing_key_files.is_empty();
+    let signs = !server.is_empty();
+    for key in server.clone().iter().map(SigningKey::public_key) {
         let added = catalog.add_server_key(record.id, key.name(), *key.as_bytes()).await;
-        added.map_err(|error| match error {
-            CatalogError::KeyNameTaken { name, .. } if !config.signing_key_files.is_empty() => {
+        let published = added.map_err(|error| match error {
+            CatalogError::KeyNameTaken { name, .. } if is_configured => {
                 SetupError::OtherKey { cache: cache.to_owned(), name }
             }
             error => error.into(),
         })?;
+        if published.retired_at.is_some() {
+            if is_configured {
+                return Err(SetupError::RetiredKey { cache: cache.to_owned(), name: published.name });
+            }
+            server.retain(|other| other.public_key() != key);
+        }
     }
-    Ok(KeyRing::new(config.signing, server, client, config.trusted_public_keys.clone()))
+    let mut keys = KeyRing::new(config.signing, server, client, config.trusted_public_keys.clone());
+    if signs && !is_configured {
+        let added = load_added(&known, &setup.config.server.state_dir, cache);
+        for key in added.map_err(|source| SetupError::KeyFile { cache: cache.to_owned(), source })? {
+            keys = keys.with_added(key);
+        }
+        if keys.published().is_empty() {
+            return Err(SetupError::NoKey(cache.to_owned()));
+        }
+    }
+    Ok(keys)
 }
 
 async fn server_keys(

@@ -14,8 +14,12 @@ use crate::{CacheId, Catalog, CatalogChange, CatalogError, UnixTime, rows};
 /// Who holds the secret half of a signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
-    /// This server signs with it.
+    /// This server signs with it. It was made for the cache, or is named in the configuration.
     Server,
+    /// This server signs with it, and made it when it was told to sign with a further one.
+    Added,
+    /// This server signs with it, and was given it when it was told to sign with a further one.
+    Given,
     /// The pushing client signs with it.
     Client,
 }
@@ -24,12 +28,16 @@ impl KeyOrigin {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Server => "server",
+            Self::Added => "added",
+            Self::Given => "given",
             Self::Client => "client",
         }
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        [Self::Server, Self::Client].into_iter().find(|origin| origin.as_str() == text)
+        [Self::Server, Self::Added, Self::Given, Self::Client]
+            .into_iter()
+            .find(|origin| origin.as_str() == text)
     }
 }
 
@@ -50,6 +58,13 @@ pub struct SigningKeyRecord {
     pub retired_at: Option<UnixTime>,
     /// The secret half, encrypted by whoever shared it: see [`Catalog::share_server_key`].
     pub sealed: Option<Vec<u8>>,
+}
+
+impl SigningKeyRecord {
+    /// Whether it was added to the keys that a cache has by itself.
+    pub fn is_added(&self) -> bool {
+        matches!(self.origin, KeyOrigin::Added | KeyOrigin::Given)
+    }
 }
 
 /// Leaves out the sealed half, which is nobody's business.
@@ -111,6 +126,35 @@ impl Catalog {
         .await
     }
 
+    /// Publishes a further key that this server signs with.
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogError::KeyNameTaken`] if the cache has or had a key of that name.
+    pub async fn add_key(
+        &self,
+        cache: CacheId,
+        name: &str,
+        public_key: [u8; 32],
+        origin: KeyOrigin,
+    ) -> Result<SigningKeyRecord, CatalogError> {
+        let input = (cache, name.to_owned(), public_key, origin);
+        self.write(input, |transaction, (cache, name, public_key, origin)| {
+            Box::pin(add_key(transaction, *cache, name, *public_key, *origin))
+        })
+        .await
+    }
+
+    /// Publishes a key no more, and returns it. `None` if no key with this id is published.
+    pub async fn retire_key(
+        &self,
+        cache: CacheId,
+        id: i64,
+    ) -> Result<Option<SigningKeyRecord>, CatalogError> {
+        self.write((cache, id), |transaction, (cache, id)| Box::pin(retire_key(transaction, *cache, *id)))
+            .await
+    }
+
     /// Makes the cache client-signed with this key, which is possible only while it holds no paths. The decision and the
     /// change are one step: no path can be committed between them.
     pub async fn register_client_key(
@@ -152,6 +196,39 @@ async fn add_server_key(
     }
     let key = insert(transaction, cache, name, public_key, KeyOrigin::Server, None).await?;
     Ok(Written::with_changes(key, vec![CatalogChange::SigningKeys { cache }]))
+}
+
+async fn add_key(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    name: &str,
+    public_key: [u8; 32],
+    origin: KeyOrigin,
+) -> Result<Written<SigningKeyRecord>, CatalogError> {
+    if keys_of(transaction, cache).await?.iter().any(|key| key.name == name) {
+        return Err(CatalogError::KeyNameTaken { cache, name: name.to_owned() });
+    }
+    let key = insert(transaction, cache, name, public_key, origin, None).await?;
+    Ok(Written::with_changes(key, vec![CatalogChange::SigningKeys { cache }]))
+}
+
+async fn retire_key(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    id: i64,
+) -> Result<Written<Option<SigningKeyRecord>>, CatalogError> {
+    let is_meant = |key: &SigningKeyRecord| key.id == id && key.retired_at.is_none();
+    let Some(mut key) = keys_of(transaction, cache).await?.into_iter().find(is_meant) else {
+        return Ok(Written::quietly(None));
+    };
+    let now = UnixTime::now();
+    signing_key::Entity::update_many()
+        .col_expr(signing_key::Column::RetiredAt, now.into())
+        .filter(signing_key::Column::Id.eq(id))
+        .exec(transaction)
+        .await?;
+    key.retired_at = Some(now);
+    Ok(Written::with_changes(Some(key), vec![CatalogChange::SigningKeys { cache }]))
 }
 
 async fn register_client_key(

@@ -49,7 +49,7 @@ async fn info(app: &App, cache: &Cache) -> Answer<CacheInfo> {
     })
 }
 
-fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
+pub(super) fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
     KeyInfo {
         name: key.name.clone(),
         public_key: PublicKey::from_bytes(&key.name, &key.public_key)
@@ -58,7 +58,8 @@ fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
         origin: match key.origin {
             catalog::KeyOrigin::Client => KeyOrigin::Client,
             catalog::KeyOrigin::Server if cache.config().signing_key_files.is_empty() => KeyOrigin::Generated,
-            catalog::KeyOrigin::Server => KeyOrigin::File,
+            catalog::KeyOrigin::Added => KeyOrigin::Generated,
+            catalog::KeyOrigin::Server | catalog::KeyOrigin::Given => KeyOrigin::File,
         },
         created_at: key.created_at.0,
         retired_at: key.retired_at.map(|time| time.0),

@@ -5,6 +5,7 @@ mod caches;
 mod doctor;
 mod error;
 mod jobs;
+mod keys;
 mod paths;
 mod pins;
 mod reload;
@@ -37,6 +38,8 @@ type Answer<T> = Result<T, ApiError>;
 pub(super) fn routes(app: &Arc<App>) -> Routes {
     let known = status::routes(app)
         .or(caches::routes(app))
+        .unify()
+        .or(keys::routes(app))
         .unify()
         .or(paths::routes(app))
         .unify()

@@ -12,7 +12,7 @@ use super::error::{failure, internal, unknown_cache};
 use super::{Answer, body, reply};
 use crate::app::App;
 use crate::cache::Cache;
-use crate::cache::publish::nar_file_name;
+use crate::cache::publish::{nar_file_name, narinfo};
 use crate::cache::push::Deletion;
 use crate::http::Route;
 
@@ -118,8 +118,8 @@ async fn info(app: &App, cache: &Cache, hash: &str) -> Answer<PathInfo> {
         compression: record.nar.compression.to_string(),
         url: layout::nar_key(&nar_file_name(&record)).to_string(),
         references: record.references.iter().map(StorePath::base_name).collect(),
+        signatures: narinfo(cache, &record).signatures.iter().map(ToString::to_string).collect(),
         deriver: record.deriver,
-        signatures: record.signatures,
         storage: storage.unwrap_or_else(|| "(not configured)".to_owned()),
         created_at: record.created_at.0,
         last_used_at: Some(record.last_used_at.0),

@@ -9,6 +9,7 @@ use super::super::JobError;
 use super::Examined;
 use super::hashing::Hashing;
 use super::listing::Listing;
+use crate::cache::Cache;
 use crate::cache::publish::narinfo;
 
 /// Rows that are looked up at once.
@@ -127,8 +128,10 @@ impl Examined<'_> {
             let page = self.app.catalog.list_paths(self.cache.id, after, PAGE).await?;
             let Some(last) = page.last().map(|path| *path.path.hash()) else { return Ok(()) };
             let here = page.iter().filter(|path| path.nar.storage == self.storage.id);
-            let wrong: Vec<_> =
-                here.filter(|path| !is_right(path, listing)).map(|path| *path.path.hash()).collect();
+            let wrong: Vec<_> = here
+                .filter(|path| !is_right(self.cache, path, listing))
+                .map(|path| *path.path.hash())
+                .collect();
             if !wrong.is_empty() {
                 self.counts.narinfos_rewritten += match self.options.dry_run {
                     true => wrong.len() as u64,
@@ -141,7 +144,7 @@ impl Examined<'_> {
 }
 
 /// Whether the narinfo of a path is there, as far as its size tells. One that is not needed is taken for right.
-fn is_right(path: &PathRecord, listing: &mut Listing) -> bool {
+fn is_right(cache: &Cache, path: &PathRecord, listing: &mut Listing) -> bool {
     let found = listing.narinfos.remove(path.path.hash());
-    path.nar.damaged || found == Some(narinfo(path).to_string().len() as u64)
+    path.nar.damaged || found == Some(narinfo(cache, path).to_string().len() as u64)
 }

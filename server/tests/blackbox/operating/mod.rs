@@ -1,5 +1,6 @@
 //! `cachectl` against the real daemon: what an operator does, and what the clients see of it.
 
+mod keys;
 mod paths;
 mod socket;
 

@@ -1,0 +1,76 @@
+//! `POST /v1/caches/NAME/keys` and `POST /v1/caches/NAME/keys/retire`.
+
+use std::sync::Arc;
+
+use admin_api::{AddKey, ApiError, ErrorCode, KeyInfo, RetireKey};
+use nix_formats::{PublicKey, SigningKey};
+use warp::Filter;
+
+use super::caches::key_info;
+use super::error::{failure, internal, unknown_cache};
+use super::{Answer, body, reply};
+use crate::app::App;
+use crate::cache::rotation::RotationError;
+use crate::http::Route;
+
+pub(super) fn routes(app: &Arc<App>) -> impl Route {
+    add(app.clone()).or(retire(app.clone())).unify()
+}
+
+fn add(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "caches" / String / "keys").and(warp::post()).and(warp::body::stream()).then(
+        move |name: String, stream| {
+            let app = app.clone();
+            reply(async move { add_key(&app, &name, body::json(stream).await?).await })
+        },
+    )
+}
+
+fn retire(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "caches" / String / "keys" / "retire")
+        .and(warp::post())
+        .and(warp::body::stream())
+        .then(move |name: String, stream| {
+            let app = app.clone();
+            reply(async move { retire_key(&app, &name, body::json(stream).await?).await })
+        })
+}
+
+async fn add_key(app: &App, name: &str, request: AddKey) -> Answer<KeyInfo> {
+    let cache = app.caches.find(name).ok_or_else(|| unknown_cache(name))?;
+    let given = request.secret_key.map(|text| SigningKey::parse(&text)).transpose().map_err(|error| {
+        let hint = Some("give NAME:BASE64, as `nix key generate-secret` prints it");
+        failure(ErrorCode::Invalid, format!("that is no secret key: {error}"), hint)
+    })?;
+    let added = cache.add_key(&app.catalog, &app.config.server.state_dir, given).await;
+    let added = added.map_err(|error| refusal(&error))?;
+    tracing::info!(cache = name, key = added.name, "a signing key was added");
+    Ok(key_info(cache, &added))
+}
+
+async fn retire_key(app: &App, name: &str, request: RetireKey) -> Answer<KeyInfo> {
+    let cache = app.caches.find(name).ok_or_else(|| unknown_cache(name))?;
+    let key = PublicKey::parse(&request.public_key).map_err(|error| {
+        let hint = Some("`cachectl key list` shows the public keys");
+        failure(ErrorCode::Invalid, format!("that is no public key: {error}"), hint)
+    })?;
+    let retired = cache.retire_key(&app.catalog, &key).await.map_err(|error| refusal(&error))?;
+    tracing::info!(cache = name, key = retired.name, "a signing key was retired");
+    Ok(key_info(cache, &retired))
+}
+
+fn refusal(error: &RotationError) -> ApiError {
+    let code = match error {
+        RotationError::Catalog(_)
+        | RotationError::File(_)
+        | RotationError::Key(_)
+        | RotationError::Interrupted => return internal(error),
+        RotationError::Unknown { .. } => ErrorCode::NotFound,
+        RotationError::Shared
+        | RotationError::Configured(_)
+        | RotationError::ClientSigned(_)
+        | RotationError::NameTaken { .. }
+        | RotationError::Last { .. } => ErrorCode::Conflict,
+    };
+    failure(code, error.to_string(), error.hint())
+}
