@@ -75,7 +75,7 @@ impl RotationError {
             Self::Shared => {
                 Some("name the keys in `signing-key-file`, the same for all daemons, and restart each")
             }
-            Self::Configured(_) => Some("change that list, and restart the daemon"),
+            Self::Configured(_) => Some("change that list, and `cachectl reload`"),
             Self::ClientSigned(_) => Some("clients sign with the key that was registered, and with no other"),
             Self::NameTaken { .. } => Some("a new key needs a new name: clients know keys by their names"),
             Self::Unknown { .. } => Some("`cachectl key list` shows the keys"),
@@ -99,7 +99,7 @@ impl Cache {
         if catalog.is_shared() {
             return Err(RotationError::Shared);
         }
-        if !self.config.signing_key_files.is_empty() {
+        if !self.config().signing_key_files.is_empty() {
             return Err(RotationError::Configured(self.name().to_owned()));
         }
         if !self.keys().is_of_server() {
@@ -152,7 +152,7 @@ impl Cache {
         let keys = self.keys();
         // One that was taken out of the configuration signs nothing anyway.
         if keys.signs_with(key) {
-            if !self.config.signing_key_files.is_empty() {
+            if !self.config().signing_key_files.is_empty() {
                 return Err(RotationError::Configured(self.name().to_owned()));
             }
             if catalog.is_shared() {

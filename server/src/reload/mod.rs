@@ -48,6 +48,11 @@ impl Reloader {
         Self { running: tokio::sync::Mutex::default(), shared, host, key: Mutex::new(Arc::new(key)), logging }
     }
 
+    /// Waits until no reload is under way; none begins as long as what is returned is held.
+    pub async fn wait_for_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.running.lock().await
+    }
+
     fn key(&self) -> Arc<Zeroizing<String>> {
         self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -100,7 +105,7 @@ impl ReloadError {
 
 /// Reads the configuration file again and puts into force what has changed in it.
 pub async fn reload(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
-    let _one_at_a_time = app.reloader.running.lock().await;
+    let _one_at_a_time = app.reloader.wait_for_turn().await;
     systemd::notify_reloading();
     let result = replace_config(app).await;
     systemd::notify_ready("serving");

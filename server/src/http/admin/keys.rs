@@ -37,26 +37,28 @@ fn retire(app: Arc<App>) -> impl Route {
 }
 
 async fn add_key(app: &App, name: &str, request: AddKey) -> Answer<KeyInfo> {
-    let cache = app.caches.find(name).ok_or_else(|| unknown_cache(name))?;
+    let _keys_stay = app.reloader.wait_for_turn().await;
+    let cache = app.caches().find(name).ok_or_else(|| unknown_cache(name))?;
     let given = request.secret_key.map(|text| SigningKey::parse(&text)).transpose().map_err(|error| {
         let hint = Some("give NAME:BASE64, as `nix key generate-secret` prints it");
         failure(ErrorCode::Invalid, format!("that is no secret key: {error}"), hint)
     })?;
-    let added = cache.add_key(&app.catalog, &app.config.server.state_dir, given).await;
+    let added = cache.add_key(&app.catalog, &app.config().server.state_dir, given).await;
     let added = added.map_err(|error| refusal(&error))?;
     tracing::info!(cache = name, key = added.name, "a signing key was added");
-    Ok(key_info(cache, &added))
+    Ok(key_info(&cache, &added))
 }
 
 async fn retire_key(app: &App, name: &str, request: RetireKey) -> Answer<KeyInfo> {
-    let cache = app.caches.find(name).ok_or_else(|| unknown_cache(name))?;
+    let _keys_stay = app.reloader.wait_for_turn().await;
+    let cache = app.caches().find(name).ok_or_else(|| unknown_cache(name))?;
     let key = PublicKey::parse(&request.public_key).map_err(|error| {
         let hint = Some("`cachectl key list` shows the public keys");
         failure(ErrorCode::Invalid, format!("that is no public key: {error}"), hint)
     })?;
     let retired = cache.retire_key(&app.catalog, &key).await.map_err(|error| refusal(&error))?;
     tracing::info!(cache = name, key = retired.name, "a signing key was retired");
-    Ok(key_info(cache, &retired))
+    Ok(key_info(&cache, &retired))
 }
 
 fn refusal(error: &RotationError) -> ApiError {

@@ -40,7 +40,7 @@ fn remove(app: Arc<App>) -> impl Route {
             let app = app.clone();
             reply(async move {
                 let DeletePath { recursive } = body::json(stream).await?;
-                let cache = app.caches.find(&name).ok_or_else(|| unknown_cache(&name))?;
+                let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
                 delete(&app, cache, &hash, recursive).await
             })
         })
