@@ -18,6 +18,9 @@ fn reload(site: &Site) -> (Vec<String>, Vec<String>) {
     (lines("changes"), lines("needs_restart"))
 }
 
+/// A change of the config.
+type Edit<'e> = &'e dyn Fn(&mut Value);
+
 fn caches(config: &mut Value) -> &mut Vec<Value> {
     config["caches"].as_array_mut().unwrap()
 }
@@ -192,7 +195,7 @@ fn a_faulty_file_changes_nothing_and_is_told() {
     let good = std::fs::read_to_string(&file).unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let faults: [(&dyn Fn(&mut Value), &str); 4] = [
+    let faults: [(Edit<'_>, &str); 4] = [
         (&|config| config["caches"][0]["acess"] = json!("private"), "acess"),
         (&|config| config["caches"][0]["signing-key-file"] = json!(["/nowhere/key"]), "/nowhere/key"),
         (&|config| config["server"]["key-file"] = json!("/nowhere/secret"), "key"),

@@ -41,7 +41,7 @@ fn remove(app: Arc<App>) -> impl Route {
             reply(async move {
                 let DeletePath { recursive } = body::json(stream).await?;
                 let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
-                delete(&app, cache, &hash, recursive).await
+                delete(&app, &cache, &hash, recursive).await
             })
         })
 }
@@ -91,7 +91,8 @@ fn refusal(cache: &Cache, hash: &str, why: &Deleted) -> ApiError {
             "delete some of those that refer to it first",
         ),
         Deleted::OutOfUse(storage) => {
-            let storage = cache.former_storages.iter().find(|former| former.id == *storage);
+            let former = cache.former_storages();
+            let storage = former.iter().find(|former| former.id == *storage);
             let storage = storage.map_or("one", |storage| storage.name.as_str());
             conflict(
                 format!("{hash} lies on a storage of `{name}` that is not in the config: {storage}"),
