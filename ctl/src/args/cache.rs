@@ -12,10 +12,10 @@ pub enum Cache {
         /// The name of the cache
         name: String,
     },
-    #[command(hide = true)] // until the daemon does it
-    /// Delete a cache that is no longer in the config, with all it holds
+    /// Delete a cache that is no longer in the config, or disabled there, with all it holds
     ///
-    /// Asks for its name on a terminal. Exits with 8 while files are left that cannot be deleted.
+    /// Asks for its name on a terminal. Files of a storage that the daemon does not find any more stay, and are told of.
+    /// Exits with 8 while files are left that cannot be deleted.
     #[command(after_help = "Examples:\n  \
         cachectl cache delete old\n  \
         cachectl cache delete old --yes")]

@@ -167,6 +167,20 @@ impl Caches {
         &self.disabled
     }
 
+    /// The same caches, with nothing left in memory of what this one, which is not served, was when it was.
+    pub fn without_dormant(&self, id: CacheId) -> Self {
+        let (gone, dormant): (Vec<_>, Vec<_>) = self.dormant.iter().cloned().partition(|cache| cache.id == id);
+        // They hold on to its storages.
+        gone.iter().for_each(|cache| cache.index.forget_replies());
+        Self::new(self.ordered.clone(), self.disabled.clone(), dormant)
+    }
+
+    /// The same caches, without this one, which is not served.
+    pub fn without(&self, id: CacheId) -> Self {
+        let Self { ordered, disabled, dormant, .. } = self.without_dormant(id);
+        Self::new(ordered, disabled.into_iter().filter(|cache| cache.id != id).collect(), dormant)
+    }
+
     /// All enabled ones, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Cache>> {
         self.ordered.iter()

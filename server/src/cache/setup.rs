@@ -169,6 +169,7 @@ pub async fn reconcile(config: &Config, catalog: &Catalog) -> Result<Reconciled,
             cache: record.id,
             name: storage.name.as_str().to_owned(),
             kind: storage.kind.storage_type().as_str().to_owned(),
+            location: storages::location(cache.name.as_str(), &storage.kind),
         }));
     }
     let rows = catalog.reconcile_storages(&storages).await?;

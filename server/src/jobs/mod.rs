@@ -4,6 +4,7 @@
 //! [`cache`](crate::cache); here it is done for all of them, in pieces, with progress, and stopped between two pieces.
 
 mod backup;
+mod delete_cache;
 mod fsck;
 mod gc;
 mod job;
@@ -110,7 +111,7 @@ async fn run(app: &Arc<App>, job: &Arc<Job>) {
             gc::gc(app, scope, options, &reporter).await
         }
         JobRequest::Backup { file } => backup::backup(app, file, &reporter).await,
-        JobRequest::DeleteCache { .. } => Err(JobError::Failed(scope::not_done_here())),
+        JobRequest::DeleteCache { cache } => delete_cache::delete_cache(app, cache, &reporter).await,
     };
     let end = match result {
         Ok(summary) => End::Done(summary),

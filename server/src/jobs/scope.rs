@@ -34,11 +34,24 @@ impl Scope {
             | JobRequest::Fsck { cache, .. }
             | JobRequest::Gc { cache, .. } => (cache.clone(), None),
             JobRequest::Backup { .. } => (None, None),
-            JobRequest::DeleteCache { .. } => return Err(not_done_here()),
+            JobRequest::DeleteCache { cache } => return Self::of_former(app, cache),
         };
         let scope = Self { cache, storage };
         scope.check(app)?;
         Ok(scope)
+    }
+
+    /// A cache that is known and not in use.
+    fn of_former(app: &App, name: &str) -> Result<Self, ApiError> {
+        let caches = app.caches();
+        if caches.find(name).is_some() {
+            return Err(cache_in_use(name));
+        }
+        if caches.disabled().iter().all(|cache| cache.name != name) {
+            let message = format!("there is no cache called `{name}`");
+            return Err(not_found(message, "`cachectl cache list` shows them"));
+        }
+        Ok(Self { cache: Some(name.to_owned()), storage: None })
     }
 
     fn check(&self, app: &App) -> Result<(), ApiError> {
@@ -112,10 +125,16 @@ fn only_cache_with(app: &App, storage: &str) -> Result<String, ApiError> {
     }
 }
 
-/// Refuses the kinds of jobs that the API has and this daemon does not do.
-pub(super) fn not_done_here() -> ApiError {
-    let message = "this daemon does no jobs of this kind".to_owned();
-    ApiError { code: ErrorCode::Invalid, message, hint: None }
+/// Refuses to delete a cache that is served.
+pub(super) fn cache_in_use(name: &str) -> ApiError {
+    ApiError {
+        code: ErrorCode::Conflict,
+        message: format!("cache `{name}` is in use: only one that is not is deleted"),
+        hint: Some(
+            "say `enabled: false` in its entry in the config, or remove the entry, and run `cachectl reload`"
+                .to_owned(),
+        ),
+    }
 }
 
 fn not_found(message: String, hint: &str) -> ApiError {

@@ -105,7 +105,8 @@ async fn new_cache(catalog: &Catalog, name: &str) -> (CacheId, StorageId) {
     let declared = DeclaredCache { name: name.to_owned(), public: true, enabled: true };
     let caches = catalog.reconcile_caches(&[declared]).await.unwrap();
     let cache = caches.iter().find(|cache| cache.name == name).unwrap().id;
-    let declared = DeclaredStorage { cache, name: "disk".to_owned(), kind: "local".to_owned() };
+    let declared =
+        DeclaredStorage { cache, name: "disk".to_owned(), kind: "local".to_owned(), location: String::new() };
     let storages = catalog.reconcile_storages(&[declared]).await.unwrap();
     let storage = storages.iter().find(|storage| storage.cache == cache);
     (cache, storage.unwrap().id)

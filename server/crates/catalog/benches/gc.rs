@@ -139,7 +139,8 @@ fn memory() -> (u64, u64) {
 async fn new_cache(catalog: &Catalog) -> (CacheId, StorageId) {
     let declared = DeclaredCache { name: "large".to_owned(), public: true, enabled: true };
     let cache = catalog.reconcile_caches(&[declared]).await.unwrap()[0].id;
-    let declared = DeclaredStorage { cache, name: "disk".to_owned(), kind: "local".to_owned() };
+    let declared =
+        DeclaredStorage { cache, name: "disk".to_owned(), kind: "local".to_owned(), location: String::new() };
     (cache, catalog.reconcile_storages(&[declared]).await.unwrap()[0].id)
 }
 

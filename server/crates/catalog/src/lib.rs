@@ -28,6 +28,7 @@ mod open_uploads;
 mod paths;
 mod pins;
 mod postgres;
+mod removal;
 mod rows;
 mod shared_keys;
 mod sqlite;
@@ -55,6 +56,7 @@ pub use paths::{
     UnpublishedPath,
 };
 pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
+pub use removal::Forgotten;
 pub use shared_keys::SharedKey;
 pub use storages::{DeclaredStorage, StorageRecord};
 pub use tokens::{TokenCaches, TokenPermission, TokenRecord};

@@ -22,6 +22,8 @@ pub struct DeclaredStorage {
     pub name: String,
     /// The kind of storage, such as `local`.
     pub kind: String,
+    /// Where it is: a directory or a URL.
+    pub location: String,
 }
 
 /// A storage of a cache as the catalog knows it.
@@ -39,6 +41,8 @@ pub struct StorageRecord {
     pub enabled: bool,
     /// The id that a local storage carries in its marker file, once that is known.
     pub marker: Option<String>,
+    /// Where it is, as was declared last; unknown if that was before this was asked.
+    pub location: Option<String>,
 }
 
 impl Catalog {
@@ -97,11 +101,12 @@ async fn reconcile_storages(
         kind: ActiveValue::Set(declared.kind.clone()),
         enabled: ActiveValue::Set(true),
         marker: ActiveValue::Set(None),
+        location: ActiveValue::Set(Some(declared.location.clone())),
     });
     storage::Entity::insert_many(rows)
         .on_conflict(
             OnConflict::columns([storage::Column::Cache, storage::Column::Name])
-                .update_columns([storage::Column::Kind, storage::Column::Enabled])
+                .update_columns([storage::Column::Kind, storage::Column::Enabled, storage::Column::Location])
                 .to_owned(),
         )
         .exec_without_returning(transaction)
@@ -205,6 +210,7 @@ impl From<storage::Model> for StorageRecord {
             kind: row.kind,
             enabled: row.enabled,
             marker: row.marker,
+            location: row.location,
         }
     }
 }

@@ -97,7 +97,8 @@ fn the_writer_that_is_killed() {
 async fn declare(catalog: &Catalog) -> (CacheId, StorageId) {
     let cache = DeclaredCache { name: "main".to_owned(), public: true, enabled: true };
     let cache = catalog.reconcile_caches(&[cache]).await.unwrap()[0].id;
-    let storage = DeclaredStorage { cache, name: "disk".to_owned(), kind: "local".to_owned() };
+    let storage =
+        DeclaredStorage { cache, name: "disk".to_owned(), kind: "local".to_owned(), location: String::new() };
     let storage = catalog.reconcile_storages(&[storage]).await.unwrap()[0].id;
     (cache, storage)
 }

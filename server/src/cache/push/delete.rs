@@ -67,6 +67,10 @@ impl Pusher {
         for (storage, deleted) in by_storage {
             // One that was taken out of the configuration a moment ago keeps what it has.
             let Some(storage) = cache.storage(storage) else { continue };
+            if storage.reach.is_lost() {
+                postponed += deleted.len() as u64;
+                continue;
+            }
             let (of_storage, failed) = self.remove_files(cache, &storage, &deleted).await?;
             freed.files += of_storage.files;
             freed.bytes += of_storage.bytes;

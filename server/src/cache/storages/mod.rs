@@ -5,10 +5,12 @@
 //! | `storage.rs` | one storage: its health, and what its errors and probes do to that |
 //! | `reach.rs` | whether a storage can be read from, for the hot path |
 //! | `open.rs` | backends from the configuration |
+//! | `former.rs` | storages of caches that are not served any more |
 //! | `check.rs` | whether the services that a configuration names would do |
 //! | `small.rs` | small files that may lie on any storage |
 
 mod check;
+mod former;
 mod open;
 mod reach;
 mod small;
@@ -21,7 +23,8 @@ use catalog::StorageId;
 use nar_storage::{Health, NoRoom, Placement, Reservation, StorageSnapshot, StorageState};
 
 pub use self::check::check_buckets;
-pub use self::open::{Backend, OpenStorageError, Place, check_secrets, open};
+pub use self::former::FormerStorage;
+pub use self::open::{Backend, OpenStorageError, Place, check_secrets, location, open};
 pub use self::reach::Reach;
 pub use self::storage::{Blame, CacheStorage};
 

@@ -31,6 +31,11 @@ impl Backend {
         self.local.as_ref()?.marker()
     }
 
+    /// The backend, if it is local.
+    pub(super) fn local(&self) -> Option<&Arc<LocalStorage>> {
+        self.local.as_ref()
+    }
+
     /// Whether it is what `kind` describes, with the same credentials wherever they come from.
     pub fn is_at(&self, kind: &StorageKind) -> bool {
         let same_credentials = || match (kind, &self.s3) {
@@ -39,6 +44,18 @@ impl Backend {
         };
         self.config.kind == *kind && same_credentials()
     }
+}
+
+/// Where a storage of a cache is, for people and for [`super::FormerStorage`].
+pub fn location(cache: &str, kind: &StorageKind) -> String {
+    match kind {
+        StorageKind::Local { root } => root.join(cache).display().to_string(),
+        StorageKind::S3(s3) => format!("s3://{}/{}", s3.bucket, s3_prefix(cache, s3)),
+    }
+}
+
+fn s3_prefix(cache: &str, s3: &S3Config) -> String {
+    if s3.root.is_empty() { cache.to_owned() } else { format!("{}/{cache}", s3.root) }
 }
 
 /// What storages of a daemon have in common.
@@ -69,6 +86,7 @@ pub async fn open(
     former: Option<&Backend>,
 ) -> Result<Backend, OpenStorageError> {
     let cache_name = cache.name.as_str();
+    let location = location(cache_name, &config.kind);
     let backend = |storage, location| Backend {
         id,
         cache: cache_name.to_owned(),
@@ -81,7 +99,6 @@ pub async fn open(
     match &config.kind {
         StorageKind::Local { root } => {
             let root = root.join(cache_name);
-            let location = root.display().to_string();
             let local =
                 Arc::new(LocalStorage::new(config.name.as_str(), root, place.reads).with_marker(marker));
             Ok(Backend { local: Some(local.clone()), ..backend(local, location) })
@@ -95,7 +112,6 @@ pub async fn open(
                         source,
                     }
                 })?;
-            let location = format!("s3://{}/{}", settings.bucket, settings.prefix);
             let credentials = settings.credentials.clone();
             let mut storage = S3Storage::new(settings).await;
             if let Some((former, _)) = former.and_then(|former| former.s3.as_ref()) {
@@ -137,11 +153,10 @@ fn s3_settings(
     state_dir: &Path,
 ) -> Result<S3Settings, SecretError> {
     let credentials = credentials(s3)?;
-    let prefix = if s3.root.is_empty() { cache.to_owned() } else { format!("{}/{cache}", s3.root) };
     Ok(S3Settings {
         name: storage.to_owned(),
         bucket: s3.bucket.clone(),
-        prefix,
+        prefix: s3_prefix(cache, s3),
         region: s3.region.clone(),
         endpoint: s3.endpoint.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()),
         force_path_style: s3.force_path_style,

@@ -1,7 +1,10 @@
 //! `cachectl` against the real daemon: what an operator does, and what the clients see of it.
 
+mod caches;
+mod keeping;
 mod keys;
 mod paths;
+mod running;
 mod socket;
 
 use std::process::Output;
@@ -24,7 +27,7 @@ fn site() -> Site {
 
 /// What `cachectl ARGUMENTS --json` prints.
 #[track_caller]
-fn json(site: &Site, arguments: &[&str]) -> Value {
+fn ask(site: &Site, arguments: &[&str]) -> Value {
     let text = site.cachectl_ok(&[arguments, &["--json"]].concat());
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }

@@ -15,6 +15,8 @@ pub struct Model {
     pub enabled: bool,
     /// What stands in its marker file.
     pub marker: Option<String>,
+    /// Where it is, as the configuration said last.
+    pub location: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

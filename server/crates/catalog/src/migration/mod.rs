@@ -12,6 +12,7 @@ mod m20261122_000004_uploads;
 mod m20261122_000005_tokens;
 mod m20261122_000006_jobs;
 mod m20261122_000007_tombstones;
+mod m20261122_000008_locations;
 
 struct Migrator;
 
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_tokens::Migration),
             Box::new(m20261122_000006_jobs::Migration),
             Box::new(m20261122_000007_tombstones::Migration),
+            Box::new(m20261122_000008_locations::Migration),
         ]
     }
 }

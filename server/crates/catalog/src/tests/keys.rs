@@ -1,4 +1,4 @@
-use super::support::Backend;
+use super::support::{Backend, Fixture};
 use crate::{CatalogError, CommitOutcome, KeyOrigin, RegisterKey, SharedKey};
 
 const NAME: &str = "main.example.org-1";
@@ -139,4 +139,22 @@ pub(super) async fn a_name_that_was_used_otherwise_is_not_shared(backend: Backen
         let error = catalog.share_server_key(fixture.cache, name, SERVER, vec![1]).await.unwrap_err();
         assert!(matches!(error, CatalogError::KeyNameTaken { .. }), "{error}");
     }
+}
+
+pub(super) async fn a_key_is_added_and_retired_once(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let (catalog, cache) = (&fixture.catalog, fixture.cache);
+    catalog.add_server_key(cache, "main-1", [1; 32]).await.unwrap();
+    let added = catalog.add_key(cache, "main-2", [2; 32], KeyOrigin::Given).await.unwrap();
+    assert!(added.is_added() && added.retired_at.is_none());
+    let again = catalog.add_key(cache, "main-2", [3; 32], KeyOrigin::Added).await;
+    assert!(matches!(again, Err(CatalogError::KeyNameTaken { .. })), "{again:?}");
+    let retired = catalog.retire_key(cache, added.id).await.unwrap().unwrap();
+    assert!(retired.retired_at.is_some());
+    assert_eq!(catalog.retire_key(cache, added.id).await.unwrap(), None);
+    assert_eq!(catalog.signing_keys(cache).await.unwrap()[1], retired);
+    // Nor is its name used again.
+    assert!(catalog.add_key(cache, "main-2", [2; 32], KeyOrigin::Added).await.is_err());
+    let other = Fixture::new(catalog.clone(), "other").await;
+    assert_eq!(catalog.retire_key(other.cache, 1).await.unwrap(), None, "it belongs to another cache");
 }

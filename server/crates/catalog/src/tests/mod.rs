@@ -29,6 +29,7 @@ mod outage;
 mod paths;
 mod pins;
 mod proxy;
+mod removal;
 mod rivals;
 mod storages;
 mod tokens;
@@ -80,6 +81,7 @@ macro_rules! promises {
                 a_shared_key_is_the_first_that_was_offered,
                 a_shared_key_can_be_sealed_anew,
                 a_name_that_was_used_otherwise_is_not_shared,
+                a_key_is_added_and_retired_once,
             ]
             commits: [
                 a_committed_path_is_found_whole,
@@ -186,6 +188,9 @@ macro_rules! promises {
                 what_a_pin_holds_is_not_deleted,
                 only_so_many_paths_are_deleted_at_once,
                 what_lies_on_a_storage_out_of_use_is_not_deleted,
+            ]
+            removal: [
+                a_cache_that_is_not_in_use_is_forgotten_with_all_it_had,
             ]
             gc_model: [
                 no_history_loses_what_lives_or_keeps_what_is_dead,

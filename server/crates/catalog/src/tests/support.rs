@@ -155,7 +155,12 @@ pub(crate) fn declared_cache(name: &str) -> DeclaredCache {
 }
 
 pub(crate) fn declared_storage(cache: CacheId, name: &str) -> DeclaredStorage {
-    DeclaredStorage { cache, name: name.to_owned(), kind: "local".to_owned() }
+    DeclaredStorage {
+        cache,
+        name: name.to_owned(),
+        kind: "local".to_owned(),
+        location: format!("/srv/{name}"),
+    }
 }
 
 pub(crate) fn path_hash(number: u32) -> StorePathHash {

@@ -6,6 +6,7 @@
 
 mod dir_sync;
 mod directories;
+mod dismantle;
 mod list;
 mod marker;
 mod open_files;
@@ -106,6 +107,12 @@ impl LocalStorage {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.shared.root
+    }
+
+    /// Removes the storage itself, its directory included, when it holds no objects; nothing can be done with it afterwards.
+    /// Files that no storage makes are left alone. Returns whether nothing is left.
+    pub async fn dismantle(&self) -> Result<bool, StorageError> {
+        self.blocking(Operation::Delete, None, dismantle::dismantle).await
     }
 
     /// Runs `job` on a blocking thread and explains its error.

@@ -325,3 +325,34 @@ async fn a_disk_that_drops_out_during_a_listing_does_not_make_it_shorter() {
     assert!(listed.len() < 600 && !errors.is_empty(), "{} entries", listed.len());
     assert!(errors.iter().all(|error| error.is_unavailable()), "{errors:?}");
 }
+
+#[tokio::test]
+async fn a_storage_without_objects_is_removed_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("disk");
+    let id = leave_storage(&root).await;
+    let storage = prepared(&root, Some(&id)).await;
+    put(&storage, &key("log/x.drv"), &content(10, 1)).await;
+    assert!(!storage.dismantle().await.unwrap());
+    assert!(root.join("nar/x.nar").exists() && root.join(MARKER).exists(), "it holds objects");
+    for object in ["nar/x.nar", "log/x.drv"] {
+        assert!(storage.delete(&key(object)).await.unwrap());
+    }
+    fs::write(root.join("log/not of a cache"), "mine").unwrap();
+    assert!(!storage.dismantle().await.unwrap());
+    assert!(root.join("log/not of a cache").exists() && root.join(MARKER).exists());
+    assert!(!root.join("nar").exists());
+    fs::remove_file(root.join("log/not of a cache")).unwrap();
+
+    // Another disk in its place is left alone.
+    let away = directory.path().join("away");
+    fs::rename(&root, &away).unwrap();
+    leave_storage(&root).await;
+    let before = tree(&root);
+    assert!(storage.dismantle().await.unwrap_err().is_unavailable());
+    assert_eq!(tree(&root), before);
+    fs::remove_dir_all(&root).unwrap();
+    fs::rename(&away, &root).unwrap();
+    assert!(storage.dismantle().await.unwrap());
+    assert_eq!(tree(directory.path()), [PathBuf::new(); 0]);
+}

@@ -51,9 +51,14 @@ impl From<Stranger> for io::Error {
     }
 }
 
+/// The file that marks `root`.
+pub(super) fn path(root: &Path) -> PathBuf {
+    root.join(MARKER)
+}
+
 /// Makes sure that `root` is the storage with the id `expected`. Blocks.
 pub(super) fn check(root: &Path, expected: &str) -> io::Result<()> {
-    let (marker, expected) = (root.join(MARKER), expected.to_owned());
+    let (marker, expected) = (path(root), expected.to_owned());
     match read(&marker)? {
         Some(found) if found == expected => Ok(()),
         Some(found) => Err(Stranger::Another { marker, found, expected }.into()),
@@ -63,7 +68,7 @@ pub(super) fn check(root: &Path, expected: &str) -> io::Result<()> {
 
 /// The id of the storage in `root`, none if it is not marked. Blocks.
 pub(super) fn find(root: &Path) -> io::Result<Option<String>> {
-    let marker = root.join(MARKER);
+    let marker = path(root);
     match read(&marker)? {
         Some(id) if !is_id(&id) => Err(Stranger::Illegible { marker }.into()),
         found => Ok(found),
@@ -76,7 +81,7 @@ pub(super) fn create(shared: &Shared) -> io::Result<String> {
     let mut marker = Temporary::create(shared)?;
     marker.file.write_all(format!("{id}\n").as_bytes())?;
     marker.file.sync_all()?;
-    marker.rename(&shared.root.join(MARKER))?;
+    marker.rename(&path(&shared.root))?;
     Ok(id)
 }
 

@@ -1,0 +1,111 @@
+//! Forgetting a cache that is not in use.
+
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+};
+
+use crate::entity::{
+    cache, nar, open_upload, pin, signing_key, storage, storage_job, store_path, tombstone, upload,
+};
+use crate::writer::Written;
+use crate::{CacheId, CacheRecord, Catalog, CatalogError, StorageRecord};
+
+/// What became of a part of a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// So many paths are gone. There may be more.
+    Paths(u64),
+    /// The cache is gone with all that belonged to it.
+    Cache,
+    /// The cache is enabled: it keeps what it has.
+    InUse,
+}
+
+impl Catalog {
+    /// All caches, by name.
+    pub async fn caches(&self) -> Result<Vec<CacheRecord>, CatalogError> {
+        let rows = cache::Entity::find().order_by_asc(cache::Column::Name).all(self.readers()).await?;
+        Ok(rows.into_iter().map(CacheRecord::from).collect())
+    }
+
+    /// The storages that a cache has or had, by name.
+    pub async fn storages_of(&self, cache: CacheId) -> Result<Vec<StorageRecord>, CatalogError> {
+        let rows = storage::Entity::find()
+            .filter(storage::Column::Cache.eq(cache))
+            .order_by_asc(storage::Column::Name)
+            .all(self.readers())
+            .await?;
+        Ok(rows.into_iter().map(StorageRecord::from).collect())
+    }
+
+    /// Forgets at most `limit` paths of a cache that is not enabled, and files of it; when there are none any more, the
+    /// cache. To be repeated until it says that the cache is gone: other writes get their turn in between.
+    pub async fn forget_cache(&self, cache: CacheId, limit: u64) -> Result<Forgotten, CatalogError> {
+        self.write((cache, limit), |transaction, (cache, limit)| {
+            Box::pin(forget(transaction, *cache, *limit))
+        })
+        .await
+    }
+}
+
+async fn forget(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    limit: u64,
+) -> Result<Written<Forgotten>, CatalogError> {
+    let Some(row) = cache::Entity::find_by_id(cache).one(transaction).await? else {
+        return Ok(Written::quietly(Forgotten::Cache));
+    };
+    if row.enabled {
+        return Ok(Written::quietly(Forgotten::InUse));
+    }
+    let some = store_path::Entity::find()
+        .select_only()
+        .column(store_path::Column::Id)
+        .filter(store_path::Column::Cache.eq(cache))
+        .limit(limit);
+    // References and the places on the list of unpublished paths go with them.
+    let paths = store_path::Entity::delete_many()
+        .filter(store_path::Column::Id.in_subquery(some.into_query()))
+        .exec(transaction)
+        .await?
+        .rows_affected;
+    if paths > 0 {
+        return Ok(Written::quietly(Forgotten::Paths(paths)));
+    }
+    let some = nar::Entity::find()
+        .select_only()
+        .column(nar::Column::Id)
+        .filter(nar::Column::Cache.eq(cache))
+        .limit(limit);
+    nar::Entity::delete_many()
+        .filter(nar::Column::Id.in_subquery(some.into_query()))
+        .exec(transaction)
+        .await?;
+    if nar::Entity::find().filter(nar::Column::Cache.eq(cache)).count(transaction).await? > 0 {
+        return Ok(Written::quietly(Forgotten::Paths(0)));
+    }
+    forget_rest(transaction, cache).await?;
+    Ok(Written::quietly(Forgotten::Cache))
+}
+
+/// Forgets a cache that has neither paths nor files.
+async fn forget_rest(transaction: &DatabaseTransaction, cache: CacheId) -> Result<(), CatalogError> {
+    pin::Entity::delete_many().filter(pin::Column::Cache.eq(cache)).exec(transaction).await?;
+    tombstone::Entity::delete_many().filter(tombstone::Column::Cache.eq(cache)).exec(transaction).await?;
+    upload::Entity::delete_many().filter(upload::Column::Cache.eq(cache)).exec(transaction).await?;
+    open_upload::Entity::delete_many().filter(open_upload::Column::Cache.eq(cache)).exec(transaction).await?;
+    signing_key::Entity::delete_many().filter(signing_key::Column::Cache.eq(cache)).exec(transaction).await?;
+    let storages = storage::Entity::find()
+        .select_only()
+        .column(storage::Column::Id)
+        .filter(storage::Column::Cache.eq(cache));
+    storage_job::Entity::delete_many()
+        .filter(storage_job::Column::Storage.in_subquery(storages.into_query()))
+        .exec(transaction)
+        .await?;
+    storage::Entity::delete_many().filter(storage::Column::Cache.eq(cache)).exec(transaction).await?;
+    cache::Entity::delete_by_id(cache).exec(transaction).await?;
+    Ok(())
+}
