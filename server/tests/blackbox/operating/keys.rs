@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
 
-use super::{CONFLICT, NOT_FOUND, fails, json, site};
+use super::{CONFLICT, NOT_FOUND, ask, fails, site};
 use crate::conformance::register_key;
 use crate::harness::site::HOST;
 use crate::harness::{Path, SOON, Site, random_bytes, wait_for};
@@ -16,7 +16,7 @@ use crate::harness::{Path, SOON, Site, random_bytes, wait_for};
 /// Adds a key to `pub` that the daemon makes, and returns its public half.
 #[track_caller]
 fn add(site: &Site) -> String {
-    json(site, &["key", "add", "--cache", "pub"])["public_key"].as_str().unwrap().to_owned()
+    ask(site, &["key", "add", "--cache", "pub"])["public_key"].as_str().unwrap().to_owned()
 }
 
 /// A file with a secret key of this name, and the public half.
@@ -38,13 +38,13 @@ fn assert_signed(site: &Site, path: &Path, by: &[&String], not_by: &[&String]) {
     for key in not_by {
         assert!(!info.is_signed_by(key), "{key}: {:?}", info.signatures);
     }
-    let told = json(site, &["path", "info", &path.hash, "--cache", "pub"]);
+    let told = ask(site, &["path", "info", &path.hash, "--cache", "pub"]);
     assert_eq!(told["signatures"].as_array().unwrap().len(), info.signatures.len());
 }
 
 /// The names of the keys of `pub`, and whether they are in use.
 fn listed(site: &Site) -> Vec<(String, bool)> {
-    let keys = json(site, &["key", "list", "--cache", "pub"]);
+    let keys = ask(site, &["key", "list", "--cache", "pub"]);
     let keys = keys.as_array().unwrap().iter();
     keys.map(|key| (key["name"].as_str().unwrap().to_owned(), key["retired_at"].is_null())).collect()
 }
@@ -114,7 +114,7 @@ fn what_lies_on_the_storage_is_signed_anew_by_fsck() {
 fn a_key_of_ones_own_can_be_added() {
     let mut site = site();
     let (file, public) = secret(&site, "example.org-7");
-    let added = json(&site, &["key", "add", "--cache", "pub", "--file", &file]);
+    let added = ask(&site, &["key", "add", "--cache", "pub", "--file", &file]);
     assert_eq!((added["public_key"].as_str(), added["origin"].as_str()), (Some(&*public), Some("file")));
     let path = Path::small("signed");
     site.pusher("pub").push(&path);

@@ -2,13 +2,13 @@
 
 use std::thread;
 
-use super::{CONFLICT, NOT_FOUND, assert_consistent, fails, json, site};
+use super::{CONFLICT, NOT_FOUND, ask, assert_consistent, fails, site};
 use crate::harness::path::random_hash;
 use crate::harness::{Path, Site};
 
 #[track_caller]
 fn delete(site: &Site, path: &Path, more: &[&str]) -> Vec<String> {
-    let deleted = json(site, &[&["path", "delete", &path.store_path(), "--cache", "pub"], more].concat());
+    let deleted = ask(site, &[&["path", "delete", &path.store_path(), "--cache", "pub"], more].concat());
     let mut paths: Vec<String> = serde_json::from_value(deleted["paths"].clone()).unwrap();
     paths.sort();
     paths
@@ -27,7 +27,7 @@ fn a_deleted_path_is_gone_with_its_files() {
     // So that it is in all memories.
     reader.assert_has(&path);
 
-    let deleted = json(&site, &["path", "delete", &path.hash, "--cache", "pub"]);
+    let deleted = ask(&site, &["path", "delete", &path.hash, "--cache", "pub"]);
     assert_eq!(deleted["paths"], serde_json::json!([path.store_path()]));
     assert_eq!(deleted["bytes_freed"], path.file.len());
     assert_eq!(deleted["postponed"], 0);
@@ -51,7 +51,7 @@ fn a_file_that_another_path_needs_stays() {
     let twin = Path { name: "twin".to_owned(), hash: random_hash(), ..path.clone() };
     pusher.push(&path);
     pusher.push(&twin);
-    let deleted = json(&site, &["path", "delete", &path.hash, "--cache", "pub"]);
+    let deleted = ask(&site, &["path", "delete", &path.hash, "--cache", "pub"]);
     assert_eq!(deleted["bytes_freed"], 0);
     site.reader("pub").assert_has(&twin);
     assert_eq!(site.reader("pub").narinfo_status(&path), 404);
@@ -138,7 +138,7 @@ fn what_a_storage_does_not_give_up_goes_with_the_next_collection() {
     let narinfo = site.storage_dir("pub").join(format!("{}.narinfo", path.hash));
     std::fs::remove_file(&narinfo).unwrap();
     std::fs::create_dir_all(narinfo.join("in-the-way")).unwrap();
-    let deleted = json(&site, &["path", "delete", &path.hash, "--cache", "pub"]);
+    let deleted = ask(&site, &["path", "delete", &path.hash, "--cache", "pub"]);
     assert_eq!(deleted["postponed"], 1);
     assert_eq!(deleted["bytes_freed"], 0);
     assert_eq!(site.reader("pub").narinfo_status(&path), 404);
@@ -158,7 +158,7 @@ fn paths_are_listed_and_found_by_their_names() {
     let paths: Vec<Path> = ["alpha", "beta", "beta-doc"].map(Path::small).into();
     paths.iter().for_each(|path| site.pusher("pub").push(path));
     let listed = |arguments: &[&str]| -> Vec<String> {
-        let list = json(&site, &[&["path", "list", "--cache", "pub"], arguments].concat());
+        let list = ask(&site, &[&["path", "list", "--cache", "pub"], arguments].concat());
         let paths = list["paths"].as_array().unwrap().iter();
         paths.map(|path| path["store_path"].as_str().unwrap().to_owned()).collect()
     };
@@ -185,7 +185,7 @@ fn what_keeps_a_path_is_told() {
     }
     site.cachectl_ok(&["pin", "add", "v1", &program.store_path(), "--cache", "pub"]);
     for command in [["path", "why"].as_slice(), &["gc", "--explain"]] {
-        let why = json(&site, &[command, &[&library.hash, "--cache", "pub"]].concat());
+        let why = ask(&site, &[command, &[&library.hash, "--cache", "pub"]].concat());
         assert_eq!(why["live"], true);
         assert_eq!(why["chain"], serde_json::json!([library.base_name(), program.base_name()]));
         assert!(why["reason"].as_str().unwrap().contains("v1"), "{why}");
