@@ -169,7 +169,8 @@ impl Caches {
 
     /// The same caches, with nothing left in memory of what this one, which is not served, was when it was.
     pub fn without_dormant(&self, id: CacheId) -> Self {
-        let (gone, dormant): (Vec<_>, Vec<_>) = self.dormant.iter().cloned().partition(|cache| cache.id == id);
+        let (gone, dormant): (Vec<_>, Vec<_>) =
+            self.dormant.iter().cloned().partition(|cache| cache.id == id);
         // They hold on to its storages.
         gone.iter().for_each(|cache| cache.index.forget_replies());
         Self::new(self.ordered.clone(), self.disabled.clone(), dormant)

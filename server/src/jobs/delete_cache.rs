@@ -56,6 +56,8 @@ pub(super) async fn delete_cache(app: &App, name: &str, reporter: &Reporter) -> 
         deletion.empty(&storage).await?;
     }
     if deletion.summary.left_files == 0 {
+        // One that brought the cache back would make a new key for it.
+        let _no_reload = app.reloader.wait_for_turn().await;
         deletion.forget().await?;
         deletion.remove_own_files().await;
     }
@@ -86,14 +88,18 @@ impl Deletion<'_> {
         let cache = config.caches.iter().find(|cache| cache.name.as_str() == self.cache.name);
         let storage = match FormerStorage::find(record, cache, &config.server.state_dir).await {
             Ok(storage) => storage,
-            Err(reason) => return Ok(self.tell_of_rest(record, stats.nars, &reason)),
+            Err(reason) => {
+                self.tell_of_rest(record, stats.nars, &reason);
+                return Ok(());
+            }
         };
         if let Err(error) = prepare(&storage).await {
-            if !storage.is_configured {
-                return Ok(self.tell_of_rest(record, stats.nars, &error.to_string()));
+            if storage.is_configured {
+                self.summary.left_files += stats.nars;
+                self.reporter.note(NoteLevel::Warn, format!("{place}: {error}"));
+            } else {
+                self.tell_of_rest(record, stats.nars, &error.to_string());
             }
-            self.summary.left_files += stats.nars;
-            self.reporter.note(NoteLevel::Warn, format!("{place}: {error}"));
             return Ok(());
         }
         match self.remove_all(&storage.storage).await? {
@@ -208,7 +214,6 @@ impl Deletion<'_> {
         let paths = stats.paths + stats.hidden_paths;
         let message = format!("taking {} out of the catalog", self.cache.name);
         self.reporter.begin(message, Unit::Paths, 0, Some(paths));
-        let _no_reload = self.app.reloader.wait_for_turn().await;
         loop {
             self.check()?;
             match self.app.catalog.forget_cache(self.cache.id, BATCH).await? {

@@ -53,7 +53,7 @@ impl Job {
         let info = JobInfo {
             id: id.to_string(),
             kind: request.kind(),
-            subject: scope.text(),
+            subject: subject(&request, &scope),
             started_at: UnixTime::now().0,
             finished_at: None,
             state: JobState::Running,
@@ -88,7 +88,7 @@ impl Job {
 
     /// What it works on, for a person.
     pub fn subject(&self) -> String {
-        self.scope.text()
+        subject(&self.request, &self.scope)
     }
 
     /// Whether it has not ended.
@@ -133,6 +133,15 @@ impl Job {
         }
         drop(info);
         self.end.send_replace(Some(end));
+    }
+}
+
+/// What a job works on, or makes, for a person.
+fn subject(request: &JobRequest, scope: &Scope) -> String {
+    match request {
+        JobRequest::Backup { file } => file.clone(),
+        JobRequest::DeleteCache { cache } => cache.clone(),
+        _ => scope.text(),
     }
 }
 

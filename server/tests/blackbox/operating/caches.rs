@@ -68,6 +68,37 @@ fn a_cache_that_is_gone_from_the_config_is_deleted_with_its_files() {
     assert!(site.public_key(NAME).starts_with(&format!("{NAME}.{HOST}-1:")));
 }
 
+/// What was in memory of it is in nobody's way, and does not come back with a new cache of the name.
+#[test]
+fn a_cache_that_was_served_until_a_reload_is_deleted() {
+    for keeps_entry in [true, false] {
+        let site = site();
+        let (paths, _) = fill(&site);
+        site.reader(NAME).assert_has(&paths[0]);
+        let mut entry = Value::Null;
+        site.edit_config(|config| {
+            entry = config["caches"][3].clone();
+            if keeps_entry {
+                config["caches"][3]["enabled"] = json!(false);
+            } else {
+                remove_from(config);
+            }
+        });
+        site.cachectl_ok(&["reload"]);
+        assert_eq!(job(&site, &DELETE)["left_files"], 0);
+        assert!(!site.storage_dir(NAME).exists() && !is_listed(&site));
+
+        site.edit_config(|config| {
+            config["caches"].as_array_mut().unwrap().truncate(3);
+            config["caches"].as_array_mut().unwrap().push(entry);
+        });
+        site.cachectl_ok(&["reload"]);
+        assert_eq!(site.reader(NAME).narinfo_status(&paths[0]), 404);
+        site.pusher(NAME).push(&paths[0]);
+        site.reader(NAME).assert_has(&paths[0]);
+    }
+}
+
 #[test]
 fn a_cache_that_is_switched_off_can_be_deleted() {
     let mut site = site();

@@ -16,6 +16,7 @@ use crate::harness::Site;
 /// Exit codes of `cachectl` as its help lists them.
 const NOT_FOUND: i32 = 5;
 const CONFLICT: i32 = 6;
+const FAILED_JOB: i32 = 8;
 
 /// A site that collects no garbage by itself, and all of it at once when it is told to.
 fn site() -> Site {

@@ -9,7 +9,8 @@ pub struct JobInfo {
     pub id: String,
     /// What it does.
     pub kind: JobKind,
-    /// What it works on, for a person: `main/hdd`, `all storages of main`, `everything`; of a backup the file.
+    /// What it works on, for a person: `main/hdd`, `all storages of main`, `everything`; of a backup the file, of a
+    /// deletion the cache.
     pub subject: String,
     /// When it started, in Unix seconds.
     pub started_at: i64,
