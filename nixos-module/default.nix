@@ -1,0 +1,7 @@
+# NixOS modules of cache-server: the server, and machines that fetch from it and push to it.
+{
+  imports = [
+    ./server
+    ./client
+  ];
+}

@@ -1,0 +1,191 @@
+# Keys of the section `server`.
+{ types }:
+let
+  duration = types.strMatching "[0-9].*" // {
+    description = "time such as 30s, 90min, 24h or 7days";
+  };
+  size = types.either types.ints.unsigned types.str;
+  text = types.str;
+in
+{
+  hostname = {
+    type = text;
+    default = "localhost";
+    example = "::";
+    description = ''
+      Address or host name to listen on. `0.0.0.0` is every address, `::` every address with IPv6. Behind nginx on the same
+      machine the default is right.
+    '';
+  };
+  server-port = {
+    type = types.port;
+    default = 5000;
+    description = ''
+      Port of the API. Every cache is reachable here too, as `NAME.HOST` and as `/api/v1/cache/NAME/`.
+    '';
+  };
+  deploy-port = {
+    type = types.port;
+    default = 5001;
+    description = "Second port for the agents of Cachix Deploy. They may use `server-port` as well.";
+  };
+  public-url = {
+    type = text;
+    example = "https://cache.example.org";
+    description = ''
+      How clients reach this server. Its host is the `HOST` of `NAME.HOST`, in the URLs of the caches and in the names of
+      signing keys. {option}`services.cache-server.nginx.enable` sets it.
+    '';
+  };
+  node-url = {
+    type = text;
+    example = "http://node-1.internal:5000";
+    description = ''
+      How other daemons that share the database reach this one, by plain HTTP. By default `http://HOSTNAME:SERVER-PORT`.
+    '';
+  };
+  database = {
+    type = text;
+    default = "db.sqlite";
+    example = "postgres://cache-server@db.example.org/cache-server";
+    description = ''
+      The catalog: name of a SQLite file in the state directory, `sqlite://FILE`, or `postgres://USER@HOST/DATABASE`. A
+      password must not be in it, as everybody may read the Nix store.
+    '';
+  };
+  state-dir = {
+    type = text;
+    description = ''
+      Where the daemon keeps what it makes: catalog, keys, the default storage. Left out, it is `/var/lib/cache-server`,
+      which systemd makes and owns.
+    '';
+  };
+  admin-socket = {
+    type = text;
+    description = ''
+      Unix socket for {command}`cachectl`, which looks for it at the place that the module gives it,
+      `/run/cache-server/admin.sock`.
+    '';
+  };
+  key-file = {
+    type = types.path;
+    secret = true;
+    example = "/run/secrets/cache-server-key";
+    description = ''
+      File with the secret that tokens are signed with, as made by `openssl rand -hex 32`. Who has it can make any token.
+      Without it, the daemon makes one at its first start and keeps it in the state directory.
+    '';
+  };
+  default-port = {
+    type = types.port;
+    default = 8080;
+    description = ''
+      Port for the first enabled cache, by name, that has none. Others without one are reachable on `server-port` only.
+    '';
+  };
+  default-retention = {
+    type = types.ints.positive;
+    default = 4;
+    description = "Days that caches keep what nobody uses, where they do not say.";
+  };
+  default-storage = {
+    type = types.enum [
+      "local"
+      "s3"
+    ];
+    default = "local";
+    description = "Type of storages that do not say.";
+  };
+  default-storage-strategy = {
+    type = types.enum [
+      "round-robin"
+      "in-order"
+      "split"
+      "least-used"
+    ];
+    default = "round-robin";
+    description = "Strategy of caches that do not say.";
+  };
+  log = {
+    description = "What is logged, and how.";
+    keys = {
+      filter = {
+        type = text;
+        default = "info";
+        example = "info,cache_server=debug";
+        description = "How much: `error`, `warn`, `info`, `debug` or `trace`, also per part.";
+      };
+      format = {
+        type = types.enum [
+          "text"
+          "json"
+        ];
+        default = "text";
+        description = "`text` for people, `json` for machines.";
+      };
+    };
+  };
+  drain-timeout = {
+    type = duration;
+    default = "30s";
+    description = "How long running transfers may go on when the daemon is told to stop.";
+  };
+  upload-expiry = {
+    type = duration;
+    default = "24h";
+    description = "Age at which an unfinished upload is thrown away.";
+  };
+  gc-interval = {
+    type = types.either (types.enum [ "off" ]) duration;
+    default = "12h";
+    description = ''
+      How often paths are removed that nothing has used for the `retention` of their cache, that no pin holds, and that
+      nothing refers to which is kept; `off` for never by itself. {command}`cachectl gc` does it at once.
+    '';
+  };
+  gc-grace = {
+    type = duration;
+    default = "1h";
+    description = "How long a path stays after it was pushed or asked for, whatever is asked of {command}`cachectl gc`.";
+  };
+  max-connections = {
+    type = types.ints.positive;
+    default = 4096;
+    description = "Most client connections at a time.";
+  };
+  narinfo-memory = {
+    type = size;
+    default = "64 MiB";
+    description = "Most memory for narinfo replies that are kept ready.";
+  };
+  standalone = {
+    type = types.bool;
+    default = false;
+    description = "Stay alone: neither tell other nodes what is here nor ask them for what is not.";
+  };
+  dht-port = {
+    type = types.port;
+    default = 4222;
+    description = "UDP port of the DHT by which nodes find each other.";
+  };
+  dht-bootstrap-host = {
+    type = types.either text (types.listOf text);
+    default = [ ];
+    example = [ "cache-1.example.org" ];
+    description = "Nodes to enter the DHT through. The first node of a network names none.";
+  };
+  dht-bootstrap-port = {
+    type = types.port;
+    default = 4222;
+    description = "UDP port of the bootstrap hosts.";
+  };
+  dht-network-key-file = {
+    type = types.path;
+    secret = true;
+    example = "/run/secrets/cache-network-key";
+    description = ''
+      File with the key that all nodes of a network share. Without it the network is that of the nodes with the same key in
+      `key-file`.
+    '';
+  };
+}

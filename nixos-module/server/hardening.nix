@@ -1,0 +1,54 @@
+# What the daemon is kept from. `systemd-analyze security` is asked by the tests, and has to say 1.5 at most.
+{ privateNetwork, usesHome }:
+{
+  CapabilityBoundingSet = "";
+  AmbientCapabilities = "";
+  NoNewPrivileges = true;
+  LockPersonality = true;
+  MemoryDenyWriteExecute = true;
+  RestrictRealtime = true;
+  RestrictSUIDSGID = true;
+  RestrictNamespaces = true;
+  RemoveIPC = true;
+  UMask = "0027";
+
+  ProtectSystem = "strict";
+  ProtectHome = !usesHome;
+  PrivateTmp = true;
+  PrivateDevices = true;
+  DevicePolicy = "closed";
+  PrivateUsers = true;
+  ProtectClock = true;
+  ProtectControlGroups = true;
+  ProtectHostname = true;
+  ProtectKernelLogs = true;
+  ProtectKernelModules = true;
+  ProtectKernelTunables = true;
+  ProtectProc = "invisible";
+  ProcSubset = "pid";
+
+  SystemCallArchitectures = "native";
+  SystemCallFilter = [
+    "@system-service"
+    "~@privileged"
+    "~@resources"
+  ];
+
+  PrivateNetwork = privateNetwork;
+}
+// (
+  if privateNetwork then
+    {
+      # Sockets that are handed over work all the same.
+      RestrictAddressFamilies = [ "AF_UNIX" ];
+      IPAddressDeny = "any";
+    }
+  else
+    {
+      RestrictAddressFamilies = [
+        "AF_UNIX"
+        "AF_INET"
+        "AF_INET6"
+      ];
+    }
+)

@@ -1,0 +1,145 @@
+# The configuration file as a value, and what follows from it for the machine.
+{
+  lib,
+  pkgs,
+  cfg,
+}:
+let
+  keys = import ../keys { inherit lib pkgs; };
+
+  isSet = value: value != null && value != { };
+  # Without what nobody set, sections included.
+  clean =
+    value:
+    if lib.isAttrs value && !lib.isDerivation value then
+      lib.filterAttrs (_: isSet) (lib.mapAttrs (_: clean) value)
+    else
+      value;
+
+  # Secrets go by the name of their credential, which the daemon looks for in $CREDENTIALS_DIRECTORY.
+  withCredentials =
+    list: prefix: values:
+    values
+    // lib.genAttrs (lib.filter (key: values.${key} != null) (keys.secretsOf list)) (
+      key:
+      if lib.isList values.${key} then
+        lib.imap1 (number: _: "${prefix}${key}-${toString number}") values.${key}
+      else
+        "${prefix}${key}"
+    );
+  credentialsOf =
+    list: prefix: values:
+    lib.concatMap (
+      key:
+      if values.${key} == null then
+        [ ]
+      else if lib.isList values.${key} then
+        lib.imap1 (number: file: {
+          name = "${prefix}${key}-${toString number}";
+          inherit file;
+        }) values.${key}
+      else
+        [
+          {
+            name = "${prefix}${key}";
+            file = values.${key};
+          }
+        ]
+    ) (keys.secretsOf list);
+
+  # By number, as names of storages may have characters that those of credentials may not.
+  storagePrefix = cache: number: "${cache}-storage-${toString number}-";
+
+  storagesOf =
+    cache:
+    lib.sort (
+      one: other: if one.order == other.order then one.name < other.name else one.order < other.order
+    ) (lib.mapAttrsToList (name: storage: storage // { inherit name; }) cache.storages);
+
+  renderStorage =
+    cache: number: storage:
+    clean (removeAttrs (withCredentials keys.storage (storagePrefix cache number) storage) [ "order" ]);
+
+  renderCache =
+    name: cache:
+    clean (withCredentials keys.cache "${name}-" cache)
+    // {
+      inherit name;
+    }
+    // lib.optionalAttrs (cache.storages != { }) {
+      storages = lib.imap1 (renderStorage name) (storagesOf cache);
+    };
+
+  named = lib.mapAttrsToList (name: value: clean value // { inherit name; });
+
+  server = keys.effective keys.server cfg.server;
+  enabledCaches = lib.filterAttrs (_: cache: cache.enabled != false) cfg.caches;
+  typeOf = storage: if storage.type == null then server "default-storage" else storage.type;
+  allStorages = lib.concatMap storagesOf (lib.attrValues cfg.caches);
+  isAbsolute = path: path != null && lib.hasPrefix "/" path;
+
+  fixedPorts = lib.mapAttrs (_: cache: cache.port) (
+    lib.filterAttrs (_: cache: cache.port != null) enabledCaches
+  );
+  # The daemon gives it to the first cache that names none, unless something else has it.
+  defaultPort =
+    let
+      first = lib.findFirst (name: enabledCaches.${name}.port == null) null (lib.attrNames enabledCaches);
+      taken = lib.attrValues fixedPorts ++ [
+        (server "server-port")
+        (server "deploy-port")
+      ];
+    in
+    lib.optionalAttrs (first != null && !lib.elem (server "default-port") taken) {
+      ${first} = server "default-port";
+    };
+in
+{
+  inherit
+    keys
+    server
+    typeOf
+    storagesOf
+    allStorages
+    enabledCaches
+    fixedPorts
+    ;
+
+  settings = lib.recursiveUpdate (clean {
+    server = clean (withCredentials keys.server "" cfg.server);
+    caches = lib.mapAttrsToList renderCache cfg.caches;
+    workspaces = named cfg.workspaces;
+    agents = named cfg.agents;
+  }) cfg.settings;
+
+  # Names and files of the secrets.
+  credentials =
+    credentialsOf keys.server "" cfg.server
+    ++ lib.concatLists (
+      lib.mapAttrsToList (
+        name: cache:
+        credentialsOf keys.cache "${name}-" cache
+        ++ lib.concatLists (
+          lib.imap1 (number: credentialsOf keys.storage (storagePrefix name number)) (storagesOf cache)
+        )
+      ) cfg.caches
+    );
+
+  # Port of each enabled cache that has one.
+  cachePorts = fixedPorts // defaultPort;
+
+  # Directories outside of the one that systemd makes.
+  localRoots = lib.unique (
+    map (storage: storage.root) (
+      lib.filter (storage: typeOf storage == "local" && isAbsolute storage.root) allStorages
+    )
+  );
+
+  # Whether the daemon calls others by itself.
+  callsOthers =
+    server "standalone" != true
+    || lib.any (storage: typeOf storage == "s3") allStorages
+    || lib.any (cache: cache.upstreams != null && cache.upstreams != [ ]) (lib.attrValues cfg.caches)
+    || !(isNull (builtins.match "postgres.*://.*" (server "database")))
+    || server "node-url" != null;
+}

@@ -1,0 +1,97 @@
+# The unit of the daemon.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.cache-server;
+  rendering = import ./rendering.nix { inherit lib pkgs cfg; };
+
+  stateDir = rendering.server "state-dir";
+  outside = rendering.localRoots ++ lib.optional (stateDir != null) stateDir;
+
+  usesHome = lib.any (path: builtins.match "/(home|root|run/user)/.*" path != null) outside;
+
+  # One dead disk of several is the daemon's to cope with; without its only one a cache is better not there at all.
+  rootsOf =
+    cache:
+    lib.filter (root: lib.elem root rendering.localRoots) (
+      map (storage: storage.root) (rendering.storagesOf cache)
+    );
+  caches = lib.attrValues rendering.enabledCaches;
+  indispensable = lib.concatMap rootsOf (
+    lib.filter (cache: lib.length (rendering.storagesOf cache) == 1) caches
+  );
+  required = lib.unique (lib.optional (stateDir != null) stateDir ++ indispensable);
+  wanted = lib.subtractLists required rendering.localRoots;
+in
+{
+  config = lib.mkIf cfg.enable {
+    services.cache-server.privateNetwork = lib.mkDefault (!rendering.callsOthers);
+
+    systemd.services.cache-server = {
+      description = "Nix binary cache";
+      documentation = [ "man:cachectl(1)" ];
+      wantedBy = [ "multi-user.target" ];
+      requires = [ "cache-server.socket" ];
+      after = [
+        "cache-server.socket"
+        "network-online.target"
+        "postgresql.service"
+      ];
+      wants = [ "network-online.target" ];
+
+      unitConfig = {
+        RequiresMountsFor = required;
+        # Unknown to systemd before 256, which ignores it.
+        WantsMountsFor = wanted;
+      };
+
+      # There is no RuntimeDirectory=: the admin socket is in the directory of the socket unit, out of the daemon's reach.
+
+      # What systemd hands over is fixed when the daemon starts, so that a new file takes a new start.
+      restartTriggers = [ config.environment.etc."cache-server/config.yaml".source ];
+
+      serviceConfig =
+        import ./hardening.nix {
+          inherit (cfg) privateNetwork;
+          inherit usesHome;
+        }
+        // {
+          Type = "notify";
+          ExecStart = "${lib.getExe' cfg.package "cache-server"} --config /etc/cache-server/config.yaml";
+          WatchdogSec = "60s";
+          Restart = "on-failure";
+          RestartSec = "1s";
+          # Running transfers may end; the daemon itself knows when it has waited enough.
+          TimeoutStopSec = if cfg.server.drain-timeout == null then "2min" else "infinity";
+          # The first start after an update may have a catalog to bring up to date.
+          TimeoutStartSec = "10min";
+          LimitNOFILE = 65536;
+
+          # The user is the one of users.nix where there is one.
+          DynamicUser = true;
+          User = "cache-server";
+          Group = "cache-server";
+          StateDirectory = "cache-server";
+          StateDirectoryMode = "0750";
+          ReadWritePaths = map (path: "-${path}") outside;
+          LoadCredential = map ({ name, file }: "${name}:${toString file}") rendering.credentials;
+        }
+        // lib.optionalAttrs (cfg.environmentFile != null) {
+          EnvironmentFile = toString cfg.environmentFile;
+        };
+    };
+
+    # A directory that is there already keeps what is in it.
+    systemd.tmpfiles.settings."10-cache-server" = lib.genAttrs outside (_: {
+      d = {
+        user = "cache-server";
+        group = "cache-server";
+        mode = "0750";
+      };
+    });
+  };
+}

@@ -1,0 +1,15 @@
+# A machine that fetches from two caches and pushes what it builds to one of them.
+{
+  services.cache-server-client.caches = {
+    main = {
+      url = "https://main.cache.example.org";
+      publicKey = "main.cache.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+    };
+    internal = {
+      url = "https://internal.cache.example.org";
+      publicKey = "internal.cache.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+      tokenFile = "/run/secrets/internal-token";
+      push = true;
+    };
+  };
+}

@@ -1,0 +1,23 @@
+# One of several nodes that find each other by the DHT, with machines to deploy to.
+{
+  services.cache-server = {
+    enable = true;
+    server = {
+      hostname = "cache-2.example.org";
+      public-url = "http://cache-2.example.org:5000";
+      dht-bootstrap-host = [ "cache-1.example.org" ];
+      dht-network-key-file = "/run/secrets/cache-network-key";
+    };
+    caches.main.priority = 20;
+    workspaces.production.cache = "main";
+    agents = {
+      webserver.workspace = "production";
+      database.workspace = "production";
+    };
+    openFirewall = {
+      api = true;
+      deploy = true;
+      dht = true;
+    };
+  };
+}

@@ -1,0 +1,12 @@
+# The least: one public cache for everybody who can reach the machine.
+{
+  services.cache-server = {
+    enable = true;
+    server = {
+      hostname = "0.0.0.0";
+      standalone = true;
+    };
+    caches.main = { };
+    openFirewall.api = true;
+  };
+}

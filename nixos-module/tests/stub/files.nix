@@ -1,0 +1,77 @@
+# The files of a machine that its options ask for, by name, each with text and mode. Outside of /etc and the store there is
+# only /firewall, for the reader.
+{ lib, config }:
+let
+  inherit (import ./units.nix { inherit lib config; }) units scripts;
+  plain = lib.mapAttrs (
+    _: text: {
+      inherit text;
+      mode = "0644";
+    }
+  );
+  executable = lib.mapAttrs (
+    _: text: {
+      inherit text;
+      mode = "0755";
+    }
+  );
+  unlessEmpty = name: text: lib.optionalAttrs (text != "") { ${name} = text; };
+
+  etc = lib.mapAttrs' (
+    name: file:
+    lib.nameValuePair "/etc/${name}" {
+      text = if file.text != null then file.text else file.source.text;
+      inherit (file) mode;
+    }
+  ) config.environment.etc;
+
+  tmpfiles = lib.mapAttrs' (
+    name: paths:
+    lib.nameValuePair "/etc/tmpfiles.d/${name}.conf" (
+      lib.concatLines (
+        lib.concatLists (
+          lib.mapAttrsToList (
+            path: types:
+            lib.mapAttrsToList (
+              type: entry: "${type} ${path} ${entry.mode or "-"} ${entry.user or "-"} ${entry.group or "-"}"
+            ) types
+          ) paths
+        )
+      )
+    )
+  ) config.systemd.tmpfiles.settings;
+
+  sysusers = lib.concatLines (
+    lib.mapAttrsToList (name: _: "g ${name}") config.users.groups
+    ++ lib.mapAttrsToList (name: user: "u ${name} -:${user.group} \"${user.description}\"") (
+      lib.filterAttrs (_: user: user.isSystemUser) config.users.users
+    )
+    ++ lib.concatLists (
+      lib.mapAttrsToList (
+        name: group: map (member: "m ${member} ${name}") group.members
+      ) config.users.groups
+    )
+  );
+
+  nixConf = lib.concatLines (
+    lib.mapAttrsToList (
+      name: value: "${name} = ${if lib.isBool value then lib.boolToString value else toString value}"
+    ) config.nix.settings
+  );
+
+  ports = what: list: lib.optional (list != [ ]) "${what} ${toString (lib.sort lib.lessThan list)}";
+  firewall = lib.concatLines (
+    ports "tcp" config.networking.firewall.allowedTCPPorts
+    ++ ports "udp" config.networking.firewall.allowedUDPPorts
+  );
+in
+etc
+// executable scripts
+// plain (
+  units
+  // tmpfiles
+  // unlessEmpty "/etc/sysusers.d/nixos.conf" sysusers
+  // unlessEmpty "/etc/nix/nix.conf" nixConf
+  // unlessEmpty "/etc/nginx/nginx.conf" (import ./nginx.nix { inherit lib config; })
+  // unlessEmpty "/firewall" firewall
+)

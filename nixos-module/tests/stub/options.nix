@@ -1,0 +1,131 @@
+# Stands in for the options of NixOS that the modules set, with the types that matter.
+{ lib, ... }:
+let
+  inherit (lib) mkOption types;
+  option =
+    type: default:
+    mkOption {
+      inherit type default;
+    };
+  list = option (types.listOf types.str) [ ];
+  text = option types.str "";
+  anything = option types.anything { };
+
+  # Values of unit files; NixOS takes them alike.
+  value =
+    let
+      one = types.oneOf [
+        types.bool
+        types.int
+        types.str
+        types.path
+        types.package
+      ];
+    in
+    types.either one (types.listOf one);
+  section = option (types.attrsOf value) { };
+
+  unit = options: option (types.attrsOf (types.submodule { options = common // options; })) { };
+  common = {
+    description = text;
+    documentation = list;
+    wantedBy = list;
+    requires = list;
+    wants = list;
+    after = list;
+    before = list;
+    unitConfig = section;
+    restartTriggers = option (types.listOf types.unspecified) [ ];
+  };
+in
+{
+  options = {
+    assertions = option (types.listOf types.unspecified) [ ];
+
+    systemd = {
+      services = unit {
+        environment = section;
+        path = option (types.listOf types.unspecified) [ ];
+        preStart = text;
+        script = text;
+        serviceConfig = section;
+      };
+      sockets = unit {
+        listenStreams = list;
+        socketConfig = section;
+      };
+      paths = unit { pathConfig = section; };
+      tmpfiles.settings = option (types.attrsOf (
+        types.attrsOf (types.attrsOf (types.attrsOf types.str))
+      )) { };
+    };
+
+    environment = {
+      etc = option (types.attrsOf (
+        types.submodule {
+          options = {
+            source = option types.unspecified null;
+            text = option (types.nullOr types.str) null;
+            mode = option types.str "0644";
+          };
+        }
+      )) { };
+      systemPackages = option (types.listOf types.package) [ ];
+    };
+
+    users = {
+      users = option (types.attrsOf (
+        types.submodule {
+          options = {
+            isSystemUser = option types.bool false;
+            group = text;
+            description = text;
+            extraGroups = list;
+          };
+        }
+      )) { };
+      groups = option (types.attrsOf (types.submodule { options.members = list; })) { };
+    };
+
+    networking.firewall = {
+      allowedTCPPorts = option (types.listOf types.port) [ ];
+      allowedUDPPorts = option (types.listOf types.port) [ ];
+    };
+
+    nix = {
+      package = anything;
+      settings = option (types.attrsOf (
+        types.oneOf [
+          types.bool
+          types.int
+          types.str
+          (types.listOf types.str)
+        ]
+      )) { };
+    };
+
+    services.nginx = {
+      enable = option types.bool false;
+      virtualHosts = option (types.attrsOf (
+        types.submodule {
+          options = {
+            serverAliases = list;
+            enableACME = option types.bool false;
+            useACMEHost = option (types.nullOr types.str) null;
+            forceSSL = option types.bool false;
+            locations = option (types.attrsOf (
+              types.submodule {
+                options = {
+                  proxyPass = text;
+                  proxyWebsockets = option types.bool false;
+                  recommendedProxySettings = option types.bool false;
+                  extraConfig = option types.lines "";
+                };
+              }
+            )) { };
+          };
+        }
+      )) { };
+    };
+  };
+}

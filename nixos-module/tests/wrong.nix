@@ -1,0 +1,223 @@
+# Configurations that are refused, each with what has to be in the message.
+let
+  server = settings: {
+    services.cache-server = {
+      enable = true;
+      caches.main = { };
+    }
+    // settings;
+  };
+  cache = settings: server { caches.main = settings; };
+  client = settings: { services.cache-server-client.caches.main = settings; };
+in
+{
+  a-secret-in-the-store = {
+    module = server { server.key-file = "/nix/store/00000000000000000000000000000000-key"; };
+    message = "the secret `key-file` is to come from /nix/store/00000000000000000000000000000000-key, which is or would be copied to the Nix store";
+  };
+  a-secret-by-a-path-literal = {
+    module = cache { signing-key-file = ./wrong.nix; };
+    message = "the secret `main-signing-key-file` is to come from";
+  };
+  an-environment-in-the-store = {
+    module = server { environmentFile = ./wrong.nix; };
+    message = "the secret `environmentFile` is to come from";
+  };
+  a-secret-in-the-file = {
+    module = server { server.key = "hunter2"; };
+    message = "`server.key` would be in the Nix store, where everybody may read it. Use `server.key-file`.";
+  };
+  an-s3-key-in-the-file = {
+    module = cache {
+      storages.s3 = {
+        type = "s3";
+        s3_bucket = "cache";
+        s3_region = "eu-central-1";
+        s3_access_key = "AKIA";
+        s3_secret_key_file = "/run/secrets/s3";
+      };
+    };
+    message = "`caches.main.storages.s3.s3_access_key` would be in the Nix store";
+  };
+  half-of-an-s3-key = {
+    module = cache {
+      storages.s3 = {
+        type = "s3";
+        s3_bucket = "cache";
+        s3_region = "eu-central-1";
+        s3_secret_key_file = "/run/secrets/s3";
+      };
+    };
+    message = "`s3_access_key_file` and `s3_secret_key_file` belong together";
+  };
+  s3-without-a-place = {
+    module = cache {
+      storages.s3 = {
+        type = "s3";
+        s3_bucket = "cache";
+      };
+    };
+    message = "needs an `s3_region` (AWS) or an `s3_endpoint`";
+  };
+  s3-without-a-bucket = {
+    module = cache {
+      storages.s3 = {
+        type = "s3";
+        s3_region = "eu-central-1";
+      };
+    };
+    message = "caches.main.storages.s3: a storage on S3 needs an `s3_bucket`";
+  };
+  a-password-in-the-database-url = {
+    module = server { server.database = "postgres://cache:hunter2@db/cache"; };
+    message = "the password in `server.database` would be in the Nix store";
+  };
+  shares-that-do-not-sum-to-100 = {
+    module = cache {
+      storage-strategy = "split";
+      storages = {
+        one = {
+          root = "/one";
+          split = 30;
+        };
+        two = {
+          root = "/two";
+          split = 60;
+        };
+      };
+    };
+    message = "caches.main: the shares (`split`) of the storages sum to 90 instead of 100";
+  };
+  a-share-that-is-missing = {
+    module = {
+      services.cache-server = {
+        enable = true;
+        server.default-storage-strategy = "split";
+        caches.main.storages = [
+          {
+            name = "one";
+            root = "/one";
+            split = 100;
+          }
+          {
+            name = "two";
+            root = "/two";
+          }
+        ];
+      };
+    };
+    message = "with the strategy `split` each storage needs a `split`; missing in two";
+  };
+  ports-that-clash = {
+    module = cache { port = 5000; };
+    message = "port 5000 is taken by server.server-port and caches.main.port";
+  };
+  two-storages-of-one-name = {
+    throws = true;
+    module = cache {
+      storages = [
+        {
+          name = "one";
+          root = "/one";
+        }
+        {
+          name = "one";
+          root = "/two";
+        }
+      ];
+    };
+    message = "two storages of a cache are called `one`";
+  };
+  a-storage-without-a-name = {
+    throws = true;
+    module = cache { storages = [ { root = "/one"; } ]; };
+    message = "a storage has no `name`";
+  };
+  a-storage-without-a-root = {
+    module = cache { storages.one = { }; };
+    message = "caches.main.storages.one: a local storage needs a `root`";
+  };
+  a-cache-with-a-name-that-no-host-has = {
+    module = server { caches."My Cache" = { }; };
+    message = "`My Cache` cannot be the name of a cache";
+  };
+  no-cache = {
+    module = {
+      services.cache-server.enable = true;
+    };
+    message = "there is nothing to serve";
+  };
+  a-workspace-of-a-cache-that-is-not-there = {
+    module = server { workspaces.production.cache = "mian"; };
+    message = "workspaces.production: there is no cache `mian`";
+  };
+  an-agent-of-a-workspace-that-is-not-there = {
+    module = server { agents.webserver.workspace = "production"; };
+    message = "agents.webserver: there is no workspace `production`";
+  };
+  a-signing-key-where-clients-sign = {
+    module = cache {
+      signing = "client";
+      signing-key-file = "/run/secrets/main";
+    };
+    message = "with `signing = \"client\"` the server signs nothing";
+  };
+  a-word-that-is-none = {
+    throws = true;
+    module = cache { storage-strategy = "round-robbin"; };
+    message = "services.cache-server.caches.main.storage-strategy' is not of type";
+  };
+  a-name-to-listen-on-without-network = {
+    module = server {
+      server = {
+        hostname = "cache.example.org";
+        standalone = true;
+      };
+    };
+    message = "`server.hostname` is a name, which systemd cannot listen on";
+  };
+  two-kinds-of-certificates = {
+    module = server {
+      nginx = {
+        enable = true;
+        domain = "cache.example.org";
+        enableACME = true;
+        useACMEHost = "example.org";
+      };
+    };
+    message = "`nginx.enableACME` and `nginx.useACMEHost` exclude each other";
+  };
+  a-certificate-for-nobody = {
+    module = server { nginx.enableACME = true; };
+    message = "certificates are for nginx; set `nginx.enable`";
+  };
+  pushing-without-a-token = {
+    module = client {
+      url = "https://main.cache.example.org";
+      push = true;
+    };
+    message = "pushing takes a token; give each cache with `push` a `tokenFile`";
+  };
+  a-token-in-the-store = {
+    module = client {
+      url = "https://main.cache.example.org";
+      tokenFile = ./wrong.nix;
+    };
+    message = "the token for https://main.cache.example.org is to come from";
+  };
+  two-tokens-for-one-host = {
+    module = {
+      services.cache-server-client.caches = {
+        one = {
+          url = "https://cache.example.org/api/v1/cache/one";
+          tokenFile = "/run/secrets/one";
+        };
+        two = {
+          url = "https://cache.example.org/api/v1/cache/two";
+          tokenFile = "/run/secrets/two";
+        };
+      };
+    };
+    message = "Nix knows one password for a host, and cache.example.org has several";
+  };
+}
