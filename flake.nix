@@ -79,9 +79,7 @@
           module =
             lint pkgs "module"
               [
-                pkgs.deadnix
                 pkgs.nix
-                pkgs.nixfmt
                 pkgs.python3
                 pkgs.systemd
               ]

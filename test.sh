@@ -19,6 +19,9 @@ needed=(
   ip:iproute2
   mount:mount
   nix:nix-bin
+  python3:python3
+  systemd-analyze:systemd
+  systemd-nspawn:systemd-container
   unshare:util-linux
 )
 
@@ -76,6 +79,9 @@ cargo build --release --workspace --locked
 
 say "testing the examples in the documentation"
 cargo test --release --workspace --locked --doc --quiet
+
+say "testing the NixOS module"
+nixos-module/tests/run
 
 say "testing with $(nix --version)"
 cargo nextest run --release --workspace --locked "$@"

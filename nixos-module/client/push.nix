@@ -23,7 +23,8 @@ in
         #!/bin/sh
         # Notes down for cache-server-client-push.service what was built.
         set -f
-        for path in $OUT_PATHS; do
+        # Nix 2.8 leaves OUT_PATHS empty.
+        for path in ''${OUT_PATHS:-$(nix-store --query --outputs "$DRV_PATH")}; do
           ln -sfn "$path" "${queue}/''${path##*/}" || echo "cache-server-client: $path will not be pushed" >&2
         done
       '';

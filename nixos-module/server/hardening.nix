@@ -17,7 +17,8 @@
   PrivateTmp = true;
   PrivateDevices = true;
   DevicePolicy = "closed";
-  PrivateUsers = true;
+  # Who asks on the admin socket is logged; in a namespace of users they would all be nobody.
+  PrivateUsers = false;
   ProtectClock = true;
   ProtectControlGroups = true;
   ProtectHostname = true;

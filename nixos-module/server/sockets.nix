@@ -49,7 +49,6 @@ in
         DirectoryMode = "0755";
         # The address may be one that the machine is yet to get.
         FreeBind = true;
-        NoDelay = true;
         Backlog = 4096;
         # To the daemon, however often it failed.
         TriggerLimitIntervalSec = 0;

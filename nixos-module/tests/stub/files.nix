@@ -20,7 +20,7 @@ let
   etc = lib.mapAttrs' (
     name: file:
     lib.nameValuePair "/etc/${name}" {
-      text = if file.text != null then file.text else file.source.text;
+      text = if file.text != null then file.text else file.source.text or (builtins.readFile file.source);
       inherit (file) mode;
     }
   ) config.environment.etc;
@@ -43,13 +43,16 @@ let
 
   sysusers = lib.concatLines (
     lib.mapAttrsToList (name: _: "g ${name}") config.users.groups
+    ++ map (name: "u ${name}") (
+      lib.attrNames (lib.filterAttrs (_: user: user.isNormalUser) config.users.users)
+    )
     ++ lib.mapAttrsToList (name: user: "u ${name} -:${user.group} \"${user.description}\"") (
       lib.filterAttrs (_: user: user.isSystemUser) config.users.users
     )
     ++ lib.concatLists (
       lib.mapAttrsToList (
-        name: group: map (member: "m ${member} ${name}") group.members
-      ) config.users.groups
+        name: user: map (group: "m ${name} ${group}") user.extraGroups
+      ) config.users.users
     )
   );
 
@@ -57,6 +60,10 @@ let
     lib.mapAttrsToList (
       name: value: "${name} = ${if lib.isBool value then lib.boolToString value else toString value}"
     ) config.nix.settings
+  );
+
+  hosts = lib.concatLines (
+    lib.mapAttrsToList (address: names: "${address} ${toString names}") config.networking.hosts
   );
 
   ports = what: list: lib.optional (list != [ ]) "${what} ${toString (lib.sort lib.lessThan list)}";
@@ -71,6 +78,7 @@ etc
   units
   // tmpfiles
   // unlessEmpty "/etc/sysusers.d/nixos.conf" sysusers
+  // unlessEmpty "/etc/hosts" hosts
   // unlessEmpty "/etc/nix/nix.conf" nixConf
   // unlessEmpty "/etc/nginx/nginx.conf" (import ./nginx.nix { inherit lib config; })
   // unlessEmpty "/firewall" firewall

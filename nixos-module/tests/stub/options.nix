@@ -1,5 +1,10 @@
 # Stands in for the options of NixOS that the modules set, with the types that matter.
-{ lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   option =
@@ -78,18 +83,22 @@ in
         types.submodule {
           options = {
             isSystemUser = option types.bool false;
+            isNormalUser = option types.bool false;
             group = text;
             description = text;
             extraGroups = list;
           };
         }
       )) { };
-      groups = option (types.attrsOf (types.submodule { options.members = list; })) { };
+      groups = option (types.attrsOf (types.submodule { })) { };
     };
 
-    networking.firewall = {
-      allowedTCPPorts = option (types.listOf types.port) [ ];
-      allowedUDPPorts = option (types.listOf types.port) [ ];
+    networking = {
+      firewall = {
+        allowedTCPPorts = option (types.listOf types.port) [ ];
+        allowedUDPPorts = option (types.listOf types.port) [ ];
+      };
+      hosts = option (types.attrsOf (types.listOf types.str)) { };
     };
 
     nix = {
@@ -126,6 +135,15 @@ in
           };
         }
       )) { };
+    };
+  };
+
+  config = lib.mkIf config.services.nginx.enable {
+    systemd.services.nginx = {
+      description = "Nginx Web Server";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "network.target" ];
+      serviceConfig.ExecStart = "${pkgs.nginx}/bin/nginx -c /etc/nginx/nginx.conf -g 'daemon off;'";
     };
   };
 }

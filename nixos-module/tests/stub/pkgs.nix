@@ -15,7 +15,8 @@ rec {
   inherit lib;
 
   cache-server = package "cache-server";
-  garage = package "garage";
+  garage_2 = package "garage";
+  nginx = package "nginx";
   nix = package "nix";
 
   # JSON is YAML.

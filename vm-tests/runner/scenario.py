@@ -1,0 +1,96 @@
+"""Boots the machines of a scenario and runs its test.py."""
+
+import contextlib
+import shutil
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from . import container
+from .machine import Machine
+from .network import Network
+
+# The stand-ins for packages in nixos-module/tests/stub/pkgs.nix.
+STORE = Path("/nix/store")
+NOBODY = 32 * "0"
+# Programs of packages; those of cache-server come from the build.
+PROGRAMS = {"nix": ["nix"], "nginx": ["nginx"], "garage": ["garage"]}
+# Programs that only tests need and no package has; test.sh installs them.
+TOOLS = "/opt/cache-server-test-tools/bin"
+
+
+def programs(binaries):
+    """Programs of this system by the name that the units know them by."""
+    found = {STORE / f"{NOBODY}-cache-server/bin" / name: binaries / name for name in ("cache-server", "cachectl")}
+    for package, names in PROGRAMS.items():
+        for name in names:
+            path = shutil.which(name) or shutil.which(name, path=TOOLS)
+            if path is None:
+                raise RuntimeError(f"{name} is not installed; ./test.sh does that")
+            found[STORE / f"{NOBODY}-{package}/bin" / name] = Path(path).resolve()
+    return found
+
+
+def run(folder, binaries):
+    """Whether the scenario passes; says why if not."""
+    with tempfile.TemporaryDirectory(prefix="cache-server-scenario-") as work, contextlib.ExitStack() as stack:
+        container.prepare(Path(work))
+        stack.callback(container.mount_away, Path(work))
+        began = time.monotonic()
+
+        def log(message):
+            print(f"[{time.monotonic() - began:6.1f}] {message}", flush=True)
+
+        containers = []
+        try:
+            network = Network()
+            stack.callback(network.close)
+            nodes = sorted((folder / "golden").iterdir())
+            ports = {node.name: network.join(number) for number, node in enumerate(nodes, 1)}
+            for port in ports.values():
+                stack.callback(port.close)
+            names = "".join(f"{port.address} {name}\n" for name, port in ports.items())
+            for node in nodes:
+                own = (node / "etc/hosts").read_text() if (node / "etc/hosts").exists() else ""
+                hosts = f"127.0.0.1 localhost\n::1 localhost\n{names}{own}"
+                machine = container.Container(
+                    node.name, Path(work) / node.name, node, programs(binaries), ports[node.name], hosts
+                )
+                containers.append(machine)
+                stack.callback(machine.close)
+            play(folder / "test.py", containers, log)
+        except BaseException as error:  # what a test.py raises may be anything
+            traceback.print_exc()
+            for machine in containers:
+                tell(machine)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return False
+        return True
+
+
+def play(test, containers, log):
+    machines = [Machine(one.name, one, log) for one in containers]
+
+    def start_all():
+        for machine in machines:
+            machine.start()
+
+    @contextlib.contextmanager
+    def subtest(name):
+        log(f"subtest: {name}")
+        yield
+
+    names = {machine.name.replace("-", "_"): machine for machine in machines}
+    names |= {"machines": machines, "start_all": start_all, "subtest": subtest}
+    exec(compile(test.read_text(), str(test), "exec"), names)
+
+
+def tell(machine):
+    """What the machine has to say about a failure."""
+    print(f"==== {machine.name}", flush=True)
+    if machine.is_running():
+        print(machine.execute("journalctl --no-pager --lines=40 --output=short-monotonic --unit='cache-server*' --unit='nginx*' --unit='garage*' 2>&1 || true")[1], flush=True)
+    else:
+        print(machine.console()[-4000:], flush=True)

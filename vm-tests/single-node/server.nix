@@ -1,0 +1,16 @@
+{
+  services.cache-server = {
+    enable = true;
+    server.standalone = true;
+    caches.main = { };
+    nginx = {
+      enable = true;
+      domain = "cache.example.org";
+    };
+  };
+  networking.firewall.allowedTCPPorts = [
+    80
+    443
+  ];
+  users.users.alice.extraGroups = [ "cache-server-admin" ];
+}
