@@ -44,6 +44,8 @@ in
       wants = [ "network-online.target" ];
 
       unitConfig = {
+        # Started again for as long as it takes, when a database is late or a disk is away.
+        StartLimitIntervalSec = 0;
         RequiresMountsFor = required;
         # Unknown to systemd before 256, which ignores it.
         WantsMountsFor = wanted;
@@ -64,7 +66,7 @@ in
           ExecStart = "${lib.getExe' cfg.package "cache-server"} --config /etc/cache-server/config.yaml";
           WatchdogSec = "60s";
           Restart = "on-failure";
-          RestartSec = "1s";
+          RestartSec = "2s";
           # Running transfers may end; the daemon itself knows when it has waited enough.
           TimeoutStopSec = if cfg.server.drain-timeout == null then "2min" else "infinity";
           # The first start after an update may have a catalog to bring up to date.

@@ -15,6 +15,7 @@ sandbox = false
 experimental-features = nix-command
 substituters =
 """
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # How long a boot may take on a machine that is busy with other things.
 PATIENCE = 120
 
@@ -33,7 +34,7 @@ def prepare(work):
 
 def mount_away(work):
     """Undoes `prepare`, but for the hierarchy of cgroups, which the next scenario uses as well."""
-    subprocess.run(["umount", str(work)], check=False)
+    subprocess.run(["umount", str(work)], check=True)
 
 
 class Container:
@@ -139,27 +140,26 @@ class Container:
             return None
         return int(children[0]) if children else None
 
-    def execute(self, command, timeout=None):
-        """Exit status and output of a shell command in the machine."""
+    def execute(self, command, timeout):
+        """Exit status and output of a shell command in the machine; it is stopped, with status 124, after `timeout` seconds."""
         leader = self._leader() if self.is_running() else None
         if leader is None:
             raise RuntimeError(f"{self.name} is not running")
         enter = ["nsenter", f"--target={leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"]
-        shell = ["env", "-i", "HOME=/root", "USER=root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
-        script = f"set -euo pipefail; {command}"
+        environment = ["env", "-i", "HOME=/root", "USER=root", f"PATH={PATH}"]
+        shell = ["timeout", "--kill-after=10", str(timeout), "bash", "-c", f"set -euo pipefail; {command}"]
         done = subprocess.run(
-            [*enter, *shell, "bash", "-c", script],
+            [*enter, *environment, *shell],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
             check=False,
         )
         return done.returncode, done.stdout.decode(errors="replace")
 
     def shut_down(self):
         if self.is_running():
-            self.execute("systemctl --no-block poweroff")
+            self.execute("systemctl --no-block poweroff", PATIENCE)
             self._process.wait(PATIENCE)
 
     def crash(self):
@@ -178,5 +178,4 @@ class Container:
 
     def close(self):
         self.crash()
-        subprocess.run(["umount", "--recursive", str(self.root)], check=False)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        subprocess.run(["umount", "--recursive", str(self.root)], check=True)

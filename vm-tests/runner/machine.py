@@ -49,7 +49,8 @@ class Machine:
         self._container.plug(True)
 
     def execute(self, command, timeout=PATIENCE):
-        self.start() if not self.is_up() else None
+        if not self.is_up():
+            self.start()
         return self._container.execute(command, timeout)
 
     def succeed(self, *commands, timeout=PATIENCE):
@@ -84,7 +85,8 @@ class Machine:
 
         def holds():
             nonlocal last
-            last = self.execute(command, timeout)
+            # A look that hangs is one that fails.
+            last = self.execute(command, min(timeout, 60))
             return wanted(last[0])
 
         try:
@@ -101,7 +103,6 @@ class Machine:
 
     def wait_for_unit(self, unit, timeout=PATIENCE):
         self._log(f"{self.name}: wait for {unit}")
-        self.start() if not self.is_up() else None
 
         def is_active():
             _, state = self.systemctl(f"show --value --property=ActiveState {shlex.quote(unit)}")

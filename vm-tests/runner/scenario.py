@@ -91,6 +91,8 @@ def tell(machine):
     """What the machine has to say about a failure."""
     print(f"==== {machine.name}", flush=True)
     if machine.is_running():
-        print(machine.execute("journalctl --no-pager --lines=40 --output=short-monotonic --unit='cache-server*' --unit='nginx*' --unit='garage*' 2>&1 || true")[1], flush=True)
+        # What services say, without the noise of booting.
+        journal = "journalctl --no-pager --lines=60 --output=short-monotonic _TRANSPORT=stdout"
+        print(machine.execute(journal, 60)[1], flush=True)
     else:
         print(machine.console()[-4000:], flush=True)

@@ -1,0 +1,16 @@
+# The catalog is lost and made anew from the files, or brought back from a backup.
+{
+  name = "cache-server-recovery";
+
+  nodes.server = {
+    imports = [ ../../nixos-module ];
+    services.cache-server = {
+      enable = true;
+      server.standalone = true;
+      caches.main = { };
+    };
+    environment.etc."system.nix".source = ../lib/closure.nix;
+  };
+
+  testScript = builtins.readFile ./test.py;
+}

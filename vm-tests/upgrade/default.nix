@@ -1,0 +1,28 @@
+# The daemon is replaced while clients read and push. systemd keeps the sockets, so nobody is refused.
+#
+# The daemon is replaced by itself here. On a real machine `nixos-rebuild switch` restarts it the same way.
+{
+  name = "cache-server-upgrade";
+
+  nodes = {
+    client.environment.etc."load".source = ./load;
+
+    server = {
+      imports = [ ../../nixos-module ];
+      services.cache-server = {
+        enable = true;
+        server = {
+          hostname = "0.0.0.0";
+          standalone = true;
+        };
+        caches.main = { };
+        openFirewall = {
+          api = true;
+          caches = true;
+        };
+      };
+    };
+  };
+
+  testScript = builtins.readFile ./test.py;
+}
