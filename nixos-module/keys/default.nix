@@ -6,6 +6,7 @@
 #   type         of the value,
 #   default      what the daemon does without the key, as in config.example.yaml; for the documentation,
 #   description  and, where it helps, example,
+#   reload       true for what the daemon changes without a restart,
 #   secret       true for names of files with secrets: handed over by LoadCredential=, never taken from the store;
 # or `keys`, a section below this one.
 { lib, pkgs }:
@@ -66,6 +67,17 @@ in
   effective =
     keys: values: name:
     if values.${name} == null then keys.${name}.default or null else values.${name};
+
+  # Those of the values whose change takes a restart.
+  withoutReloadable =
+    let
+      restarting =
+        keys: values:
+        lib.mapAttrs (key: value: if keys ? ${key}.keys then restarting keys.${key}.keys value else value) (
+          lib.filterAttrs (key: _: !(keys.${key}.reload or false)) values
+        );
+    in
+    restarting;
 
   # Names of the keys of a list that hold file names of secrets.
   secretsOf = keys: lib.attrNames (lib.filterAttrs (_: entry: entry.secret or false) keys);

@@ -67,6 +67,17 @@ in
       `/run/cache-server/admin.sock`.
     '';
   };
+  admin-socket-mode = {
+    type = types.strMatching "0?[0-7]{3}";
+    default = "0660";
+    description = "Permissions of that socket. Who may use it may do everything.";
+  };
+  admin-socket-group = {
+    type = text;
+    description = ''
+      Group of that socket. Left out, it is that of {option}`services.cache-server.adminGroup`.
+    '';
+  };
   key-file = {
     type = types.path;
     secret = true;
@@ -77,6 +88,7 @@ in
     '';
   };
   default-port = {
+    reload = true;
     type = types.port;
     default = 8080;
     description = ''
@@ -84,11 +96,13 @@ in
     '';
   };
   default-retention = {
+    reload = true;
     type = types.ints.positive;
     default = 4;
     description = "Days that caches keep what nobody uses, where they do not say.";
   };
   default-storage = {
+    reload = true;
     type = types.enum [
       "local"
       "s3"
@@ -97,6 +111,7 @@ in
     description = "Type of storages that do not say.";
   };
   default-storage-strategy = {
+    reload = true;
     type = types.enum [
       "round-robin"
       "in-order"
@@ -110,6 +125,7 @@ in
     description = "What is logged, and how.";
     keys = {
       filter = {
+        reload = true;
         type = text;
         default = "info";
         example = "info,cache_server=debug";
@@ -126,6 +142,7 @@ in
     };
   };
   drain-timeout = {
+    reload = true;
     type = duration;
     default = "30s";
     description = "How long running transfers may go on when the daemon is told to stop.";
@@ -136,6 +153,7 @@ in
     description = "Age at which an unfinished upload is thrown away.";
   };
   gc-interval = {
+    reload = true;
     type = types.either (types.enum [ "off" ]) duration;
     default = "12h";
     description = ''
@@ -144,6 +162,7 @@ in
     '';
   };
   gc-grace = {
+    reload = true;
     type = duration;
     default = "1h";
     description = "How long a path stays after it was pushed or asked for, whatever is asked of {command}`cachectl gc`.";

@@ -53,8 +53,14 @@ in
 
       # There is no RuntimeDirectory=: the admin socket is in the directory of the socket unit, out of the daemon's reach.
 
-      # What systemd hands over is fixed when the daemon starts, so that a new file takes a new start.
-      restartTriggers = [ config.environment.etc."cache-server/config.yaml".source ];
+      # What the daemon cannot change while it runs takes a restart, as do changes of the unit itself: other secrets,
+      # other directories.
+      restartTriggers = [
+        (builtins.hashString "sha256" (
+          builtins.toJSON (rendering.keys.withoutReloadable rendering.keys.server rendering.settings.server)
+        ))
+      ];
+      reloadTriggers = [ config.environment.etc."cache-server/config.yaml".source ];
 
       serviceConfig =
         import ./hardening.nix {
@@ -64,6 +70,9 @@ in
         // {
           Type = "notify";
           ExecStart = "${lib.getExe' cfg.package "cache-server"} --config /etc/cache-server/config.yaml";
+          # Waits until it is done, and fails when something is wrong with the file. With all rights, as the daemon's own user
+          # need not be one of those who may use the socket.
+          ExecReload = "+${lib.getExe' cfg.package "cachectl"} --socket ${rendering.server "admin-socket"} reload";
           WatchdogSec = "60s";
           Restart = "on-failure";
           RestartSec = "2s";

@@ -44,8 +44,9 @@ in
       ++ lib.concatMap (port: map (address: "${address}:${toString port}") addresses) ports;
       socketConfig = {
         # Of the admin socket.
-        SocketMode = "0660";
-        SocketGroup = cfg.adminGroup;
+        SocketMode = server "admin-socket-mode";
+        SocketGroup =
+          if server "admin-socket-group" == null then cfg.adminGroup else server "admin-socket-group";
         DirectoryMode = "0755";
         # The address may be one that the machine is yet to get.
         FreeBind = true;

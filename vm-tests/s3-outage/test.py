@@ -39,12 +39,15 @@ with subtest("while the service is away, a cache with another storage takes push
 
 with subtest("one without says so, soon and in words, and hides what cannot be had"):
     # Nix tries for long before it believes that.
-    server.fail(push(ALONE, during), timeout=10)
+    doomed = "systemd-run --unit=doomed --setenv=HOME=/root $(command -v nix) --option netrc-file /root/netrc"
+    server.succeed(f"{doomed} --extra-experimental-features nix-command copy --to {ALONE} {during}")
+    server.wait_until_succeeds("cachectl storage list | grep '^alone .*failing'", timeout=120)
     put = "curl --silent --max-time 30 --netrc-file /root/netrc --write-out '%{http_code}'"
     server.succeed(f"nix-store --dump {during} > /root/during.nar")
     name = server.succeed("nix-hash --type sha256 --flat --base32 /root/during.nar").strip()
     told = server.succeed(f"{put} --upload-file /root/during.nar {ALONE}/nar/{name}.nar")
     assert told.endswith("503"), told
+    server.succeed("systemctl stop doomed.service || true")
     digest = before.removeprefix("/nix/store/")[:32]
     server.wait_until_succeeds(f"curl --silent --max-time 10 --write-out '%{{http_code}}' {ALONE}/{digest}.narinfo | grep 404", timeout=60)
 
@@ -56,5 +59,5 @@ with subtest("when the service is back, so is everything, without a restart"):
     for path in (before, after):
         server.succeed(fetch(ALONE, path))
     for path in (before, during):
-        server.succeed(fetch(SAFE, path))
+        server.wait_until_succeeds(fetch(SAFE, path), timeout=180)
     assert server.get_unit_property("cache-server.service", "NRestarts") == "0"

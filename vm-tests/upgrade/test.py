@@ -56,3 +56,15 @@ with subtest("neither have the pushes that were under way"):
 
 with subtest("cachectl finds the daemon at the same socket"):
     server.succeed("cachectl status")
+
+with subtest("changes of the configuration take no restart, and faults are found"):
+    config = "/etc/cache-server/config.yaml"
+    pid = server.get_unit_property("cache-server.service", "MainPID")
+    # Of a link into the store this makes a file.
+    server.succeed(f"sed --in-place 's/^caches:/caches:\\n  - name: second/' {config}")
+    server.succeed("systemctl reload cache-server.service")
+    client.succeed("curl --fail --silent http://server:5000/api/v1/cache/second/nix-cache-info")
+    server.succeed(f"sed --in-place 's/name: second/nam: second/' {config}")
+    server.fail("systemctl reload cache-server.service")
+    client.succeed("curl --fail --silent http://server:5000/api/v1/cache/second/nix-cache-info")
+    assert server.get_unit_property("cache-server.service", "MainPID") == pid

@@ -41,6 +41,7 @@ let
     before = list;
     unitConfig = section;
     restartTriggers = option (types.listOf types.unspecified) [ ];
+    reloadTriggers = option (types.listOf types.unspecified) [ ];
   };
 in
 {

@@ -21,6 +21,7 @@ let
       ++ spaced "Before" unit.before
       ++ lines unit.unitConfig
       ++ spaced "X-Restart-Triggers" (map toString unit.restartTriggers)
+      ++ spaced "X-Reload-Triggers" (map toString unit.reloadTriggers)
     );
   # NixOS makes the links by itself; elsewhere `systemctl enable` does.
   install = unit: section "Install" (spaced "WantedBy" unit.wantedBy);
