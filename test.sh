@@ -15,10 +15,13 @@ garage=2.5.0
 # Program and the Debian package that has it.
 needed=(
   cc:build-essential
+  curl:curl
   initdb:postgresql
   ip:iproute2
   mount:mount
+  nginx:nginx-light
   nix:nix-bin
+  nsenter:util-linux
   python3:python3
   systemd-analyze:systemd
   systemd-nspawn:systemd-container
@@ -35,14 +38,20 @@ done
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "installing ${missing[*]}"
+    # nginx would be started.
+    no_services=/usr/sbin/policy-rc.d
+    if [ -e "$no_services" ]; then no_services=; else
+      printf '#!/bin/sh\nexit 101\n' > "$no_services"
+      chmod 755 "$no_services"
+    fi
     # The package of PostgreSQL would make a database and start it.
     no_database=/etc/postgresql-common/createcluster.d/cache-server-tests.conf
     mkdir -p "${no_database%/*}"
     echo 'create_main_cluster = false' > "$no_database"
-    trap 'rm -f "$no_database"' EXIT
+    trap 'rm -f "$no_database" "$no_services"' EXIT
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-    rm "$no_database"
+    rm -f "$no_database" "$no_services"
     trap - EXIT
   else
     echo "test.sh: these packages are missing: ${missing[*]}" >&2
@@ -82,6 +91,9 @@ cargo test --release --workspace --locked --doc --quiet
 
 say "testing the NixOS module"
 nixos-module/tests/run
+
+say "testing scenarios of several machines"
+vm-tests/run
 
 say "testing with $(nix --version)"
 cargo nextest run --release --workspace --locked "$@"
