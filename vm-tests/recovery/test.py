@@ -26,7 +26,9 @@ before = narinfos()
 server.succeed(f"cachectl backup {STATE}/backup.sqlite")
 
 with subtest("a catalog that is lost is made anew from the files"):
-    server.succeed(f"systemctl stop cache-server.service; rm {STATE}/db.sqlite*; systemctl start cache-server.service")
+    server.succeed(
+        f"systemctl stop cache-server.service; rm {STATE}/db.sqlite*; systemctl start cache-server.service"
+    )
     server.fail(f"curl --fail --silent {CACHE}/{system.removeprefix('/nix/store/')[:32]}.narinfo")
     server.succeed("cachectl fsck --rebuild")
     # The signatures too: the keys are beside the catalog.

@@ -141,21 +141,17 @@ class Container:
         return int(children[0]) if children else None
 
     def execute(self, command, timeout):
-        """Exit status and output of a shell command in the machine; it is stopped, with status 124, after `timeout` seconds."""
+        """Exit status, output and complaints of a shell command in the machine; it is stopped, with status 124, after `timeout`
+        seconds."""
         leader = self._leader() if self.is_running() else None
         if leader is None:
             raise RuntimeError(f"{self.name} is not running")
         enter = ["nsenter", f"--target={leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"]
         environment = ["env", "-i", "HOME=/root", "USER=root", f"PATH={PATH}"]
         shell = ["timeout", "--kill-after=10", str(timeout), "bash", "-c", f"set -euo pipefail; {command}"]
-        done = subprocess.run(
-            [*enter, *environment, *shell],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        return done.returncode, done.stdout.decode(errors="replace")
+        command = [*enter, *environment, *shell]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
     def shut_down(self):
         if self.is_running():

@@ -49,27 +49,27 @@ class Machine:
         self._container.plug(True)
 
     def execute(self, command, timeout=PATIENCE):
+        status, output, _ = self._run(command, timeout)
+        return status, output
+
+    def _run(self, command, timeout):
         if not self.is_up():
             self.start()
         return self._container.execute(command, timeout)
 
     def succeed(self, *commands, timeout=PATIENCE):
-        outputs = []
-        for command in commands:
-            self._log(f"{self.name}: {command}")
-            status, output = self.execute(command, timeout)
-            if status != 0:
-                raise AssertionError(f"{self.name}: `{command}` failed with {status}:\n{output}")
-            outputs.append(output)
-        return "".join(outputs)
+        return self._all(commands, timeout, "", lambda status: status == 0)
 
     def fail(self, *commands, timeout=PATIENCE):
+        return self._all(commands, timeout, "has to fail: ", lambda status: status != 0)
+
+    def _all(self, commands, timeout, note, wanted):
         outputs = []
         for command in commands:
-            self._log(f"{self.name}: has to fail: {command}")
-            status, output = self.execute(command, timeout)
-            if status == 0:
-                raise AssertionError(f"{self.name}: `{command}` did not fail:\n{output}")
+            self._log(f"{self.name}: {note}{command}")
+            status, output, complaints = self._run(command, timeout)
+            if not wanted(status):
+                raise AssertionError(f"{self.name}: {note}`{command}` ended with {status}:\n{output}{complaints}")
             outputs.append(output)
         return "".join(outputs)
 
@@ -81,18 +81,18 @@ class Machine:
 
     def _wait_for_status(self, command, wanted, timeout):
         self._log(f"{self.name}: wait for: {command}")
-        last = (None, "")
+        last = (None, "", "")
 
         def holds():
             nonlocal last
             # A look that hangs is one that fails.
-            last = self.execute(command, min(timeout, 60))
+            last = self._run(command, min(timeout, 60))
             return wanted(last[0])
 
         try:
             retry(holds, command, timeout)
         except TimeoutError as error:
-            raise AssertionError(f"{self.name}: {error}; last with {last[0]}:\n{last[1]}") from error
+            raise AssertionError(f"{self.name}: {error}; last with {last[0]}:\n{last[1]}{last[2]}") from error
         return last[1]
 
     def systemctl(self, arguments):
@@ -120,4 +120,6 @@ class Machine:
         self._wait_for_port(port, timeout, "! ")
 
     def _wait_for_port(self, port, timeout, negation):
-        self._wait_for_status(f"{negation}bash -c '</dev/tcp/localhost/{port}' 2>/dev/null", lambda status: status == 0, timeout)
+        self._wait_for_status(
+            f"{negation}bash -c '</dev/tcp/localhost/{port}' 2>/dev/null", lambda status: status == 0, timeout
+        )

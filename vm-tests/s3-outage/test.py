@@ -49,7 +49,9 @@ with subtest("one without says so, soon and in words, and hides what cannot be h
     assert told.endswith("503"), told
     server.succeed("systemctl stop doomed.service || true")
     digest = before.removeprefix("/nix/store/")[:32]
-    server.wait_until_succeeds(f"curl --silent --max-time 10 --write-out '%{{http_code}}' {ALONE}/{digest}.narinfo | grep 404", timeout=60)
+    server.wait_until_succeeds(
+        f"curl --silent --max-time 10 --write-out '%{{http_code}}' {ALONE}/{digest}.narinfo | grep 404", timeout=60
+    )
 
 with subtest("when the service is back, so is everything, without a restart"):
     garage.start()

@@ -32,7 +32,7 @@ client.succeed(
 )
 
 with subtest("the daemon is replaced five times"):
-    pids = set()
+    pids: set[str] = set()
     for _ in range(5):
         asked = int(client.succeed("wc -l < /root/nar/asked"))
         server.succeed("systemctl restart cache-server.service")
