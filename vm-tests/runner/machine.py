@@ -22,7 +22,7 @@ class Machine:
     def __init__(self, name, container, log):
         self.name = name
         self._container = container
-        self._log = log
+        self._log = lambda message: log(f"{message[:200]}{'…' if len(message) > 200 else ''}")
 
     def start(self):
         self._log(f"{self.name}: start")

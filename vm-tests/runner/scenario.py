@@ -14,21 +14,26 @@ from .network import Network
 # The stand-ins for packages in nixos-module/tests/stub/pkgs.nix.
 STORE = Path("/nix/store")
 NOBODY = 32 * "0"
-# Programs of packages; those of cache-server come from the build.
-PROGRAMS = {"nix": ["nix"], "nginx": ["nginx"], "garage": ["garage"]}
-# Programs that only tests need and no package has; test.sh installs them.
-TOOLS = "/opt/cache-server-test-tools/bin"
+# Programs of packages but those of cache-server, which come from the build.
+PROGRAMS = {"nix": ["nix"], "nginx": ["nginx"], "garage": ["garage"], "python3": ["python3"]}
+# Where they are: in this system, or where test.sh installs what no package has.
+PLACES = "/usr/sbin:/usr/bin:/sbin:/bin:/opt/cache-server-test-tools/bin"
 
 
-def programs(binaries):
-    """Programs of this system by the name that the units know them by."""
-    found = {STORE / f"{NOBODY}-cache-server/bin" / name: binaries / name for name in ("cache-server", "cachectl")}
-    for package, names in PROGRAMS.items():
+def programs(node, binaries):
+    """Programs of this system that the units of a machine need, by the names that those know them by."""
+    texts = [path.read_text() for path in node.rglob("*") if path.is_file()]
+    packages = {"cache-server": ["cache-server", "cachectl"], **PROGRAMS}
+    found = {}
+    for package, names in packages.items():
+        folder = STORE / f"{NOBODY}-{package}/bin"
+        if not any(str(folder) in text for text in texts):
+            continue
         for name in names:
-            path = shutil.which(name) or shutil.which(name, path=TOOLS)
+            path = str(binaries / name) if package == "cache-server" else shutil.which(name, path=PLACES)
             if path is None:
                 raise RuntimeError(f"{name} is not installed; ./test.sh does that")
-            found[STORE / f"{NOBODY}-{package}/bin" / name] = Path(path).resolve()
+            found[folder / name] = Path(path).resolve()
     return found
 
 
@@ -55,7 +60,7 @@ def run(folder, binaries):
                 own = (node / "etc/hosts").read_text() if (node / "etc/hosts").exists() else ""
                 hosts = f"127.0.0.1 localhost\n::1 localhost\n{names}{own}"
                 machine = container.Container(
-                    node.name, Path(work) / node.name, node, programs(binaries), ports[node.name], hosts
+                    node.name, Path(work) / node.name, node, programs(node, binaries), ports[node.name], hosts
                 )
                 containers.append(machine)
                 stack.callback(machine.close)

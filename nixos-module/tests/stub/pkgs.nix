@@ -18,6 +18,7 @@ rec {
   garage_2 = package "garage";
   nginx = package "nginx";
   nix = package "nix";
+  python3 = package "python3";
 
   # JSON is YAML.
   formats.yaml = _: {
