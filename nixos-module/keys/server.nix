@@ -147,6 +147,18 @@ in
     default = "30s";
     description = "How long running transfers may go on when the daemon is told to stop.";
   };
+  deploy-timeout = {
+    type = duration;
+    default = "2h";
+    description = ''
+      How long a deployment may take once its agent has begun. One that takes longer counts as failed.
+    '';
+  };
+  deploy-pending-timeout = {
+    type = duration;
+    default = "7days";
+    description = "How long a deployment waits for an agent that is offline. Then it is cancelled.";
+  };
   upload-expiry = {
     type = duration;
     default = "24h";
