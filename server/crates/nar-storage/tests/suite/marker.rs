@@ -354,5 +354,5 @@ async fn a_storage_without_objects_is_removed_and_nothing_else() {
     fs::remove_dir_all(&root).unwrap();
     fs::rename(&away, &root).unwrap();
     assert!(storage.dismantle().await.unwrap());
-    assert_eq!(tree(directory.path()), [PathBuf::new(); 0]);
+    assert!(tree(directory.path()).is_empty());
 }
