@@ -84,10 +84,10 @@ if ! "$tools/bin/garage" --version 2>/dev/null | grep -qwF "$garage"; then
 fi
 
 say "building"
-cargo build --release --workspace --locked
+cargo build --release --workspace --features fail-points --locked
 
 say "testing the examples in the documentation"
-cargo test --release --workspace --locked --doc --quiet
+cargo test --release --workspace --features fail-points --locked --doc --quiet
 
 say "testing the NixOS module"
 nixos-module/tests/run
@@ -96,4 +96,4 @@ say "testing scenarios of several machines"
 vm-tests/run
 
 say "testing with $(nix --version)"
-cargo nextest run --release --workspace --locked "$@"
+cargo nextest run --release --workspace --features fail-points --locked "$@"

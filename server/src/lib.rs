@@ -6,6 +6,7 @@ pub mod auth;
 pub mod cache;
 pub mod config;
 mod doctor;
+mod fail_points;
 pub mod http;
 mod jobs;
 mod listeners;

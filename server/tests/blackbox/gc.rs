@@ -2,12 +2,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::harness::nix_host::NixHost;
 use crate::harness::path::random_hash;
+use crate::harness::site::HOST;
 use crate::harness::{Path, Permission, SOON, Site, random_bytes, wait_for};
 
 /// A site whose paths may go as soon as it is asked for, and not before.
@@ -169,24 +172,106 @@ fn a_collection_that_was_killed_is_finished_by_the_next_one() {
         old.iter().for_each(|path| reader.assert_lacks(path));
         kept.iter().for_each(|path| drop(reader.assert_has(path)));
         assert_eq!(site.stored_nars("pub").len(), kept.len());
-        let fsck: Value = serde_json::from_str(
-            site.cachectl_ok(&["fsck", "--dry-run", "--json"]).lines().next_back().unwrap(),
-        )
-        .unwrap();
-        for storage in fsck["summary"]["storages"].as_array().unwrap() {
-            for finding in ["missing", "wrong_size", "orphans_removed", "unknown_paths", "problems"] {
-                assert_eq!(storage[finding], 0, "{finding} in {fsck}");
+        assert_nothing_to_repair(&site);
+    }
+}
+
+/// The steps of a collection, at each of which the daemon is killed once.
+#[cfg(feature = "fail-points")]
+const STEPS: [&str; 8] = [
+    "gc-hidden",
+    "gc-buried",
+    "gc-narinfos-removed",
+    "gc-listings-removed",
+    "gc-tombstones-removed",
+    "gc-nars-given-up",
+    "gc-nars-removed",
+    "gc-nars-forgotten",
+];
+
+#[cfg(feature = "fail-points")]
+#[test]
+fn a_collection_that_dies_at_any_step_is_finished_by_the_next_one() {
+    use std::fs;
+    use std::process::{Command, Stdio};
+
+    use crate::harness::daemon::DAEMON;
+
+    const DIE_AT: &str = "die-at";
+    let mut site = Site::launched(
+        |config, _| {
+            config["server"]["gc-interval"] = json!("off");
+            config["server"]["gc-grace"] = json!("0s");
+        },
+        |directory| {
+            let mut command = Command::new(DAEMON);
+            command.env_clear().stdin(Stdio::null());
+            if let Ok(step) = fs::read_to_string(directory.join(DIE_AT)) {
+                command.env("CACHE_SERVER_DIE_AT", step);
             }
+            command
+        },
+    );
+    let die_at = site.directory().join(DIE_AT);
+    let mut kept = Vec::new();
+    for step in STEPS {
+        let pusher = site.pusher("pub");
+        let library = Path::small("library");
+        let old = [
+            Path::incompressible("old", 50_000),
+            Path::small("other"),
+            Path::small("needing").referring_to([library.base_name()]),
+            library,
+        ];
+        old.iter().for_each(|path| pusher.push(path));
+        let path = Path::small(step);
+        pusher.push(&path);
+        pin(&site, step, &path);
+        kept.push(path);
+        wait_until_older(Instant::now(), 0);
+        fs::write(&die_at, step).unwrap();
+        assert!(site.stop_and_restart().success());
+        try_gc(&site, 0, false);
+        let killed = wait_for(SOON, "it dies", || site.daemon().has_ended());
+        assert!(!killed.success(), "{step}");
+        fs::remove_file(&die_at).unwrap();
+        site.restart();
+        // What is pushed before the next one is as good as new.
+        let again = &old[1];
+        site.pusher("pub").push(again);
+        let reader = site.reader("pub");
+        reader.assert_has(again);
+        pin(&site, "again", again);
+        gc(&site, 0);
+        for gone in [&old[0], &old[2], &old[3]] {
+            reader.assert_lacks(gone);
+        }
+        kept.iter().chain([again]).for_each(|path| drop(reader.assert_has(path)));
+        assert_eq!(site.stored_nars("pub").len(), kept.len() + 1, "{step}");
+        assert_nothing_to_repair(&site);
+        site.cachectl_ok(&["pin", "remove", "again", "--cache", "pub"]);
+    }
+}
+
+/// `fsck` finds that catalog and storages agree.
+#[track_caller]
+fn assert_nothing_to_repair(site: &Site) {
+    let text = site.cachectl_ok(&["fsck", "--dry-run", "--json"]);
+    let fsck: Value = serde_json::from_str(text.lines().next_back().unwrap()).unwrap();
+    for storage in fsck["summary"]["storages"].as_array().unwrap() {
+        for finding in ["missing", "wrong_size", "orphans_removed", "unknown_paths", "problems"] {
+            assert_eq!(storage[finding], 0, "{finding} in {fsck}");
         }
     }
 }
 
-/// Four clients push new paths, and old ones again, each as clients do: first they ask what is missing. Whatever they were
-/// told is there stays there.
+/// For a minute eight clients push new paths, and old ones again, each as clients do: first they ask what is missing. Others
+/// read meanwhile. Whatever a client was told is there stays there, and real Nix takes it.
 #[test]
 fn what_was_acknowledged_beside_a_collection_can_be_read() {
     const OLD: u64 = 20;
-    const PUSHING: Duration = Duration::from_secs(10);
+    const PUSHING: Duration = Duration::from_secs(60);
+    const CLIENTS: usize = 8;
     let site = site();
     let pusher = site.pusher("pub");
     let old: Vec<Path> = (0..40).map(|number| Path::small(&format!("old-{number}"))).collect();
@@ -194,8 +279,19 @@ fn what_was_acknowledged_beside_a_collection_can_be_read() {
     wait_until_older(Instant::now(), OLD);
     let begin = Instant::now();
     let done = AtomicBool::new(false);
+    let lately = &Mutex::new(Vec::new());
     let acknowledged: Vec<Path> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
+        for _ in 0..2 {
+            let reader = site.reader("pub");
+            let done = &done;
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let pushed = lately.lock().unwrap().last().cloned();
+                    pushed.iter().for_each(|path| drop(reader.assert_has(path)));
+                }
+            });
+        }
+        let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let (pusher, old) = (&pusher, &old);
                 scope.spawn(move || {
@@ -204,13 +300,14 @@ fn what_was_acknowledged_beside_a_collection_can_be_read() {
                         if begin.elapsed() > PUSHING {
                             break;
                         }
-                        let again = &old[(number * 4 + client) % old.len()];
+                        let again = &old[(number * CLIENTS + client) % old.len()];
                         if number % 3 == 0 || !pusher.missing(&[&again.hash]).is_empty() {
                             pusher.push(again);
                         }
                         let new =
                             Path::small(&format!("new-{client}-{number}")).referring_to([again.base_name()]);
                         pusher.push(&new);
+                        lately.lock().unwrap().push(new.clone());
                         relied_on.extend([again.clone(), new]);
                     }
                     relied_on
@@ -231,4 +328,8 @@ fn what_was_acknowledged_beside_a_collection_can_be_read() {
     });
     let reader = site.reader("pub");
     acknowledged.iter().for_each(|path| drop(reader.assert_has(path)));
+    let sample: Vec<String> = acknowledged.iter().rev().take(100).map(Path::store_path).collect();
+    let nix = NixHost::trusting(&site.public_keys("pub"));
+    nix.ok(&format!("nix copy --from http://pub.{HOST}:{} {}", site.port("api"), sample.join(" ")));
+    nix.ok("nix store verify --all --no-trust");
 }

@@ -15,6 +15,7 @@ use nix_formats::{NarFileName, StorePathHash};
 use super::Pusher;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::fail_points::reached;
 
 /// Objects that are removed at once.
 const AT_ONCE: usize = 8;
@@ -54,7 +55,9 @@ impl Pusher {
         let (narinfos, listings): (Vec<Key>, Vec<Key>) =
             gone.map(|hash| (layout::narinfo_key(hash), layout::listing_key(hash))).unzip();
         delete_all(storage, &narinfos).await.into_iter().collect::<Result<(), _>>()?;
+        reached("gc-narinfos-removed");
         delete_all(storage, &listings).await.into_iter().collect::<Result<(), _>>()?;
+        reached("gc-listings-removed");
         storage.storage.sync(&[narinfos, listings].concat()).await?;
         // Paths that were pushed meanwhile, or before a crash, may have lost what was just written.
         let back = self.living_on(cache, storage, &hashes).await?;
@@ -63,7 +66,9 @@ impl Pusher {
             self.publish_again();
         }
         let done = tombstones.iter().map(|tombstone| tombstone.id).collect();
-        Ok(self.catalog.remove_tombstones(done).await?)
+        self.catalog.remove_tombstones(done).await?;
+        reached("gc-tombstones-removed");
+        Ok(())
     }
 
     /// Those of the paths that the cache has, on this storage.
@@ -90,11 +95,13 @@ impl Pusher {
             storing.push(self.locks.lock(cache.id, nar.file_hash).await);
         }
         let given_up = self.catalog.give_up_nars(nars.iter().map(|nar| nar.id).collect()).await?;
+        reached("gc-nars-given-up");
         let given_up: Vec<&NarRecord> = nars.iter().filter(|nar| given_up.contains(&nar.id)).collect();
         // Who looks one up from here on does not find it; who has it open reads it to its end.
         given_up.iter().for_each(|nar| cache.nars.forget(&nar.file_hash));
         let keys: Vec<Key> = given_up.iter().map(|nar| key(nar)).collect();
         let removed = delete_all(storage, &keys).await;
+        reached("gc-nars-removed");
         let (mut done, mut failed) = (Vec::new(), storage.storage.sync(&keys).await.err());
         for (nar, result) in given_up.iter().zip(removed) {
             match result {
@@ -104,6 +111,7 @@ impl Pusher {
         }
         let mut freed = Freed::default();
         let forgotten = self.catalog.forget_nars(done).await?;
+        reached("gc-nars-forgotten");
         for nar in given_up.iter().filter(|nar| forgotten.contains(&nar.id)) {
             cache.storages().removed(storage.id, nar.file_size);
             freed.files += 1;

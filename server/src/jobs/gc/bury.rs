@@ -8,6 +8,7 @@ use super::super::JobError;
 use super::Collection;
 use super::plan::Plan;
 use crate::cache::index::HiddenUnused;
+use crate::fail_points::reached;
 
 /// Paths that are buried in one transaction, which other writes wait for.
 const BATCH: usize = 100;
@@ -40,9 +41,11 @@ impl Collection<'_> {
                 HiddenUnused::InUse => {}
             }
         }
+        reached("gc-hidden");
         let burial = Burial { cache: self.cache.id, paths, unused_since: plan.unused_since, now: plan.now };
         match self.app.catalog.bury(burial).await {
             Ok(outcome) => {
+                reached("gc-buried");
                 self.show(hidden.iter().filter(|hash| outcome.alive.contains(hash)));
                 self.counts.paths_removed += outcome.buried.len() as u64;
                 Ok(())
