@@ -10,7 +10,7 @@ use std::sync::Arc;
 use catalog::{CatalogError, NarRecord, Tombstone};
 use futures_util::{StreamExt, stream};
 use nar_storage::{Key, StorageError, layout};
-use nix_formats::{NarFileName, StorePathHash};
+use nix_formats::{FileHash, NarFileName, StorePathHash};
 
 use super::Pusher;
 use crate::cache::Cache;
@@ -89,10 +89,13 @@ impl Pusher {
         storage: &Arc<CacheStorage>,
         nars: &[NarRecord],
     ) -> Result<(Freed, Option<StorageError>), CatalogError> {
-        // Nobody else holds more than one of these locks, so nobody waits in a circle.
-        let mut storing = Vec::with_capacity(nars.len());
-        for nar in nars {
-            storing.push(self.locks.lock(cache.id, nar.file_hash).await);
+        // In one order, so that a collection and a deletion never wait for each other. Nobody else holds more than one.
+        let mut hashes: Vec<FileHash> = nars.iter().map(|nar| nar.file_hash).collect();
+        hashes.sort_unstable_by_key(|hash| *hash.as_bytes());
+        hashes.dedup();
+        let mut storing = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            storing.push(self.locks.lock(cache.id, hash).await);
         }
         let given_up = self.catalog.give_up_nars(nars.iter().map(|nar| nar.id).collect()).await?;
         reached("gc-nars-given-up");
