@@ -13,6 +13,8 @@ use std::time::Duration;
 use admin_api::Reloaded;
 use catalog::CatalogError;
 use futures_util::future::join_all;
+use nar_storage::Health;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::app::{App, StartError};
@@ -25,8 +27,8 @@ use crate::http::PartUrlKey;
 use crate::sealing::Sealer;
 use crate::{server_key, systemd, workers};
 
-/// How often a storage that cannot be used yet is tried at the end of a reload, with a pause in between.
-const SETTLING: usize = 15;
+/// How long a storage that cannot be used yet is tried at the end of a reload, and the pause in between.
+const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells the log what to write from now on: the directives of `server.log.filter`.
@@ -165,7 +167,8 @@ async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
     let needs_restart = differences::between(&config, &wanted);
     app.config.store(Arc::new(config));
     workers::refit(app);
-    settle(app, &listed_before).await;
+    // A service that does not answer is left to the probes.
+    let _ = timeout(PATIENCE, settle(app, &listed_before)).await;
     // Files of unfinished work may lie on a storage that is back.
     app.pusher.publish_again();
     app.pusher.remove_leftovers(&app.caches()).await;
@@ -196,10 +199,10 @@ impl Addresses {
 /// A storage whose root has moved is locked as long as somebody uses it under its old path. Waits a moment for that to end,
 /// so that it is found to work right away.
 async fn settle(app: &App, before: &Addresses) {
-    for _ in 0..SETTLING {
+    loop {
         let lost: Vec<_> = storages(&app.caches())
             .into_iter()
-            .filter(|(_, storage)| !before.has(storage) && storage.reach.is_lost())
+            .filter(|(_, storage)| !before.has(storage) && storage.condition().health == Health::Failing)
             .collect();
         if lost.is_empty() {
             break;

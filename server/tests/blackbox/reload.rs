@@ -77,7 +77,7 @@ fn what_changes_is_in_force_at_once_and_told() {
     assert_eq!(info["retention_days"], 99);
     let workers: Value = serde_json::from_str(&site.cachectl_ok(&["worker", "list", "--json"])).unwrap();
     let collections: Vec<&Value> =
-        workers.as_array().unwrap().iter().filter(|worker| worker["name"] == "gc").collect();
+        workers["workers"].as_array().unwrap().iter().filter(|worker| worker["name"] == "gc").collect();
     assert_eq!(collections.len(), 1);
 
     site.edit_config(|config| config["server"]["gc-interval"] = json!("off"));

@@ -159,18 +159,21 @@ async fn what_fails_once_is_tried_again() {
 async fn a_service_that_refuses_a_put_leaves_the_spooled_file_for_another_storage() {
     let remote = Remote::new().await;
     let storage = remote.storage.as_ref();
-    let key = key("nar/x.nar");
     for size in [1000, 20 << 20] {
+        let key = key(&format!("nar/{size}.nar"));
+        // With the last one the service hears the request: it may have the object although nobody was told so.
         for fault in [Fault::Refuse, Fault::answer(403, ""), Fault::answer(200, ""), Fault::CutAfter(0)] {
             let file = spool(storage, "upload", &content(size, 1));
             remote.proxy.set(fault.clone()).await;
             let error = storage.put_file(&key, &file, Durability::Now).await.unwrap_err();
             assert!(error.is_unavailable(), "{fault:?}: {error}");
             assert!(file.exists());
+            if !matches!(fault, Fault::CutAfter(_)) {
+                let objects = remote.bucket.objects().await;
+                assert!(objects.iter().all(|(name, _)| !name.ends_with(&key.to_string())), "{fault:?}");
+            }
         }
     }
-    remote.proxy.set(None).await;
-    assert!(remote.bucket.objects().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
