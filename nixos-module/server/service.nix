@@ -53,6 +53,9 @@ in
 
       # There is no RuntimeDirectory=: the admin socket is in the directory of the socket unit, out of the daemon's reach.
 
+      # Stopped and started in one go, so that clients wait for as short as can be.
+      stopIfChanged = false;
+
       # What the daemon cannot change while it runs takes a restart, as do changes of the unit itself: other secrets,
       # other directories.
       restartTriggers = [

@@ -58,6 +58,10 @@ in
 
     assertions = [
       {
+        assertion = addresses != [ ] || lib.all (port: port >= 1024) ports;
+        message = "services.cache-server: `server.hostname` is a name, which systemd cannot listen on, and the daemon may not open ports below 1024. Give an address.";
+      }
+      {
         assertion = addresses != [ ] || !cfg.privateNetwork;
         message = "services.cache-server: `server.hostname` is a name, which systemd cannot listen on, and with `privateNetwork` the daemon cannot either. Give an address, or set `privateNetwork = false`.";
       }

@@ -176,6 +176,15 @@ in
     };
     message = "`server.hostname` is a name, which systemd cannot listen on";
   };
+  a-low-port-of-a-name = {
+    module = server {
+      server = {
+        hostname = "cache.example.org";
+        server-port = 80;
+      };
+    };
+    message = "the daemon may not open ports below 1024";
+  };
   two-kinds-of-certificates = {
     module = server {
       nginx = {

@@ -55,6 +55,7 @@ in
         preStart = text;
         script = text;
         serviceConfig = section;
+        stopIfChanged = option types.bool true;
       };
       sockets = unit {
         listenStreams = list;
