@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -24,17 +25,13 @@ def mount(*arguments):
     subprocess.run(["mount", *arguments], check=True)
 
 
-def prepare(work):
-    """What all containers of a run share."""
-    mount("-t", "tmpfs", "tmpfs", str(work))
+def prepare():
+    """Makes this mount namespace one in which containers can run, and others like it beside."""
+    # Where `ip netns` and nspawn keep what they know, and we the machines.
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     # systemd wants the unified hierarchy, which need not be what is mounted there.
     subprocess.run(["umount", "--recursive", str(CGROUPS)], check=False, stderr=subprocess.DEVNULL)
     mount("-t", "cgroup2", "cgroup2", str(CGROUPS))
-
-
-def mount_away(work):
-    """Undoes `prepare`, but for the hierarchy of cgroups, which the next scenario uses as well."""
-    subprocess.run(["umount", str(work)], check=True)
 
 
 class Container:
@@ -46,6 +43,9 @@ class Container:
         self._programs = programs
         self._directory = directory
         self._process = None
+        # That of nspawn, which gives the machine a part of it.
+        self._group = CGROUPS / f"cache-server-tests-{uuid.uuid4()}"
+        self._group.mkdir()
         self.root = directory / "root"
         for folder in ("upper", "work", "root"):
             (directory / folder).mkdir(parents=True)
@@ -83,7 +83,7 @@ class Container:
         self._enable_units(files)
         systemd = ["systemd-sysusers", f"--root={self.root}"]
         if (files / "etc/sysusers.d").is_dir():
-            subprocess.run(systemd, check=True)
+            subprocess.run(systemd, check=True, stderr=subprocess.DEVNULL)
 
     def _folder(self, name):
         path = self.root / name
@@ -105,14 +105,12 @@ class Container:
         if self.is_running():
             return
         self._port.attach()
-        group = CGROUPS / f"cache-server-tests-{os.getpid()}-{self.name}"
-        group.mkdir(exist_ok=True)
         command = ["systemd-nspawn", f"--directory={self.root}", f"--machine={self.name}", "--boot", "--register=no"]
         command += ["--keep-unit", "--console=pipe", "--resolv-conf=off", "--timezone=off", "--link-journal=no"]
         command += [f"--network-namespace-path=/run/netns/{self._port.namespace}"]
         command += [f"--bind-ro={program}:{target}" for target, program in self._programs.items()]
         self._process = subprocess.Popen(
-            ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *command],
+            ["sh", "-c", f'echo $$ > {self._group}/cgroup.procs; exec "$@"', "sh", *command],
             env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             stdin=subprocess.DEVNULL,
             stdout=open(self._directory / "console", "a"),
@@ -175,3 +173,6 @@ class Container:
     def close(self):
         self.crash()
         subprocess.run(["umount", "--recursive", str(self.root)], check=True)
+        shutil.rmtree(self._directory)
+        for group, _, _ in os.walk(self._group, topdown=False):
+            os.rmdir(group)

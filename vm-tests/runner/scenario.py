@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -14,6 +13,7 @@ from .network import Network
 # The stand-ins for packages in nixos-module/tests/stub/pkgs.nix.
 STORE = Path("/nix/store")
 NOBODY = 32 * "0"
+MACHINES = Path("/run/machines")
 # Programs of packages but those of cache-server, which come from the build.
 PROGRAMS = {"nix": ["nix"], "nginx": ["nginx"], "garage": ["garage"], "python3": ["python3"]}
 # Where they are: in this system, or where test.sh installs what no package has.
@@ -39,9 +39,7 @@ def programs(node, binaries):
 
 def run(folder, binaries):
     """Whether the scenario passes; says why if not."""
-    with tempfile.TemporaryDirectory(prefix="cache-server-scenario-") as work, contextlib.ExitStack() as stack:
-        container.prepare(Path(work))
-        stack.callback(container.mount_away, Path(work))
+    with contextlib.ExitStack() as stack:
         began = time.monotonic()
 
         def log(message):
@@ -60,7 +58,7 @@ def run(folder, binaries):
                 own = (node / "etc/hosts").read_text() if (node / "etc/hosts").exists() else ""
                 hosts = f"127.0.0.1 localhost\n::1 localhost\n{names}{own}"
                 machine = container.Container(
-                    node.name, Path(work) / node.name, node, programs(node, binaries), ports[node.name], hosts
+                    node.name, MACHINES / node.name, node, programs(node, binaries), ports[node.name], hosts
                 )
                 containers.append(machine)
                 stack.callback(machine.close)
