@@ -43,4 +43,6 @@ class Port:
         ip("link", "set", self._plug, "up" if connected else "down")
 
     def close(self):
+        # Its other end goes with it at once; with the namespace both would go some time.
+        ip("link", "delete", self._plug)
         ip("netns", "delete", self.namespace)
