@@ -6,6 +6,10 @@ let
   };
   size = types.either types.ints.unsigned types.str;
   text = types.str;
+  # Not `types.path`, as a path literal would be copied into the store.
+  place = types.strMatching "/.*" // {
+    description = "absolute path";
+  };
 in
 {
   hostname = {
@@ -54,14 +58,14 @@ in
     '';
   };
   state-dir = {
-    type = text;
+    type = place;
     description = ''
       Where the daemon keeps what it makes: catalog, keys, the default storage. Left out, it is `/var/lib/cache-server`,
       which systemd makes and owns.
     '';
   };
   admin-socket = {
-    type = text;
+    type = place;
     description = ''
       Unix socket for {command}`cachectl`, which looks for it at the place that the module gives it,
       `/run/cache-server/admin.sock`.

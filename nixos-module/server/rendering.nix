@@ -76,7 +76,9 @@ let
   enabledCaches = lib.filterAttrs (_: cache: cache.enabled != false) cfg.caches;
   typeOf = storage: if storage.type == null then server "default-storage" else storage.type;
   allStorages = lib.concatMap storagesOf (lib.attrValues cfg.caches);
-  isAbsolute = path: path != null && lib.hasPrefix "/" path;
+  # Relative directories are in the state directory, which systemd makes, as are those of its own name.
+  isOutside =
+    path: path != null && lib.hasPrefix "/" path && !lib.hasPrefix "/var/lib/cache-server/" "${path}/";
 
   fixedPorts = lib.mapAttrs (_: cache: cache.port) (
     lib.filterAttrs (_: cache: cache.port != null) enabledCaches
@@ -131,7 +133,7 @@ in
   # Directories outside of the one that systemd makes.
   localRoots = lib.unique (
     map (storage: storage.root) (
-      lib.filter (storage: typeOf storage == "local" && isAbsolute storage.root) allStorages
+      lib.filter (storage: typeOf storage == "local" && isOutside storage.root) allStorages
     )
   );
 
@@ -140,6 +142,6 @@ in
     server "standalone" != true
     || lib.any (storage: typeOf storage == "s3") allStorages
     || lib.any (cache: cache.upstreams != null && cache.upstreams != [ ]) (lib.attrValues cfg.caches)
-    || !(isNull (builtins.match "postgres.*://.*" (server "database")))
+    || builtins.match "postgres.*://.*" (server "database") != null
     || server "node-url" != null;
 }

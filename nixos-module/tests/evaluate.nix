@@ -27,7 +27,7 @@ in
   refusals = lib.mapAttrs (_: case: (evaluate [ case.module ]).refusals) (
     lib.filterAttrs (_: case: !(case.throws or false)) wrong
   );
-  throws = lib.mapAttrs (_: case: (evaluate [ case.module ]).refusals) (
+  throws = lib.mapAttrs (_: case: files (evaluate [ case.module ])) (
     lib.filterAttrs (_: case: case.throws or false) wrong
   );
   messages = lib.mapAttrs (_: case: case.message) wrong;

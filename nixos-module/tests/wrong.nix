@@ -162,6 +162,11 @@ in
     };
     message = "with `signing = \"client\"` the server signs nothing";
   };
+  a-state-directory-beside-the-file = {
+    throws = true;
+    module = server { server.state-dir = "state"; };
+    message = "services.cache-server.server.state-dir' is not of type";
+  };
   a-word-that-is-none = {
     throws = true;
     module = cache { storage-strategy = "round-robbin"; };

@@ -58,6 +58,11 @@
         compression = "xz";
         storages.archive.root = "/mnt/archive";
       };
+      # In the state directory, by both of its names.
+      scratch.storages = {
+        one.root = "scratch";
+        two.root = "/var/lib/cache-server/more-scratch";
+      };
       retired.enabled = false;
     };
     openFirewall = {
