@@ -28,7 +28,7 @@
           path = [ pkgs.nix ];
           environment.HOME = "/root";
           serviceConfig = {
-            ExecStart = "${pkgs.python3}/bin/python3 /etc/agent.py http://cache.example.org:5000 webserver /var/lib/secrets/agent-token /nix/var/nix/profiles/deployed";
+            ExecStart = "${pkgs.python3}/bin/python3 /etc/agent.py http://cache.example.org webserver /var/lib/secrets/agent-token /nix/var/nix/profiles/deployed";
             # Until its token is there.
             Restart = "always";
             RestartSec = "1s";

@@ -1,14 +1,17 @@
 {
   services.cache-server = {
     enable = true;
-    server = {
-      standalone = true;
-      hostname = "0.0.0.0";
-      public-url = "http://cache.example.org:5000";
-    };
+    server.standalone = true;
     caches.main.access = "private";
     workspaces.production.cache = "main";
     agents.webserver.workspace = "production";
-    openFirewall.api = true;
+    nginx = {
+      enable = true;
+      domain = "cache.example.org";
+    };
   };
+  networking.firewall.allowedTCPPorts = [
+    80
+    443
+  ];
 }

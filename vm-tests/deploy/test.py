@@ -5,6 +5,7 @@ NIX = "nix --extra-experimental-features nix-command --option netrc-file /root/n
 
 start_all()
 server.wait_for_unit("cache-server.service")
+server.wait_for_unit("nginx.service")
 writer = server.succeed("cachectl token create --cache main --permission write --expires 1h").strip()
 operator = server.succeed("cachectl token create --workspace production --permission activate --expires 1h").strip()
 agent = server.succeed("cachectl agent token webserver").strip()

@@ -25,7 +25,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 class WebSocket:
     def __init__(self, url, path, headers):
-        self._socket = socket.create_connection((url.hostname, url.port))
+        self._socket = socket.create_connection((url.hostname, url.port or 80))
         self._stream = self._socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [f"GET {path} HTTP/1.1", f"Host: {url.netloc}", "Upgrade: websocket", "Connection: Upgrade"]
