@@ -1,5 +1,6 @@
 //! The command line.
 
+mod agent;
 mod cache;
 mod fsck;
 mod gc;
@@ -20,6 +21,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit::Exit;
+pub use agent::Agent;
 pub use cache::Cache;
 pub use fsck::Fsck;
 pub use gc::Gc;
@@ -28,7 +30,7 @@ pub use key::Key;
 pub use path::{ListPaths, Path, WhichPath};
 pub use pin::{AddPin, Pin};
 pub use storage::{Scrub, Storage};
-pub use token::{CreateToken, Token};
+pub use token::Token;
 pub use usage::{Grouping, Usage};
 pub use value::StorePath;
 pub use worker::Worker;
@@ -99,6 +101,13 @@ pub enum Command {
         after_help = "Example:\n  cachectl token create --cache main --permission write"
     )]
     Token(Token),
+    /// Make tokens for deploy agents
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  cachectl agent token webserver"
+    )]
+    Agent(Agent),
     /// List the caches, show all about one, or delete one
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl cache info main")]
     Cache(Cache),

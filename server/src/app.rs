@@ -18,6 +18,7 @@ use crate::cache::push::{Intents, Pusher};
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError};
+use crate::deploy::Deploy;
 use crate::http::origin::{Origin, node_url, without_port};
 use crate::http::serve::ConnectionLimits;
 use crate::http::{Forwarder, PartUrlKey};
@@ -81,6 +82,8 @@ pub struct App {
     pub catalog: Catalog,
     /// Tokens.
     pub tokens: Tokens,
+    /// Workspaces, agents and deployments.
+    pub deploy: Arc<Deploy>,
     /// Takes pushes.
     pub pusher: Arc<Pusher>,
     /// Long jobs.
@@ -134,7 +137,9 @@ impl App {
         pusher.remove_leftovers(&caches).await;
         // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
         pusher.publish_again();
+        let deploy = Arc::new(Deploy::open(catalog.clone(), &config, &caches).await?);
         let app = Self {
+            deploy,
             tokens: Tokens::load(catalog.clone(), key.as_bytes()).await?,
             pusher,
             jobs: Jobs::default(),
@@ -214,7 +219,7 @@ pub async fn run(
     stopping.send_replace(true);
     let drained = async {
         // Whoever watches a job stays connected until it ends.
-        tokio::join!(app.listeners.stopped(), app.jobs.shut_down());
+        tokio::join!(app.listeners.stopped(), app.jobs.shut_down(), app.deploy.close());
         app.pusher.drain().await;
     };
     if tokio::time::timeout(app.config().server.drain_timeout, drained).await.is_err() {

@@ -126,6 +126,12 @@ pub async fn bind_all(app: &Arc<App>) -> Result<Vec<Bound>, StartError> {
         let info = ListenerInfo { purpose: Purpose::Api, address, cache: None };
         bound.push(Bound { listener, routes: http::api_routes(app), info, cache_port: None });
     }
+    // The same as on the API port: agents fetch from where they get their orders (protocol reference 7.6).
+    let deploy = bind_tcp(&mut inherited, &server.hostname, server.deploy_port, "server.deploy-port").await?;
+    for (listener, address) in deploy {
+        let info = ListenerInfo { purpose: Purpose::Deploy, address, cache: None };
+        bound.push(Bound { listener, routes: http::api_routes(app), info, cache_port: None });
+    }
     for (port, cache) in cache_ports(&config) {
         bound.extend(bind_cache_port(app, &mut inherited, &server.hostname, port, cache).await?);
     }

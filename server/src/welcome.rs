@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
-use catalog::{TokenCaches, TokenPermission};
+use catalog::{TokenCaches, TokenPermission, TokenScope};
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -23,8 +23,7 @@ pub async fn write_token(app: &App) -> io::Result<Zeroizing<String>> {
     }
     let new = NewToken {
         subject: "made at the first start".to_owned(),
-        caches: TokenCaches::All,
-        permission: TokenPermission::Write,
+        scope: TokenScope::Caches { caches: TokenCaches::All, permission: TokenPermission::Write },
         expires_at: None,
     };
     let token = Zeroizing::new(app.tokens.issue(new).await.map_err(io::Error::other)?.token);

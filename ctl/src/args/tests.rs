@@ -115,6 +115,9 @@ fn a_token_is_for_some_caches_or_for_all_and_never_for_neither() {
     assert!(parse("").is_err());
     assert!(parse("--all --cache main").is_err());
     assert!(parse("--all").is_ok());
+    assert!(parse("--workspace production").is_ok());
+    assert!(parse("--workspace production --all").is_err());
+    assert!(parse("--workspace production --cache main").is_err());
     let Command::Token(Token::Create(created)) = parse("--cache a,b --cache c").unwrap().command else {
         panic!("another command");
     };

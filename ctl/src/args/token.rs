@@ -12,7 +12,8 @@ pub enum Token {
     /// Prints the token and nothing else, so that scripts can use it. It is told only this once.
     #[command(after_help = "Examples:\n  \
         cachectl token create --cache main --permission write --expires 90d --subject ci\n  \
-        cachectl token create --cache main --permission write | cachix authtoken --stdin")]
+        cachectl token create --cache main --permission write | cachix authtoken --stdin\n  \
+        cachectl token create --workspace production --permission activate")]
     Create(CreateToken),
     /// List all tokens, without the tokens themselves
     #[command(after_help = "Example:\n  cachectl token list")]
@@ -34,14 +35,17 @@ pub struct CreateToken {
         long = "cache",
         value_name = "NAME",
         value_delimiter = ',',
-        required_unless_present = "all",
-        conflicts_with = "all"
+        required_unless_present_any = ["all", "workspace"],
+        conflicts_with_all = ["all", "workspace"]
     )]
     pub caches: Vec<String>,
     /// Open every cache, also those that do not exist yet
-    #[arg(long)]
+    #[arg(long, conflicts_with = "workspace")]
     pub all: bool,
-    /// What the token permits; each includes those before it
+    /// The deploy workspace in which the token permits to activate
+    #[arg(long, value_name = "NAME")]
+    pub workspace: Option<String>,
+    /// What the token permits; on caches, each includes those before it
     #[arg(long, value_enum)]
     pub permission: Permission,
     /// When the token ends, from now, such as 12h, 90d or 1y [default: never]
@@ -61,6 +65,8 @@ pub enum Permission {
     Write,
     /// Change the cache itself: its keys and pins
     Admin,
+    /// Activate deployments in a workspace
+    Activate,
 }
 
 impl From<Permission> for admin_api::Permission {
@@ -69,6 +75,7 @@ impl From<Permission> for admin_api::Permission {
             Permission::Read => Self::Read,
             Permission::Write => Self::Write,
             Permission::Admin => Self::Admin,
+            Permission::Activate => Self::Activate,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One file per noun: asks the daemon and says what to show of the answer.
 
+mod agent;
 mod backup;
 mod cache;
 mod doctor;
@@ -34,6 +35,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     match args.command {
         Command::Status => status::run(&client, &output).await,
         Command::Token(command) => token::run(command, &client, &output).await,
+        Command::Agent(command) => agent::run(command, &client, &output).await,
         Command::Cache(command) => cache::run(command, &client, &output).await,
         Command::Path(command) => path::run(command, &client, &output).await,
         Command::Usage(command) => usage::run(command, &client, &output).await,

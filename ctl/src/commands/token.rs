@@ -2,7 +2,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use admin_api::{CreateToken, CreatedToken, Permission, TokenInfo};
 
-use crate::args::{self, Token};
+use crate::args::Token;
 use crate::client::Client;
 use crate::error::Error;
 use crate::output::{
@@ -12,7 +12,18 @@ use crate::output::{
 /// `cachectl token …`
 pub async fn run(command: Token, client: &Client, output: &Output) -> Result<(), Error> {
     match command {
-        Token::Create(arguments) => create(arguments, client, output).await,
+        Token::Create(arguments) => {
+            let wanted = CreateToken {
+                subject: arguments.subject,
+                caches: arguments.caches,
+                all: arguments.all,
+                workspace: arguments.workspace,
+                agent: None,
+                permission: arguments.permission.into(),
+                expires_seconds: arguments.expires.map(|expires| expires.as_secs()),
+            };
+            create(wanted, client, output).await
+        }
         Token::List => {
             let tokens = client.tokens().await?;
             output.print(&tokens, |look| table(&tokens, look))
@@ -24,14 +35,8 @@ pub async fn run(command: Token, client: &Client, output: &Output) -> Result<(),
     }
 }
 
-async fn create(arguments: args::CreateToken, client: &Client, output: &Output) -> Result<(), Error> {
-    let wanted = CreateToken {
-        subject: arguments.subject,
-        caches: arguments.caches,
-        all: arguments.all,
-        permission: arguments.permission.into(),
-        expires_seconds: arguments.expires.map(|expires| expires.as_secs()),
-    };
+/// Makes a token and prints it.
+pub async fn create(wanted: CreateToken, client: &Client, output: &Output) -> Result<(), Error> {
     let created = client.create_token(&wanted).await?;
 
     let text = if output.json { to_json(&created) } else { format!("{}\n", created.token) };
@@ -60,7 +65,7 @@ pub fn table(tokens: &[TokenInfo], look: &Look) -> String {
     let mut table = Table::new([
         Column::text("ID"),
         Column::prose("SUBJECT"),
-        Column::prose("CACHES"),
+        Column::prose("FOR"),
         Column::text("MAY"),
         Column::text("STATE"),
     ]);
@@ -68,7 +73,7 @@ pub fn table(tokens: &[TokenInfo], look: &Look) -> String {
         table.add([
             token.id.as_str().into(),
             token.subject.as_deref().into(),
-            caches(token).into(),
+            opens(token).into(),
             permission(token.permission).into(),
             state(token, look.now),
         ]);
@@ -91,11 +96,17 @@ fn revoked(token: &TokenInfo) -> String {
         None => String::new(),
     };
     let (id, permission) = (plain(&token.id), permission(token.permission));
-    format!("Revoked token {id}{subject} ({permission}, {}).\n", plain(&caches(token)))
+    format!("Revoked token {id}{subject} ({permission}, {}).\n", plain(&opens(token)))
 }
 
-fn caches(token: &TokenInfo) -> String {
-    if token.all { "all".to_owned() } else { token.caches.join(", ") }
+/// What a token is for, in words.
+fn opens(token: &TokenInfo) -> String {
+    match (&token.workspace, &token.agent) {
+        (Some(workspace), _) => format!("workspace {workspace}"),
+        (None, Some(agent)) => format!("agent {agent}"),
+        (None, None) if token.all => "all caches".to_owned(),
+        (None, None) => token.caches.join(", "),
+    }
 }
 
 fn permission(permission: Permission) -> &'static str {
@@ -103,5 +114,7 @@ fn permission(permission: Permission) -> &'static str {
         Permission::Read => "read",
         Permission::Write => "write",
         Permission::Admin => "admin",
+        Permission::Activate => "activate",
+        Permission::Agent => "agent",
     }
 }

@@ -74,10 +74,23 @@ fn token_create_prints_the_token_and_nothing_else() {
         subject: Some("ci".into()),
         caches: vec!["main".into()],
         all: false,
+        workspace: None,
+        agent: None,
         permission: Permission::Write,
         expires_seconds: Some(90 * 24 * 60 * 60),
     };
     assert_eq!(sent, expected);
+
+    let line = "token create --workspace production --permission activate";
+    assert_eq!(daemon.run(line).succeeds(), "ey.J.x\n");
+    let sent = daemon.last_body();
+    assert_eq!(sent["workspace"], "production");
+    assert_eq!((&sent["permission"], &sent["caches"]), (&json!("activate"), &json!([])));
+
+    assert_eq!(daemon.run("agent token webserver --expires 1d").succeeds(), "ey.J.x\n");
+    let sent = daemon.last_body();
+    assert_eq!((&sent["permission"], &sent["agent"]), (&json!("agent"), &json!("webserver")));
+    assert_eq!(sent["expires_seconds"], 24 * 60 * 60);
 
     let line = "token create --all --permission read --json";
     let printed = daemon.run(line).succeeds();

@@ -6,27 +6,28 @@ mod credential;
 mod token;
 
 pub use credential::Credential;
-pub use token::{IssuedToken, NewToken, Tokens};
+pub use token::{IssuedToken, NewToken, TokenRef, Tokens};
 
-use catalog::{TokenCaches, TokenPermission};
+use catalog::{TokenCaches, TokenPermission, TokenScope};
 
 /// What a verified token permits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Caches it is valid for.
-    pub caches: TokenCaches,
-    /// The most it permits there.
-    pub permission: TokenPermission,
+    /// The token.
+    pub token: TokenRef,
+    /// What it is good for.
+    pub scope: TokenScope,
 }
 
 impl Grant {
-    /// Whether it permits `needed` on the cache called `cache`.
-    pub fn permits(&self, cache: &str, needed: TokenPermission) -> bool {
-        let covered = match &self.caches {
+    /// The most it permits on the cache called `cache`, as a token for caches.
+    pub fn permission_on(&self, cache: &str) -> Option<TokenPermission> {
+        let TokenScope::Caches { caches, permission } = &self.scope else { return None };
+        let covered = match caches {
             TokenCaches::All => true,
             TokenCaches::Only(names) => names.iter().any(|name| name == cache),
         };
-        covered && self.permission >= needed
+        covered.then_some(*permission)
     }
 }
 
@@ -53,4 +54,26 @@ pub enum AuthError {
         /// `read`, `write` or `admin`.
         needed: &'static str,
     },
+    /// A good token, but not that of a deploy agent.
+    #[error("this needs the token of a deploy agent: `cachectl agent token NAME` makes one")]
+    NotOfAgent,
+    /// The token of one agent in the hands of another.
+    #[error("the auth token is that of the agent `{token_of}`, not of `{name}`")]
+    OfAnotherAgent {
+        /// Whose token it is.
+        token_of: String,
+        /// Who came with it.
+        name: String,
+    },
+    /// The token of an agent that the configuration does not name.
+    #[error("there is no agent `{0}` on this server")]
+    UndeclaredAgent(String),
+    /// A good token, but not one for activating deployments.
+    #[error(
+        "this needs an activate token: `cachectl token create --workspace NAME --permission activate` makes one"
+    )]
+    NotActivating,
+    /// An activate token of a workspace that the configuration does not name.
+    #[error("there is no workspace `{0}` on this server")]
+    UndeclaredWorkspace(String),
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use catalog::{Catalog, CatalogError, TokenCaches, TokenPermission, TokenRecord, UnixTime};
+use catalog::{Catalog, CatalogError, TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{AuthError, Grant};
@@ -27,17 +28,65 @@ struct Claims {
     /// `None` for every cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     caches: Option<Vec<String>>,
+    /// The agent, for the permission `agent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent: Option<String>,
+    /// The workspace, for the permission `activate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workspace: Option<String>,
     permission: String,
+}
+
+/// The permission of an agent's token.
+const AGENT: &str = "agent";
+/// The permission of a token for activating deployments.
+const ACTIVATE: &str = "activate";
+
+impl Claims {
+    fn of(record: &TokenRecord) -> Self {
+        let (caches, agent, workspace, permission) = match &record.scope {
+            TokenScope::Caches { caches: TokenCaches::All, permission } => {
+                (None, None, None, permission.as_str())
+            }
+            TokenScope::Caches { caches: TokenCaches::Only(names), permission } => {
+                (Some(names.clone()), None, None, permission.as_str())
+            }
+            // No caches at all, for a version of this program that knows no agents.
+            TokenScope::Agent(name) => (Some(Vec::new()), Some(name.clone()), None, AGENT),
+            TokenScope::Activate(name) => (Some(Vec::new()), None, Some(name.clone()), ACTIVATE),
+        };
+        Self {
+            aud: AUDIENCE.to_owned(),
+            sub: record.subject.clone(),
+            jti: record.id,
+            iat: record.created_at.0,
+            exp: record.expires_at.map(|time| time.0),
+            caches,
+            agent,
+            workspace,
+            permission: permission.to_owned(),
+        }
+    }
+
+    fn into_scope(self) -> Option<TokenScope> {
+        match self.permission.as_str() {
+            AGENT => self.agent.map(TokenScope::Agent),
+            ACTIVATE => self.workspace.map(TokenScope::Activate),
+            other => {
+                let permission = TokenPermission::from_text(other)?;
+                let caches = self.caches.map_or(TokenCaches::All, TokenCaches::Only);
+                Some(TokenScope::Caches { caches, permission })
+            }
+        }
+    }
 }
 
 /// What a new token shall be.
 pub struct NewToken {
     /// Whom or what it is for, for people who read the list.
     pub subject: String,
-    /// Caches it is valid for.
-    pub caches: TokenCaches,
-    /// The most it permits.
-    pub permission: TokenPermission,
+    /// What it is good for.
+    pub scope: TokenScope,
     /// When it ends; `None` for never.
     pub expires_at: Option<UnixTime>,
 }
@@ -57,17 +106,30 @@ pub struct Tokens {
     validation: Validation,
     /// Every row of the token table, so that verifying takes no query.
     records: RwLock<HashMap<Uuid, TokenRecord>>,
+    /// Told whenever a token may have been revoked.
+    revoked: watch::Sender<()>,
 }
 
 struct Key {
+    /// Counts the keys since the start.
+    number: u64,
     encoding: EncodingKey,
     decoding: DecodingKey,
 }
 
 impl Key {
-    fn new(secret: &[u8]) -> Self {
-        Self { encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret) }
+    fn new(secret: &[u8], number: u64) -> Self {
+        let (encoding, decoding) = (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret));
+        Self { number, encoding, decoding }
     }
+}
+
+/// A token that was verified, for [`Tokens::is_good`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenRef {
+    id: Uuid,
+    /// The number of the key that it is signed with.
+    key: u64,
 }
 
 impl Tokens {
@@ -79,12 +141,21 @@ impl Tokens {
         validation.set_required_spec_claims(&["aud", "sub"]);
         validation.validate_exp = true;
         validation.leeway = 0;
-        Ok(Self { catalog, key: RwLock::new(Key::new(key)), validation, records: RwLock::new(records) })
+        Ok(Self {
+            catalog,
+            key: RwLock::new(Key::new(key, 0)),
+            validation,
+            records: RwLock::new(records),
+            revoked: watch::Sender::new(()),
+        })
     }
 
     /// From now on tokens are signed with `key`; those that were signed with another one are void.
     pub fn replace_key(&self, key: &[u8]) {
-        *self.key.write().unwrap_or_else(PoisonError::into_inner) = Key::new(key);
+        let mut current = self.key.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Key::new(key, current.number + 1);
+        drop(current);
+        self.revoked.send_replace(());
     }
 
     /// Makes a token and records it.
@@ -92,24 +163,12 @@ impl Tokens {
         let record = TokenRecord {
             id: Uuid::new_v4(),
             subject: new.subject,
-            caches: new.caches,
-            permission: new.permission,
+            scope: new.scope,
             created_at: UnixTime::now(),
             expires_at: new.expires_at,
             revoked_at: None,
         };
-        let claims = Claims {
-            aud: AUDIENCE.to_owned(),
-            sub: record.subject.clone(),
-            jti: record.id,
-            iat: record.created_at.0,
-            exp: record.expires_at.map(|time| time.0),
-            caches: match &record.caches {
-                TokenCaches::All => None,
-                TokenCaches::Only(names) => Some(names.clone()),
-            },
-            permission: record.permission.as_str().to_owned(),
-        };
+        let claims = Claims::of(&record);
         let token = {
             let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
             jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key.encoding)
@@ -135,9 +194,25 @@ impl Tokens {
         if record.revoked_at.is_some() {
             return Err(AuthError::Revoked);
         }
-        let permission = TokenPermission::from_text(&claims.permission).ok_or(AuthError::Invalid)?;
-        let caches = claims.caches.map_or(TokenCaches::All, TokenCaches::Only);
-        Ok(Grant { caches, permission })
+        let token = TokenRef { id: claims.jti, key: key.number };
+        let scope = claims.into_scope().ok_or(AuthError::Invalid)?;
+        Ok(Grant { token, scope })
+    }
+
+    /// Whether a token that was verified before is still good.
+    pub fn is_good(&self, token: TokenRef) -> bool {
+        if token.key != self.key.read().unwrap_or_else(PoisonError::into_inner).number {
+            return false;
+        }
+        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.get(&token.id).is_some_and(|record| {
+            record.revoked_at.is_none() && record.expires_at.is_none_or(|end| end > UnixTime::now())
+        })
+    }
+
+    /// Changes whenever a token may have been revoked.
+    pub fn watch_revoked(&self) -> watch::Receiver<()> {
+        self.revoked.subscribe()
     }
 
     /// Revokes the token with this id. `None` when there is no such token.
@@ -147,6 +222,7 @@ impl Tokens {
             self.catalog.revoke_token(id).await?;
             record.revoked_at = Some(UnixTime::now());
             self.remember(record.clone());
+            self.revoked.send_replace(());
         }
         Ok(Some(record))
     }
@@ -168,6 +244,8 @@ impl Tokens {
             record.revoked_at = record.revoked_at.or(known.and_then(|known| known.revoked_at));
             records.insert(record.id, record);
         }
+        drop(records);
+        self.revoked.send_replace(());
         Ok(())
     }
 

@@ -37,6 +37,8 @@ pub const SERVER: Keys = Keys {
         "upload-expiry",
         "gc-interval",
         "gc-grace",
+        "deploy-timeout",
+        "deploy-pending-timeout",
         "max-connections",
         "narinfo-memory",
         "standalone",

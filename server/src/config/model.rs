@@ -77,6 +77,10 @@ pub struct ServerConfig {
     pub gc_interval: Option<Duration>,
     /// How long everything is kept after it was made or used, whatever else is asked for.
     pub gc_grace: Duration,
+    /// How long a deployment may take from its start; then it has failed.
+    pub deploy_timeout: Duration,
+    /// How long a deployment waits for its agent to begin; then it is cancelled.
+    pub deploy_pending_timeout: Duration,
     /// Client connections at a time, all listeners together.
     pub max_connections: u32,
     /// Bytes of memory for rendered narinfo replies.

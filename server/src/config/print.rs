@@ -47,6 +47,8 @@ fn server(server: &ServerConfig) -> Value {
         ("upload-expiry", seconds(server.upload_expiry)),
         ("gc-interval", server.gc_interval.map_or_else(|| text("off"), seconds)),
         ("gc-grace", seconds(server.gc_grace)),
+        ("deploy-timeout", seconds(server.deploy_timeout)),
+        ("deploy-pending-timeout", seconds(server.deploy_pending_timeout)),
         ("max-connections", server.max_connections.into()),
         ("narinfo-memory", text(format_size(server.narinfo_memory))),
         ("standalone", server.standalone.into()),

@@ -1,10 +1,14 @@
 //! Who may call what.
 
-use catalog::TokenPermission;
+use std::sync::Arc;
+
+use catalog::{TokenPermission, TokenScope};
 use warp::{Filter, Rejection};
 
-use crate::auth::{AuthError, Credential, Grant, Tokens};
+use crate::app::App;
+use crate::auth::{AuthError, Credential, Grant, TokenRef, Tokens};
 use crate::cache::Cache;
+use crate::deploy::{Agent, Workspace};
 
 /// The text of the `Authorization` header, if there is one.
 pub fn authorization() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
@@ -12,12 +16,19 @@ pub fn authorization() -> impl Filter<Extract = (Option<String>,), Error = Rejec
 }
 
 /// Permits reading what Nix reads. On a public cache a credential that does not fit counts as none: netrc knows hosts
-/// but not ports or paths, so Nix sends the token of one cache to all caches on its host.
-pub fn read(tokens: &Tokens, cache: &Cache, authorization: Option<&str>) -> Result<(), AuthError> {
+/// but not ports or paths, so Nix sends the token of one cache to all caches on its host. The token of a deploy agent
+/// opens the cache of its workspace.
+pub fn read(app: &App, cache: &Cache, authorization: Option<&str>) -> Result<(), AuthError> {
     if cache.is_public() {
         return Ok(());
     }
-    grant(tokens, cache, authorization, TokenPermission::Read)?;
+    let grant = verify(&app.tokens, authorization)?;
+    if let TokenScope::Agent(name) = &grant.scope
+        && app.deploy.fleet().agent(name).is_some_and(|agent| agent.workspace.cache == cache.name())
+    {
+        return Ok(());
+    }
+    permit(&grant, cache, TokenPermission::Read)?;
     Ok(())
 }
 
@@ -27,31 +38,55 @@ pub fn read_api(
     tokens: &Tokens,
     cache: &Cache,
     authorization: Option<&str>,
-) -> Result<Option<Grant>, AuthError> {
-    match grant(tokens, cache, authorization, TokenPermission::Read) {
+) -> Result<Option<TokenPermission>, AuthError> {
+    match verify(tokens, authorization) {
         Err(AuthError::Missing) if cache.is_public() => Ok(None),
         Err(error) => Err(error),
-        Ok(grant) => Ok(Some(grant)),
+        Ok(grant) => permit(&grant, cache, TokenPermission::Read).map(Some),
     }
 }
 
 /// Permits changing a cache.
 pub fn write(tokens: &Tokens, cache: &Cache, authorization: Option<&str>) -> Result<(), AuthError> {
-    grant(tokens, cache, authorization, TokenPermission::Write)?;
+    permit(&verify(tokens, authorization)?, cache, TokenPermission::Write)?;
     Ok(())
 }
 
-fn grant(
-    tokens: &Tokens,
-    cache: &Cache,
+/// The agent that presents its own token, and that token.
+pub fn agent(
+    app: &App,
+    name: Option<&str>,
     authorization: Option<&str>,
-    needed: TokenPermission,
-) -> Result<Grant, AuthError> {
+) -> Result<(Arc<Agent>, TokenRef), AuthError> {
+    let grant = verify(&app.tokens, authorization)?;
+    let TokenScope::Agent(token_of) = grant.scope else { return Err(AuthError::NotOfAgent) };
+    match name {
+        Some(name) if name != token_of => {
+            Err(AuthError::OfAnotherAgent { token_of, name: name.chars().take(100).collect() })
+        }
+        _ => {
+            let agent = app.deploy.fleet().agent(&token_of).cloned();
+            Ok((agent.ok_or(AuthError::UndeclaredAgent(token_of))?, grant.token))
+        }
+    }
+}
+
+/// The workspace in which the token permits to activate deployments.
+pub fn activate(app: &App, authorization: Option<&str>) -> Result<(Arc<Workspace>, TokenRef), AuthError> {
+    let grant = verify(&app.tokens, authorization)?;
+    let TokenScope::Activate(name) = grant.scope else { return Err(AuthError::NotActivating) };
+    let workspace = app.deploy.fleet().workspace(&name).cloned();
+    Ok((workspace.ok_or(AuthError::UndeclaredWorkspace(name))?, grant.token))
+}
+
+fn verify(tokens: &Tokens, authorization: Option<&str>) -> Result<Grant, AuthError> {
     let credential = Credential::from_header(authorization).ok_or(AuthError::Missing)?;
-    let grant = tokens.verify(credential.token())?;
-    if grant.permits(cache.name(), needed) {
-        Ok(grant)
-    } else {
-        Err(AuthError::NotPermitted { cache: cache.name().to_owned(), needed: needed.as_str() })
+    tokens.verify(credential.token())
+}
+
+fn permit(grant: &Grant, cache: &Cache, needed: TokenPermission) -> Result<TokenPermission, AuthError> {
+    match grant.permission_on(cache.name()) {
+        Some(permission) if permission >= needed => Ok(permission),
+        _ => Err(AuthError::NotPermitted { cache: cache.name().to_owned(), needed: needed.as_str() }),
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod body;
 mod cachix;
+mod deploy;
 pub mod error;
 mod forward;
 mod nix;
@@ -49,6 +50,8 @@ pub fn cache_routes(app: &Arc<App>, port: u16) -> Routes {
 fn rest(app: &Arc<App>, hot: Routes, root: Site, by_path: Site) -> Routes {
     let routes = hot
         .or(cachix::routes(app, &by_path))
+        .unify()
+        .or(deploy::routes(app))
         .unify()
         .or(nix::routes(app, &root))
         .unify()

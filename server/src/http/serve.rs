@@ -16,12 +16,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_service::Service;
 use warp::filters::BoxedFilter;
 use warp::reply::{Reply, Response};
@@ -75,7 +75,7 @@ impl ConnectionLimits {
 /// Serves `routes` until the daemon drains or this listener is to `close`, then waits for what is under way. The listening
 /// socket is closed first, so that nothing new arrives meanwhile.
 pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits, close: CancellationToken) {
-    let graceful = GracefulShutdown::new();
+    let (connections, ending) = (TaskTracker::new(), CancellationToken::new());
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let mut stopping = limits.stopping.clone();
@@ -91,7 +91,7 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
                     let routes = routes.clone();
                     move |request| answer(&routes, request)
                 });
-                spawn_connection(stream, &builder, service, &limits.slots, &graceful);
+                spawn_connection(stream, &builder, service, &limits.slots, &ending, &connections);
             }
             Ok(Accepted::Unix(stream)) => {
                 let uid = stream.peer_cred().map(|peer| peer.uid()).ok();
@@ -102,7 +102,7 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
                         answer(&routes, request)
                     }
                 });
-                spawn_connection(stream, &builder, service, &limits.admin_slots, &graceful);
+                spawn_connection(stream, &builder, service, &limits.admin_slots, &ending, &connections);
             }
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
@@ -111,7 +111,9 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
         }
     }
     drop(listener);
-    graceful.shutdown().await;
+    ending.cancel();
+    connections.close();
+    connections.wait().await;
 }
 
 enum Accepted {
@@ -144,7 +146,8 @@ fn spawn_connection<S, H, F>(
     builder: &http1::Builder,
     service: H,
     slots: &Arc<Semaphore>,
-    graceful: &GracefulShutdown,
+    ending: &CancellationToken,
+    connections: &TaskTracker,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: hyper::service::Service<Request<Incoming>, Response = Response, Error = Infallible, Future = F>
@@ -158,9 +161,24 @@ fn spawn_connection<S, H, F>(
         });
         return;
     };
-    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
+    // What becomes a websocket is not a connection of ours any more: `Deploy` closes it.
+    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let ending = ending.clone();
+    connections.spawn(async move {
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => Some(ended),
+            () = ending.cancelled() => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "connection ended early");
         }
         drop(slot);

@@ -165,8 +165,10 @@ async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
         changes.push("server.key: tokens made with the old one are void".to_owned());
     }
     let needs_restart = differences::between(&config, &wanted);
+    let deploy = app.deploy.reconcile(&config, &app.caches()).await;
     app.config.store(Arc::new(config));
     workers::refit(app);
+    deploy.map_err(ReloadError::InPart)?;
     // A service that does not answer is left to the probes.
     let _ = timeout(PATIENCE, settle(app, &listed_before)).await;
     // Files of unfinished work may lie on a storage that is back.
@@ -241,6 +243,8 @@ fn changeable(before: &ServerConfig, wanted: ServerConfig) -> ServerConfig {
         drain_timeout: wanted.drain_timeout,
         gc_interval: wanted.gc_interval,
         gc_grace: wanted.gc_grace,
+        deploy_timeout: wanted.deploy_timeout,
+        deploy_pending_timeout: wanted.deploy_pending_timeout,
         ..before.clone()
     }
 }

@@ -76,10 +76,12 @@ async fn apply(app: &App, change: CatalogChange) {
             let Some(cache) = find_cache(app, cache) else { return };
             until_done("signing keys", || load_keys(app, &cache).boxed()).await;
         }
+        CatalogChange::Deployments { .. } => app.deploy.heard(&change),
         CatalogChange::Tokens => until_done("tokens", || app.tokens.reload().boxed()).await,
         CatalogChange::Resync => {
             let begun = Instant::now();
             until_done("catalog", || load_all(app).boxed()).await;
+            app.deploy.heard(&change);
             tracing::info!(milliseconds = begun.elapsed().as_millis(), "in step with the catalog");
         }
     }

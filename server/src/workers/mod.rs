@@ -3,6 +3,7 @@
 //! Each [`Worker`] is one such thing. It is supervised: one that fails, or even panics, is seen, and tries again after a
 //! pause that grows; it never ends silently.
 
+mod deployments;
 mod feed;
 mod gc;
 mod probe;
@@ -79,8 +80,12 @@ trait Worker: Send + 'static {
 /// Starts all other workers.
 pub fn start(app: &Arc<App>) {
     let stop = &app.workers.stopping;
-    let workers: [Box<dyn Worker>; 3] =
-        [Box::new(publisher::Publisher), Box::new(reaper::Reaper::new(app)), Box::new(touches::Touches)];
+    let workers: [Box<dyn Worker>; 4] = [
+        Box::new(publisher::Publisher),
+        Box::new(reaper::Reaper::new(app)),
+        Box::new(touches::Touches),
+        Box::new(deployments::Deployments),
+    ];
     for worker in workers {
         run(app, worker, stop.clone());
     }

@@ -297,6 +297,8 @@ pub fn tokens() -> Vec<TokenInfo> {
         subject: subject.map(Into::into),
         caches: caches.iter().map(|&cache| cache.to_owned()).collect(),
         all: false,
+        workspace: None,
+        agent: None,
         permission: Permission::Write,
         created_at: NOW - 10 * DAY,
         expires_at: None,
@@ -318,6 +320,16 @@ pub fn tokens() -> Vec<TokenInfo> {
             permission: Permission::Admin,
             revoked_at: Some(NOW - 7200),
             ..token("9d8c7b6a-5f4e-4d3c-9b2a-1f0e9d8c7b44", None, &["main"])
+        },
+        TokenInfo {
+            workspace: Some("production".into()),
+            permission: Permission::Activate,
+            ..token("5e1f2d3c-4b5a-4697-8899-aabbccddee55", Some("ci"), &[])
+        },
+        TokenInfo {
+            agent: Some("webserver".into()),
+            permission: Permission::Agent,
+            ..token("6f2a3b4c-5d6e-4f70-8192-a3b4c5d6e766", None, &[])
         },
     ]
 }

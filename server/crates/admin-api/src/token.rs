@@ -10,17 +10,23 @@ use serde::{Deserialize, Serialize};
 pub struct CreateToken {
     /// Whom or what the token is for; shown in lists and logs.
     pub subject: Option<String>,
-    /// The caches it opens; empty if and only if `all` is set.
+    /// The caches it opens; empty if and only if something else is named.
     pub caches: Vec<String>,
     /// Whether it opens every cache, also those that do not exist yet.
     pub all: bool,
+    /// The deploy workspace it is for, with [`Permission::Activate`].
+    #[serde(default)]
+    pub workspace: Option<String>,
+    /// The deploy agent it is for, with [`Permission::Agent`].
+    #[serde(default)]
+    pub agent: Option<String>,
     /// What it permits.
     pub permission: Permission,
     /// After how many seconds it expires; `None` for never.
     pub expires_seconds: Option<u64>,
 }
 
-/// What a token permits; each permission includes those before it.
+/// What a token permits. Of those on caches, each includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Permission {
@@ -30,6 +36,10 @@ pub enum Permission {
     Write,
     /// Change the cache itself: its keys and pins.
     Admin,
+    /// Activate deployments in a workspace.
+    Activate,
+    /// Be a deploy agent, and read the cache of its workspace.
+    Agent,
 }
 
 /// A token that was just made.
@@ -59,10 +69,16 @@ pub struct TokenInfo {
     pub id: String,
     /// Whom or what it is for.
     pub subject: Option<String>,
-    /// The caches it opens; empty when `all` is set.
+    /// The caches it opens; empty when something else is named.
     pub caches: Vec<String>,
     /// Whether it opens every cache.
     pub all: bool,
+    /// The deploy workspace it is for.
+    #[serde(default)]
+    pub workspace: Option<String>,
+    /// The deploy agent it is for.
+    #[serde(default)]
+    pub agent: Option<String>,
     /// What it permits.
     pub permission: Permission,
     /// When it was made, in Unix seconds.

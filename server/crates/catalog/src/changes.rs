@@ -4,7 +4,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use nix_formats::StorePathHash;
 
 use crate::database::Database;
-use crate::{CacheId, Catalog};
+use crate::{AgentId, CacheId, Catalog};
 
 /// A change that was committed, by this daemon or by another one that uses the same database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,11 @@ pub enum CatalogChange {
     },
     /// A token was issued or revoked: look at [`Catalog::tokens`].
     Tokens,
+    /// A deployment of this agent was added or changed: look at [`Catalog::open_deployment`].
+    Deployments {
+        /// The agent.
+        agent: AgentId,
+    },
     /// Changes may have been missed, or more changed than can be told: a storage was enabled or disabled. Whatever is kept in memory is to be loaded again; the changes that follow are whole
     /// from here on.
     Resync,

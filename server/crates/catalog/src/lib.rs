@@ -17,6 +17,7 @@ mod caches;
 mod catalog;
 mod changes;
 mod database;
+mod deploy;
 mod entity;
 mod error;
 mod gc;
@@ -45,6 +46,10 @@ mod tests;
 pub use caches::{CacheRecord, DeclaredCache};
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
+pub use deploy::{
+    AddedDeployments, AgentRecord, DeclaredAgent, DeclaredWorkspace, DeploymentRecord, DeploymentStatus,
+    Fleet, LogAppend, LogLine, NewDeployment, NumberedLine, WorkspaceRecord,
+};
 pub use error::CatalogError;
 pub use gc::{Burial, Buried, Census, Deleted, DeletedPath, Deletion, Fate, GcPath, Held, Tombstone};
 pub use inspect::{PathLine, PathTotals};
@@ -59,8 +64,11 @@ pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
 pub use removal::Forgotten;
 pub use shared_keys::SharedKey;
 pub use storages::{DeclaredStorage, StorageRecord};
-pub use tokens::{TokenCaches, TokenPermission, TokenRecord};
-pub use types::{CacheId, NarId, PathId, PublishTicket, StorageId, TombstoneId, UnixTime};
+pub use tokens::{TokenCaches, TokenPermission, TokenRecord, TokenScope};
+pub use types::{
+    AgentId, CacheId, DeploymentId, NarId, PathId, PublishTicket, StorageId, TombstoneId, UnixTime,
+    WorkspaceId,
+};
 pub use uploads::FinishedUpload;
 pub use usage::{CacheStats, StorageStats};
 pub use writer::WriterStats;

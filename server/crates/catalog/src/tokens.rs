@@ -7,6 +7,8 @@ use crate::entity::token;
 use crate::writer::Written;
 use crate::{Catalog, CatalogChange, CatalogError, UnixTime, rows};
 
+const TABLE: &str = "token";
+
 /// The caches that a token is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenCaches {
@@ -43,6 +45,22 @@ impl TokenPermission {
     }
 }
 
+/// What a token is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenScope {
+    /// Working with caches.
+    Caches {
+        /// The caches.
+        caches: TokenCaches,
+        /// What it permits there.
+        permission: TokenPermission,
+    },
+    /// Being the deploy agent of this name, and reading the cache of its workspace.
+    Agent(String),
+    /// Activating deployments in the workspace of this name, and watching them.
+    Activate(String),
+}
+
 /// A token that was issued. The token itself is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRecord {
@@ -50,10 +68,8 @@ pub struct TokenRecord {
     pub id: Uuid,
     /// Who it was issued to.
     pub subject: String,
-    /// The caches it is for.
-    pub caches: TokenCaches,
-    /// What it permits.
-    pub permission: TokenPermission,
+    /// What it is good for.
+    pub scope: TokenScope,
     /// When it was issued.
     pub created_at: UnixTime,
     /// When it ends, if ever.
@@ -64,18 +80,20 @@ pub struct TokenRecord {
 
 /// The text that stands for [`TokenCaches::All`]; a JSON list never looks like it.
 const ALL_CACHES: &str = "*";
+/// The permission of [`TokenScope::Agent`].
+const AGENT: &str = "agent";
+/// The permission of [`TokenScope::Activate`].
+const ACTIVATE: &str = "activate";
 
 impl Catalog {
     /// Records a token that is being issued.
     pub async fn insert_token(&self, token: TokenRecord) -> Result<(), CatalogError> {
+        let (names, permission) = write_scope(token.scope);
         let row = token::ActiveModel {
             id: ActiveValue::Set(token.id.as_bytes().to_vec()),
             subject: ActiveValue::Set(token.subject),
-            caches: ActiveValue::Set(match token.caches {
-                TokenCaches::All => ALL_CACHES.to_owned(),
-                TokenCaches::Only(names) => rows::to_json(&names),
-            }),
-            permission: ActiveValue::Set(token.permission.as_str().to_owned()),
+            caches: ActiveValue::Set(names),
+            permission: ActiveValue::Set(permission.to_owned()),
             created_at: ActiveValue::Set(token.created_at),
             expires_at: ActiveValue::Set(token.expires_at),
             revoked_at: ActiveValue::Set(token.revoked_at),
@@ -121,25 +139,47 @@ impl Catalog {
     }
 }
 
+/// The names that a scope is about, and the permission.
+fn write_scope(scope: TokenScope) -> (String, &'static str) {
+    match scope {
+        TokenScope::Caches { caches: TokenCaches::All, permission } => {
+            (ALL_CACHES.to_owned(), permission.as_str())
+        }
+        TokenScope::Caches { caches: TokenCaches::Only(names), permission } => {
+            (rows::to_json(&names), permission.as_str())
+        }
+        TokenScope::Agent(name) => (rows::to_json(&[name]), AGENT),
+        TokenScope::Activate(workspace) => (rows::to_json(&[workspace]), ACTIVATE),
+    }
+}
+
+fn read_scope(names: &str, permission: &str) -> Result<TokenScope, CatalogError> {
+    let list = || rows::from_json(TABLE, "caches", names);
+    let one = || {
+        <[String; 1]>::try_from(list()?).map(|[name]| name).map_err(|list| CatalogError::Corrupt {
+            table: TABLE,
+            column: "caches",
+            found: format!("{} names", list.len()),
+        })
+    };
+    Ok(match permission {
+        AGENT => TokenScope::Agent(one()?),
+        ACTIVATE => TokenScope::Activate(one()?),
+        _ => TokenScope::Caches {
+            caches: if names == ALL_CACHES { TokenCaches::All } else { TokenCaches::Only(list()?) },
+            permission: rows::word(TABLE, "permission", permission, TokenPermission::from_text(permission))?,
+        },
+    })
+}
+
 impl TryFrom<token::Model> for TokenRecord {
     type Error = CatalogError;
 
     fn try_from(row: token::Model) -> Result<Self, CatalogError> {
-        const TABLE: &str = "token";
         Ok(Self {
             id: Uuid::from_bytes(rows::bytes(TABLE, "id", row.id)?),
             subject: row.subject,
-            caches: if row.caches == ALL_CACHES {
-                TokenCaches::All
-            } else {
-                TokenCaches::Only(rows::from_json(TABLE, "caches", &row.caches)?)
-            },
-            permission: rows::word(
-                TABLE,
-                "permission",
-                &row.permission,
-                TokenPermission::from_text(&row.permission),
-            )?,
+            scope: read_scope(&row.caches, &row.permission)?,
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,

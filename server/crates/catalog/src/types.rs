@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sea_orm::DeriveValueType;
+use uuid::Uuid;
 
 /// A cache, by its row in the catalog. Disabling and enabling a cache keeps its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
@@ -30,6 +31,18 @@ pub struct PublishTicket(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct TombstoneId(pub i64);
 
+/// A deploy workspace, by its row in the catalog. Disabling and enabling it keeps its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct WorkspaceId(pub i64);
+
+/// A deploy agent, by the UUID that clients know it by. It stays the same whatever becomes of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AgentId(pub Uuid);
+
+/// A deployment, by the UUID that clients know it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeploymentId(pub Uuid);
+
 /// A point in time: whole seconds since 1970-01-01 00:00 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct UnixTime(pub i64);
@@ -39,5 +52,17 @@ impl UnixTime {
     pub fn now() -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self(i64::try_from(seconds).unwrap_or(i64::MAX))
+    }
+}
+
+impl AgentId {
+    pub(crate) fn to_row(self) -> Vec<u8> {
+        self.0.as_bytes().to_vec()
+    }
+}
+
+impl DeploymentId {
+    pub(crate) fn to_row(self) -> Vec<u8> {
+        self.0.as_bytes().to_vec()
     }
 }

@@ -54,6 +54,12 @@ pub fn read(section: &Section<'_>, context: &Context<'_>, ports: &mut Ports) -> 
             .read("gc-interval", values::interval)
             .unwrap_or(Some(Duration::from_secs(12 * 60 * 60))),
         gc_grace: section.read("gc-grace", values::duration).unwrap_or(Duration::from_secs(60 * 60)),
+        deploy_timeout: section
+            .read("deploy-timeout", values::positive_duration)
+            .unwrap_or(Duration::from_secs(2 * 60 * 60)),
+        deploy_pending_timeout: section
+            .read("deploy-pending-timeout", values::positive_duration)
+            .unwrap_or(Duration::from_secs(7 * 24 * 60 * 60)),
         max_connections: section.read("max-connections", values::count).unwrap_or(4096),
         narinfo_memory: section.read("narinfo-memory", values::size).unwrap_or(64 << 20),
         state_dir,

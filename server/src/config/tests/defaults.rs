@@ -28,6 +28,8 @@ fn an_empty_file_says_what_the_original_system_said_by_default() {
     assert_eq!(server.upload_expiry, Duration::from_secs(86_400));
     assert_eq!(server.gc_interval, Some(Duration::from_secs(12 * 60 * 60)));
     assert_eq!(server.gc_grace, Duration::from_secs(60 * 60));
+    assert_eq!(server.deploy_timeout, Duration::from_secs(2 * 60 * 60));
+    assert_eq!(server.deploy_pending_timeout, Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!(server.max_connections, 4096);
     assert_eq!(server.narinfo_memory, 64 * 1024 * 1024);
     assert_eq!((server.admin_socket_mode, server.admin_socket_group), (0o660, None));

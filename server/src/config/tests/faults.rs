@@ -87,6 +87,14 @@ fn a_fault_names_file_line_key_and_remedy() {
     "1: server.gc-interval: `daily` will not do; expected a time such as `12h`, or `off`"
 )]
 #[case(
+    "server: {deploy-timeout: 0s}",
+    "1: server.deploy-timeout: `0s` will not do; expected a time longer than nothing, such as `24h`"
+)]
+#[case(
+    "server: {deploy-pending-timeout: never}",
+    "1: server.deploy-pending-timeout: `never` will not do; expected a time such as `30s`, `90min` or `2h`"
+)]
+#[case(
     "server: {narinfo-memory: lots}",
     "1: server.narinfo-memory: `lots` will not do; expected a size such as `500M`, `10 GiB` or a number of bytes"
 )]

@@ -18,6 +18,24 @@ pub fn unknown_cache(name: &str) -> ApiError {
     )
 }
 
+/// There is no deploy workspace of this name.
+pub fn unknown_workspace(name: &str) -> ApiError {
+    failure(
+        ErrorCode::NotFound,
+        format!("there is no workspace called `{name}`"),
+        Some("`workspaces` in the config names them"),
+    )
+}
+
+/// There is no deploy agent of this name.
+pub fn unknown_agent(name: &str) -> ApiError {
+    failure(
+        ErrorCode::NotFound,
+        format!("there is no agent called `{name}`"),
+        Some("`agents` in the config names them"),
+    )
+}
+
 /// Something inside failed. The operator may see what.
 pub fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
     let text = chain(error);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use admin_api::{ApiError, CreateToken, CreatedToken, ErrorCode, Permission, TokenInfo};
-use catalog::{TokenCaches, TokenPermission, TokenRecord, UnixTime};
+use catalog::{TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
 use uuid::Uuid;
 use warp::Filter;
 
-use super::error::{failure, internal, unknown_cache};
+use super::error::{failure, internal, unknown_agent, unknown_cache, unknown_workspace};
 use super::{Answer, body, reply};
 use crate::app::App;
 use crate::auth::NewToken;
@@ -51,19 +51,7 @@ fn revoke(app: Arc<App>) -> impl Route {
 }
 
 async fn issue(app: &App, request: CreateToken) -> Answer<CreatedToken> {
-    let caches = match (request.all, request.caches.is_empty()) {
-        (true, true) => TokenCaches::All,
-        (false, false) => TokenCaches::Only(request.caches),
-        _ => {
-            let message = "name the caches the token is for, or ask for all of them";
-            return Err(failure(ErrorCode::Invalid, message, Some("use either --cache NAME or --all")));
-        }
-    };
-    if let TokenCaches::Only(names) = &caches
-        && let Some(unknown) = names.iter().find(|name| app.caches().find(name).is_none())
-    {
-        return Err(unknown_cache(unknown));
-    }
+    let scope = scope(app, &request)?;
     let expires_at = match request.expires_seconds {
         None => None,
         Some(0) => return Err(failure(ErrorCode::Invalid, "the token would expire at once", None)),
@@ -72,16 +60,7 @@ async fn issue(app: &App, request: CreateToken) -> Answer<CreatedToken> {
             Some(UnixTime(UnixTime::now().0.saturating_add(seconds)))
         }
     };
-    let new = NewToken {
-        subject: request.subject.unwrap_or_default(),
-        caches,
-        permission: match request.permission {
-            Permission::Read => TokenPermission::Read,
-            Permission::Write => TokenPermission::Write,
-            Permission::Admin => TokenPermission::Admin,
-        },
-        expires_at,
-    };
+    let new = NewToken { subject: request.subject.unwrap_or_default(), scope, expires_at };
     let issued = app.tokens.issue(new).await.map_err(|error| internal(&error))?;
     tracing::info!(token = %issued.record.id, "token issued");
     Ok(CreatedToken {
@@ -91,21 +70,97 @@ async fn issue(app: &App, request: CreateToken) -> Answer<CreatedToken> {
     })
 }
 
+/// What a token is to be good for.
+fn scope(app: &App, request: &CreateToken) -> Answer<TokenScope> {
+    let invalid = |message: &str, hint| Err(failure(ErrorCode::Invalid, message, Some(hint)));
+    let permission = match request.permission {
+        Permission::Read => TokenPermission::Read,
+        Permission::Write => TokenPermission::Write,
+        Permission::Admin => TokenPermission::Admin,
+        Permission::Activate => return activate_scope(app, request),
+        Permission::Agent => return agent_scope(app, request),
+    };
+    if request.workspace.is_some() || request.agent.is_some() {
+        let hint = "use --permission activate with --workspace, or `cachectl agent token NAME`";
+        return invalid("in workspaces and for agents there are other permissions", hint);
+    }
+    let caches = match (request.all, request.caches.is_empty()) {
+        (true, true) => TokenCaches::All,
+        (false, false) => TokenCaches::Only(request.caches.clone()),
+        _ => {
+            let message = "name the caches the token is for, or ask for all of them";
+            return invalid(message, "use either --cache NAME or --all");
+        }
+    };
+    if let TokenCaches::Only(names) = &caches
+        && let Some(unknown) = names.iter().find(|name| app.caches().find(name).is_none())
+    {
+        return Err(unknown_cache(unknown));
+    }
+    Ok(TokenScope::Caches { caches, permission })
+}
+
+fn activate_scope(app: &App, request: &CreateToken) -> Answer<TokenScope> {
+    let Some(name) =
+        request.workspace.as_ref().filter(|_| names_no_cache(request) && request.agent.is_none())
+    else {
+        let message = "deployments are activated in a workspace";
+        return Err(failure(ErrorCode::Invalid, message, Some("use --workspace NAME, and no --cache")));
+    };
+    if app.deploy.fleet().workspace(name).is_none() {
+        return Err(unknown_workspace(name));
+    }
+    Ok(TokenScope::Activate(name.clone()))
+}
+
+fn agent_scope(app: &App, request: &CreateToken) -> Answer<TokenScope> {
+    let Some(name) =
+        request.agent.as_ref().filter(|_| names_no_cache(request) && request.workspace.is_none())
+    else {
+        let message = "the token of an agent is for one agent and nothing else";
+        return Err(failure(ErrorCode::Invalid, message, Some("use `cachectl agent token NAME`")));
+    };
+    if app.deploy.fleet().agent(name).is_none() {
+        return Err(unknown_agent(name));
+    }
+    Ok(TokenScope::Agent(name.clone()))
+}
+
+fn names_no_cache(request: &CreateToken) -> bool {
+    request.caches.is_empty() && !request.all
+}
+
 fn token_info(record: &TokenRecord) -> TokenInfo {
-    let (all, caches) = match &record.caches {
-        TokenCaches::All => (true, Vec::new()),
-        TokenCaches::Only(names) => (false, names.clone()),
+    let (mut all, mut caches, mut workspace, mut agent) = (false, Vec::new(), None, None);
+    let permission = match &record.scope {
+        TokenScope::Caches { caches: opened, permission } => {
+            match opened {
+                TokenCaches::All => all = true,
+                TokenCaches::Only(names) => caches.clone_from(names),
+            }
+            match permission {
+                TokenPermission::Read => Permission::Read,
+                TokenPermission::Write => Permission::Write,
+                TokenPermission::Admin => Permission::Admin,
+            }
+        }
+        TokenScope::Activate(name) => {
+            workspace = Some(name.clone());
+            Permission::Activate
+        }
+        TokenScope::Agent(name) => {
+            agent = Some(name.clone());
+            Permission::Agent
+        }
     };
     TokenInfo {
         id: record.id.to_string(),
         subject: Some(record.subject.clone()).filter(|subject| !subject.is_empty()),
         caches,
         all,
-        permission: match record.permission {
-            TokenPermission::Read => Permission::Read,
-            TokenPermission::Write => Permission::Write,
-            TokenPermission::Admin => Permission::Admin,
-        },
+        workspace,
+        agent,
+        permission,
         created_at: record.created_at.0,
         expires_at: record.expires_at.map(|time| time.0),
         revoked_at: record.revoked_at.map(|time| time.0),

@@ -39,14 +39,14 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
 }
 
 fn get(app: &App, cache: &Cache, authorization: Option<&str>, host: Option<&str>) -> Answer {
-    let grant = access::read_api(&app.tokens, cache, authorization)?;
+    let permission = access::read_api(&app.tokens, cache, authorization)?;
     let info = BinaryCache {
         name: cache.name().to_owned(),
         uri: app.origin.cache_url(cache, host),
         is_public: cache.is_public(),
         public_signing_keys: cache.keys().published().iter().map(ToString::to_string).collect(),
         github_username: String::new(),
-        permission: match grant.map_or(TokenPermission::Read, |grant| grant.permission) {
+        permission: match permission.unwrap_or(TokenPermission::Read) {
             TokenPermission::Read => "Read",
             TokenPermission::Write => "Write",
             TokenPermission::Admin => "Admin",

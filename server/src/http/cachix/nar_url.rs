@@ -24,7 +24,7 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .then(move |cache: Arc<Cache>, name: String, authorization: Option<String>, host: Option<String>| {
             let app = app.clone();
             reply(async move {
-                access::read(&app.tokens, &cache, authorization.as_deref())?;
+                access::read(&app, &cache, authorization.as_deref())?;
                 let name = NarFileName::parse(&name).map_err(|_| HttpError::not_found())?;
                 cache.find_nar(&app.catalog, &name).await?.ok_or_else(HttpError::not_found)?;
                 let url =

@@ -26,7 +26,7 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
 }
 
 fn get(app: &App, cache: &Cache, authorization: Option<&str>, accept: Option<&str>) -> Answer {
-    access::read(&app.tokens, cache, authorization)?;
+    access::read(app, cache, authorization)?;
     if accept.is_some_and(|accept| accept.contains("application/json")) {
         let info = serde_json::json!({
             "storeDir": nix_formats::STORE_DIR,

@@ -47,7 +47,7 @@ async fn send(
     range: Option<String>,
     if_range: Option<String>,
 ) -> Answer {
-    access::read(&app.tokens, &cache, authorization.as_deref())?;
+    access::read(app, &cache, authorization.as_deref())?;
     let nar = cache.find_nar(&app.catalog, &name.0).await?.ok_or_else(HttpError::not_found)?;
     let etag = nar.etag.clone();
     // A range is only good for the version it was asked for; ours never change, so any other tag is a mistake.

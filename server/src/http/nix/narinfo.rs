@@ -39,7 +39,7 @@ async fn find(
     authorization: Option<&str>,
     known: Option<&str>,
 ) -> Answer {
-    access::read(&app.tokens, cache, authorization)?;
+    access::read(app, cache, authorization)?;
     let Some(found) = cache.find_narinfo(&app.catalog, &name.0).await? else {
         return Ok(not_found());
     };

@@ -49,7 +49,7 @@ async fn get(
     path: &str,
     authorization: Option<&str>,
 ) -> Answer {
-    access::read(&app.tokens, cache, authorization)?;
+    access::read(app, cache, authorization)?;
     let path = path
         .split('/')
         .filter(|component| !component.is_empty())

@@ -21,7 +21,7 @@ pub async fn send(
     key: Option<Key>,
     content_type: &'static str,
 ) -> Answer {
-    access::read(&app.tokens, cache, authorization)?;
+    access::read(app, cache, authorization)?;
     let blob = match key {
         Some(key) => cache.storages().open_small(&key).await,
         None => None,

@@ -1,6 +1,9 @@
 //! The rows as the database holds them, one file per table. Hashes are raw bytes, times are Unix seconds.
 
+pub(crate) mod agent;
 pub(crate) mod cache;
+pub(crate) mod deployment;
+pub(crate) mod deployment_log;
 pub(crate) mod nar;
 pub(crate) mod open_upload;
 pub(crate) mod pin;
@@ -13,3 +16,4 @@ pub(crate) mod token;
 pub(crate) mod tombstone;
 pub(crate) mod unpublished_path;
 pub(crate) mod upload;
+pub(crate) mod workspace;

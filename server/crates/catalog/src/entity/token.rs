@@ -11,9 +11,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Vec<u8>,
     pub subject: String,
-    /// `*` or a JSON list of cache names.
+    /// `*` or a JSON list of names: of caches, or of the one agent or workspace that it is for.
     pub caches: String,
-    /// `read`, `write` or `admin`.
+    /// `read`, `write` or `admin` on caches, `agent`, or `activate` in a workspace.
     pub permission: String,
     pub created_at: UnixTime,
     pub expires_at: Option<UnixTime>,

@@ -13,6 +13,7 @@ mod m20261122_000005_tokens;
 mod m20261122_000006_jobs;
 mod m20261122_000007_tombstones;
 mod m20261122_000008_locations;
+mod m20261122_000009_deploy;
 
 struct Migrator;
 
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_jobs::Migration),
             Box::new(m20261122_000007_tombstones::Migration),
             Box::new(m20261122_000008_locations::Migration),
+            Box::new(m20261122_000009_deploy::Migration),
         ]
     }
 }

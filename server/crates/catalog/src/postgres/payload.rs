@@ -2,12 +2,13 @@
 //!
 //! A payload is a list of words: the number of the payload within its transaction, then `c7` for "what follows is about
 //! cache 7", `+HASH` for a path that was inserted, `~HASH` updated, `!HASH` hidden, `-HASH` removed, `k` for the signing
-//! keys of the cache, `t` for the tokens, `*` for a reason to load everything again. The number is there because the
-//! server drops a payload that repeats an earlier one of the transaction.
+//! keys of the cache, `t` for the tokens, `dUUID` for the deployments of an agent, `*` for a reason to load everything
+//! again. The number is there because the server drops a payload that repeats an earlier one of the transaction.
 
 use nix_formats::StorePathHash;
+use uuid::Uuid;
 
-use crate::{CacheId, CatalogChange, PathChange};
+use crate::{AgentId, CacheId, CatalogChange, PathChange};
 
 /// The server takes less than 8000 bytes. A word about a path has 34, one about a cache at most 21.
 const LIMIT: usize = 7900;
@@ -41,6 +42,7 @@ pub(super) fn write(changes: &[CatalogChange]) -> Vec<String> {
             }
             CatalogChange::SigningKeys { .. } => payload.push_str(" k"),
             CatalogChange::Tokens => payload.push_str(" t"),
+            CatalogChange::Deployments { agent } => payload.push_str(&format!(" d{}", agent.0.simple())),
             CatalogChange::Resync => payload.push_str(" *"),
         }
     }
@@ -65,6 +67,7 @@ fn parse(payload: &str) -> Option<Vec<CatalogChange>> {
             }
             'k' => CatalogChange::SigningKeys { cache: current? },
             't' => CatalogChange::Tokens,
+            'd' => CatalogChange::Deployments { agent: AgentId(Uuid::try_parse(rest).ok()?) },
             '*' => CatalogChange::Resync,
             _ => CatalogChange::Path {
                 cache: current?,
@@ -80,7 +83,7 @@ fn parse(payload: &str) -> Option<Vec<CatalogChange>> {
 fn cache_of(change: &CatalogChange) -> Option<CacheId> {
     match change {
         CatalogChange::Path { cache, .. } | CatalogChange::SigningKeys { cache } => Some(*cache),
-        CatalogChange::Tokens | CatalogChange::Resync => None,
+        CatalogChange::Tokens | CatalogChange::Deployments { .. } | CatalogChange::Resync => None,
     }
 }
 

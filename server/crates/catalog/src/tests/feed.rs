@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::rivals::listening;
 use super::support::{Backend, Fixture, new_nar, path_hash};
 use crate::{
-    CatalogChange, NewNar, PathChange, PathCommit, TokenCaches, TokenPermission, TokenRecord, UnixTime,
+    CatalogChange, DeploymentStatus, NewNar, PathChange, PathCommit, TokenCaches, TokenPermission,
+    TokenRecord, TokenScope, UnixTime,
 };
 
 fn change(fixture: &Fixture, path: u32, change: PathChange) -> CatalogChange {
@@ -63,8 +64,7 @@ pub(super) async fn every_kind_of_change_is_heard_in_order_within_a_second(backe
     let token = TokenRecord {
         id: Uuid::from_u128(2),
         subject: "ci".to_owned(),
-        caches: TokenCaches::All,
-        permission: TokenPermission::Admin,
+        scope: TokenScope::Caches { caches: TokenCaches::All, permission: TokenPermission::Admin },
         created_at: UnixTime(1),
         expires_at: None,
         revoked_at: None,
@@ -73,6 +73,13 @@ pub(super) async fn every_kind_of_change_is_heard_in_order_within_a_second(backe
     expect(&[CatalogChange::Tokens]).await;
     catalog.revoke_token(token.id).await.unwrap();
     expect(&[CatalogChange::Tokens]).await;
+
+    let agent = super::deploy::declare(catalog, fixture.cache, &["web"]).await[0].id;
+    let deployments = CatalogChange::Deployments { agent };
+    let added = catalog.add_deployments(vec![super::deploy::new(1, agent)]).await.unwrap().added;
+    expect(&[deployments]).await;
+    catalog.change_deployment(added[0].id, super::deploy::becoming(DeploymentStatus::Failed)).await.unwrap();
+    expect(&[deployments]).await;
 }
 
 pub(super) async fn what_changes_nothing_is_not_heard(backend: Backend) {

@@ -16,6 +16,7 @@ mod caches;
 mod commits;
 mod concurrency;
 mod deletion;
+mod deploy;
 mod durability;
 mod feed;
 mod gc;
@@ -149,6 +150,19 @@ macro_rules! promises {
                 issued_tokens_are_listed_as_they_were,
                 a_token_is_revoked_once,
                 an_id_is_issued_once,
+            ]
+            deploy: [
+                an_agent_keeps_its_id_whatever_the_configuration_says,
+                a_vanished_workspace_takes_its_agents_along,
+                what_an_agent_says_of_itself_is_kept,
+                deployments_are_numbered_per_agent,
+                a_pending_deployment_gives_way_to_a_newer_one,
+                a_set_of_deployments_is_added_whole_or_not_at_all,
+                a_deployment_becomes_what_the_change_makes_of_it,
+                the_oldest_open_deployment_comes_first,
+                a_log_is_read_in_pages_in_the_order_it_was_written,
+                a_full_log_says_so_once_and_takes_the_last_line,
+                old_logs_are_forgotten,
             ]
             usage: [
                 an_empty_cache_holds_nothing,

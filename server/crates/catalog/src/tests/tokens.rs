@@ -1,14 +1,13 @@
 use uuid::Uuid;
 
 use super::support::Backend;
-use crate::{TokenCaches, TokenPermission, TokenRecord, UnixTime};
+use crate::{TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
 
 fn token(number: u128) -> TokenRecord {
     TokenRecord {
         id: Uuid::from_u128(number),
         subject: "ci".to_owned(),
-        caches: TokenCaches::All,
-        permission: TokenPermission::Write,
+        scope: TokenScope::Caches { caches: TokenCaches::All, permission: TokenPermission::Write },
         created_at: UnixTime(100),
         expires_at: None,
         revoked_at: None,
@@ -21,12 +20,22 @@ pub(super) async fn issued_tokens_are_listed_as_they_were(backend: Backend) {
     let issued = [
         token(1),
         TokenRecord {
-            caches: TokenCaches::Only(caches),
-            permission: TokenPermission::Read,
+            scope: TokenScope::Caches {
+                caches: TokenCaches::Only(caches),
+                permission: TokenPermission::Read,
+            },
             expires_at: Some(UnixTime(500)),
             ..token(2)
         },
-        TokenRecord { caches: TokenCaches::Only(vec![]), permission: TokenPermission::Admin, ..token(3) },
+        TokenRecord {
+            scope: TokenScope::Caches {
+                caches: TokenCaches::Only(vec![]),
+                permission: TokenPermission::Admin,
+            },
+            ..token(3)
+        },
+        TokenRecord { scope: TokenScope::Agent("web \"1\"".to_owned()), ..token(4) },
+        TokenRecord { scope: TokenScope::Activate("production".to_owned()), ..token(5) },
     ];
     for token in &issued {
         catalog.insert_token(token.clone()).await.unwrap();

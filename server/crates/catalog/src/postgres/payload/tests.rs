@@ -2,9 +2,10 @@
 
 use nix_formats::StorePathHash;
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::{read, write};
-use crate::{CacheId, CatalogChange, PathChange};
+use crate::{AgentId, CacheId, CatalogChange, PathChange};
 
 fn change() -> impl Strategy<Value = CatalogChange> {
     let kind = prop_oneof![
@@ -20,6 +21,7 @@ fn change() -> impl Strategy<Value = CatalogChange> {
         }),
         2 => cache.prop_map(|cache| CatalogChange::SigningKeys { cache }),
         1 => Just(CatalogChange::Tokens),
+        1 => any::<u128>().prop_map(|id| CatalogChange::Deployments { agent: AgentId(Uuid::from_u128(id)) }),
         1 => Just(CatalogChange::Resync),
     ]
 }
@@ -58,6 +60,8 @@ fn a_payload_that_is_not_understood_means_to_load_everything_again() {
         &format!("0 c1 ?{hash}"),
         "0 k",
         "0  t",
+        "0 d",
+        "0 dx",
     ] {
         assert_eq!(read(payload), [CatalogChange::Resync], "{payload}");
     }

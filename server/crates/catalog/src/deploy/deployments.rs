@@ -1,0 +1,325 @@
+//! Deployments. What may become of one is not decided here: the caller says so, and the writer makes sure that nothing
+//! comes between reading and writing.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::entity::{agent, deployment};
+use crate::writer::Written;
+use crate::{AgentId, Catalog, CatalogChange, CatalogError, DeploymentId, UnixTime, rows};
+
+const TABLE: &str = "deployment";
+
+/// How far a deployment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeploymentStatus {
+    /// Its agent has not begun.
+    Pending,
+    /// Its agent has begun.
+    InProgress,
+    /// It was called off.
+    Cancelled,
+    /// Its agent could not do it, or was not heard of in time.
+    Failed,
+    /// Its agent has done it.
+    Succeeded,
+}
+
+impl DeploymentStatus {
+    const ALL: [Self; 5] = [Self::Pending, Self::InProgress, Self::Cancelled, Self::Failed, Self::Succeeded];
+
+    /// How clients write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::InProgress => "InProgress",
+            Self::Cancelled => "Cancelled",
+            Self::Failed => "Failed",
+            Self::Succeeded => "Succeeded",
+        }
+    }
+
+    /// The status that is written so.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether nothing comes after it.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Failed | Self::Succeeded)
+    }
+}
+
+/// A deployment to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDeployment {
+    /// Its id, new.
+    pub id: DeploymentId,
+    /// Its agent.
+    pub agent: AgentId,
+    /// What the agent is to run: a path in the Nix store.
+    pub store_path: String,
+    /// The script that judges it, by Nix system.
+    pub rollback_scripts: BTreeMap<String, String>,
+}
+
+/// A deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeploymentRecord {
+    /// Its id.
+    pub id: DeploymentId,
+    /// Its agent.
+    pub agent: AgentId,
+    /// Its number among those of its agent, from 1.
+    pub number: u64,
+    /// What the agent is to run.
+    pub store_path: String,
+    /// The script that judges it, by Nix system.
+    pub rollback_scripts: BTreeMap<String, String>,
+    /// How far it has come.
+    pub status: DeploymentStatus,
+    /// Bytes of what is to run with all it refers to, once the agent has said so.
+    pub closure_size: Option<u64>,
+    /// When it was added.
+    pub created_at: UnixTime,
+    /// When it was last sent to the agent.
+    pub delivered_at: Option<UnixTime>,
+    /// When it began, by the clock of the agent.
+    pub started_at: Option<UnixTime>,
+    /// When it ended, by the clock of the agent where that said so.
+    pub finished_at: Option<UnixTime>,
+    /// When the agent was heard to begin, by our clock.
+    pub begun_at: Option<UnixTime>,
+    /// Lines of its log.
+    pub log_lines: u64,
+    /// Whether the log lacks lines.
+    pub log_truncated: bool,
+}
+
+/// What [`Catalog::add_deployments`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddedDeployments {
+    /// The new ones, in the order in which they were given.
+    pub added: Vec<DeploymentRecord>,
+    /// Those that were called off, as new ones took their place.
+    pub superseded: Vec<DeploymentRecord>,
+}
+
+impl Catalog {
+    /// Adds deployments, all of them or none. The pending ones of the same agents are cancelled.
+    pub async fn add_deployments(&self, new: Vec<NewDeployment>) -> Result<AddedDeployments, CatalogError> {
+        self.write(new, |transaction, new| Box::pin(add(transaction, new))).await
+    }
+
+    /// A deployment.
+    pub async fn find_deployment(&self, id: DeploymentId) -> Result<Option<DeploymentRecord>, CatalogError> {
+        find(self.readers(), id).await?.map(DeploymentRecord::try_from).transpose()
+    }
+
+    /// Changes a deployment to what `change` makes of it. Returns it as it is then, and whether it was changed; `None`
+    /// if there is none. Its id, agent, number, paths and log stay as they are.
+    pub async fn change_deployment<F>(
+        &self,
+        id: DeploymentId,
+        change: F,
+    ) -> Result<Option<(DeploymentRecord, bool)>, CatalogError>
+    where
+        F: Fn(&DeploymentRecord) -> Option<DeploymentRecord> + Send + Sync + 'static,
+    {
+        let change: Change = Box::new(change);
+        self.write((id, change), |transaction, (id, change)| Box::pin(apply(transaction, *id, change))).await
+    }
+
+    /// The first deployment of an agent that has not ended.
+    pub async fn open_deployment(&self, agent: AgentId) -> Result<Option<DeploymentRecord>, CatalogError> {
+        open()
+            .filter(deployment::Column::Agent.eq(agent.to_row()))
+            .order_by_asc(deployment::Column::Number)
+            .one(self.readers())
+            .await?
+            .map(DeploymentRecord::try_from)
+            .transpose()
+    }
+
+    /// All deployments that have not ended.
+    pub async fn open_deployments(&self) -> Result<Vec<DeploymentRecord>, CatalogError> {
+        records(open().all(self.readers()).await?)
+    }
+
+    /// The newest deployments, of one agent or of all, with this status or any, at most `limit`.
+    pub async fn list_deployments(
+        &self,
+        agent: Option<AgentId>,
+        status: Option<DeploymentStatus>,
+        limit: u64,
+    ) -> Result<Vec<DeploymentRecord>, CatalogError> {
+        let mut query = deployment::Entity::find();
+        if let Some(agent) = agent {
+            query = query.filter(deployment::Column::Agent.eq(agent.to_row()));
+        }
+        if let Some(status) = status {
+            query = query.filter(deployment::Column::Status.eq(status.as_str()));
+        }
+        // Of one agent by number: several may have been made within a second.
+        let query = query
+            .order_by_desc(deployment::Column::CreatedAt)
+            .order_by_desc(deployment::Column::Number)
+            .limit(limit);
+        records(query.all(self.readers()).await?)
+    }
+}
+
+type Change = Box<dyn Fn(&DeploymentRecord) -> Option<DeploymentRecord> + Send + Sync>;
+
+fn open() -> sea_orm::Select<deployment::Entity> {
+    let open = [DeploymentStatus::Pending, DeploymentStatus::InProgress].map(DeploymentStatus::as_str);
+    deployment::Entity::find().filter(deployment::Column::Status.is_in(open))
+}
+
+pub(super) async fn find(
+    connection: &impl ConnectionTrait,
+    id: DeploymentId,
+) -> Result<Option<deployment::Model>, CatalogError> {
+    Ok(deployment::Entity::find_by_id(id.to_row()).one(connection).await?)
+}
+
+fn records(rows: Vec<deployment::Model>) -> Result<Vec<DeploymentRecord>, CatalogError> {
+    rows.into_iter().map(DeploymentRecord::try_from).collect()
+}
+
+async fn add(
+    transaction: &DatabaseTransaction,
+    new: &[NewDeployment],
+) -> Result<Written<AddedDeployments>, CatalogError> {
+    let now = UnixTime::now();
+    let mut done = AddedDeployments::default();
+    let mut changes = Vec::new();
+    for new in new {
+        let pending = deployment::Entity::find()
+            .filter(deployment::Column::Agent.eq(new.agent.to_row()))
+            .filter(deployment::Column::Status.eq(DeploymentStatus::Pending.as_str()))
+            .all(transaction)
+            .await?;
+        for row in pending {
+            let mut superseded = DeploymentRecord::try_from(row)?;
+            superseded.status = DeploymentStatus::Cancelled;
+            superseded.finished_at = Some(now);
+            save(transaction, &superseded).await?;
+            done.superseded.push(superseded);
+        }
+        let number = next_number(transaction, new.agent).await?;
+        let row = deployment::ActiveModel {
+            id: ActiveValue::Set(new.id.to_row()),
+            agent: ActiveValue::Set(new.agent.to_row()),
+            number: ActiveValue::Set(number),
+            store_path: ActiveValue::Set(new.store_path.clone()),
+            rollback_scripts: ActiveValue::Set(write_scripts(&new.rollback_scripts)),
+            status: ActiveValue::Set(DeploymentStatus::Pending.as_str().to_owned()),
+            closure_size: ActiveValue::Set(None),
+            created_at: ActiveValue::Set(now),
+            delivered_at: ActiveValue::Set(None),
+            started_at: ActiveValue::Set(None),
+            finished_at: ActiveValue::Set(None),
+            begun_at: ActiveValue::Set(None),
+            log_lines: ActiveValue::Set(0),
+            log_bytes: ActiveValue::Set(0),
+            log_truncated: ActiveValue::Set(false),
+        };
+        done.added.push(row.insert(transaction).await?.try_into()?);
+        changes.push(CatalogChange::Deployments { agent: new.agent });
+    }
+    Ok(Written::with_changes(done, changes))
+}
+
+async fn next_number(transaction: &DatabaseTransaction, agent: AgentId) -> Result<i64, CatalogError> {
+    let row = agent::Entity::find_by_id(agent.to_row()).one(transaction).await?;
+    let number = row.map_or(0, |agent| agent.last_number) + 1;
+    agent::Entity::update_many()
+        .col_expr(agent::Column::LastNumber, number.into())
+        .filter(agent::Column::Id.eq(agent.to_row()))
+        .exec(transaction)
+        .await?;
+    Ok(number)
+}
+
+async fn apply(
+    transaction: &DatabaseTransaction,
+    id: DeploymentId,
+    change: &Change,
+) -> Result<Written<Option<(DeploymentRecord, bool)>>, CatalogError> {
+    let Some(row) = find(transaction, id).await? else { return Ok(Written::quietly(None)) };
+    let record = DeploymentRecord::try_from(row)?;
+    match change(&record) {
+        Some(changed) if changed != record => {
+            save(transaction, &changed).await?;
+            let changes = vec![CatalogChange::Deployments { agent: record.agent }];
+            Ok(Written::with_changes(Some((changed, true)), changes))
+        }
+        _ => Ok(Written::quietly(Some((record, false)))),
+    }
+}
+
+async fn save(transaction: &DatabaseTransaction, record: &DeploymentRecord) -> Result<(), CatalogError> {
+    let closure_size =
+        record.closure_size.map(|size| rows::signed("the size of a closure", size)).transpose()?;
+    deployment::Entity::update_many()
+        .col_expr(deployment::Column::Status, record.status.as_str().into())
+        .col_expr(deployment::Column::ClosureSize, closure_size.into())
+        .col_expr(deployment::Column::DeliveredAt, record.delivered_at.into())
+        .col_expr(deployment::Column::StartedAt, record.started_at.into())
+        .col_expr(deployment::Column::FinishedAt, record.finished_at.into())
+        .col_expr(deployment::Column::BegunAt, record.begun_at.into())
+        .filter(deployment::Column::Id.eq(record.id.to_row()))
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
+fn write_scripts(scripts: &BTreeMap<String, String>) -> Option<String> {
+    (!scripts.is_empty())
+        .then(|| {
+            scripts
+                .iter()
+                .map(|(system, script)| (system.clone(), script.as_str().into()))
+                .collect::<serde_json::Map<_, _>>()
+        })
+        .map(|object| serde_json::Value::Object(object).to_string())
+}
+
+impl TryFrom<deployment::Model> for DeploymentRecord {
+    type Error = CatalogError;
+
+    fn try_from(row: deployment::Model) -> Result<Self, CatalogError> {
+        let scripts = row.rollback_scripts.as_deref().map(serde_json::from_str).transpose();
+        Ok(Self {
+            id: DeploymentId(Uuid::from_bytes(rows::bytes(TABLE, "id", row.id)?)),
+            agent: AgentId(Uuid::from_bytes(rows::bytes(TABLE, "agent", row.agent)?)),
+            number: rows::unsigned(TABLE, "number", row.number)?,
+            store_path: row.store_path,
+            rollback_scripts: scripts
+                .map_err(|error| CatalogError::Corrupt {
+                    table: TABLE,
+                    column: "rollback_scripts",
+                    found: format!("text that is not a JSON object of strings ({error})"),
+                })?
+                .unwrap_or_default(),
+            status: rows::word(TABLE, "status", &row.status, DeploymentStatus::from_text(&row.status))?,
+            closure_size: row
+                .closure_size
+                .map(|size| rows::unsigned(TABLE, "closure_size", size))
+                .transpose()?,
+            created_at: row.created_at,
+            delivered_at: row.delivered_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            begun_at: row.begun_at,
+            log_lines: rows::unsigned(TABLE, "log_lines", row.log_lines)?,
+            log_truncated: row.log_truncated,
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! What deployments print.
+
+use sea_orm::{
+    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::deployments::find;
+use crate::entity::{deployment, deployment_log};
+use crate::writer::Written;
+use crate::{Catalog, CatalogError, DeploymentId, UnixTime, rows};
+
+const TABLE: &str = "deployment_log";
+/// Rows that are inserted at a time, so that their values fit into one statement.
+const BATCH: usize = 1000;
+/// Deployments whose logs are removed in one transaction.
+const FORGOTTEN_AT_ONCE: u64 = 50;
+/// Bytes beyond the limit that are there for last lines.
+const LAST_LINES: i64 = 64 << 10;
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written, in the agent's words.
+    pub time: String,
+    /// The line, without its end.
+    pub line: String,
+    /// Whether it tells how the deployment went. Such a line is kept when the log is full.
+    pub is_last: bool,
+}
+
+/// A line of a log with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberedLine {
+    /// Its number in the log, from 1.
+    pub number: u64,
+    /// When it was written, in the agent's words.
+    pub time: String,
+    /// The line, without its end.
+    pub line: String,
+}
+
+/// Lines to be added to a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogAppend {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// The lines.
+    pub lines: Vec<LogLine>,
+    /// How many bytes the log may have.
+    pub limit: u64,
+    /// What is written once in place of all lines for which there is no room.
+    pub notice: LogLine,
+}
+
+impl Catalog {
+    /// Adds lines at the end of a log, as far as there is room. Returns false if there is no such deployment.
+    pub async fn append_log(&self, append: LogAppend) -> Result<bool, CatalogError> {
+        self.write(append, |transaction, append| Box::pin(add(transaction, append))).await
+    }
+
+    /// Up to `limit` lines of a log after the one with number `after`, in their order.
+    pub async fn read_log(
+        &self,
+        deployment: DeploymentId,
+        after: u64,
+        limit: u64,
+    ) -> Result<Vec<NumberedLine>, CatalogError> {
+        deployment_log::Entity::find()
+            .filter(deployment_log::Column::Deployment.eq(deployment.to_row()))
+            .filter(deployment_log::Column::Number.gt(rows::signed("the number of a line", after)?))
+            .order_by_asc(deployment_log::Column::Number)
+            .limit(limit)
+            .all(self.readers())
+            .await?
+            .into_iter()
+            .map(NumberedLine::try_from)
+            .collect()
+    }
+
+    /// Removes the logs of some of the deployments that ended before a time. Returns of how many; as long as there are
+    /// any, there may be more.
+    pub async fn forget_logs(&self, before: UnixTime) -> Result<u64, CatalogError> {
+        self.write(before, |transaction, before| Box::pin(forget(transaction, *before))).await
+    }
+}
+
+async fn add(transaction: &DatabaseTransaction, append: &LogAppend) -> Result<Written<bool>, CatalogError> {
+    let Some(row) = find(transaction, append.deployment).await? else { return Ok(Written::quietly(false)) };
+    let limit = rows::signed("the limit of a log", append.limit)?;
+    let (mut number, mut bytes, mut truncated) = (row.log_lines, row.log_bytes, row.log_truncated);
+    let mut added = Vec::new();
+    let mut push = |line: &LogLine, bytes: &mut i64| {
+        number += 1;
+        *bytes += size_of(line);
+        added.push(deployment_log::ActiveModel {
+            deployment: ActiveValue::Set(row.id.clone()),
+            number: ActiveValue::Set(number),
+            time: ActiveValue::Set(line.time.clone()),
+            line: ActiveValue::Set(line.line.clone()),
+        });
+    };
+    for line in &append.lines {
+        let room = if line.is_last { limit + LAST_LINES } else { limit };
+        // Once a line was left out, a shorter one after it is left out as well.
+        if bytes + size_of(line) <= room && (line.is_last || !truncated) {
+            push(line, &mut bytes);
+        } else if !truncated {
+            truncated = true;
+            push(&append.notice, &mut bytes);
+        }
+    }
+    while !added.is_empty() {
+        let some = added.split_off(added.len().saturating_sub(BATCH));
+        deployment_log::Entity::insert_many(some).exec_without_returning(transaction).await?;
+    }
+    deployment::Entity::update_many()
+        .col_expr(deployment::Column::LogLines, number.into())
+        .col_expr(deployment::Column::LogBytes, bytes.into())
+        .col_expr(deployment::Column::LogTruncated, truncated.into())
+        .filter(deployment::Column::Id.eq(row.id))
+        .exec(transaction)
+        .await?;
+    Ok(Written::quietly(true))
+}
+
+fn size_of(line: &LogLine) -> i64 {
+    i64::try_from(line.line.len() + line.time.len()).unwrap_or(i64::MAX)
+}
+
+async fn forget(transaction: &DatabaseTransaction, before: UnixTime) -> Result<Written<u64>, CatalogError> {
+    let old: Vec<Vec<u8>> = deployment::Entity::find()
+        .select_only()
+        .column(deployment::Column::Id)
+        .filter(deployment::Column::FinishedAt.lt(before))
+        .filter(deployment::Column::LogLines.gt(0))
+        .limit(FORGOTTEN_AT_ONCE)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    deployment_log::Entity::delete_many()
+        .filter(deployment_log::Column::Deployment.is_in(old.iter().cloned()))
+        .exec(transaction)
+        .await?;
+    let forgotten = deployment::Entity::update_many()
+        .col_expr(deployment::Column::LogLines, 0.into())
+        .col_expr(deployment::Column::LogBytes, 0.into())
+        .col_expr(deployment::Column::LogTruncated, true.into())
+        .filter(deployment::Column::Id.is_in(old))
+        .exec(transaction)
+        .await?;
+    Ok(Written::quietly(forgotten.rows_affected))
+}
+
+impl TryFrom<deployment_log::Model> for NumberedLine {
+    type Error = CatalogError;
+
+    fn try_from(row: deployment_log::Model) -> Result<Self, CatalogError> {
+        let number = rows::unsigned(TABLE, "number", row.number)?;
+        Ok(Self { number, time: row.time, line: row.line })
+    }
+}

@@ -1,0 +1,9 @@
+//! Deploy: workspaces and agents, what the agents are told to run, and what they say about it.
+
+mod deployments;
+mod fleet;
+mod logs;
+
+pub use deployments::{AddedDeployments, DeploymentRecord, DeploymentStatus, NewDeployment};
+pub use fleet::{AgentRecord, DeclaredAgent, DeclaredWorkspace, Fleet, WorkspaceRecord};
+pub use logs::{LogAppend, LogLine, NumberedLine};

@@ -1,0 +1,80 @@
+//! `/ws`: an agent waits for deployments (protocol reference 7.5).
+
+use std::sync::Arc;
+
+use warp::Filter;
+
+use super::message;
+use super::socket::{Ending, Heard, Permit, Socket, Upgrade, upgrade};
+use crate::app::App;
+use crate::auth::TokenRef;
+use crate::deploy::{Agent, Delivery, Hello};
+use crate::http::{Route, access, reply};
+
+/// Longest text that is kept of what an agent says of itself.
+const LONGEST: usize = 100;
+
+pub(super) fn routes(app: &Arc<App>) -> impl Route {
+    let app = app.clone();
+    let text = warp::header::optional::<String>;
+    warp::path!("ws")
+        .and(warp::get())
+        .and(access::authorization())
+        .and(text("name"))
+        .and(text("version"))
+        .and(text("system"))
+        .and(upgrade())
+        .then(
+            move |authorization: Option<String>, name: Option<String>, version, system, upgrade: Upgrade| {
+                let app = app.clone();
+                reply(async move {
+                    let (agent, token) = access::agent(&app, name.as_deref(), authorization.as_deref())?;
+                    let hello = Hello { version: shortened(version), system: shortened(system) };
+                    let serving = app.clone();
+                    upgrade.accept(&app, move |socket| serve(serving, agent, token, hello, socket))
+                })
+            },
+        )
+}
+
+fn shortened(text: Option<String>) -> String {
+    text.unwrap_or_default().chars().filter(|character| !character.is_control()).take(LONGEST).collect()
+}
+
+async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, hello: Hello, mut socket: Socket) {
+    let cache = app.caches().find(&agent.workspace.cache);
+    // An agent drops deployments that come before this.
+    if socket.say(message::agent_registered(&agent, cache.as_deref())).await.is_err() {
+        return;
+    }
+    tracing::info!(agent = agent.name, version = hello.version, system = hello.system, "an agent connected");
+    let system = hello.system.clone();
+    let mut delivery = Delivery::begin(app.deploy.clone(), agent.clone(), hello);
+    let displaced = delivery.displaced();
+    let mut permit = Permit::new(&app, token, {
+        let agent = agent.clone();
+        move |fleet| fleet.agent_by_id(agent.id) == Some(&agent)
+    });
+    let ending = loop {
+        tokio::select! {
+            // Agents send nothing but pings here; whatever else comes means nothing.
+            heard = socket.hear() => if let Heard::Gone = heard {
+                break None;
+            },
+            record = delivery.next() => {
+                if socket.say(message::deployment(&record, &agent, &system)).await.is_err() {
+                    break None;
+                }
+                tracing::info!(agent = agent.name, deployment = %record.id.0, number = record.number,
+                    "a deployment was sent");
+            }
+            () = displaced.cancelled() => break Some(Ending::Displaced),
+            ending = permit.ended() => break Some(ending),
+        }
+    };
+    drop(delivery);
+    if let Some(ending) = ending {
+        socket.close(ending).await;
+    }
+    tracing::info!(agent = agent.name, "an agent's connection ended");
+}

@@ -1,0 +1,94 @@
+//! `GET /api/v1/deploy/deployment/ID`, which clients poll, and `GET /deploy/ID`, the page that they are told of.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use catalog::{DeploymentId, DeploymentRecord};
+use http::StatusCode;
+use serde::Serialize;
+use uuid::Uuid;
+use warp::Filter;
+use warp::reply::Reply;
+
+use crate::app::App;
+use crate::deploy::time;
+use crate::http::error::HttpError;
+use crate::http::{Answer, Route, access, reply};
+
+/// The reply, in the client's spelling (protocol reference 7.3).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Deployment {
+    id: Uuid,
+    index: u64,
+    created_on: String,
+    started_on: Option<String>,
+    finished_on: Option<String>,
+    store_path: String,
+    closure_size: Option<u64>,
+    status: &'static str,
+}
+
+pub(super) fn routes(app: &Arc<App>) -> impl Route {
+    let status = {
+        let app = app.clone();
+        warp::path!("api" / "v1" / "deploy" / "deployment" / String)
+            .and(warp::get())
+            .and(access::authorization())
+            .then(move |id: String, authorization: Option<String>| {
+                let app = app.clone();
+                reply(async move { status(&app, &id, authorization.as_deref()).await })
+            })
+    };
+    let app = app.clone();
+    let page = warp::path!("deploy" / Uuid).and(warp::get()).then(move |id: Uuid| {
+        let app = app.clone();
+        reply(async move { page(&app, DeploymentId(id)).await })
+    });
+    status.or(page).unify()
+}
+
+async fn status(app: &App, id: &str, authorization: Option<&str>) -> Answer {
+    let (workspace, _) = access::activate(app, authorization)?;
+    let id: Uuid = id.parse().map_err(|_| unknown())?;
+    let (_, record) = app.deploy.find_in(&workspace, DeploymentId(id)).await?.ok_or_else(unknown)?;
+    let deployment = Deployment {
+        id,
+        index: record.number,
+        created_on: time::format(record.created_at),
+        started_on: record.started_at.map(time::format),
+        finished_on: record.finished_at.map(time::format),
+        store_path: record.store_path,
+        closure_size: record.closure_size,
+        status: record.status.as_str(),
+    };
+    Ok(warp::reply::json(&deployment).into_response())
+}
+
+/// For people, without a token: nobody guesses the id, and whoever has it has seen what was activated.
+async fn page(app: &App, id: DeploymentId) -> Answer {
+    let record = app.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
+    let fleet = app.deploy.fleet();
+    let agent = fleet.agent_by_id(record.agent).map_or("(no longer declared)", |agent| agent.name.as_str());
+    Ok(text(agent, &record).into_response())
+}
+
+fn text(agent: &str, record: &DeploymentRecord) -> String {
+    let mut text =
+        format!("Deployment #{} of the agent {agent}: {}\n\n", record.number, record.status.as_str());
+    let mut row = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {name:<12}{value}");
+        }
+    };
+    row("path", Some(record.store_path.clone()));
+    row("created", Some(time::format(record.created_at)));
+    row("started", record.started_at.map(time::format));
+    row("finished", record.finished_at.map(time::format));
+    row("closure", record.closure_size.map(|bytes| format!("{bytes} bytes")));
+    text
+}
+
+fn unknown() -> HttpError {
+    HttpError::new(StatusCode::NOT_FOUND, "there is no such deployment in this workspace")
+}

@@ -1,0 +1,158 @@
+//! The messages on the sockets, in the client's spelling (protocol reference 7.5, 7.7 and 7.8).
+
+use catalog::{DeploymentId, DeploymentRecord, NumberedLine, UnixTime};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::cache::Cache;
+use crate::deploy::{Agent, Report, time};
+
+/// Largest size that the catalog takes.
+const MOST_BYTES: u64 = i64::MAX as u64;
+
+/// The first message to an agent: who it is, and where it fetches from.
+pub(super) fn agent_registered(agent: &Agent, cache: Option<&Cache>) -> String {
+    // Without a key the agent could trust nothing from there, and does as if there was no cache.
+    let cache = cache.and_then(|cache| {
+        let published = cache.keys().published();
+        let key = published.iter().find(|key| key.name() == cache.key_name).or(published.first())?;
+        Some(json!({
+            "cacheName": cache.name(),
+            "publicKey": key.key_base64(),
+            "isPublic": cache.is_public(),
+        }))
+    });
+    let contents = json!({ "id": agent.id.0, "cache": cache });
+    envelope("AgentRegistered", contents, agent)
+}
+
+/// Tells an agent what to run. Of the scripts it gets the one for its system.
+pub(super) fn deployment(record: &DeploymentRecord, agent: &Agent, system: &str) -> String {
+    let contents = json!({
+        "id": record.id.0,
+        "index": record.number,
+        "storePath": record.store_path,
+        "rollbackScript": record.rollback_scripts.get(system),
+    });
+    envelope("Deployment", contents, agent)
+}
+
+fn envelope(method: &str, contents: serde_json::Value, agent: &Agent) -> String {
+    let message = json!({
+        "method": method,
+        "command": { "tag": method, "contents": contents },
+        "agent": agent.id.0,
+        "id": Uuid::new_v4(),
+    });
+    message.to_string()
+}
+
+/// As much of a message about a deployment as matters.
+#[derive(Deserialize)]
+struct Envelope {
+    command: Command,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "tag")]
+enum Command {
+    #[serde(rename_all = "camelCase")]
+    DeploymentStarted {
+        id: Uuid,
+        #[serde(default)]
+        time: String,
+        #[serde(default)]
+        closure_size: Option<u64>,
+    },
+    #[serde(rename_all = "camelCase")]
+    DeploymentFinished {
+        id: Uuid,
+        #[serde(default)]
+        time: String,
+        has_succeeded: bool,
+    },
+}
+
+/// Reads what an agent says about a deployment. `None` if it is anything else.
+pub(super) fn report(text: &str) -> Option<Report> {
+    let envelope: Envelope = serde_json::from_str(text).ok()?;
+    let at = |time: &str| time::parse(time).unwrap_or_else(UnixTime::now);
+    Some(match envelope.command {
+        Command::DeploymentStarted { id, time, closure_size } => Report::Started {
+            id: DeploymentId(id),
+            at: at(&time),
+            closure_size: closure_size.filter(|&size| size <= MOST_BYTES),
+        },
+        Command::DeploymentFinished { id, time, has_succeeded } => {
+            Report::Finished { id: DeploymentId(id), at: at(&time), succeeded: has_succeeded }
+        }
+    })
+}
+
+/// A line of a log.
+#[derive(Deserialize)]
+struct ReadLine {
+    line: String,
+    #[serde(default)]
+    time: String,
+}
+
+#[derive(Serialize)]
+struct WrittenLine<'a> {
+    line: &'a str,
+    time: &'a str,
+}
+
+/// Reads a line of a log: its time and text. `None` if it is anything else.
+pub(super) fn read_line(text: &str) -> Option<(String, String)> {
+    let read: ReadLine = serde_json::from_str(text).ok()?;
+    Some((read.time, read.line))
+}
+
+/// Writes a line of a log.
+pub(super) fn write_line(line: &NumberedLine) -> String {
+    serde_json::to_string(&WrittenLine { line: &line.line, time: &line.time })
+        .expect("two texts always encode")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_whatever_else_the_message_holds() {
+        let id = Uuid::from_u128(1);
+        let text = format!(
+            r#"{{"method":"x","agent":null,"id":"y","command":{{"tag":"DeploymentStarted","id":"{id}",
+            "time":"2026-01-01T12:00:00.123456789012Z","closureSize":null}}}}"#
+        );
+        let started =
+            Report::Started { id: DeploymentId(id), at: UnixTime(1_767_268_800), closure_size: None };
+        assert_eq!(report(&text), Some(started));
+        let text =
+            text.replace("Started", "Finished").replace(r#""closureSize":null"#, r#""hasSucceeded":true"#);
+        let finished =
+            Report::Finished { id: DeploymentId(id), at: UnixTime(1_767_268_800), succeeded: true };
+        assert_eq!(report(&text), Some(finished));
+    }
+
+    #[test]
+    fn what_is_no_report_is_none() {
+        for text in
+            ["", "{", "null", r#"{"command":{}}"#, r#"{"command":{"tag":"DeploymentStarted","id":"x"}}"#]
+        {
+            assert_eq!(report(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_nobody_can_have_is_none() {
+        let id = Uuid::nil();
+        let text = format!(
+            r#"{{"command":{{"tag":"DeploymentStarted","id":"{id}","closureSize":18446744073709551615}}}}"#
+        );
+        assert!(matches!(report(&text), Some(Report::Started { closure_size: None, .. })));
+    }
+}

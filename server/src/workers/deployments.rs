@@ -1,0 +1,39 @@
+//! Ends deployments that take too long, and forgets their logs when they are old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Worker};
+use crate::app::App;
+
+/// Shortest and longest pause between two rounds.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+pub(super) struct Deployments;
+
+#[async_trait]
+impl Worker for Deployments {
+    fn name(&self) -> String {
+        "deployments".to_owned()
+    }
+
+    fn purpose(&self) -> &'static str {
+        "ends deployments that take too long"
+    }
+
+    async fn wait(&mut self, app: &Arc<App>) {
+        let config = app.config();
+        let limit = config.server.deploy_timeout.min(config.server.deploy_pending_timeout);
+        tokio::time::sleep((limit / 4).clamp(PAUSE.0, PAUSE.1)).await;
+    }
+
+    async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
+        let config = app.config();
+        app.deploy.expire(config.server.deploy_timeout, config.server.deploy_pending_timeout).await?;
+        app.deploy.forget_old_logs().await?;
+        Ok(())
+    }
+}
