@@ -101,6 +101,8 @@ impl Daemon {
             subject: None,
             caches: vec![CACHE.to_owned()],
             all: false,
+            workspace: None,
+            agent: None,
             permission: Permission::Write,
             expires_seconds: None,
         };

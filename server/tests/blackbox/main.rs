@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod ctl;
 mod damage;
+mod deploy;
 mod full_disk;
 mod gc;
 mod harness;

@@ -1,6 +1,6 @@
 //! The numbered conformance tests of the protocol reference, section 9, each a test of the real binary.
 //!
-//! Left out are those that belong to later parts of the project: 77 to 106 (deploy) and 107 to 110 (the original
+//! Those of Cachix Deploy, 77 to 106, are in `deploy`. Left out are 107 to 110 (the original
 //! clients end to end; `recordings` replays what they send). Parts of tests that are left out are named where they
 //! would stand.
 

@@ -18,6 +18,7 @@ pub mod push;
 pub mod read;
 pub mod response;
 pub mod site;
+pub mod websocket;
 
 use std::time::{Duration, Instant};
 

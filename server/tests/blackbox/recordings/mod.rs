@@ -1,7 +1,5 @@
 //! Replays what the real client and the real Nix put on the wire, with the values that our server issues in place of the
 //! recorder's, and compares the answers with what the contract fixes about them.
-//!
-//! Recordings 15 to 17 (deploy) come with deploy.
 
 mod bodies;
 mod compare;
@@ -140,6 +138,33 @@ fn r13b_watch_exec_store() {
 #[test]
 fn r14_remove() {
     replay("14-remove");
+}
+
+/// Replays a recording of Cachix Deploy, with its sockets.
+fn replay_deploy(name: &str) -> Replay {
+    let mut replay = Replay::with(load(name), |config, recording| {
+        config["workspaces"] = json!([{"name": "recorded", "cache": recording["workspace"]["cache"]}]);
+        config["agents"] = json!([{"name": "web", "workspace": "recorded"}]);
+    });
+    replay.make_deploy_tokens();
+    replay.run_with_sockets();
+    replay.check_pushed_paths();
+    replay
+}
+
+#[test]
+fn r15_deploy_activate_success() {
+    assert_eq!(replay_deploy("15-deploy-activate-success").last_statuses(), ["Succeeded"]);
+}
+
+#[test]
+fn r16_deploy_activate_failing() {
+    assert_eq!(replay_deploy("16-deploy-activate-failing").last_statuses(), ["Failed", "Failed"]);
+}
+
+#[test]
+fn r17_deploy_agent_offline_then_online() {
+    assert_eq!(replay_deploy("17-deploy-agent-offline-then-online").last_statuses(), ["Succeeded"]);
 }
 
 #[test]

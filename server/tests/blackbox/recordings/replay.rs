@@ -1,5 +1,7 @@
 //! Sends the recorded requests to a daemon of ours.
 
+mod sockets;
+
 use std::fs;
 
 use base64::Engine as _;
@@ -156,7 +158,7 @@ impl Replay {
     /// Notes what our server issued where the recorder had issued something.
     fn take_issued(&mut self, exchange: &Value, reply: &Response) {
         for (index, capture) in self.recording["captures"].as_array().unwrap().iter().enumerate() {
-            if capture["issued"]["seq"] != exchange["seq"] {
+            if capture["issued"]["seq"] != exchange["seq"] || capture["issued"].get("frame").is_some() {
                 continue;
             }
             let value = match capture["issued"]["at"].as_str().unwrap() {

@@ -7,7 +7,7 @@ use crate::entity::{cache, storage};
 use crate::writer::Written;
 use crate::{
     CatalogError, JobState, Keep, NewPin, PathCommit, StorageJob, TokenCaches, TokenPermission, TokenRecord,
-    UnixTime,
+    TokenScope, UnixTime,
 };
 
 pub(super) async fn acknowledged_commits_survive_without_close(backend: Backend) {
@@ -29,8 +29,7 @@ pub(super) async fn everything_survives_closing_and_opening(backend: Backend) {
     let token = TokenRecord {
         id: Uuid::from_u128(2),
         subject: "ci".to_owned(),
-        caches: TokenCaches::All,
-        permission: TokenPermission::Admin,
+        scope: TokenScope::Caches { caches: TokenCaches::All, permission: TokenPermission::Admin },
         created_at: UnixTime(1),
         expires_at: None,
         revoked_at: None,
