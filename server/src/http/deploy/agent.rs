@@ -73,8 +73,6 @@ async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, hello: Hello, 
         }
     };
     drop(delivery);
-    if let Some(ending) = ending {
-        socket.close(ending).await;
-    }
+    socket.end(ending).await;
     tracing::info!(agent = agent.name, "an agent's connection ended");
 }

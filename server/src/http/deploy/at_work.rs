@@ -1,8 +1,10 @@
 //! `/ws-deployment`: an agent tells how a deployment goes (protocol reference 7.7).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use warp::Filter;
 
 use super::message;
@@ -12,6 +14,8 @@ use crate::auth::TokenRef;
 use crate::deploy::Agent;
 use crate::http::{Route, access, reply};
 
+/// How long the answer to a goodbye may be late.
+const RECORDING: Duration = Duration::from_secs(2);
 /// Messages that wait to be recorded. An agent sends three for each deployment.
 const QUEUE: usize = 100;
 
@@ -52,7 +56,7 @@ async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, mut socket: So
             drop(at_work);
         }
     };
-    app.deploy.sockets().spawn(recording);
+    let recording = app.deploy.sockets().spawn(recording);
 
     let mut permit = Permit::new(&app, token, {
         let agent = agent.clone();
@@ -73,7 +77,7 @@ async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, mut socket: So
         }
     };
     drop(reports);
-    if let Some(ending) = ending {
-        socket.close(ending).await;
-    }
+    // An agent that was answered has been heard. It waits for three seconds, then the rest is recorded all the same.
+    let _ = timeout(RECORDING, recording).await;
+    socket.end(ending).await;
 }

@@ -93,9 +93,7 @@ async fn take(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, producer: LogPr
         }
     };
     drop(producer);
-    if let Some(ending) = ending {
-        socket.close(ending).await;
-    }
+    socket.end(ending).await;
 }
 
 async fn view(app: &Arc<App>, id: &str, authorization: Option<&str>, upgrade: Upgrade) -> Answer {
@@ -137,9 +135,7 @@ async fn give(app: Arc<App>, workspace: Arc<Workspace>, token: TokenRef, mut vie
         }
     };
     drop(view);
-    if let Some(ending) = ending {
-        socket.close(ending).await;
-    }
+    socket.end(ending).await;
 }
 
 fn parse(id: &str) -> Result<DeploymentId, HttpError> {

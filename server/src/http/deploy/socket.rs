@@ -105,13 +105,15 @@ pub(super) struct Socket {
     heard: Instant,
     asked: bool,
     answers_pings: bool,
+    /// Whether the other side has said goodbye and waits for the answer.
+    closing: bool,
 }
 
 /// What came over a websocket.
 pub(super) enum Heard {
     /// A message.
     Text(Utf8Bytes),
-    /// Nothing more will come.
+    /// Nothing more will come: what is left to do is [`Socket::end`].
     Gone,
 }
 
@@ -129,7 +131,7 @@ impl Socket {
             .max_frame_size(Some(MOST_BYTES));
         let io = TokioIo::new(upgraded);
         let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-        Self { stream, heard: Instant::now(), asked: false, answers_pings: true }
+        Self { stream, heard: Instant::now(), asked: false, answers_pings: true, closing: false }
     }
 
     /// From now on, silence means nothing: this client does not read while it writes (protocol reference 7.8). It is
@@ -160,8 +162,7 @@ impl Socket {
                     return Heard::Text(text);
                 }
                 Ok(Some(Ok(Message::Close(_)))) => {
-                    // The reply, with the same code, is sent by reading on. Clients count on it.
-                    self.drain().await;
+                    self.closing = true;
                     return Heard::Gone;
                 }
                 Ok(Some(Ok(_))) => self.is_heard(),
@@ -188,12 +189,20 @@ impl Socket {
         timeout(SEND, self.stream.flush()).await.map_err(|_| Gone)?.map_err(|_| Gone)
     }
 
-    /// Ends the connection.
-    pub(super) async fn close(mut self, ending: Ending) {
-        let (code, reason) = ending.code();
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        if self.send(Message::Close(Some(frame))).await.is_ok() {
-            self.drain().await;
+    /// Ends the connection: says goodbye if we are the ones who end it, and else answers a goodbye with the same code,
+    /// which clients count on (protocol reference 7.4). Whatever was said before is to be recorded by now.
+    pub(super) async fn end(mut self, ending: Option<Ending>) {
+        match ending {
+            // The answer is sent by reading on.
+            _ if self.closing => self.drain().await,
+            None => {}
+            Some(ending) => {
+                let (code, reason) = ending.code();
+                let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+                if self.send(Message::Close(Some(frame))).await.is_ok() {
+                    self.drain().await;
+                }
+            }
         }
     }
 

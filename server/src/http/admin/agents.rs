@@ -1,0 +1,113 @@
+//! `/v1/agents` and `/v1/workspaces`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use admin_api::{AgentInfo, WorkspaceInfo};
+use catalog::{AgentRecord, CatalogError, DeploymentStatus, Fleet};
+use warp::Filter;
+
+use super::deployments::info;
+use super::error::{internal, unknown_agent, unknown_workspace};
+use super::{Answer, reply};
+use crate::app::App;
+use crate::http::Route;
+
+pub(super) fn routes(app: &Arc<App>) -> impl Route {
+    let agents = {
+        let app = app.clone();
+        warp::path!("v1" / "agents").and(warp::get()).then(move || {
+            let app = app.clone();
+            reply(async move { list(&app).await })
+        })
+    };
+    let agent = {
+        let app = app.clone();
+        warp::path!("v1" / "agents" / String).and(warp::get()).then(move |name: String| {
+            let app = app.clone();
+            reply(async move { one(&app, &name).await })
+        })
+    };
+    let workspaces = {
+        let app = app.clone();
+        warp::path!("v1" / "workspaces").and(warp::get()).then(move || {
+            let app = app.clone();
+            reply(async move { workspaces(&app).await })
+        })
+    };
+    let app = app.clone();
+    let workspace = warp::path!("v1" / "workspaces" / String).and(warp::get()).then(move |name: String| {
+        let app = app.clone();
+        reply(async move {
+            let all = workspaces(&app).await?;
+            all.into_iter().find(|one| one.name == name).ok_or_else(|| unknown_workspace(&name))
+        })
+    });
+    agents.or(agent).unify().or(workspaces).unify().or(workspace).unify()
+}
+
+async fn list(app: &App) -> Answer<Vec<AgentInfo>> {
+    let fleet = load(app).await?;
+    let mut infos = Vec::with_capacity(fleet.agents.len());
+    for agent in &fleet.agents {
+        infos.push(agent_info(app, &fleet, agent).await.map_err(|error| internal(&error))?);
+    }
+    Ok(infos)
+}
+
+async fn one(app: &App, name: &str) -> Answer<AgentInfo> {
+    let fleet = load(app).await?;
+    let agent = fleet.agents.iter().find(|agent| agent.name == name).ok_or_else(|| unknown_agent(name))?;
+    agent_info(app, &fleet, agent).await.map_err(|error| internal(&error))
+}
+
+async fn load(app: &App) -> Answer<Fleet> {
+    app.catalog.fleet().await.map_err(|error| internal(&error))
+}
+
+async fn agent_info(app: &App, fleet: &Fleet, agent: &AgentRecord) -> Result<AgentInfo, CatalogError> {
+    let newest = app.catalog.list_deployments(Some(agent.id), None, 1).await?;
+    let succeeded = Some(DeploymentStatus::Succeeded);
+    let running = app.catalog.list_deployments(Some(agent.id), succeeded, 1).await?;
+    let present = app.deploy.online().find(agent.id);
+    let said = |now: Option<String>, before: &Option<String>| {
+        now.or(before.clone()).filter(|text| !text.is_empty())
+    };
+    let hello = present.as_ref().map(|present| present.hello.clone());
+    let workspace = fleet.workspaces.iter().find(|workspace| workspace.id == agent.workspace);
+    Ok(AgentInfo {
+        id: agent.id.0.to_string(),
+        name: agent.name.clone(),
+        workspace: workspace.map(|workspace| workspace.name.clone()).unwrap_or_default(),
+        declared: agent.enabled,
+        online_since: present.map(|present| present.since.0),
+        last_seen_at: agent.last_seen_at.map(|time| time.0),
+        version: said(hello.as_ref().map(|hello| hello.version.clone()), &agent.version),
+        system: said(hello.map(|hello| hello.system), &agent.system),
+        running: running.first().map(|record| info(record, &agent.name)),
+        newest: newest.first().map(|record| info(record, &agent.name)),
+    })
+}
+
+async fn workspaces(app: &App) -> Answer<Vec<WorkspaceInfo>> {
+    let open = app.catalog.open_deployments().await.map_err(|error| internal(&error))?;
+    let busy: HashSet<_> = open.into_iter().map(|deployment| deployment.agent).collect();
+    let fleet = app.deploy.fleet();
+    let mut infos: Vec<_> = fleet
+        .workspaces()
+        .map(|workspace| {
+            let agents: Vec<_> = fleet.agents().filter(|agent| agent.workspace.id == workspace.id).collect();
+            let online = agents.iter().filter(|agent| app.deploy.online().find(agent.id).is_some()).count();
+            let deploying = agents.iter().filter(|agent| busy.contains(&agent.id)).count();
+            WorkspaceInfo {
+                name: workspace.name.clone(),
+                cache: workspace.cache.clone(),
+                agents: agents.len() as u64,
+                online: online as u64,
+                deploying: deploying as u64,
+            }
+        })
+        .collect();
+    infos.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(infos)
+}

@@ -1,0 +1,118 @@
+//! `GET /v1/deployments/WHICH/log`: the log of a deployment, line by line.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use admin_api::{EVENTS_INTERVAL, EVENTS_MEDIA_TYPE, FollowLog, LogEvent};
+use bytes::Bytes;
+use catalog::{CatalogError, DeploymentId, NumberedLine};
+use futures_util::{Stream, stream};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use warp::Filter;
+use warp::reply::{Reply, Response};
+
+use super::deployments::{find, info};
+use super::{Answer, IntoReply, body, raw_query};
+use crate::app::App;
+use crate::deploy::LogView;
+use crate::http::Route;
+
+/// Most lines that are read at a time.
+const PAGE: u64 = 500;
+
+pub(super) fn routes(app: &Arc<App>) -> impl Route {
+    let app = app.clone();
+    warp::path!("v1" / "deployments" / String / "log").and(warp::get()).and(raw_query()).then(
+        move |which: String, query: String| {
+            let app = app.clone();
+            async move { log(&app, &which, &query).await.unwrap_or_else(IntoReply::into_reply) }
+        },
+    )
+}
+
+async fn log(app: &Arc<App>, which: &str, query: &str) -> Answer<Response> {
+    let FollowLog { follow } = body::query(query)?;
+    let (record, _) = find(app, which).await?;
+    let source = if follow == Some(true) {
+        Source::Followed(Box::new(app.deploy.view_log(record.id)))
+    } else {
+        Source::Stored { after: 0 }
+    };
+    let telling = Telling { app: app.clone(), id: record.id, source, ended: false };
+    let mut response = warp::reply::stream(events(telling)).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS_MEDIA_TYPE));
+    Ok(response)
+}
+
+/// What one reader has been told.
+struct Telling {
+    app: Arc<App>,
+    id: DeploymentId,
+    source: Source,
+    ended: bool,
+}
+
+/// Where lines come from.
+enum Source {
+    /// Those that are there.
+    Stored { after: u64 },
+    /// Those that are there, and what comes, up to the end of the deployment.
+    Followed(Box<LogView>),
+}
+
+fn events(telling: Telling) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold(telling, |mut telling| async move {
+        let events = telling.next().await?;
+        let mut text = Vec::new();
+        for event in events {
+            text.extend(serde_json::to_vec(&event).unwrap_or_default());
+            text.push(b'\n');
+        }
+        Some((Ok(Bytes::from(text)), telling))
+    })
+}
+
+impl Telling {
+    /// The next events; none after the last one, or when the daemon stops or cannot go on.
+    async fn next(&mut self) -> Option<Vec<LogEvent>> {
+        if self.ended {
+            return None;
+        }
+        let closing = self.app.deploy.closing().clone();
+        let lines = tokio::select! {
+            () = closing.cancelled() => return None,
+            () = tokio::time::sleep(EVENTS_INTERVAL / 2) => return Some(vec![LogEvent::Waiting]),
+            lines = self.source.next(&self.app, self.id) => lines,
+        };
+        match lines {
+            Ok(Some(lines)) => Some(
+                lines.into_iter().map(|line| LogEvent::Line { time: line.time, line: line.line }).collect(),
+            ),
+            Ok(None) => {
+                self.ended = true;
+                let (record, name) = find(&self.app, &self.id.0.to_string()).await.ok()?;
+                Some(vec![LogEvent::End { deployment: info(&record, &name) }])
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not read the log of a deployment");
+                None
+            }
+        }
+    }
+}
+
+impl Source {
+    /// The next lines; none at the end. May be dropped at any time.
+    async fn next(&mut self, app: &App, id: DeploymentId) -> Result<Option<Vec<NumberedLine>>, CatalogError> {
+        match self {
+            Self::Followed(view) => view.next().await,
+            Self::Stored { after } => {
+                let lines = app.catalog.read_log(id, *after, PAGE).await?;
+                let Some(last) = lines.last() else { return Ok(None) };
+                *after = last.number;
+                Ok(Some(lines))
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `/v1/deployments`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use admin_api::{
+    Activate, ApiError, DeploymentInfo, DeploymentStatus, ErrorCode, ListDeployments, Rollback,
+};
+use catalog::{DeploymentId, DeploymentRecord};
+use uuid::Uuid;
+use warp::Filter;
+
+use super::error::{failure, internal, unknown_agent, unknown_workspace};
+use super::{Answer, body, raw_query, reply};
+use crate::app::App;
+use crate::deploy::activate::{ActivateError, Specification};
+use crate::deploy::operate::RollbackError;
+use crate::deploy::{Agent, Workspace};
+use crate::http::Route;
+
+/// How many deployments are listed where nothing else is asked for.
+const LISTED: u64 = 50;
+/// Most deployments that are listed.
+const MOST_LISTED: u64 = 10_000;
+
+pub(super) fn routes(app: &Arc<App>) -> impl Route {
+    list(app.clone())
+        .or(activate(app.clone()))
+        .unify()
+        .or(rollback(app.clone()))
+        .unify()
+        .or(show(app.clone()))
+        .unify()
+        .or(cancel(app.clone()))
+        .unify()
+        .or(super::deployment_log::routes(app))
+        .unify()
+}
+
+fn list(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "deployments").and(warp::get()).and(raw_query()).then(move |query: String| {
+        let app = app.clone();
+        reply(async move {
+            let wanted: ListDeployments = body::query(&query)?;
+            let names = agent_names(&app).await?;
+            let agent = match &wanted.agent {
+                None => None,
+                Some(name) => {
+                    let found = names.iter().find(|(_, known)| *known == name).map(|(id, _)| *id);
+                    Some(found.ok_or_else(|| unknown_agent(name))?)
+                }
+            };
+            let limit = wanted.limit.unwrap_or(LISTED).min(MOST_LISTED);
+            let records = app.catalog.list_deployments(agent, None, limit).await;
+            let records = records.map_err(|error| internal(&error))?;
+            Ok(records.iter().map(|record| info(record, name_of(&names, record))).collect::<Vec<_>>())
+        })
+    })
+}
+
+fn show(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "deployments" / String).and(warp::get()).then(move |which: String| {
+        let app = app.clone();
+        reply(async move { find(&app, &which).await.map(|(record, name)| info(&record, &name)) })
+    })
+}
+
+fn cancel(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "deployments" / String / "cancel").and(warp::post()).then(move |which: String| {
+        let app = app.clone();
+        reply(async move {
+            let (record, name) = find(&app, &which).await?;
+            let cancelled = app.deploy.cancel(record.id).await.map_err(|error| internal(&error))?;
+            let (record, changed) = cancelled.unwrap_or((record, false));
+            if !changed {
+                let message = format!("{name}#{} has ended: {}", record.number, record.status.as_str());
+                return Err(failure(ErrorCode::Conflict, message, None));
+            }
+            tracing::info!(deployment = %record.id.0, "deployment cancelled");
+            Ok(info(&record, &name))
+        })
+    })
+}
+
+fn activate(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "deployments").and(warp::post()).and(warp::body::stream()).then(move |stream| {
+        let app = app.clone();
+        reply(async move {
+            let request: Activate = body::json(stream).await?;
+            let workspace = workspace(&app, request.workspace.as_deref())?;
+            let cache = app.caches().find(&workspace.cache);
+            let specification =
+                Specification { agents: request.agents, rollback_script: Some(request.rollback_scripts) };
+            let done = app
+                .deploy
+                .activate(&workspace, cache.as_deref(), specification, request.allow_missing)
+                .await
+                .map_err(|error| refused(&error))?;
+            Ok(done.iter().map(|(agent, record)| info(record, &agent.name)).collect::<Vec<_>>())
+        })
+    })
+}
+
+fn rollback(app: Arc<App>) -> impl Route {
+    warp::path!("v1" / "deployments" / "rollback").and(warp::post()).and(warp::body::stream()).then(
+        move |stream| {
+            let app = app.clone();
+            reply(async move {
+                let Rollback { agent: name } = body::json(stream).await?;
+                let agent: Arc<Agent> =
+                    app.deploy.fleet().agent(&name).cloned().ok_or_else(|| unknown_agent(&name))?;
+                let cache = app.caches().find(&agent.workspace.cache);
+                match app.deploy.rollback(&agent, cache.as_deref()).await {
+                    Ok(record) => Ok(info(&record, &name)),
+                    Err(RollbackError::Activate(error)) => Err(refused(&error)),
+                    Err(error) => Err(failure(ErrorCode::Conflict, error.to_string(), None)),
+                }
+            })
+        },
+    )
+}
+
+/// The workspace of this name, or the only one.
+fn workspace(app: &App, name: Option<&str>) -> Answer<Arc<Workspace>> {
+    let fleet = app.deploy.fleet();
+    if let Some(name) = name {
+        return fleet.workspace(name).cloned().ok_or_else(|| unknown_workspace(name));
+    }
+    let mut all = fleet.workspaces();
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (None, _) => Err(failure(ErrorCode::NotFound, "the config names no workspace", None)),
+        _ => {
+            let hint = Some("use --workspace NAME; `cachectl workspace list` shows them");
+            Err(failure(ErrorCode::Invalid, "there are several workspaces", hint))
+        }
+    }
+}
+
+fn refused(error: &ActivateError) -> ApiError {
+    match error {
+        ActivateError::Catalog(error) => internal(error),
+        ActivateError::Missing { .. } => {
+            let hint = Some("push it, or use --allow-missing if the agents find it elsewhere");
+            failure(ErrorCode::Invalid, error.to_string(), hint)
+        }
+        _ => failure(ErrorCode::Invalid, error.to_string(), None),
+    }
+}
+
+/// A deployment by its id, as `AGENT#NUMBER`, or as the newest one of `AGENT`; with the name of its agent.
+pub(super) async fn find(app: &App, which: &str) -> Answer<(DeploymentRecord, String)> {
+    let names = agent_names(app).await?;
+    let found = match which.parse::<Uuid>() {
+        Ok(id) => app.catalog.find_deployment(DeploymentId(id)).await.map_err(|error| internal(&error))?,
+        Err(_) => {
+            let (name, number) = match which.rsplit_once('#') {
+                Some((name, number)) => (name, Some(number)),
+                None => (which, None),
+            };
+            let agent = names.iter().find(|(_, known)| *known == name).map(|(id, _)| *id);
+            let agent = agent.ok_or_else(|| unknown_agent(name))?;
+            let found = match number.map(str::parse::<u64>) {
+                None => app.catalog.list_deployments(Some(agent), None, 1).await.map(|list| list.into_iter().next()),
+                Some(Ok(number)) => app.catalog.find_deployment_of(agent, number).await,
+                Some(Err(_)) => Ok(None),
+            };
+            found.map_err(|error| internal(&error))?
+        }
+    };
+    let record = found.ok_or_else(|| {
+        let hint = Some("`cachectl deploy list` shows them");
+        failure(ErrorCode::NotFound, format!("there is no deployment {which}"), hint)
+    })?;
+    let name = name_of(&names, &record).to_owned();
+    Ok((record, name))
+}
+
+async fn agent_names(app: &App) -> Answer<HashMap<catalog::AgentId, String>> {
+    let fleet = app.catalog.fleet().await.map_err(|error| internal(&error))?;
+    Ok(fleet.agents.into_iter().map(|agent| (agent.id, agent.name)).collect())
+}
+
+fn name_of<'n>(names: &'n HashMap<catalog::AgentId, String>, record: &DeploymentRecord) -> &'n str {
+    // Every deployment has its agent.
+    names.get(&record.agent).map_or("", String::as_str)
+}
+
+/// A deployment, as `cachectl` sees it.
+pub(super) fn info(record: &DeploymentRecord, agent: &str) -> DeploymentInfo {
+    use catalog::DeploymentStatus as Known;
+    DeploymentInfo {
+        id: record.id.0.to_string(),
+        agent: agent.to_owned(),
+        number: record.number,
+        store_path: record.store_path.clone(),
+        rollback_scripts: record.rollback_scripts.clone(),
+        status: match record.status {
+            Known::Pending => DeploymentStatus::Pending,
+            Known::InProgress => DeploymentStatus::InProgress,
+            Known::Cancelled => DeploymentStatus::Cancelled,
+            Known::Failed => DeploymentStatus::Failed,
+            Known::Succeeded => DeploymentStatus::Succeeded,
+        },
+        created_at: record.created_at.0,
+        delivered_at: record.delivered_at.map(|time| time.0),
+        started_at: record.started_at.map(|time| time.0),
+        finished_at: record.finished_at.map(|time| time.0),
+        closure_bytes: record.closure_size,
+        log_lines: record.log_lines,
+        log_truncated: record.log_truncated,
+    }
+}
