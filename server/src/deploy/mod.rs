@@ -140,11 +140,7 @@ impl Deploy {
 
     /// Ends deployments that have begun and do not end within `timeout`, and those that do not begin within
     /// `pending_timeout`. Returns how many that were.
-    pub async fn expire(
-        &self,
-        timeout: Duration,
-        pending_timeout: Duration,
-    ) -> Result<usize, CatalogError> {
+    pub async fn expire(&self, timeout: Duration, pending_timeout: Duration) -> Result<usize, CatalogError> {
         let now = UnixTime::now();
         let age = |since: UnixTime| Duration::from_secs(u64::try_from(now.0 - since.0).unwrap_or(0));
         let mut expired = 0;

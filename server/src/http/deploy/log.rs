@@ -113,7 +113,13 @@ async fn view(app: &Arc<App>, id: &str, authorization: Option<&str>, upgrade: Up
 }
 
 /// Gives the lines to a reader, up to the end of the deployment.
-async fn give(app: Arc<App>, workspace: Arc<Workspace>, token: TokenRef, mut view: LogView, mut socket: Socket) {
+async fn give(
+    app: Arc<App>,
+    workspace: Arc<Workspace>,
+    token: TokenRef,
+    mut view: LogView,
+    mut socket: Socket,
+) {
     let mut permit =
         Permit::new(&app, token, move |fleet| fleet.workspace(&workspace.name) == Some(&workspace));
     let ending = loop {
