@@ -2,6 +2,7 @@
 
 mod agent;
 mod cache;
+mod deploy;
 mod fsck;
 mod gc;
 mod job;
@@ -13,6 +14,7 @@ mod token;
 mod usage;
 mod value;
 mod worker;
+mod workspace;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use clap_complete::Shell;
 use crate::exit::Exit;
 pub use agent::Agent;
 pub use cache::Cache;
+pub use deploy::{Activate, Deploy};
 pub use fsck::Fsck;
 pub use gc::Gc;
 pub use job::Job;
@@ -34,6 +37,7 @@ pub use token::Token;
 pub use usage::{Grouping, Usage};
 pub use value::StorePath;
 pub use worker::Worker;
+pub use workspace::Workspace;
 
 /// Look into and run a cache-server.
 ///
@@ -101,13 +105,25 @@ pub enum Command {
         after_help = "Example:\n  cachectl token create --cache main --permission write"
     )]
     Token(Token),
-    /// Make tokens for deploy agents
+    /// List the deploy agents, show all about one, or make a token for one
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl agent list")]
+    Agent(Agent),
+    /// List the deploy workspaces, or show one with its agents
     #[command(
         subcommand,
         arg_required_else_help = true,
-        after_help = "Example:\n  cachectl agent token webserver"
+        after_help = "Example:\n  cachectl workspace info production"
     )]
-    Agent(Agent),
+    Workspace(Workspace),
+    /// Say what deploy agents are to run, and see what becomes of it
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  \
+            cachectl deploy list\n  \
+            cachectl deploy logs webserver --follow"
+    )]
+    Deploy(Deploy),
     /// List the caches, show all about one, or delete one
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl cache info main")]
     Cache(Cache),

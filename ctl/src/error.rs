@@ -163,6 +163,22 @@ pub enum Error {
         /// What the daemon says to do about it.
         hint: Option<String>,
     },
+    /// A file does not say what is to be deployed.
+    #[error("{} cannot be activated: {reason}", file.display())]
+    Specification {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A deployment that was followed came to no good end.
+    #[error("deployment {deployment} is {status}")]
+    Undeployed {
+        /// How it is called.
+        deployment: String,
+        /// What became of it.
+        status: &'static str,
+    },
     /// The man pages could not be written.
     #[error("cannot write man pages to {}: {source}", directory.display())]
     ManPages {
@@ -221,6 +237,8 @@ impl Error {
                 Exit::Usage
             }
             Self::FaultyConfig { .. } => Exit::Refused,
+            Self::Specification { .. } => Exit::Usage,
+            Self::Undeployed { .. } => Exit::Undone,
             Self::Unwell { .. } => Exit::Damage,
             Self::Version { .. } | Self::TooOld { .. } => Exit::Version,
             Self::Job(error) => error.exit(),
@@ -282,7 +300,12 @@ impl Error {
                 Some("Push it, or see what caches there are with `cachectl cache list`.".into())
             }
             Self::TokenLost { id, .. } => Some(format!("Revoke it: cachectl token revoke {}", plain(id))),
-            Self::ManPages { .. } | Self::Output(_) | Self::Runtime(_) => None,
+            Self::Specification { .. } => Some(
+                "It is to hold JSON: {\"agents\": {\"NAME\": \"/nix/store/HASH-NAME\"}, \"rollbackScript\": \
+                 {\"SYSTEM\": \"/nix/store/HASH-NAME\"}}, the second part only if there is one."
+                    .into(),
+            ),
+            Self::Undeployed { .. } | Self::ManPages { .. } | Self::Output(_) | Self::Runtime(_) => None,
         }
     }
 

@@ -54,10 +54,12 @@ impl Exit {
             Self::Usage => "the command line makes no sense",
             Self::Unreachable => "the daemon cannot be reached or does not answer",
             Self::Denied => "the admin socket is closed to this user",
-            Self::NotFound => "no such cache, storage, path, pin, key, token, worker or job",
+            Self::NotFound => {
+                "no such cache, storage, path, pin, key, token, worker, job, agent, workspace or deployment"
+            }
             Self::Refused => "the daemon refused the request",
             Self::Version => "cachectl and the daemon are of different versions",
-            Self::Undone => "a job failed, was stopped, or left something undone",
+            Self::Undone => "a job or deployment failed, was stopped, or left something undone",
             Self::Damage => "a job found damage, or the doctor an error",
             Self::Detached => "left a job that goes on in the daemon (Ctrl-C)",
         }

@@ -7,6 +7,15 @@ use super::value;
 /// `cachectl agent …`
 #[derive(Debug, Subcommand)]
 pub enum Agent {
+    /// List the agents, with what they run
+    #[command(after_help = "Example:\n  cachectl agent list")]
+    List,
+    /// Show all about an agent
+    #[command(after_help = "Example:\n  cachectl agent info webserver")]
+    Info {
+        /// The agent, as the config names it
+        name: String,
+    },
     /// Make a token for a deploy agent and print it
     ///
     /// The token lets its holder be that agent, and read the cache of its workspace. It is told only this once; those

@@ -1,10 +1,11 @@
 //! Each endpoint of the admin API.
 
 use admin_api::{
-    AddKey, ApiError, CacheInfo, CacheSummary, CreatePin, CreateToken, CreatedToken, DeletePath,
-    DeletedPaths, ErrorCode, Finding, JobInfo, JobRequest, KeyInfo, ListPaths, ListPins, PathInfo, PathList,
-    PathWhy, PinInfo, Reloaded, RemovePin, RemovedPins, RetireKey, Status, TokenInfo, Usage, UsageQuery,
-    WorkerInfo, routes,
+    Activate, AddKey, AgentInfo, ApiError, CacheInfo, CacheSummary, CreatePin, CreateToken, CreatedToken,
+    DeletePath, DeletedPaths, DeploymentInfo, ErrorCode, Finding, FollowLog, JobInfo, JobRequest, KeyInfo,
+    ListDeployments, ListPaths, ListPins, PathInfo, PathList, PathWhy, PinInfo, Reloaded, RemovePin,
+    RemovedPins, RetireKey, Rollback, Status, TokenInfo, Usage, UsageQuery, WorkerInfo, WorkspaceInfo,
+    routes,
 };
 use bytes::Bytes;
 use http::Method;
@@ -112,6 +113,59 @@ impl Client {
     /// `POST /v1/tokens/ID/revoke`
     pub async fn revoke_token(&self, id: &str) -> Result<TokenInfo, Error> {
         self.post(&routes::revoke_token(id), None::<&()>).await
+    }
+
+    /// `GET /v1/agents`
+    pub async fn agents(&self) -> Result<Vec<AgentInfo>, Error> {
+        let agents = self.get(routes::AGENTS).await;
+        self.blame_age(agents, "list of agents").await
+    }
+
+    /// `GET /v1/agents/NAME`
+    pub async fn agent(&self, name: &str) -> Result<AgentInfo, Error> {
+        self.get(&routes::agent(name)).await
+    }
+
+    /// `GET /v1/workspaces`
+    pub async fn workspaces(&self) -> Result<Vec<WorkspaceInfo>, Error> {
+        let workspaces = self.get(routes::WORKSPACES).await;
+        self.blame_age(workspaces, "list of workspaces").await
+    }
+
+    /// `GET /v1/workspaces/NAME`
+    pub async fn workspace(&self, name: &str) -> Result<WorkspaceInfo, Error> {
+        self.get(&routes::workspace(name)).await
+    }
+
+    /// `GET /v1/deployments`
+    pub async fn deployments(&self, wanted: &ListDeployments) -> Result<Vec<DeploymentInfo>, Error> {
+        self.get(&routes::list_deployments(wanted)).await
+    }
+
+    /// `GET /v1/deployments/WHICH`
+    pub async fn deployment(&self, which: &str) -> Result<DeploymentInfo, Error> {
+        self.get(&routes::deployment(which)).await
+    }
+
+    /// `GET /v1/deployments/WHICH/log`
+    pub async fn deployment_log(&self, which: &str, follow: bool) -> Result<Events, Error> {
+        let how = FollowLog { follow: follow.then_some(true) };
+        self.stream(Method::GET, &routes::deployment_log(which, how), Bytes::new()).await
+    }
+
+    /// `POST /v1/deployments/WHICH/cancel`
+    pub async fn cancel_deployment(&self, which: &str) -> Result<DeploymentInfo, Error> {
+        self.post(&routes::cancel_deployment(which), None::<&()>).await
+    }
+
+    /// `POST /v1/deployments`
+    pub async fn activate(&self, wanted: &Activate) -> Result<Vec<DeploymentInfo>, Error> {
+        self.post(routes::DEPLOYMENTS, Some(wanted)).await
+    }
+
+    /// `POST /v1/deployments/rollback`
+    pub async fn roll_back(&self, wanted: &Rollback) -> Result<DeploymentInfo, Error> {
+        self.post(routes::ROLLBACK, Some(wanted)).await
     }
 
     /// `GET /v1/jobs`

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use admin_api::{EVENTS_INTERVAL, JobEvent};
+use admin_api::EVENTS_INTERVAL;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
 
 use super::Call;
 use crate::error::Error;
@@ -10,7 +11,7 @@ use crate::error::Error;
 /// No line of a stream may be longer.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 
-/// The answer to a request for a long job, as it comes.
+/// The answer to a request for a long job or a log, as it comes.
 pub struct Events {
     call: Call,
     body: Incoming,
@@ -23,9 +24,9 @@ pub struct Events {
 }
 
 /// A line of the answer.
-pub struct Event {
+pub struct Event<T> {
     /// What it means.
-    pub event: JobEvent,
+    pub event: T,
     /// The JSON as the daemon wrote it, on one line.
     pub line: String,
 }
@@ -42,7 +43,7 @@ impl Events {
     /// # Errors
     ///
     /// [`Error::EndedEarly`] when there is none, and what else can go wrong with an answer.
-    pub async fn next(&mut self) -> Result<Event, Error> {
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Event<T>, Error> {
         loop {
             let call = self.call.clone();
             let line = call.within(self.silence, self.next_line()).await?;

@@ -3,6 +3,7 @@
 mod agent;
 mod backup;
 mod cache;
+mod deploy;
 mod doctor;
 mod fsck;
 mod gc;
@@ -17,6 +18,7 @@ mod storage;
 mod token;
 mod usage;
 mod worker;
+mod workspace;
 
 use crate::args::{Args, Command};
 use crate::client::Client;
@@ -36,6 +38,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Status => status::run(&client, &output).await,
         Command::Token(command) => token::run(command, &client, &output).await,
         Command::Agent(command) => agent::run(command, &client, &output).await,
+        Command::Workspace(command) => workspace::run(command, &client, &output).await,
+        Command::Deploy(command) => deploy::run(command, &client, &output).await,
         Command::Cache(command) => cache::run(command, &client, &output).await,
         Command::Path(command) => path::run(command, &client, &output).await,
         Command::Usage(command) => usage::run(command, &client, &output).await,

@@ -1,6 +1,7 @@
 //! What each command shows, compared with `tests/golden`; `UPDATE_GOLDEN=1` writes those files anew.
 #![allow(clippy::unwrap_used)]
 
+mod deploying;
 mod keeping;
 mod running;
 mod samples;

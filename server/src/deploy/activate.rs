@@ -97,7 +97,8 @@ impl Deploy {
     ) -> Result<Vec<(Arc<Agent>, DeploymentRecord)>, ActivateError> {
         let agents = self.agents_of(workspace, &specification)?;
         let scripts = specification.rollback_script.unwrap_or_default();
-        let wanted = self.wanted_paths(&specification.agents, &agents, &scripts)?;
+        let paths = parse_paths(&specification.agents)?;
+        let wanted = self.wanted_paths(&paths, &agents, &scripts)?;
         if !allow_missing && !wanted.is_empty() {
             self.check_presence(workspace, cache, wanted).await?;
         }
@@ -106,7 +107,7 @@ impl Deploy {
             .map(|agent| NewDeployment {
                 id: DeploymentId(Uuid::new_v4()),
                 agent: agent.id,
-                store_path: specification.agents[&agent.name].clone(),
+                store_path: paths[&agent.name].clone(),
                 rollback_scripts: scripts.clone(),
             })
             .collect();
@@ -152,19 +153,14 @@ impl Deploy {
     /// the agents: a specification may name others, which nobody has built.
     fn wanted_paths(
         &self,
-        paths: &BTreeMap<String, String>,
+        paths: &BTreeMap<String, StorePath>,
         agents: &[Arc<Agent>],
         scripts: &BTreeMap<String, String>,
     ) -> Result<Vec<StorePath>, ActivateError> {
         if scripts.len() > MOST_SCRIPTS {
             return Err(ActivateError::TooMany { limit: MOST_SCRIPTS, what: "rollback scripts" });
         }
-        let mut wanted = Vec::new();
-        for (agent, path) in paths {
-            let path = StorePath::from_full_path(path)
-                .map_err(|source| ActivateError::BadPath { agent: agent.clone(), source })?;
-            wanted.push(path);
-        }
+        let mut wanted: Vec<_> = paths.values().cloned().collect();
         let systems: Vec<String> = agents
             .iter()
             .filter_map(|agent| self.online.find(agent.id).map(|present| present.hello.system))
@@ -202,6 +198,14 @@ impl Deploy {
         }
         Err(ActivateError::Missing { cache: cache.name().to_owned(), paths })
     }
+}
+
+fn parse_paths(paths: &BTreeMap<String, String>) -> Result<BTreeMap<String, StorePath>, ActivateError> {
+    let parse = |(agent, path): (&String, &String)| match StorePath::from_full_path(path) {
+        Ok(path) => Ok((agent.clone(), path)),
+        Err(source) => Err(ActivateError::BadPath { agent: agent.clone(), source }),
+    };
+    paths.iter().map(parse).collect()
 }
 
 /// The store path that a script is, or lies in.

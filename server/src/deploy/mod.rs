@@ -8,6 +8,7 @@
 //! | `online.rs` | who is connected |
 //! | `delivery.rs` | what is sent to an agent, and when |
 //! | `report.rs` | what an agent says about a deployment |
+//! | `operate.rs` | what operators ask for |
 //! | `log.rs` | what deployments print: appending and following |
 //!
 //! Deployments and logs are rows of the catalog. What is in memory only saves looking, so a restart loses nothing, and
@@ -18,6 +19,7 @@ mod delivery;
 mod fleet;
 mod log;
 mod online;
+pub mod operate;
 mod report;
 pub mod state;
 pub mod time;

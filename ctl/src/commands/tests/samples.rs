@@ -1,6 +1,7 @@
 //! What a daemon could say.
 
 pub mod daemon;
+pub mod deploy;
 pub mod paths;
 
 use admin_api::{

@@ -21,6 +21,16 @@
 //! | `GET /v1/tokens` | | `Vec<`[`TokenInfo`]`>` |
 //! | `POST /v1/tokens` | [`CreateToken`] | [`CreatedToken`] |
 //! | `POST /v1/tokens/ID/revoke` | | [`TokenInfo`] |
+//! | `GET /v1/agents` | | `Vec<`[`AgentInfo`]`>`, by name |
+//! | `GET /v1/agents/NAME` | | [`AgentInfo`] |
+//! | `GET /v1/workspaces` | | `Vec<`[`WorkspaceInfo`]`>`, by name |
+//! | `GET /v1/workspaces/NAME` | | [`WorkspaceInfo`] |
+//! | `GET /v1/deployments?…` | query: [`ListDeployments`] | `Vec<`[`DeploymentInfo`]`>`, the newest first |
+//! | `POST /v1/deployments` | [`Activate`] | `Vec<`[`DeploymentInfo`]`>`, by agent |
+//! | `POST /v1/deployments/rollback` | [`Rollback`] | [`DeploymentInfo`] |
+//! | `GET /v1/deployments/WHICH` | | [`DeploymentInfo`]; WHICH is an id, `AGENT#NUMBER`, or `AGENT` for its newest |
+//! | `GET /v1/deployments/WHICH/log?…` | query: [`FollowLog`] | a stream of [`LogEvent`], one a line |
+//! | `POST /v1/deployments/WHICH/cancel` | | [`DeploymentInfo`] |
 //! | `GET /v1/jobs` | | `Vec<`[`JobInfo`]`>`, the running ones first, then the last that ended, newest first |
 //! | `POST /v1/jobs` | [`JobRequest`] | a stream of [`JobEvent`], one a line |
 //! | `POST /v1/jobs/ID/stop` | | [`JobInfo`]; stopping a job that has ended changes nothing |
@@ -37,6 +47,7 @@
 //! out.
 
 mod cache;
+mod deploy;
 mod doctor;
 mod error;
 mod job;
@@ -54,6 +65,10 @@ mod worker;
 mod tests;
 
 pub use cache::{Access, CacheInfo, CacheSummary, SetupStep, Signing};
+pub use deploy::{
+    Activate, AgentInfo, DeploymentInfo, DeploymentStatus, FollowLog, ListDeployments, LogEvent, Rollback,
+    WorkspaceInfo,
+};
 pub use doctor::{Finding, FindingLevel};
 pub use error::{ApiError, ErrorCode};
 pub use job::{

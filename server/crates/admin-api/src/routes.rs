@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{ListPaths, ListPins, UsageBy, UsageQuery};
+use crate::{FollowLog, ListDeployments, ListPaths, ListPins, UsageBy, UsageQuery};
 
 /// The state of the daemon: `GET`.
 pub const STATUS: &str = "/v1/status";
@@ -12,6 +12,18 @@ pub const CACHES: &str = "/v1/caches";
 
 /// All tokens: `GET` lists them, `POST` creates one.
 pub const TOKENS: &str = "/v1/tokens";
+
+/// All deploy agents: `GET`.
+pub const AGENTS: &str = "/v1/agents";
+
+/// All deploy workspaces: `GET`.
+pub const WORKSPACES: &str = "/v1/workspaces";
+
+/// Deployments: `GET` with the query of [`list_deployments`] lists them, `POST` makes some.
+pub const DEPLOYMENTS: &str = "/v1/deployments";
+
+/// Has an agent go back: `POST`.
+pub const ROLLBACK: &str = "/v1/deployments/rollback";
 
 /// All long jobs: `GET` lists them, `POST` starts or joins one.
 pub const JOBS: &str = "/v1/jobs";
@@ -97,6 +109,39 @@ pub fn pause_worker(name: &str) -> String {
 /// Lets a background task go on: `POST`, without a body.
 pub fn resume_worker(name: &str) -> String {
     format!("{WORKERS}/{}/resume", segment(name))
+}
+
+/// One deploy agent: `GET`.
+pub fn agent(name: &str) -> String {
+    format!("{AGENTS}/{}", segment(name))
+}
+
+/// One deploy workspace: `GET`.
+pub fn workspace(name: &str) -> String {
+    format!("{WORKSPACES}/{}", segment(name))
+}
+
+/// The deployments: `GET`.
+pub fn list_deployments(wanted: &ListDeployments) -> String {
+    let limit = wanted.limit.map(|limit| limit.to_string());
+    let fields = [("agent", wanted.agent.as_deref()), ("limit", limit.as_deref())];
+    with_query(DEPLOYMENTS.to_owned(), fields)
+}
+
+/// One deployment, by its id, as `AGENT#NUMBER`, or as `AGENT` for its newest: `GET`.
+pub fn deployment(which: &str) -> String {
+    format!("{DEPLOYMENTS}/{}", segment(which))
+}
+
+/// Calls a deployment off: `POST`, without a body.
+pub fn cancel_deployment(which: &str) -> String {
+    format!("{}/cancel", deployment(which))
+}
+
+/// The log of a deployment: `GET`.
+pub fn deployment_log(which: &str, how: FollowLog) -> String {
+    let follow = how.follow.map(|follow| if follow { "true" } else { "false" });
+    with_query(format!("{}/log", deployment(which)), [("follow", follow)])
 }
 
 /// Revokes a token: `POST`, without a body.

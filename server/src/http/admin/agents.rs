@@ -9,7 +9,7 @@ use warp::Filter;
 
 use super::deployments::info;
 use super::error::{internal, unknown_agent, unknown_workspace};
-use super::{Answer, reply};
+use super::{Answer, decoded, reply};
 use crate::app::App;
 use crate::http::Route;
 
@@ -25,10 +25,10 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         let app = app.clone();
         warp::path!("v1" / "agents" / String).and(warp::get()).then(move |name: String| {
             let app = app.clone();
-            reply(async move { one(&app, &name).await })
+            reply(async move { one(&app, &decoded(&name)).await })
         })
     };
-    let workspaces = {
+    let all = {
         let app = app.clone();
         warp::path!("v1" / "workspaces").and(warp::get()).then(move || {
             let app = app.clone();
@@ -39,11 +39,12 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
     let workspace = warp::path!("v1" / "workspaces" / String).and(warp::get()).then(move |name: String| {
         let app = app.clone();
         reply(async move {
-            let all = workspaces(&app).await?;
-            all.into_iter().find(|one| one.name == name).ok_or_else(|| unknown_workspace(&name))
+            let name = decoded(&name);
+            let mut all = workspaces(&app).await?.into_iter();
+            all.find(|workspace| workspace.name == name).ok_or_else(|| unknown_workspace(&name))
         })
     });
-    agents.or(agent).unify().or(workspaces).unify().or(workspace).unify()
+    agents.or(agent).unify().or(all).unify().or(workspace).unify()
 }
 
 async fn list(app: &App) -> Answer<Vec<AgentInfo>> {
@@ -70,9 +71,8 @@ async fn agent_info(app: &App, fleet: &Fleet, agent: &AgentRecord) -> Result<Age
     let succeeded = Some(DeploymentStatus::Succeeded);
     let running = app.catalog.list_deployments(Some(agent.id), succeeded, 1).await?;
     let present = app.deploy.online().find(agent.id);
-    let said = |now: Option<String>, before: &Option<String>| {
-        now.or(before.clone()).filter(|text| !text.is_empty())
-    };
+    let said =
+        |now: Option<String>, before: &Option<String>| now.or(before.clone()).filter(|text| !text.is_empty());
     let hello = present.as_ref().map(|present| present.hello.clone());
     let workspace = fleet.workspaces.iter().find(|workspace| workspace.id == agent.workspace);
     Ok(AgentInfo {

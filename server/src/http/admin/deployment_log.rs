@@ -9,6 +9,7 @@ use catalog::{CatalogError, DeploymentId, NumberedLine};
 use futures_util::{Stream, stream};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use tokio::sync::mpsc;
 use warp::Filter;
 use warp::reply::{Reply, Response};
 
@@ -39,8 +40,17 @@ async fn log(app: &Arc<App>, which: &str, query: &str) -> Answer<Response> {
     } else {
         Source::Stored { after: 0 }
     };
-    let telling = Telling { app: app.clone(), id: record.id, source, ended: false };
-    let mut response = warp::reply::stream(events(telling)).into_response();
+    let mut telling = Telling { app: app.clone(), id: record.id, source, ended: false };
+    let (told, heard) = mpsc::channel(1);
+    tokio::spawn(async move {
+        // Ends when nobody listens any more, which shows at the next event.
+        while let Some(events) = telling.next().await {
+            if told.send(events).await.is_err() {
+                break;
+            }
+        }
+    });
+    let mut response = warp::reply::stream(lines(heard)).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS_MEDIA_TYPE));
     Ok(response)
 }
@@ -61,15 +71,15 @@ enum Source {
     Followed(Box<LogView>),
 }
 
-fn events(telling: Telling) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold(telling, |mut telling| async move {
-        let events = telling.next().await?;
+fn lines(heard: mpsc::Receiver<Vec<LogEvent>>) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold(heard, |mut heard| async move {
+        let events = heard.recv().await?;
         let mut text = Vec::new();
         for event in events {
             text.extend(serde_json::to_vec(&event).unwrap_or_default());
             text.push(b'\n');
         }
-        Some((Ok(Bytes::from(text)), telling))
+        Some((Ok(Bytes::from(text)), heard))
     })
 }
 

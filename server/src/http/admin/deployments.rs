@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use admin_api::{
-    Activate, ApiError, DeploymentInfo, DeploymentStatus, ErrorCode, ListDeployments, Rollback,
-};
+use admin_api::{Activate, ApiError, DeploymentInfo, DeploymentStatus, ErrorCode, ListDeployments, Rollback};
 use catalog::{DeploymentId, DeploymentRecord};
 use uuid::Uuid;
 use warp::Filter;
 
 use super::error::{failure, internal, unknown_agent, unknown_workspace};
-use super::{Answer, body, raw_query, reply};
+use super::{Answer, body, decoded, raw_query, reply};
 use crate::app::App;
 use crate::deploy::activate::{ActivateError, Specification};
 use crate::deploy::operate::RollbackError;
@@ -148,8 +146,10 @@ fn refused(error: &ActivateError) -> ApiError {
     }
 }
 
-/// A deployment by its id, as `AGENT#NUMBER`, or as the newest one of `AGENT`; with the name of its agent.
+/// A deployment by a segment of a path: its id, as `AGENT#NUMBER`, or as the newest one of `AGENT`; with the name of its agent.
 pub(super) async fn find(app: &App, which: &str) -> Answer<(DeploymentRecord, String)> {
+    let which = decoded(which);
+    let which = which.as_str();
     let names = agent_names(app).await?;
     let found = match which.parse::<Uuid>() {
         Ok(id) => app.catalog.find_deployment(DeploymentId(id)).await.map_err(|error| internal(&error))?,
@@ -161,7 +161,11 @@ pub(super) async fn find(app: &App, which: &str) -> Answer<(DeploymentRecord, St
             let agent = names.iter().find(|(_, known)| *known == name).map(|(id, _)| *id);
             let agent = agent.ok_or_else(|| unknown_agent(name))?;
             let found = match number.map(str::parse::<u64>) {
-                None => app.catalog.list_deployments(Some(agent), None, 1).await.map(|list| list.into_iter().next()),
+                None => app
+                    .catalog
+                    .list_deployments(Some(agent), None, 1)
+                    .await
+                    .map(|list| list.into_iter().next()),
                 Some(Ok(number)) => app.catalog.find_deployment_of(agent, number).await,
                 Some(Err(_)) => Ok(None),
             };

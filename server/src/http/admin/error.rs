@@ -23,7 +23,7 @@ pub fn unknown_workspace(name: &str) -> ApiError {
     failure(
         ErrorCode::NotFound,
         format!("there is no workspace called `{name}`"),
-        Some("`workspaces` in the config names them"),
+        Some("`cachectl workspace list` shows the workspaces"),
     )
 }
 
@@ -32,7 +32,7 @@ pub fn unknown_agent(name: &str) -> ApiError {
     failure(
         ErrorCode::NotFound,
         format!("there is no agent called `{name}`"),
-        Some("`agents` in the config names them"),
+        Some("`cachectl agent list` shows the agents"),
     )
 }
 

@@ -1,7 +1,10 @@
 //! What `cachectl` calls, on the Unix socket. Whoever can open the socket may do all of it: its file mode is the lock.
 
+mod agents;
 mod body;
 mod caches;
+mod deployment_log;
+mod deployments;
 mod doctor;
 mod error;
 mod jobs;
@@ -22,6 +25,7 @@ use std::sync::Arc;
 
 use admin_api::{API_VERSION, ApiError, ErrorCode, VERSION_HEADER};
 use http::{HeaderValue, StatusCode};
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
@@ -54,6 +58,10 @@ pub(super) fn routes(app: &Arc<App>) -> Routes {
         .or(usage::routes(app))
         .unify()
         .or(workers::routes(app))
+        .unify()
+        .or(agents::routes(app))
+        .unify()
+        .or(deployments::routes(app))
         .unify()
         .or(doctor::routes(app))
         .unify()
@@ -91,6 +99,11 @@ fn version_check() -> impl Route {
 /// What stands behind the question mark, empty without one.
 fn raw_query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
     warp::query::raw().or(warp::any().map(String::new)).unify()
+}
+
+/// A segment of a path without its percent-encoding.
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 /// Turns a handler's result into JSON.

@@ -86,6 +86,13 @@ fn refusal(cache: &Cache, hash: &str, why: &Deleted) -> ApiError {
             let message = format!("{hash} is kept in `{name}` by a pin: {}", pins.join(", "));
             conflict(message, "remove it first: `cachectl pin remove NAME --revision N`")
         }
+        Deleted::Deployed { path, agent } => conflict(
+            format!(
+                "{hash} is kept in `{name}` by the deploy agent {agent}, which needs {}",
+                path.base_name()
+            ),
+            "have the agent run something else first: twice, as it may go back once",
+        ),
         Deleted::TooMany(most) => conflict(
             format!("more than {most} paths of `{name}` need {hash}"),
             "delete some of those that refer to it first",

@@ -66,6 +66,9 @@ fn reason(fate: &Fate, chain: &[String], live: bool, kept: u64, now: UnixTime) -
     let kept = span(kept);
     match &fate.held {
         Held::Pin(name) => format!("{who} is pinned as {name}"),
+        Held::Agent(name) => {
+            format!("{who} is what the deploy agent {name} runs, may go back to, or is told to run")
+        }
         Held::Storage => format!("{who} lies on a storage that is not in use, where nothing is removed"),
         Held::Use(used) if live => {
             format!("{who} was pushed or used {} ago, and what is unused is kept for {kept}", since(*used))

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use admin_api::{ApiError, ErrorCode, WorkerInfo};
-use percent_encoding::percent_decode_str;
 use warp::Filter;
 
 use super::error::failure;
-use super::reply;
+use super::{decoded, reply};
 use crate::app::App;
 use crate::http::Route;
 use crate::workers::{WorkerState, WorkerStatus};
@@ -32,7 +31,7 @@ fn set_paused(app: Arc<App>, verb: &'static str, paused: bool) -> impl Route {
     path.and(warp::path(verb)).and(warp::path::end()).and(warp::post()).then(move |name: String| {
         let app = app.clone();
         reply(async move {
-            let name = percent_decode_str(&name).decode_utf8_lossy().into_owned();
+            let name = decoded(&name);
             let worker = app.workers.find(&name).ok_or_else(|| {
                 let hint = Some("`cachectl worker list` shows the workers");
                 failure(ErrorCode::NotFound, format!("there is no worker called `{name}`"), hint)

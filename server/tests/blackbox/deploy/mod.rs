@@ -6,13 +6,18 @@ mod at_work;
 mod crash;
 mod faults;
 mod logs;
+mod operate;
+mod thousand;
 mod timeouts;
 mod tokens;
+
+use std::io::{BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
 use crate::harness::websocket::{Frame, WebSocket};
-use crate::harness::{Endpoint, Path, Response, SOON, Site, wait_for};
+use crate::harness::{Endpoint, Incoming, Path, Response, SOON, Site, wait_for};
 
 /// The system that scripted agents claim to have.
 const SYSTEM: &str = "x86_64-linux";
@@ -147,6 +152,18 @@ impl Fleet {
         open(&self.site.api(), &format!("{}?view=true", log_target(id)), &[("Authorization", &token)])
             .unwrap_or_else(|reply| panic!("{}", reply.text()))
     }
+}
+
+/// Asks on the admin socket, without a process for each question.
+#[track_caller]
+pub fn admin(site: &Site, method: &str, target: &str, body: &Value) -> Value {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let stream = UnixStream::connect(site.directory().join("admin.sock")).unwrap();
+    let length = body.len();
+    write!(&stream, "{method} {target} HTTP/1.1\r\nHost: admin\r\nContent-Length: {length}\r\n\r\n{body}")
+        .unwrap();
+    let reply = Incoming::read(BufReader::new(stream), false).unwrap().into_response().unwrap();
+    reply.expect(200).json()
 }
 
 /// A new token of an agent.

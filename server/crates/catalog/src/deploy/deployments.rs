@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use nix_formats::StorePath;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
     QueryFilter, QueryOrder, QuerySelect,
@@ -31,6 +32,8 @@ pub enum DeploymentStatus {
 }
 
 impl DeploymentStatus {
+    /// Those that have not ended, as rows hold them.
+    pub(crate) const OPEN: [&'static str; 2] = [Self::Pending.as_str(), Self::InProgress.as_str()];
     const ALL: [Self; 5] = [Self::Pending, Self::InProgress, Self::Cancelled, Self::Failed, Self::Succeeded];
 
     /// How clients write it.
@@ -62,8 +65,8 @@ pub struct NewDeployment {
     pub id: DeploymentId,
     /// Its agent.
     pub agent: AgentId,
-    /// What the agent is to run: a path in the Nix store.
-    pub store_path: String,
+    /// What the agent is to run.
+    pub store_path: StorePath,
     /// The script that judges it, by Nix system.
     pub rollback_scripts: BTreeMap<String, String>,
 }
@@ -119,6 +122,21 @@ impl Catalog {
     /// A deployment.
     pub async fn find_deployment(&self, id: DeploymentId) -> Result<Option<DeploymentRecord>, CatalogError> {
         find(self.readers(), id).await?.map(DeploymentRecord::try_from).transpose()
+    }
+
+    /// The deployment with this number of an agent.
+    pub async fn find_deployment_of(
+        &self,
+        agent: AgentId,
+        number: u64,
+    ) -> Result<Option<DeploymentRecord>, CatalogError> {
+        deployment::Entity::find()
+            .filter(deployment::Column::Agent.eq(agent.to_row()))
+            .filter(deployment::Column::Number.eq(rows::signed("the number of a deployment", number)?))
+            .one(self.readers())
+            .await?
+            .map(DeploymentRecord::try_from)
+            .transpose()
     }
 
     /// Changes a deployment to what `change` makes of it. Returns it as it is then, and whether it was changed; `None`
@@ -177,8 +195,7 @@ impl Catalog {
 type Change = Box<dyn Fn(&DeploymentRecord) -> Option<DeploymentRecord> + Send + Sync>;
 
 fn open() -> sea_orm::Select<deployment::Entity> {
-    let open = [DeploymentStatus::Pending, DeploymentStatus::InProgress].map(DeploymentStatus::as_str);
-    deployment::Entity::find().filter(deployment::Column::Status.is_in(open))
+    deployment::Entity::find().filter(deployment::Column::Status.is_in(DeploymentStatus::OPEN))
 }
 
 pub(super) async fn find(
@@ -217,7 +234,8 @@ async fn add(
             id: ActiveValue::Set(new.id.to_row()),
             agent: ActiveValue::Set(new.agent.to_row()),
             number: ActiveValue::Set(number),
-            store_path: ActiveValue::Set(new.store_path.clone()),
+            store_path: ActiveValue::Set(new.store_path.to_full_path()),
+            path_hash: ActiveValue::Set(new.store_path.hash().as_bytes().to_vec()),
             rollback_scripts: ActiveValue::Set(write_scripts(&new.rollback_scripts)),
             status: ActiveValue::Set(DeploymentStatus::Pending.as_str().to_owned()),
             closure_size: ActiveValue::Set(None),

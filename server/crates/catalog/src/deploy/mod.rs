@@ -2,8 +2,11 @@
 
 mod deployments;
 mod fleet;
+mod holds;
 mod logs;
 
 pub use deployments::{AddedDeployments, DeploymentRecord, DeploymentStatus, NewDeployment};
 pub use fleet::{AgentRecord, DeclaredAgent, DeclaredWorkspace, Fleet, WorkspaceRecord};
 pub use logs::{LogAppend, LogLine, NumberedLine};
+
+pub(crate) use holds::held_by_agents;

@@ -15,6 +15,8 @@ pub struct Model {
     /// 1 for the first deployment of the agent.
     pub number: i64,
     pub store_path: String,
+    /// The hash part of it, 20 bytes.
+    pub path_hash: Vec<u8>,
     /// A JSON object from systems to scripts, or null.
     pub rollback_scripts: Option<String>,
     /// `Pending`, `InProgress`, `Cancelled`, `Failed` or `Succeeded`.

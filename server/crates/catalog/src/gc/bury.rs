@@ -12,6 +12,7 @@ use sea_orm::{
 use super::IN_LIST;
 use super::census::GcPath;
 use super::holds::pinned;
+use crate::deploy::held_by_agents;
 use crate::entity::{nar, reference, store_path, tombstone};
 use crate::storages::Storages;
 use crate::writer::Written;
@@ -54,10 +55,12 @@ async fn bury(transaction: &DatabaseTransaction, burial: &Burial) -> Result<Writ
     let storages = Storages::of(transaction, burial.cache).await?;
     let hashes: Vec<_> = found.iter().map(|(path, _)| path.hash.clone()).collect();
     let pinned = pinned(transaction, burial.cache, &hashes, burial.now).await?;
+    let deployed = held_by_agents(transaction, burial.cache, Some(&hashes)).await?;
     let is_alive = |(path, nar): &Row| {
         path.created_at >= burial.unused_since
             || path.last_used_at >= burial.unused_since
             || pinned.contains(&path.hash)
+            || deployed.contains_key(&path.hash)
             || !storages.is_enabled(nar.storage)
     };
     let ids: Vec<PathId> = found.iter().map(|(path, _)| path.id).collect();

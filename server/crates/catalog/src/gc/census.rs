@@ -27,6 +27,8 @@ pub struct Census {
     needed_by: Vec<u32>,
     /// Names of the pins that hold paths.
     pub(super) pins: HashMap<u32, String>,
+    /// Names of the deploy agents that hold paths.
+    pub(super) agents: HashMap<u32, String>,
     /// Paths on storages that are not in use, about which nothing is decided.
     pub(super) shelved: HashSet<u32>,
     pub(super) traced: Trace,
@@ -55,6 +57,8 @@ pub struct Fate {
 pub enum Held {
     /// By a pin of this name.
     Pin(String),
+    /// By the deploy agent of this name, which runs it, may go back to it, or is told to run it.
+    Agent(String),
     /// It lies on a storage that is not in use, and nothing there is touched.
     Storage,
     /// By having been made or used then, if that is not too long ago.
@@ -147,10 +151,14 @@ impl Census {
             path = self.traced.via[path as usize];
             chain.push(self.path(path).hash);
         }
-        let held = match (self.pins.get(&path), self.shelved.contains(&path)) {
-            (Some(name), _) => Held::Pin(name.clone()),
-            (None, true) => Held::Storage,
-            (None, false) => Held::Use(UnixTime(self.own[path as usize])),
+        let held = if let Some(name) = self.pins.get(&path) {
+            Held::Pin(name.clone())
+        } else if let Some(name) = self.agents.get(&path) {
+            Held::Agent(name.clone())
+        } else if self.shelved.contains(&path) {
+            Held::Storage
+        } else {
+            Held::Use(UnixTime(self.own[path as usize]))
         };
         Some(Fate { chain, held })
     }

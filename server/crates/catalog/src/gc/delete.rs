@@ -13,6 +13,7 @@ use super::IN_LIST;
 use super::bury::{Row, remove};
 use super::holds::pins_on;
 use super::tombstones::Tombstone;
+use crate::deploy::held_by_agents;
 use crate::entity::{nar, reference, store_path, tombstone};
 use crate::storages::Storages;
 use crate::writer::Written;
@@ -55,6 +56,13 @@ pub enum Deleted {
     },
     /// It, or one of those that would have to go with it, is held by these pins.
     Pinned(Vec<PinRecord>),
+    /// It, or one of those that would have to go with it, is held by this deploy agent.
+    Deployed {
+        /// The path that is held.
+        path: StorePath,
+        /// The name of the agent.
+        agent: String,
+    },
     /// More than so many paths would have to go with it.
     TooMany(usize),
     /// It, or one of those that would have to go with it, lies on this storage, which is not in use.
@@ -110,6 +118,13 @@ async fn delete(
     pins.retain(|pin| wanted.contains(pin.path.hash().as_bytes().as_slice()));
     if !pins.is_empty() {
         return Ok(Written::quietly(Deleted::Pinned(pins)));
+    }
+    let deployed = held_by_agents(transaction, cache, Some(&hashes)).await?;
+    for (path, _) in &going {
+        if let Some(agent) = deployed.get(&path.hash) {
+            let path = rows::store_path("store_path", path.hash.clone(), &path.name)?;
+            return Ok(Written::quietly(Deleted::Deployed { path, agent: agent.clone() }));
+        }
     }
     remove(transaction, cache, &going).await?;
     let deleted = describe(transaction, going).await?;

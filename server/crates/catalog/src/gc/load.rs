@@ -11,6 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use super::census::Census;
 use super::holds::holding;
 use super::trace::{Edges, trace};
+use crate::deploy::held_by_agents;
 use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime, rows};
 
 /// How many paths are read at a time.
@@ -54,6 +55,12 @@ impl Catalog {
             if let Some(&number) = numbers.get(pin.path.hash().as_bytes()) {
                 census.own[number as usize] = ALWAYS;
                 census.pins.insert(number, pin.name);
+            }
+        }
+        for (hash, agent) in held_by_agents(self.readers(), cache, None).await? {
+            if let Some(&number) = numbers.get(hash.as_slice()) {
+                census.own[number as usize] = ALWAYS;
+                census.agents.insert(number, agent);
             }
         }
         drop(numbers);

@@ -84,6 +84,7 @@ async fn create_deployment(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(blob(Deployment::Agent))
                 .col(big_integer(Deployment::Number))
                 .col(text(Deployment::StorePath))
+                .col(blob(Deployment::PathHash))
                 .col(text_null(Deployment::RollbackScripts))
                 .col(text(Deployment::Status))
                 .col(big_integer_null(Deployment::ClosureSize))
@@ -112,6 +113,12 @@ async fn create_deployment(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(Deployment::Number)
                 .unique()
                 .take(),
+        )
+        .await?;
+    // Garbage collection asks whether a path was deployed.
+    manager
+        .create_index(
+            Index::create().name("deployment_path").table(Deployment::Table).col(Deployment::PathHash).take(),
         )
         .await?;
     // Those that have not ended are asked for again and again.
@@ -158,6 +165,7 @@ enum Deployment {
     Agent,
     Number,
     StorePath,
+    PathHash,
     RollbackScripts,
     Status,
     ClosureSize,

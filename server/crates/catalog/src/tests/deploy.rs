@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::support::{Backend, Fixture, declared_cache};
+use super::support::{Backend, Fixture, declared_cache, path_hash, store_path};
 use crate::{
-    AgentId, AgentRecord, CacheId, Catalog, DeclaredAgent, DeclaredWorkspace, DeploymentId, DeploymentRecord,
-    DeploymentStatus, LogAppend, LogLine, NewDeployment, UnixTime,
+    AgentId, AgentRecord, Burial, CacheId, Catalog, DeclaredAgent, DeclaredWorkspace, Deleted, Deletion,
+    DeploymentId, DeploymentRecord, DeploymentStatus, GcPath, Held, LogAppend, LogLine, NewDeployment,
+    UnixTime,
 };
 
 fn workspace(name: &str, cache: CacheId) -> DeclaredWorkspace {
@@ -28,7 +29,7 @@ pub(super) fn new(number: u128, agent: AgentId) -> NewDeployment {
     NewDeployment {
         id: DeploymentId(Uuid::from_u128(number)),
         agent,
-        store_path: format!("/nix/store/{number}"),
+        store_path: store_path(u32::try_from(number).unwrap()),
         rollback_scripts: BTreeMap::new(),
     }
 }
@@ -95,6 +96,9 @@ pub(super) async fn deployments_are_numbered_per_agent(backend: Backend) {
     assert_eq!(done.added[1].rollback_scripts, scripts);
     let third = fixture.catalog.add_deployments(vec![new(3, b)]).await.unwrap().added;
     assert_eq!((third[0].number, third[0].status), (2, DeploymentStatus::Pending));
+    assert_eq!(fixture.catalog.find_deployment_of(b, 2).await.unwrap().as_ref(), Some(&third[0]));
+    assert_eq!(fixture.catalog.find_deployment_of(b, 3).await.unwrap(), None);
+    assert_eq!(third[0].store_path, store_path(3).to_full_path());
     for added in done.added.iter().take(1).chain(&third) {
         assert_eq!(fixture.catalog.find_deployment(added.id).await.unwrap().as_ref(), Some(added));
     }
@@ -239,4 +243,62 @@ pub(super) async fn old_logs_are_forgotten(backend: Backend) {
     assert!(texts(catalog, new(1, a).id).await.is_empty());
     assert!(catalog.find_deployment(new(1, a).id).await.unwrap().unwrap().log_truncated);
     assert_eq!(texts(catalog, new(2, b).id).await, ["text"]);
+}
+
+/// Has an agent try a path, and says how it went.
+async fn run(fixture: &Fixture, id: u128, agent: AgentId, path: u32, status: DeploymentStatus) {
+    let new = NewDeployment { store_path: store_path(path), ..new(id, agent) };
+    fixture.catalog.add_deployments(vec![new.clone()]).await.unwrap();
+    let begun = move |record: &DeploymentRecord| {
+        let started_at = (status != DeploymentStatus::Cancelled).then_some(UnixTime(5));
+        Some(DeploymentRecord { status, started_at, ..record.clone() })
+    };
+    fixture.catalog.change_deployment(new.id, begun).await.unwrap();
+}
+
+/// Which of the first paths garbage collection would take, if all are old.
+async fn dead(fixture: &Fixture, paths: u32) -> Vec<u32> {
+    let now = UnixTime(2_000_000_000);
+    let census = fixture.catalog.census(fixture.cache, now).await.unwrap();
+    let dead: Vec<u32> = (1..=paths).filter(|path| census.last_use(&path_hash(*path)).is_some()).collect();
+    // What is looked at once more when they are buried says the same.
+    let everything: Vec<GcPath> = {
+        let mut all = Vec::new();
+        for path in 1..=paths {
+            all.push(GcPath { id: fixture.path(path).await.id, hash: path_hash(path) });
+        }
+        all
+    };
+    let burial = Burial { cache: fixture.cache, paths: everything, unused_since: now, now };
+    let mut buried = fixture.catalog.bury(burial).await.unwrap().buried;
+    buried.sort();
+    assert_eq!(buried, dead.iter().map(|path| path_hash(*path)).collect::<Vec<_>>());
+    dead
+}
+
+pub(super) async fn what_an_agent_runs_or_ran_before_is_not_collected(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let [a, b] = agents(&fixture, &["a", "b"]).await[..] else { panic!("two agents") };
+    for path in 1..=9 {
+        fixture.create(path, path).await;
+    }
+    use DeploymentStatus::{Cancelled, Failed, Pending, Succeeded};
+    // Long ago, before, now, now again, tried, called off, and what comes next.
+    let tried = [(1, Succeeded), (2, Succeeded), (3, Succeeded), (3, Succeeded), (4, Failed), (5, Cancelled)];
+    for (id, (path, status)) in (1..).zip(tried) {
+        run(&fixture, id, a, path, status).await;
+    }
+    let scripts = BTreeMap::from([("any".to_owned(), format!("{}/bin/check", store_path(7).to_full_path()))]);
+    let next = NewDeployment { store_path: store_path(6), rollback_scripts: scripts, ..new(20, a) };
+    fixture.catalog.add_deployments(vec![next]).await.unwrap();
+    run(&fixture, 30, b, 8, Pending).await;
+    let census = fixture.catalog.census(fixture.cache, UnixTime(0)).await.unwrap();
+    assert_eq!(census.fate(&path_hash(2)).unwrap().held, Held::Agent("a".to_owned()));
+    assert_eq!(census.fate(&path_hash(8)).unwrap().held, Held::Agent("b".to_owned()));
+    // Whatever the configuration says.
+    fixture.catalog.reconcile_fleet(&[], &[]).await.unwrap();
+    let deletion = Deletion { cache: fixture.cache, path: path_hash(2), recursive: false, now: UnixTime(0) };
+    let deleted = fixture.catalog.delete_path(deletion).await.unwrap();
+    assert_eq!(deleted, Deleted::Deployed { path: store_path(2), agent: "a".to_owned() });
+    assert_eq!(dead(&fixture, 9).await, [1, 5, 9]);
 }

@@ -163,6 +163,7 @@ macro_rules! promises {
                 a_log_is_read_in_pages_in_the_order_it_was_written,
                 a_full_log_says_so_once_and_takes_the_last_line,
                 old_logs_are_forgotten,
+                what_an_agent_runs_or_ran_before_is_not_collected,
             ]
             usage: [
                 an_empty_cache_holds_nothing,
