@@ -1,0 +1,104 @@
+//! Reading records.
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use mainline::MutableItem;
+use tokio::time::{Instant, timeout_at};
+
+use super::Dht;
+use crate::network_key::NetworkKey;
+use crate::record::{Name, Record};
+use crate::{Stamp, Timing};
+
+/// What the network said about a record.
+pub(crate) struct Reading {
+    /// The newest version, of those that are really ours.
+    pub newest: Option<MutableItem>,
+    /// Nodes that have it.
+    pub copies: usize,
+    /// Nodes that have an older one.
+    pub behind: usize,
+    /// Nodes that answered at all.
+    pub answered: u32,
+}
+
+impl Dht {
+    /// Asks all nodes that may have the record.
+    pub(crate) async fn read_all(&self, key: &NetworkKey, name: &Name) -> Reading {
+        let mut reading = Reading { newest: None, copies: 0, behind: 0, answered: 0 };
+        let Some(node) = self.node() else { return reading };
+        let salt = name.salt();
+        let mut answers = node.get_mutable_detailed(&key.public_key(), Some(&salt), None);
+        let mut items = Vec::new();
+        while let Some(item) = answers.items.next().await {
+            items.push(item);
+        }
+        reading.answered = answers.outcome.recv().await.responded();
+        let newest = items.iter().map(MutableItem::seq).max();
+        reading.copies = items.iter().filter(|item| Some(item.seq()) == newest).count();
+        reading.behind = items.len() - reading.copies;
+        reading.newest = items.into_iter().max_by_key(MutableItem::seq);
+        reading
+    }
+
+    /// The record as it is now: the newest version that any node has, under each of the keys, without what is too old.
+    pub async fn read<R: Record>(&self, name: &Name, timing: &Timing) -> Vec<R> {
+        let mut found = Vec::new();
+        for key in self.keys.iter() {
+            let reading = self.read_all(key, name).await;
+            found.extend(reading.newest.and_then(|item| decode(key, name, &item, timing)));
+        }
+        found
+    }
+
+    /// The same in a hurry: once a node has answered with the record, the others have `grace` to show a newer one; and
+    /// whatever is known at the `deadline` is all there is.
+    pub async fn read_soon<R: Record>(
+        &self,
+        name: &Name,
+        timing: &Timing,
+        grace: Duration,
+        deadline: Instant,
+    ) -> Vec<R> {
+        let Some(node) = self.node() else { return Vec::new() };
+        let salt = name.salt();
+        let node = &node;
+        let salt = salt.as_slice();
+        let asked = self.keys.iter().map(|key| async move {
+            let answers = node.get_mutable(&key.public_key(), Some(salt), None);
+            let item = newest(answers, grace, deadline).await?;
+            decode(key, name, &item, timing)
+        });
+        futures_util::future::join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+async fn newest(
+    mut answers: impl Stream<Item = MutableItem> + Unpin,
+    grace: Duration,
+    mut deadline: Instant,
+) -> Option<MutableItem> {
+    let mut newest: Option<MutableItem> = None;
+    while let Ok(Some(item)) = timeout_at(deadline, answers.next()).await {
+        if newest.is_none() {
+            deadline = deadline.min(Instant::now() + grace);
+        }
+        if newest.as_ref().is_none_or(|known| known.seq() < item.seq()) {
+            newest = Some(item);
+        }
+    }
+    newest
+}
+
+/// Opens a record; `None` if it is not one of ours.
+pub(super) fn decode<R: Record>(
+    key: &NetworkKey,
+    name: &Name,
+    item: &MutableItem,
+    timing: &Timing,
+) -> Option<R> {
+    let mut record = R::decode(name, &key.open(&name.salt(), item.value())?)?;
+    record.prune(Stamp::now(), timing);
+    Some(record)
+}

@@ -1,0 +1,59 @@
+//! `m:<shard>`: which nodes there are.
+
+use super::codec::Reader;
+use super::{LIMIT, Name, Record};
+use crate::{NodeId, Stamp, Timing};
+
+/// Bytes of an entry: the id and the time.
+const ENTRY: usize = NodeId::LEN + 4;
+
+/// Nodes, and when each was last seen. Nodes write their own entry only.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Members(Vec<(NodeId, Stamp)>);
+
+impl Members {
+    /// Most nodes in one record.
+    pub const MOST: usize = LIMIT / ENTRY;
+
+    /// Enters a node, or notes that it was seen again.
+    pub fn set(&mut self, node: NodeId, seen: Stamp) {
+        self.remove(&node);
+        self.0.push((node, seen));
+        self.sort();
+    }
+
+    /// Takes a node out.
+    pub fn remove(&mut self, node: &NodeId) {
+        self.0.retain(|(other, _)| other != node);
+    }
+
+    /// The nodes, the one seen last first.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, Stamp)> {
+        self.0.iter().copied()
+    }
+
+    fn sort(&mut self) {
+        self.0.sort_by_key(|(node, seen)| (std::cmp::Reverse(*seen), *node));
+    }
+}
+
+impl Record for Members {
+    fn decode(_: &Name, bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let mut members = Self::default();
+        while !reader.is_empty() {
+            members.0.push((reader.node()?, reader.stamp()?));
+        }
+        members.sort();
+        Some(members)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let entry = |(node, seen): &(NodeId, Stamp)| [&node.as_bytes()[..], &seen.0.to_be_bytes()].concat();
+        self.0.iter().take(Self::MOST).flat_map(entry).collect()
+    }
+
+    fn prune(&mut self, now: Stamp, timing: &Timing) {
+        self.0.retain(|(_, seen)| seen.is_fresh(now, timing.node_max_age));
+    }
+}

@@ -1,0 +1,57 @@
+//! Under which salt a record is found.
+
+use std::fmt;
+
+use nix_formats::StorePathHash;
+
+use crate::NodeId;
+
+/// How many member records there are. Each has room for 48 nodes.
+pub const MEMBER_SHARDS: u8 = 8;
+
+/// The name of a record. `Display` is the salt.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Name {
+    /// `n:<node id>`, with `:<page>` for all but the first: a page of what a node says about itself.
+    Node(NodeId, u8),
+    /// `m:<shard>`: which nodes there are.
+    Members(u8),
+    /// `p:<store hash>`: who has a store path.
+    Providers(StorePathHash),
+}
+
+impl Name {
+    /// The member record that a node is listed in.
+    pub fn members_of(node: &NodeId) -> Self {
+        Self::Members(node.as_bytes()[0] % MEMBER_SHARDS)
+    }
+
+    /// The salt.
+    pub fn salt(&self) -> Vec<u8> {
+        self.to_string().into_bytes()
+    }
+
+    /// Reads a salt.
+    pub fn parse(salt: &str) -> Option<Self> {
+        match salt.split_once(':')? {
+            ("n", rest) => match rest.split_once(':') {
+                None => Some(Self::Node(rest.parse().ok()?, 0)),
+                Some((id, page)) => Some(Self::Node(id.parse().ok()?, page.parse().ok()?)),
+            },
+            ("m", shard) => Some(Self::Members(shard.parse().ok()?)),
+            ("p", hash) => Some(Self::Providers(hash.parse().ok()?)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(id, 0) => write!(f, "n:{id}"),
+            Self::Node(id, page) => write!(f, "n:{id}:{page}"),
+            Self::Members(shard) => write!(f, "m:{shard}"),
+            Self::Providers(hash) => write!(f, "p:{hash}"),
+        }
+    }
+}

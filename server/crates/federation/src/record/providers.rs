@@ -1,0 +1,76 @@
+//! `p:<store hash>`: who has a store path.
+
+use super::codec::Reader;
+use super::{LIMIT, Name, Record};
+use crate::{NodeId, Stamp, Timing};
+
+/// Bytes of an entry: node, cache and time.
+const ENTRY: usize = NodeId::LEN + 4 + 4;
+
+/// A cache that has the path.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Holder {
+    /// The node.
+    pub node: NodeId,
+    /// Number of the cache in what that node says about itself.
+    pub cache: u32,
+}
+
+/// The caches that have a store path, and when each last said so. Nodes write their own entries only.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Providers(Vec<(Holder, Stamp)>);
+
+impl Providers {
+    /// Most caches in one record. More than that are of no use to anybody who looks for one of them.
+    pub const MOST: usize = LIMIT / ENTRY;
+
+    /// Enters a cache.
+    pub fn set(&mut self, holder: Holder, said: Stamp) {
+        self.remove(&holder);
+        self.0.push((holder, said));
+        self.sort();
+    }
+
+    /// Takes a cache out.
+    pub fn remove(&mut self, holder: &Holder) {
+        self.0.retain(|(other, _)| other != holder);
+    }
+
+    /// When a cache last said that it has the path.
+    pub fn find(&self, holder: &Holder) -> Option<Stamp> {
+        self.0.iter().find(|(other, _)| other == holder).map(|(_, said)| *said)
+    }
+
+    /// The caches, the one that said so last first.
+    pub fn iter(&self) -> impl Iterator<Item = (Holder, Stamp)> {
+        self.0.iter().copied()
+    }
+
+    fn sort(&mut self) {
+        self.0.sort_by_key(|(holder, said)| (std::cmp::Reverse(*said), *holder));
+    }
+}
+
+impl Record for Providers {
+    fn decode(_: &Name, bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let mut providers = Self::default();
+        while !reader.is_empty() {
+            let holder = Holder { node: reader.node()?, cache: reader.u32()? };
+            providers.0.push((holder, reader.stamp()?));
+        }
+        providers.sort();
+        Some(providers)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let entry = |(holder, said): &(Holder, Stamp)| {
+            [&holder.node.as_bytes()[..], &holder.cache.to_be_bytes(), &said.0.to_be_bytes()].concat()
+        };
+        self.0.iter().take(Self::MOST).flat_map(entry).collect()
+    }
+
+    fn prune(&mut self, now: Stamp, timing: &Timing) {
+        self.0.retain(|(_, said)| said.is_fresh(now, timing.provider_max_age));
+    }
+}

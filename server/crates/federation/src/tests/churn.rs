@@ -1,0 +1,76 @@
+use std::collections::BTreeSet;
+
+use super::support::*;
+use crate::Keyring;
+
+/// A port that is free now, for a node that comes back.
+fn free_port() -> u16 {
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+async fn start_at(directory: tempfile::TempDir, number: u32, port: u16, entries: &[u16]) -> TestNode {
+    let paths = BTreeSet::from([path(number)]);
+    TestNode::start_in(directory, number, port, entries, Keyring::derive(SECRET, []), fast(), paths).await
+}
+
+/// Ends the node and waits until its socket is closed. Its directory stays.
+async fn end(node: TestNode) -> tempfile::TempDir {
+    let port = node.port().await;
+    let directory = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(node.directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), directory.path().join(entry.file_name())).unwrap();
+    }
+    drop(node);
+    until("the socket is closed", || async { std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() }).await;
+    directory
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_node_finds_its_network_again_after_a_restart() {
+    let port = free_port();
+    let first = start_at(tempfile::tempdir().unwrap(), 0, port, &[]).await;
+    let second = start_at(tempfile::tempdir().unwrap(), 1, 0, &[port]).await;
+    until("they know each other", || async {
+        first.who_has(1).await == [1] && second.who_has(0).await == [0]
+    })
+    .await;
+    until("the nodes are saved", || async { first.directory.path().join("dht-nodes").exists() }).await;
+    let id = first.network.id();
+    let directory = end(first).await;
+    let first = start_at(directory, 0, port, &[]).await;
+    assert_eq!(first.network.id(), id);
+    until("it is back", || async { first.who_has(1).await == [1] && second.who_has(0).await == [0] }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_started_before_its_entry_joins_when_that_is_there() {
+    let port = free_port();
+    let second = start_at(tempfile::tempdir().unwrap(), 1, 0, &[port]).await;
+    let first = start_at(tempfile::tempdir().unwrap(), 0, port, &[]).await;
+    until("they know each other", || async {
+        first.who_has(1).await == [1] && second.who_has(0).await == [0]
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_outlives_its_first_node_and_takes_it_back_without_its_memory() {
+    let port = free_port();
+    let first = start_at(tempfile::tempdir().unwrap(), 0, port, &[]).await;
+    let second = start_at(tempfile::tempdir().unwrap(), 1, 0, &[port]).await;
+    let third = start_at(tempfile::tempdir().unwrap(), 2, 0, &[port]).await;
+    until("they know each other", || async {
+        first.network.peers().len() == 2 && second.network.peers().len() == 2 && third.who_has(1).await == [1]
+    })
+    .await;
+    end(first).await;
+    until("the others still find each other", || async {
+        second.who_has(2).await == [2] && third.who_has(1).await == [1]
+    })
+    .await;
+    let first = start_at(tempfile::tempdir().unwrap(), 0, port, &[]).await;
+    until("it is found", || async { second.who_has(0).await == [0] && third.who_has(0).await == [0] }).await;
+    until("it finds the others", || async { first.who_has(1).await == [1] && first.who_has(2).await == [2] })
+        .await;
+}

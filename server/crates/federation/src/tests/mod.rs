@@ -1,0 +1,9 @@
+//! Networks of several nodes in one process, on loopback.
+#![allow(clippy::unwrap_used)]
+
+mod attacks;
+mod churn;
+mod races;
+mod rotation;
+mod sharing;
+mod support;

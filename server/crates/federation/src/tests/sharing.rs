@@ -1,0 +1,77 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::support::*;
+use crate::{Keyring, Timing};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_find_what_the_other_has() {
+    let nodes = network(2).await;
+    nodes[0].add(1);
+    nodes[1].add(2);
+    until("node 1 finds it", || async { nodes[1].who_has(1).await == [0] }).await;
+    until("node 0 finds it", || async { nodes[0].who_has(2).await == [1] }).await;
+    assert!(nodes[0].who_has(3).await.is_empty());
+    // Nobody is told about itself.
+    assert!(nodes[0].who_has(1).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_withdrawn_is_not_found_any_more() {
+    let nodes = network(3).await;
+    nodes[0].add(1);
+    nodes[1].add(1);
+    until("both are found", || async { nodes[2].who_has(1).await == [0, 1] }).await;
+    nodes[0].remove(1);
+    until("one is left", || async { nodes[2].who_has(1).await == [1] }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_ten_nodes_find_what_any_of_them_has() {
+    let nodes = network(10).await;
+    for (number, node) in (0..).zip(&nodes) {
+        node.add(number);
+        node.add(100);
+    }
+    for (own, node) in (0..).zip(&nodes) {
+        for other in (0..10).filter(|other| *other != own) {
+            until("it is found", || async { node.who_has(other).await == [other] }).await;
+        }
+        let others: Vec<u32> = (0..10).filter(|other| *other != own).collect();
+        until("all are found", || async { node.who_has(100).await == others }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_there_at_the_start_is_announced_too() {
+    let first = TestNode::start(0, &[], Keyring::derive(SECRET, []), fast()).await;
+    let port = first.port().await;
+    let paths: BTreeSet<_> = (1..=50).map(path).collect();
+    let second = TestNode::start_with(1, &[port], Keyring::derive(SECRET, []), fast(), paths).await;
+    for number in 1..=50 {
+        until("it is found", || async { first.who_has(number).await == [1] }).await;
+    }
+    until("all are announced", || async { second.network.announcing().waiting == 0 }).await;
+    assert!(second.network.announcing().written >= 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_announces_again_is_forgotten() {
+    let timing =
+        Timing { provider_max_age: Duration::from_secs(3), reannounce: Duration::from_secs(3600), ..fast() };
+    let nodes = network_of(2, timing).await;
+    nodes[0].add(1);
+    until("it is found", || async { nodes[1].who_has(1).await == [0] }).await;
+    until("it is forgotten", || async { nodes[1].who_has(1).await.is_empty() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_announced_again_is_not_forgotten() {
+    let timing =
+        Timing { provider_max_age: Duration::from_secs(12), reannounce: Duration::from_secs(2), ..fast() };
+    let nodes = network_of(2, timing).await;
+    nodes[0].add(1);
+    until("it is announced", || async { nodes[0].network.announcing().written >= 1 }).await;
+    until("it is announced again and again", || async { nodes[0].network.announcing().written >= 8 }).await;
+    assert_eq!(nodes[1].who_has(1).await, [0]);
+}
