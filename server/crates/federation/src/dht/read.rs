@@ -13,20 +13,22 @@ use crate::{Stamp, Timing};
 
 /// What the network said about a record.
 pub(crate) struct Reading {
-    /// The newest version, of those that are really ours.
+    /// The newest version.
     pub newest: Option<MutableItem>,
     /// Nodes that have it.
     pub copies: usize,
-    /// Nodes that have an older one.
-    pub behind: usize,
+    /// What the other nodes have that have the record.
+    pub older: Vec<MutableItem>,
     /// Nodes that answered at all.
     pub answered: u32,
+    /// Nodes that were asked.
+    pub asked: u32,
 }
 
 impl Dht {
     /// Asks all nodes that may have the record.
     pub(crate) async fn read_all(&self, key: &NetworkKey, name: &Name) -> Reading {
-        let mut reading = Reading { newest: None, copies: 0, behind: 0, answered: 0 };
+        let mut reading = Reading { newest: None, copies: 0, older: Vec::new(), answered: 0, asked: 0 };
         let Some(node) = self.node() else { return reading };
         let salt = name.salt();
         let mut answers = node.get_mutable_detailed(&key.public_key(), Some(&salt), None);
@@ -34,11 +36,14 @@ impl Dht {
         while let Some(item) = answers.items.next().await {
             items.push(item);
         }
-        reading.answered = answers.outcome.recv().await.responded();
+        let outcome = answers.outcome.recv().await;
+        (reading.answered, reading.asked) = (outcome.responded(), outcome.queried);
         let newest = items.iter().map(MutableItem::seq).max();
-        reading.copies = items.iter().filter(|item| Some(item.seq()) == newest).count();
-        reading.behind = items.len() - reading.copies;
-        reading.newest = items.into_iter().max_by_key(MutableItem::seq);
+        let (newest, older): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|item| Some(item.seq()) == newest);
+        reading.copies = newest.len();
+        reading.newest = newest.into_iter().next();
+        reading.older = older;
         reading
     }
 

@@ -1,9 +1,10 @@
 //! Changing records that others change too, so that nobody's entry is lost.
 //!
 //! Each node that stores a record refuses a version that was not made from the one it has (compare and swap). But every
-//! node decides for itself, so of two writers at once each may win at some nodes. Hence a change only counts as done when
-//! every node that answers has the newest version and the change is in it. Nodes that are behind are given the newest
-//! version first, whoever made it, so that a version once seen as the newest everywhere is what the next one is made from.
+//! node decides for itself, and some do not answer in time: of two writers at once each may win at some nodes. Hence a
+//! change only counts as done when all nodes took it, or when every node that answers afterwards has it. Where nodes have
+//! different versions, nothing that is in one of them is dropped: they are merged, the newest version is brought to all
+//! nodes, so that compare and swap works again, and the merged one is made from that.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use mainline::MutableItem;
 use mainline::async_dht::AsyncDht;
 use mainline::errors::{PutMutableError, PutQueryError};
 
-use super::read::decode;
+use super::read::{Reading, decode};
 use super::{Dht, DhtError};
 use crate::network_key::NetworkKey;
 use crate::record::{Name, Record};
@@ -50,54 +51,54 @@ impl Dht {
     ) -> Result<(), DhtError> {
         let salt = name.salt();
         let mut unanswered = 0;
+        // What was in versions that have been replaced meanwhile.
+        let mut rescued: Option<R> = None;
         for attempt in 0..ATTEMPTS {
             pause(attempt).await?;
             let node = self.node().ok_or(DhtError::Alone)?;
-            let reading = self.read_all(key, name).await;
-            if reading.answered == 0 {
-                unanswered += 1;
+            let Reading { newest, copies, older, answered, asked } = self.read_all(key, name).await;
+            if answered == 0 {
                 if node.to_bootstrap().await.is_empty() {
                     return Err(DhtError::Alone);
                 }
+                unanswered += 1;
                 if unanswered == UNANSWERED {
-                    break;
+                    return Err(DhtError::Unanswered(name.to_string()));
                 }
                 continue;
             }
-            if let Some(newest) = reading.newest.as_ref().filter(|_| reading.behind > 0) {
-                // Nodes that have something else now refuse it, and then there is something newer to read.
+            if let Some(newest) = newest.as_ref().filter(|_| !older.is_empty()) {
+                let versions = older.iter().filter_map(|item| decode::<R>(key, name, item, timing));
+                versions.for_each(|version| rescued.get_or_insert_default().merge(version));
+                // Nodes that have something newer by now refuse it, and then there is that to read.
                 let _ = node.put_mutable(newest.clone(), None).await;
                 continue;
             }
             let before: R =
-                reading.newest.as_ref().and_then(|item| decode(key, name, item, timing)).unwrap_or_default();
+                newest.as_ref().and_then(|item| decode(key, name, item, timing)).unwrap_or_default();
             let mut after = before.clone();
+            rescued.iter().for_each(|rescued| after.merge(rescued.clone()));
             change(&mut after);
-            let wanted = reading.answered.min(COPIES);
             if after == before {
-                if let Some(newest) = reading.newest.filter(|_| reading.copies < wanted as usize / 2) {
+                if let Some(newest) = newest.filter(|_| copies < answered.min(COPIES) as usize / 2) {
                     // Nodes have gone or come since. Whether they take it now is not worth another round.
                     let _ = node.put_mutable(newest, None).await;
                 }
                 return Ok(());
             }
-            let sequence = reading.newest.as_ref().map_or(0, MutableItem::seq);
+            let sequence = newest.as_ref().map_or(0, MutableItem::seq);
             let value = key.seal(&salt, &after.encode())?;
-            let next = next_sequence(sequence)?;
-            let item = MutableItem::new(key.writer().clone(), &value, next, Some(&salt));
+            let item = MutableItem::new(key.writer().clone(), &value, next_sequence(sequence)?, Some(&salt));
             match put(&node, item, sequence).await {
-                Ok(stored_at) if stored_at >= wanted => return Ok(()),
+                Ok(stored_at) if stored_at >= asked.min(COPIES) => return Ok(()),
                 Ok(_) | Err(Refusal::Conflict) => {}
                 Err(Refusal::Unanswered) => unanswered += 1,
             }
             if unanswered == UNANSWERED {
-                break;
+                return Err(DhtError::Unanswered(name.to_string()));
             }
         }
-        match unanswered {
-            UNANSWERED => Err(DhtError::Unanswered(name.to_string())),
-            _ => Err(DhtError::Contended(name.to_string())),
-        }
+        Err(DhtError::Contended(name.to_string()))
     }
 }
 

@@ -27,6 +27,10 @@ impl Members {
         self.0.retain(|(other, _)| other != node);
     }
 
+    fn find(&self, node: &NodeId) -> Option<Stamp> {
+        self.0.iter().find(|(other, _)| other == node).map(|(_, seen)| *seen)
+    }
+
     /// The nodes, the one seen last first.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, Stamp)> {
         self.0.iter().copied()
@@ -51,6 +55,14 @@ impl Record for Members {
     fn encode(&self) -> Vec<u8> {
         let entry = |(node, seen): &(NodeId, Stamp)| [&node.as_bytes()[..], &seen.0.to_be_bytes()].concat();
         self.0.iter().take(Self::MOST).flat_map(entry).collect()
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (node, time) in other.0 {
+            if self.find(&node).is_none_or(|known| known < time) {
+                self.set(node, time);
+            }
+        }
     }
 
     fn prune(&mut self, now: Stamp, timing: &Timing) {

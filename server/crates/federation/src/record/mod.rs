@@ -31,6 +31,9 @@ pub trait Record: Clone + Default + PartialEq + Send + Sync {
     /// Renders it in at most [`LIMIT`] bytes. Where that takes leaving something out, the oldest goes.
     fn encode(&self) -> Vec<u8>;
 
+    /// Takes over what is in another version: of each entry the newer one counts.
+    fn merge(&mut self, other: Self);
+
     /// Drops what is too old to be believed.
     fn prune(&mut self, now: Stamp, timing: &Timing);
 }

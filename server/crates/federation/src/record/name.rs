@@ -7,7 +7,7 @@ use nix_formats::StorePathHash;
 use crate::NodeId;
 
 /// How many member records there are. Each has room for 48 nodes.
-pub const MEMBER_SHARDS: u8 = 8;
+pub const MEMBER_SHARDS: u8 = 4;
 
 /// The name of a record. `Display` is the salt.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -157,6 +157,13 @@ impl Record for NodePage {
         self.encoded.clone()
     }
 
+    fn merge(&mut self, other: Self) {
+        let said = |page: &Self| page.description.as_ref().map(|description| description.said);
+        if said(self) < said(&other) {
+            *self = other;
+        }
+    }
+
     fn prune(&mut self, now: Stamp, timing: &Timing) {
         let said = self.description.as_ref().map(|description| description.said);
         if said.is_some_and(|said| !said.is_fresh(now, timing.node_max_age)) {

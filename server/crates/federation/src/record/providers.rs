@@ -70,6 +70,14 @@ impl Record for Providers {
         self.0.iter().take(Self::MOST).flat_map(entry).collect()
     }
 
+    fn merge(&mut self, other: Self) {
+        for (holder, time) in other.0 {
+            if self.find(&holder).is_none_or(|known| known < time) {
+                self.set(holder, time);
+            }
+        }
+    }
+
     fn prune(&mut self, now: Stamp, timing: &Timing) {
         self.0.retain(|(_, said)| said.is_fresh(now, timing.provider_max_age));
     }

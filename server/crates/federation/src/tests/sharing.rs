@@ -33,13 +33,14 @@ async fn all_of_ten_nodes_find_what_any_of_them_has() {
         node.add(number);
         node.add(100);
     }
-    for (own, node) in (0..).zip(&nodes) {
-        for other in (0..10).filter(|other| *other != own) {
-            until("it is found", || async { node.who_has(other).await == [other] }).await;
-        }
+    let found = (0..).zip(&nodes).map(|(own, node)| async move {
         let others: Vec<u32> = (0..10).filter(|other| *other != own).collect();
+        for other in &others {
+            until("it is found", || async { node.who_has(*other).await == [*other] }).await;
+        }
         until("all are found", || async { node.who_has(100).await == others }).await;
-    }
+    });
+    futures_util::future::join_all(found).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -161,7 +161,9 @@ fn bootstrap(port: u16) -> Bootstrap {
 
 /// A network of that many nodes that enter it through the first.
 pub async fn network(nodes: u32) -> Vec<TestNode> {
-    network_of(nodes, fast()).await
+    // Many nodes in one process leave little time for anything else when they look around all the time.
+    let pause = std::time::Duration::from_millis(400) * nodes;
+    network_of(nodes, Timing { keep: pause, refresh: pause, introduce: pause * 4, ..fast() }).await
 }
 
 pub async fn network_of(nodes: u32, timing: Timing) -> Vec<TestNode> {
