@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod keeper;
+mod nudge;
 mod probe;
 mod read;
 mod update;
@@ -12,6 +13,7 @@ mod update;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -21,6 +23,7 @@ use mainline::{Dht as Mainline, ServerSettings};
 
 pub use self::bootstrap::Bootstrap;
 pub use self::keeper::keep;
+use self::nudge::{Nudge, Waiting};
 use crate::Keyring;
 
 /// How long a node may take to answer. A dead node is asked for a quarter of an hour, so this is what it costs meanwhile.
@@ -93,9 +96,24 @@ pub struct Dht {
 struct Running {
     /// `None` only while it is being replaced.
     node: Option<AsyncDht>,
+    nudge: Nudge,
     address: SocketAddrV4,
     /// What it was told to enter the network through.
     entries: BTreeSet<SocketAddrV4>,
+}
+
+/// The node for one use, during which its thread is kept awake.
+struct Node {
+    inner: AsyncDht,
+    _waiting: Waiting,
+}
+
+impl Deref for Node {
+    type Target = AsyncDht;
+
+    fn deref(&self) -> &AsyncDht {
+        &self.inner
+    }
 }
 
 impl Dht {
@@ -104,7 +122,8 @@ impl Dht {
         let mut entries = bootstrap::resolve(&settings.bootstrap).await;
         entries.extend(bootstrap::load(&settings.nodes_file));
         let (node, address) = start(&settings, settings.port, &entries).await?;
-        let running = RwLock::new(Running { node: Some(node), address, entries });
+        let running =
+            RwLock::new(Running { node: Some(node), nudge: Nudge::start(address), address, entries });
         Ok(Arc::new(Self { settings, keys, running }))
     }
 
@@ -131,8 +150,9 @@ impl Dht {
         self.keys.iter().next().expect("a network has a key")
     }
 
-    fn node(&self) -> Option<AsyncDht> {
-        self.running.read().unwrap_or_else(PoisonError::into_inner).node.clone()
+    fn node(&self) -> Option<Node> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Node { inner: running.node.clone()?, _waiting: running.nudge.wait() })
     }
 
     fn entries(&self) -> BTreeSet<SocketAddrV4> {
@@ -158,7 +178,7 @@ impl Dht {
         let timed_out = |_| DhtError::Bind { address, source: io::ErrorKind::AddrInUse.into() };
         let (node, address) = started.await.map_err(timed_out)??;
         *self.running.write().unwrap_or_else(PoisonError::into_inner) =
-            Running { node: Some(node), address, entries };
+            Running { node: Some(node), nudge: Nudge::start(address), address, entries };
         Ok(())
     }
 }
