@@ -19,6 +19,7 @@ use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError};
 use crate::deploy::Deploy;
+use crate::federation::{Federation, FederationError};
 use crate::http::origin::{Origin, node_url, without_port};
 use crate::http::serve::ConnectionLimits;
 use crate::http::{Forwarder, PartUrlKey};
@@ -64,6 +65,9 @@ pub enum StartError {
     /// A cache could not be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The node of the network could not start.
+    #[error(transparent)]
+    Federation(#[from] FederationError),
     /// An address is taken or not ours.
     #[error("cannot listen on {address} ({purpose}): {source}")]
     Listen {
@@ -94,6 +98,8 @@ pub struct App {
     pub origin: Origin,
     /// Signs part URLs.
     pub part_urls: ArcSwap<PartUrlKey>,
+    /// Asks others for what is not here, and tells them what is.
+    pub federation: Arc<Federation>,
     /// Passes requests on to the daemons that share the catalog.
     pub forwarder: Forwarder,
     /// Slots for unpacking single files.
@@ -146,6 +152,7 @@ impl App {
             workers: Workers::default(),
             origin: Origin::new(config.server.public_url.clone(), config.server.server_port),
             part_urls: ArcSwap::from_pointee(PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry)),
+            federation: Arc::new(Federation::new(&config.server, key.as_bytes(), catalog.clone())),
             forwarder: Forwarder::default(),
             unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
             started_at: UnixTime::now(),
@@ -207,6 +214,7 @@ pub async fn run(
     let limits = ConnectionLimits::new(app.config().server.max_connections, stopping_seen);
     workers::follow(&app).await;
     let bound = listeners::bind_all(&app).await?;
+    app.federation.start(&app.config(), app.reloader.key().as_bytes(), app.caches()).await?;
     app.listeners.start(limits, bound);
     workers::start(&app);
     let watchdog = tokio::spawn(systemd::run_watchdog());
@@ -217,6 +225,7 @@ pub async fn run(
     tracing::info!("stopping: running transfers may finish");
     systemd::notify_stopping();
     stopping.send_replace(true);
+    app.federation.stop();
     let drained = async {
         // Whoever watches a job stays connected until it ends.
         tokio::join!(app.listeners.stopped(), app.jobs.shut_down(), app.deploy.close());

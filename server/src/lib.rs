@@ -8,6 +8,7 @@ pub mod config;
 pub mod deploy;
 mod doctor;
 mod fail_points;
+pub mod federation;
 pub mod http;
 mod jobs;
 mod listeners;

@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use catalog::{CacheId, UnixTime};
@@ -82,6 +82,8 @@ pub struct Index {
     /// Held from recording a path in the catalog to showing it here, and exclusively while paths are deleted: else one that
     /// was recorded just before it was deleted could be shown just after.
     pub recording: tokio::sync::RwLock<()>,
+    /// Called with every path that comes or goes.
+    changes: OnceLock<Box<dyn Fn(StorePathHash) + Send + Sync>>,
 }
 
 /// What became of a path that was to be hidden because nobody uses it.
@@ -115,6 +117,7 @@ impl Index {
             hidden: Mutex::default(),
             touched: Mutex::default(),
             recording: tokio::sync::RwLock::new(()),
+            changes: OnceLock::new(),
         }
     }
 
@@ -138,10 +141,37 @@ impl Index {
         self.len() == 0
     }
 
+    /// Calls `tell` from now on with every path that comes or goes. Only the first call counts.
+    pub fn tell_changes_to(&self, tell: impl Fn(StorePathHash) + Send + Sync + 'static) {
+        let _ = self.changes.set(Box::new(tell));
+    }
+
+    /// Called without any lock held.
+    fn changed(&self, hash: StorePathHash) {
+        if let Some(tell) = self.changes.get() {
+            tell(hash);
+        }
+    }
+
+    /// The paths held, in no order.
+    pub fn paths(&self) -> Vec<StorePathHash> {
+        let mut paths = Vec::with_capacity(self.len());
+        for shard in &self.shards {
+            paths.extend(shard.read().unwrap_or_else(PoisonError::into_inner).keys());
+        }
+        paths
+    }
+
     /// Makes a path visible.
     pub fn insert(&self, hash: StorePathHash) {
         let mut shard = self.shard(&hash).write().unwrap_or_else(PoisonError::into_inner);
+        let held = shard.len();
         *shard.entry(hash).or_default().get_mut() |= SEEN;
+        let is_new = shard.len() > held;
+        drop(shard);
+        if is_new {
+            self.changed(hash);
+        }
     }
 
     /// Makes a path visible that was read from the catalog for a reload, unless it was hidden since that began.
@@ -206,16 +236,20 @@ impl Index {
         self.note_hidden(hash);
         drop(shard);
         self.forget_reply(hash);
+        self.changed(*hash);
         HiddenUnused::Hidden
     }
 
     /// Hides a path, or forgets its reply so that it is rendered anew.
     pub fn remove(&self, hash: &StorePathHash) {
         let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
-        shard.remove(hash);
+        let was_held = shard.remove(hash).is_some();
         self.note_hidden(hash);
         drop(shard);
         self.forget_reply(hash);
+        if was_held {
+            self.changed(*hash);
+        }
     }
 
     /// Forgets the rendered reply of a path whose catalog entry changed.

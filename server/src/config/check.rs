@@ -1,8 +1,8 @@
 //! What can be found wrong beyond the file itself: secrets, directories and ports on this machine.
 
 use std::fs::Metadata;
-use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::io::{self, ErrorKind};
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use nix_formats::SigningKey;
@@ -50,9 +50,9 @@ pub fn secrets(config: &Config) -> Vec<(String, SecretSource)> {
     };
     let server = &config.server;
     add("server.key".to_owned(), "-file", server.key.given());
-    let network_key = server.dht_network_key_file.clone();
-    let network_key = network_key.map(SecretSource::File);
-    add("server.dht-network-key".to_owned(), "-file", network_key);
+    for file in &server.dht_network_key_files {
+        add("server.dht-network-key".to_owned(), "-file", Some(SecretSource::File(file.clone())));
+    }
     for (i, cache) in config.caches.iter().enumerate() {
         for (j, storage) in cache.storages.iter().enumerate() {
             if let StorageKind::S3(s3) = &storage.kind {
@@ -189,6 +189,12 @@ impl Probe<'_> {
         let server = &self.config.server;
         self.bindable("server.server-port", server.server_port);
         self.bindable("server.deploy-port", server.deploy_port);
+        if !server.standalone {
+            let address = (server.dht_address(), server.dht_port);
+            if let Err(error) = UdpSocket::bind(address) {
+                self.not_bindable("server.dht-port", &address.0.to_string(), address.1, &error);
+            }
+        }
         for (index, cache) in self.config.caches.iter().enumerate() {
             if let (true, Some(port)) = (cache.enabled, cache.port) {
                 self.bindable(&format!("caches[{index}].port"), port);
@@ -198,9 +204,12 @@ impl Probe<'_> {
 
     fn bindable(&mut self, key: &str, port: u16) {
         let hostname = self.config.server.hostname.as_str();
-        let Err(error) = TcpListener::bind((hostname, port)) else {
-            return;
-        };
+        if let Err(error) = TcpListener::bind((hostname, port)) {
+            self.not_bindable(key, hostname, port, &error);
+        }
+    }
+
+    fn not_bindable(&mut self, key: &str, hostname: &str, port: u16, error: &io::Error) {
         match error.kind() {
             ErrorKind::AddrInUse => {
                 self.warn(key, format!("{port} is in use on {hostname}, perhaps by the running daemon"));

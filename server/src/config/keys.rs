@@ -43,14 +43,21 @@ pub const SERVER: Keys = Keys {
         "narinfo-memory",
         "standalone",
         "dht-port",
+        "dht-bind-address",
+        "dht-public-address",
         "dht-bootstrap-host",
         "dht-bootstrap-port",
         "dht-network-key-file",
+        "dht-max-records",
+        "federation",
     ],
 };
 
 /// `server.log`.
 pub const LOG: Keys = Keys { title: "`server.log`", keys: &["filter", "format"] };
+
+/// `server.federation`.
+pub const FEDERATION: Keys = Keys { title: "`server.federation`", keys: &["lookup-timeout"] };
 
 /// An entry of `caches`.
 pub const CACHE: Keys = Keys {
@@ -101,7 +108,7 @@ pub const WORKSPACE: Keys = Keys { title: "an entry of `workspaces`", keys: &["n
 pub const AGENT: Keys = Keys { title: "an entry of `agents`", keys: &["name", "workspace"] };
 
 /// Every mapping that the file can have.
-pub const ALL: [&Keys; 7] = [&FILE, &SERVER, &LOG, &CACHE, &STORAGE, &WORKSPACE, &AGENT];
+pub const ALL: [&Keys; 8] = [&FILE, &SERVER, &LOG, &FEDERATION, &CACHE, &STORAGE, &WORKSPACE, &AGENT];
 
 impl Keys {
     /// The key that a person meant by one that is not here.

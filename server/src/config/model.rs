@@ -1,5 +1,7 @@
 //! What the daemon is told to be: every value is checked, every default filled in, every path absolute.
 
+use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,12 +53,21 @@ pub struct ServerConfig {
     pub standalone: bool,
     /// UDP port of the DHT.
     pub dht_port: u16,
+    /// Address of the DHT; by default that of `hostname`, see [`ServerConfig::dht_address`].
+    pub dht_bind_address: Option<Ipv4Addr>,
+    /// How other nodes of the DHT reach this one, where they cannot tell by themselves.
+    pub dht_public_address: Option<Ipv4Addr>,
     /// Nodes to enter the DHT through. Empty on the first node of a network.
     pub dht_bootstrap_hosts: Vec<String>,
     /// UDP port of the bootstrap hosts.
     pub dht_bootstrap_port: u16,
-    /// File with the key that the nodes of one network share; derived from `key` when absent.
-    pub dht_network_key_file: Option<PathBuf>,
+    /// Files with the key that the nodes of one network share, and with its predecessors while it is being changed;
+    /// derived from `key` when there is none.
+    pub dht_network_key_files: Vec<PathBuf>,
+    /// Most records that the DHT keeps for all nodes.
+    pub dht_max_records: u32,
+    /// Asking others for what is not here.
+    pub federation: FederationConfig,
     /// The key that tokens and part URLs are signed with.
     pub key: KeySource,
     /// Days that an unused path is kept, for caches that do not say.
@@ -85,6 +96,40 @@ pub struct ServerConfig {
     pub max_connections: u32,
     /// Bytes of memory for rendered narinfo replies.
     pub narinfo_memory: u64,
+}
+
+impl ServerConfig {
+    /// The address that the DHT listens on: as far as `hostname` says so, that of the other listeners.
+    pub fn dht_address(&self) -> Ipv4Addr {
+        let of_hostname = match self.hostname.as_str() {
+            "localhost" => Ipv4Addr::LOCALHOST,
+            hostname => hostname.parse().unwrap_or(Ipv4Addr::UNSPECIFIED),
+        };
+        self.dht_bind_address.unwrap_or(of_hostname)
+    }
+}
+
+/// `server.federation`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FederationConfig {
+    /// How long a reader waits for what others have before it is told that the path is not here.
+    pub lookup_timeout: Duration,
+}
+
+/// One entry of `caches[].upstreams`. `Display` is its text in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Where the binary cache is.
+    pub url: Url,
+    /// Keys that it signs with.
+    pub public_keys: Vec<PublicKey>,
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.url)?;
+        self.public_keys.iter().try_for_each(|key| write!(f, " {key}"))
+    }
 }
 
 /// `server.log`.
@@ -120,7 +165,7 @@ pub struct CacheConfig {
     /// Keys whose signatures are kept beside ours.
     pub trusted_public_keys: Vec<PublicKey>,
     /// Binary caches to ask for what is missing here, in this order.
-    pub upstreams: Vec<Url>,
+    pub upstreams: Vec<Upstream>,
     /// How a storage is chosen for a new file.
     pub storage_strategy: Strategy,
     /// Where the files live, at least one. Names are unique within the cache.

@@ -7,7 +7,8 @@ use serde_yaml::{Mapping, Value};
 use super::secret::{MASK, SecretSource};
 use super::values::format_size;
 use super::{
-    AgentConfig, CacheConfig, Config, LogConfig, ServerConfig, StorageConfig, StorageKind, WorkspaceConfig,
+    AgentConfig, CacheConfig, Config, FederationConfig, LogConfig, ServerConfig, StorageConfig, StorageKind,
+    WorkspaceConfig,
 };
 
 /// The configuration as YAML with every key. Keys that have no value are `null`, which loads as if they were absent;
@@ -53,10 +54,18 @@ fn server(server: &ServerConfig) -> Value {
         ("narinfo-memory", text(format_size(server.narinfo_memory))),
         ("standalone", server.standalone.into()),
         ("dht-port", server.dht_port.into()),
+        ("dht-bind-address", optional(server.dht_bind_address, text)),
+        ("dht-public-address", optional(server.dht_public_address, text)),
         ("dht-bootstrap-host", list(&server.dht_bootstrap_hosts, text)),
         ("dht-bootstrap-port", server.dht_bootstrap_port.into()),
-        ("dht-network-key-file", optional(server.dht_network_key_file.as_deref(), path)),
+        ("dht-network-key-file", list(&server.dht_network_key_files, |file| path(file))),
+        ("dht-max-records", server.dht_max_records.into()),
+        ("federation", federation(&server.federation)),
     ])
+}
+
+fn federation(federation: &FederationConfig) -> Value {
+    mapping([("lookup-timeout", text(humantime::format_duration(federation.lookup_timeout)))])
 }
 
 fn log(log: &LogConfig) -> Value {

@@ -1,6 +1,6 @@
 //! The kinds of values that keys take, each with what it expects.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use url::Url;
 
 use super::keys::nearest;
 use super::section::{Wrong, quoted, shown};
-use super::{CacheName, Name};
+use super::{CacheName, Name, Upstream};
 
 /// An enum whose variants are words in the file.
 pub trait Word: Sized + Copy + 'static {
@@ -242,6 +242,19 @@ pub fn http_url(text: &str) -> Result<Url, Wrong> {
         return refuse("has a query or fragment");
     }
     Ok(url)
+}
+
+/// A binary cache to ask: its URL, and behind it the keys that it signs with.
+pub fn upstream(text: &str) -> Result<Upstream, Wrong> {
+    let mut words = text.split_whitespace();
+    let url = http_url(words.next().unwrap_or_default())?;
+    let public_keys = words.map(public_key).collect::<Result<_, _>>()?;
+    Ok(Upstream { url, public_keys })
+}
+
+/// An IPv4 address.
+pub fn ipv4(text: &str) -> Result<Ipv4Addr, Wrong> {
+    text.parse().map_err(|_| Wrong::new(text, "an IPv4 address, as the DHT speaks no IPv6"))
 }
 
 /// The URL of an HTTP server, without a path.

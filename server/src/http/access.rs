@@ -9,10 +9,16 @@ use crate::app::App;
 use crate::auth::{AuthError, Credential, Grant, TokenRef, Tokens};
 use crate::cache::Cache;
 use crate::deploy::{Agent, Workspace};
+use crate::federation::PEER_HEADER;
 
 /// The text of the `Authorization` header, if there is one.
 pub fn authorization() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
     warp::header::optional::<String>("authorization")
+}
+
+/// Whether another node of the network asks for itself. It gets what is here: what we find elsewhere it finds by itself.
+pub fn from_peer() -> impl Filter<Extract = (bool,), Error = Rejection> + Copy {
+    warp::header::optional::<String>(PEER_HEADER).map(|node: Option<String>| node.is_some())
 }
 
 /// Permits reading what Nix reads. On a public cache a credential that does not fit counts as none: netrc knows hosts

@@ -55,7 +55,8 @@ impl Reloader {
         self.running.lock().await
     }
 
-    fn key(&self) -> Arc<Zeroizing<String>> {
+    /// The server key that is in use.
+    pub fn key(&self) -> Arc<Zeroizing<String>> {
         self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -152,6 +153,7 @@ async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
     };
     let caches = plan.take_effect(&app.catalog).await.map_err(ReloadError::InPart)?;
     app.caches.store(Arc::new(caches));
+    app.federation.set_caches(app.caches());
     app.listeners.refit(&config, bound);
     if rotated {
         app.tokens.replace_key(key.as_bytes());

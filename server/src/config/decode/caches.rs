@@ -64,7 +64,7 @@ fn read_one(
         signing,
         signing_key_files: section.read_all("signing-key-file", |text| context.secret_file(text)),
         trusted_public_keys: section.read_all("trusted-public-keys", values::public_key),
-        upstreams: section.read_all("upstreams", values::http_url),
+        upstreams: section.read_all("upstreams", values::upstream),
         storage_strategy: strategy,
         storages,
         name: name?,

@@ -10,8 +10,8 @@ use crate::config::claims::Ports;
 use crate::config::fault::Fault;
 use crate::config::section::{Section, Wrong};
 use crate::config::{
-    DatabaseUrl, KeySource, LogConfig, LogFormat, SecretSource, ServerConfig, StorageType, Strategy, keys,
-    values,
+    DatabaseUrl, FederationConfig, KeySource, LogConfig, LogFormat, SecretSource, ServerConfig, StorageType,
+    Strategy, keys, values,
 };
 
 /// Longest path of a Unix socket in bytes: `sun_path` of Linux without its final zero.
@@ -35,9 +35,13 @@ pub fn read(section: &Section<'_>, context: &Context<'_>, ports: &mut Ports) -> 
         deploy_port: listener(section, "deploy-port", 5001, ports),
         standalone: section.read("standalone", values::truth).unwrap_or(false),
         dht_port: section.read("dht-port", values::port).unwrap_or(4222),
+        dht_bind_address: section.read("dht-bind-address", values::ipv4),
+        dht_public_address: section.read("dht-public-address", values::ipv4),
         dht_bootstrap_hosts: section.read_all("dht-bootstrap-host", values::host),
         dht_bootstrap_port: section.read("dht-bootstrap-port", values::port).unwrap_or(4222),
-        dht_network_key_file: section.read("dht-network-key-file", |text| context.secret_file(text)),
+        dht_network_key_files: section.read_all("dht-network-key-file", |text| context.secret_file(text)),
+        dht_max_records: section.read("dht-max-records", values::count).unwrap_or(100_000),
+        federation: federation(&section.section("federation", &keys::FEDERATION)),
         key: key(section, context),
         default_retention: section.read("default-retention", values::days).unwrap_or(4),
         default_port: section.read("default-port", values::port).unwrap_or(8080),
@@ -161,6 +165,11 @@ fn key(section: &Section<'_>, context: &Context<'_>) -> KeySource {
     }
 }
 
+fn federation(section: &Section<'_>) -> FederationConfig {
+    let lookup_timeout = section.read("lookup-timeout", values::positive_duration);
+    FederationConfig { lookup_timeout: lookup_timeout.unwrap_or(Duration::from_millis(400)) }
+}
+
 fn log(section: &Section<'_>) -> LogConfig {
     LogConfig {
         filter: section.read("filter", values::log_filter).unwrap_or_else(|| "info".to_owned()),
@@ -180,7 +189,7 @@ fn warn_of_address_without_names(section: &Section<'_>, public_url: Option<&Url>
 
 /// Without a key that others have too, nodes cannot read each other's records.
 fn warn_of_network_of_one(section: &Section<'_>, config: &ServerConfig) {
-    let alone = config.key == KeySource::Generated && config.dht_network_key_file.is_none();
+    let alone = config.key == KeySource::Generated && config.dht_network_key_files.is_empty();
     if !config.standalone && !config.dht_bootstrap_hosts.is_empty() && alone {
         let message = "a node with a generated key shares no network with the others";
         let fault = Fault::warning(&section.place("dht-bootstrap-host"), message);

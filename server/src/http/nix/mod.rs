@@ -2,6 +2,7 @@
 
 mod cache_info;
 mod debuginfo;
+mod elsewhere;
 mod listing;
 mod log;
 mod nar;
@@ -39,6 +40,8 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .or(debuginfo::routes(app, site))
         .unify()
         .or(serve::routes(app, site))
+        .unify()
+        .or(elsewhere::routes(app, site))
         .unify()
         .boxed()
 }

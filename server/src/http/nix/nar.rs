@@ -32,12 +32,16 @@ pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
         .and(access::authorization())
         .and(warp::header::optional::<String>(RANGE.as_str()))
         .and(warp::header::optional::<String>(IF_RANGE.as_str()))
-        .then(move |cache, name, method, authorization, range, if_range| {
+        .and(access::from_peer())
+        .then(move |cache, name, method, authorization, range, if_range, from_peer| {
             let app = app.clone();
-            async move { reply(send(&app, cache, name, method, authorization, range, if_range)).await }
+            async move {
+                reply(send(&app, cache, name, method, authorization, range, if_range, from_peer)).await
+            }
         })
 }
 
+#[allow(clippy::too_many_arguments, reason = "each is a part of the request, taken by a filter of its own")]
 async fn send(
     app: &App,
     cache: Arc<Cache>,
@@ -46,6 +50,7 @@ async fn send(
     authorization: Option<String>,
     range: Option<String>,
     if_range: Option<String>,
+    from_peer: bool,
 ) -> Answer {
     access::read(app, &cache, authorization.as_deref())?;
     let nar = cache.find_nar(&app.catalog, &name.0).await?.ok_or_else(HttpError::not_found)?;
@@ -60,7 +65,9 @@ async fn send(
         Requested::Whole => None,
         Requested::Part(part) => Some(part.clone()),
     };
+    // Nodes follow no links to where they cannot know who that is.
     if method == Method::GET
+        && !from_peer
         && let Some(link) = cache.link_to(&nar).await
     {
         return Ok(found_at(&link));

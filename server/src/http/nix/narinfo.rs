@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, StatusCode};
 use nix_formats::{Compression, NarFileName, NarInfo};
@@ -26,36 +27,58 @@ pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
         .and(warp::get().or(warp::head()).unify())
         .and(access::authorization())
         .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
-        .then(move |cache: Arc<Cache>, name: NarinfoName, authorization: Option<String>, known: Option<String>| {
-            let app = app.clone();
-            async move { reply(find(&app, &cache, &name, authorization.as_deref(), known.as_deref())).await }
-        })
+        .and(access::from_peer())
+        .then(
+            move |cache: Arc<Cache>,
+                  name: NarinfoName,
+                  authorization: Option<String>,
+                  known: Option<String>,
+                  from_peer: bool| {
+                let app = app.clone();
+                async move {
+                    let (authorization, known) = (authorization.as_deref(), known.as_deref());
+                    reply(find(&app, &cache, &name, authorization, known, from_peer)).await
+                }
+            },
+        )
 }
 
 async fn find(
     app: &App,
-    cache: &Cache,
+    cache: &Arc<Cache>,
     name: &NarinfoName,
     authorization: Option<&str>,
     known: Option<&str>,
+    from_peer: bool,
 ) -> Answer {
     access::read(app, cache, authorization)?;
-    let Some(found) = cache.find_narinfo(&app.catalog, &name.0).await? else {
+    if let Some(found) = cache.find_narinfo(&app.catalog, &name.0).await? {
+        return Ok(found_reply(cache, &found.body, &found.etag, known));
+    }
+    if from_peer {
         return Ok(not_found());
-    };
-    let mut response = if known.is_some_and(|known| matches_etag(known, &found.etag)) {
+    }
+    // Boxed, as its future is large, and hits would carry it along.
+    match Box::pin(app.federation.find(cache, &name.0)).await {
+        Some(found) => Ok(found_reply(cache, &found.body, &found.etag, known)),
+        None => Ok(not_found()),
+    }
+}
+
+fn found_reply(cache: &Cache, body: &Bytes, etag: &HeaderValue, known: Option<&str>) -> Response {
+    let mut response = if known.is_some_and(|known| matches_etag(known, etag)) {
         status(StatusCode::NOT_MODIFIED)
     } else {
-        let mut response = Response::new(found.body.clone().into());
+        let mut response = Response::new(body.clone().into());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/x-nix-narinfo"));
         response
     };
     let headers = response.headers_mut();
-    headers.insert(ETAG, found.etag.clone());
+    headers.insert(ETAG, etag.clone());
     if !cache.is_public() {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
     }
-    Ok(response)
+    response
 }
 
 /// Misses are as frequent as hits, so this one is not formatted.

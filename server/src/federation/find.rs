@@ -1,0 +1,225 @@
+//! Looking for a path that a cache lacks, once for all who ask at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use catalog::CacheId;
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use http::HeaderValue;
+use nix_formats::{NarInfo, StorePathHash, nix32};
+use sha2::{Digest, Sha256};
+
+use super::Federation;
+use super::ask::{Candidate, Verified};
+use super::ticket::{Source, Ticket};
+use crate::cache::Cache;
+use crate::cache::keys::Offered;
+use crate::cache::publish::{nar_file_name, narinfo};
+
+/// How long it is remembered that nobody has a path. Short: who has just been told to push it reads it a moment later.
+const ABSENT: Duration = Duration::from_secs(3);
+/// How long it is remembered who has a path.
+const PRESENT: Duration = Duration::from_secs(60);
+/// Bytes of memory for what is remembered.
+const MEMORY: u64 = 16 << 20;
+/// Bytes that an answer takes beyond its text.
+const OVERHEAD: u64 = 256;
+/// Lookups at a time. Beyond that readers are told that the path is not here.
+const MOST_LOOKUPS: usize = 10_000;
+/// How long a lookup goes on after its readers gave up, for those who ask again.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// A narinfo of a path that another cache has, signed by ours.
+pub struct Found {
+    /// The text.
+    pub body: Bytes,
+    /// Strong entity tag, quoted.
+    pub etag: HeaderValue,
+}
+
+type Key = (CacheId, StorePathHash);
+type Lookup = Shared<BoxFuture<'static, Option<Arc<Found>>>>;
+
+/// What came of a lookup.
+#[derive(Clone)]
+struct Answer {
+    found: Option<Arc<Found>>,
+    good_until: Instant,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl quick_cache::Weighter<Key, Answer> for Weight {
+    fn weight(&self, _: &Key, answer: &Answer) -> u64 {
+        answer.found.as_ref().map_or(0, |found| found.body.len() as u64) + OVERHEAD
+    }
+}
+
+/// Lookups that are under way, and what came of the last ones.
+pub struct Lookups {
+    running: Mutex<HashMap<Key, Lookup>>,
+    answers: quick_cache::sync::Cache<Key, Answer, Weight>,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        let answers = quick_cache::sync::Cache::with_weighter(16_384, MEMORY, Weight);
+        Self { running: Mutex::default(), answers }
+    }
+}
+
+impl Lookups {
+    fn running(&self) -> MutexGuard<'_, HashMap<Key, Lookup>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Federation {
+    /// A path that `cache` lacks, if somebody else has it and that is known in time.
+    pub async fn find(self: &Arc<Self>, cache: &Arc<Cache>, hash: &StorePathHash) -> Option<Arc<Found>> {
+        if !self.asks_for(cache) {
+            return None;
+        }
+        let key = (cache.id, *hash);
+        if let Some(answer) = self.lookups.answers.get(&key)
+            && answer.good_until > Instant::now()
+        {
+            return answer.found;
+        }
+        let lookup = self.join_lookup(key, cache)?;
+        tokio::time::timeout(self.lookup_timeout, lookup).await.ok().flatten()
+    }
+
+    /// The lookup for this path: the one that is under way, or a new one.
+    fn join_lookup(self: &Arc<Self>, key: Key, cache: &Arc<Cache>) -> Option<Lookup> {
+        let mut running = self.lookups.running();
+        if let Some(lookup) = running.get(&key) {
+            return Some(lookup.clone());
+        }
+        if running.len() >= MOST_LOOKUPS {
+            return None;
+        }
+        let (federation, cache) = (self.clone(), cache.clone());
+        let task = tokio::spawn(async move {
+            let looked = tokio::time::timeout(PATIENCE, federation.look(&cache, &key.1)).await;
+            let found = looked.ok().flatten().map(Arc::new);
+            let good_for = if found.is_some() { PRESENT } else { ABSENT };
+            let answer = Answer { found: found.clone(), good_until: Instant::now() + good_for };
+            federation.lookups.answers.insert(key, answer);
+            federation.lookups.running().remove(&key);
+            found
+        });
+        let lookup = task.map(|ended| ended.ok().flatten()).boxed().shared();
+        running.insert(key, lookup.clone());
+        Some(lookup)
+    }
+
+    async fn look(&self, cache: &Arc<Cache>, hash: &StorePathHash) -> Option<Found> {
+        if cache.is_public() && self.network().is_some() {
+            if let Some(verified) = self.look_here(cache, hash).await {
+                return Some(self.sign(cache, verified));
+            }
+            let providers = self.providers(hash).await;
+            if let Some(verified) = self.first_of(providers, cache, hash).await {
+                return Some(self.sign(cache, verified));
+            }
+        }
+        let upstreams = cache.config().upstreams.iter().map(Candidate::upstream).collect();
+        Some(self.sign(cache, self.first_of(upstreams, cache, hash).await?))
+    }
+
+    /// In the other public caches of this daemon.
+    async fn look_here(&self, cache: &Arc<Cache>, hash: &StorePathHash) -> Option<Verified> {
+        for other in self.shelf.caches().iter().filter(|other| other.id != cache.id && other.is_public()) {
+            let Ok(Some(record)) = other.find_path(&self.catalog, hash).await else { continue };
+            if !other.gives_from(record.nar.storage) {
+                continue;
+            }
+            let narinfo = narinfo(other, &record);
+            let ticket = Ticket {
+                source: Source::Here(other.name().to_owned()),
+                url: narinfo.url.clone(),
+                path: *hash,
+                file: nar_file_name(&record),
+                file_size: record.nar.file_size,
+                nar_hash: record.nar.nar_hash,
+                nar_size: record.nar.nar_size,
+            };
+            return Some(Verified { narinfo, ticket });
+        }
+        None
+    }
+
+    /// The caches of other nodes that say they have the path, the fastest first.
+    pub(super) async fn providers(&self, hash: &StorePathHash) -> Vec<Candidate> {
+        let Some(network) = self.network() else { return Vec::new() };
+        // The rest of the time is for asking them.
+        let deadline = tokio::time::Instant::now() + self.lookup_timeout / 2;
+        let providers = network.find_providers(hash, deadline).await;
+        let mut candidates: Vec<Candidate> = providers.iter().filter_map(Candidate::peer).collect();
+        candidates.sort_by_key(|candidate| self.health.expected_latency(&candidate.base));
+        candidates
+    }
+
+    /// The first good answer. The next candidate is asked when one was of no help, or takes long.
+    pub(super) async fn first_of(
+        &self,
+        candidates: Vec<Candidate>,
+        cache: &Cache,
+        hash: &StorePathHash,
+    ) -> Option<Verified> {
+        let hedge = self.lookup_timeout / 6;
+        let mut candidates = candidates.iter().filter(|candidate| self.health.admits(&candidate.base));
+        let mut asked = FuturesUnordered::new();
+        let mut left = true;
+        loop {
+            match candidates.next() {
+                Some(candidate) => asked.push(self.ask(candidate, cache, hash)),
+                None => left = false,
+            }
+            let answer = async {
+                while let Some(answer) = asked.next().await {
+                    if answer.is_ok() || left {
+                        return answer.ok();
+                    }
+                }
+                None
+            };
+            let answer =
+                if left { tokio::time::timeout(hedge, answer).await.ok().flatten() } else { answer.await };
+            if answer.is_some() || !left {
+                return answer;
+            }
+        }
+    }
+
+    /// The narinfo as our readers get it: signed by us, with a URL that leads to us.
+    fn sign(&self, cache: &Cache, verified: Verified) -> Found {
+        let Verified { mut narinfo, ticket } = verified;
+        let offered = Offered::Named(std::mem::take(&mut narinfo.signatures));
+        match cache.keys().sign(&narinfo.fingerprint(), &offered) {
+            Ok(signatures) => narinfo.signatures = signatures,
+            // A cache whose clients sign has no key here. Its readers may trust who signed it elsewhere.
+            Err(_) => {
+                if let Offered::Named(signatures) = offered {
+                    narinfo.signatures = signatures;
+                }
+            }
+        }
+        narinfo.url = self.tickets.url(&ticket, cache.name());
+        narinfo.file_hash = Some(ticket.file.file_hash);
+        narinfo.file_size = Some(ticket.file_size);
+        render(&narinfo)
+    }
+}
+
+fn render(narinfo: &NarInfo) -> Found {
+    let body = Bytes::from(narinfo.to_string());
+    let digest = Sha256::digest(&body);
+    let etag = format!("\"{}\"", nix32::encode(&digest[..20]));
+    Found { body, etag: HeaderValue::try_from(etag).expect("nix32 is visible ASCII") }
+}

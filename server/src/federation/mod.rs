@@ -1,0 +1,191 @@
+//! What is not in a cache of ours: who else has it, and proof that it is what it claims to be.
+//!
+//! A path that a public cache lacks is looked for in the other public caches of this daemon, then at the nodes of the
+//! network that say they have it, then at the upstreams of the cache. A private cache asks only the upstreams that are
+//! configured for it: what its readers look for is nobody else's business. Nothing here is announced of a private cache.
+//!
+//! | file | what |
+//! |---|---|
+//! | `holdings.rs` | what we tell the network |
+//! | `find.rs` | looking for a path, once for all who ask at a time |
+//! | `ask.rs` | asking one other cache, and checking what it says |
+//! | `ticket.rs` | the URL that says where a NAR comes from |
+//! | `fetch.rs` | getting a NAR from there |
+//! | `relay.rs` | passing its bytes on, and checking them before the last |
+//! | `health.rs` | who answers, how fast, and who is left alone for now |
+//! | `client.rs` | requests |
+
+mod ask;
+mod client;
+mod fetch;
+mod find;
+mod health;
+mod holdings;
+mod relay;
+mod ticket;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ::federation::{Bootstrap, HeldPath, Keyring, Network, Settings, StartError, Timing};
+use catalog::Catalog;
+use tokio::sync::Semaphore;
+use url::Url;
+
+pub use self::fetch::Fetched;
+pub use self::find::Found;
+pub use self::ticket::{Ticket, TicketText};
+
+use self::client::Client;
+use self::find::Lookups;
+use self::health::HealthBook;
+use self::holdings::Shelf;
+use self::ticket::TicketKey;
+use crate::cache::{Cache, Caches};
+use crate::config::{Config, SecretError, SecretSource, ServerConfig};
+use crate::http::origin::node_url;
+
+/// The header by which a node says that it asks for itself, with its id: such requests are answered from what is here, so
+/// that no question goes in circles.
+pub const PEER_HEADER: &str = "cache-server-peer";
+
+/// NARs that are passed on at once. Each takes a thread that checks it.
+const MAX_RELAYS: usize = 128;
+
+/// Why federation could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum FederationError {
+    /// The key of the network cannot be read.
+    #[error("server.dht-network-key-file: {0}")]
+    Key(#[from] SecretError),
+    /// The node could not start.
+    #[error("server.dht-port: {0}")]
+    Start(#[from] StartError),
+}
+
+/// Everything that concerns other nodes and upstreams.
+pub struct Federation {
+    /// `None` if the daemon stays alone, and until it has started.
+    network: OnceLock<Arc<Network>>,
+    shelf: Arc<Shelf>,
+    catalog: Catalog,
+    client: Client,
+    health: HealthBook,
+    lookups: Lookups,
+    tickets: TicketKey,
+    relays: Arc<Semaphore>,
+    lookup_timeout: Duration,
+}
+
+impl Federation {
+    /// Prepares for asking others. Nothing is sent yet.
+    pub fn new(server: &ServerConfig, key: &[u8], catalog: Catalog) -> Self {
+        Self {
+            network: OnceLock::new(),
+            shelf: Arc::new(Shelf::new(announced_url(server))),
+            catalog,
+            client: Client::new(),
+            health: HealthBook::default(),
+            lookups: Lookups::default(),
+            tickets: TicketKey::derive(key),
+            relays: Arc::new(Semaphore::new(MAX_RELAYS)),
+            lookup_timeout: server.federation.lookup_timeout,
+        }
+    }
+
+    /// Joins the network, unless the daemon is to stay alone.
+    ///
+    /// # Errors
+    ///
+    /// If the network's key cannot be read or the port of the DHT is taken.
+    pub async fn start(
+        &self,
+        config: &Config,
+        key: &[u8],
+        caches: Arc<Caches>,
+    ) -> Result<(), FederationError> {
+        let server = &config.server;
+        self.shelf.set_caches(caches);
+        if server.standalone {
+            return Ok(());
+        }
+        let bootstrap = |host: &String| Bootstrap { host: host.clone(), port: server.dht_bootstrap_port };
+        let settings = Settings {
+            bind: server.dht_address(),
+            port: server.dht_port,
+            public_ip: server.dht_public_address,
+            bootstrap: server.dht_bootstrap_hosts.iter().map(bootstrap).collect(),
+            max_records: usize::try_from(server.dht_max_records).unwrap_or(usize::MAX),
+            directory: &server.state_dir,
+            timing: Timing::default(),
+        };
+        let network = Network::start(settings, keyring(server, key)?, self.shelf.clone()).await?;
+        tracing::info!(node = %network.id(), url = %self.shelf.url(), "taking part in the network");
+        let _ = self.network.set(network);
+        self.follow_changes();
+        Ok(())
+    }
+
+    /// Ends all work in the background.
+    pub fn stop(&self) {
+        if let Some(network) = self.network.get() {
+            network.stop();
+        }
+    }
+
+    /// The running node of the network, if the daemon does not stay alone.
+    pub fn network(&self) -> Option<&Arc<Network>> {
+        self.network.get()
+    }
+
+    /// The caches are other ones, or other than they were.
+    pub fn set_caches(&self, caches: Arc<Caches>) {
+        let withdrawn = self.shelf.set_caches(caches);
+        self.follow_changes();
+        if let Some(network) = self.network.get() {
+            network.introduce_soon();
+            withdrawn.into_iter().for_each(|path| network.tell(path));
+        }
+    }
+
+    /// Tells the network about every path that comes or goes from now on.
+    fn follow_changes(&self) {
+        let Some(network) = self.network.get() else { return };
+        for cache in self.shelf.caches().iter() {
+            let Some(number) = holdings::number(cache) else { continue };
+            let (network, shelf) = (Arc::downgrade(network), Arc::downgrade(&self.shelf));
+            cache.index.tell_changes_to(move |hash| {
+                // Nothing of a private cache is even thought of.
+                if let (Some(network), Some(shelf)) = (network.upgrade(), shelf.upgrade())
+                    && shelf.announces(number)
+                {
+                    network.tell(HeldPath { cache: number, hash });
+                }
+            });
+        }
+    }
+
+    /// Whether there is anybody to ask about what the cache lacks.
+    fn asks_for(&self, cache: &Cache) -> bool {
+        (self.network.get().is_some() && cache.is_public()) || !cache.config().upstreams.is_empty()
+    }
+}
+
+/// Where other nodes reach this one.
+fn announced_url(server: &ServerConfig) -> Url {
+    let public = server.public_url.clone().filter(|_| server.node_url.is_none());
+    let parsed = public.or_else(|| Url::parse(&node_url(server)).ok());
+    // `hostname` may be something that no URL takes, such as a name with an underscore at its end.
+    parsed.unwrap_or_else(|| Url::parse("http://localhost").expect("it is a URL"))
+}
+
+fn keyring(server: &ServerConfig, key: &[u8]) -> Result<Keyring, SecretError> {
+    let read = |file: &std::path::PathBuf| SecretSource::File(file.clone()).resolve();
+    let secrets = server.dht_network_key_files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(match secrets.split_first() {
+        Some((first, others)) => {
+            Keyring::derive(first.expose().as_bytes(), others.iter().map(|other| other.expose().as_bytes()))
+        }
+        None => Keyring::derive(key, []),
+    })
+}

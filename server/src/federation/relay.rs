@@ -1,0 +1,225 @@
+//! Passes the bytes of a NAR on while they arrive, and checks them before the last ones.
+//!
+//! The file's hash is computed on the way; a thread beside it unpacks the file and hashes the NAR. The last piece is held
+//! back until both are known to be right, so that a reader never gets the whole of something wrong.
+
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use futures_util::{Stream, StreamExt, stream};
+use http_body_util::BodyDataStream;
+use hyper::body::Incoming;
+use nix_formats::{Compression, FileHash, NarHash, StorePathHash};
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::ticket::Ticket;
+use crate::cache::push::decoder;
+
+/// How long the other side may send nothing.
+const STALL: Duration = Duration::from_secs(15);
+/// A cache that, over more than this time of waiting for it, sends less than [`SLOWEST`] bytes a second, does not want to.
+const GRACE: Duration = Duration::from_secs(20);
+const SLOWEST: u64 = 4 << 10;
+/// Pieces that wait for the thread that checks them.
+const PIECES_AHEAD: usize = 8;
+/// Pieces that wait for a slow reader.
+const PIECES_READY: usize = 2;
+/// Bytes that are unpacked at once.
+const BUFFER: usize = 64 << 10;
+
+/// The bytes of a NAR.
+pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>;
+
+/// Is told when the other side did not send what it should; with `true` if it sent something else.
+pub type Liar = Box<dyn Fn(bool) + Send + Sync>;
+
+/// A NAR that is being passed on.
+pub struct Relay {
+    body: BodyDataStream<Incoming>,
+    file_hash: FileHash,
+    file_size: u64,
+    hasher: Sha256,
+    received: u64,
+    /// Time spent waiting for the other side, as opposed to our reader.
+    waited: Duration,
+    check: Option<Check>,
+    tell: Liar,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The thread that hashes the NAR.
+struct Check {
+    pieces: mpsc::Sender<Bytes>,
+    verdict: JoinHandle<Result<(), String>>,
+}
+
+/// What is wrong with what arrives.
+enum Fault {
+    /// It stopped.
+    Broken(String),
+    /// It is something else.
+    Wrong(String),
+}
+
+impl Relay {
+    /// The bytes of `body`, as far as they are what the ticket says.
+    pub fn start(body: Incoming, ticket: &Ticket, permit: OwnedSemaphorePermit, tell: Liar) -> Pieces {
+        let (pieces, arriving) = mpsc::channel(PIECES_AHEAD);
+        let (compression, hash, size) = (ticket.file.compression, ticket.nar_hash, ticket.nar_size);
+        let verdict = tokio::task::spawn_blocking(move || check(arriving, compression, hash, size));
+        let relay = Self {
+            body: BodyDataStream::new(body),
+            file_hash: ticket.file.file_hash,
+            file_size: ticket.file_size,
+            hasher: Sha256::new(),
+            received: 0,
+            waited: Duration::ZERO,
+            check: Some(Check { pieces, verdict }),
+            tell,
+            _permit: permit,
+        };
+        let (sender, receiver) = mpsc::channel(PIECES_READY);
+        tokio::spawn(relay.run(sender, ticket.path));
+        let pieces = stream::unfold(receiver, |mut receiver| async move {
+            let piece = receiver.recv().await?;
+            Some((piece, receiver))
+        });
+        Box::pin(pieces)
+    }
+
+    /// Passes pieces on until the end, or until the reader is gone.
+    async fn run(mut self, reader: mpsc::Sender<io::Result<Bytes>>, path: StorePathHash) {
+        loop {
+            let piece = match self.next().await {
+                Ok(Some(piece)) => Ok(piece),
+                Ok(None) => return,
+                Err(fault) => {
+                    let (wrong, reason) = match fault {
+                        Fault::Broken(reason) => (false, reason),
+                        Fault::Wrong(reason) => (true, reason),
+                    };
+                    tracing::warn!(%path, reason, "a NAR from another cache was cut off");
+                    (self.tell)(wrong);
+                    Err(io::Error::other(reason))
+                }
+            };
+            let is_last = piece.is_err();
+            if reader.send(piece).await.is_err() || is_last {
+                return;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        if self.received == self.file_size {
+            return Ok(None);
+        }
+        let piece = self.receive().await?;
+        self.received += piece.len() as u64;
+        if self.received > self.file_size {
+            return Err(Fault::Wrong("it is longer than promised".to_owned()));
+        }
+        self.hasher.update(&piece);
+        if let Some(check) = &self.check
+            && check.pieces.send(piece.clone()).await.is_err()
+        {
+            // It knows enough already.
+            self.judge().await?;
+        }
+        if self.received == self.file_size {
+            if *self.file_hash.as_bytes() != <[u8; 32]>::from(self.hasher.finalize_reset()) {
+                return Err(Fault::Wrong("it has another hash than promised".to_owned()));
+            }
+            self.judge().await?;
+        }
+        Ok(Some(piece))
+    }
+
+    /// The next piece that is not empty.
+    async fn receive(&mut self) -> Result<Bytes, Fault> {
+        loop {
+            let begun = Instant::now();
+            let arrived = timeout(STALL, self.body.next()).await;
+            self.waited += begun.elapsed();
+            let rate = self.received.checked_div(self.waited.as_secs()).unwrap_or(u64::MAX);
+            return match arrived {
+                Err(_) => Err(Fault::Broken("nothing arrives any more".to_owned())),
+                Ok(None) => Err(Fault::Broken("it ends too early".to_owned())),
+                Ok(Some(Err(error))) => Err(Fault::Broken(error.to_string())),
+                Ok(Some(Ok(piece))) if piece.is_empty() => continue,
+                Ok(Some(Ok(_))) if self.waited > GRACE && rate < SLOWEST => {
+                    Err(Fault::Broken("it arrives too slowly".to_owned()))
+                }
+                Ok(Some(Ok(piece))) => Ok(piece),
+            };
+        }
+    }
+
+    /// Waits until the NAR is known to be right.
+    async fn judge(&mut self) -> Result<(), Fault> {
+        let Some(Check { pieces, verdict }) = self.check.take() else { return Ok(()) };
+        drop(pieces);
+        match verdict.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(reason)) => Err(Fault::Wrong(reason)),
+            Err(_) => Err(Fault::Broken("it could not be checked".to_owned())),
+        }
+    }
+}
+
+/// Unpacks what arrives and compares it with the NAR's hash and size. Blocks.
+fn check(
+    arriving: mpsc::Receiver<Bytes>,
+    compression: Compression,
+    nar_hash: NarHash,
+    nar_size: u64,
+) -> Result<(), String> {
+    let failed = |error: io::Error| format!("it cannot be unpacked: {error}");
+    let mut nar =
+        decoder(Arriving { pieces: arriving, current: Bytes::new() }, compression).map_err(failed)?;
+    let mut hasher = Sha256::new();
+    let mut size = 0;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = match nar.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        size += read as u64;
+        if size > nar_size {
+            return Err("its NAR is longer than promised".to_owned());
+        }
+        hasher.update(&buffer[..read]);
+    }
+    if size != nar_size || *nar_hash.as_bytes() != <[u8; 32]>::from(hasher.finalize()) {
+        return Err("its NAR is another one than promised".to_owned());
+    }
+    Ok(())
+}
+
+/// The pieces as one reader.
+struct Arriving {
+    pieces: mpsc::Receiver<Bytes>,
+    current: Bytes,
+}
+
+impl Read for Arriving {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.current.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.current = piece,
+                None => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}

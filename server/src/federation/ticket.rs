@@ -1,0 +1,219 @@
+//! The URL under which a NAR of another cache is had from us: `elsewhere/<ticket>/<file>`.
+//!
+//! The ticket says where the bytes come from and what they have to be. It is all that is needed to get them, so a restart,
+//! or a second reader, needs no memory of the first. It carries an HMAC, so that nobody can make us fetch from elsewhere.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use nix_formats::{NarFileName, NarHash, StorePathHash};
+use sha2::Sha256;
+use url::Url;
+
+/// First byte of a ticket.
+const VERSION: u8 = 1;
+/// Bytes of the HMAC that are kept.
+const MAC: usize = 16;
+
+/// Where a NAR is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// In another public cache of this daemon, by its name.
+    Here(String),
+    /// At another node: the base URL of the cache.
+    Peer(Url),
+    /// At an upstream: its URL.
+    Upstream(Url),
+}
+
+/// What to fetch from where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ticket {
+    /// Where it is.
+    pub source: Source,
+    /// What the narinfo there says, relative to the cache.
+    pub url: String,
+    /// The path that it belongs to.
+    pub path: StorePathHash,
+    /// Hash and compression of the file.
+    pub file: NarFileName,
+    /// Bytes of the file.
+    pub file_size: u64,
+    /// Hash of the NAR.
+    pub nar_hash: NarHash,
+    /// Bytes of the NAR.
+    pub nar_size: u64,
+}
+
+/// A ticket as it stands in a URL.
+pub struct TicketText(pub String);
+
+/// Makes and checks tickets.
+pub struct TicketKey {
+    mac: Hmac<Sha256>,
+}
+
+impl TicketKey {
+    /// Derives the key, so that nothing made for another purpose is valid here.
+    pub fn derive(server_key: &[u8]) -> Self {
+        let mut derivation =
+            Hmac::<Sha256>::new_from_slice(server_key).expect("HMAC takes keys of any length");
+        derivation.update(b"cache-server elsewhere v1");
+        let key = derivation.finalize().into_bytes();
+        Self { mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length") }
+    }
+
+    /// The URL of the NAR, relative to the cache of that name.
+    pub fn url(&self, ticket: &Ticket, cache: &str) -> String {
+        let mut bytes = ticket.encode();
+        let mac = self.mac(&bytes, &ticket.file, cache).finalize().into_bytes();
+        bytes.extend(&mac[..MAC]);
+        format!("elsewhere/{}/{}", URL_SAFE_NO_PAD.encode(bytes), ticket.file)
+    }
+
+    /// The ticket in the URL of a NAR; `None` if it was not made by us for this file and cache.
+    pub fn open(&self, text: &TicketText, file: &NarFileName, cache: &str) -> Option<Ticket> {
+        let bytes = URL_SAFE_NO_PAD.decode(&text.0).ok()?;
+        let (bytes, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC)?)?;
+        // Compares in constant time.
+        self.mac(bytes, file, cache).verify_truncated_left(mac).ok()?;
+        Ticket::decode(bytes, *file)
+    }
+
+    fn mac(&self, bytes: &[u8], file: &NarFileName, cache: &str) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        // Lengths in front, so that no two different tickets have the same bytes.
+        for part in [bytes, file.to_string().as_bytes(), cache.as_bytes()] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac
+    }
+}
+
+impl Ticket {
+    fn encode(&self) -> Vec<u8> {
+        let (kind, place) = match &self.source {
+            Source::Here(name) => (0, name.as_str()),
+            Source::Peer(url) => (1, url.as_str()),
+            Source::Upstream(url) => (2, url.as_str()),
+        };
+        let mut bytes = vec![VERSION, kind];
+        bytes.extend(self.path.as_bytes());
+        bytes.extend(self.nar_hash.as_bytes());
+        bytes.extend(self.nar_size.to_be_bytes());
+        bytes.extend(self.file_size.to_be_bytes());
+        bytes.extend(u16::try_from(place.len()).unwrap_or(u16::MAX).to_be_bytes());
+        bytes.extend(place.as_bytes());
+        bytes.extend(self.url.as_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8], file: NarFileName) -> Option<Self> {
+        let ([VERSION, kind], rest) = bytes.split_first_chunk::<2>()? else { return None };
+        let (path, rest) = rest.split_first_chunk()?;
+        let (nar_hash, rest) = rest.split_first_chunk()?;
+        let (nar_size, rest) = rest.split_first_chunk()?;
+        let (file_size, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let text = std::str::from_utf8(rest).ok()?;
+        let (place, url) = text.split_at_checked(u16::from_be_bytes(*length).into())?;
+        let source = match kind {
+            0 => Source::Here(place.to_owned()),
+            1 => Source::Peer(Url::parse(place).ok()?),
+            2 => Source::Upstream(Url::parse(place).ok()?),
+            _ => return None,
+        };
+        Some(Self {
+            source,
+            url: url.to_owned(),
+            path: StorePathHash::from_bytes(*path),
+            file,
+            file_size: u64::from_be_bytes(*file_size),
+            nar_hash: NarHash::from_bytes(*nar_hash),
+            nar_size: u64::from_be_bytes(*nar_size),
+        })
+    }
+}
+
+/// The URL of something in another cache; `None` if it leads out of that.
+pub fn within(cache: &Url, relative: &str) -> Option<Url> {
+    let strange = |c: char| c.is_ascii_control() || matches!(c, '\\' | '#' | ' ');
+    if relative.is_empty() || relative.starts_with('/') || relative.contains(strange) {
+        return None;
+    }
+    let url = cache.join(relative).ok()?;
+    // Also refuses `..`, a scheme of its own, and `//host`.
+    url.as_str().starts_with(cache.as_str()).then_some(url)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use nix_formats::{Compression, FileHash};
+
+    use super::*;
+
+    fn ticket(source: Source) -> Ticket {
+        Ticket {
+            source,
+            url: "nar/abc.nar.xz".to_owned(),
+            path: StorePathHash::from_bytes([1; 20]),
+            file: NarFileName { file_hash: FileHash::from_bytes([2; 32]), compression: Compression::Xz },
+            file_size: 12,
+            nar_hash: NarHash::from_bytes([3; 32]),
+            nar_size: 34,
+        }
+    }
+
+    fn parts(url: &str) -> (TicketText, NarFileName) {
+        let mut segments = url.split('/').skip(1);
+        let text = TicketText(segments.next().unwrap().to_owned());
+        (text, NarFileName::parse(segments.next().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn a_ticket_comes_back_from_its_url_and_from_no_other() {
+        let key = TicketKey::derive(b"secret");
+        let base = Url::parse("http://a.example:5000/api/v1/cache/main/").unwrap();
+        for source in [Source::Here("main".to_owned()), Source::Peer(base.clone()), Source::Upstream(base)] {
+            let ticket = ticket(source);
+            let (text, file) = parts(&key.url(&ticket, "main"));
+            assert_eq!(key.open(&text, &file, "main"), Some(ticket.clone()));
+            assert_eq!(key.open(&text, &file, "other"), None);
+            assert_eq!(TicketKey::derive(b"else").open(&text, &file, "main"), None);
+            let other = NarFileName { compression: Compression::Zstd, ..file };
+            assert_eq!(key.open(&text, &other, "main"), None);
+            let bytes = URL_SAFE_NO_PAD.decode(&text.0).unwrap();
+            for index in 0..bytes.len() {
+                let mut changed = bytes.clone();
+                changed[index] ^= 1;
+                let text = TicketText(URL_SAFE_NO_PAD.encode(&changed));
+                assert_eq!(key.open(&text, &file, "main"), None, "byte {index}");
+            }
+        }
+        for text in ["", "AA", "%%%"] {
+            let (_, file) = parts(&key.url(&ticket(Source::Here(String::new())), "main"));
+            assert_eq!(key.open(&TicketText(text.to_owned()), &file, "main"), None);
+        }
+    }
+
+    #[test]
+    fn no_url_leads_out_of_the_cache() {
+        let cache = Url::parse("https://a.example/cache/").unwrap();
+        assert_eq!(within(&cache, "nar/x.nar").unwrap().as_str(), "https://a.example/cache/nar/x.nar");
+        for url in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "nar/../../x",
+            "http://127.0.0.1/",
+            "//b.example/x",
+            "\\\\b",
+            "x y",
+            "file:x",
+        ] {
+            assert_eq!(within(&cache, url), None, "{url}");
+        }
+    }
+}
