@@ -12,6 +12,7 @@ mod crash;
 mod ctl;
 mod damage;
 mod deploy;
+mod federation;
 mod full_disk;
 mod gc;
 mod harness;

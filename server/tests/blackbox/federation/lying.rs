@@ -1,0 +1,188 @@
+//! Upstreams that do not keep what they promise. Nothing of that reaches a reader.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::upstream::{Act, Upstream};
+use crate::harness::{Path, SOON, Site, wait_for};
+
+/// A daemon whose cache `pub` asks these upstreams.
+fn asking(upstreams: &[&Upstream]) -> Site {
+    let entries: Vec<_> = upstreams.iter().map(|upstream| upstream.entry()).collect();
+    Site::with(|config| {
+        config["caches"][0]["upstreams"] = json!(entries);
+        config["server"]["federation"] = json!({"lookup-timeout": "2s"});
+    })
+}
+
+/// A reader that asks for the whole NAR gets none of it, or only a part that it cannot take for the whole.
+#[track_caller]
+fn never_gets_the_nar(site: &Site, path: &Path) {
+    let reader = site.reader("pub");
+    let info = reader.narinfo(path);
+    // An error is a reply that was cut off.
+    if let Ok(reply) = site.cache("pub").get(&format!("/{}", info.url)).try_send() {
+        assert_eq!(reply.status, 404);
+    }
+}
+
+#[test]
+fn what_a_good_upstream_has_is_served_and_signed() {
+    let upstream = Upstream::start();
+    let site = asking(&[&upstream]);
+    for path in [Path::small("small"), Path::incompressible("large", 5_000_000)] {
+        upstream.has(&path);
+        let info = site.reader("pub").assert_has(&path);
+        assert!(info.is_signed_by(&site.public_key("pub")));
+        // Only the cache that names the upstream asks it.
+        site.reader("my-cache-2").assert_lacks(&path);
+    }
+}
+
+#[test]
+fn a_private_cache_serves_what_its_upstream_has_to_those_with_a_token() {
+    let upstream = Upstream::start();
+    let entry = upstream.entry();
+    let site = Site::with(|config| config["caches"][1]["upstreams"] = json!([entry]));
+    let path = Path::small("small");
+    upstream.has(&path);
+    let info = site.reader("priv").assert_has(&path);
+    assert_eq!(site.cache("priv").get(&format!("/{}.narinfo", path.hash)).send().status, 401);
+    assert_eq!(site.cache("priv").get(&format!("/{}", info.url)).send().status, 401);
+}
+
+#[test]
+fn a_narinfo_that_does_not_prove_itself_is_not_taken() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let path = || Path::small("forged");
+    let signed = |path: &Path, text: String| (path.clone(), text);
+    let (forged, unsigned, moved, grown, outside, rubbish, endless) =
+        (path(), path(), path(), path(), path(), path(), path());
+    let cases = [
+        signed(&forged, other.narinfo(&forged)),
+        signed(&unsigned, unsigned.narinfo_text()),
+        signed(&moved, upstream.narinfo(&path())),
+        signed(&grown, upstream.narinfo(&grown).replace("NarSize: ", "NarSize: 1")),
+        signed(&outside, upstream.narinfo(&outside).replace("URL: nar/", "URL: http://127.0.0.1:1/nar/")),
+        signed(&rubbish, "<html>".to_owned()),
+        signed(&endless, "x".repeat(3 << 20)),
+    ];
+    for (path, text) in cases {
+        // A liar is left alone for a while, so each case needs a daemon that does not know it yet.
+        let site = asking(&[&upstream]);
+        upstream.on_narinfo(&path, Act::Send(text.into_bytes()));
+        upstream.on_nar(&path, Act::Send(path.file.clone()));
+        site.reader("pub").assert_lacks(&path);
+        assert_eq!(upstream.asked(&format!("/{}.narinfo", path.hash)), 1);
+    }
+}
+
+#[test]
+fn wrong_bytes_never_arrive_whole() {
+    let upstream = Upstream::start();
+    let wrong = |path: &Path| {
+        let mut file = path.file.clone();
+        let last = file.len() - 1;
+        file[last] ^= 1;
+        file
+    };
+    let acts: [fn(&Path, Vec<u8>) -> Act; 5] = [
+        |_, wrong| Act::Send(wrong),
+        |path, _| Act::Send(path.file[..path.file.len() - 1].to_vec()),
+        |path, _| Act::Send([&path.file[..], b"x"].concat()),
+        |path, _| Act::Promise(path.file.len(), path.file[..path.file.len() - 1].to_vec()),
+        |_, _| Act::Status(500),
+    ];
+    for act in acts {
+        let site = asking(&[&upstream]);
+        let path = Path::incompressible("wrong", 300_000);
+        upstream.has(&path);
+        upstream.on_nar(&path, act(&path, wrong(&path)));
+        never_gets_the_nar(&site, &path);
+    }
+}
+
+#[test]
+fn a_file_that_is_what_it_says_but_not_the_nar_that_was_signed_never_arrives_whole() {
+    let upstream = Upstream::start();
+    let site = asking(&[&upstream]);
+    let (path, other) = (Path::incompressible("signed", 300_000), Path::incompressible("other", 300_000));
+    let file_of_other = upstream
+        .narinfo(&path)
+        .replace(&path.file_hash_nix32(), &other.file_hash_nix32())
+        .replace(&format!("FileSize: {}", path.file.len()), &format!("FileSize: {}", other.file.len()));
+    upstream.on_narinfo(&path, Act::Send(file_of_other.into_bytes()));
+    upstream.on_nar(&other, Act::Send(other.file.clone()));
+    never_gets_the_nar(&site, &path);
+    assert_eq!(upstream.asked(&format!("/{}", other.file_url())), 1);
+}
+
+#[test]
+fn the_next_one_is_asked_for_the_file_that_a_liar_did_not_give() {
+    let (liar, honest) = (Upstream::start(), Upstream::start());
+    let site = asking(&[&liar, &honest]);
+    let path = Path::incompressible("precious", 300_000);
+    liar.has(&path);
+    let mut wrong = path.file.clone();
+    wrong[200_000] ^= 1;
+    liar.on_nar(&path, Act::Send(wrong));
+    let info = site.reader("pub").narinfo(&path);
+    honest.has(&path);
+    let target = format!("/{}", info.url);
+    assert!(site.cache("pub").get(&target).try_send().is_err(), "the liar's bytes arrive");
+    // The reader tries again.
+    let reply = site.cache("pub").get(&target).send().expect(200);
+    assert!(reply.body == path.file);
+    assert_eq!(liar.asked(&format!("/{}", path.file_url())), 1);
+}
+
+#[test]
+fn upstreams_that_do_not_answer_cost_a_moment() {
+    let upstream = Upstream::start();
+    let acts = [Act::Hang, Act::Drip(vec![b'x'; 1000]), Act::Status(500)];
+    for act in acts {
+        let site = asking(&[&upstream]);
+        let path = Path::small("awaited");
+        upstream.on_narinfo(&path, act);
+        let begun = Instant::now();
+        assert_eq!(site.reader("pub").narinfo_status(&path), 404);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let (upstream, target) = (Upstream::start(), Upstream::start());
+    let site = asking(&[&upstream]);
+    let path = Path::small("redirected");
+    target.has(&path);
+    upstream.on_narinfo(&path, Act::Redirect(format!("{}/{}.narinfo", target.url(), path.hash)));
+    site.reader("pub").assert_lacks(&path);
+    let path = Path::small("redirected-later");
+    target.has(&path);
+    upstream.has(&path);
+    upstream.on_nar(&path, Act::Redirect(format!("{}/{}", target.url(), path.file_url())));
+    never_gets_the_nar(&site, &path);
+    assert_eq!(target.requests(), Vec::<String>::new());
+}
+
+#[test]
+fn readers_who_ask_at_once_cause_one_question() {
+    let upstream = Upstream::start();
+    let site = asking(&[&upstream]);
+    let (present, absent) = (Path::small("wanted"), Path::small("unheard-of"));
+    upstream.has(&present);
+    let reader = site.reader("pub");
+    for (path, status) in [(&present, 200), (&absent, 404)] {
+        std::thread::scope(|scope| {
+            for _ in 0..50 {
+                scope.spawn(|| assert_eq!(reader.narinfo_status(path), status));
+            }
+        });
+        assert_eq!(upstream.asked(&format!("/{}.narinfo", path.hash)), 1);
+    }
+    // That nobody has it is not believed for long.
+    upstream.has(&absent);
+    wait_for(SOON, "it is found", || (reader.narinfo_status(&absent) == 200).then_some(()));
+}

@@ -1,0 +1,162 @@
+//! A binary cache that does what a test tells it to.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::SigningKey;
+use serde_json::{Value, json};
+
+use crate::harness::{Path, random_bytes};
+
+/// What is done with a request.
+#[derive(Clone)]
+pub enum Act {
+    /// A reply with this body.
+    Send(Vec<u8>),
+    /// A reply that promises this length, with another body; then the connection is closed.
+    Promise(usize, Vec<u8>),
+    /// A reply of which one byte comes every now and then.
+    Drip(Vec<u8>),
+    /// A redirect.
+    Redirect(String),
+    /// An error.
+    Status(u16),
+    /// Nothing, for as long as the client waits.
+    Hang,
+}
+
+/// The cache. Whatever it was not told about is not there.
+pub struct Upstream {
+    address: SocketAddr,
+    key: SigningKey,
+    acts: Arc<Mutex<HashMap<String, Act>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+const KEY_NAME: &str = "upstream.test-1";
+
+impl Upstream {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let upstream = Self {
+            address: listener.local_addr().unwrap(),
+            key: SigningKey::from_bytes(&random_bytes()),
+            acts: Arc::default(),
+            requests: Arc::default(),
+        };
+        let (acts, requests) = (upstream.acts.clone(), upstream.requests.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (acts, requests) = (acts.clone(), requests.clone());
+                // A client that hangs up is no concern of ours.
+                std::thread::spawn(move || serve(stream, &acts, &requests).ok());
+            }
+        });
+        upstream
+    }
+
+    /// The entry of `upstreams` for it, with its key.
+    pub fn entry(&self) -> Value {
+        json!(format!("{} {}", self.url(), self.public_key()))
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn public_key(&self) -> String {
+        format!("{KEY_NAME}:{}", STANDARD.encode(self.key.verifying_key().to_bytes()))
+    }
+
+    /// From now on this is what happens when `target` is asked for.
+    pub fn on(&self, target: &str, act: Act) {
+        self.acts.lock().unwrap().insert(target.to_owned(), act);
+    }
+
+    pub fn on_narinfo(&self, path: &Path, act: Act) {
+        self.on(&format!("/{}.narinfo", path.hash), act);
+    }
+
+    pub fn on_nar(&self, path: &Path, act: Act) {
+        self.on(&format!("/{}", path.file_url()), act);
+    }
+
+    /// Has the path, as a good cache does.
+    pub fn has(&self, path: &Path) {
+        self.on_narinfo(path, Act::Send(self.narinfo(path).into_bytes()));
+        self.on_nar(path, Act::Send(path.file.clone()));
+    }
+
+    /// The narinfo of the path, signed.
+    pub fn narinfo(&self, path: &Path) -> String {
+        format!("{}Sig: {KEY_NAME}:{}\n", path.narinfo_text(), path.signed_with(&self.key))
+    }
+
+    /// How often `target` was asked for.
+    pub fn asked(&self, target: &str) -> usize {
+        self.requests.lock().unwrap().iter().filter(|request| *request == target).count()
+    }
+
+    /// Everything that was asked for.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    acts: &Mutex<HashMap<String, Act>>,
+    requests: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            assert!(!header.to_lowercase().starts_with("authorization"), "a token leaves the node: {header}");
+            if header.trim().is_empty() {
+                break;
+            }
+        }
+        let act = acts.lock().unwrap().get(&target).cloned().unwrap_or(Act::Status(404));
+        requests.lock().unwrap().push(target);
+        match act {
+            Act::Send(body) => {
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+                writer.write_all(&body)?;
+            }
+            Act::Promise(length, body) => {
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n")?;
+                return writer.write_all(&body);
+            }
+            Act::Drip(body) => {
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+                for byte in body {
+                    writer.write_all(&[byte])?;
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+            }
+            Act::Redirect(to) => {
+                write!(writer, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")?;
+            }
+            Act::Status(status) => write!(writer, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")?,
+            Act::Hang => {
+                // Until the client hangs up.
+                let mut rest = String::new();
+                reader.read_line(&mut rest)?;
+                return Ok(());
+            }
+        }
+    }
+}
