@@ -31,10 +31,10 @@ impl Federation {
 
     /// The NAR that the ticket is for; `None` if nobody has it any more.
     pub async fn fetch(self: &Arc<Self>, cache: &Arc<Cache>, ticket: &Ticket) -> Option<Fetched> {
-        if let Source::Here(name) = &ticket.source {
-            if let Some(blob) = self.open_here(name, ticket).await {
-                return Some(Fetched::Here(blob));
-            }
+        if let Source::Here(name) = &ticket.source
+            && let Some(blob) = self.open_here(name, ticket).await
+        {
+            return Some(Fetched::Here(blob));
         }
         let permit = self.relays.clone().try_acquire_owned().ok()?;
         let (base, answer) = match self.fetch_as_told(ticket).await {

@@ -55,8 +55,8 @@ impl Shelf {
 
     fn find(&self, cache: u32) -> Option<Arc<Cache>> {
         let caches = self.caches();
-        let found = public(&caches).find(|(number, _)| *number == cache).map(|(_, cache)| cache.clone());
-        found
+        let mut public = public(&caches);
+        public.find(|(number, _)| *number == cache).map(|(_, cache)| cache.clone())
     }
 }
 

@@ -43,7 +43,7 @@ async fn send(
     method: Method,
     authorization: Option<&str>,
 ) -> Answer {
-    access::read(&app.tokens, cache, authorization)?;
+    access::read(app, cache, authorization)?;
     let ticket = app.federation.open_ticket(&TicketText(ticket), &file.0, cache);
     let ticket = ticket.ok_or_else(HttpError::not_found)?;
     let mut response = if method == Method::HEAD {
