@@ -12,5 +12,5 @@
     80
     443
   ];
-  users.users.alice.extraGroups = [ "cache-server-admin" ];
+  users.users.operator.extraGroups = [ "cache-server-admin" ];
 }

@@ -4,11 +4,11 @@ server.wait_for_unit("nginx.service")
 
 with subtest("who is in the group may use cachectl, and nobody else"):
     token = server.succeed(
-        "runuser -u alice -- cachectl token create --cache main --permission write --expires 1h"
+        "runuser -u operator -- cachectl token create --cache main --permission write --expires 1h"
     ).strip()
     server.fail("runuser -u nobody -- cachectl status")
-    alice = server.succeed("id --user alice").strip()
-    server.succeed(f"journalctl --unit=cache-server.service --grep='admin socket uid={alice} '")
+    operator = server.succeed("id --user operator").strip()
+    server.succeed(f"journalctl --unit=cache-server.service --grep='admin socket uid={operator} '")
 
 with subtest("what a machine builds is pushed"):
     builder.succeed(f"install -Dm600 /dev/stdin /var/lib/secrets/cache-token <<< '{token}'")
