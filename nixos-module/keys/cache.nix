@@ -68,7 +68,11 @@
     type = types.listOf types.str;
     default = [ ];
     example = [ "https://cache.nixos.org" ];
-    description = "Binary caches to ask for what is not here.";
+    description = ''
+      Binary caches to ask for what is not here, in this order. Only what one of `trusted-public-keys` has signed is taken, or
+      a key that stands behind the URL: `"https://cache.example.org cache.example.org-1:BASE64"`. The key of
+      https://cache.nixos.org is known.
+    '';
   };
   storage-strategy = {
     type = types.enum [

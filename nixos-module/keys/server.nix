@@ -203,6 +203,15 @@ in
     default = 4222;
     description = "UDP port of the DHT by which nodes find each other.";
   };
+  dht-bind-address = {
+    type = text;
+    description = "IPv4 address that the DHT listens on. By default that of `hostname`.";
+  };
+  dht-public-address = {
+    type = text;
+    example = "203.0.113.7";
+    description = "IPv4 address under which other nodes find this one, where they cannot tell by themselves.";
+  };
   dht-bootstrap-host = {
     type = types.either text (types.listOf text);
     default = [ ];
@@ -215,12 +224,30 @@ in
     description = "UDP port of the bootstrap hosts.";
   };
   dht-network-key-file = {
-    type = types.path;
+    type = types.either types.path (types.listOf types.path);
+    default = [ ];
     secret = true;
     example = "/run/secrets/cache-network-key";
     description = ''
       File with the key that all nodes of a network share. Without it the network is that of the nodes with the same key in
-      `key-file`.
+      `key-file`. While the key is being changed: a list of the new and the old one, until all nodes have both.
     '';
+  };
+  dht-max-records = {
+    type = types.ints.positive;
+    default = 100000;
+    description = ''
+      Most records that are stored for the network, 1 KiB each at most. Small networks need one for every path of all nodes.
+    '';
+  };
+  federation = {
+    description = "How other nodes and upstreams are asked for what is not here.";
+    keys = {
+      lookup-timeout = {
+        type = duration;
+        default = "400ms";
+        description = "How long a reader waits at most for what other nodes and upstreams have.";
+      };
+    };
   };
 }
