@@ -93,7 +93,8 @@ say "testing the NixOS module"
 nixos-module/tests/run
 
 say "testing scenarios of several machines"
-vm-tests/run
+# Many daemons on few processors: what takes too long once is tried again, and said.
+vm-tests/run --attempts 3
 
 say "testing with $(nix --version)"
 cargo nextest run --release --workspace --features fail-points --locked "$@"
