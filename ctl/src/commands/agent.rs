@@ -77,7 +77,7 @@ pub fn render(agent: &AgentInfo, look: &Look) -> String {
     };
     fields.add("agent", &agent.name).add("id", &agent.id).add("workspace", workspace);
     let seen = match (agent.online_since, agent.last_seen_at) {
-        (Some(since), _) => format!("online since {}", relative(look.now, since)),
+        (Some(since), _) => format!("online, connected {}", relative(look.now, since)),
         (None, Some(seen)) => format!("offline, connected last {}", relative(look.now, seen)),
         (None, None) => "never seen".to_owned(),
     };

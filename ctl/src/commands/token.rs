@@ -99,13 +99,12 @@ fn revoked(token: &TokenInfo) -> String {
     format!("Revoked token {id}{subject} ({permission}, {}).\n", plain(&opens(token)))
 }
 
-/// What a token is for, in words.
+/// What a token is for: caches, a workspace or an agent. Which of these is told by what it permits.
 fn opens(token: &TokenInfo) -> String {
-    match (&token.workspace, &token.agent) {
-        (Some(workspace), _) => format!("workspace {workspace}"),
-        (None, Some(agent)) => format!("agent {agent}"),
-        (None, None) if token.all => "all caches".to_owned(),
-        (None, None) => token.caches.join(", "),
+    match token.workspace.as_ref().or(token.agent.as_ref()) {
+        Some(name) => name.clone(),
+        None if token.all => "all".to_owned(),
+        None => token.caches.join(", "),
     }
 }
 

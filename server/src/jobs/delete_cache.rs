@@ -77,6 +77,7 @@ impl Deletion<'_> {
         let _no_reload = self.app.reloader.wait_for_turn().await;
         let caches = self.app.caches().without_dormant(self.cache.id);
         self.app.caches.store(Arc::new(caches));
+        self.app.federation.set_caches(self.app.caches());
     }
 
     /// Removes everything from a storage.

@@ -323,12 +323,12 @@ pub fn tokens() -> Vec<TokenInfo> {
             ..token("9d8c7b6a-5f4e-4d3c-9b2a-1f0e9d8c7b44", None, &["main"])
         },
         TokenInfo {
-            workspace: Some("production".into()),
+            workspace: Some("staging".into()),
             permission: Permission::Activate,
             ..token("5e1f2d3c-4b5a-4697-8899-aabbccddee55", Some("ci"), &[])
         },
         TokenInfo {
-            agent: Some("webserver".into()),
+            agent: Some("web".into()),
             permission: Permission::Agent,
             ..token("6f2a3b4c-5d6e-4f70-8192-a3b4c5d6e766", None, &[])
         },
