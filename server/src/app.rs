@@ -140,6 +140,7 @@ impl App {
         }
         let pusher = Arc::new(Pusher::new(catalog.clone(), intents, &node_url));
         pusher.disown_uploads().await;
+        pusher.take_up_uploads(&caches).await;
         pusher.remove_leftovers(&caches).await;
         // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
         pusher.publish_again();
@@ -238,9 +239,9 @@ pub async fn run(
     app.workers.stop().await;
     watchdog.abort();
     app.save_turns().await;
-    app.pusher.disown_uploads().await;
+    app.pusher.leave_uploads();
     app.catalog.close().await;
-    let _ = std::fs::remove_file(&app.config().server.admin_socket);
+    app.listeners.remove_admin_socket();
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use admin_api::Purpose;
@@ -33,6 +34,8 @@ pub struct Listeners {
     open: Mutex<Vec<Open>>,
     serving: TaskTracker,
     limits: OnceLock<ConnectionLimits>,
+    /// The Unix socket, unless systemd opened it and goes on listening when the daemon is gone.
+    own_socket: OnceLock<PathBuf>,
 }
 
 struct Open {
@@ -95,6 +98,13 @@ impl Listeners {
         self.serving.wait().await;
     }
 
+    /// Removes the Unix socket if it is the daemon's own. Blocks for a moment.
+    pub fn remove_admin_socket(&self) {
+        if let Some(path) = self.own_socket.get() {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     fn serve(&self, bound: Vec<Bound>) {
         let Some(limits) = self.limits.get() else { return };
         for Bound { listener, routes, info, cache_port } in bound {
@@ -137,7 +147,10 @@ pub async fn bind_all(app: &Arc<App>) -> Result<Vec<Bound>, StartError> {
     }
     let admin = match inherited.take_unix() {
         Some(listener) => listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)),
-        None => admin_socket::bind(server),
+        None => {
+            let _ = app.listeners.own_socket.set(server.admin_socket.clone());
+            admin_socket::bind(server)
+        }
     };
     let address = server.admin_socket.display().to_string();
     let admin = admin.map_err(|source| StartError::Listen {

@@ -15,8 +15,8 @@ use super::{AuthError, Grant};
 /// The `aud` claim, so that a token of another service that happens to share the key is none of ours.
 const AUDIENCE: &str = "cache-server";
 
-/// The claims of a token. The grant is part of what is signed; the catalog row only adds expiry and revocation, so an
-/// edited row can take rights away but never add any.
+/// The claims of a token. The grant is part of what is signed; the catalog row only adds expiry, revocation and which of the
+/// caches were deleted, so an edited row can take rights away but never add any.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     aud: String,
@@ -195,7 +195,12 @@ impl Tokens {
             return Err(AuthError::Revoked);
         }
         let token = TokenRef { id: claims.jti, key: key.number };
-        let scope = claims.into_scope().ok_or(AuthError::Invalid)?;
+        let mut scope = claims.into_scope().ok_or(AuthError::Invalid)?;
+        if let TokenScope::Caches { caches: TokenCaches::Only(names), .. } = &mut scope
+            && let TokenScope::Caches { caches: TokenCaches::Only(left), .. } = &record.scope
+        {
+            names.retain(|name| left.contains(name));
+        }
         Ok(Grant { token, scope })
     }
 

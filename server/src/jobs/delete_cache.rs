@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::cache::storages::FormerStorage;
 
 /// Paths that are forgotten in one transaction, which other writes wait for.
-const BATCH: u64 = 500;
+const BATCH: u64 = 100;
 /// Objects that are removed at once.
 const AT_ONCE: usize = 8;
 /// Objects that are listed before they are removed.
@@ -227,6 +227,8 @@ impl Deletion<'_> {
             }
         }
         self.app.caches.store(Arc::new(self.app.caches().without(self.cache.id)));
+        // Tokens for it alone ended with it: they are not for another cache that takes its name.
+        self.app.tokens.reload().await?;
         Ok(())
     }
 

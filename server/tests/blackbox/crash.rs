@@ -182,29 +182,79 @@ fn killed_while_many_paths_are_pushed() {
     }
 }
 
+/// Nix does not send a NAR again that it was told is here.
 #[test]
-fn killed_while_nix_puts() {
+fn a_nar_waits_for_its_narinfo_whatever_becomes_of_the_daemon() {
     let mut site = Site::start();
-    let path = Path::small("copied");
+    let token = site.token("pub", Permission::Write);
+    let put = |site: &Site, path: &Path| {
+        let nar = site.cache("pub").put(&format!("/{}", path.file_url())).basic("", &token);
+        nar.body(path.file.clone()).send().expect_success();
+    };
+    let announce = |site: &Site, path: &Path| {
+        let narinfo = site.cache("pub").put(&format!("/{}.narinfo", path.hash)).basic("", &token);
+        narinfo.body(path.narinfo_text()).send()
+    };
+    let paths: Vec<Path> = (0..3).map(|number| Path::small(&format!("copied-{number}"))).collect();
+    paths.iter().for_each(|path| put(&site, path));
+    // Once more: the later one is as good.
+    put(&site, &paths[0]);
+    site.crash_and_restart();
+    assert_eq!(site.reader("pub").narinfo_status(&paths[0]), 404);
+    announce(&site, &paths[0]).expect_success();
+    assert!(site.stop_and_restart().success());
+    announce(&site, &paths[1]).expect_success();
+    site.crash_and_restart();
+    announce(&site, &paths[2]).expect_success();
+    assert_consistent(&site, &paths.iter().collect::<Vec<_>>(), &[]);
+}
+
+/// After a power loss anything may be in files that were not made durable.
+#[test]
+fn what_a_power_loss_made_of_a_waiting_nar_is_never_served() {
+    type Damage = fn(&std::path::Path);
+    let damages: [(&str, Damage); 4] = [
+        ("the NAR is full of zeros", |directory| {
+            let len = std::fs::metadata(directory.join("main")).unwrap().len();
+            std::fs::write(directory.join("main"), vec![0; usize::try_from(len).unwrap()]).unwrap();
+        }),
+        ("the NAR is empty", |directory| std::fs::write(directory.join("main"), "").unwrap()),
+        ("the NAR is gone", |directory| std::fs::remove_file(directory.join("main")).unwrap()),
+        ("the note is empty", |directory| std::fs::write(directory.join("kept"), "").unwrap()),
+    ];
+    let mut site = Site::start();
+    let token = site.token("pub", Permission::Write);
+    let mut served = Vec::new();
+    for (what, damage) in damages {
+        let path = Path::small("damaged");
+        let nar = format!("/{}", path.file_url());
+        let narinfo = format!("/{}.narinfo", path.hash);
+        site.cache("pub").put(&nar).basic("", &token).body(path.file.clone()).send().expect_success();
+        site.daemon().kill9();
+        let spool = site.storage_dir("pub").join(".spool");
+        let upload = std::fs::read_dir(&spool).unwrap().next().unwrap().unwrap().path();
+        damage(&upload);
+        site.restart();
+        site.cache("pub").put(&narinfo).basic("", &token).body(path.narinfo_text()).send().expect_refusal();
+        site.reader("pub").assert_lacks(&path);
+        assert_consistent(&site, &served.iter().collect::<Vec<_>>(), &[&path]);
+        site.cache("pub").put(&nar).basic("", &token).body(path.file.clone()).send().expect_success();
+        site.cache("pub").put(&narinfo).basic("", &token).body(path.narinfo_text()).send().expect_success();
+        assert!(site.reader("pub").narinfo_status(&path) == 200, "{what}");
+        served.push(path);
+    }
+}
+
+/// Nobody waits for ever.
+#[test]
+fn a_waiting_nar_expires_as_if_the_daemon_had_never_ended() {
+    let mut site = Site::with(|config| config["server"]["upload-expiry"] = serde_json::json!("3s"));
+    let path = Path::small("abandoned");
     let token = site.token("pub", Permission::Write);
     let nar = format!("/{}", path.file_url());
-    let narinfo = format!("/{}.narinfo", path.hash);
     site.cache("pub").put(&nar).basic("", &token).body(path.file.clone()).send().expect_success();
     site.crash_and_restart();
-    assert_eq!(site.reader("pub").narinfo_status(&path), 404);
-    // The NAR may have survived or not; a narinfo without it is refused.
-    let reply = site.cache("pub").put(&narinfo).basic("", &token).body(path.narinfo_text()).send();
-    if reply.status < 300 {
-        site.reader("pub").assert_has(&path);
-    } else {
-        reply.expect_refusal();
-        site.reader("pub").assert_lacks(&path);
-        site.wait_for_empty_spool("pub");
-    }
-    site.cache("pub").put(&nar).basic("", &token).body(path.file.clone()).send().expect_success();
-    site.cache("pub").put(&narinfo).basic("", &token).body(path.narinfo_text()).send().expect_success();
-    site.crash_and_restart();
-    assert_consistent(&site, &[&path], &[]);
+    site.wait_for_empty_spool("pub");
 }
 
 /// What a crash left in the spool is gone before the daemon answers, not some time later.

@@ -51,7 +51,9 @@ pub use deploy::{
     Fleet, LogAppend, LogLine, NewDeployment, NumberedLine, WorkspaceRecord,
 };
 pub use error::CatalogError;
-pub use gc::{Burial, Buried, Census, Deleted, DeletedPath, Deletion, Fate, GcPath, Held, Tombstone};
+pub use gc::{
+    Batches, Burial, Buried, Census, Deleted, DeletedPath, Deletion, Fate, GcPath, Held, Tombstone,
+};
 pub use inspect::{PathLine, PathTotals};
 pub use jobs::{JobState, StorageJob};
 pub use keys::{KeyOrigin, RegisterKey, SigningKeyRecord};

@@ -8,8 +8,9 @@ use sea_orm::{
 use crate::entity::{
     cache, nar, open_upload, pin, signing_key, storage, storage_job, store_path, tombstone, upload,
 };
+use crate::tokens::take_from_tokens;
 use crate::writer::Written;
-use crate::{CacheId, CacheRecord, Catalog, CatalogError, StorageRecord};
+use crate::{CacheId, CacheRecord, Catalog, CatalogChange, CatalogError, StorageRecord};
 
 /// What became of a part of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +88,11 @@ async fn forget(
         return Ok(Written::quietly(Forgotten::Paths(0)));
     }
     forget_rest(transaction, cache).await?;
-    Ok(Written::quietly(Forgotten::Cache))
+    let changes = match take_from_tokens(transaction, &row.name).await? {
+        true => vec![CatalogChange::Tokens],
+        false => Vec::new(),
+    };
+    Ok(Written::with_changes(Forgotten::Cache, changes))
 }
 
 /// Forgets a cache that has neither paths nor files.

@@ -1,6 +1,9 @@
 //! Access tokens that were issued, so that they can be listed and revoked.
 
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder,
+};
 use uuid::Uuid;
 
 use crate::entity::token;
@@ -137,6 +140,38 @@ impl Catalog {
             .map(TokenRecord::try_from)
             .collect()
     }
+}
+
+/// Ends the tokens that are for this cache alone, and takes it from those that are for others as well: a cache that is made
+/// under its name later is another one. Returns whether there were any.
+pub(crate) async fn take_from_tokens(
+    transaction: &DatabaseTransaction,
+    cache: &str,
+) -> Result<bool, CatalogError> {
+    let mut any = false;
+    let valid = token::Entity::find().filter(token::Column::RevokedAt.is_null()).all(transaction).await?;
+    for row in valid {
+        let TokenScope::Caches { caches: TokenCaches::Only(names), permission } =
+            read_scope(&row.caches, &row.permission)?
+        else {
+            continue;
+        };
+        let others: Vec<String> = names.iter().filter(|name| *name != cache).cloned().collect();
+        if others.len() == names.len() {
+            continue;
+        }
+        let mut changed = row.into_active_model();
+        if others.is_empty() {
+            // What it was for stays to be seen.
+            changed.revoked_at = ActiveValue::Set(Some(UnixTime::now()));
+        } else {
+            let scope = TokenScope::Caches { caches: TokenCaches::Only(others), permission };
+            changed.caches = ActiveValue::Set(write_scope(scope).0);
+        }
+        changed.update(transaction).await?;
+        any = true;
+    }
+    Ok(any)
 }
 
 /// The names that a scope is about, and the permission.

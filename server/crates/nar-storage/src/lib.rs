@@ -25,6 +25,7 @@ pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
 pub use local::{DEFAULT_OPEN_FILES, LocalStorage, ReadCache};
 pub use s3::{S3Credentials, S3Settings, S3Storage};
+pub use spool::KEPT;
 pub use storage::{Durability, Storage, Usage};
 pub use strategy::{
     InvalidTurns, NoRoom, Placement, Reservation, StorageSnapshot, StorageState, Strategy, Turns,

@@ -1,4 +1,6 @@
 //! Spools: directories of files that are to become objects. A storage has one of its own.
+//!
+//! What a crash leaves there belongs to nobody and goes, but for directories that hold a file called [`KEPT`].
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -6,6 +8,10 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::Path,
 };
+
+/// Name of a file that keeps the directory it is in from being removed by [`Storage::prepare`](crate::Storage::prepare).
+/// Whoever made it takes the directory up again, or removes it.
+pub const KEPT: &str = "kept";
 
 /// Creates the spool `directory` where it is missing, readable by nobody else. Blocks.
 pub(crate) fn create(directory: &Path) -> io::Result<()> {
@@ -50,6 +56,9 @@ fn clear(directory: &Path, storage: &str) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
+            if entry.path().join(KEPT).is_file() {
+                continue;
+            }
             fs::remove_dir_all(entry.path())?;
         } else {
             fs::remove_file(entry.path())?;

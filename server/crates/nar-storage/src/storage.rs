@@ -23,7 +23,8 @@ pub trait Storage: Send + Sync {
     /// Directory for files that are to be [put](Storage::put_file), on the storage's own file system where it has one.
     ///
     /// It exists once [`prepare`](Storage::prepare) has succeeded, which also empties it: what a crash left there
-    /// belongs to nobody. Names that start with a dot are the storage's own.
+    /// belongs to nobody, but for directories that hold a file called [`KEPT`](crate::KEPT). Names that start with a dot
+    /// are the storage's own.
     fn spool_dir(&self) -> &Path;
 
     /// Makes the storage ready for use: creates what is missing and removes what a crash left in the spool. To be

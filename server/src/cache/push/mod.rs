@@ -20,6 +20,7 @@ mod refuge;
 mod relocate;
 mod spool;
 mod store;
+mod take_up;
 mod upload;
 mod written;
 
@@ -162,8 +163,8 @@ impl Pusher {
         }
     }
 
-    /// Takes back what other daemons know of uploads here. Before the first and after the last of them: what is spooled
-    /// does not outlive the process.
+    /// Takes back what other daemons know of uploads here. Before the first of them: little of what is spooled outlives the
+    /// process.
     pub async fn disown_uploads(&self) {
         let Some(owners) = &self.owners else { return };
         if let Err(error) = owners.forget_all().await {
@@ -311,6 +312,11 @@ impl Pusher {
         // One part only, so its MD5 is never asked for.
         writer.finish([0; 16]);
         upload.spool.seal_parts(stored_parts(upload));
+        let (spool, name) =
+            (upload.spool.clone(), NarFileName { file_hash: file, compression: upload.compression });
+        if let Err(error) = blocking(move || spool.note_whole(&name)).await? {
+            tracing::warn!(%error, "a file that waits for its narinfo will not outlive a restart");
+        }
         upload.touch();
         Ok(file)
     }

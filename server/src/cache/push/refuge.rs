@@ -35,6 +35,16 @@ impl StorageSpools {
         Self { cache, upload, size, used: Mutex::default() }
     }
 
+    /// The same for an upload that is in the spool of `storage` already.
+    pub(super) fn beginning_in(
+        cache: Arc<Cache>,
+        upload: Uuid,
+        storage: Arc<CacheStorage>,
+        directory: PathBuf,
+    ) -> Self {
+        Self { used: Mutex::new(vec![(storage, directory)]), ..Self::new(cache, upload, None) }
+    }
+
     /// Moves to the spool of a storage that was not used yet.
     fn move_on(&self, used: &mut Vec<(Arc<CacheStorage>, PathBuf)>) -> Result<PathBuf, PushError> {
         loop {

@@ -10,6 +10,7 @@
 //! nothing.
 
 mod follower;
+mod kept;
 mod writer;
 
 #[cfg(test)]
@@ -21,12 +22,14 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::refuge::Refuges;
 
 pub use self::follower::Follower;
+pub use self::kept::KeptFile;
 pub use self::writer::PartWriter;
 
 /// Identifies one attempt to upload a part. A part that is sent again gets a new one.
@@ -101,6 +104,8 @@ pub struct Spool {
     main: Place,
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether the files stay when this is dropped.
+    stays: AtomicBool,
 }
 
 impl Spool {
@@ -114,8 +119,18 @@ impl Spool {
                 Err(error) => directories.push(refuges.next(directory, error)?),
             }
         };
-        let directories = Mutex::new(directories);
-        Ok(Arc::new(Self { refuges, directories, main, state: Mutex::default(), changed: Condvar::new() }))
+        Ok(Arc::new(Self::new(refuges, directories, main, State::default())))
+    }
+
+    fn new(refuges: Box<dyn Refuges>, directories: Vec<PathBuf>, main: Place, state: State) -> Self {
+        Self {
+            refuges,
+            directories: Mutex::new(directories),
+            main,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            stays: AtomicBool::new(false),
+        }
     }
 
     /// The directory that new files go to.
@@ -275,6 +290,9 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
+        if self.stays.load(Ordering::Relaxed) {
+            return;
+        }
         let directories = self.directories.get_mut().unwrap_or_else(PoisonError::into_inner);
         for directory in directories {
             if let Err(error) = std::fs::remove_dir_all(directory)

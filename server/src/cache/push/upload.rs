@@ -52,16 +52,28 @@ impl Upload {
     ) -> std::io::Result<Self> {
         let id = Uuid::new_v4();
         let spools = StorageSpools::new(cache.clone(), id, size);
-        Ok(Self {
+        let spool = Spool::create(Box::new(spools))?;
+        Ok(Self::new(id, cache.id, compression, spool, UnixTime::now()))
+    }
+
+    /// An upload whose bytes are in `spool`.
+    pub(super) fn new(
+        id: Uuid,
+        cache: CacheId,
+        compression: Compression,
+        spool: Arc<Spool>,
+        last_active: UnixTime,
+    ) -> Self {
+        Self {
             id,
             upload_id: Uuid::new_v4().simple().to_string(),
-            cache: cache.id,
+            cache,
             compression,
-            spool: Spool::create(Box::new(spools))?,
+            spool,
             completing: Arc::default(),
-            last_active: AtomicI64::new(UnixTime::now().0),
+            last_active: AtomicI64::new(last_active.0),
             eager: Mutex::default(),
-        })
+        }
     }
 
     /// Notes that the client is still at it.
@@ -205,6 +217,11 @@ impl Uploads {
             // The last reference deletes files.
             tokio::task::spawn_blocking(move || drop(upload));
         }
+    }
+
+    /// All open uploads.
+    pub fn all(&self) -> Vec<Arc<Upload>> {
+        self.lock().by_id.values().cloned().collect()
     }
 
     /// The uploads nobody has touched for `limit`.

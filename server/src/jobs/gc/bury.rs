@@ -1,5 +1,7 @@
 //! Taking dead paths out of a cache.
 
+use std::time::Instant;
+
 use admin_api::Unit;
 use catalog::{Burial, GcPath};
 use nix_formats::StorePathHash;
@@ -10,17 +12,19 @@ use super::plan::Plan;
 use crate::cache::index::HiddenUnused;
 use crate::fail_points::reached;
 
-/// Paths that are buried in one transaction, which other writes wait for.
-const BATCH: usize = 100;
+/// Paths that are buried in the first transaction, which other writes wait for.
+const BATCH: usize = 64;
 
 impl Collection<'_> {
     pub(super) async fn bury(&mut self, plan: &Plan) -> Result<(), JobError> {
         let message = format!("taking paths out of {}", self.cache.name());
         self.reporter.begin(message, Unit::Paths, 0, Some(plan.count as u64));
-        for batch in plan.census.batches(plan.count, BATCH) {
+        let mut batches = plan.census.batches(plan.count, BATCH);
+        while let Some(batch) = batches.next() {
             self.reporter.check()?;
-            let number = batch.len() as u64;
+            let (number, begun) = (batch.len() as u64, Instant::now());
             self.bury_batch(plan, batch).await?;
+            batches.took(begun.elapsed());
             self.reporter.advance(number);
         }
         Ok(())

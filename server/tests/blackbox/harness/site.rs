@@ -171,6 +171,11 @@ impl Site {
         tokens.entry((cache.to_owned(), permission)).or_insert_with(create).clone()
     }
 
+    /// Makes new tokens for this cache from now on: it was deleted, and with it went those it had.
+    pub fn forget_tokens(&self, cache: &str) {
+        self.tokens.lock().unwrap().retain(|(name, _), _| name != cache);
+    }
+
     /// The token that `cachectl token create ARGUMENTS` prints.
     #[track_caller]
     pub fn create_token(&self, arguments: &[&str]) -> String {

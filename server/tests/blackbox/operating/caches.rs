@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{CONFLICT, NOT_FOUND, ask, fails, job, site};
 use crate::harness::site::HOST;
-use crate::harness::{Path, Site};
+use crate::harness::{Path, Permission, Site};
 
 const NAME: &str = "my-cache-2";
 const DELETE: [&str; 4] = ["cache", "delete", NAME, "--yes"];
@@ -63,6 +63,9 @@ fn a_cache_that_is_gone_from_the_config_is_deleted_with_its_files() {
     // A new cache of the name has nothing of the old one.
     site.reconfigure(|config| config["caches"].as_array_mut().unwrap().push(removed));
     assert_eq!(site.reader(NAME).narinfo_status(&paths[0]), 404);
+    let info = format!("/api/v1/cache/{NAME}");
+    site.api().get(&info).bearer(&site.token(NAME, Permission::Write)).send().expect(401);
+    site.forget_tokens(NAME);
     site.pusher(NAME).push(&paths[0]);
     assert!(site.reader(NAME).assert_has(&paths[0]).is_signed_by(&site.public_key(NAME)));
     assert!(site.public_key(NAME).starts_with(&format!("{NAME}.{HOST}-1:")));
@@ -94,6 +97,7 @@ fn a_cache_that_was_served_until_a_reload_is_deleted() {
         });
         site.cachectl_ok(&["reload"]);
         assert_eq!(site.reader(NAME).narinfo_status(&paths[0]), 404);
+        site.forget_tokens(NAME);
         site.pusher(NAME).push(&paths[0]);
         site.reader(NAME).assert_has(&paths[0]);
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use nix_formats::StorePathHash;
 
+use super::batches::Batches;
 use super::load::ALWAYS;
 use super::trace::{NONE, Trace};
 use crate::{PathId, UnixTime};
@@ -110,22 +111,8 @@ impl Census {
 
     /// The first `count` paths in the order in which they may go, in batches of about `size`. What refers to each other in
     /// a circle is in one batch.
-    pub fn batches(&self, count: usize, size: usize) -> impl Iterator<Item = Vec<GcPath>> {
-        let mut start = 0;
-        std::iter::from_fn(move || {
-            if start >= count {
-                return None;
-            }
-            let mut end = (start + size).min(count);
-            if let Some((_, last)) =
-                self.traced.cycles.iter().find(|&&(first, last)| first < end && end <= last)
-            {
-                end = (last + 1).min(count);
-            }
-            let batch = self.traced.order[start..end].iter().map(|&path| self.path(path)).collect();
-            start = end;
-            Some(batch)
-        })
+    pub fn batches(&self, count: usize, size: usize) -> Batches<'_> {
+        Batches::new(self, count, size)
     }
 
     /// When a path, or one that needs it, was last used; `None` if it is held whatever its age, or not there.
@@ -169,7 +156,7 @@ impl Census {
         u32::try_from(number).ok()
     }
 
-    fn path(&self, number: u32) -> GcPath {
+    pub(super) fn path(&self, number: u32) -> GcPath {
         let number = number as usize;
         GcPath { id: PathId(self.ids[number]), hash: StorePathHash::from_bytes(self.hashes[number]) }
     }

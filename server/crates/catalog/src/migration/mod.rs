@@ -14,6 +14,7 @@ mod m20261122_000006_jobs;
 mod m20261122_000007_tombstones;
 mod m20261122_000008_locations;
 mod m20261122_000009_deploy;
+mod m20261122_000010_references;
 
 struct Migrator;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_tombstones::Migration),
             Box::new(m20261122_000008_locations::Migration),
             Box::new(m20261122_000009_deploy::Migration),
+            Box::new(m20261122_000010_references::Migration),
         ]
     }
 }

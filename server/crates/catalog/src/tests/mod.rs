@@ -150,6 +150,7 @@ macro_rules! promises {
                 issued_tokens_are_listed_as_they_were,
                 a_token_is_revoked_once,
                 an_id_is_issued_once,
+                a_token_is_not_for_a_later_cache_of_the_same_name,
             ]
             deploy: [
                 an_agent_keeps_its_id_whatever_the_configuration_says,

@@ -1,7 +1,7 @@
 use uuid::Uuid;
 
 use super::support::Backend;
-use crate::{TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
+use crate::{DeclaredCache, Forgotten, TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
 
 fn token(number: u128) -> TokenRecord {
     TokenRecord {
@@ -62,4 +62,29 @@ pub(super) async fn an_id_is_issued_once(backend: Backend) {
     let again = TokenRecord { subject: "someone else".to_owned(), ..token(1) };
     catalog.insert_token(again).await.unwrap_err();
     assert_eq!(catalog.tokens().await.unwrap(), [token(1)]);
+}
+
+pub(super) async fn a_token_is_not_for_a_later_cache_of_the_same_name(backend: Backend) {
+    let catalog = backend.open().await;
+    let declare = |name: &str, enabled| DeclaredCache { name: name.to_owned(), public: true, enabled };
+    let cache = catalog.reconcile_caches(&[declare("gone", true)]).await.unwrap()[0].id;
+    let only = |names: &[&str]| TokenScope::Caches {
+        caches: TokenCaches::Only(names.iter().map(|&name| name.to_owned()).collect()),
+        permission: TokenPermission::Write,
+    };
+    let both = TokenRecord { scope: only(&["gone", "main"]), ..token(1) };
+    let alone = TokenRecord { scope: only(&["gone"]), ..token(2) };
+    let other = TokenRecord { scope: only(&["main"]), ..token(3) };
+    let agent = TokenRecord { scope: TokenScope::Agent("gone".to_owned()), ..token(4) };
+    for token in [&both, &alone, &other, &agent] {
+        catalog.insert_token(token.clone()).await.unwrap();
+    }
+    catalog.reconcile_caches(&[declare("gone", false)]).await.unwrap();
+    while catalog.forget_cache(cache, 10).await.unwrap() != Forgotten::Cache {}
+
+    let tokens = catalog.tokens().await.unwrap();
+    assert_eq!(tokens[0], TokenRecord { scope: only(&["main"]), ..both });
+    assert_eq!(tokens[1].scope, alone.scope);
+    assert!(tokens[1].revoked_at.is_some());
+    assert_eq!(tokens[2..], [other, agent]);
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, io::Read, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use nar_storage::{BlobBody, Durability, Key, Storage, StorageError};
+use nar_storage::{BlobBody, Durability, KEPT, Key, Storage, StorageError};
 
 use crate::backend::Backend;
 
@@ -398,13 +398,17 @@ pub async fn left_overs_of_a_crash_are_removed_from_the_spool(backend: &mut impl
     spool(storage, ".put-17", b"bytes");
     fs::create_dir(storage.spool_dir().join("parts")).unwrap();
     spool(storage, "parts/1", b"bytes");
+    fs::create_dir(storage.spool_dir().join("waiting")).unwrap();
+    spool(storage, "waiting/bytes", b"bytes");
+    spool(storage, &format!("waiting/{KEPT}"), b"");
     // Once prepared, a storage keeps what is in its spool: uploads are on their way.
     storage.prepare().await.unwrap();
     storage.probe().await.unwrap();
-    assert_eq!(spooled(storage).len(), 3);
+    assert_eq!(spooled(storage).len(), 4);
     backend.restarted().await;
     let storage = backend.storage().as_ref();
-    assert!(spooled(storage).is_empty());
+    assert_eq!(spooled(storage), ["waiting"]);
+    assert_eq!(fs::read_dir(storage.spool_dir().join("waiting")).unwrap().count(), 2);
     assert_eq!(get(storage, &key("nar/x.nar")).await.unwrap(), content(10, 1));
 }
 
