@@ -144,9 +144,21 @@ impl<const N: usize> Table<N> {
                 ColumnConstraint::ContentWidth
             });
         }
-        let mut text = table.trim_fmt();
-        text.push('\n');
-        text
+        table.lines().map(|line| tidy(&line, look.width) + "\n").collect()
+    }
+}
+
+/// A line of a table without what would make the terminal begin another one for nothing: spaces at the end, which may be in
+/// bold type, and more of a rule than there is room for.
+fn tidy(line: &str, width: Option<u16>) -> String {
+    const RESET: &str = "\x1b[0m";
+    let line = line.trim_end();
+    if line.starts_with('─') {
+        return line.chars().take(width.map_or(usize::MAX, usize::from)).collect();
+    }
+    match line.strip_suffix(RESET) {
+        Some(styled) => styled.trim_end().to_owned() + RESET,
+        None => line.to_owned(),
     }
 }
 

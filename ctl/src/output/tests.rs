@@ -147,6 +147,20 @@ fn colour_is_used_only_when_wanted() {
 }
 
 #[test]
+fn nothing_but_values_goes_beyond_the_terminal() {
+    for colour in [false, true] {
+        let mut table = Table::new([Column::text("NAME"), Column::text("KEY")]);
+        table.add(["a".into(), "k".repeat(60).into()]);
+        let text = table.render(&Look { colour, ..TERMINAL });
+        let widths: Vec<usize> = text
+            .lines()
+            .map(|line| line.replace("\x1b[1m", "").replace("\x1b[0m", "").chars().count())
+            .collect();
+        assert_eq!(widths, [9, 40, 66], "{text:?}");
+    }
+}
+
+#[test]
 fn the_values_of_fields_stand_in_one_column() {
     let mut fields = Fields::new();
     fields.add("Name", "a").add_list("References", &["b", "c"]).add_list::<&str>("None", &[]);

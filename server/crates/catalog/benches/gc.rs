@@ -25,7 +25,7 @@ const CLOSURE: u32 = 500;
 /// Paths that are buried, which is enough to see what that costs.
 const BURIED: usize = 10_000;
 /// As many as the daemon buries at once in the beginning.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
 const CUTOFF: UnixTime = UnixTime(1_000);
 
 #[tokio::main]

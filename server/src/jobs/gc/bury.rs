@@ -13,7 +13,7 @@ use crate::cache::index::HiddenUnused;
 use crate::fail_points::reached;
 
 /// Paths that are buried in the first transaction, which other writes wait for.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
 
 impl Collection<'_> {
     pub(super) async fn bury(&mut self, plan: &Plan) -> Result<(), JobError> {
