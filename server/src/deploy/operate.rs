@@ -8,8 +8,7 @@ use super::activate::{ActivateError, Specification};
 use super::{Agent, Deploy};
 use crate::cache::Cache;
 
-/// How many successful deployments are searched for another path. One that was activated again and again is rarely
-/// activated more often.
+/// How many deployments are searched for another path.
 const SEARCHED: u64 = 1000;
 
 /// Why an agent cannot go back. The text is for the operator.
@@ -30,7 +29,7 @@ impl From<CatalogError> for RollbackError {
 }
 
 impl Deploy {
-    /// Has an agent run what it ran before what it was told last: after a failed deployment what ran before that, after a
+    /// Has an agent run what it ran before what it tried last: after a failed deployment what ran before that, after a
     /// successful one what that took the place of.
     pub async fn rollback(
         &self,
@@ -48,12 +47,11 @@ impl Deploy {
     }
 
     async fn rollback_target(&self, agent: AgentId) -> Result<Option<DeploymentRecord>, CatalogError> {
-        let Some(newest) = self.catalog.list_deployments(Some(agent), None, 1).await?.into_iter().next()
-        else {
-            return Ok(None);
-        };
-        let succeeded =
-            self.catalog.list_deployments(Some(agent), Some(DeploymentStatus::Succeeded), SEARCHED).await?;
-        Ok(succeeded.into_iter().find(|earlier| earlier.store_path != newest.store_path))
+        let newest_first = self.catalog.list_deployments(Some(agent), None, SEARCHED).await?;
+        let begun = newest_first.iter().position(|one| one.started_at.is_some());
+        let Some(tried) = begun.map(|at| newest_first[at].store_path.clone()) else { return Ok(None) };
+        let goes_back =
+            |one: &DeploymentRecord| one.status == DeploymentStatus::Succeeded && one.store_path != tried;
+        Ok(newest_first.into_iter().find(goes_back))
     }
 }

@@ -177,17 +177,15 @@ impl Catalog {
         limit: u64,
     ) -> Result<Vec<DeploymentRecord>, CatalogError> {
         let mut query = deployment::Entity::find();
-        if let Some(agent) = agent {
-            query = query.filter(deployment::Column::Agent.eq(agent.to_row()));
-        }
+        query = match agent {
+            Some(agent) => query.filter(deployment::Column::Agent.eq(agent.to_row())),
+            // Within an agent the numbers say it, whatever the clock did.
+            None => query.order_by_desc(deployment::Column::CreatedAt),
+        };
         if let Some(status) = status {
             query = query.filter(deployment::Column::Status.eq(status.as_str()));
         }
-        // Of one agent by number: several may have been made within a second.
-        let query = query
-            .order_by_desc(deployment::Column::CreatedAt)
-            .order_by_desc(deployment::Column::Number)
-            .limit(limit);
+        let query = query.order_by_desc(deployment::Column::Number).limit(limit);
         records(query.all(self.readers()).await?)
     }
 }
