@@ -152,6 +152,7 @@ in
     description = "How long running transfers may go on when the daemon is told to stop.";
   };
   deploy-timeout = {
+    reload = true;
     type = duration;
     default = "2h";
     description = ''
@@ -159,6 +160,7 @@ in
     '';
   };
   deploy-pending-timeout = {
+    reload = true;
     type = duration;
     default = "7days";
     description = "How long a deployment waits for an agent that is offline. Then it is cancelled.";
