@@ -7,6 +7,7 @@ mod crash;
 mod faults;
 mod logs;
 mod operate;
+mod shared;
 mod thousand;
 mod timeouts;
 mod tokens;

@@ -23,11 +23,17 @@ pub struct Cluster {
 impl Cluster {
     /// Both daemons, with the caches of [`Site::start`].
     pub fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// [`Self::start`] with the same changes to the config of both.
+    pub fn with(edit: impl Fn(&mut Value)) -> Self {
         let garage = Garage::start();
         let postgres = postgres::Server::private_and_fast();
         let database = postgres.database();
         let (endpoint, url) = (garage.endpoint(), database.url());
         let share = |config: &mut Value, _: &Path| {
+            edit(config);
             config["server"]["database"] = json!(url);
             for cache in config["caches"].as_array_mut().unwrap() {
                 cache["storages"] = json!([bucket(&endpoint)]);
