@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Agent, Deploy, Workspace};
 use crate::cache::Cache;
+use crate::federation::Federation;
 
 /// Most agents of one specification.
 const MOST_AGENTS: usize = 10_000;
@@ -27,6 +28,15 @@ pub struct Specification {
     /// Scripts that judge the new state of a machine, by its Nix system.
     #[serde(default)]
     pub rollback_script: Option<BTreeMap<String, String>>,
+}
+
+/// Where agents fetch from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The cache of their workspace.
+    pub cache: &'a Arc<Cache>,
+    /// Who is asked for what that does not hold.
+    pub federation: &'a Arc<Federation>,
 }
 
 /// Why a specification was refused. The text is for the client.
@@ -73,7 +83,7 @@ pub enum ActivateError {
         workspace: String,
     },
     /// Agents could not fetch what they are to run.
-    #[error("the cache `{cache}` does not hold {}; push it first", .paths.join(", "))]
+    #[error("the cache `{cache}` does not hold {}, and nobody it asks does; push it first", .paths.join(", "))]
     Missing {
         /// The cache.
         cache: String,
@@ -86,12 +96,12 @@ pub enum ActivateError {
 }
 
 impl Deploy {
-    /// Makes a deployment for each agent of a specification. `cache` is that of the workspace. With `allow_missing` the
-    /// paths need not be there: the agents may have them, or find them elsewhere.
+    /// Makes a deployment for each agent of a specification. `source` is the cache of the workspace. With `allow_missing`
+    /// the paths need not be there: the agents may have them, or find them elsewhere.
     pub async fn activate(
         &self,
         workspace: &Workspace,
-        cache: Option<&Cache>,
+        source: Option<Source<'_>>,
         specification: Specification,
         allow_missing: bool,
     ) -> Result<Vec<(Arc<Agent>, DeploymentRecord)>, ActivateError> {
@@ -100,7 +110,7 @@ impl Deploy {
         let paths = parse_paths(&specification.agents)?;
         let wanted = self.wanted_paths(&paths, &agents, &scripts)?;
         if !allow_missing && !wanted.is_empty() {
-            self.check_presence(workspace, cache, wanted).await?;
+            self.check_presence(workspace, source, wanted).await?;
         }
         let new = agents
             .iter()
@@ -180,16 +190,19 @@ impl Deploy {
     async fn check_presence(
         &self,
         workspace: &Workspace,
-        cache: Option<&Cache>,
+        source: Option<Source<'_>>,
         wanted: Vec<StorePath>,
     ) -> Result<(), ActivateError> {
-        let Some(cache) = cache else {
+        let Some(Source { cache, federation }) = source else {
             let (cache, workspace) = (workspace.cache.clone(), workspace.name.clone());
             return Err(ActivateError::NoCache { cache, workspace });
         };
         let mut paths = Vec::new();
         for path in wanted {
-            if !cache.can_give(&self.catalog, path.hash()).await? {
+            // What other nodes or upstreams hold, agents get through the cache as well.
+            if !cache.can_give(&self.catalog, path.hash()).await?
+                && federation.find(cache, path.hash()).await.is_none()
+            {
                 paths.push(path.to_full_path());
             }
         }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use catalog::{AgentId, CatalogError, DeploymentRecord, DeploymentStatus};
 
-use super::activate::{ActivateError, Specification};
+use super::activate::{ActivateError, Source, Specification};
 use super::{Agent, Deploy};
-use crate::cache::Cache;
 
 /// How many deployments are searched for another path.
 const SEARCHED: u64 = 1000;
@@ -34,7 +33,7 @@ impl Deploy {
     pub async fn rollback(
         &self,
         agent: &Arc<Agent>,
-        cache: Option<&Cache>,
+        source: Option<Source<'_>>,
     ) -> Result<DeploymentRecord, RollbackError> {
         let nothing = || RollbackError::NothingBefore(agent.name.clone());
         let target = self.rollback_target(agent.id).await?.ok_or_else(nothing)?;
@@ -42,7 +41,7 @@ impl Deploy {
             agents: [(agent.name.clone(), target.store_path)].into(),
             rollback_script: Some(target.rollback_scripts),
         };
-        let done = self.activate(&agent.workspace, cache, specification, false).await?;
+        let done = self.activate(&agent.workspace, source, specification, false).await?;
         done.into_iter().next().map(|(_, record)| record).ok_or_else(nothing)
     }
 

@@ -11,7 +11,7 @@ use warp::Filter;
 use super::error::{failure, internal, unknown_agent, unknown_workspace};
 use super::{Answer, body, decoded, raw_query, reply};
 use crate::app::App;
-use crate::deploy::activate::{ActivateError, Specification};
+use crate::deploy::activate::{ActivateError, Source, Specification};
 use crate::deploy::operate::RollbackError;
 use crate::deploy::{Agent, Workspace};
 use crate::http::Route;
@@ -87,11 +87,12 @@ fn activate(app: Arc<App>) -> impl Route {
             let request: Activate = body::json(stream).await?;
             let workspace = workspace(&app, request.workspace.as_deref())?;
             let cache = app.caches().find(&workspace.cache);
+            let source = cache.as_ref().map(|cache| Source { cache, federation: &app.federation });
             let specification =
                 Specification { agents: request.agents, rollback_script: Some(request.rollback_scripts) };
             let done = app
                 .deploy
-                .activate(&workspace, cache.as_deref(), specification, request.allow_missing)
+                .activate(&workspace, source, specification, request.allow_missing)
                 .await
                 .map_err(|error| refused(&error))?;
             Ok(done.iter().map(|(agent, record)| info(record, &agent.name)).collect::<Vec<_>>())
@@ -108,7 +109,8 @@ fn rollback(app: Arc<App>) -> impl Route {
                 let agent: Arc<Agent> =
                     app.deploy.fleet().agent(&name).cloned().ok_or_else(|| unknown_agent(&name))?;
                 let cache = app.caches().find(&agent.workspace.cache);
-                match app.deploy.rollback(&agent, cache.as_deref()).await {
+                let source = cache.as_ref().map(|cache| Source { cache, federation: &app.federation });
+                match app.deploy.rollback(&agent, source).await {
                     Ok(record) => Ok(info(&record, &name)),
                     Err(RollbackError::Activate(error)) => Err(refused(&error)),
                     Err(error) => Err(failure(ErrorCode::Conflict, error.to_string(), None)),

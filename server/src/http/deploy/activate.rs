@@ -11,7 +11,7 @@ use warp::Filter;
 use warp::reply::Reply;
 
 use crate::app::App;
-use crate::deploy::activate::{ActivateError, Specification};
+use crate::deploy::activate::{ActivateError, Source, Specification};
 use crate::http::error::HttpError;
 use crate::http::{Answer, Route, access, body, origin, reply};
 
@@ -46,7 +46,8 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
                 let (workspace, _) = access::activate(&app, authorization.as_deref())?;
                 let specification: Specification = body::json(stream).await?;
                 let cache = app.caches().find(&workspace.cache);
-                let done = app.deploy.activate(&workspace, cache.as_deref(), specification, false).await?;
+                let source = cache.as_ref().map(|cache| Source { cache, federation: &app.federation });
+                let done = app.deploy.activate(&workspace, source, specification, false).await?;
                 let activated = done.into_iter().map(|(agent, deployment)| {
                     let id = deployment.id.0;
                     let url = app.origin.url(host.as_deref(), &format!("/deploy/{id}"));
