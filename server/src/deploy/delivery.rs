@@ -15,8 +15,10 @@ use super::online::{Hello, Registration};
 use super::state::{self, Event};
 use super::{Agent, Deploy};
 
-/// How long an agent may take from what it is sent to the first word about it.
+/// How long an agent may take from what it is sent to the first word about it. Doubles each time, up to the longest: an
+/// agent that does not get to it queues all it is sent.
 const RESEND: Duration = Duration::from_secs(60);
+const LONGEST_RESEND: Duration = Duration::from_secs(60 * 60);
 /// How long a connection waits with what was sent on an earlier one. The agent may have begun with it, and lost both
 /// sockets at once; it opens them again after a second, in any order.
 const SETTLE: Duration = Duration::from_millis(2000);
@@ -29,7 +31,24 @@ pub struct Delivery {
     agent: Arc<Agent>,
     registration: Registration,
     connected: Instant,
-    sent: Option<(DeploymentId, Instant)>,
+    connected_at: UnixTime,
+    sent: Option<Sent>,
+}
+
+/// What was sent over a connection last.
+#[derive(Clone, Copy)]
+struct Sent {
+    id: DeploymentId,
+    at: Instant,
+    times: u32,
+}
+
+impl Sent {
+    /// When to send it again.
+    fn due(&self) -> Instant {
+        let doublings = (self.times - 1).min(16);
+        self.at + RESEND.saturating_mul(1 << doublings).min(LONGEST_RESEND)
+    }
 }
 
 /// What to do next.
@@ -44,7 +63,8 @@ impl Delivery {
     pub fn begin(deploy: Arc<Deploy>, agent: Arc<Agent>, hello: Hello) -> Self {
         deploy.sockets.spawn(record_hello(deploy.clone(), agent.clone(), hello.clone()));
         let registration = deploy.online.register(agent.id, hello);
-        Self { deploy, agent, registration, connected: Instant::now(), sent: None }
+        let (connected, connected_at) = (Instant::now(), UnixTime::now());
+        Self { deploy, agent, registration, connected, connected_at, sent: None }
     }
 
     /// Cancelled when the agent has so many newer connections that this one is to end.
@@ -57,7 +77,8 @@ impl Delivery {
         loop {
             let again = match self.look().await {
                 Ok(Next::Send(record)) => {
-                    self.sent = Some((record.id, Instant::now()));
+                    let before = self.sent.filter(|sent| sent.id == record.id).map_or(0, |sent| sent.times);
+                    self.sent = Some(Sent { id: record.id, at: Instant::now(), times: before + 1 });
                     return *record;
                 }
                 Ok(Next::LookAgain(again)) => again,
@@ -87,26 +108,34 @@ impl Delivery {
         if open.status != DeploymentStatus::Pending {
             return Ok(Next::LookAgain(None));
         }
-        let earliest = match self.sent {
-            Some((id, at)) if id == open.id => Some(at + RESEND),
-            _ => open.delivered_at.map(|_| self.connected + SETTLE),
-        };
+        let earliest = self.earliest(&open);
         if let Some(earliest) = earliest.filter(|&earliest| earliest > Instant::now()) {
             return Ok(Next::LookAgain(Some(earliest)));
         }
-        // Written down before it is sent, so that after a crash it is known that the agent may have it.
-        let event = Event::Delivered { at: UnixTime::now() };
-        let changed = self
-            .deploy
-            .catalog
-            .change_deployment(open.id, move |record| state::apply(record, &event))
-            .await?;
-        match changed {
-            Some((record, _)) if record.status == DeploymentStatus::Pending => {
-                Ok(Next::Send(Box::new(record)))
-            }
-            _ => Ok(Next::LookAgain(Some(Instant::now()))),
+        // Written down before it is sent, so that after a crash it is known that the agent may have it. Two connections
+        // that are opened at once may both be about to send it, and one of them comes too late.
+        let (event, before) = (Event::Delivered { at: UnixTime::now() }, open.delivered_at);
+        let deliver = move |record: &DeploymentRecord| {
+            if record.delivered_at == before { state::apply(record, &event) } else { None }
+        };
+        match self.deploy.catalog.change_deployment(open.id, deliver).await? {
+            Some((record, true)) => Ok(Next::Send(Box::new(record))),
+            _ => Ok(Next::LookAgain(Some(Instant::now() + PAUSE))),
         }
+    }
+
+    /// When this connection may send a deployment, if not at once.
+    fn earliest(&self, open: &DeploymentRecord) -> Option<Instant> {
+        if let Some(sent) = self.sent.filter(|sent| sent.id == open.id) {
+            return Some(sent.due());
+        }
+        let delivered_at = open.delivered_at?;
+        if self.deploy.catalog.is_shared() && delivered_at > self.connected_at {
+            // Another daemon has a connection of the agent as well, and was faster.
+            let since = u64::try_from(UnixTime::now().0 - delivered_at.0).unwrap_or(0);
+            return Some(Instant::now() + RESEND.saturating_sub(Duration::from_secs(since)));
+        }
+        Some(self.connected + SETTLE)
     }
 }
 
@@ -116,5 +145,20 @@ async fn record_hello(deploy: Arc<Deploy>, agent: Arc<Agent>, hello: Hello) {
     let recorded = deploy.catalog.agent_connected(agent.id, version, system, UnixTime::now()).await;
     if let Err(error) = recorded {
         tracing::warn!(agent = agent.name, %error, "could not record that an agent connected");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_begun_is_sent_again_ever_less_often() {
+        let at = Instant::now();
+        let pause = |times| Sent { id: DeploymentId(Uuid::nil()), at, times }.due() - at;
+        assert_eq!([1, 2, 3].map(pause), [1, 2, 4].map(|minutes| Duration::from_secs(60 * minutes)));
+        assert_eq!([7, 30, u32::MAX].map(pause), [LONGEST_RESEND; 3]);
     }
 }
