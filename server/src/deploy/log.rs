@@ -129,29 +129,38 @@ pub struct LogView {
     user: User,
     changed: watch::Receiver<()>,
     after: u64,
+    /// When the deployment was first seen to have ended, with nothing more to read.
     ended: Option<Instant>,
+    /// The last line that is given, once nothing more is waited for.
+    last: Option<u64>,
 }
 
 impl LogView {
-    /// Waits for the next lines. `None` at the end: the deployment has ended, and nothing more is to be expected.
+    /// Waits for the next lines. `None` at the end: the deployment has ended, and nothing more is to be expected, or an
+    /// agent goes on writing all the same.
     pub async fn next(&mut self) -> Result<Option<Vec<NumberedLine>>, CatalogError> {
         loop {
             self.changed.mark_unchanged();
             // In this order: what was printed before the end is there once the end is.
-            let record = self.catalog.find_deployment(self.user.id).await?;
-            let lines = self.catalog.read_log(self.user.id, self.after, PAGE).await?;
-            if let Some(last) = lines.last() {
-                self.after = last.number;
+            let Some(record) = self.catalog.find_deployment(self.user.id).await? else { return Ok(None) };
+            let mut lines = self.catalog.read_log(self.user.id, self.after, PAGE).await?;
+            if self.last.is_none() && self.closes_at().is_some_and(|at| at <= Instant::now()) {
+                self.last = Some(record.log_lines);
+            }
+            lines.retain(|line| self.last.is_none_or(|last| line.number <= last));
+            if let Some(line) = lines.last() {
+                self.after = line.number;
                 return Ok(Some(lines));
             }
-            let Some(record) = record else { return Ok(None) };
+            if self.last.is_some() {
+                return Ok(None);
+            }
             if record.status.is_final() {
-                let ended = *self.ended.get_or_insert_with(Instant::now);
-                let producing = self.user.logs.has_producer(self.user.id);
-                let end = ended + if producing { GRACE_CONNECTED } else { GRACE_GONE };
-                if timeout_at(end, self.changed.changed()).await.is_err() {
-                    return Ok(None);
-                }
+                self.ended.get_or_insert_with(Instant::now);
+            }
+            if let Some(at) = self.closes_at() {
+                // Either way there is one more look.
+                let _ = timeout_at(at, self.changed.changed()).await;
             } else if self.catalog.is_shared() {
                 let _ = timeout(LOOK_SHARED, self.changed.changed()).await;
             } else {
@@ -159,6 +168,11 @@ impl LogView {
                 let _ = self.changed.changed().await;
             }
         }
+    }
+
+    fn closes_at(&self) -> Option<Instant> {
+        let producing = self.user.logs.has_producer(self.user.id);
+        self.ended.map(|ended| ended + if producing { GRACE_CONNECTED } else { GRACE_GONE })
     }
 }
 
@@ -172,7 +186,7 @@ impl Deploy {
     /// Opens a log for a reader, from its beginning.
     pub fn view_log(&self, id: DeploymentId) -> LogView {
         let (user, changed) = self.logs.open(id, false);
-        LogView { catalog: self.catalog.clone(), user, changed, after: 0, ended: None }
+        LogView { catalog: self.catalog.clone(), user, changed, after: 0, ended: None, last: None }
     }
 
     /// Writes into the log of a deployment why it came to its end without its agent.

@@ -108,6 +108,27 @@ fn t104_a_viewer_ends_though_the_agent_keeps_the_log_open() {
     assert!(read_to_end(&mut view).is_empty());
 }
 
+/// Each line that is seen is followed by another one.
+#[test]
+fn t104_a_viewer_ends_though_the_agent_goes_on_writing() {
+    let fleet = Fleet::start();
+    let id = fleet.deploy();
+    let mut view = fleet.view(&id);
+    let mut producer = fleet.produce("a1", &id);
+    finish(&fleet, &id, true);
+    let mut seen = 0;
+    let code = loop {
+        producer.send_json(&line("and on")).unwrap();
+        match view.next(SOON) {
+            Some(Frame::Text(_)) => seen += 1,
+            Some(Frame::Close(code)) => break code,
+            other => panic!("after {seen} lines: {other:?}"),
+        }
+    };
+    assert_eq!(code, Some(1000));
+    assert!(seen > 0);
+}
+
 #[test]
 fn t104_the_last_line_is_waited_for() {
     let fleet = Fleet::start();
