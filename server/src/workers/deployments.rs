@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Worker};
 use crate::app::App;
 
-/// Shortest and longest pause between two rounds.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// Shortest and longest pause between two rounds. The limits that a reload has changed count from the next one on.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
 pub(super) struct Deployments;
 

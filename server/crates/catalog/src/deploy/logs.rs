@@ -1,10 +1,11 @@
 //! What deployments print.
 
 use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
-use super::deployments::find;
+use super::deployments::{DeploymentStatus, find};
 use crate::entity::{deployment, deployment_log};
 use crate::writer::Written;
 use crate::{Catalog, CatalogError, DeploymentId, UnixTime, rows};
@@ -77,8 +78,8 @@ impl Catalog {
             .collect()
     }
 
-    /// Removes the logs of some of the deployments that ended before a time. Returns of how many; as long as there are
-    /// any, there may be more.
+    /// Removes the logs of some of the deployments that have ended and that nothing was heard of since a time but their
+    /// end. Returns of how many; as long as there are any, there may be more.
     pub async fn forget_logs(&self, before: UnixTime) -> Result<u64, CatalogError> {
         self.write(before, |transaction, before| Box::pin(forget(transaction, *before))).await
     }
@@ -131,7 +132,11 @@ async fn forget(transaction: &DatabaseTransaction, before: UnixTime) -> Result<W
     let old: Vec<Vec<u8>> = deployment::Entity::find()
         .select_only()
         .column(deployment::Column::Id)
-        .filter(deployment::Column::FinishedAt.lt(before))
+        .filter(deployment::Column::Status.is_not_in(DeploymentStatus::OPEN))
+        // All of them by our clock; when it ended is known by that of the agent only.
+        .filter(deployment::Column::CreatedAt.lt(before))
+        .filter(null_or_before(deployment::Column::DeliveredAt, before))
+        .filter(null_or_before(deployment::Column::BegunAt, before))
         .filter(deployment::Column::LogLines.gt(0))
         .limit(FORGOTTEN_AT_ONCE)
         .into_tuple()
@@ -149,6 +154,10 @@ async fn forget(transaction: &DatabaseTransaction, before: UnixTime) -> Result<W
         .exec(transaction)
         .await?;
     Ok(Written::quietly(forgotten.rows_affected))
+}
+
+fn null_or_before(column: deployment::Column, time: UnixTime) -> Condition {
+    Condition::any().add(column.is_null()).add(column.lt(time))
 }
 
 impl TryFrom<deployment_log::Model> for NumberedLine {

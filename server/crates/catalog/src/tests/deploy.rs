@@ -232,14 +232,21 @@ pub(super) async fn old_logs_are_forgotten(backend: Backend) {
     let fixture = backend.fixture().await;
     let [a, b] = agents(&fixture, &["a", "b"]).await[..] else { panic!("two agents") };
     let catalog = &fixture.catalog;
-    catalog.add_deployments(vec![new(1, a), new(2, b)]).await.unwrap();
+    let added = catalog.add_deployments(vec![new(1, a), new(2, b)]).await.unwrap().added;
     for id in [new(1, a).id, new(2, b).id] {
         append(catalog, id, vec![line("text")], 100).await;
     }
+    let begun = added[0].created_at.0 + 1000;
+    let begin = move |record: &DeploymentRecord| {
+        Some(DeploymentRecord { begun_at: Some(UnixTime(begun)), ..record.clone() })
+    };
+    catalog.change_deployment(new(1, a).id, begin).await.unwrap();
+    assert_eq!(catalog.forget_logs(UnixTime(begun + 1)).await.unwrap(), 0, "it has not ended");
+    // It says that it ended in 1970.
     catalog.change_deployment(new(1, a).id, becoming(DeploymentStatus::Failed)).await.unwrap();
-    assert_eq!(catalog.forget_logs(UnixTime(500)).await.unwrap(), 0);
-    assert_eq!(catalog.forget_logs(UnixTime(501)).await.unwrap(), 1);
-    assert_eq!(catalog.forget_logs(UnixTime(501)).await.unwrap(), 0);
+    assert_eq!(catalog.forget_logs(UnixTime(begun)).await.unwrap(), 0);
+    assert_eq!(catalog.forget_logs(UnixTime(begun + 1)).await.unwrap(), 1);
+    assert_eq!(catalog.forget_logs(UnixTime(begun + 1)).await.unwrap(), 0);
     assert!(texts(catalog, new(1, a).id).await.is_empty());
     assert!(catalog.find_deployment(new(1, a).id).await.unwrap().unwrap().log_truncated);
     assert_eq!(texts(catalog, new(2, b).id).await, ["text"]);
