@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catalog::{CatalogError, DeploymentId, DeploymentRecord, NewDeployment};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use nix_formats::{StorePath, StorePathError};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -16,6 +17,8 @@ use crate::federation::Federation;
 const MOST_AGENTS: usize = 10_000;
 /// Most systems with a rollback script.
 const MOST_SCRIPTS: usize = 100;
+/// Paths that are looked for at a time. Elsewhere each may take a while.
+const LOOKED_FOR_AT_ONCE: usize = 32;
 /// Where all store paths are.
 const STORE: &str = "/nix/store/";
 
@@ -197,15 +200,14 @@ impl Deploy {
             let (cache, workspace) = (workspace.cache.clone(), workspace.name.clone());
             return Err(ActivateError::NoCache { cache, workspace });
         };
-        let mut paths = Vec::new();
-        for path in wanted {
+        let missing = |path: StorePath| async move {
             // What other nodes or upstreams hold, agents get through the cache as well.
-            if !cache.can_give(&self.catalog, path.hash()).await?
-                && federation.find(cache, path.hash()).await.is_none()
-            {
-                paths.push(path.to_full_path());
-            }
-        }
+            let found = cache.can_give(&self.catalog, path.hash()).await?
+                || federation.find(cache, path.hash()).await.is_some();
+            Ok::<_, CatalogError>((!found).then(|| path.to_full_path()))
+        };
+        let missing = stream::iter(wanted).map(missing).buffered(LOOKED_FOR_AT_ONCE);
+        let paths: Vec<String> = missing.try_filter_map(|path| async { Ok(path) }).try_collect().await?;
         if paths.is_empty() {
             return Ok(());
         }

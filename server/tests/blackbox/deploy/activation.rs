@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Fleet, carry_out, expect_deployment, expect_nothing};
+use crate::federation::upstream::Upstream;
 use crate::harness::path::random_hash;
 use crate::harness::site::HOST;
 use crate::harness::{Path, Permission};
@@ -165,6 +166,23 @@ fn what_the_cache_does_not_hold_is_refused_by_name() {
     let scripts = json!({"x86_64-linux": script});
     let reply = fleet.send(&json!({"agents": {"a1": here}, "rollbackScript": scripts})).expect(400);
     assert!(reply.text().contains("-check"), "{}", reply.text());
+}
+
+/// Agents get it through the cache all the same.
+#[test]
+fn what_an_upstream_of_the_cache_holds_is_activated() {
+    let upstream = Upstream::start();
+    let entry = upstream.entry();
+    let fleet = Fleet::with(|config| config["caches"][0]["upstreams"] = json!([entry]));
+    let (there, nowhere) = (Path::small("there"), Path::small("nowhere"));
+    upstream.has(&there);
+    let both = json!({"agents": {"a1": there.store_path(), "a2": nowhere.store_path()}});
+    let reply = fleet.send(&both).expect(400);
+    assert!(reply.text().contains(&nowhere.store_path()), "{}", reply.text());
+    assert!(!reply.text().contains(&there.store_path()), "{}", reply.text());
+    let id = fleet.activate("a1", &there.store_path());
+    assert_eq!(fleet.deployment(&id)["index"], 1);
+    fleet.site.reader("pub").assert_has(&there);
 }
 
 #[test]

@@ -4,4 +4,4 @@ mod finding;
 mod lying;
 mod network;
 mod privacy;
-mod upstream;
+pub mod upstream;
