@@ -9,6 +9,7 @@ use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
@@ -75,7 +76,7 @@ impl Upgrade {
         app.deploy.sockets().spawn(async move {
             let _slot = slot;
             match timeout(HANDSHAKE, on_upgrade).await {
-                Ok(Ok(upgraded)) => serve(Socket::new(upgraded).await).await,
+                Ok(Ok(upgraded)) => serve(Socket::over(TokioIo::new(upgraded)).await).await,
                 _ => tracing::debug!("a websocket was gone before it began"),
             }
         });
@@ -99,8 +100,8 @@ fn not_a_websocket() -> Response {
 }
 
 /// An open websocket.
-pub(super) struct Socket {
-    stream: WebSocketStream<TokioIo<Upgraded>>,
+pub(super) struct Socket<S = TokioIo<Upgraded>> {
+    stream: WebSocketStream<S>,
     /// When the other side was heard last, or given up waiting for.
     heard: Instant,
     asked: bool,
@@ -121,15 +122,14 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Gone;
 
-impl Socket {
-    async fn new(upgraded: Upgraded) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    async fn over(io: S) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER)
             .max_write_buffer_size(2 * MOST_BYTES)
             .max_message_size(Some(MOST_BYTES))
             .max_frame_size(Some(MOST_BYTES));
-        let io = TokioIo::new(upgraded);
         let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         Self { stream, heard: Instant::now(), asked: false, answers_pings: true, closing: false }
     }
@@ -284,3 +284,6 @@ impl Permit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
