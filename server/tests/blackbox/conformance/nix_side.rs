@@ -164,7 +164,7 @@ fn t67_a_private_cache_takes_its_token_in_any_dress() {
         // Without a token nobody learns which paths there are.
         endpoint.get(&format!("/{}.narinfo", random_hash())).send().expect(401);
     }
-    // The tokens of deploy agents come with deploy.
+    // Those of agents: deploy/tokens.rs.
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! kill -9 at each state: after the restart everything goes on, and nothing is delivered again that has begun.
 
 use super::{Fleet, carry_out, expect_deployment, expect_nothing, finished, line, read_to_end, started};
+use crate::harness::websocket::WebSocket;
 
 #[test]
 fn a_pending_deployment_is_delivered_after_a_crash() {
@@ -116,5 +117,99 @@ fn a_set_is_activated_whole_or_not_at_all() {
         });
         assert_eq!(numbers[0], numbers[1], "of both or of none");
         assert!(!answered || numbers[0] == 2, "what was answered is durable");
+    }
+}
+
+/// Moments of a deployment at which the daemon may die.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+enum Moment {
+    Activated,
+    Delivered,
+    AtWork,
+    /// The message was sent, and perhaps nobody heard it.
+    Starting,
+    Started,
+    Logging,
+    /// The same again.
+    Finishing,
+    Finished,
+}
+
+use Moment::{Activated, AtWork, Delivered, Finished, Finishing, Logging, Started, Starting};
+
+/// Goes through the deployment up to a moment. Returns the sockets, which are open at that moment.
+fn work_until(fleet: &Fleet, agent: &mut WebSocket, id: &str, moment: Moment) -> Vec<WebSocket> {
+    if moment == Activated {
+        return Vec::new();
+    }
+    assert_eq!(expect_deployment(agent)["id"], id, "{moment:?}");
+    if moment == Delivered {
+        return Vec::new();
+    }
+    let mut work = fleet.work("a1");
+    if moment > AtWork {
+        work.send_json(&started(id, None)).unwrap();
+    }
+    if moment > Starting {
+        fleet.wait_for_status(id, "InProgress");
+    }
+    if moment < Logging {
+        return vec![work];
+    }
+    let mut log = fleet.produce("a1", id);
+    log.send_json(&line("working")).unwrap();
+    if moment > Logging {
+        work.send_json(&finished(id, true)).unwrap();
+    }
+    if moment > Finishing {
+        fleet.wait_for_status(id, "Succeeded");
+    }
+    vec![work, log]
+}
+
+#[test]
+fn at_whatever_moment_the_daemon_dies_nothing_that_has_begun_is_delivered_again() {
+    let mut fleet = Fleet::start();
+    for moment in [Activated, Delivered, AtWork, Starting, Started, Logging, Finishing, Finished] {
+        let mut agent = fleet.connect("a1");
+        let id = if moment == Activated {
+            drop(agent);
+            let id = fleet.deploy();
+            // Nobody is there to be told.
+            agent = fleet.connect("a2");
+            id
+        } else {
+            fleet.deploy()
+        };
+        let sockets = work_until(&fleet, &mut agent, &id, moment);
+        fleet.site.crash_and_restart();
+        drop((sockets, agent));
+
+        if moment < AtWork {
+            let mut agent = fleet.connect("a1");
+            assert_eq!(expect_deployment(&mut agent)["id"], id.as_str(), "{moment:?}");
+            carry_out(&fleet, "a1", &id, true);
+        } else {
+            // The work goes on; what was said before the crash is not said again.
+            let mut work = fleet.work("a1");
+            if moment < Finishing {
+                work.send_json(&finished(&id, true)).unwrap();
+            }
+            work.close();
+        }
+        if moment == Finishing && fleet.status(&id) != "Succeeded" {
+            // Lost, which the agent cannot know. In the end the server gives up; here the operator does.
+            assert_eq!(fleet.status(&id), "InProgress");
+            fleet.site.cachectl_ok(&["deploy", "cancel", "a1"]);
+        } else {
+            fleet.wait_for_status(&id, "Succeeded");
+        }
+        // All that comes now is the next one.
+        let mut agent = fleet.connect("a1");
+        let next = fleet.deploy();
+        assert_eq!(expect_deployment(&mut agent)["id"], next.as_str(), "{moment:?}");
+        expect_nothing(&mut agent);
+        carry_out(&fleet, "a1", &next, true);
+        fleet.wait_for_status(&next, "Succeeded");
     }
 }

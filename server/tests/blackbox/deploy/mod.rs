@@ -1,8 +1,9 @@
-//! Cachix Deploy: the numbered conformance tests 77 to 106, scripted agents that misbehave, and crashes.
+//! Cachix Deploy: the numbered conformance tests 77 to 106 and 110, scripted agents that misbehave, and crashes.
 
 mod activation;
 mod agent;
 mod at_work;
+mod client;
 mod crash;
 mod faults;
 mod logs;

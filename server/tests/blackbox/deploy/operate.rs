@@ -153,9 +153,12 @@ fn an_agent_goes_back_to_what_it_ran_before() {
     refused(&fleet.site.cachectl(&["deploy", "rollback", "a1"]), 6, "nothing else");
     run(&fleet, &new, true);
     run(&fleet, &new, true);
-    let mut agent = fleet.connect("a1");
+    // What only waits has changed nothing, and gives way.
+    let waiting = fleet.activate("a1", &bad);
     let back = ask(&fleet, &["deploy", "rollback", "a1"]);
     assert_eq!(back["store_path"], old.as_str());
+    assert_eq!(fleet.status(&waiting), "Cancelled");
+    let mut agent = fleet.connect("a1");
     assert_eq!(expect_deployment(&mut agent)["storePath"], old.as_str());
     carry_out(&fleet, "a1", back["id"].as_str().unwrap(), true);
     // After a failure it goes back to what ran before that.
@@ -163,9 +166,25 @@ fn an_agent_goes_back_to_what_it_ran_before() {
     assert_eq!(ask(&fleet, &["deploy", "rollback", "a1"])["store_path"], old.as_str());
 }
 
+/// To ask the daemon would be a use.
+fn is_stored(fleet: &Fleet, path: &Path) -> bool {
+    fleet.site.stored_files("pub").contains(&format!("{}.narinfo", path.hash))
+}
+
+/// Collects all that may go, until these paths have gone.
+#[track_caller]
+fn collect_until_gone(fleet: &mut Fleet, gone: &[&Path]) {
+    // To activate a path is a use as well, and what was used a moment ago the daemon leaves alone as long as it remembers.
+    assert!(fleet.site.stop_and_restart().success());
+    super::wait_until_done("the rest is collected", || {
+        fleet.site.cachectl_ok(&["gc", "--cache", "pub", "--older-than", "0s"]);
+        !gone.iter().any(|path| is_stored(fleet, path))
+    });
+}
+
 #[test]
 fn garbage_collection_leaves_what_agents_run_or_would_go_back_to() {
-    let fleet = Fleet::with(|config| {
+    let mut fleet = Fleet::with(|config| {
         config["server"]["gc-interval"] = json!("off");
         config["server"]["gc-grace"] = json!("0s");
     });
@@ -175,23 +194,31 @@ fn garbage_collection_leaves_what_agents_run_or_would_go_back_to() {
     let unused = Path::small("unused");
     let pusher = fleet.site.pusher("pub");
     pusher.push(&dependency);
-    pusher.push(&unused);
     for system in &systems {
         pusher.push(system);
         run(&fleet, &system.store_path(), true);
     }
-    super::wait_until_done("the rest is collected", || {
-        fleet.site.cachectl_ok(&["gc", "--cache", "pub", "--older-than", "0s"]);
-        // To ask the daemon would be a use, as it is to activate a path.
-        !fleet.site.stored_files("pub").contains(&format!("{}.narinfo", unused.hash))
-    });
-    for kept in [&dependency, &systems[1], &systems[2]] {
-        fleet.site.cache("pub").get(&format!("/{}.narinfo", kept.hash)).send().expect(200);
-    }
+    // Younger than what stays.
+    pusher.push(&unused);
+    // The first one is used as the others are, but nobody would go back to it.
+    collect_until_gone(&mut fleet, &[&unused, &systems[0]]);
+    assert!([&dependency, &systems[1], &systems[2]].into_iter().all(|path| is_stored(&fleet, path)));
     let path = systems[1].store_path();
     let why = fleet.site.cachectl_ok(&["gc", "--cache", "pub", "--explain", &path]);
     assert!(why.contains("a1"), "{why}");
     refused(&fleet.site.cachectl(&["path", "delete", &path, "--cache", "pub"]), 6, "a1");
+
+    // With a fourth one the second is free as well; what failed is kept until something else is tried.
+    let (fourth, failed, useless) = (Path::small("fourth"), Path::small("failed"), Path::small("useless"));
+    for (path, succeeded) in [(&fourth, true), (&failed, false)] {
+        pusher.push(path);
+        run(&fleet, &path.store_path(), succeeded);
+    }
+    pusher.push(&useless);
+    collect_until_gone(&mut fleet, &[&systems[1], &useless]);
+    for kept in [&dependency, &systems[2], &fourth, &failed] {
+        fleet.site.reader("pub").assert_has(kept);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Two daemons that share a catalog: it does not matter which of them an agent, an operator or a reader is connected to.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
 
 use super::{
@@ -8,6 +10,25 @@ use super::{
 };
 use crate::harness::websocket::WebSocket;
 use crate::harness::{Cluster, Path, Site};
+
+/// Two daemons, an activate token, and the headers of the agent `a1`.
+fn start() -> (Cluster, String, Vec<(&'static str, String)>) {
+    let cluster = Cluster::with(|config| {
+        config["workspaces"] = json!([{"name": "main", "cache": "pub"}]);
+        config["agents"] = json!([{"name": "a1", "workspace": "main"}]);
+    });
+    let activate = cluster.a.create_token(&["--workspace", "main", "--permission", "activate"]);
+    let headers = agent_headers("a1", &agent_token(&cluster.a, "a1"));
+    (cluster, activate, headers)
+}
+
+/// Has the agent `a1` run a path. Returns the id of the deployment.
+fn activate_at(site: &Site, token: &str, path: &Path) -> String {
+    let specification = json!({"agents": {"a1": path.store_path()}});
+    let request = site.api().post("/api/v2/deploy/activate").bearer(token).json(&specification);
+    let reply = request.send().expect(200).json();
+    reply["agents"]["a1"]["id"].as_str().unwrap().to_owned()
+}
 
 /// Opens a websocket at a daemon, once that knows the token.
 fn open_at(site: &Site, target: &str, headers: &[(&str, String)]) -> WebSocket {
@@ -19,15 +40,37 @@ fn open_at(site: &Site, target: &str, headers: &[(&str, String)]) -> WebSocket {
     socket.unwrap()
 }
 
+/// A daemon each for two connections of one agent, which has a bootstrapped one besides the real one.
+#[test]
+fn of_two_connections_to_two_daemons_one_gets_it() {
+    let (cluster, activate, headers) = start();
+    let [a, b] = [&cluster.a, &cluster.b];
+    let mut sockets = [a, b].map(|site| open_at(site, "/ws", &headers));
+    sockets.iter_mut().for_each(|socket| drop(expect_registered(socket)));
+    // The times that decide about it have whole seconds.
+    let connected = SystemTime::now();
+    wait_until_done("the next second has begun", || connected.elapsed().unwrap() > Duration::from_secs(1));
+    let path = Path::small("system");
+    a.pusher("pub").push(&path);
+    let id = activate_at(a, &activate, &path);
+
+    let mut told = 0;
+    wait_until_done("the agent is told", || {
+        told += sockets.iter_mut().filter_map(|socket| socket.next(Duration::from_millis(50))).count();
+        told > 0
+    });
+    // Longer than a connection waits with what was sent over an earlier one.
+    let others = sockets.iter_mut().filter_map(|socket| socket.next(Duration::from_secs(3)));
+    assert_eq!(told + others.count(), 1);
+    let target = format!("/api/v1/deploy/deployment/{id}");
+    let status = b.api().get(&target).bearer(&activate).send().expect(200).json();
+    assert_eq!(status["status"], "Pending");
+}
+
 #[test]
 fn an_agent_gets_what_was_activated_at_another_daemon() {
-    let cluster = Cluster::with(|config| {
-        config["workspaces"] = json!([{"name": "main", "cache": "pub"}]);
-        config["agents"] = json!([{"name": "a1", "workspace": "main"}]);
-    });
+    let (cluster, activate, headers) = start();
     let (a, b) = (&cluster.a, &cluster.b);
-    let activate = a.create_token(&["--workspace", "main", "--permission", "activate"]);
-    let headers = agent_headers("a1", &agent_token(a, "a1"));
     let path = Path::small("system");
     a.pusher("pub").push(&path);
 
@@ -35,10 +78,8 @@ fn an_agent_gets_what_was_activated_at_another_daemon() {
     let id = expect_registered(&mut agent)["id"].clone();
     assert_eq!(expect_registered(&mut open_at(a, "/ws-deployment", &headers))["id"], id, "one agent to both");
 
-    let specification = json!({"agents": {"a1": path.store_path()}});
-    let request = a.api().post("/api/v2/deploy/activate").bearer(&activate).json(&specification);
-    let reply = request.send().expect(200).json();
-    let id = reply["agents"]["a1"]["id"].as_str().unwrap();
+    let id = activate_at(a, &activate, &path);
+    let id = id.as_str();
     assert_eq!(expect_deployment(&mut agent)["id"], id);
     expect_nothing(&mut agent);
 

@@ -4,7 +4,7 @@ use super::{Fleet, agent_token};
 use crate::harness::Path;
 
 #[test]
-fn an_agent_reads_the_cache_of_its_workspace_and_nothing_else() {
+fn t67_an_agent_reads_the_cache_of_its_workspace_and_nothing_else() {
     let fleet = Fleet::with(|config| {
         for cache in config["caches"].as_array_mut().unwrap() {
             cache["access"] = serde_json::json!("private");
@@ -19,6 +19,8 @@ fn an_agent_reads_the_cache_of_its_workspace_and_nothing_else() {
     let narinfo = get("pub", &format!("/{}.narinfo", own.hash)).expect(200);
     let url = narinfo.text().lines().find_map(|line| line.strip_prefix("URL: ")).unwrap().to_owned();
     get("pub", &format!("/{url}")).expect(200);
+    let foreigner = fleet.site.cache("pub").get("/nix-cache-info").basic("", fleet.agent_token("b1"));
+    foreigner.send().expect(401);
     for cache in ["priv", "self", "my-cache-2"] {
         get(cache, "/nix-cache-info").expect(401);
         get(cache, &format!("/{}.narinfo", foreign.hash)).expect(401);
@@ -37,6 +39,29 @@ fn an_agent_reads_the_cache_of_its_workspace_and_nothing_else() {
         .body("StoreDir: /nix/store\n")
         .send()
         .expect_refusal();
+}
+
+#[test]
+fn a_revoked_token_opens_nothing() {
+    let fleet = Fleet::start();
+    let (agent, activate) = (fleet.agent_token("b1"), fleet.activate_token("other"));
+    let opens = || fleet.site.cache("priv").get("/nix-cache-info").basic("", agent).send().status;
+    let specification = serde_json::json!({"agents": {}});
+    let activates = || {
+        let request = fleet.site.api().post("/api/v2/deploy/activate").bearer(activate);
+        request.json(&specification).send().status
+    };
+    assert_eq!((opens(), activates()), (200, 200));
+    let list = fleet.site.cachectl_ok(&["token", "list", "--json"]);
+    let tokens: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+    for token in tokens.iter().filter(|token| token["agent"] == "b1" || token["workspace"] == "other") {
+        fleet.site.cachectl_ok(&["token", "revoke", token["id"].as_str().unwrap()]);
+    }
+    assert_eq!((opens(), activates()), (401, 401));
+    let headers = super::agent_headers("b1", agent);
+    assert_eq!(super::open(&fleet.site.api(), "/ws", &headers).err().expect("no socket").status, 401);
+    // Those of others are as good as before.
+    fleet.connect("a1").close();
 }
 
 #[test]
