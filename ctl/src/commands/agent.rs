@@ -4,7 +4,7 @@ use super::{deploy, token};
 use crate::args::Agent;
 use crate::client::Client;
 use crate::error::Error;
-use crate::output::{Cell, Column, Fields, Look, Output, Table, Tone, relative};
+use crate::output::{Cell, Column, Fields, Look, Output, Table, Tone, age, relative};
 
 /// `cachectl agent …`
 pub async fn run(command: Agent, client: &Client, output: &Output) -> Result<(), Error> {
@@ -40,29 +40,35 @@ pub fn table(agents: &[AgentInfo], look: &Look) -> String {
         Column::text("STATE"),
         Column::text("SYSTEM"),
         Column::text("VERSION"),
-        Column::text("NEWEST"),
+        Column::prose("DEPLOYMENT"),
     ]);
     for agent in agents {
-        let newest = match &agent.newest {
-            Some(newest) => format!("#{} {}", newest.number, deploy::word(newest.status)),
-            None => "-".to_owned(),
-        };
         table.add([
             agent.name.as_str().into(),
             agent.workspace.as_str().into(),
             state(agent, look.now),
             agent.system.as_deref().into(),
             agent.version.as_deref().into(),
-            newest.into(),
+            current(agent).into(),
         ]);
     }
     table.render(look)
 }
 
+/// The newest deployment, and what the agent runs if that is another one.
+fn current(agent: &AgentInfo) -> String {
+    let Some(newest) = &agent.newest else { return String::new() };
+    let told = format!("#{} {}", newest.number, deploy::word(newest.status));
+    match &agent.running {
+        Some(running) if running.number != newest.number => format!("{told}, runs #{}", running.number),
+        _ => told,
+    }
+}
+
 fn state(agent: &AgentInfo, now: i64) -> Cell {
     match (agent.declared, agent.online_since, agent.last_seen_at) {
         (false, ..) => Cell::new("not in config", Tone::Odd),
-        (true, Some(_), _) => Cell::new("online", Tone::Good),
+        (true, Some(since), _) => Cell::new(format!("online {}", age(now.abs_diff(since))), Tone::Good),
         (true, None, Some(seen)) => Cell::new(format!("seen {}", relative(now, seen)), Tone::Odd),
         (true, None, None) => Cell::new("never seen", Tone::Odd),
     }

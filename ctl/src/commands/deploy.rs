@@ -27,15 +27,15 @@ pub async fn run(command: Deploy, client: &Client, output: &Output) -> Result<()
         Deploy::Logs { deployment, follow } => logs(&deployment, follow, client, output).await,
         Deploy::Cancel { deployment } => {
             let deployment = client.cancel_deployment(&deployment).await?;
-            output.print(&deployment, |_| format!("Cancelled {}.\n", name(&deployment)))
+            output.print(&deployment, |_| cancelled(&deployment))
         }
         Deploy::Activate(arguments) => {
             let activated = client.activate(&read(arguments)?).await?;
-            output.print(&activated, |_| activated.iter().map(told).collect())
+            output.print(&activated, |_| told(&activated))
         }
         Deploy::Rollback { agent } => {
             let deployment = client.roll_back(&Rollback { agent }).await?;
-            output.print(&deployment, |_| told(&deployment))
+            output.print(&deployment, |_| told(std::slice::from_ref(&deployment)))
         }
     }
 }
@@ -196,6 +196,13 @@ pub fn word(status: DeploymentStatus) -> &'static str {
     }
 }
 
-fn told(deployment: &DeploymentInfo) -> String {
-    format!("Activated {} as {}.\n", plain(&deployment.store_path), name(deployment))
+/// What was activated.
+pub fn told(deployments: &[DeploymentInfo]) -> String {
+    let one = |one: &DeploymentInfo| format!("Activated {} as {}.\n", plain(&one.store_path), name(one));
+    deployments.iter().map(one).collect()
+}
+
+/// What was cancelled.
+pub fn cancelled(deployment: &DeploymentInfo) -> String {
+    format!("Cancelled {}.\n", name(deployment))
 }

@@ -51,7 +51,7 @@ fn status_in_a_pipe_has_no_rules() {
 
 #[test]
 fn a_list_of_tokens_reads_well_at_80_columns() {
-    let text = token::table(&samples::tokens()[..4], &TERMINAL);
+    let text = token::table(&samples::tokens(), &TERMINAL);
     assert_fits(&text);
     assert_golden("tokens.80.txt", &text);
 }

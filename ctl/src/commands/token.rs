@@ -67,7 +67,7 @@ pub fn table(tokens: &[TokenInfo], look: &Look) -> String {
         Column::prose("SUBJECT"),
         Column::prose("FOR"),
         Column::text("MAY"),
-        Column::text("STATE"),
+        Column::prose("STATE"),
     ]);
     for token in tokens {
         table.add([

@@ -46,3 +46,19 @@ fn all_about_a_deployment_reads_well() {
     let texts: Vec<_> = deployments.iter().map(|one| deploy::render(one, &TERMINAL)).collect();
     assert_golden("deployment.80.txt", &texts.join("\n"));
 }
+
+#[test]
+fn what_was_activated_or_cancelled_is_told() {
+    let deployments = samples::deploy::deployments();
+    let text = format!("{}{}", deploy::told(&deployments[..2]), deploy::cancelled(&deployments[3]));
+    assert_golden("deployed.80.txt", &text);
+}
+
+#[test]
+fn deployments_and_agents_are_told_in_json_as_the_daemon_said() {
+    let (agents, workspace) = (samples::deploy::agents(), samples::deploy::workspaces().remove(0));
+    let json = crate::output::to_json(&agents);
+    assert_eq!(serde_json::from_str::<Vec<admin_api::AgentInfo>>(&json).unwrap(), agents);
+    let whole = workspace::Whole { workspace, members: agents[..2].to_vec() };
+    assert_golden("workspace.json", &crate::output::to_json(&whole));
+}
