@@ -74,6 +74,7 @@ pub const CACHE: Keys = Keys {
         "signing-key-file",
         "trusted-public-keys",
         "upstreams",
+        "keep",
         "storage-strategy",
         "storages",
     ],

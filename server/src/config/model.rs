@@ -166,6 +166,8 @@ pub struct CacheConfig {
     pub trusted_public_keys: Vec<PublicKey>,
     /// Binary caches to ask for what is missing here, in this order.
     pub upstreams: Vec<Upstream>,
+    /// Whether what was found elsewhere is kept here.
+    pub keep: bool,
     /// How a storage is chosen for a new file.
     pub storage_strategy: Strategy,
     /// Where the files live, at least one. Names are unique within the cache.

@@ -85,6 +85,7 @@ fn cache(cache: &CacheConfig) -> Value {
         ("signing-key-file", list(&cache.signing_key_files, |file| path(file))),
         ("trusted-public-keys", list(&cache.trusted_public_keys, text)),
         ("upstreams", list(&cache.upstreams, text)),
+        ("keep", cache.keep.into()),
         ("storage-strategy", text(cache.storage_strategy)),
         ("storages", list(&cache.storages, storage)),
     ])

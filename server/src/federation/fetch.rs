@@ -31,10 +31,20 @@ impl Federation {
 
     /// The NAR that the ticket is for; `None` if nobody has it any more.
     pub async fn fetch(self: &Arc<Self>, cache: &Arc<Cache>, ticket: &Ticket) -> Option<Fetched> {
-        if let Source::Here(name) = &ticket.source
-            && let Some(blob) = self.open_here(name, ticket).await
-        {
-            return Some(Fetched::Here(blob));
+        let holder = match &ticket.source {
+            Source::Here(name) => self.shelf.caches().find(name).filter(|cache| cache.is_public()),
+            Source::Peer(_) | Source::Upstream(_) => None,
+        };
+        // It may have been kept since, or be on its way.
+        let holder = holder.or_else(|| cache.config().keep.then(|| cache.clone()));
+        if let Some(holder) = holder {
+            let mut blob = self.open_here(&holder, ticket).await;
+            if blob.is_none() && self.keeping.wait_for(&holder, &ticket.file).await {
+                blob = self.open_here(&holder, ticket).await;
+            }
+            if let Some(blob) = blob {
+                return Some(Fetched::Here(blob));
+            }
         }
         let permit = self.relays.clone().try_acquire_owned().ok()?;
         let (base, answer) = match self.fetch_as_told(ticket).await {
@@ -48,12 +58,11 @@ impl Federation {
                     if lied { federation.health.lied(&base) } else { federation.health.failed(&base) }
                 },
             );
-        Some(Fetched::Stream(Relay::start(answer.into_body(), ticket, permit, liar)))
+        let copy = self.keep(cache, ticket).await;
+        Some(Fetched::Stream(Relay::start(answer.into_body(), ticket, permit, liar, copy)))
     }
 
-    async fn open_here(&self, name: &str, ticket: &Ticket) -> Option<Blob> {
-        let caches = self.shelf.caches();
-        let cache = caches.find(name).filter(|cache| cache.is_public())?;
+    async fn open_here(&self, cache: &Cache, ticket: &Ticket) -> Option<Blob> {
         let nar = cache.find_nar(&self.catalog, &ticket.file).await.ok()??;
         if nar.size != ticket.file_size {
             return None;

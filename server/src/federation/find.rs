@@ -9,7 +9,7 @@ use catalog::CacheId;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::HeaderValue;
-use nix_formats::{NarInfo, StorePathHash, nix32};
+use nix_formats::{NarFileName, NarInfo, StorePathHash, nix32};
 use sha2::{Digest, Sha256};
 
 use super::Federation;
@@ -38,6 +38,10 @@ pub struct Found {
     pub body: Bytes,
     /// Strong entity tag, quoted.
     pub etag: HeaderValue,
+    /// The same as it was read.
+    pub narinfo: NarInfo,
+    /// The file that it promises.
+    pub file: NarFileName,
 }
 
 type Key = (CacheId, StorePathHash);
@@ -55,7 +59,8 @@ struct Weight;
 
 impl quick_cache::Weighter<Key, Answer> for Weight {
     fn weight(&self, _: &Key, answer: &Answer) -> u64 {
-        answer.found.as_ref().map_or(0, |found| found.body.len() as u64) + OVERHEAD
+        // The text, and what was read from it.
+        answer.found.as_ref().map_or(0, |found| 3 * found.body.len() as u64) + OVERHEAD
     }
 }
 
@@ -90,8 +95,22 @@ impl Federation {
         {
             return answer.found;
         }
+        if self.nobody_has(cache, hash) {
+            return None;
+        }
         let lookup = self.join_lookup(key, cache)?;
         tokio::time::timeout(self.lookup_timeout, lookup).await.ok().flatten()
+    }
+
+    /// Whether it is known without a question that there is no point in one.
+    fn nobody_has(&self, cache: &Cache, hash: &StorePathHash) -> bool {
+        let is_here =
+            || self.shelf.caches().iter().any(|other| other.is_public() && other.index.contains(hash));
+        cache.config().upstreams.is_empty() && !is_here() && self.no_node_has(hash)
+    }
+
+    fn no_node_has(&self, hash: &StorePathHash) -> bool {
+        self.network().is_some_and(|network| self.digests.exclude(hash, &network.peers()))
     }
 
     /// The lookup for this path: the one that is under way, or a new one.
@@ -123,7 +142,7 @@ impl Federation {
             if let Some(verified) = self.look_here(cache, hash).await {
                 return Some(self.sign(cache, verified));
             }
-            let providers = self.providers(hash).await;
+            let providers = if self.no_node_has(hash) { Vec::new() } else { self.providers(hash).await };
             if let Some(verified) = self.first_of(providers, cache, hash).await {
                 return Some(self.sign(cache, verified));
             }
@@ -213,13 +232,13 @@ impl Federation {
         narinfo.url = self.tickets.url(&ticket, cache.name());
         narinfo.file_hash = Some(ticket.file.file_hash);
         narinfo.file_size = Some(ticket.file_size);
-        render(&narinfo)
+        render(narinfo, ticket.file)
     }
 }
 
-fn render(narinfo: &NarInfo) -> Found {
+fn render(narinfo: NarInfo, file: NarFileName) -> Found {
     let body = Bytes::from(narinfo.to_string());
     let digest = Sha256::digest(&body);
     let etag = format!("\"{}\"", nix32::encode(&digest[..20]));
-    Found { body, etag: HeaderValue::try_from(etag).expect("nix32 is visible ASCII") }
+    Found { body, etag: HeaderValue::try_from(etag).expect("nix32 is visible ASCII"), narinfo, file }
 }

@@ -12,24 +12,29 @@
 //! | `ticket.rs` | the URL that says where a NAR comes from |
 //! | `fetch.rs` | getting a NAR from there |
 //! | `relay.rs` | passing its bytes on, and checking them before the last |
+//! | `keep.rs` | storing what passes, for caches that are told to |
+//! | `digests.rs` | what the other nodes hold, in few bytes |
 //! | `health.rs` | who answers, how fast, and who is left alone for now |
 //! | `client.rs` | requests |
 
 mod ask;
 mod client;
+mod digests;
 mod fetch;
 mod find;
 mod health;
 mod holdings;
+mod keep;
 mod relay;
 mod ticket;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::federation::{Bootstrap, HeldPath, Keyring, Network, Settings, StartError, Timing};
+use ::federation::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, StartError, Timing};
 use catalog::Catalog;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use self::fetch::Fetched;
@@ -37,10 +42,13 @@ pub use self::find::Found;
 pub use self::ticket::{Ticket, TicketText};
 
 use self::client::Client;
+use self::digests::Digests;
 use self::find::Lookups;
 use self::health::HealthBook;
 use self::holdings::Shelf;
+use self::keep::Keeping;
 use self::ticket::TicketKey;
+use crate::cache::push::Pusher;
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError, SecretSource, ServerConfig};
 use crate::http::origin::node_url;
@@ -72,14 +80,18 @@ pub struct Federation {
     client: Client,
     health: HealthBook,
     lookups: Lookups,
+    keeping: Keeping,
+    digests: Digests,
+    pusher: Arc<Pusher>,
     tickets: TicketKey,
+    stop: CancellationToken,
     relays: Arc<Semaphore>,
     lookup_timeout: Duration,
 }
 
 impl Federation {
     /// Prepares for asking others. Nothing is sent yet.
-    pub fn new(server: &ServerConfig, key: &[u8], catalog: Catalog) -> Self {
+    pub fn new(server: &ServerConfig, key: &[u8], catalog: Catalog, pusher: Arc<Pusher>) -> Self {
         Self {
             network: OnceLock::new(),
             shelf: Arc::new(Shelf::new(announced_url(server))),
@@ -87,7 +99,11 @@ impl Federation {
             client: Client::new(),
             health: HealthBook::default(),
             lookups: Lookups::default(),
+            keeping: Keeping::default(),
+            digests: Digests::default(),
+            pusher,
             tickets: TicketKey::derive(key),
+            stop: CancellationToken::new(),
             relays: Arc::new(Semaphore::new(MAX_RELAYS)),
             lookup_timeout: server.federation.lookup_timeout,
         }
@@ -99,7 +115,7 @@ impl Federation {
     ///
     /// If the network's key cannot be read or the port of the DHT is taken.
     pub async fn start(
-        &self,
+        self: &Arc<Self>,
         config: &Config,
         key: &[u8],
         caches: Arc<Caches>,
@@ -121,6 +137,7 @@ impl Federation {
         };
         let network = Network::start(settings, keyring(server, key)?, self.shelf.clone()).await?;
         tracing::info!(node = %network.id(), url = %self.shelf.url(), "taking part in the network");
+        tokio::spawn(self.clone().follow_peers(network.clone(), self.stop.clone()));
         let _ = self.network.set(network);
         self.follow_changes();
         Ok(())
@@ -128,6 +145,7 @@ impl Federation {
 
     /// Ends all work in the background.
     pub fn stop(&self) {
+        self.stop.cancel();
         if let Some(network) = self.network.get() {
             network.stop();
         }
@@ -139,7 +157,7 @@ impl Federation {
     }
 
     /// The caches are other ones, or other than they were.
-    pub fn set_caches(&self, caches: Arc<Caches>) {
+    pub fn set_caches(self: &Arc<Self>, caches: Arc<Caches>) {
         let withdrawn = self.shelf.set_caches(caches);
         self.follow_changes();
         if let Some(network) = self.network.get() {
@@ -149,19 +167,28 @@ impl Federation {
     }
 
     /// Tells the network about every path that comes or goes from now on.
-    fn follow_changes(&self) {
-        let Some(network) = self.network.get() else { return };
+    fn follow_changes(self: &Arc<Self>) {
+        if self.network.get().is_none() {
+            return;
+        }
         for cache in self.shelf.caches().iter() {
             let Some(number) = holdings::number(cache) else { continue };
-            let (network, shelf) = (Arc::downgrade(network), Arc::downgrade(&self.shelf));
+            let federation = Arc::downgrade(self);
             cache.index.tell_changes_to(move |hash| {
-                // Nothing of a private cache is even thought of.
-                if let (Some(network), Some(shelf)) = (network.upgrade(), shelf.upgrade())
-                    && shelf.announces(number)
-                {
-                    network.tell(HeldPath { cache: number, hash });
+                if let Some(federation) = federation.upgrade() {
+                    federation.changed(HeldPath { cache: number, hash });
                 }
             });
+        }
+    }
+
+    /// A path has come or gone. Nothing of a private cache is even thought of.
+    fn changed(&self, path: HeldPath) {
+        if let Some(network) = self.network.get()
+            && self.shelf.announces(path.cache)
+        {
+            self.digests.note(path.hash, self.shelf.holds(&path));
+            network.tell(path);
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::keep::Copy;
 use super::ticket::Ticket;
 use crate::cache::push::decoder;
 
@@ -49,6 +50,8 @@ pub struct Relay {
     waited: Duration,
     check: Option<Check>,
     tell: Liar,
+    /// Where the bytes go besides, as long as somebody wants them there.
+    copy: Option<Copy>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -68,7 +71,13 @@ enum Fault {
 
 impl Relay {
     /// The bytes of `body`, as far as they are what the ticket says.
-    pub fn start(body: Incoming, ticket: &Ticket, permit: OwnedSemaphorePermit, tell: Liar) -> Pieces {
+    pub fn start(
+        body: Incoming,
+        ticket: &Ticket,
+        permit: OwnedSemaphorePermit,
+        tell: Liar,
+        copy: Option<Copy>,
+    ) -> Pieces {
         let (pieces, arriving) = mpsc::channel(PIECES_AHEAD);
         let (compression, hash, size) = (ticket.file.compression, ticket.nar_hash, ticket.nar_size);
         let verdict = tokio::task::spawn_blocking(move || check(arriving, compression, hash, size));
@@ -81,6 +90,7 @@ impl Relay {
             waited: Duration::ZERO,
             check: Some(Check { pieces, verdict }),
             tell,
+            copy,
             _permit: permit,
         };
         let (sender, receiver) = mpsc::channel(PIECES_READY);
@@ -92,7 +102,7 @@ impl Relay {
         Box::pin(pieces)
     }
 
-    /// Passes pieces on until the end, or until the reader is gone.
+    /// Passes pieces on until the end, or until nobody wants them any more.
     async fn run(mut self, reader: mpsc::Sender<io::Result<Bytes>>, path: StorePathHash) {
         loop {
             let piece = match self.next().await {
@@ -109,7 +119,14 @@ impl Relay {
                 }
             };
             let is_last = piece.is_err();
-            if reader.send(piece).await.is_err() || is_last {
+            if let Some(copy) = &self.copy {
+                let piece = piece.as_ref().map(Bytes::clone).map_err(ToString::to_string);
+                if copy.send(piece).await.is_err() {
+                    self.copy = None;
+                }
+            }
+            let reader_is_gone = reader.send(piece).await.is_err();
+            if is_last || (reader_is_gone && self.copy.is_none()) {
                 return;
             }
         }

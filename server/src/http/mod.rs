@@ -7,6 +7,7 @@ mod cachix;
 mod deploy;
 pub mod error;
 mod forward;
+mod network;
 mod nix;
 pub mod origin;
 mod segment;
@@ -56,6 +57,8 @@ fn rest(app: &Arc<App>, hot: Routes, root: Site, by_path: Site) -> Routes {
         .or(nix::routes(app, &root))
         .unify()
         .or(nix::routes(app, &by_path))
+        .unify()
+        .or(network::routes(app))
         .unify()
         .or(welcome::routes(app))
         .unify();

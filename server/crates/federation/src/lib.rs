@@ -10,6 +10,7 @@
 
 mod announce;
 mod dht;
+pub mod digest;
 mod directory;
 mod file;
 mod identity;

@@ -45,7 +45,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             keep: Duration::from_secs(30),
-            refresh: Duration::from_secs(60),
+            refresh: Duration::from_secs(20),
             introduce: Duration::from_secs(5 * 60),
             node_max_age: Duration::from_secs(15 * 60),
             reannounce: Duration::from_secs(8 * 60 * 60),
@@ -242,6 +242,13 @@ impl Network {
     /// Reads again which other nodes there are.
     pub async fn refresh(&self) {
         self.directory.refresh().await;
+    }
+
+    /// Finds out who a node is that has introduced itself otherwise than in the DHT.
+    pub async fn meet(&self, node: NodeId, deadline: Instant) {
+        if node != self.id() {
+            self.directory.find(node, deadline).await;
+        }
     }
 
     /// Which caches of other nodes say that they have the path, as far as that is known at the deadline.

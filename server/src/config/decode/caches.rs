@@ -65,6 +65,7 @@ fn read_one(
         signing_key_files: section.read_all("signing-key-file", |text| context.secret_file(text)),
         trusted_public_keys: section.read_all("trusted-public-keys", values::public_key),
         upstreams: section.read_all("upstreams", values::upstream),
+        keep: section.read("keep", values::truth).unwrap_or(false),
         storage_strategy: strategy,
         storages,
         name: name?,

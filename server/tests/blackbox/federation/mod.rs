@@ -1,6 +1,7 @@
 //! Several daemons that find each other through a DHT, and upstreams that are not to be trusted.
 
 mod finding;
+mod keeping;
 mod lying;
 mod network;
 mod privacy;
