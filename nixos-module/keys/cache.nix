@@ -74,6 +74,26 @@
       https://cache.nixos.org is known.
     '';
   };
+  federation = {
+    description = "What becomes of what upstreams and other nodes have.";
+    keys = {
+      keep = {
+        type = types.bool;
+        default = false;
+        description = ''
+          Keep what readers fetched from there, like what is pushed: until nothing has used it for the days of `retention`.
+        '';
+      };
+      keep-max-size = {
+        type = types.either types.ints.positive types.str;
+        example = "100GB";
+        description = ''
+          Size of the cache above which the least recently used paths go before that. What is pinned stays. What was pushed
+          counts and goes as well, so keep what others have in a cache that is there for that.
+        '';
+      };
+    };
+  };
   storage-strategy = {
     type = types.enum [
       "round-robin"

@@ -74,11 +74,15 @@ pub const CACHE: Keys = Keys {
         "signing-key-file",
         "trusted-public-keys",
         "upstreams",
-        "keep",
+        "federation",
         "storage-strategy",
         "storages",
     ],
 };
+
+/// `caches[].federation`.
+pub const CACHE_FEDERATION: Keys =
+    Keys { title: "`federation` of a cache", keys: &["keep", "keep-max-size"] };
 
 /// An entry of `caches[].storages`.
 pub const STORAGE: Keys = Keys {
@@ -109,7 +113,8 @@ pub const WORKSPACE: Keys = Keys { title: "an entry of `workspaces`", keys: &["n
 pub const AGENT: Keys = Keys { title: "an entry of `agents`", keys: &["name", "workspace"] };
 
 /// Every mapping that the file can have.
-pub const ALL: [&Keys; 8] = [&FILE, &SERVER, &LOG, &FEDERATION, &CACHE, &STORAGE, &WORKSPACE, &AGENT];
+pub const ALL: [&Keys; 9] =
+    [&FILE, &SERVER, &LOG, &FEDERATION, &CACHE, &CACHE_FEDERATION, &STORAGE, &WORKSPACE, &AGENT];
 
 impl Keys {
     /// The key that a person meant by one that is not here.

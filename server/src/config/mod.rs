@@ -31,9 +31,9 @@ pub use fault::{Fault, Faults, Severity};
 pub use group::find_group;
 pub use load::{Loaded, builtin, load};
 pub use model::{
-    Access, AgentConfig, CacheConfig, Config, FederationConfig, LogConfig, LogFormat, PreferredCompression,
-    S3Config, ServerConfig, SigningMode, StorageConfig, StorageKind, StorageType, Strategy, Upstream,
-    WorkspaceConfig,
+    Access, AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, LogFormat,
+    PreferredCompression, S3Config, ServerConfig, SigningMode, StorageConfig, StorageKind, StorageType,
+    Strategy, Upstream, WorkspaceConfig,
 };
 pub use names::{CacheName, Name, NameError};
 pub use print::print_config;

@@ -166,12 +166,21 @@ pub struct CacheConfig {
     pub trusted_public_keys: Vec<PublicKey>,
     /// Binary caches to ask for what is missing here, in this order.
     pub upstreams: Vec<Upstream>,
-    /// Whether what was found elsewhere is kept here.
-    pub keep: bool,
+    /// What becomes of what was found elsewhere.
+    pub federation: CacheFederation,
     /// How a storage is chosen for a new file.
     pub storage_strategy: Strategy,
     /// Where the files live, at least one. Names are unique within the cache.
     pub storages: Vec<StorageConfig>,
+}
+
+/// `caches[].federation`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CacheFederation {
+    /// Whether what was found elsewhere is kept here.
+    pub keep: bool,
+    /// Bytes of the cache above which the least recently used paths go, for one that keeps what it found.
+    pub keep_max_size: Option<u64>,
 }
 
 /// One entry of `caches[].storages`.

@@ -7,8 +7,8 @@ use serde_yaml::{Mapping, Value};
 use super::secret::{MASK, SecretSource};
 use super::values::format_size;
 use super::{
-    AgentConfig, CacheConfig, Config, FederationConfig, LogConfig, ServerConfig, StorageConfig, StorageKind,
-    WorkspaceConfig,
+    AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, ServerConfig,
+    StorageConfig, StorageKind, WorkspaceConfig,
 };
 
 /// The configuration as YAML with every key. Keys that have no value are `null`, which loads as if they were absent;
@@ -85,9 +85,16 @@ fn cache(cache: &CacheConfig) -> Value {
         ("signing-key-file", list(&cache.signing_key_files, |file| path(file))),
         ("trusted-public-keys", list(&cache.trusted_public_keys, text)),
         ("upstreams", list(&cache.upstreams, text)),
-        ("keep", cache.keep.into()),
+        ("federation", cache_federation(&cache.federation)),
         ("storage-strategy", text(cache.storage_strategy)),
         ("storages", list(&cache.storages, storage)),
+    ])
+}
+
+fn cache_federation(federation: &CacheFederation) -> Value {
+    mapping([
+        ("keep", federation.keep.into()),
+        ("keep-max-size", optional(federation.keep_max_size.map(format_size), text)),
     ])
 }
 

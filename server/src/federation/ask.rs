@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use ::federation::Peer;
+use ::federation::record::AnnouncedCache;
 use http::StatusCode;
 use nix_formats::{Compression, FileHash, NarFileName, NarInfo, PublicKey, StorePathHash};
 use url::Url;
@@ -58,17 +60,24 @@ pub enum AskError {
     Untrusted,
 }
 
+/// Where a cache of another node is; `None` if its name is none, and so would lead elsewhere on that node.
+pub fn base_of(peer: &Peer, cache: &AnnouncedCache) -> Option<Url> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if cache.name.is_empty() || !cache.name.bytes().all(is_plain) {
+        return None;
+    }
+    let mut base = peer.description.url.clone();
+    let prefix = base.path().trim_end_matches('/').to_owned();
+    base.set_path(&format!("{prefix}/api/v1/cache/{}/", cache.name));
+    Some(base)
+}
+
 impl Candidate {
     /// A cache of another node.
     pub fn peer(provider: &::federation::Provider) -> Option<Self> {
-        let path = format!("/api/v1/cache/{}/", provider.cache.name);
-        let mut base = provider.peer.description.url.clone();
-        let prefix = base.path().trim_end_matches('/').to_owned();
-        base.set_path(&format!("{prefix}{path}"));
-        // A name that is none would lead elsewhere on that node.
-        let is_plain = provider.cache.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let base = base_of(&provider.peer, &provider.cache)?;
         let public_keys = provider.cache.public_keys.clone();
-        is_plain.then_some(Self { source: Source::Peer(base.clone()), base, public_keys })
+        Some(Self { source: Source::Peer(base.clone()), base, public_keys })
     }
 
     /// An upstream.

@@ -72,12 +72,25 @@ impl Client {
 
     /// Asks for `url`; as a node of the network if `node` is given.
     pub async fn get(&self, url: &Url, node: Option<NodeId>) -> Result<Response<Incoming>, ClientError> {
+        self.get_with(url, node, &[]).await
+    }
+
+    /// The same, with more headers.
+    pub async fn get_with(
+        &self,
+        url: &Url,
+        node: Option<NodeId>,
+        headers: &[(&str, String)],
+    ) -> Result<Response<Incoming>, ClientError> {
         let mut request = Request::get(url.as_str())
             .header(USER_AGENT, concat!("cache-server/", env!("CARGO_PKG_VERSION")))
             // What is promised is about the bytes as they are.
             .header(ACCEPT_ENCODING, "identity");
         if let Some(node) = node {
             request = request.header(PEER_HEADER, node.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, value);
         }
         let answer = timeout(ANSWER, self.hyper.request(request.body(Empty::new())?)).await;
         answer.map_err(|_| ClientError::Timeout)?.map_err(|error| {

@@ -26,30 +26,36 @@ pub enum Fetched {
 impl Federation {
     /// The ticket in a URL of ours.
     pub fn open_ticket(&self, text: &TicketText, file: &NarFileName, cache: &Cache) -> Option<Ticket> {
-        self.tickets.open(text, file, cache.name())
+        self.tickets.load().open(text, file, cache.name())
     }
 
     /// The NAR that the ticket is for; `None` if nobody has it any more.
     pub async fn fetch(self: &Arc<Self>, cache: &Arc<Cache>, ticket: &Ticket) -> Option<Fetched> {
+        let mut reservation = None;
         let holder = match &ticket.source {
             Source::Here(name) => self.shelf.caches().find(name).filter(|cache| cache.is_public()),
+            Source::Peer(_) | Source::Upstream(_) if cache.config().federation.keep => {
+                // Before looking, so that what was kept a moment ago is found.
+                reservation = self.keeping.reserve(cache, &ticket.file).await;
+                Some(cache.clone())
+            }
             Source::Peer(_) | Source::Upstream(_) => None,
         };
-        // It may have been kept since, or be on its way.
-        let holder = holder.or_else(|| cache.config().keep.then(|| cache.clone()));
-        if let Some(holder) = holder {
-            let mut blob = self.open_here(&holder, ticket).await;
-            if blob.is_none() && self.keeping.wait_for(&holder, &ticket.file).await {
-                blob = self.open_here(&holder, ticket).await;
-            }
-            if let Some(blob) = blob {
-                return Some(Fetched::Here(blob));
-            }
+        if let Some(holder) = holder
+            && let Some(blob) = self.open_here(&holder, ticket).await
+        {
+            return Some(Fetched::Here(blob));
         }
         let permit = self.relays.clone().try_acquire_owned().ok()?;
         let (base, answer) = match self.fetch_as_told(ticket).await {
             Some(fetched) => fetched,
-            None => self.fetch_from_others(cache, ticket).await?,
+            None => match self.fetch_from_others(cache, ticket).await {
+                Some(fetched) => fetched,
+                None => {
+                    self.now_absent(cache, &ticket.path);
+                    return None;
+                }
+            },
         };
         let federation = self.clone();
         let liar: Liar =
@@ -58,7 +64,10 @@ impl Federation {
                     if lied { federation.health.lied(&base) } else { federation.health.failed(&base) }
                 },
             );
-        let copy = self.keep(cache, ticket).await;
+        let copy = match reservation {
+            Some(reservation) => self.keep(cache, ticket, reservation).await,
+            None => None,
+        };
         Some(Fetched::Stream(Relay::start(answer.into_body(), ticket, permit, liar, copy)))
     }
 

@@ -113,6 +113,22 @@ impl Federation {
         self.network().is_some_and(|network| self.digests.exclude(hash, &network.peers()))
     }
 
+    /// Somebody has got these paths: that nobody had them is forgotten.
+    pub(super) fn now_present(&self, paths: &[StorePathHash]) {
+        let caches = self.shelf.caches();
+        for key in paths.iter().flat_map(|path| caches.iter().map(|cache| (cache.id, *path))) {
+            if self.lookups.answers.peek(&key).is_some_and(|answer| answer.found.is_none()) {
+                self.lookups.answers.remove(&key);
+            }
+        }
+    }
+
+    /// Nobody has what was found, after all. Whoever asks again in a moment makes us look again.
+    pub(super) fn now_absent(&self, cache: &Cache, path: &StorePathHash) {
+        let answer = Answer { found: None, good_until: Instant::now() + ABSENT };
+        self.lookups.answers.insert((cache.id, *path), answer);
+    }
+
     /// The lookup for this path: the one that is under way, or a new one.
     fn join_lookup(self: &Arc<Self>, key: Key, cache: &Arc<Cache>) -> Option<Lookup> {
         let mut running = self.lookups.running();
@@ -229,7 +245,7 @@ impl Federation {
                 }
             }
         }
-        narinfo.url = self.tickets.url(&ticket, cache.name());
+        narinfo.url = self.tickets.load().url(&ticket, cache.name());
         narinfo.file_hash = Some(ticket.file.file_hash);
         narinfo.file_size = Some(ticket.file_size);
         render(narinfo, ticket.file)

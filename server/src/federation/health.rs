@@ -87,6 +87,11 @@ impl HealthBook {
         });
     }
 
+    /// What is known of a cache.
+    pub fn get(&self, cache: &Url) -> Option<Health> {
+        self.lock().get(cache).cloned()
+    }
+
     fn note(&self, cache: &Url, note: impl FnOnce(&mut Health)) {
         let mut book = self.lock();
         if book.len() >= MOST && !book.contains_key(cache) {

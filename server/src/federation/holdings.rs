@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use ::federation::digest;
 use ::federation::record::{AnnouncedCache, NodeDescription};
 use ::federation::{HeldPath, Holdings, Stamp};
 use url::Url;
@@ -37,15 +38,16 @@ impl Shelf {
         self.caches.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes other caches. Returns what was announced of those that are not public any more, or are gone.
-    pub fn set_caches(&self, caches: Arc<Caches>) -> Vec<HeldPath> {
-        let public = public(&caches).map(|(number, _)| number).collect();
-        let before = replace(&self.caches, caches);
-        let announced: BTreeSet<u32> = replace(&self.announced, public);
-        let withdrawn = |cache: &&Arc<Cache>| {
-            number(cache).is_some_and(|number| announced.contains(&number) && !self.announces(number))
-        };
-        before.iter().filter(withdrawn).flat_map(|cache| paths_of(cache)).collect()
+    /// Takes other caches. Returns those of which others have to hear: they are public now and were not, or were and are not.
+    pub fn set_caches(&self, caches: Arc<Caches>) -> Vec<Arc<Cache>> {
+        let public: BTreeSet<u32> = public(&caches).map(|(number, _)| number).collect();
+        let before = replace(&self.caches, caches.clone());
+        let announced: BTreeSet<u32> = replace(&self.announced, public.clone());
+        let is_in =
+            |set: &BTreeSet<u32>, cache: &Cache| number(cache).is_some_and(|number| set.contains(&number));
+        let withdrawn = before.iter().filter(|cache| is_in(&announced, cache) && !is_in(&public, cache));
+        let added = caches.iter().filter(|cache| is_in(&public, cache) && !is_in(&announced, cache));
+        withdrawn.chain(added).cloned().collect()
     }
 
     /// Whether anybody else may hear of the cache.
@@ -60,6 +62,20 @@ impl Shelf {
     }
 }
 
+/// How many threads want to run for each that can, in percent, over the last minute; 0 where the system does not tell.
+fn load() -> u16 {
+    let threads = std::thread::available_parallelism().map_or(1.0, |count| count.get() as f64);
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let minute = text.split(' ').next().and_then(|load| load.parse::<f64>().ok()).unwrap_or(0.0);
+    (minute / threads * 100.0).clamp(0.0, u16::MAX.into()) as u16
+}
+
+/// Bytes for which there is room in one place, as far as that is known.
+fn free(caches: &Caches) -> u64 {
+    let storages = public(caches).flat_map(|(_, cache)| cache.storages().snapshot());
+    storages.filter_map(|storage| storage.free).max().unwrap_or(0)
+}
+
 fn replace<T>(place: &RwLock<T>, value: T) -> T {
     std::mem::replace(&mut *place.write().unwrap_or_else(PoisonError::into_inner), value)
 }
@@ -68,7 +84,8 @@ fn public(caches: &Caches) -> impl Iterator<Item = (u32, &Arc<Cache>)> {
     caches.iter().filter(|cache| cache.is_public()).filter_map(|cache| Some((number(cache)?, cache)))
 }
 
-fn paths_of(cache: &Cache) -> Vec<HeldPath> {
+/// All paths of a cache.
+pub fn paths_of(cache: &Cache) -> Vec<HeldPath> {
     let Some(number) = number(cache) else { return Vec::new() };
     cache.index.paths().into_iter().map(|hash| HeldPath { cache: number, hash }).collect()
 }
@@ -82,8 +99,9 @@ impl Holdings for Shelf {
         };
         NodeDescription {
             url: self.url.clone(),
-            load: 0,
-            free: 0,
+            load: load(),
+            free: free(&self.caches()),
+            digests: digest::VERSION,
             said: Stamp::now(),
             caches: public(&self.caches()).map(announced).collect(),
         }

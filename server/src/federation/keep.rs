@@ -1,5 +1,6 @@
 //! Keeping what was found elsewhere, for caches that are told to: while a NAR passes to its reader it is spooled as well,
-//! and committed like a push. Readers of the same NAR meanwhile wait for that and then have it from us.
+//! and committed like a push. Readers of the same NAR meanwhile wait for that and then have it from us. Once a cache is larger
+//! than it may be, its least recently used paths are collected.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,8 +25,22 @@ const PATIENCE: Duration = Duration::from_secs(120);
 type Key = (CacheId, NarFileName);
 
 /// The NARs that are being kept.
-#[derive(Default)]
-pub struct Keeping(Mutex<HashMap<Key, watch::Receiver<()>>>);
+#[derive(Clone, Default)]
+pub struct Keeping(Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>);
+
+/// The right to keep a NAR, which one has at a time.
+pub struct Reservation {
+    keeping: Keeping,
+    key: Key,
+    /// Dropped last, when the NAR is there or is not going to be.
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.keeping.lock().remove(&self.key);
+    }
+}
 
 /// Where the bytes of a NAR go that is being kept; an error if they do not go on.
 pub type Copy = mpsc::Sender<Result<Bytes, String>>;
@@ -35,54 +50,63 @@ impl Keeping {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to keep a NAR, unless that is under way.
-    fn begin(&self, key: Key) -> Option<watch::Sender<()>> {
-        let mut running = self.lock();
-        if running.contains_key(&key) {
-            return None;
-        }
-        let (done, seen) = watch::channel(());
-        running.insert(key, seen);
-        Some(done)
-    }
-
-    /// Waits until a NAR that is being kept is there, or is not going to be. Returns whether there was one.
-    pub(super) async fn wait_for(&self, cache: &Cache, file: &NarFileName) -> bool {
-        let Some(mut running) = self.lock().get(&(cache.id, *file)).cloned() else { return false };
+    /// Reserves a NAR. If somebody else has done so, waits until it is there, or is not going to be; `None` then.
+    pub(super) async fn reserve(&self, cache: &Cache, file: &NarFileName) -> Option<Reservation> {
+        let key = (cache.id, *file);
+        let mut running = {
+            let mut reserved = self.lock();
+            match reserved.get(&key) {
+                Some(running) => running.clone(),
+                None => {
+                    let (done, seen) = watch::channel(());
+                    reserved.insert(key, seen);
+                    return Some(Reservation { keeping: self.clone(), key, _done: done });
+                }
+            }
+        };
         // The sender is dropped at the end, whatever it is.
         let _ = tokio::time::timeout(PATIENCE, async { while running.changed().await.is_ok() {} }).await;
-        true
+        None
     }
 }
 
 impl Federation {
-    /// Begins to keep the NAR of the ticket. `None` if the cache keeps nothing, or has it in the works.
-    pub(super) async fn keep(self: &Arc<Self>, cache: &Arc<Cache>, ticket: &Ticket) -> Option<Copy> {
-        if !cache.config().keep {
-            return None;
-        }
+    /// Begins to keep the NAR of the ticket. `None` if it is not known any more what path it belongs to.
+    pub(super) async fn keep(
+        self: &Arc<Self>,
+        cache: &Arc<Cache>,
+        ticket: &Ticket,
+        reservation: Reservation,
+    ) -> Option<Copy> {
         // The ticket does not say everything that a path consists of.
         let found = self.find(cache, &ticket.path).await?;
         if found.file != ticket.file {
             return None;
         }
-        let key = (cache.id, ticket.file);
-        let done = self.keeping.begin(key)?;
         let (copy, pieces) = mpsc::channel(PIECES_AHEAD);
         let (federation, cache) = (self.clone(), cache.clone());
-        let (narinfo, size) = (found.narinfo.clone(), ticket.file_size);
+        let (file, narinfo, size) = (ticket.file, found.narinfo.clone(), ticket.file_size);
         tokio::spawn(async move {
             let name = narinfo.store_path.base_name();
-            match federation.store(&cache, key.1, size, narinfo, pieces).await {
-                Ok(()) => tracing::debug!(cache = cache.name(), path = name, "kept a path from elsewhere"),
+            match federation.store(&cache, file, size, narinfo, pieces).await {
+                Ok(()) => {
+                    tracing::debug!(cache = cache.name(), path = name, "kept a path from elsewhere");
+                    if size_to_collect(&cache).is_some() {
+                        federation.overgrown.notify_one();
+                    }
+                }
                 Err(error) => {
                     tracing::info!(cache = cache.name(), path = name, %error, "could not keep a path from elsewhere");
                 }
             }
-            federation.keeping.lock().remove(&key);
-            drop(done);
+            drop(reservation);
         });
         Some(copy)
+    }
+
+    /// Waits until a cache that keeps what it finds is too large.
+    pub async fn overgrown(&self) {
+        self.overgrown.notified().await;
     }
 
     async fn store(
@@ -98,4 +122,13 @@ impl Federation {
         let description = PathDescription::from_narinfo(narinfo, file.file_hash)?;
         self.pusher.commit_file(cache, description).await
     }
+}
+
+/// The size in bytes to which a cache that keeps too much is to be collected: less than it may have, so that it takes a
+/// while until the next time.
+pub fn size_to_collect(cache: &Cache) -> Option<u64> {
+    let config = cache.config();
+    let most = config.federation.keep_max_size.filter(|_| config.federation.keep)?;
+    let used: u64 = cache.storages().snapshot().iter().map(|storage| storage.used).sum();
+    (used > most).then_some(most - most / 10)
 }

@@ -14,12 +14,14 @@
 //! | `relay.rs` | passing its bytes on, and checking them before the last |
 //! | `keep.rs` | storing what passes, for caches that are told to |
 //! | `digests.rs` | what the other nodes hold, in few bytes |
+//! | `exchange.rs` | asking for that, and answering |
 //! | `health.rs` | who answers, how fast, and who is left alone for now |
 //! | `client.rs` | requests |
 
 mod ask;
 mod client;
 mod digests;
+mod exchange;
 mod fetch;
 mod find;
 mod health;
@@ -29,23 +31,26 @@ mod relay;
 mod ticket;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ::federation::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, StartError, Timing};
+use ::federation::{Bootstrap, HeldPath, Holdings, Keyring, Network, Peer, Settings, StartError, Timing};
+use arc_swap::ArcSwap;
 use catalog::Catalog;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub use self::exchange::DigestQuestion;
 pub use self::fetch::Fetched;
 pub use self::find::Found;
+pub use self::keep::size_to_collect;
 pub use self::ticket::{Ticket, TicketText};
 
 use self::client::Client;
 use self::digests::Digests;
 use self::find::Lookups;
-use self::health::HealthBook;
-use self::holdings::Shelf;
+use self::health::{Health, HealthBook};
+use self::holdings::{Shelf, paths_of};
 use self::keep::Keeping;
 use self::ticket::TicketKey;
 use crate::cache::push::Pusher;
@@ -56,6 +61,9 @@ use crate::http::origin::node_url;
 /// The header by which a node says that it asks for itself, with its id: such requests are answered from what is here, so
 /// that no question goes in circles.
 pub const PEER_HEADER: &str = "cache-server-peer";
+
+/// The header that proves that a question comes from a node of the network.
+pub const PROOF_HEADER: &str = "cache-server-proof";
 
 /// NARs that are passed on at once. Each takes a thread that checks it.
 const MAX_RELAYS: usize = 128;
@@ -71,6 +79,16 @@ pub enum FederationError {
     Start(#[from] StartError),
 }
 
+/// What we think of another node.
+pub struct PeerHealth {
+    /// How long it takes to answer, the fastest of its caches.
+    pub latency: Option<Duration>,
+    /// For how long more one of its caches is left alone.
+    pub shunned_for: Option<Duration>,
+    /// How long ago it told what it holds.
+    pub digest_age: Option<Duration>,
+}
+
 /// Everything that concerns other nodes and upstreams.
 pub struct Federation {
     /// `None` if the daemon stays alone, and until it has started.
@@ -83,7 +101,9 @@ pub struct Federation {
     keeping: Keeping,
     digests: Digests,
     pusher: Arc<Pusher>,
-    tickets: TicketKey,
+    tickets: ArcSwap<TicketKey>,
+    /// Told when a cache that keeps what it finds is too large.
+    overgrown: Notify,
     stop: CancellationToken,
     relays: Arc<Semaphore>,
     lookup_timeout: Duration,
@@ -102,7 +122,8 @@ impl Federation {
             keeping: Keeping::default(),
             digests: Digests::default(),
             pusher,
-            tickets: TicketKey::derive(key),
+            tickets: ArcSwap::from_pointee(TicketKey::derive(key)),
+            overgrown: Notify::new(),
             stop: CancellationToken::new(),
             relays: Arc::new(Semaphore::new(MAX_RELAYS)),
             lookup_timeout: server.federation.lookup_timeout,
@@ -143,6 +164,19 @@ impl Federation {
         Ok(())
     }
 
+    /// Makes tickets with another key of the server from now on. Those that readers have are good until the next one.
+    pub fn replace_key(&self, key: &[u8]) {
+        let before = self.tickets.load();
+        self.tickets.store(Arc::new(TicketKey::derive(key).after(&before)));
+    }
+
+    /// Takes other keys of the network, if they are others.
+    pub fn set_network_keys(&self, keys: Keyring) {
+        if let Some(network) = self.network.get() {
+            network.set_keys(keys);
+        }
+    }
+
     /// Ends all work in the background.
     pub fn stop(&self) {
         self.stop.cancel();
@@ -158,11 +192,12 @@ impl Federation {
 
     /// The caches are other ones, or other than they were.
     pub fn set_caches(self: &Arc<Self>, caches: Arc<Caches>) {
-        let withdrawn = self.shelf.set_caches(caches);
+        let changed = self.shelf.set_caches(caches);
+        self.digests.forget_own();
         self.follow_changes();
         if let Some(network) = self.network.get() {
             network.introduce_soon();
-            withdrawn.into_iter().for_each(|path| network.tell(path));
+            changed.iter().flat_map(|cache| paths_of(cache)).for_each(|path| network.tell(path));
         }
     }
 
@@ -192,6 +227,30 @@ impl Federation {
         }
     }
 
+    /// What we think of another node.
+    pub fn health_of(&self, peer: &Peer) -> PeerHealth {
+        let healths: Vec<_> = peer
+            .description
+            .caches
+            .iter()
+            .filter_map(|cache| self.health.get(&ask::base_of(peer, cache)?))
+            .collect();
+        let now = Instant::now();
+        let shunned = |health: &Health| health.shunned_until?.checked_duration_since(now);
+        PeerHealth {
+            latency: healths.iter().filter_map(|health| health.latency).min(),
+            shunned_for: healths.iter().filter_map(shunned).max(),
+            digest_age: self.digests.age_of(&peer.id),
+        }
+    }
+
+    /// Asks another node for a sign of life, and says how long that took, or why there was none.
+    pub async fn ping(&self, peer: &Peer) -> Result<Duration, String> {
+        let begun = Instant::now();
+        self.ask_digest(peer).await.map_err(|error| error.to_string())?;
+        Ok(begun.elapsed())
+    }
+
     /// Whether there is anybody to ask about what the cache lacks.
     fn asks_for(&self, cache: &Cache) -> bool {
         (self.network.get().is_some() && cache.is_public()) || !cache.config().upstreams.is_empty()
@@ -206,7 +265,8 @@ fn announced_url(server: &ServerConfig) -> Url {
     parsed.unwrap_or_else(|| Url::parse("http://localhost").expect("it is a URL"))
 }
 
-fn keyring(server: &ServerConfig, key: &[u8]) -> Result<Keyring, SecretError> {
+/// The keys of the network: those of the files in the configuration, else one that follows from the server's.
+pub fn keyring(server: &ServerConfig, key: &[u8]) -> Result<Keyring, SecretError> {
     let read = |file: &std::path::PathBuf| SecretSource::File(file.clone()).resolve();
     let secrets = server.dht_network_key_files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(match secrets.split_first() {

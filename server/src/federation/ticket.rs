@@ -51,6 +51,8 @@ pub struct TicketText(pub String);
 /// Makes and checks tickets.
 pub struct TicketKey {
     mac: Hmac<Sha256>,
+    /// The one before, whose tickets readers still have.
+    former: Option<Hmac<Sha256>>,
 }
 
 impl TicketKey {
@@ -60,13 +62,18 @@ impl TicketKey {
             Hmac::<Sha256>::new_from_slice(server_key).expect("HMAC takes keys of any length");
         derivation.update(b"cache-server elsewhere v1");
         let key = derivation.finalize().into_bytes();
-        Self { mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length") }
+        Self { mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"), former: None }
+    }
+
+    /// The same key, for tickets that `former` has made as well.
+    pub fn after(self, former: &Self) -> Self {
+        Self { former: Some(former.mac.clone()), ..self }
     }
 
     /// The URL of the NAR, relative to the cache of that name.
     pub fn url(&self, ticket: &Ticket, cache: &str) -> String {
         let mut bytes = ticket.encode();
-        let mac = self.mac(&bytes, &ticket.file, cache).finalize().into_bytes();
+        let mac = with(&self.mac, &bytes, &ticket.file, cache).finalize().into_bytes();
         bytes.extend(&mac[..MAC]);
         format!("elsewhere/{}/{}", URL_SAFE_NO_PAD.encode(bytes), ticket.file)
     }
@@ -76,19 +83,22 @@ impl TicketKey {
         let bytes = URL_SAFE_NO_PAD.decode(&text.0).ok()?;
         let (bytes, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC)?)?;
         // Compares in constant time.
-        self.mac(bytes, file, cache).verify_truncated_left(mac).ok()?;
+        let made = |key: &Hmac<Sha256>| with(key, bytes, file, cache).verify_truncated_left(mac).is_ok();
+        if !made(&self.mac) && !self.former.as_ref().is_some_and(made) {
+            return None;
+        }
         Ticket::decode(bytes, *file)
     }
+}
 
-    fn mac(&self, bytes: &[u8], file: &NarFileName, cache: &str) -> Hmac<Sha256> {
-        let mut mac = self.mac.clone();
-        // Lengths in front, so that no two different tickets have the same bytes.
-        for part in [bytes, file.to_string().as_bytes(), cache.as_bytes()] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac
+fn with(key: &Hmac<Sha256>, bytes: &[u8], file: &NarFileName, cache: &str) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    // Lengths in front, so that no two different tickets have the same bytes.
+    for part in [bytes, file.to_string().as_bytes(), cache.as_bytes()] {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
     }
+    mac
 }
 
 impl Ticket {
@@ -182,6 +192,9 @@ mod tests {
             assert_eq!(key.open(&text, &file, "main"), Some(ticket.clone()));
             assert_eq!(key.open(&text, &file, "other"), None);
             assert_eq!(TicketKey::derive(b"else").open(&text, &file, "main"), None);
+            let next = TicketKey::derive(b"next").after(&key);
+            assert_eq!(next.open(&text, &file, "main"), Some(ticket.clone()));
+            assert_eq!(TicketKey::derive(b"last").after(&next).open(&text, &file, "main"), None);
             let other = NarFileName { compression: Compression::Zstd, ..file };
             assert_eq!(key.open(&text, &other, "main"), None);
             let bytes = URL_SAFE_NO_PAD.decode(&text.0).unwrap();

@@ -22,7 +22,8 @@ use crate::cache::keys::{KeyFileError, read_key_files};
 use crate::cache::setup::{Setup, SetupError, Shared, reconcile, set_up};
 use crate::cache::storages::{CacheStorage, OpenStorageError, check_secrets};
 use crate::cache::{Cache, Caches};
-use crate::config::{self, Config, Environment, Faults, LogConfig, ServerConfig};
+use crate::config::{self, Config, Environment, Faults, LogConfig, SecretError, ServerConfig};
+use crate::federation::keyring;
 use crate::http::PartUrlKey;
 use crate::sealing::Sealer;
 use crate::{server_key, systemd, workers};
@@ -81,6 +82,9 @@ pub enum ReloadError {
         /// What is wrong.
         source: KeyFileError,
     },
+    /// A key of the network cannot be read.
+    #[error("server.dht-network-key-file: {0}")]
+    NetworkKey(SecretError),
     /// A secret of a storage cannot be read.
     #[error(transparent)]
     Storage(#[from] OpenStorageError),
@@ -101,7 +105,8 @@ impl ReloadError {
         match self {
             Self::NoFile | Self::InPart(_) | Self::Interrupted(_) => false,
             Self::Setup(SetupError::Catalog(_)) => false,
-            Self::Faulty(_) | Self::Start(_) | Self::Key { .. } | Self::Storage(_) | Self::Setup(_) => true,
+            Self::Faulty(_) | Self::Start(_) | Self::Key { .. } | Self::NetworkKey(_) => true,
+            Self::Storage(_) | Self::Setup(_) => true,
         }
     }
 }
@@ -137,6 +142,7 @@ async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
         rotated = false;
     }
     let key = if rotated { Arc::new(key) } else { app.reloader.key() };
+    let network_keys = keyring(&config.server, key.as_bytes()).map_err(ReloadError::NetworkKey)?;
     let bound = app.listeners.bind_new(app, &config).await?;
     let sealer = Sealer::derive(key.as_bytes());
     let reloader = &app.reloader;
@@ -154,9 +160,11 @@ async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
     let caches = plan.take_effect(&app.catalog).await.map_err(ReloadError::InPart)?;
     app.caches.store(Arc::new(caches));
     app.federation.set_caches(app.caches());
+    app.federation.set_network_keys(network_keys);
     app.listeners.refit(&config, bound);
     if rotated {
         app.tokens.replace_key(key.as_bytes());
+        app.federation.replace_key(key.as_bytes());
         let part_urls = PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry);
         app.part_urls.store(Arc::new(part_urls.after(&app.part_urls.load())));
         *reloader.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
@@ -236,6 +244,7 @@ fn read(path: PathBuf) -> Result<(Config, Zeroizing<String>), ReloadError> {
 fn changeable(before: &ServerConfig, wanted: ServerConfig) -> ServerConfig {
     ServerConfig {
         key: wanted.key,
+        dht_network_key_files: wanted.dht_network_key_files,
         // These were handed on to the caches when the file was read.
         default_retention: wanted.default_retention,
         default_port: wanted.default_port,

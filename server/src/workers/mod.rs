@@ -6,6 +6,7 @@
 mod deployments;
 mod feed;
 mod gc;
+mod overgrown;
 mod probe;
 mod publisher;
 mod reaper;
@@ -80,11 +81,12 @@ trait Worker: Send + 'static {
 /// Starts all other workers.
 pub fn start(app: &Arc<App>) {
     let stop = &app.workers.stopping;
-    let workers: [Box<dyn Worker>; 4] = [
+    let workers: [Box<dyn Worker>; 5] = [
         Box::new(publisher::Publisher),
         Box::new(reaper::Reaper::new(app)),
         Box::new(touches::Touches),
         Box::new(deployments::Deployments),
+        Box::new(overgrown::Overgrown::default()),
     ];
     for worker in workers {
         run(app, worker, stop.clone());

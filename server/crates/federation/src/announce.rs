@@ -78,6 +78,11 @@ impl Announcer {
         self.queue.push(path);
     }
 
+    /// Tells the network everything again.
+    pub fn tell_everything(&self) {
+        self.queue.begin_round(self.holdings.paths());
+    }
+
     pub fn status(&self) -> AnnounceStatus {
         let (waiting, round) = self.queue.lengths();
         AnnounceStatus {

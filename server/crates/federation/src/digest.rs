@@ -15,6 +15,9 @@ use nix_formats::StorePathHash;
 pub use log::DigestLog;
 pub use message::{DigestMessage, MOST_BYTES};
 
+/// Version of the digests and the messages they travel in.
+pub const VERSION: u8 = 1;
+
 /// Bits for each path.
 const BITS: usize = 16;
 /// Bits that a path sets.
@@ -58,7 +61,7 @@ impl Digest {
         (0..PROBES).map(move |probe| {
             let value = first.wrapping_add(probe.wrapping_mul(step));
             // Scaled to the number of bits, which is less than 2^64.
-            (u128::from(value) * count >> 64) as usize
+            ((u128::from(value) * count) >> 64) as usize
         })
     }
 

@@ -267,6 +267,29 @@ impl Network {
         futures_util::future::join_all(found).await.into_iter().flatten().collect()
     }
 
+    pub(crate) fn dht(&self) -> &Dht {
+        &self.dht
+    }
+
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    pub(crate) fn keys(&self) -> Keyring {
+        self.dht.keys()
+    }
+
+    /// Other keys of the network from now on. Everything that is known here is told under them; under those that are
+    /// gone it is forgotten after a while.
+    pub fn set_keys(&self, keys: Keyring) {
+        if keys.is_same(&self.keys()) {
+            return;
+        }
+        self.dht.set_keys(keys);
+        self.changed.notify_one();
+        self.announcer.tell_everything();
+    }
+
     /// How the DHT is doing.
     pub async fn dht_status(&self) -> DhtStatus {
         self.dht.status().await

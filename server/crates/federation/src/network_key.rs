@@ -1,5 +1,7 @@
 //! What the nodes of one network share: a secret, and what is derived from it.
 
+use std::sync::Arc;
+
 use hmac::{Hmac, KeyInit, Mac};
 use mainline::SigningKey;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -14,6 +16,7 @@ const VERSION: u8 = 1;
 pub struct NetworkKey {
     writer: SigningKey,
     seal: LessSafeKey,
+    proof: Hmac<Sha256>,
 }
 
 impl NetworkKey {
@@ -25,7 +28,9 @@ impl NetworkKey {
         let writer = SigningKey::from_bytes(&derived(secret, b"cache-server network writer v1"));
         let seal = derived(secret, b"cache-server network seal v1");
         let seal = UnboundKey::new(&CHACHA20_POLY1305, seal.as_ref()).expect("the key has 32 bytes");
-        Self { writer, seal: LessSafeKey::new(seal) }
+        let proof = derived(secret, b"cache-server network proof v1");
+        let proof = Hmac::new_from_slice(proof.as_ref()).expect("HMAC takes keys of any length");
+        Self { writer, seal: LessSafeKey::new(seal), proof }
     }
 
     /// Signs the network's records.
@@ -36,6 +41,11 @@ impl NetworkKey {
     /// Under which key the network's records are found.
     pub(crate) fn public_key(&self) -> [u8; 32] {
         self.writer.verifying_key().to_bytes()
+    }
+
+    /// What only a holder of the key can tell of a text.
+    pub(crate) fn proof(&self, text: &[u8]) -> Hmac<Sha256> {
+        self.proof.clone().chain_update(text)
     }
 
     /// Seals what is in the record with this salt.
@@ -73,16 +83,22 @@ fn derived(secret: &[u8], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
 
 /// The keys of a network: usually one; while a key is being changed, the old and the new one. Records are written with each
 /// of them and looked for with each of them, so nodes that have only one of the two still find everything.
-pub struct Keyring(Vec<NetworkKey>);
+#[derive(Clone)]
+pub struct Keyring(Vec<Arc<NetworkKey>>);
 
 impl Keyring {
     /// Derives the keys from one secret, or from several while the key is being changed.
     pub fn derive<'a>(secret: &'a [u8], others: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let others = others.into_iter().map(NetworkKey::derive);
-        Self(std::iter::once(NetworkKey::derive(secret)).chain(others).collect())
+        let secrets = std::iter::once(secret).chain(others);
+        Self(secrets.map(|secret| Arc::new(NetworkKey::derive(secret))).collect())
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &NetworkKey> {
+    /// Whether they are the same keys, in the same order.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.iter().map(|key| key.public_key()).eq(other.iter().map(|key| key.public_key()))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<NetworkKey>> {
         self.0.iter()
     }
 }

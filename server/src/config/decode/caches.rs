@@ -4,7 +4,9 @@ use super::{Context, storages};
 use crate::config::claims::{Names, Ports, Roots};
 use crate::config::fault::Fault;
 use crate::config::section::Section;
-use crate::config::{Access, CacheConfig, PreferredCompression, ServerConfig, SigningMode, keys, values};
+use crate::config::{
+    Access, CacheConfig, CacheFederation, PreferredCompression, ServerConfig, SigningMode, keys, values,
+};
 
 /// Default of `priority`: before cache.nixos.org, which says 40, so that what is here is not fetched from far away.
 const DEFAULT_PRIORITY: u32 = 30;
@@ -65,12 +67,21 @@ fn read_one(
         signing_key_files: section.read_all("signing-key-file", |text| context.secret_file(text)),
         trusted_public_keys: section.read_all("trusted-public-keys", values::public_key),
         upstreams: section.read_all("upstreams", values::upstream),
-        keep: section.read("keep", values::truth).unwrap_or(false),
+        federation: federation(&section.section("federation", &keys::CACHE_FEDERATION)),
         storage_strategy: strategy,
         storages,
         name: name?,
     };
     Some(cache)
+}
+
+fn federation(section: &Section<'_>) -> CacheFederation {
+    let keep = section.read("keep", values::truth).unwrap_or(false);
+    let keep_max_size = section.read("keep-max-size", values::size);
+    if keep_max_size.is_some() && !keep {
+        section.warn("keep-max-size", "means nothing without `keep: true`");
+    }
+    CacheFederation { keep, keep_max_size }
 }
 
 /// The original system gave `default-port` to every cache without a port, and so could run only one of them. Here the

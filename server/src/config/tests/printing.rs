@@ -22,6 +22,7 @@ caches:
     signing-key-file: [/run/a, b]
     trusted-public-keys: 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
     upstreams: https://cache.nixos.org/sub
+    federation: {keep: true, keep-max-size: 20 GiB}
     storage-strategy: split
     storages:
       - {name: a, type: local, root: data, split: 30, max-size: 10 GiB}

@@ -23,10 +23,10 @@ fn what_one_of_five_daemons_has_all_of_them_serve_under_their_own_signature() {
 
 #[test]
 fn nix_fetches_a_closure_through_a_daemon_that_has_none_of_it() {
-    let sites = start(3);
-    let here = writer(&sites[2], "pub");
+    let sites = start(5);
+    let here = writer(&sites[4], "pub");
     let root = here.build_closure(5);
-    here.ok(&format!("nix copy --to {} {root}", url(&sites[2], "pub")));
+    here.ok(&format!("nix copy --to {} {root}", url(&sites[4], "pub")));
     let there = reader(&sites[0], "pub");
     let url = url(&sites[0], "pub");
     wait_for(SOON, "the closure comes through the other daemon", || {
@@ -34,8 +34,8 @@ fn nix_fetches_a_closure_through_a_daemon_that_has_none_of_it() {
     });
     assert_eq!(there.describe_closure(&root), here.describe_closure(&root));
     // Whoever does not trust the daemon that was asked gets nothing, whatever the other one signed with.
-    assert_ne!(sites[2].public_keys("pub"), sites[0].public_keys("pub"));
-    let stranger = NixHost::trusting(&sites[2].public_keys("pub"));
+    assert_ne!(sites[4].public_keys("pub"), sites[0].public_keys("pub"));
+    let stranger = NixHost::trusting(&sites[4].public_keys("pub"));
     stranger.fails(&format!("nix copy --from {url} {root}"));
 }
 
@@ -74,6 +74,7 @@ fn a_transfer_ends_early_when_the_daemon_that_has_the_file_dies() {
     let begun = Instant::now();
     assert_eq!(sites[0].reader("pub").get(&info.url).status, 404);
     assert!(begun.elapsed() < Duration::from_secs(30));
+    assert_eq!(sites[0].reader("pub").narinfo_status(&path), 404);
 }
 
 #[test]

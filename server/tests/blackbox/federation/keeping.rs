@@ -1,17 +1,20 @@
 //! Caches that keep what passes through them.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::json;
 
 use super::network::{soon_finds, start_with};
 use super::upstream::{Act, Upstream};
 use crate::harness::{Path, SOON, Site, wait_for};
+use crate::nix_client::{reader, url, writer};
 
 /// A daemon whose cache `pub` asks the upstream and keeps what it gets.
 fn keeping(upstream: &Upstream) -> Site {
     let entry = upstream.entry();
     Site::with(|config| {
         config["caches"][0]["upstreams"] = json!([entry]);
-        config["caches"][0]["keep"] = json!(true);
+        config["caches"][0]["federation"] = json!({"keep": true});
         config["server"]["federation"] = json!({"lookup-timeout": "2s"});
     })
 }
@@ -99,7 +102,7 @@ fn what_a_reader_gave_up_is_kept_all_the_same() {
 fn a_daemon_that_keeps_what_another_has_serves_it_when_that_is_gone() {
     let mut sites = start_with(2, |number, config| {
         if number == 0 {
-            config["caches"][0]["keep"] = json!(true);
+            config["caches"][0]["federation"] = json!({"keep": true});
         }
     });
     let path = Path::incompressible("travelling", 1_000_000);
@@ -109,4 +112,62 @@ fn a_daemon_that_keeps_what_another_has_serves_it_when_that_is_gone() {
     soon_holds(&sites[0], &path);
     sites[1].daemon().kill9();
     sites[0].reader("pub").assert_has(&path);
+}
+
+#[test]
+fn what_nix_fetched_through_a_daemon_is_there_when_its_source_is_not() {
+    let mut sites = start_with(2, |number, config| {
+        if number == 0 {
+            config["caches"][0]["federation"] = json!({"keep": true});
+        }
+    });
+    let here = writer(&sites[1], "pub");
+    let root = here.build_closure(5);
+    here.ok(&format!("nix copy --to {} {root}", url(&sites[1], "pub")));
+    let url = url(&sites[0], "pub");
+    let first = reader(&sites[0], "pub");
+    wait_for(SOON, "the closure comes through the other daemon", || {
+        first.run(&format!("nix copy --from {url} {root}")).status.success().then_some(())
+    });
+    let held = |site: &Site| site.stored_nars("pub").len();
+    wait_for(SOON, "all of it is kept", || (held(&sites[0]) == held(&sites[1])).then_some(()));
+    sites[1].daemon().kill9();
+    let second = reader(&sites[0], "pub");
+    wait_for(SOON, "the closure comes from what was kept", || {
+        second.run(&format!("nix copy --from {url} {root}")).status.success().then_some(())
+    });
+    assert_eq!(second.describe_closure(&root), here.describe_closure(&root));
+}
+
+#[test]
+fn a_cache_that_keeps_too_much_lets_go_of_what_was_not_used_for_longest() {
+    let upstream = Upstream::start();
+    let entry = upstream.entry();
+    let site = Site::with(|config| {
+        config["caches"][0]["upstreams"] = json!([entry]);
+        config["caches"][0]["federation"] = json!({"keep": true, "keep-max-size": "3500000"});
+        config["server"]["federation"] = json!({"lookup-timeout": "2s"});
+        config["server"]["gc-grace"] = json!("0s");
+    });
+    let paths: Vec<Path> =
+        (0..6).map(|number| Path::incompressible(&format!("one-of-{number}"), 1_000_000)).collect();
+    let (earlier, later) = paths.split_at(3);
+    let held =
+        |path: &Path| site.stored_nars("pub").iter().any(|file| file.contains(&path.file_hash_nix32()));
+    // Asking the daemon for what it has would count as a use.
+    let read = |path: &Path| {
+        upstream.has(path);
+        site.reader("pub").assert_has(path);
+        wait_for(SOON, "the path is kept", || held(path).then_some(()));
+    };
+    earlier.iter().for_each(read);
+    // Times are noted to the second.
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let noted = second();
+    wait_for(SOON, "a second has passed", || (second() > noted).then_some(()));
+    later.iter().for_each(read);
+    wait_for(SOON, "the cache is small enough", || (site.stored_nars("pub").len() <= 3).then_some(()));
+    assert!(later.iter().all(held) && !earlier.iter().any(held));
+    // What has gone is fetched again.
+    site.reader("pub").assert_has(&earlier[0]);
 }

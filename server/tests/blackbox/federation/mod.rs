@@ -1,8 +1,10 @@
 //! Several daemons that find each other through a DHT, and upstreams that are not to be trusted.
 
+mod digests;
 mod finding;
 mod keeping;
 mod lying;
 mod network;
+mod node;
 mod privacy;
 pub mod upstream;

@@ -89,7 +89,7 @@ pub struct DhtSettings {
 /// A node of the DHT.
 pub struct Dht {
     settings: DhtSettings,
-    keys: Keyring,
+    keys: RwLock<Keyring>,
     running: RwLock<Running>,
 }
 
@@ -124,7 +124,7 @@ impl Dht {
         let (node, address) = start(&settings, settings.port, &entries).await?;
         let running =
             RwLock::new(Running { node: Some(node), nudge: Nudge::start(address), address, entries });
-        Ok(Arc::new(Self { settings, keys, running }))
+        Ok(Arc::new(Self { settings, keys: RwLock::new(keys), running }))
     }
 
     /// Where it listens.
@@ -145,9 +145,14 @@ impl Dht {
         status
     }
 
-    #[cfg(test)]
-    pub(crate) fn first_key(&self) -> &crate::NetworkKey {
-        self.keys.iter().next().expect("a network has a key")
+    /// The keys of the network.
+    pub fn keys(&self) -> Keyring {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes other keys from now on.
+    pub fn set_keys(&self, keys: Keyring) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     fn node(&self) -> Option<Node> {

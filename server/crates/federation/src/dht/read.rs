@@ -50,7 +50,7 @@ impl Dht {
     /// The record as it is now: the newest version that any node has, under each of the keys, without what is too old.
     pub async fn read<R: Record>(&self, name: &Name, timing: &Timing) -> Vec<R> {
         let mut found = Vec::new();
-        for key in self.keys.iter() {
+        for key in self.keys().iter() {
             let reading = self.read_all(key, name).await;
             found.extend(reading.newest.and_then(|item| decode(key, name, &item, timing)));
         }
@@ -70,7 +70,8 @@ impl Dht {
         let salt = name.salt();
         let node = &node;
         let salt = salt.as_slice();
-        let asked = self.keys.iter().map(|key| async move {
+        let keys = self.keys();
+        let asked = keys.iter().map(|key| async move {
             let answers = node.get_mutable(&key.public_key(), Some(salt), None);
             let item = newest(answers, grace, deadline).await?;
             decode(key, name, &item, timing)

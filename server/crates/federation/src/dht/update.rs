@@ -36,7 +36,7 @@ impl Dht {
         timing: &Timing,
         change: impl Fn(&mut R) + Send + Sync,
     ) -> Result<(), DhtError> {
-        for key in self.keys.iter() {
+        for key in self.keys().iter() {
             self.update_under(key, name, timing, &change).await?;
         }
         Ok(())

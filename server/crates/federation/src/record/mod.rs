@@ -1,4 +1,5 @@
-//! What nodes tell each other through the DHT: [`NodePage`], [`Members`] and [`Providers`], each under its [`Name`].
+//! What nodes tell each other through the DHT: [`NodePage`], [`Members`], [`Providers`] and [`Note`], each under
+//! its [`Name`].
 //!
 //! Records are BEP 44 items, so at most 1000 bytes with a salt of at most 64. Everything is binary, numbers are big-endian,
 //! texts have their length in front.
@@ -7,6 +8,7 @@ mod codec;
 mod members;
 mod name;
 mod node;
+mod note;
 mod providers;
 
 #[cfg(test)]
@@ -15,6 +17,7 @@ mod tests;
 pub use members::Members;
 pub use name::{MEMBER_SHARDS, Name};
 pub use node::{AnnouncedCache, NodeDescription, NodePage};
+pub use note::{Note, NoteName, NoteNameError};
 pub use providers::{Holder, Providers};
 
 use crate::network_key::NetworkKey;

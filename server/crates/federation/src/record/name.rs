@@ -4,6 +4,7 @@ use std::fmt;
 
 use nix_formats::StorePathHash;
 
+use super::NoteName;
 use crate::NodeId;
 
 /// How many member records there are. Each has room for 48 nodes.
@@ -18,6 +19,8 @@ pub enum Name {
     Members(u8),
     /// `p:<store hash>`: who has a store path.
     Providers(StorePathHash),
+    /// `x:<name>`: a note.
+    Note(NoteName),
 }
 
 impl Name {
@@ -40,6 +43,7 @@ impl Name {
             },
             ("m", shard) => Some(Self::Members(shard.parse().ok()?)),
             ("p", hash) => Some(Self::Providers(hash.parse().ok()?)),
+            ("x", name) => Some(Self::Note(name.parse().ok()?)),
             _ => None,
         }
     }
@@ -52,6 +56,7 @@ impl fmt::Display for Name {
             Self::Node(id, page) => write!(f, "n:{id}:{page}"),
             Self::Members(shard) => write!(f, "m:{shard}"),
             Self::Providers(hash) => write!(f, "p:{hash}"),
+            Self::Note(name) => write!(f, "x:{name}"),
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct NodeDescription {
     pub load: u16,
     /// Bytes of free space.
     pub free: u64,
+    /// Version of the digests of what it holds that it gives to other nodes ([`crate::digest::VERSION`]); 0 for none.
+    pub digests: u8,
     /// When it said so.
     pub said: Stamp,
     /// Its public caches.
@@ -89,6 +91,7 @@ impl NodeDescription {
         let mut bytes = self.said.0.to_be_bytes().to_vec();
         bytes.extend(self.load.to_be_bytes());
         bytes.extend(self.free.to_be_bytes());
+        bytes.push(self.digests);
         // A URL is checked when it is configured; one that is too long for us leads nowhere.
         let url = Some(self.url.as_str()).filter(|url| url.len() <= LONGEST_URL).unwrap_or_default();
         put_text(&mut bytes, url).expect("its length was checked");
@@ -135,12 +138,13 @@ impl NodePage {
         let said = reader.stamp()?;
         let load = reader.u16()?;
         let free = reader.u64()?;
+        let digests = reader.u8()?;
         let url = Url::parse(reader.text()?).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let mut caches = Vec::new();
         while !reader.is_empty() {
             caches.push(decode_cache(&mut reader)?);
         }
-        let description = NodeDescription { url, load, free, said, caches };
+        let description = NodeDescription { url, load, free, digests, said, caches };
         Some(Self { pages, description: Some(description), encoded: bytes.to_vec() })
     }
 }

@@ -29,6 +29,7 @@ fn description(caches: u32) -> NodeDescription {
         url: "https://cache.example.org:5000/".parse().unwrap(),
         load: 3,
         free: 1 << 40,
+        digests: crate::digest::VERSION,
         said: Stamp::now(),
         caches: (0..caches).map(cache).collect(),
     }
@@ -37,14 +38,15 @@ fn description(caches: u32) -> NodeDescription {
 #[test]
 fn a_name_comes_back_from_its_salt() {
     let id = node(3);
-    let names = [Name::Node(id, 0), Name::Node(id, 17), Name::Members(5), name()];
+    let note = Name::Note("a-_.9".parse().unwrap());
+    let names = [Name::Node(id, 0), Name::Node(id, 17), Name::Members(5), name(), note];
     for name in names {
         assert_eq!(Name::parse(&name.to_string()), Some(name));
         assert!(name.salt().len() <= 64);
     }
     let hash = StorePathHash::from_bytes([7; 20]);
     assert_eq!(name().to_string(), format!("p:{hash}"));
-    for salt in ["", "p", "p:", "x:1", "n:0", "m:256", "n:00:x"] {
+    for salt in ["", "p", "p:", "y:1", "x:", "x:a b", "n:0", "m:256", "n:00:x"] {
         assert_eq!(Name::parse(salt), None, "{salt}");
     }
 }
@@ -102,6 +104,16 @@ fn a_full_record_keeps_the_newest_entries() {
 }
 
 #[test]
+fn a_note_comes_back_and_is_cut_where_it_is_too_long() {
+    let note = |text: String| Note { written: Some(Stamp(7)), text };
+    let short = note("Grüße".to_owned());
+    assert_eq!(Note::decode(&name(), &short.encode()), Some(short));
+    let long = note("ü".repeat(Note::LONGEST)).encode();
+    assert!(long.len() <= LIMIT);
+    assert_eq!(Note::decode(&name(), &long).unwrap().text, "ü".repeat(Note::LONGEST / 2));
+}
+
+#[test]
 fn what_is_too_old_or_from_the_future_is_dropped() {
     let timing = Timing::default();
     let now = Stamp(1_800_000_000);
@@ -124,6 +136,7 @@ proptest! {
         let _ = Providers::decode(&name(), &bytes);
         let _ = Members::decode(&Name::Members(0), &bytes);
         let _ = NodePage::decode(&Name::Node(node(1), 0), &bytes);
+        let _ = Note::decode(&name(), &bytes);
     }
 
     #[test]

@@ -74,3 +74,39 @@ async fn a_network_outlives_its_first_node_and_takes_it_back_without_its_memory(
     until("it finds the others", || async { first.who_has(1).await == [1] && first.who_has(2).await == [2] })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_stands_nodes_that_die_and_come_back_again_and_again() {
+    const NODES: u32 = 6;
+    let ports: Vec<u16> = (0..NODES).map(|_| free_port()).collect();
+    let entries = |number: u32| if number == 0 { &ports[1..] } else { &ports[..1] };
+    let mut nodes = Vec::new();
+    for number in 0..NODES {
+        let directory = tempfile::tempdir().unwrap();
+        let port = ports[number as usize];
+        nodes.push(Some(start_at(directory, number, port, entries(number)).await));
+    }
+    // Which go is of no pattern, but the same each time; the first one is among them.
+    for gone in [[3, 5], [0, 2], [4, 0], [1, 5]] {
+        let mut directories = Vec::new();
+        for number in gone {
+            directories.push((number, end(nodes[number as usize].take().unwrap()).await));
+        }
+        let left: Vec<u32> = (0..NODES).filter(|number| !gone.contains(number)).collect();
+        for pair in left.windows(2) {
+            let node = nodes[pair[0] as usize].as_ref().unwrap();
+            until("the others still find each other", || async { node.who_has(pair[1]).await == [pair[1]] })
+                .await;
+        }
+        for (number, directory) in directories {
+            let back = start_at(directory, number, ports[number as usize], entries(number)).await;
+            nodes[number as usize] = Some(back);
+        }
+        for number in gone {
+            let back = nodes[number as usize].as_ref().unwrap();
+            let other = nodes[left[0] as usize].as_ref().unwrap();
+            until("who came back is found", || async { other.who_has(number).await == [number] }).await;
+            until("who came back finds others", || async { back.who_has(left[1]).await == [left[1]] }).await;
+        }
+    }
+}

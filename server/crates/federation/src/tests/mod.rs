@@ -3,6 +3,8 @@
 
 mod attacks;
 mod churn;
+mod loss;
+mod questions;
 mod races;
 mod rotation;
 mod sharing;

@@ -43,6 +43,42 @@ async fn all_of_ten_nodes_find_what_any_of_them_has() {
     futures_util::future::join_all(found).await;
 }
 
+/// Most of the nodes only store records: more do not fit into one process that is to have time for anything else.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_dht_of_fifty_nodes_records_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let pause = Duration::from_secs(4);
+    let timing = Timing { keep: pause, refresh: pause, introduce: pause, ..fast() };
+    let first = TestNode::start(0, &[], Keyring::derive(SECRET, []), timing).await;
+    let port = first.port().await;
+    let mut storing = Vec::new();
+    for number in 0..46 {
+        let own = directory.path().join(number.to_string());
+        storing.push(bare(&own, &[port], Keyring::derive(SECRET, [])).await);
+    }
+    for node in &storing {
+        until("they are connected", || async { !node.status().await.nodes.is_empty() }).await;
+    }
+    let mut nodes = vec![first];
+    for number in 1..4 {
+        let entry = storing[10 * number as usize].address().port();
+        nodes.push(TestNode::start(number, &[entry], Keyring::derive(SECRET, []), timing).await);
+    }
+    for (number, node) in (0..).zip(&nodes) {
+        node.add(number);
+        node.add(100);
+    }
+    for (own, node) in (0..).zip(&nodes) {
+        let others: Vec<u32> = (0..4).filter(|other| *other != own).collect();
+        for other in &others {
+            until("it is found", || async { node.who_has(*other).await == [*other] }).await;
+        }
+        until("all are found", || async { node.who_has(100).await == others }).await;
+    }
+    nodes[3].remove(3);
+    until("it is withdrawn", || async { nodes[1].who_has(3).await.is_empty() }).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_there_at_the_start_is_announced_too() {
     let first = TestNode::start(0, &[], Keyring::derive(SECRET, []), fast()).await;

@@ -62,6 +62,7 @@ impl Holdings for Shelf {
             url: format!("http://127.0.0.1:{}/", 10_000 + self.number).parse().unwrap(),
             load: 0,
             free: 0,
+            digests: 0,
             said: Stamp(0),
             caches: vec![AnnouncedCache { id: 1, name: "main".to_owned(), public_keys: vec![key] }],
         }

@@ -1,0 +1,107 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use ::federation::record::NodeDescription;
+use ::federation::{HeldPath, Peer, Stamp};
+
+use super::*;
+
+fn path(number: u8) -> StorePathHash {
+    StorePathHash::from_bytes([number; 20])
+}
+
+fn node(number: u8) -> NodeId {
+    NodeId::from_bytes([number; NodeId::LEN])
+}
+
+fn description() -> NodeDescription {
+    let url = "http://a.example".parse().unwrap();
+    NodeDescription { url, load: 0, free: 0, digests: 1, said: Stamp::now(), caches: Vec::new() }
+}
+
+fn peers(numbers: &[u8]) -> Peers {
+    let peer = |number: &u8| Arc::new(Peer { id: node(*number), description: description() });
+    numbers.iter().map(|number| (node(*number), peer(number))).collect()
+}
+
+fn whole(paths: &[StorePathHash]) -> DigestMessage {
+    DigestLog::of(7, paths).since(0, 0)
+}
+
+#[test]
+fn a_path_is_excluded_when_every_node_has_said_that_it_has_not() {
+    let digests = Digests::default();
+    let two = peers(&[1, 2]);
+    assert!(!digests.exclude(&path(9), &peers(&[])), "nobody is known yet");
+    assert!(!digests.exclude(&path(9), &two));
+    digests.learn(node(1), Ok(whole(&[path(1)]))).unwrap();
+    assert!(!digests.exclude(&path(9), &two), "the second was not asked yet");
+    digests.learn(node(2), Ok(whole(&[path(2)]))).unwrap();
+    assert!(digests.exclude(&path(9), &two));
+    assert!(!digests.exclude(&path(1), &two) && !digests.exclude(&path(2), &two));
+    // What comes later is known as well, and told.
+    let added = DigestMessage::Added { epoch: 7, position: 1, paths: vec![path(9)] };
+    assert_eq!(digests.learn(node(2), Ok(added)).unwrap(), [path(9)]);
+    assert!(!digests.exclude(&path(9), &two));
+    assert_eq!(digests.version_of(&node(2)), (7, 1));
+    // A new node may have anything.
+    assert!(!digests.exclude(&path(8), &peers(&[1, 2, 3])));
+}
+
+#[test]
+fn a_node_that_gives_no_digest_may_have_anything_but_one_that_is_silent_has_nothing() {
+    let digests = Digests::default();
+    let one = peers(&[1]);
+    digests.learn(node(1), Err(DigestError::Status(StatusCode::NOT_FOUND))).unwrap_err();
+    assert!(!digests.exclude(&path(9), &one));
+    digests.learn(node(1), Err(DigestError::Malformed)).unwrap_err();
+    assert!(!digests.exclude(&path(9), &one));
+    digests.learn(node(1), Err(ClientError::Timeout.into())).unwrap_err();
+    assert!(digests.exclude(&path(9), &one));
+    digests.retain(&peers(&[]));
+    assert!(!digests.exclude(&path(9), &one), "it is known no longer");
+}
+
+#[test]
+fn additions_to_another_digest_are_not_taken() {
+    let digests = Digests::default();
+    let added = |epoch| Ok(DigestMessage::Added { epoch, position: 1, paths: vec![path(9)] });
+    assert!(matches!(digests.learn(node(1), added(7)), Err(DigestError::Malformed)));
+    digests.learn(node(1), Ok(whole(&[]))).unwrap();
+    assert!(matches!(digests.learn(node(1), added(8)), Err(DigestError::Malformed)));
+    assert!(digests.learn(node(1), added(7)).is_ok());
+}
+
+/// Paths that come while they are being listed.
+struct Busy(&'static Digests);
+
+impl Holdings for Busy {
+    fn describe(&self) -> NodeDescription {
+        description()
+    }
+
+    fn paths(&self) -> Vec<HeldPath> {
+        self.0.note(path(2), true);
+        vec![HeldPath { cache: 1, hash: path(1) }]
+    }
+
+    fn holds(&self, _: &HeldPath) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_comes_while_our_digest_is_built_is_in_it() {
+    let digests: &'static Digests = Box::leak(Box::default());
+    let names = |digest: &Digest, number: u8| digest.may_contain(&path(number));
+    let DigestMessage::Whole { epoch, position, digest } = digests.since(0, 0, &Busy(digests)) else {
+        panic!("a part of it")
+    };
+    assert!(names(&digest, 1) && names(&digest, 2) && !names(&digest, 3));
+    digests.note(path(3), true);
+    let added = digests.since(epoch, position, &Busy(digests));
+    assert_eq!(added, DigestMessage::Added { epoch, position: position + 1, paths: vec![path(3)] });
+    digests.forget_own();
+    assert!(matches!(digests.since(epoch, position, &Busy(digests)), DigestMessage::Whole { .. }));
+}

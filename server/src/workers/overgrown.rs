@@ -1,0 +1,69 @@
+//! Makes room in caches that keep what they find elsewhere, once they are larger than they may be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin_api::JobRequest;
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Worker};
+use crate::app::App;
+use crate::federation::size_to_collect;
+use crate::jobs::End;
+
+/// What was used within the grace stays for now, so it takes another round: after this time, if the grace is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Overgrown {
+    /// Whether the last round left a cache too large.
+    again: bool,
+}
+
+#[async_trait]
+impl Worker for Overgrown {
+    fn name(&self) -> String {
+        "keep-limit".to_owned()
+    }
+
+    fn purpose(&self) -> &'static str {
+        "removes the least recently used of a cache that has more than its `keep-max-size`"
+    }
+
+    async fn wait(&mut self, app: &Arc<App>) {
+        let pause = app.config().server.gc_grace.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        tokio::select! {
+            () = app.federation.overgrown() => {}
+            () = tokio::time::sleep(pause), if self.again => {}
+        }
+    }
+
+    /// Does what `cachectl gc --to-size` does, cache by cache. A job that is in the way makes it fail, so that it is tried
+    /// again soon.
+    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
+        self.again = false;
+        for cache in app.caches().iter() {
+            let Some(size) = size_to_collect(cache) else { continue };
+            let request = JobRequest::Gc {
+                cache: Some(cache.name().to_owned()),
+                dry_run: false,
+                to_size: Some(size),
+                older_than: None,
+            };
+            let (job, _) = app.jobs.start(app, request).map_err(|error| error.message)?;
+            let mut end = job.watch().end;
+            match stop.run_until_cancelled(end.wait_for(Option::is_some)).await {
+                Some(Ok(end)) => {
+                    if let Some(End::Failed(error)) = &*end {
+                        return Err(error.message.clone().into());
+                    }
+                }
+                _ => return Ok(()),
+            }
+            self.again |= size_to_collect(cache).is_some();
+        }
+        Ok(())
+    }
+}
