@@ -3,11 +3,13 @@
 mod agent;
 mod cache;
 mod deploy;
+mod dht;
 mod fsck;
 mod gc;
 mod job;
 mod key;
 mod path;
+mod peer;
 mod pin;
 mod storage;
 mod token;
@@ -26,11 +28,13 @@ use crate::exit::Exit;
 pub use agent::Agent;
 pub use cache::Cache;
 pub use deploy::{Activate, Deploy};
+pub use dht::Dht;
 pub use fsck::Fsck;
 pub use gc::Gc;
 pub use job::Job;
 pub use key::Key;
 pub use path::{ListPaths, Path, WhichPath};
+pub use peer::Peer;
 pub use pin::{AddPin, Pin};
 pub use storage::{Scrub, Storage};
 pub use token::Token;
@@ -185,6 +189,12 @@ pub enum Command {
     /// List, pause and resume what the daemon does by itself
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl worker list")]
     Worker(Worker),
+    /// List the other nodes of the network, or ask them for a sign of life
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl peer list")]
+    Peer(Peer),
+    /// Look into the DHT by which nodes find each other
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl dht status")]
+    Dht(Dht),
     /// Let the daemon read its config again
     ///
     /// No connection is dropped. A faulty config changes nothing. Tells what was changed, and what takes a restart.

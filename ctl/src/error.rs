@@ -193,6 +193,18 @@ pub enum Error {
         /// How many things those are.
         errors: u64,
     },
+    /// No node has such an id.
+    #[error("no node is known whose id begins with {}", plain(beginning))]
+    NoSuchPeer {
+        /// What the id was to begin with.
+        beginning: String,
+    },
+    /// Nodes that were asked for a sign of life gave none.
+    #[error("{} did not answer", counted(*silent, "node"))]
+    SilentPeers {
+        /// How many.
+        silent: u64,
+    },
     /// None of the caches holds the path.
     #[error("no cache holds a store path {hash} (looked in: {})", list_names(caches))]
     NoCacheHolds {
@@ -232,6 +244,7 @@ impl Error {
             Self::NoCaches
             | Self::NoSuchCache { .. }
             | Self::NoCacheHolds { .. }
+            | Self::NoSuchPeer { .. }
             | Self::WhichKey { several: false, .. } => Exit::NotFound,
             Self::WhichCache { .. } | Self::WhichKey { several: true, .. } | Self::Unconfirmed { .. } => {
                 Exit::Usage
@@ -239,7 +252,7 @@ impl Error {
             Self::FaultyConfig { .. } => Exit::Refused,
             Self::Specification { .. } => Exit::Usage,
             Self::Undeployed { .. } => Exit::Undone,
-            Self::Unwell { .. } => Exit::Damage,
+            Self::Unwell { .. } | Self::SilentPeers { .. } => Exit::Damage,
             Self::Version { .. } | Self::TooOld { .. } => Exit::Version,
             Self::Job(error) => error.exit(),
             Self::Daemon(error) => match error.code {
@@ -285,6 +298,10 @@ impl Error {
             Self::Daemon(error) => error.hint.as_deref().map(plain),
             Self::EndlessList { .. } => Some("The log of the daemon may say more.".into()),
             Self::NoCaches | Self::NoSuchCache { .. } | Self::Unwell { .. } => None,
+            Self::NoSuchPeer { .. } => Some("`cachectl peer list` shows the nodes.".into()),
+            Self::SilentPeers { .. } => {
+                Some("Is the daemon there running, and its port open from here?".into())
+            }
             Self::WhichCache { .. } => Some("Say which one with --cache.".into()),
             Self::WhichKey { several: true, .. } => {
                 Some("Name it by its public key, as `cachectl key list` shows it.".into())

@@ -25,7 +25,7 @@ pub enum Exit {
     Version = 7,
     /// A long job failed, was stopped, or got to its end without doing all it should.
     Undone = 8,
-    /// A long job got to its end and found damage, or the doctor found something that does not work.
+    /// A long job got to its end and found damage, the doctor found something that does not work, or a node did not answer.
     Damage = 9,
     /// The user left a long job, which goes on in the daemon. No success: what is to come after the job must not
     /// come yet.
@@ -55,12 +55,12 @@ impl Exit {
             Self::Unreachable => "the daemon cannot be reached or does not answer",
             Self::Denied => "the admin socket is closed to this user",
             Self::NotFound => {
-                "no such cache, storage, path, pin, key, token, worker, job, agent, workspace or deployment"
+                "no such cache, storage, path, pin, key, token, worker, job, agent, workspace, deployment or node"
             }
             Self::Refused => "the daemon refused the request",
             Self::Version => "cachectl and the daemon are of different versions",
             Self::Undone => "a job or deployment failed, was stopped, or left something undone",
-            Self::Damage => "a job found damage, or the doctor an error",
+            Self::Damage => "a job found damage, the doctor an error, or a node is silent",
             Self::Detached => "left a job that goes on in the daemon (Ctrl-C)",
         }
     }

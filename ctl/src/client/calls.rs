@@ -2,10 +2,10 @@
 
 use admin_api::{
     Activate, AddKey, AgentInfo, ApiError, CacheInfo, CacheSummary, CreatePin, CreateToken, CreatedToken,
-    DeletePath, DeletedPaths, DeploymentInfo, ErrorCode, Finding, FollowLog, JobInfo, JobRequest, KeyInfo,
-    ListDeployments, ListPaths, ListPins, PathInfo, PathList, PathWhy, PinInfo, Reloaded, RemovePin,
-    RemovedPins, RetireKey, Rollback, Status, TokenInfo, Usage, UsageQuery, WorkerInfo, WorkspaceInfo,
-    routes,
+    DeletePath, DeletedPaths, DeploymentInfo, DhtInfo, DhtRecord, ErrorCode, Finding, FollowLog, JobInfo,
+    JobRequest, KeyInfo, ListDeployments, ListPaths, ListPins, PathInfo, PathList, PathWhy, PeerInfo,
+    PinInfo, Ping, ReadRecord, Reloaded, RemovePin, RemovedPins, RetireKey, Rollback, Status, TokenInfo,
+    Usage, UsageQuery, WorkerInfo, WorkspaceInfo, WriteNote, routes,
 };
 use bytes::Bytes;
 use http::Method;
@@ -209,6 +209,33 @@ impl Client {
     pub async fn resume_worker(&self, name: &str) -> Result<WorkerInfo, Error> {
         let worker = self.post(&routes::resume_worker(name), None::<&()>).await;
         self.blame_age(worker, "way to pause workers").await
+    }
+
+    /// `GET /v1/peers`
+    pub async fn peers(&self) -> Result<Vec<PeerInfo>, Error> {
+        let peers = self.get(routes::PEERS).await;
+        self.blame_age(peers, "list of nodes").await
+    }
+
+    /// `POST /v1/peers/NODE/ping`
+    pub async fn ping_peer(&self, node: &str) -> Result<Ping, Error> {
+        self.post(&routes::ping_peer(node), None::<&()>).await
+    }
+
+    /// `GET /v1/dht`
+    pub async fn dht(&self) -> Result<DhtInfo, Error> {
+        let dht = self.get(routes::DHT).await;
+        self.blame_age(dht, "DHT").await
+    }
+
+    /// `GET /v1/dht/record`
+    pub async fn dht_record(&self, key: String) -> Result<DhtRecord, Error> {
+        self.get(&routes::dht_record(&ReadRecord { key })).await
+    }
+
+    /// `POST /v1/dht/notes`
+    pub async fn write_note(&self, note: &WriteNote) -> Result<DhtRecord, Error> {
+        self.post(routes::DHT_NOTES, Some(note)).await
     }
 
     /// `POST /v1/reload`

@@ -4,6 +4,7 @@ mod agent;
 mod backup;
 mod cache;
 mod deploy;
+mod dht;
 mod doctor;
 mod fsck;
 mod gc;
@@ -11,6 +12,7 @@ mod generate;
 mod job;
 mod key;
 mod path;
+mod peer;
 mod pin;
 mod reload;
 mod status;
@@ -50,6 +52,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Pin(command) => pin::run(command, &client, &output).await,
         Command::Key(command) => key::run(command, &client, &output).await,
         Command::Worker(command) => worker::run(command, &client, &output).await,
+        Command::Peer(command) => peer::run(command, &client, &output).await,
+        Command::Dht(command) => dht::run(command, &client, &output).await,
         Command::Reload => reload::run(&client, &output).await,
         Command::Backup { file } => backup::run(file, &client, &output).await,
         Command::Doctor => doctor::run(&client, &output).await,

@@ -3,6 +3,7 @@
 
 mod deploying;
 mod keeping;
+mod networking;
 mod running;
 mod samples;
 

@@ -5,6 +5,7 @@ mod doctor;
 mod generated;
 mod jobs;
 mod keys;
+mod network;
 mod paths;
 mod pins;
 mod storages;

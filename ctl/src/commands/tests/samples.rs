@@ -2,6 +2,7 @@
 
 pub mod daemon;
 pub mod deploy;
+pub mod network;
 pub mod paths;
 
 use admin_api::{

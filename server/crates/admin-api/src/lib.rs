@@ -37,6 +37,11 @@
 //! | `GET /v1/workers` | | `Vec<`[`WorkerInfo`]`>`, by name |
 //! | `POST /v1/workers/NAME/pause` | | [`WorkerInfo`]; pausing one that is paused changes nothing |
 //! | `POST /v1/workers/NAME/resume` | | [`WorkerInfo`]; one that was not paused is left as it is |
+//! | `GET /v1/peers` | | `Vec<`[`PeerInfo`]`>` |
+//! | `POST /v1/peers/NODE/ping` | | [`Ping`] |
+//! | `GET /v1/dht` | | [`DhtInfo`] |
+//! | `GET /v1/dht/record?…` | [`ReadRecord`] | [`DhtRecord`] |
+//! | `POST /v1/dht/notes` | [`WriteNote`] | [`DhtRecord`] |
 //! | `POST /v1/reload` | | [`Reloaded`] |
 //! | `GET /v1/doctor` | | `Vec<`[`Finding`]`>` |
 //!
@@ -52,6 +57,7 @@ mod doctor;
 mod error;
 mod job;
 mod key;
+mod network;
 mod path;
 mod pin;
 mod reload;
@@ -77,6 +83,9 @@ pub use job::{
     RebalanceSummary, ScrubSummary, StopCause, StorageShare, Unit,
 };
 pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey};
+pub use network::{
+    Announcing, DhtInfo, DhtRecord, Holding, PeerInfo, Ping, ReadRecord, RecordContent, SeenNode, WriteNote,
+};
 pub use path::{
     DeletePath, DeletedPaths, ListPaths, MAX_PATHS_PER_PAGE, PathInfo, PathList, PathRow, PathWhy,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{FollowLog, ListDeployments, ListPaths, ListPins, UsageBy, UsageQuery};
+use crate::{FollowLog, ListDeployments, ListPaths, ListPins, ReadRecord, UsageBy, UsageQuery};
 
 /// The state of the daemon: `GET`.
 pub const STATUS: &str = "/v1/status";
@@ -39,6 +39,15 @@ pub const USAGE: &str = "/v1/usage";
 
 /// All background tasks: `GET`.
 pub const WORKERS: &str = "/v1/workers";
+
+/// All other nodes of the network: `GET`.
+pub const PEERS: &str = "/v1/peers";
+
+/// How the node of the DHT is doing: `GET`.
+pub const DHT: &str = "/v1/dht";
+
+/// Leaves a note in the DHT: `POST`.
+pub const DHT_NOTES: &str = "/v1/dht/notes";
 
 /// Reads the config again: `POST`, without a body.
 pub const RELOAD: &str = "/v1/reload";
@@ -142,6 +151,16 @@ pub fn cancel_deployment(which: &str) -> String {
 pub fn deployment_log(which: &str, how: FollowLog) -> String {
     let follow = how.follow.map(|follow| if follow { "true" } else { "false" });
     with_query(format!("{}/log", deployment(which)), [("follow", follow)])
+}
+
+/// A record of the DHT: `GET`.
+pub fn dht_record(wanted: &ReadRecord) -> String {
+    with_query(format!("{DHT}/record"), [("key", Some(&wanted.key))])
+}
+
+/// Asks another node for a sign of life: `POST`, without a body.
+pub fn ping_peer(node: &str) -> String {
+    format!("{PEERS}/{}/ping", segment(node))
 }
 
 /// Revokes a token: `POST`, without a body.

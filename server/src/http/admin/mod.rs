@@ -9,6 +9,7 @@ mod doctor;
 mod error;
 mod jobs;
 mod keys;
+mod network;
 mod paths;
 mod pins;
 mod reload;
@@ -62,6 +63,8 @@ pub(super) fn routes(app: &Arc<App>) -> Routes {
         .or(agents::routes(app))
         .unify()
         .or(deployments::routes(app))
+        .unify()
+        .or(network::routes(app))
         .unify()
         .or(doctor::routes(app))
         .unify()

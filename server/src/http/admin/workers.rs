@@ -21,8 +21,28 @@ fn list(app: Arc<App>) -> impl Route {
     warp::path!("v1" / "workers").and(warp::get()).then(move || {
         let app = app.clone();
         reply(async move {
-            Ok::<_, ApiError>(app.workers.list().iter().map(|worker| info(worker)).collect::<Vec<_>>())
+            let mut workers: Vec<_> = app.workers.list().iter().map(|worker| info(worker)).collect();
+            workers.extend(announcer(&app));
+            workers.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok::<_, ApiError>(workers)
         })
+    })
+}
+
+/// What tells the network which paths are here. It runs beside the others, as it is at work all the time.
+fn announcer(app: &App) -> Option<WorkerInfo> {
+    let status = app.federation.network()?.announcing();
+    let waiting = (status.waiting > 0)
+        .then(|| format!("{} of {} paths left", status.waiting, status.round.max(status.waiting)));
+    Some(WorkerInfo {
+        name: "announcer".to_owned(),
+        state: if waiting.is_some() { admin_api::WorkerState::Working } else { admin_api::WorkerState::Idle },
+        does: "tells the network which paths are here".to_owned(),
+        last_run: None,
+        next_run: None,
+        last_error: None,
+        errors_in_a_row: 0,
+        progress: waiting,
     })
 }
 

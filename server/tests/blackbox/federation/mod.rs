@@ -6,5 +6,6 @@ mod keeping;
 mod lying;
 mod network;
 mod node;
+mod operators;
 mod privacy;
 pub mod upstream;
