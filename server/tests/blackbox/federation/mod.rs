@@ -7,5 +7,6 @@ mod lying;
 mod network;
 mod node;
 mod operators;
+mod posing;
 mod privacy;
 pub mod upstream;
