@@ -34,13 +34,19 @@ impl Daemon {
     /// Starts the daemon (`--daemon FILE`, else the one built with this program) with everything it writes in
     /// `directory`.
     pub fn start(directory: &Path) -> Result<Self> {
-        Self::start_on(directory, json!({"name": "disk", "type": "local", "root": directory.join("storage")}))
+        Self::start_with(directory, |_| {})
     }
 
     /// As [`Daemon::start`], on a storage with these settings.
     pub fn start_on(directory: &Path, storage: Value) -> Result<Self> {
+        Self::start_with(directory, |config| config["caches"][0]["storages"] = json!([storage]))
+    }
+
+    /// As [`Daemon::start`], with changes to its configuration.
+    pub fn start_with(directory: &Path, change: impl FnOnce(&mut Value)) -> Result<Self> {
         let [api, deploy, cache] = ports::free()?;
-        let config = json!({
+        let storage = json!({"name": "disk", "type": "local", "root": directory.join("storage")});
+        let mut config = json!({
             "server": {
                 "hostname": "127.0.0.1",
                 "standalone": true,
@@ -51,6 +57,7 @@ impl Daemon {
             },
             "caches": [{"name": CACHE, "access": "public", "port": cache.port(), "storages": [storage]}],
         });
+        change(&mut config);
         let file = directory.join("config.yaml");
         fs::write(&file, config.to_string())?;
         let log = File::create(directory.join("daemon.log"))?;
