@@ -54,8 +54,14 @@ in
     example = "postgres://cache-server@db.example.org/cache-server";
     description = ''
       The catalog: name of a SQLite file in the state directory, `sqlite://FILE`, or `postgres://USER@HOST/DATABASE`. A
-      password must not be in it, as everybody may read the Nix store.
+      password must not be in it, as everybody may read the Nix store: see `database-password-file`.
     '';
+  };
+  database-password-file = {
+    type = types.path;
+    secret = true;
+    example = "/run/secrets/cache-database-password";
+    description = "File with the password for the PostgreSQL database.";
   };
   state-dir = {
     type = place;

@@ -51,6 +51,9 @@ pub enum StartError {
     /// The server key cannot be read.
     #[error("server.key: {0}")]
     Key(#[from] SecretError),
+    /// The password for the database cannot be read.
+    #[error("server.database-password-file: {0}")]
+    DatabasePassword(#[source] SecretError),
     /// The server key cannot be made.
     #[error("server key file {}: {source}", path.display())]
     KeyFile {
@@ -126,7 +129,8 @@ impl App {
         let state_dir = config.server.state_dir.clone();
         let lock = claim(&state_dir)?;
         let key = server_key::load_or_generate(&config.server.key, &state_dir)?;
-        let catalog = Catalog::open(config.server.database.expose()).await?;
+        let database = config.server.open_database().map_err(StartError::DatabasePassword)?;
+        let catalog = Catalog::open(database.expose()).await?;
         let host = key_host(&config);
         let sealer = Sealer::derive(key.as_bytes());
         let shared = Shared::new(config.server.narinfo_memory);

@@ -5,6 +5,8 @@
     server = {
       hostname = "cache-2.example.org";
       public-url = "http://cache-2.example.org:5000";
+      database = "postgres://cache-server@db.example.org/cache-server";
+      database-password-file = "/run/secrets/cache-database-password";
       dht-bootstrap-host = [ "cache-1.example.org" ];
       dht-network-key-file = "/run/secrets/cache-network-key";
     };

@@ -50,6 +50,8 @@ pub fn secrets(config: &Config) -> Vec<(String, SecretSource)> {
     };
     let server = &config.server;
     add("server.key".to_owned(), "-file", server.key.given());
+    let password = server.database_password_file.clone().map(SecretSource::File);
+    add("server.database-password".to_owned(), "-file", password);
     for file in &server.dht_network_key_files {
         add("server.dht-network-key".to_owned(), "-file", Some(SecretSource::File(file.clone())));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use url::Url;
 
-use super::secret::MASK;
+use super::secret::{MASK, Secret};
 
 /// `sqlite://<absolute path>` or a `postgres://` URL. The latter may hold a password, so `Debug` and `Display` mask it.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +22,21 @@ impl DatabaseUrl {
     /// A PostgreSQL URL, as it is.
     pub(super) fn of_postgres(url: &Url) -> Self {
         Self(url.to_string())
+    }
+
+    /// The same with this password. A database that takes none is left as it is.
+    pub(super) fn with_password(&self, password: &Secret) -> Self {
+        let Ok(mut url) = Url::parse(&self.0) else { return self.clone() };
+        match url.set_password(Some(password.expose())) {
+            Ok(()) => Self(url.into()),
+            Err(()) => self.clone(),
+        }
+    }
+
+    /// Whether the database is asked for a password, and whether the URL has one.
+    pub(super) fn password(&self) -> (bool, bool) {
+        let url = Url::parse(&self.0).ok().filter(|url| url.scheme() != "sqlite");
+        (url.is_some(), url.is_some_and(|url| url.password().is_some()))
     }
 
     /// The whole URL, password included. To connect with; never log it.

@@ -22,6 +22,7 @@ pub const SERVER: Keys = Keys {
         "public-url",
         "node-url",
         "database",
+        "database-password-file",
         "state-dir",
         "admin-socket",
         "admin-socket-mode",

@@ -9,7 +9,7 @@ use nix_formats::PublicKey;
 use url::Url;
 
 use super::values::Word;
-use super::{CacheName, DatabaseUrl, KeySource, Name, SecretSource};
+use super::{CacheName, DatabaseUrl, KeySource, Name, SecretError, SecretSource};
 
 /// A whole configuration, ready to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// Where the catalog is.
     pub database: DatabaseUrl,
+    /// File with the password for a PostgreSQL database, which its URL has none of then.
+    pub database_password_file: Option<PathBuf>,
     /// Address or host name to listen on.
     pub hostname: String,
     /// How clients reach this server from outside. Its host is the `HOST` of `NAME.HOST`; it has no path.
@@ -99,6 +101,18 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
+    /// The URL to open the database with: `database`, with the password from its file. Blocks on the file system.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or holds no password.
+    pub fn open_database(&self) -> Result<DatabaseUrl, SecretError> {
+        match &self.database_password_file {
+            Some(file) => Ok(self.database.with_password(&SecretSource::File(file.clone()).resolve()?)),
+            None => Ok(self.database.clone()),
+        }
+    }
+
     /// The address that the DHT listens on: as far as `hostname` says so, that of the other listeners.
     pub fn dht_address(&self) -> Ipv4Addr {
         let of_hostname = match self.hostname.as_str() {

@@ -33,6 +33,7 @@ fn server(server: &ServerConfig) -> Value {
         ("public-url", optional(server.public_url.as_ref(), text)),
         ("node-url", optional(server.node_url.as_ref(), text)),
         ("database", text(&server.database)),
+        ("database-password-file", optional(server.database_password_file.as_ref(), |file| path(file))),
         ("state-dir", path(&server.state_dir)),
         ("admin-socket", path(&server.admin_socket)),
         ("admin-socket-mode", text(format!("{:04o}", server.admin_socket_mode))),

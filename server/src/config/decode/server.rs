@@ -23,8 +23,10 @@ const MIN_KEY_LENGTH: usize = 32;
 /// Reads `server` and takes the ports of its listeners.
 pub fn read(section: &Section<'_>, context: &Context<'_>, ports: &mut Ports) -> ServerConfig {
     let state_dir = state_dir(section, context);
+    let database = database(section, &state_dir);
     let config = ServerConfig {
-        database: database(section, &state_dir),
+        database_password_file: database_password_file(section, context, &database),
+        database,
         hostname: section.read("hostname", values::host).unwrap_or_else(|| "localhost".to_owned()),
         public_url: section.read("public-url", values::server_url),
         node_url: section.read("node-url", values::node_url),
@@ -114,6 +116,21 @@ fn database(section: &Section<'_>, state_dir: &Path) -> DatabaseUrl {
     section
         .read("database", |text| parse_database(text, state_dir))
         .unwrap_or_else(|| DatabaseUrl::of_sqlite_file(&state_dir.join("db.sqlite")))
+}
+
+fn database_password_file(
+    section: &Section<'_>,
+    context: &Context<'_>,
+    database: &DatabaseUrl,
+) -> Option<PathBuf> {
+    let key = "database-password-file";
+    let file = section.read(key, |text| context.secret_file(text))?;
+    match database.password() {
+        (false, _) => section.error(key, "given, though `database` is a file, which has no password"),
+        (true, true) => section.error(key, "given, though the URL in `database` has a password already"),
+        (true, false) => {}
+    }
+    Some(file)
 }
 
 /// A file name, `sqlite:…`, `sqlite://…` or a PostgreSQL URL. Messages do not show the text, which may hold a password.

@@ -120,6 +120,14 @@ fn a_fault_names_file_line_key_and_remedy() {
      `postgres://USER@HOST/DATABASE`"
 )]
 #[case(
+    "server: {database-password-file: p}",
+    "1: server.database-password-file: given, though `database` is a file, which has no password"
+)]
+#[case(
+    "server: {database: 'postgres://u:hunter2@h/d', database-password-file: p}",
+    "1: server.database-password-file: given, though the URL in `database` has a password already"
+)]
+#[case(
     "server:\n  key: 01234567890123456789012345678901\n  key-file: k",
     "3: server.key-file: given together with `key`; only one of them can hold"
 )]

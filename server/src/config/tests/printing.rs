@@ -76,6 +76,20 @@ fn no_secret_is_printed_or_shown() {
 }
 
 #[test]
+fn the_password_of_a_database_may_come_from_a_file() {
+    let scene = Scene::new();
+    scene.write("password", "p@ss/word\n");
+    let yaml = "server: {database: 'postgres://user@db/cache', database-password-file: password}";
+    let config = scene.load(yaml).unwrap().config;
+    assert_eq!(config.server.open_database().unwrap().expose(), "postgres://user:p%40ss%2Fword@db/cache");
+    let printed = print_config(&config);
+    assert!(printed.contains("database: postgres://user@db/cache\n"), "{printed}");
+    assert!(printed.contains("/password\n"), "{printed}");
+    std::fs::remove_file(scene.path("password")).unwrap();
+    assert!(config.server.open_database().unwrap_err().to_string().contains("/password"));
+}
+
+#[test]
 fn every_key_is_printed() {
     let printed = print_config(&config(FULL));
 
