@@ -1,8 +1,9 @@
 //! How fast nodes tell each other what they have, find it, know that nobody has it, and pass it on.
 //!
 //! ```sh
-//! cargo bench -p cache-server --bench federation            # about three minutes
+//! cargo bench -p cache-server --bench federation            # about four minutes
 //! cargo bench -p cache-server --bench federation -- --quick # half a minute
+//! cargo bench -p cache-server --bench federation -- --only misses # or dht, or nars
 //! ```
 //!
 //! Everything runs on loopback, and all nodes of a network share this machine: with fifty of them most of the time is spent
@@ -20,7 +21,7 @@ mod relay;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use support::{MIB, Result, flag};
+use support::{MIB, Result, flag, option};
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -73,11 +74,18 @@ fn main() -> ExitCode {
 }
 
 fn run(scale: Scale) -> Result<()> {
-    for nodes in scale.networks {
-        dht::measure(*nodes, scale)?;
+    let only = option("--only");
+    let is_wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    if is_wanted("dht") {
+        scale.networks.iter().try_for_each(|nodes| dht::measure(*nodes, scale))?;
     }
-    misses::measure(scale)?;
-    relay::measure(scale)
+    if is_wanted("misses") {
+        misses::measure(scale)?;
+    }
+    if is_wanted("nars") {
+        relay::measure(scale)?;
+    }
+    Ok(())
 }
 
 /// The median and the 99th percentile.
