@@ -36,8 +36,8 @@ pub fn measure(nodes: usize, scale: Scale) -> Result<()> {
         let hits = look_up(asker, 0..scale.lookups.min(scale.announced), true).await?;
         let misses = look_up(asker, 1_000_000..1_000_000 + scale.lookups, false).await?;
         println!("{nodes:3} nodes: announces {rate:6.0} paths/s");
-        println!("           finds            {}", percentiles(hits));
-        println!("           finds nothing    {}", percentiles(misses));
+        println!("           finds            {}{}", percentiles(&hits.times), hits.wrong());
+        println!("           finds nothing    {}{}", percentiles(&misses.times), misses.wrong());
         networks.iter().for_each(|network| network.stop());
         Ok(())
     })
@@ -59,17 +59,32 @@ async fn announce(holder: &Network, paths: u32) -> Result<f64> {
     }
 }
 
-async fn look_up(asker: &Network, numbers: std::ops::Range<u32>, is_there: bool) -> Result<Vec<Duration>> {
-    let mut times = Vec::new();
+/// What lookups came to.
+struct Lookups {
+    times: Vec<Duration>,
+    /// How many did not find what is there, as nodes that have to wait for a processor answer too late.
+    failed: usize,
+}
+
+impl Lookups {
+    fn wrong(&self) -> String {
+        if self.failed == 0 { String::new() } else { format!(", {} in vain", self.failed) }
+    }
+}
+
+async fn look_up(asker: &Network, numbers: std::ops::Range<u32>, is_there: bool) -> Result<Lookups> {
+    let mut lookups = Lookups { times: Vec::new(), failed: 0 };
     for number in numbers {
         let begun = Instant::now();
         let found = asker.find_providers(&path(number), tokio::time::Instant::now() + LOOKUP).await;
-        times.push(begun.elapsed());
-        if found.is_empty() == is_there {
-            return Err(format!("path {number} was {}found", if is_there { "not " } else { "" }).into());
+        lookups.times.push(begun.elapsed());
+        match (found.is_empty(), is_there) {
+            (true, true) => lookups.failed += 1,
+            (false, false) => return Err(format!("path {number} was found").into()),
+            _ => {}
         }
     }
-    Ok(times)
+    Ok(lookups)
 }
 
 async fn wait_until(mut condition: impl FnMut() -> bool) -> Result<()> {

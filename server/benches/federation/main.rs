@@ -89,7 +89,8 @@ fn run(scale: Scale) -> Result<()> {
 }
 
 /// The median and the 99th percentile.
-fn percentiles(mut times: Vec<Duration>) -> String {
+fn percentiles(times: &[Duration]) -> String {
+    let mut times = times.to_vec();
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1e3;
     format!("p50 {:7.2} ms, p99 {:7.2} ms", at(50), at(99))

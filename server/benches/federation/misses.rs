@@ -78,7 +78,7 @@ pub fn measure(scale: Scale) -> Result<()> {
         "misses with digests of {OTHERS} other nodes, {} paths each, had in {time:.1} s",
         scale.digested
     );
-    println!("           over HTTP        {}, {slow} of {} over 1 ms", percentiles(times), scale.misses);
+    println!("           over HTTP        {}, {slow} of {} over 1 ms", percentiles(&times), scale.misses);
     networks.iter().for_each(|network: &Arc<Network>| network.stop());
     Ok(())
 }

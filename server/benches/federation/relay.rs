@@ -43,9 +43,9 @@ pub fn measure(scale: Scale) -> Result<()> {
             relayed.push(fetch(&through, &format!("/{url}"), &sample)?);
         }
         println!("a NAR of {:.3} MiB", *size as f64 / MIB as f64);
-        println!("           its narinfo      {}", percentiles(narinfos));
-        println!("           directly         {}", percentiles(directly));
-        println!("           through another  {}", percentiles(relayed));
+        println!("           its narinfo      {}", percentiles(&narinfos));
+        println!("           directly         {}", percentiles(&directly));
+        println!("           through another  {}", percentiles(&relayed));
     }
     Ok(())
 }
