@@ -48,6 +48,7 @@ pub async fn start(directory: &Path, entry: Option<u16>, http: u16, timing: Timi
         load: 0,
         free: 0,
         digests: digest::VERSION,
+        run: 0,
         said: Stamp(0),
         caches: vec![AnnouncedCache { id: 1, name: "bench".to_owned(), public_keys }],
     };

@@ -102,6 +102,7 @@ impl Holdings for Shelf {
             load: load(),
             free: free(&self.caches()),
             digests: digest::VERSION,
+            run: 0,
             said: Stamp::now(),
             caches: public(&self.caches()).map(announced).collect(),
         }

@@ -33,7 +33,7 @@ pub struct HeldPath {
 
 /// What this daemon has to tell. Only what is public: whatever comes from here is announced.
 pub trait Holdings: Send + Sync + 'static {
-    /// The node and its public caches. The time is filled in by the caller.
+    /// The node and its public caches. The time and the number of the run are filled in by the caller.
     fn describe(&self) -> NodeDescription;
 
     /// All paths of the public caches, in any order.

@@ -9,6 +9,7 @@
 //! own types.
 
 mod announce;
+mod audience;
 mod dht;
 pub mod digest;
 mod directory;

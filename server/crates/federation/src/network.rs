@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::{AnnounceStatus, Announcer, HeldPath, Holdings};
+use crate::audience::Audience;
 use crate::dht::{self, Bootstrap, Dht, DhtError, DhtSettings, DhtStatus};
 use crate::directory::{Directory, Peer, Peers};
 use crate::record::{AnnouncedCache, Members, Name, NodePage, Providers};
@@ -182,6 +183,7 @@ impl Network {
         let node = self.identity.id();
         let mut description = self.holdings.describe();
         description.said = Stamp::now();
+        description.run = self.dht.run();
         for (number, page) in (0..=u8::MAX).zip(description.pages(&self.identity)) {
             let change = |there: &mut NodePage| {
                 if *there != page {
@@ -195,14 +197,19 @@ impl Network {
     }
 
     async fn look_around_again_and_again(&self) {
+        let mut audience = Audience::default();
+        let mut run = self.dht.run();
         loop {
             self.directory.refresh().await;
+            let peers = self.directory.peers();
+            let before = std::mem::replace(&mut run, self.dht.run());
+            if audience.has_changed(&peers) || run != before {
+                tracing::debug!(nodes = peers.len(), "telling the network everything again");
+                self.changed.notify_one();
+                self.announcer.tell_everything();
+            }
             // Until somebody is found, look more often.
-            let pause = if self.directory.peers().is_empty() {
-                self.timing.refresh / 10
-            } else {
-                self.timing.refresh
-            };
+            let pause = if peers.is_empty() { self.timing.refresh / 10 } else { self.timing.refresh };
             if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;
             }

@@ -17,7 +17,7 @@ fn node(number: u8) -> NodeId {
 
 fn description() -> NodeDescription {
     let url = "http://a.example".parse().unwrap();
-    NodeDescription { url, load: 0, free: 0, digests: 1, said: Stamp::now(), caches: Vec::new() }
+    NodeDescription { url, load: 0, free: 0, digests: 1, run: 0, said: Stamp::now(), caches: Vec::new() }
 }
 
 fn peers(numbers: &[u8]) -> Peers {

@@ -41,6 +41,8 @@ struct Inner {
     queued: HashSet<HeldPath>,
     round: Vec<HeldPath>,
     round_began_with: usize,
+    /// The path of a round that was taken last.
+    reached: Option<HeldPath>,
 }
 
 impl Queue {
@@ -72,9 +74,16 @@ impl Queue {
         }
     }
 
-    /// Begins a round. What is left of the one before is in it.
-    pub fn begin_round(&self, paths: Vec<HeldPath>) {
+    /// Begins a round. What is left of the one before is in it and comes first: however often rounds begin, every path
+    /// has its turn.
+    pub fn begin_round(&self, mut paths: Vec<HeldPath>) {
+        // Paths are taken from the end.
+        paths.sort_unstable_by(|one, other| other.cmp(one));
         let mut inner = self.lock();
+        if let Some(reached) = inner.reached {
+            let told = paths.partition_point(|path| *path > reached);
+            paths.rotate_left(told);
+        }
         inner.round_began_with = paths.len();
         inner.round = paths;
         drop(inner);
@@ -88,6 +97,7 @@ impl Queue {
             return Some(job);
         }
         let path = inner.round.pop()?;
+        inner.reached = Some(path);
         Some(Job { path, tries: 0, routine: true })
     }
 
@@ -129,6 +139,21 @@ mod tests {
         assert!(queue.pop().unwrap().is_routine());
         queue.push(path(3));
         assert_eq!(queue.pop().unwrap().path, path(3));
+    }
+
+    #[test]
+    fn a_round_goes_on_where_the_one_before_was_cut_short() {
+        let queue = Queue::default();
+        let all: Vec<HeldPath> = (0..6).map(path).collect();
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            queue.begin_round(all.clone());
+            taken.extend([queue.pop().unwrap().path, queue.pop().unwrap().path]);
+        }
+        assert_eq!(taken, all);
+        queue.begin_round(all.clone());
+        let rest: Vec<HeldPath> = std::iter::from_fn(|| queue.pop()).map(|job| job.path).collect();
+        assert_eq!(rest, all);
     }
 
     #[test]

@@ -100,6 +100,20 @@ struct Running {
     address: SocketAddrV4,
     /// What it was told to enter the network through.
     entries: BTreeSet<SocketAddrV4>,
+    /// What tells it from the one before.
+    number: u32,
+}
+
+impl Running {
+    fn new(node: AsyncDht, address: SocketAddrV4, entries: BTreeSet<SocketAddrV4>) -> Result<Self, DhtError> {
+        Ok(Self {
+            node: Some(node),
+            nudge: Nudge::start(address),
+            address,
+            entries,
+            number: getrandom::u32()?,
+        })
+    }
 }
 
 /// The node for one use, during which its thread is kept awake.
@@ -122,14 +136,18 @@ impl Dht {
         let mut entries = bootstrap::resolve(&settings.bootstrap).await;
         entries.extend(bootstrap::load(&settings.nodes_file));
         let (node, address) = start(&settings, settings.port, &entries).await?;
-        let running =
-            RwLock::new(Running { node: Some(node), nudge: Nudge::start(address), address, entries });
+        let running = RwLock::new(Running::new(node, address, entries)?);
         Ok(Arc::new(Self { settings, keys: RwLock::new(keys), running }))
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddrV4 {
         self.running.read().unwrap_or_else(PoisonError::into_inner).address
+    }
+
+    /// The number of this run, in which it stores what it was told since it began.
+    pub fn run(&self) -> u32 {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).number
     }
 
     /// How it is doing.
@@ -182,8 +200,8 @@ impl Dht {
         let address = SocketAddrV4::new(self.settings.bind, port);
         let timed_out = |_| DhtError::Bind { address, source: io::ErrorKind::AddrInUse.into() };
         let (node, address) = started.await.map_err(timed_out)??;
-        *self.running.write().unwrap_or_else(PoisonError::into_inner) =
-            Running { node: Some(node), nudge: Nudge::start(address), address, entries };
+        let running = Running::new(node, address, entries)?;
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
         Ok(())
     }
 }

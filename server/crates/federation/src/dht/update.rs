@@ -80,7 +80,8 @@ impl Dht {
             rescued.iter().for_each(|rescued| after.merge(rescued.clone()));
             change(&mut after);
             if after == before {
-                if let Some(newest) = newest.filter(|_| copies < answered.min(COPIES) as usize / 2) {
+                let wanted = answered.min(COPIES) as usize;
+                if let Some(newest) = newest.filter(|_| copies * 4 < wanted * 3) {
                     // Nodes have gone or come since. Whether they take it now is not worth another round.
                     let _ = node.put_mutable(newest, None).await;
                 }

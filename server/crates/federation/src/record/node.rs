@@ -37,6 +37,8 @@ pub struct NodeDescription {
     pub free: u64,
     /// Version of the digests of what it holds that it gives to other nodes ([`crate::digest::VERSION`]); 0 for none.
     pub digests: u8,
+    /// A number of its own for each time that the node begins to store records of others, with none.
+    pub run: u32,
     /// When it said so.
     pub said: Stamp,
     /// Its public caches.
@@ -92,6 +94,7 @@ impl NodeDescription {
         bytes.extend(self.load.to_be_bytes());
         bytes.extend(self.free.to_be_bytes());
         bytes.push(self.digests);
+        bytes.extend(self.run.to_be_bytes());
         // A URL is checked when it is configured; one that is too long for us leads nowhere.
         let url = Some(self.url.as_str()).filter(|url| url.len() <= LONGEST_URL).unwrap_or_default();
         put_text(&mut bytes, url).expect("its length was checked");
@@ -139,12 +142,13 @@ impl NodePage {
         let load = reader.u16()?;
         let free = reader.u64()?;
         let digests = reader.u8()?;
+        let run = reader.u32()?;
         let url = Url::parse(reader.text()?).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let mut caches = Vec::new();
         while !reader.is_empty() {
             caches.push(decode_cache(&mut reader)?);
         }
-        let description = NodeDescription { url, load, free, digests, said, caches };
+        let description = NodeDescription { url, load, free, digests, run, said, caches };
         Some(Self { pages, description: Some(description), encoded: bytes.to_vec() })
     }
 }

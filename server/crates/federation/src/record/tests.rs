@@ -30,6 +30,7 @@ fn description(caches: u32) -> NodeDescription {
         load: 3,
         free: 1 << 40,
         digests: crate::digest::VERSION,
+        run: 7,
         said: Stamp::now(),
         caches: (0..caches).map(cache).collect(),
     }

@@ -110,3 +110,32 @@ async fn a_network_stands_nodes_that_die_and_come_back_again_and_again() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_outlives_a_restart_of_every_node_in_turn() {
+    const NODES: u32 = 4;
+    let port = free_port();
+    let entries = |number: u32| if number == 0 { Vec::new() } else { vec![port] };
+    let mut nodes = Vec::new();
+    for number in 0..NODES {
+        let port = if number == 0 { port } else { 0 };
+        nodes.push(Some(start_at(tempfile::tempdir().unwrap(), number, port, &entries(number)).await));
+    }
+    let all_is_found = async |nodes: &[Option<TestNode>]| {
+        for (seeker, node) in (0..).zip(nodes) {
+            for number in (0..NODES).filter(|number| *number != seeker) {
+                until("all is found", || async { node.as_ref().unwrap().who_has(number).await == [number] })
+                    .await;
+            }
+        }
+    };
+    all_is_found(&nodes).await;
+    // The first one does not tell anything itself after this.
+    for number in 1..NODES {
+        let node = nodes[number as usize].take().unwrap();
+        let port = node.port().await;
+        let directory = end(node).await;
+        nodes[number as usize] = Some(start_at(directory, number, port, &entries(number)).await);
+        all_is_found(&nodes).await;
+    }
+}

@@ -63,6 +63,7 @@ impl Holdings for Shelf {
             load: 0,
             free: 0,
             digests: 0,
+            run: 0,
             said: Stamp(0),
             caches: vec![AnnouncedCache { id: 1, name: "main".to_owned(), public_keys: vec![key] }],
         }
