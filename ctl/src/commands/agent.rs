@@ -84,7 +84,7 @@ pub fn render(agent: &AgentInfo, look: &Look) -> String {
     fields.add("agent", &agent.name).add("id", &agent.id).add("workspace", workspace);
     let seen = match (agent.online_since, agent.last_seen_at) {
         (Some(since), _) => format!("online, connected {}", relative(look.now, since)),
-        (None, Some(seen)) => format!("offline, connected last {}", relative(look.now, seen)),
+        (None, Some(seen)) => format!("offline, seen {}", relative(look.now, seen)),
         (None, None) => "never seen".to_owned(),
     };
     fields.add("state", seen);

@@ -139,6 +139,19 @@ impl Delivery {
     }
 }
 
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.deploy.sockets.spawn(record_end(self.deploy.clone(), self.agent.clone()));
+    }
+}
+
+/// Writes down until when an agent was there.
+async fn record_end(deploy: Arc<Deploy>, agent: Arc<Agent>) {
+    if let Err(error) = deploy.catalog.agent_disconnected(agent.id, UnixTime::now()).await {
+        tracing::warn!(agent = agent.name, %error, "could not record that an agent disconnected");
+    }
+}
+
 /// Writes down what an agent said of itself, for when it is offline.
 async fn record_hello(deploy: Arc<Deploy>, agent: Arc<Agent>, hello: Hello) {
     let Hello { version, system } = hello;

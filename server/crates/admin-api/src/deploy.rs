@@ -15,7 +15,7 @@ pub struct AgentInfo {
     pub declared: bool,
     /// Since when it is connected, in Unix seconds; `None` while it is offline.
     pub online_since: Option<i64>,
-    /// When it connected last, in Unix seconds; `None` if it never did.
+    /// When it was last seen to connect or disconnect, in Unix seconds; `None` if it never connected.
     pub last_seen_at: Option<i64>,
     /// The version of its client.
     pub version: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Output;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -49,11 +50,14 @@ fn agents_and_workspaces_are_shown_with_what_they_do() {
     assert_eq!(workspaces[0], main);
     assert_eq!(ask(&fleet, &["workspace", "info", "main"])["members"].as_array().unwrap().len(), 2);
 
-    // What it said of itself is known when it is offline.
+    // What it said of itself, and when it was there last, is known when it is offline.
+    std::thread::sleep(Duration::from_secs(1));
+    let connected_at = shown["online_since"].as_i64();
     agent.close();
     super::wait_until_done("the agent is offline and known", || {
         let shown = ask(&fleet, &["agent", "info", "a1"]);
-        shown["online_since"].is_null() && shown["last_seen_at"].is_i64() && shown["version"] == "1.11.1"
+        let seen_after = shown["last_seen_at"].as_i64() > connected_at;
+        shown["online_since"].is_null() && seen_after && shown["version"] == "1.11.1"
     });
     refused(&fleet.site.cachectl(&["agent", "info", "nobody"]), 5, "nobody");
     refused(&fleet.site.cachectl(&["workspace", "info", "nowhere"]), 5, "nowhere");

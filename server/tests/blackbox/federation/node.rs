@@ -62,7 +62,8 @@ impl Node {
         let runtime = Runtime::new().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let url = url.parse().unwrap();
-        let description = NodeDescription { url, load: 0, free: 0, digests: 0, said: Stamp(0), caches };
+        let description =
+            NodeDescription { url, load: 0, free: 0, digests: 0, run: 0, said: Stamp(0), caches };
         let shelf = Arc::new(Shelf { description, paths: Mutex::default() });
         let settings = Settings {
             bind: Ipv4Addr::LOCALHOST,

@@ -60,7 +60,7 @@ pub struct AgentRecord {
     pub version: Option<String>,
     /// The Nix system of its machine, as its client said.
     pub system: Option<String>,
-    /// When it connected last.
+    /// When it connected or disconnected last.
     pub last_seen_at: Option<UnixTime>,
 }
 
@@ -109,6 +109,22 @@ impl Catalog {
                     .col_expr(agent::Column::System, system.as_str().into())
                     .col_expr(agent::Column::LastSeenAt, (*at).into())
                     .filter(agent::Column::Id.eq(agent.to_row()))
+                    .exec(transaction)
+                    .await?;
+                Ok(Written::quietly(()))
+            })
+        })
+        .await
+    }
+
+    /// Notes that an agent was connected until then.
+    pub async fn agent_disconnected(&self, agent: AgentId, at: UnixTime) -> Result<(), CatalogError> {
+        self.write((agent, at), |transaction, (agent, at)| {
+            Box::pin(async move {
+                agent::Entity::update_many()
+                    .col_expr(agent::Column::LastSeenAt, (*at).into())
+                    .filter(agent::Column::Id.eq(agent.to_row()))
+                    .filter(agent::Column::LastSeenAt.lt(*at))
                     .exec(transaction)
                     .await?;
                 Ok(Written::quietly(()))

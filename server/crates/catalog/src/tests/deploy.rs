@@ -84,6 +84,12 @@ pub(super) async fn what_an_agent_says_of_itself_is_kept(backend: Backend) {
     assert_eq!(records[1].version.as_deref(), Some("1.11"));
     assert_eq!(records[1].system.as_deref(), Some("x86_64-linux"));
     assert_eq!(records[1].last_seen_at, Some(UnixTime(7)));
+    // The end of a connection is recorded apart from it, and maybe after the next one has begun.
+    for (at, expected) in [(9, 9), (8, 9)] {
+        catalog.agent_disconnected(id, UnixTime(at)).await.unwrap();
+        let records = declare(catalog, fixture.cache, &["web", "db"]).await;
+        assert_eq!(records[1].last_seen_at, Some(UnixTime(expected)));
+    }
 }
 
 pub(super) async fn deployments_are_numbered_per_agent(backend: Backend) {
