@@ -82,15 +82,21 @@ impl Candidate {
 
     /// An upstream.
     pub fn upstream(upstream: &Upstream) -> Self {
-        let mut base = upstream.url.clone();
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
+        let base = Self::base_of_upstream(&upstream.url);
         let mut public_keys = upstream.public_keys.clone();
         if base.host_str() == Some(NIXOS_HOST) {
             public_keys.extend(PublicKey::parse(NIXOS_KEY));
         }
         Self { source: Source::Upstream(upstream.url.clone()), base, public_keys }
+    }
+
+    /// Where the narinfos of an upstream are.
+    pub fn base_of_upstream(url: &Url) -> Url {
+        let mut base = url.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        base
     }
 }
 

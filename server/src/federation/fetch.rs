@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
-use http::{Response, StatusCode};
-use hyper::body::Incoming;
 use nar_storage::Blob;
-use url::Url;
 
 use super::Federation;
-use super::ask::Candidate;
-use super::relay::{Liar, Pieces, Relay};
-use super::ticket::{Source, Ticket, TicketText, within};
+use super::relay::{Pieces, Relay};
+use super::sources::Sources;
+use super::ticket::{Source, Ticket, TicketText};
 use crate::cache::Cache;
 use nix_formats::NarFileName;
 
@@ -47,28 +43,16 @@ impl Federation {
             return Some(Fetched::Here(blob));
         }
         let permit = self.relays.clone().try_acquire_owned().ok()?;
-        let (base, answer) = match self.fetch_as_told(ticket).await {
-            Some(fetched) => fetched,
-            None => match self.fetch_from_others(cache, ticket).await {
-                Some(fetched) => fetched,
-                None => {
-                    self.now_absent(cache, &ticket.path);
-                    return None;
-                }
-            },
+        let mut sources = Sources::new(self, cache, ticket);
+        let Some(feed) = sources.open().await else {
+            self.now_absent(cache, &ticket.path);
+            return None;
         };
-        let federation = self.clone();
-        let liar: Liar =
-            Box::new(
-                move |lied| {
-                    if lied { federation.health.lied(&base) } else { federation.health.failed(&base) }
-                },
-            );
         let copy = match reservation {
             Some(reservation) => self.keep(cache, ticket, reservation).await,
             None => None,
         };
-        Some(Fetched::Stream(Relay::start(answer.into_body(), ticket, permit, liar, copy)))
+        Some(Fetched::Stream(Relay::start(sources, feed, ticket, permit, copy)))
     }
 
     async fn open_here(&self, cache: &Cache, ticket: &Ticket) -> Option<Blob> {
@@ -77,76 +61,5 @@ impl Federation {
             return None;
         }
         cache.open_nar(&self.catalog, &ticket.file, &nar, None).await.ok()?
-    }
-
-    async fn fetch_as_told(&self, ticket: &Ticket) -> Option<(Url, Response<Incoming>)> {
-        let base = match &ticket.source {
-            Source::Here(_) => return None,
-            Source::Peer(base) => base.clone(),
-            Source::Upstream(url) => {
-                let mut base = url.clone();
-                if !base.path().ends_with('/') {
-                    base.set_path(&format!("{}/", base.path()));
-                }
-                base
-            }
-        };
-        self.fetch_from(base, &ticket.source, ticket, &ticket.url).await
-    }
-
-    /// Asks everybody else who has the path whether it is in the same file.
-    async fn fetch_from_others(
-        &self,
-        cache: &Arc<Cache>,
-        ticket: &Ticket,
-    ) -> Option<(Url, Response<Incoming>)> {
-        let mut candidates = if cache.is_public() { self.providers(&ticket.path).await } else { Vec::new() };
-        candidates.extend(cache.config().upstreams.iter().map(Candidate::upstream));
-        for candidate in candidates.iter().filter(|candidate| candidate.source != ticket.source) {
-            if !self.health.admits(&candidate.base) {
-                continue;
-            }
-            let Ok(verified) = self.ask(candidate, cache, &ticket.path).await else { continue };
-            let other = &verified.ticket;
-            if other.file != ticket.file
-                || other.nar_hash != ticket.nar_hash
-                || other.file_size != ticket.file_size
-            {
-                continue;
-            }
-            let base = candidate.base.clone();
-            if let Some(fetched) = self.fetch_from(base, &candidate.source, ticket, &other.url).await {
-                return Some(fetched);
-            }
-        }
-        None
-    }
-
-    async fn fetch_from(
-        &self,
-        base: Url,
-        source: &Source,
-        ticket: &Ticket,
-        url: &str,
-    ) -> Option<(Url, Response<Incoming>)> {
-        if !self.health.admits(&base) {
-            return None;
-        }
-        let answer = match self.client.get(&within(&base, url)?, self.asker(source)).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::debug!(cache = %base, %error, "could not fetch a NAR");
-                self.health.failed(&base);
-                return None;
-            }
-        };
-        let length =
-            answer.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if answer.status() != StatusCode::OK || length.is_some_and(|length: u64| length != ticket.file_size) {
-            tracing::debug!(cache = %base, status = %answer.status(), ?length, "another cache does not have its NAR");
-            self.health.failed(&base);
-            return None;
-        }
-        Some((base, answer))
     }
 }

@@ -11,6 +11,7 @@
 //! | `ask.rs` | asking one other cache, and checking what it says |
 //! | `ticket.rs` | the URL that says where a NAR comes from |
 //! | `fetch.rs` | getting a NAR from there |
+//! | `sources.rs` | who has it, and goes on where another breaks off |
 //! | `relay.rs` | passing its bytes on, and checking them before the last |
 //! | `keep.rs` | storing what passes, for caches that are told to |
 //! | `digests.rs` | what the other nodes hold, in few bytes |
@@ -28,6 +29,7 @@ mod health;
 mod holdings;
 mod keep;
 mod relay;
+mod sources;
 mod ticket;
 
 use std::sync::{Arc, OnceLock};

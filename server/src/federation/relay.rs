@@ -5,27 +5,19 @@
 
 use std::io::{self, Read};
 use std::pin::Pin;
-use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use futures_util::{Stream, StreamExt, stream};
-use http_body_util::BodyDataStream;
-use hyper::body::Incoming;
+use futures_util::{Stream, stream};
 use nix_formats::{Compression, FileHash, NarHash, StorePathHash};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use super::keep::Copy;
+use super::sources::{Feed, Sources};
 use super::ticket::Ticket;
 use crate::cache::push::decoder;
 
-/// How long the other side may send nothing.
-const STALL: Duration = Duration::from_secs(15);
-/// A cache that, over more than this time of waiting for it, sends less than [`SLOWEST`] bytes a second, does not want to.
-const GRACE: Duration = Duration::from_secs(20);
-const SLOWEST: u64 = 4 << 10;
 /// Pieces that wait for the thread that checks them.
 const PIECES_AHEAD: usize = 8;
 /// Pieces that wait for a slow reader.
@@ -36,20 +28,16 @@ const BUFFER: usize = 64 << 10;
 /// The bytes of a NAR.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>;
 
-/// Is told when the other side did not send what it should; with `true` if it sent something else.
-pub type Liar = Box<dyn Fn(bool) + Send + Sync>;
-
 /// A NAR that is being passed on.
 pub struct Relay {
-    body: BodyDataStream<Incoming>,
+    sources: Sources,
+    feed: Feed,
+    path: StorePathHash,
     file_hash: FileHash,
     file_size: u64,
     hasher: Sha256,
     received: u64,
-    /// Time spent waiting for the other side, as opposed to our reader.
-    waited: Duration,
     check: Option<Check>,
-    tell: Liar,
     /// Where the bytes go besides, as long as somebody wants them there.
     copy: Option<Copy>,
     _permit: OwnedSemaphorePermit,
@@ -70,31 +58,32 @@ enum Fault {
 }
 
 impl Relay {
-    /// The bytes of `body`, as far as they are what the ticket says.
+    /// The bytes of `feed`, and of what the sources have instead where it breaks off, as far as they are what the ticket
+    /// says.
     pub fn start(
-        body: Incoming,
+        sources: Sources,
+        feed: Feed,
         ticket: &Ticket,
         permit: OwnedSemaphorePermit,
-        tell: Liar,
         copy: Option<Copy>,
     ) -> Pieces {
         let (pieces, arriving) = mpsc::channel(PIECES_AHEAD);
         let (compression, hash, size) = (ticket.file.compression, ticket.nar_hash, ticket.nar_size);
         let verdict = tokio::task::spawn_blocking(move || check(arriving, compression, hash, size));
         let relay = Self {
-            body: BodyDataStream::new(body),
+            sources,
+            feed,
+            path: ticket.path,
             file_hash: ticket.file.file_hash,
             file_size: ticket.file_size,
             hasher: Sha256::new(),
             received: 0,
-            waited: Duration::ZERO,
             check: Some(Check { pieces, verdict }),
-            tell,
             copy,
             _permit: permit,
         };
         let (sender, receiver) = mpsc::channel(PIECES_READY);
-        tokio::spawn(relay.run(sender, ticket.path));
+        tokio::spawn(relay.run(sender));
         let pieces = stream::unfold(receiver, |mut receiver| async move {
             let piece = receiver.recv().await?;
             Some((piece, receiver))
@@ -103,18 +92,20 @@ impl Relay {
     }
 
     /// Passes pieces on until the end, or until nobody wants them any more.
-    async fn run(mut self, reader: mpsc::Sender<io::Result<Bytes>>, path: StorePathHash) {
+    async fn run(mut self, reader: mpsc::Sender<io::Result<Bytes>>) {
         loop {
             let piece = match self.next().await {
                 Ok(Some(piece)) => Ok(piece),
                 Ok(None) => return,
                 Err(fault) => {
-                    let (wrong, reason) = match fault {
-                        Fault::Broken(reason) => (false, reason),
-                        Fault::Wrong(reason) => (true, reason),
+                    let reason = match fault {
+                        Fault::Broken(reason) => reason,
+                        Fault::Wrong(reason) => {
+                            self.sources.lied();
+                            reason
+                        }
                     };
-                    tracing::warn!(%path, reason, "a NAR from another cache was cut off");
-                    (self.tell)(wrong);
+                    tracing::warn!(path = %self.path, reason, "a NAR from another cache was cut off");
                     Err(io::Error::other(reason))
                 }
             };
@@ -157,23 +148,18 @@ impl Relay {
         Ok(Some(piece))
     }
 
-    /// The next piece that is not empty.
+    /// The next piece, from wherever there is one.
     async fn receive(&mut self) -> Result<Bytes, Fault> {
         loop {
-            let begun = Instant::now();
-            let arrived = timeout(STALL, self.body.next()).await;
-            self.waited += begun.elapsed();
-            let rate = self.received.checked_div(self.waited.as_secs()).unwrap_or(u64::MAX);
-            return match arrived {
-                Err(_) => Err(Fault::Broken("nothing arrives any more".to_owned())),
-                Ok(None) => Err(Fault::Broken("it ends too early".to_owned())),
-                Ok(Some(Err(error))) => Err(Fault::Broken(error.to_string())),
-                Ok(Some(Ok(piece))) if piece.is_empty() => continue,
-                Ok(Some(Ok(_))) if self.waited > GRACE && rate < SLOWEST => {
-                    Err(Fault::Broken("it arrives too slowly".to_owned()))
-                }
-                Ok(Some(Ok(piece))) => Ok(piece),
+            let reason = match self.feed.next().await {
+                Ok(piece) => return Ok(piece),
+                Err(reason) => reason,
             };
+            match self.sources.resume(self.received).await {
+                Some(feed) => self.feed = feed,
+                None => return Err(Fault::Broken(reason)),
+            }
+            tracing::info!(path = %self.path, at = self.received, reason, "a NAR that broke off is fetched on");
         }
     }
 

@@ -1,13 +1,17 @@
 //! `elsewhere/TICKET/FILE`: the NAR of a path that another cache has, under the URL that our narinfo of it says.
 
+use std::io;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE, RANGE};
+use http::{HeaderValue, Method, StatusCode};
 use warp::Filter;
 use warp::reply::{Reply, Response};
 
 use super::nar::blob_response;
+use super::range::{Requested, requested};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::federation::{Fetched, TicketText};
@@ -25,14 +29,19 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(warp::get().or(warp::head()).unify())
         .and(warp::method())
         .and(access::authorization())
-        .then(
-            move |cache: Arc<Cache>, ticket: String, file: NarName, method, authorization: Option<String>| {
-                let app = app.clone();
-                reply(
-                    async move { send(&app, &cache, ticket, &file, method, authorization.as_deref()).await },
-                )
-            },
-        )
+        .and(warp::header::optional::<String>(RANGE.as_str()))
+        .and(warp::header::optional::<String>(IF_RANGE.as_str()))
+        .then(move |cache: Arc<Cache>, ticket, file, method, authorization, range, if_range| {
+            let app = app.clone();
+            reply(async move {
+                let authorization: Option<String> = authorization;
+                access::read(&app, &cache, authorization.as_deref())?;
+                // What is had from elsewhere has no tag that a range could be asked for.
+                let range: Option<String> = range;
+                let range = range.filter(|_: &String| Option::<String>::is_none(&if_range));
+                send(&app, &cache, ticket, &file, &method, range.as_deref()).await
+            })
+        })
 }
 
 async fn send(
@@ -40,22 +49,57 @@ async fn send(
     cache: &Arc<Cache>,
     ticket: String,
     file: &NarName,
-    method: Method,
-    authorization: Option<&str>,
+    method: &Method,
+    range: Option<&str>,
 ) -> Answer {
-    access::read(app, cache, authorization)?;
     let ticket = app.federation.open_ticket(&TicketText(ticket), &file.0, cache);
     let ticket = ticket.ok_or_else(HttpError::not_found)?;
-    let mut response = if method == Method::HEAD {
-        Response::default()
-    } else {
+    let size = ticket.file_size;
+    let mut response = Response::default();
+    let mut start = 0;
+    if method == Method::GET {
         match app.federation.fetch(cache, &ticket).await.ok_or_else(HttpError::not_found)? {
-            Fetched::Here(blob) => blob_response(blob),
-            Fetched::Stream(stream) => warp::reply::stream(stream).into_response(),
+            Fetched::Here(blob) => response = blob_response(blob),
+            Fetched::Stream(stream) => {
+                start = range.map_or(0, |range| start_of_rest(range, size));
+                response = warp::reply::stream(without(stream, start)).into_response();
+            }
         }
-    };
+    }
+    if start > 0 {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let text = format!("bytes {start}-{}/{size}", size - 1);
+        let value = HeaderValue::try_from(text).map_err(|error| HttpError::internal(&error))?;
+        response.headers_mut().insert(CONTENT_RANGE, value);
+    }
     let headers = response.headers_mut();
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(ticket.file_size));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(size - start));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
     Ok(response)
+}
+
+/// Where a range begins that goes up to the end, as it is asked for after a transfer broke off; 0 for any other. What is
+/// wrong is noticed at the end of a file, so nobody gets another part of it by itself.
+fn start_of_rest(range: &str, size: u64) -> u64 {
+    match requested(range, size) {
+        Requested::Part(part) if part.end == size => part.start,
+        _ => 0,
+    }
+}
+
+/// The pieces without the first `left_out` bytes. These are fetched all the same: only the whole can be checked.
+fn without(
+    pieces: impl Stream<Item = io::Result<Bytes>>,
+    mut left_out: u64,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    pieces.filter_map(move |piece| {
+        let piece = piece.map(|mut piece| {
+            let skipped = usize::try_from(left_out).unwrap_or(usize::MAX).min(piece.len());
+            left_out -= skipped as u64;
+            piece.split_off(skipped)
+        });
+        let is_wanted = piece.as_ref().map_or(true, |piece| !piece.is_empty());
+        std::future::ready(is_wanted.then_some(piece))
+    })
 }

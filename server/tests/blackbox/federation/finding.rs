@@ -1,9 +1,11 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use super::network::{soon_finds, start};
+use serde_json::json;
+
+use super::network::{soon_finds, start, start_with};
 use crate::harness::nix_host::NixHost;
-use crate::harness::{Path, SOON, Site, wait_for};
+use crate::harness::{NarInfo, Path, SOON, Site, wait_for};
 use crate::nix_client::{reader, url, writer};
 
 #[test]
@@ -75,6 +77,57 @@ fn a_transfer_ends_early_when_the_daemon_that_has_the_file_dies() {
     assert_eq!(sites[0].reader("pub").get(&info.url).status, 404);
     assert!(begun.elapsed() < Duration::from_secs(30));
     assert_eq!(sites[0].reader("pub").narinfo_status(&path), 404);
+}
+
+#[test]
+fn nix_gets_a_path_although_the_daemon_that_had_it_dies_in_the_middle() {
+    let mut sites = start_with(5, |number, config| {
+        if number == 3 {
+            config["caches"][0]["federation"] = json!({"keep": true});
+        }
+    });
+    let here = writer(&sites[4], "pub");
+    let push = || {
+        let path = here.ok("head -c 80000000 /dev/urandom >file; nix store add-file file --name large");
+        here.ok(&format!("nix copy --to '{}?compression=none' {path}", url(&sites[4], "pub")));
+        path
+    };
+    let (with_another, alone) = (push(), push());
+    let narinfo = |site: &Site, path: &str| {
+        let target = format!("/{}.narinfo", &path["/nix/store/".len()..][..32]);
+        wait_for(SOON, "it is found", || {
+            let reply = site.cache("pub").get(&target).send();
+            (reply.status == 200).then(|| NarInfo::parse(reply.text()))
+        })
+    };
+    narinfo(&sites[0], &with_another);
+    narinfo(&sites[0], &alone);
+    let from = url(&sites[0], "pub");
+    let copy = |path: &str, options: &str| format!("nix copy {options} --from {from} {path}");
+    let (there, left_alone) = (reader(&sites[0], "pub"), reader(&sites[0], "pub"));
+    let slowly = "--option download-speed 15000";
+    let (first, second) = (copy(&with_another, slowly), copy(&alone, slowly));
+    let (dying, others) = sites.split_last_mut().unwrap();
+    std::thread::scope(|scope| {
+        let copying = scope.spawn(|| there.run(&first));
+        let hopeless = scope.spawn(|| left_alone.run(&second));
+        // By the time that the first one dies another one has it, and keeps it.
+        let info = narinfo(&others[3], &with_another);
+        others[3].cache("pub").get(&format!("/{}", info.url)).send().expect(200);
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(!copying.is_finished() && !hopeless.is_finished(), "this is no longer the middle");
+        dying.daemon().kill9();
+        let output = copying.join().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // What nobody has any more does not arrive, nor does a part of it.
+        assert!(!hopeless.join().unwrap().status.success());
+    });
+    assert_eq!(there.describe_closure(&with_another), here.describe_closure(&with_another));
+    left_alone.fails(&format!("nix path-info {alone}"));
+    dying.restart();
+    let again = copy(&alone, "");
+    wait_for(SOON, "it is back", || left_alone.run(&again).status.success().then_some(()));
+    assert_eq!(left_alone.describe_closure(&alone), here.describe_closure(&alone));
 }
 
 #[test]

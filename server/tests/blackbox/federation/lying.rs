@@ -138,6 +138,74 @@ fn the_next_one_is_asked_for_the_file_that_a_liar_did_not_give() {
 }
 
 #[test]
+fn a_file_that_breaks_off_is_fetched_on_from_the_next_one() {
+    let (dying, healthy) = (Upstream::start(), Upstream::start());
+    let site = asking(&[&dying, &healthy]);
+    let path = Path::incompressible("broken-off", 300_000);
+    dying.has(&path);
+    dying.on_nar(&path, Act::Promise(path.file.len(), path.file[..100_000].to_vec()));
+    let info = site.reader("pub").narinfo(&path);
+    healthy.has(&path);
+    let target = format!("/{}", info.url);
+    let reply = site.cache("pub").get(&target).send().expect(200);
+    assert!(reply.body == path.file);
+    assert_eq!(healthy.asked(&format!("/{}", path.file_url())), 1);
+
+    // One that is alone in having it is asked for the rest, as long as it is worth it.
+    let alone = Path::incompressible("alone", 300_000);
+    dying.has(&alone);
+    let file = format!("/{}", alone.file_url());
+    dying.on_nar(&alone, Act::Promise(alone.file.len(), alone.file[..100_000].to_vec()));
+    let info = site.reader("pub").narinfo(&alone);
+    assert!(site.cache("pub").get(&format!("/{}", info.url)).try_send().is_err());
+    assert_eq!(dying.asked(&file), 2);
+}
+
+#[test]
+fn a_wrong_beginning_is_not_made_good_by_the_rest() {
+    let (liar, honest) = (Upstream::start(), Upstream::start());
+    let site = asking(&[&liar, &honest]);
+    let path = Path::incompressible("mixed", 300_000);
+    liar.has(&path);
+    let mut wrong = path.file[..100_000].to_vec();
+    wrong[50_000] ^= 1;
+    liar.on_nar(&path, Act::Promise(path.file.len(), wrong));
+    let info = site.reader("pub").narinfo(&path);
+    honest.has(&path);
+    let target = format!("/{}", info.url);
+    assert!(site.cache("pub").get(&target).try_send().is_err(), "the liar's bytes arrive");
+    // The liar is left alone then, and not the one that came to help.
+    let reply = site.cache("pub").get(&target).send().expect(200);
+    assert!(reply.body == path.file);
+    assert_eq!(liar.asked(&format!("/{}", path.file_url())), 1);
+    assert_eq!(honest.asked(&format!("/{}", path.file_url())), 2);
+}
+
+#[test]
+fn a_reader_goes_on_where_it_was_cut_off() {
+    let upstream = Upstream::start();
+    let site = asking(&[&upstream]);
+    let path = Path::incompressible("resumed", 300_000);
+    upstream.has(&path);
+    let info = site.reader("pub").narinfo(&path);
+    let get = |range: &str| site.cache("pub").get(&format!("/{}", info.url)).header("range", range).send();
+    let rest = get("bytes=100000-").expect(206);
+    assert!(rest.body == path.file[100_000..]);
+    let length = path.file.len();
+    assert_eq!(rest.header("content-range"), Some(format!("bytes 100000-{}/{length}", length - 1).as_str()));
+    assert_eq!(rest.header("accept-ranges"), Some("bytes"));
+    // Only what reaches the end is known to be right.
+    for range in ["bytes=0-99", "bytes=100-199", "bytes=0-"] {
+        assert!(get(range).expect(200).body == path.file, "{range}");
+    }
+    let mut wrong = path.file.clone();
+    wrong[10] ^= 1;
+    upstream.on_nar(&path, Act::Send(wrong));
+    let wrong = site.cache("pub").get(&format!("/{}", info.url)).header("range", "bytes=100000-").try_send();
+    assert!(wrong.is_err(), "the end of something wrong arrives");
+}
+
+#[test]
 fn upstreams_that_do_not_answer_cost_a_moment() {
     let upstream = Upstream::start();
     let acts = [Act::Hang, Act::Drip(vec![b'x'; 1000]), Act::Status(500)];

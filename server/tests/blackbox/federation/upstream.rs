@@ -16,7 +16,7 @@ use crate::harness::{Path, random_bytes};
 /// What is done with a request.
 #[derive(Clone)]
 pub enum Act {
-    /// A reply with this body.
+    /// A reply with this body, or with its end if that is what was asked for.
     Send(Vec<u8>),
     /// A reply that promises this length, with another body; then the connection is closed.
     Promise(usize, Vec<u8>),
@@ -121,9 +121,13 @@ fn serve(
             return Ok(());
         }
         let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut start = 0;
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
+            if let Some(range) = header.to_lowercase().strip_prefix("range: bytes=") {
+                start = range.trim().strip_suffix('-').unwrap().parse().unwrap();
+            }
             assert!(!header.to_lowercase().starts_with("authorization"), "a token leaves the node: {header}");
             if header.trim().is_empty() {
                 break;
@@ -132,6 +136,12 @@ fn serve(
         let act = acts.lock().unwrap().get(&target).cloned().unwrap_or(Act::Status(404));
         requests.lock().unwrap().push(target);
         match act {
+            Act::Send(body) if start > 0 => {
+                let (rest, last, length) = (body.len() - start, body.len() - 1, body.len());
+                write!(writer, "HTTP/1.1 206 Partial Content\r\nContent-Length: {rest}\r\n")?;
+                write!(writer, "Content-Range: bytes {start}-{last}/{length}\r\n\r\n")?;
+                writer.write_all(&body[start..])?;
+            }
             Act::Send(body) => {
                 write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
                 writer.write_all(&body)?;
