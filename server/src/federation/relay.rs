@@ -151,15 +151,15 @@ impl Relay {
     /// The next piece, from wherever there is one.
     async fn receive(&mut self) -> Result<Bytes, Fault> {
         loop {
-            let reason = match self.feed.next().await {
+            let cause = match self.feed.next().await {
                 Ok(piece) => return Ok(piece),
-                Err(reason) => reason,
+                Err(cause) => cause,
             };
-            match self.sources.resume(self.received).await {
+            match self.sources.resume(self.received, &cause).await {
                 Some(feed) => self.feed = feed,
-                None => return Err(Fault::Broken(reason)),
+                None => return Err(Fault::Broken(cause.to_string())),
             }
-            tracing::info!(path = %self.path, at = self.received, reason, "a NAR that broke off is fetched on");
+            tracing::info!(path = %self.path, at = self.received, %cause, "a NAR that broke off is fetched on");
         }
     }
 

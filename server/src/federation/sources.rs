@@ -1,6 +1,7 @@
 //! Where the bytes of a NAR come from: the cache that its ticket names, and whoever else has the same file when that one
 //! does not give it, or breaks off in the middle.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,14 @@ pub struct Feed {
     waited: Duration,
 }
 
+/// Why nothing more comes from a cache.
+pub enum Break {
+    /// The connection ended.
+    Lost(String),
+    /// It takes too long.
+    Stalled(&'static str),
+}
+
 impl Sources {
     pub fn new(federation: &Arc<Federation>, cache: &Arc<Cache>, ticket: &Ticket) -> Self {
         let (federation, cache, ticket) = (federation.clone(), cache.clone(), ticket.clone());
@@ -57,9 +66,9 @@ impl Sources {
         self.open_at(0).await
     }
 
-    /// The rest of the file from `offset` on, after it broke off there. For a cache alone in having it, that may have been
-    /// its connection or a restart.
-    pub async fn resume(&mut self, offset: u64) -> Option<Feed> {
+    /// The rest of the file from `offset` on, after it broke off there. A cache that is alone in having it may have lost
+    /// but the connection.
+    pub async fn resume(&mut self, offset: u64, cause: &Break) -> Option<Feed> {
         let broken = self.current.take()?;
         self.federation.health.failed(&broken.0.base);
         self.broke_off.push(broken.0.base.clone());
@@ -69,8 +78,10 @@ impl Sources {
         if let Some(feed) = self.open_at(offset).await {
             return Some(feed);
         }
-        let (candidate, url) = broken;
-        self.fetch(candidate, url, offset).await
+        match (cause, broken) {
+            (Break::Lost(_), (candidate, url)) => self.fetch(candidate, url, offset).await,
+            (Break::Stalled(_), _) => None,
+        }
     }
 
     /// Leaves alone whoever sent something wrong. Of several the first, who broke off besides: if it was not that one, the
@@ -168,21 +179,30 @@ fn is_from(answer: &Response<Incoming>, offset: u64, size: u64) -> bool {
     answer.status() == StatusCode::OK && length.is_none_or(|length| length == size)
 }
 
+impl fmt::Display for Break {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(reason) => formatter.write_str(reason),
+            Self::Stalled(reason) => formatter.write_str(reason),
+        }
+    }
+}
+
 impl Feed {
-    /// The next piece that is not empty; or why there is none.
-    pub async fn next(&mut self) -> Result<Bytes, String> {
+    /// The next piece that is not empty.
+    pub async fn next(&mut self) -> Result<Bytes, Break> {
         loop {
             let begun = Instant::now();
             let arrived = timeout(STALL, self.body.next()).await;
             self.waited += begun.elapsed();
             let rate = self.received.checked_div(self.waited.as_secs()).unwrap_or(u64::MAX);
             return match arrived {
-                Err(_) => Err("nothing arrives any more".to_owned()),
-                Ok(None) => Err("it ends too early".to_owned()),
-                Ok(Some(Err(error))) => Err(error.to_string()),
+                Err(_) => Err(Break::Stalled("nothing arrives any more")),
+                Ok(None) => Err(Break::Lost("it ends too early".to_owned())),
+                Ok(Some(Err(error))) => Err(Break::Lost(error.to_string())),
                 Ok(Some(Ok(piece))) if piece.is_empty() => continue,
                 Ok(Some(Ok(_))) if self.waited > GRACE && rate < SLOWEST => {
-                    Err("it arrives too slowly".to_owned())
+                    Err(Break::Stalled("it arrives too slowly"))
                 }
                 Ok(Some(Ok(piece))) => {
                     self.received += piece.len() as u64;

@@ -3,9 +3,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::gate::Gate;
 use super::network::{soon_finds, start, start_with};
 use crate::harness::nix_host::NixHost;
-use crate::harness::{NarInfo, Path, SOON, Site, wait_for};
+use crate::harness::{Path, SOON, Site, wait_for};
 use crate::nix_client::{reader, url, writer};
 
 #[test]
@@ -81,53 +82,42 @@ fn a_transfer_ends_early_when_the_daemon_that_has_the_file_dies() {
 
 #[test]
 fn nix_gets_a_path_although_the_daemon_that_had_it_dies_in_the_middle() {
+    let gate = Gate::new();
     let mut sites = start_with(5, |number, config| {
-        if number == 3 {
-            config["caches"][0]["federation"] = json!({"keep": true});
+        if number == 4 {
+            config["server"]["node-url"] = json!(gate.url());
         }
     });
-    let here = writer(&sites[4], "pub");
-    let push = || {
-        let path = here.ok("head -c 80000000 /dev/urandom >file; nix store add-file file --name large");
-        here.ok(&format!("nix copy --to '{}?compression=none' {path}", url(&sites[4], "pub")));
-        path
-    };
-    let (with_another, alone) = (push(), push());
-    let narinfo = |site: &Site, path: &str| {
-        let target = format!("/{}.narinfo", &path["/nix/store/".len()..][..32]);
-        wait_for(SOON, "it is found", || {
-            let reply = site.cache("pub").get(&target).send();
-            (reply.status == 200).then(|| NarInfo::parse(reply.text()))
-        })
-    };
-    narinfo(&sites[0], &with_another);
-    narinfo(&sites[0], &alone);
+    gate.guard(sites[4].port("api"));
+    let paths = ["with-another", "alone"].map(|name| Path::incompressible(name, 20_000_000));
+    for path in &paths {
+        sites[4].pusher("pub").push(path);
+        soon_finds(&sites[0], "pub", path);
+    }
+    let [with_another, alone] = paths;
     let from = url(&sites[0], "pub");
-    let copy = |path: &str, options: &str| format!("nix copy {options} --from {from} {path}");
+    let copy = |path: &Path| format!("nix copy --from {from} {}", path.store_path());
+    let (first, second) = (copy(&with_another), copy(&alone));
     let (there, left_alone) = (reader(&sites[0], "pub"), reader(&sites[0], "pub"));
-    let slowly = "--option download-speed 15000";
-    let (first, second) = (copy(&with_another, slowly), copy(&alone, slowly));
     let (dying, others) = sites.split_last_mut().unwrap();
     std::thread::scope(|scope| {
         let copying = scope.spawn(|| there.run(&first));
         let hopeless = scope.spawn(|| left_alone.run(&second));
-        // By the time that the first one dies another one has it, and keeps it.
-        let info = narinfo(&others[3], &with_another);
-        others[3].cache("pub").get(&format!("/{}", info.url)).send().expect(200);
-        std::thread::sleep(Duration::from_secs(1));
-        assert!(!copying.is_finished() && !hopeless.is_finished(), "this is no longer the middle");
+        wait_for(SOON, "both are in the middle", || (gate.waiting() == 2).then_some(()));
+        // By the time that the first one dies another one has it.
+        others[3].pusher("pub").push(&with_another);
+        std::thread::sleep(Duration::from_secs(2));
         dying.daemon().kill9();
+        gate.break_down();
         let output = copying.join().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         // What nobody has any more does not arrive, nor does a part of it.
         assert!(!hopeless.join().unwrap().status.success());
     });
-    assert_eq!(there.describe_closure(&with_another), here.describe_closure(&with_another));
-    left_alone.fails(&format!("nix path-info {alone}"));
+    there.ok(&format!("nix store verify --no-trust {}", with_another.store_path()));
+    left_alone.fails(&format!("nix path-info {}", alone.store_path()));
     dying.restart();
-    let again = copy(&alone, "");
-    wait_for(SOON, "it is back", || left_alone.run(&again).status.success().then_some(()));
-    assert_eq!(left_alone.describe_closure(&alone), here.describe_closure(&alone));
+    wait_for(SOON, "it is back", || left_alone.run(&second).status.success().then_some(()));
 }
 
 #[test]

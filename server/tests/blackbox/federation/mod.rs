@@ -2,6 +2,7 @@
 
 mod digests;
 mod finding;
+mod gate;
 mod keeping;
 mod lying;
 mod network;
