@@ -184,8 +184,10 @@ async fn fill(url: &str, numbers: &str, random: &str, cache: CacheId, storage: S
     ] {
         connection.execute_unprepared(&statement).await.unwrap();
     }
-    if connection.get_database_backend() == sea_orm::DbBackend::Postgres {
-        // What its autovacuum does sooner or later.
-        connection.execute_unprepared("ANALYZE").await.unwrap();
-    }
+    // What the database does by itself sooner or later: a daemon does not write this much at once.
+    let settle = match connection.get_database_backend() {
+        sea_orm::DbBackend::Postgres => "ANALYZE",
+        _ => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    connection.execute_unprepared(settle).await.unwrap();
 }

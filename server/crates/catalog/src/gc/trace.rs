@@ -13,21 +13,26 @@ pub(super) struct Edges {
 
 impl Edges {
     pub(super) fn with_capacity(paths: usize) -> Self {
-        let mut starts = Vec::with_capacity(paths + 1);
-        starts.push(0);
-        Self { starts, targets: Vec::new() }
+        Self { starts: Vec::with_capacity(paths + 1), targets: Vec::new() }
     }
 
-    /// Adds the references of the next path.
-    pub(super) fn push(&mut self, targets: impl Iterator<Item = u32>) {
-        self.targets.extend(targets);
-        // Four thousand million references would not fit into memory anyway.
-        self.starts.push(u32::try_from(self.targets.len()).unwrap_or(u32::MAX));
+    /// Adds a reference. Those of a path come after those of the paths before it.
+    pub(super) fn add(&mut self, path: usize, target: u32) {
+        self.begin(path);
+        self.targets.push(target);
     }
 
-    /// How many paths have theirs.
-    pub(super) fn paths(&self) -> usize {
-        self.starts.len() - 1
+    /// To be called with the number of paths when all references are there.
+    pub(super) fn finish(&mut self, paths: usize) {
+        self.begin(paths);
+    }
+
+    fn begin(&mut self, path: usize) {
+        if self.starts.len() <= path {
+            // Four thousand million references would not fit into memory anyway.
+            let start = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
+            self.starts.resize(path + 1, start);
+        }
     }
 }
 

@@ -235,6 +235,28 @@ pub(super) async fn circles_live_and_die_at_once(backend: Backend) {
     assert_eq!(fixture.visible().await.len(), 5, "another cache has the same paths");
 }
 
+pub(super) async fn chains_hold_whatever_their_hashes_and_wherever_their_rows(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let other = Fixture::new(fixture.catalog.clone(), "other").await;
+    // Bytes that are no text, and none at all.
+    let chain: Vec<u32> = (0..20_u32).map(|number| number.wrapping_mul(0x0d_ef_ff_80)).collect();
+    for (number, path) in chain.iter().enumerate() {
+        let before = number.checked_sub(1).map(|before| chain[before]);
+        push_old(&fixture, *path, before.as_slice()).await;
+        // Another cache has rows in between, and references to the same hashes.
+        for between in 0..u32::try_from(number % 5).unwrap() {
+            push_old(&other, 1_000_000 * between + *path, &[chain[0]]).await;
+        }
+    }
+    let ordered = dead(&census(&fixture).await);
+    assert_eq!(ordered, chain.iter().rev().copied().collect::<Vec<_>>());
+    fixture.catalog.touch(vec![(fixture.cache, path_hash(chain[12]), CUTOFF)]).await.unwrap();
+    let census = census(&fixture).await;
+    assert_eq!(dead(&census), ordered[..7]);
+    let fate = census.fate(&path_hash(chain[0])).unwrap();
+    assert_eq!(fate.chain, chain[..=12].iter().map(|path| path_hash(*path)).collect::<Vec<_>>());
+}
+
 pub(super) async fn what_lies_on_a_storage_out_of_use_is_left_alone(backend: Backend) {
     let fixture = backend.fixture().await;
     push_old(&fixture, 1, &[]).await;

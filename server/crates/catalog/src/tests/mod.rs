@@ -194,6 +194,7 @@ macro_rules! promises {
                 a_file_goes_with_the_last_path_that_needs_it,
                 pins_hold_as_long_as_they_say,
                 circles_live_and_die_at_once,
+                chains_hold_whatever_their_hashes_and_wherever_their_rows,
                 what_lies_on_a_storage_out_of_use_is_left_alone,
                 the_least_recently_used_go_until_the_rest_fits,
                 a_path_that_was_healed_since_the_census_is_another_one,
