@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod deploying;
+mod json;
 mod keeping;
 mod networking;
 mod running;
@@ -152,12 +153,4 @@ fn all_about_a_cache_reads_well() {
 #[test]
 fn all_about_a_path_reads_well() {
     assert_golden("path.80.txt", &path::render(&samples::path(), &TERMINAL));
-}
-
-#[test]
-fn json_is_what_the_daemon_said() {
-    let status = samples::status();
-    let json = crate::output::to_json(&status);
-    assert_eq!(serde_json::from_str::<admin_api::Status>(&json).unwrap(), status);
-    assert_golden("status.json", &json);
 }

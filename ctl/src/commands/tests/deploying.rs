@@ -53,12 +53,3 @@ fn what_was_activated_or_cancelled_is_told() {
     let text = format!("{}{}", deploy::told(&deployments[..2]), deploy::cancelled(&deployments[3]));
     assert_golden("deployed.80.txt", &text);
 }
-
-#[test]
-fn deployments_and_agents_are_told_in_json_as_the_daemon_said() {
-    let (agents, workspace) = (samples::deploy::agents(), samples::deploy::workspaces().remove(0));
-    let json = crate::output::to_json(&agents);
-    assert_eq!(serde_json::from_str::<Vec<admin_api::AgentInfo>>(&json).unwrap(), agents);
-    let whole = workspace::Whole { workspace, members: agents[..2].to_vec() };
-    assert_golden("workspace.json", &crate::output::to_json(&whole));
-}
