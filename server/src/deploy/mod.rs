@@ -6,6 +6,7 @@
 //! | `activate.rs` | what is to be run where |
 //! | `state.rs` | what may become of a deployment |
 //! | `online.rs` | who is connected |
+//! | `slots.rs` | how many sockets they may have open |
 //! | `delivery.rs` | what is sent to an agent, and when |
 //! | `report.rs` | what an agent says about a deployment |
 //! | `operate.rs` | what operators ask for |
@@ -21,6 +22,7 @@ mod log;
 mod online;
 pub mod operate;
 mod report;
+mod slots;
 pub mod state;
 pub mod time;
 
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::{AgentId, Catalog, CatalogChange, CatalogError, DeploymentId, DeploymentRecord, UnixTime};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +39,7 @@ pub use self::fleet::{Agent, Fleet, Workspace};
 pub use self::log::{LogProducer, LogView};
 pub use self::online::{Hello, Online, Present};
 pub use self::report::Report;
+pub use self::slots::{Owner, Slots};
 
 use self::log::Logs;
 use self::state::Event;
@@ -54,7 +57,7 @@ pub struct Deploy {
     fleet: watch::Sender<Arc<Fleet>>,
     online: Arc<Online>,
     logs: Arc<Logs>,
-    slots: Arc<Semaphore>,
+    slots: Arc<Slots>,
     sockets: TaskTracker,
     closing: CancellationToken,
 }
@@ -68,7 +71,7 @@ impl Deploy {
             fleet: watch::Sender::new(Arc::new(fleet)),
             online: Arc::default(),
             logs: Arc::default(),
-            slots: Arc::new(Semaphore::new(config.server.max_connections as usize)),
+            slots: Arc::new(Slots::new(config.server.max_connections as usize)),
             sockets: TaskTracker::new(),
             closing: CancellationToken::new(),
         })
@@ -98,7 +101,7 @@ impl Deploy {
     }
 
     /// One for each socket that may be open.
-    pub fn slots(&self) -> &Arc<Semaphore> {
+    pub fn slots(&self) -> &Arc<Slots> {
         &self.slots
     }
 

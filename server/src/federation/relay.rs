@@ -49,6 +49,20 @@ struct Check {
     verdict: JoinHandle<Result<(), String>>,
 }
 
+impl Check {
+    /// `None` if the file is the NAR itself, and its hash the one that is checked anyway.
+    fn of(ticket: &Ticket) -> Option<Self> {
+        let (compression, hash, size) = (ticket.file.compression, ticket.nar_hash, ticket.nar_size);
+        let is_nar = compression == Compression::None && ticket.file.file_hash.as_bytes() == hash.as_bytes();
+        if is_nar && ticket.file_size == size {
+            return None;
+        }
+        let (pieces, arriving) = mpsc::channel(PIECES_AHEAD);
+        let verdict = tokio::task::spawn_blocking(move || check(arriving, compression, hash, size));
+        Some(Self { pieces, verdict })
+    }
+}
+
 /// What is wrong with what arrives.
 enum Fault {
     /// It stopped.
@@ -67,9 +81,6 @@ impl Relay {
         permit: OwnedSemaphorePermit,
         copy: Option<Copy>,
     ) -> Pieces {
-        let (pieces, arriving) = mpsc::channel(PIECES_AHEAD);
-        let (compression, hash, size) = (ticket.file.compression, ticket.nar_hash, ticket.nar_size);
-        let verdict = tokio::task::spawn_blocking(move || check(arriving, compression, hash, size));
         let relay = Self {
             sources,
             feed,
@@ -78,7 +89,7 @@ impl Relay {
             file_size: ticket.file_size,
             hasher: Sha256::new(),
             received: 0,
-            check: Some(Check { pieces, verdict }),
+            check: Check::of(ticket),
             copy,
             _permit: permit,
         };

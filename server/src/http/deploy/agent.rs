@@ -8,7 +8,7 @@ use super::message;
 use super::socket::{Ending, Heard, Permit, Socket, Upgrade, upgrade};
 use crate::app::App;
 use crate::auth::TokenRef;
-use crate::deploy::{Agent, Delivery, Hello};
+use crate::deploy::{Agent, Delivery, Hello, Owner};
 use crate::http::{Route, access, reply};
 
 /// Longest text that is kept of what an agent says of itself.
@@ -31,7 +31,8 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
                     let (agent, token) = access::agent(&app, name.as_deref(), authorization.as_deref())?;
                     let hello = Hello { version: shortened(version), system: shortened(system) };
                     let serving = app.clone();
-                    upgrade.accept(&app, move |socket| serve(serving, agent, token, hello, socket))
+                    let owner = Owner::Agent(agent.id);
+                    upgrade.accept(&app, owner, move |socket| serve(serving, agent, token, hello, socket))
                 })
             },
         )

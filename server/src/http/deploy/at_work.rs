@@ -11,7 +11,7 @@ use super::message;
 use super::socket::{Heard, Permit, Socket, Upgrade, upgrade};
 use crate::app::App;
 use crate::auth::TokenRef;
-use crate::deploy::Agent;
+use crate::deploy::{Agent, Owner};
 use crate::http::{Route, access, reply};
 
 /// How long the answer to a goodbye may be late.
@@ -31,7 +31,8 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
             reply(async move {
                 let (agent, token) = access::agent(&app, name.as_deref(), authorization.as_deref())?;
                 let serving = app.clone();
-                upgrade.accept(&app, move |socket| serve(serving, agent, token, socket))
+                let owner = Owner::Agent(agent.id);
+                upgrade.accept(&app, owner, move |socket| serve(serving, agent, token, socket))
             })
         })
 }

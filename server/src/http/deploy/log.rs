@@ -13,7 +13,7 @@ use super::message;
 use super::socket::{Ending, Heard, Permit, Socket, Upgrade, upgrade};
 use crate::app::App;
 use crate::auth::TokenRef;
-use crate::deploy::{Agent, LogProducer, LogView, Workspace};
+use crate::deploy::{Agent, LogProducer, LogView, Owner, Workspace};
 use crate::http::error::HttpError;
 use crate::http::{Answer, Route, access, reply};
 
@@ -66,7 +66,7 @@ async fn produce(
     }
     let producer = app.deploy.produce_log(id);
     let serving = app.clone();
-    upgrade.accept(app, move |socket| take(serving, agent, token, producer, socket))
+    upgrade.accept(app, Owner::Agent(agent.id), move |socket| take(serving, agent, token, producer, socket))
 }
 
 /// Takes the lines of an agent.
@@ -109,7 +109,9 @@ async fn view(app: &Arc<App>, id: &str, authorization: Option<&str>, upgrade: Up
     }
     let view = app.deploy.view_log(id);
     let serving = app.clone();
-    upgrade.accept(app, move |socket| give(serving, workspace, token, view, socket))
+    upgrade.accept(app, Owner::Viewers(workspace.id), move |socket| {
+        give(serving, workspace, token, view, socket)
+    })
 }
 
 /// Gives the lines to a reader, up to the end of the deployment.

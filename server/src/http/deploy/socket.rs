@@ -22,7 +22,7 @@ use warp::{Filter, Rejection};
 
 use crate::app::App;
 use crate::auth::TokenRef;
-use crate::deploy::Fleet;
+use crate::deploy::{Fleet, Owner};
 use crate::http::Answer;
 use crate::http::error::HttpError;
 
@@ -65,12 +65,17 @@ pub(super) fn upgrade() -> impl Filter<Extract = (Upgrade,), Error = Rejection> 
 
 impl Upgrade {
     /// Answers the handshake and has `serve` talk on the socket.
-    pub(super) fn accept<F>(self, app: &App, serve: impl FnOnce(Socket) -> F + Send + 'static) -> Answer
+    pub(super) fn accept<F>(
+        self,
+        app: &App,
+        owner: Owner,
+        serve: impl FnOnce(Socket) -> F + Send + 'static,
+    ) -> Answer
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (Some(key), Some(on_upgrade)) = (self.key, self.on_upgrade) else { return Ok(not_a_websocket()) };
-        let slot = app.deploy.slots().clone().try_acquire_owned().map_err(|_| {
+        let slot = app.deploy.slots().take(owner).ok_or_else(|| {
             HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "too many connections; try again later")
         })?;
         app.deploy.sockets().spawn(async move {

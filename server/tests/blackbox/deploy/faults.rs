@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use super::{
-    Fleet, carry_out, expect_deployment, expect_nothing, finished, line, log_target, read_to_end, started,
-    wait_until_done,
+    Fleet, agent_headers, carry_out, expect_deployment, expect_nothing, finished, line, log_target, open,
+    read_to_end, started, wait_until_done,
 };
 use crate::harness::SOON;
 use crate::harness::websocket::{Frame, WebSocket};
@@ -54,6 +54,20 @@ fn work_until(fleet: &Fleet, id: &str, last: Step) {
     }
     work.send_json(&finished(id, true)).unwrap();
     fleet.wait_for_status(id, "Succeeded");
+}
+
+#[test]
+fn an_agent_that_opens_sockets_without_end_leaves_some_for_others() {
+    let fleet = Fleet::with(|config| config["server"]["max-connections"] = 64.into());
+    let mut sockets: Vec<WebSocket> = (0..16).map(|_| fleet.work("a1")).collect();
+    let headers = agent_headers("a1", fleet.agent_token("a1"));
+    let one_more = || open(&fleet.site.api(), "/ws-deployment", &headers);
+    assert_eq!(one_more().err().unwrap().status, 503);
+    let id = fleet.activate("a2", &fleet.push("for-another"));
+    carry_out(&fleet, "a2", &id, true);
+    fleet.wait_for_status(&id, "Succeeded");
+    sockets.pop().unwrap().close();
+    wait_until_done("there is room again", || one_more().is_ok());
 }
 
 #[test]
