@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use self::exchange::DigestQuestion;
-pub use self::fetch::Fetched;
+pub use self::fetch::{FetchError, Fetched};
 pub use self::find::Found;
 pub use self::keep::size_to_collect;
 pub use self::ticket::{Ticket, TicketText};

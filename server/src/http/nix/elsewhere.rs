@@ -14,7 +14,7 @@ use super::nar::blob_response;
 use super::range::{Requested, requested};
 use crate::app::App;
 use crate::cache::Cache;
-use crate::federation::{Fetched, TicketText};
+use crate::federation::{FetchError, Fetched, TicketText};
 use crate::http::error::HttpError;
 use crate::http::segment::NarName;
 use crate::http::{Answer, Route, Site, access, reply};
@@ -58,7 +58,7 @@ async fn send(
     let mut response = Response::default();
     let mut start = 0;
     if method == Method::GET {
-        match app.federation.fetch(cache, &ticket).await.ok_or_else(HttpError::not_found)? {
+        match app.federation.fetch(cache, &ticket).await.map_err(refusal)? {
             Fetched::Here(blob) => response = blob_response(blob),
             Fetched::Stream(stream) => {
                 start = range.map_or(0, |range| start_of_rest(range, size));
@@ -77,6 +77,13 @@ async fn send(
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
     Ok(response)
+}
+
+fn refusal(error: FetchError) -> HttpError {
+    match error {
+        FetchError::Absent => HttpError::not_found(),
+        FetchError::Busy => HttpError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
 }
 
 /// Where a range begins that goes up to the end, as it is asked for after a transfer broke off; 0 for any other. What is

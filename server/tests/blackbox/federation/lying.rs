@@ -236,6 +236,26 @@ fn redirects_are_not_followed() {
 }
 
 #[test]
+fn more_readers_than_nars_are_passed_on_at_once_wait_for_their_turn() {
+    let upstream = Upstream::start();
+    let site = asking(&[&upstream]);
+    // More than fits into the buffers of a connection.
+    let path = Path::incompressible("popular", 8_000_000);
+    upstream.has(&path);
+    let target = format!("/{}", site.reader("pub").narinfo(&path).url);
+    std::thread::scope(|scope| {
+        for _ in 0..150 {
+            scope.spawn(|| {
+                let mut reply = site.cache("pub").get(&target).open().unwrap();
+                assert_eq!(reply.read_some(1).unwrap().len(), 1);
+                std::thread::sleep(Duration::from_secs(1));
+                assert!(reply.into_response().unwrap().expect(200).body.len() == path.file.len() - 1);
+            });
+        }
+    });
+}
+
+#[test]
 fn readers_who_ask_at_once_cause_one_question() {
     let upstream = Upstream::start();
     let site = asking(&[&upstream]);
