@@ -49,20 +49,24 @@ pub fn cache_routes(app: &Arc<App>, port: u16) -> Routes {
 
 /// The hot routes of a listener, then everything else: the API, the cache at the root, and caches by their path.
 fn rest(app: &Arc<App>, hot: Routes, root: Site, by_path: Site) -> Routes {
-    let routes = hot
-        .or(cachix::routes(app, &by_path))
-        .unify()
-        .or(deploy::routes(app))
-        .unify()
-        .or(nix::routes(app, &root))
-        .unify()
-        .or(nix::routes(app, &by_path))
-        .unify()
-        .or(network::routes(app))
-        .unify()
-        .or(welcome::routes(app))
-        .unify();
+    let routes = any_of([
+        hot.boxed(),
+        cachix::routes(app, &by_path).boxed(),
+        deploy::routes(app).boxed(),
+        nix::routes(app, &root).boxed(),
+        nix::routes(app, &by_path).boxed(),
+        network::routes(app).boxed(),
+        welcome::routes(app).boxed(),
+    ]);
     finish(routes)
+}
+
+/// The first of `routes` that takes a request answers it. Boxed at the edges: a tower of nested filter types makes the
+/// compiler name all levels below at each of them.
+fn any_of<const N: usize>(routes: [Routes; N]) -> Routes {
+    let mut routes = routes.into_iter();
+    let first = routes.next().expect("a list of routes is never empty");
+    routes.fold(first, |all, next| all.or(next).unify().boxed())
 }
 
 /// All routes of the admin socket.

@@ -11,7 +11,7 @@ use super::deployments::info;
 use super::error::{internal, unknown_agent, unknown_workspace};
 use super::{Answer, decoded, reply};
 use crate::app::App;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
     let agents = {
@@ -44,7 +44,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
             all.find(|workspace| workspace.name == name).ok_or_else(|| unknown_workspace(&name))
         })
     });
-    agents.or(agent).unify().or(all).unify().or(workspace).unify()
+    any_of([agents.boxed(), agent.boxed(), all.boxed(), workspace.boxed()])
 }
 
 async fn list(app: &App) -> Answer<Vec<AgentInfo>> {

@@ -12,7 +12,7 @@ use super::summary::{cache_summaries, cache_summary, storage_summaries};
 use super::{Answer, reply};
 use crate::app::App;
 use crate::cache::Cache;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
     let list = {
@@ -30,7 +30,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
             info(&app, &cache).await
         })
     });
-    list.or(info).unify()
+    any_of([list.boxed(), info.boxed()])
 }
 
 async fn info(app: &App, cache: &Cache) -> Answer<CacheInfo> {

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::deploy::activate::{ActivateError, Source, Specification};
 use crate::deploy::operate::RollbackError;
 use crate::deploy::{Agent, Workspace};
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 /// How many deployments are listed where nothing else is asked for.
 const LISTED: u64 = 50;
@@ -22,17 +22,14 @@ const LISTED: u64 = 50;
 const MOST_LISTED: u64 = 10_000;
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    list(app.clone())
-        .or(activate(app.clone()))
-        .unify()
-        .or(rollback(app.clone()))
-        .unify()
-        .or(show(app.clone()))
-        .unify()
-        .or(cancel(app.clone()))
-        .unify()
-        .or(super::deployment_log::routes(app))
-        .unify()
+    any_of([
+        list(app.clone()).boxed(),
+        activate(app.clone()).boxed(),
+        rollback(app.clone()).boxed(),
+        show(app.clone()).boxed(),
+        cancel(app.clone()).boxed(),
+        super::deployment_log::routes(app).boxed(),
+    ])
 }
 
 fn list(app: Arc<App>) -> impl Route {

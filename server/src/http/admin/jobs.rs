@@ -16,14 +16,14 @@ use warp::reply::{Reply, Response};
 use super::error::failure;
 use super::{IntoReply, body, reply};
 use crate::app::App;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 use crate::jobs::{End, Job, Watching};
 
 /// Shortest time between two lines about the progress.
 const SHORTEST: Duration = Duration::from_millis(200);
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    start(app.clone()).or(list(app.clone())).unify().or(stop(app.clone())).unify()
+    any_of([start(app.clone()).boxed(), list(app.clone()).boxed(), stop(app.clone()).boxed()])
 }
 
 fn list(app: Arc<App>) -> impl Route {

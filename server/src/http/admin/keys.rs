@@ -11,10 +11,10 @@ use super::error::{failure, internal, unknown_cache};
 use super::{Answer, body, reply};
 use crate::app::App;
 use crate::cache::rotation::RotationError;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    add(app.clone()).or(retire(app.clone())).unify()
+    any_of([add(app.clone()).boxed(), retire(app.clone()).boxed()])
 }
 
 fn add(app: Arc<App>) -> impl Route {

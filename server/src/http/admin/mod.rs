@@ -33,43 +33,31 @@ use warp::{Filter, Rejection};
 
 use self::error::failure;
 use crate::app::App;
-use crate::http::Route;
 use crate::http::serve::Routes;
+use crate::http::{Route, any_of};
 
 /// What a handler returns.
 type Answer<T> = Result<T, ApiError>;
 
 /// All routes of the admin socket.
 pub(super) fn routes(app: &Arc<App>) -> Routes {
-    let known = status::routes(app)
-        .or(caches::routes(app))
-        .unify()
-        .or(keys::routes(app))
-        .unify()
-        .or(paths::routes(app))
-        .unify()
-        .or(why::routes(app))
-        .unify()
-        .or(tokens::routes(app))
-        .unify()
-        .or(jobs::routes(app))
-        .unify()
-        .or(pins::routes(app))
-        .unify()
-        .or(usage::routes(app))
-        .unify()
-        .or(workers::routes(app))
-        .unify()
-        .or(agents::routes(app))
-        .unify()
-        .or(deployments::routes(app))
-        .unify()
-        .or(network::routes(app))
-        .unify()
-        .or(doctor::routes(app))
-        .unify()
-        .or(reload::routes(app))
-        .unify();
+    let known = any_of([
+        status::routes(app).boxed(),
+        caches::routes(app).boxed(),
+        keys::routes(app).boxed(),
+        paths::routes(app).boxed(),
+        why::routes(app).boxed(),
+        tokens::routes(app).boxed(),
+        jobs::routes(app).boxed(),
+        pins::routes(app).boxed(),
+        usage::routes(app).boxed(),
+        workers::routes(app).boxed(),
+        agents::routes(app).boxed(),
+        deployments::routes(app).boxed(),
+        network::routes(app).boxed(),
+        doctor::routes(app).boxed(),
+        reload::routes(app).boxed(),
+    ]);
     version_check()
         .or(known)
         .unify()

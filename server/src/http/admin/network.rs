@@ -11,11 +11,16 @@ use warp::Filter;
 use super::error::failure;
 use super::{Answer, body, raw_query, reply};
 use crate::app::App;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let of_peers = peers(app.clone()).or(ping(app.clone())).unify();
-    of_peers.or(dht(app.clone())).unify().or(read(app.clone())).unify().or(write(app.clone())).unify()
+    let of_peers = any_of([peers(app.clone()).boxed(), ping(app.clone()).boxed()]);
+    any_of([
+        of_peers.boxed(),
+        dht(app.clone()).boxed(),
+        read(app.clone()).boxed(),
+        write(app.clone()).boxed(),
+    ])
 }
 
 fn peers(app: Arc<App>) -> impl Route {

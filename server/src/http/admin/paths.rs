@@ -14,10 +14,10 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::{nar_file_name, narinfo};
 use crate::cache::push::Deletion;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    show(app.clone()).or(remove(app.clone())).unify()
+    any_of([show(app.clone()).boxed(), remove(app.clone()).boxed()])
 }
 
 fn show(app: Arc<App>) -> impl Route {

@@ -11,13 +11,13 @@ use super::error::{failure, internal, unknown_cache};
 use super::{Answer, body, raw_query, reply};
 use crate::app::App;
 use crate::cache::Cache;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 /// Longest name of a pin.
 const NAME_LIMIT: usize = 255;
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    list(app.clone()).or(create(app.clone())).unify().or(remove(app.clone())).unify()
+    any_of([list(app.clone()).boxed(), create(app.clone()).boxed(), remove(app.clone()).boxed()])
 }
 
 fn list(app: Arc<App>) -> impl Route {

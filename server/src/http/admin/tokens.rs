@@ -11,10 +11,10 @@ use super::error::{failure, internal, unknown_agent, unknown_cache, unknown_work
 use super::{Answer, body, reply};
 use crate::app::App;
 use crate::auth::NewToken;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    create(app.clone()).or(list(app.clone())).unify().or(revoke(app.clone())).unify()
+    any_of([create(app.clone()).boxed(), list(app.clone()).boxed(), revoke(app.clone()).boxed()])
 }
 
 fn list(app: Arc<App>) -> impl Route {

@@ -15,7 +15,7 @@ use super::summary::{cache_summary, storage_summaries};
 use super::{Answer, body, raw_query, reply};
 use crate::app::App;
 use crate::cache::Cache;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 
 /// Paths of a page if nothing else is asked for.
 const PAGE: u32 = 1000;
@@ -54,7 +54,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
             })
         },
     );
-    usage.or(list).unify()
+    any_of([usage.boxed(), list.boxed()])
 }
 
 async fn usage(app: &App, wanted: UsageQuery) -> Answer<Usage> {

@@ -8,13 +8,13 @@ use warp::Filter;
 use super::error::failure;
 use super::{decoded, reply};
 use crate::app::App;
-use crate::http::Route;
+use crate::http::{Route, any_of};
 use crate::workers::{WorkerState, WorkerStatus};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
     let pause = set_paused(app.clone(), "pause", true);
     let resume = set_paused(app.clone(), "resume", false);
-    list(app.clone()).or(pause).unify().or(resume).unify()
+    any_of([list(app.clone()).boxed(), pause.boxed(), resume.boxed()])
 }
 
 fn list(app: Arc<App>) -> impl Route {

@@ -14,10 +14,10 @@ use crate::cache::push::PushError;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, RequestHead, request_head};
 use crate::http::segment::NarinfoName;
-use crate::http::{Route, Site, access, body, reply, status};
+use crate::http::{Route, Site, access, any_of, body, reply, status};
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    nar(app.clone(), site.clone()).or(narinfo(app.clone(), site.clone())).unify()
+    any_of([nar(app.clone(), site.clone()).boxed(), narinfo(app.clone(), site.clone()).boxed()])
 }
 
 fn nar(app: Arc<App>, site: Site) -> impl Route {

@@ -18,27 +18,21 @@ use std::sync::Arc;
 
 use warp::Filter;
 
-use super::{Route, Site};
+use super::{Route, Site, any_of};
 use crate::app::App;
 
 pub use part_url::PartUrlKey;
 
 /// All endpoints of the API for caches.
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    bulk_query::routes(app, site)
-        .or(part::routes(app, site))
-        .unify()
-        .or(multipart::routes(app, site))
-        .unify()
-        .or(info::routes(app, site))
-        .unify()
-        .or(legacy::routes(app, site))
-        .unify()
-        .or(key::routes(app, site))
-        .unify()
-        .or(pin::routes(app, site))
-        .unify()
-        .or(nar_url::routes(app, site))
-        .unify()
-        .boxed()
+    any_of([
+        bulk_query::routes(app, site).boxed(),
+        part::routes(app, site).boxed(),
+        multipart::routes(app, site).boxed(),
+        info::routes(app, site).boxed(),
+        legacy::routes(app, site).boxed(),
+        key::routes(app, site).boxed(),
+        pin::routes(app, site).boxed(),
+        nar_url::routes(app, site).boxed(),
+    ])
 }

@@ -21,16 +21,15 @@ use crate::cache::Cache;
 use crate::cache::push::{ListedPart, MAX_PART_NUMBER};
 use crate::http::error::HttpError;
 use crate::http::forward::{self, ForwardError, Patience, RequestHead, request_head};
-use crate::http::{Answer, Route, Site, access, body, origin, reply, status};
+use crate::http::{Answer, Route, Site, access, any_of, body, origin, reply, status};
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    create(app.clone(), site.clone())
-        .or(part_url(app.clone(), site.clone()))
-        .unify()
-        .or(complete(app.clone(), site.clone()))
-        .unify()
-        .or(abort(app.clone(), site.clone()))
-        .unify()
+    any_of([
+        create(app.clone(), site.clone()).boxed(),
+        part_url(app.clone(), site.clone()).boxed(),
+        complete(app.clone(), site.clone()).boxed(),
+        abort(app.clone(), site.clone()).boxed(),
+    ])
 }
 
 #[derive(Deserialize)]

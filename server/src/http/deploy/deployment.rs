@@ -13,7 +13,7 @@ use warp::reply::Reply;
 use crate::app::App;
 use crate::deploy::time;
 use crate::http::error::HttpError;
-use crate::http::{Answer, Route, access, reply};
+use crate::http::{Answer, Route, access, any_of, reply};
 
 /// The reply, in the client's spelling (protocol reference 7.3).
 #[derive(Serialize)]
@@ -45,7 +45,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         let app = app.clone();
         reply(async move { page(&app, DeploymentId(id)).await })
     });
-    status.or(page).unify()
+    any_of([status.boxed(), page.boxed()])
 }
 
 async fn status(app: &App, id: &str, authorization: Option<&str>) -> Answer {

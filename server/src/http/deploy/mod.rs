@@ -22,19 +22,16 @@ use std::sync::Arc;
 
 use warp::Filter;
 
-use super::Route;
+use super::{Route, any_of};
 use crate::app::App;
 
 /// All endpoints of Cachix Deploy.
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    activate::routes(app)
-        .or(deployment::routes(app))
-        .unify()
-        .or(agent::routes(app))
-        .unify()
-        .or(at_work::routes(app))
-        .unify()
-        .or(log::routes(app))
-        .unify()
-        .boxed()
+    any_of([
+        activate::routes(app).boxed(),
+        deployment::routes(app).boxed(),
+        agent::routes(app).boxed(),
+        at_work::routes(app).boxed(),
+        log::routes(app).boxed(),
+    ])
 }

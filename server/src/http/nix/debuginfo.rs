@@ -10,13 +10,13 @@ use super::untracked;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::http::segment::FileName;
-use crate::http::{Route, Site, access, body, reply, status};
+use crate::http::{Route, Site, access, any_of, body, reply, status};
 
 /// Largest link that a client may send.
 const BODY_LIMIT: u64 = 64 << 10;
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    get(app.clone(), site.clone()).or(put(app.clone(), site.clone())).unify()
+    any_of([get(app.clone(), site.clone()).boxed(), put(app.clone(), site.clone()).boxed()])
 }
 
 fn get(app: Arc<App>, site: Site) -> impl Route {

@@ -22,13 +22,13 @@ use crate::cache::Cache;
 use crate::cache::push::{PushError, decoder};
 use crate::http::error::HttpError;
 use crate::http::segment::FileName;
-use crate::http::{Answer, Route, Site, access, body, reply, status};
+use crate::http::{Answer, Route, Site, access, any_of, body, reply, status};
 
 /// Largest log, both as sent and unpacked.
 const LOG_LIMIT: u64 = 1 << 30;
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    get(app.clone(), site.clone()).or(put(app.clone(), site.clone())).unify()
+    any_of([get(app.clone(), site.clone()).boxed(), put(app.clone(), site.clone()).boxed()])
 }
 
 fn get(app: Arc<App>, site: Site) -> impl Route {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use warp::Filter;
 
-use super::{HotSite, Route, Site};
+use super::{HotSite, Route, Site, any_of};
 use crate::app::App;
 
 /// The two endpoints that nearly all requests go to. Kept apart so that they can come first.
@@ -26,22 +26,15 @@ pub(super) fn hot_routes(app: &Arc<App>, site: impl HotSite) -> impl Route {
 
 /// All the other endpoints.
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    narinfo::routes(app, site)
-        .or(nar::routes(app, site))
-        .unify()
-        .or(cache_info::routes(app, site))
-        .unify()
-        .or(listing::routes(app, site))
-        .unify()
-        .or(log::routes(app, site))
-        .unify()
-        .or(realisation::routes(app, site))
-        .unify()
-        .or(debuginfo::routes(app, site))
-        .unify()
-        .or(serve::routes(app, site))
-        .unify()
-        .or(elsewhere::routes(app, site))
-        .unify()
-        .boxed()
+    any_of([
+        narinfo::routes(app, site).boxed(),
+        nar::routes(app, site).boxed(),
+        cache_info::routes(app, site).boxed(),
+        listing::routes(app, site).boxed(),
+        log::routes(app, site).boxed(),
+        realisation::routes(app, site).boxed(),
+        debuginfo::routes(app, site).boxed(),
+        serve::routes(app, site).boxed(),
+        elsewhere::routes(app, site).boxed(),
+    ])
 }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
 use crate::http::segment::FileName;
-use crate::http::{Route, Site, access, body, reply};
+use crate::http::{Route, Site, access, any_of, body, reply};
 
 /// Largest realisation taken from a client.
 const BODY_LIMIT: usize = 1 << 20;
@@ -29,7 +29,7 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
             file.0.strip_suffix(".doi").and_then(|output| layout::build_trace_key(&drv.0, output).ok())
         });
     let key = old.or(new).unify();
-    get(app.clone(), site.clone(), key).or(put(app.clone(), site.clone(), key)).unify()
+    any_of([get(app.clone(), site.clone(), key).boxed(), put(app.clone(), site.clone(), key).boxed()])
 }
 
 /// A filter that says which file a request is about; `None` for a name that no realisation can have.
