@@ -84,7 +84,8 @@ if ! "$tools/bin/garage" --version 2>/dev/null | grep -qwF "$garage"; then
 fi
 
 say "building"
-cargo build --release --workspace --features fail-points --locked
+# The same targets and features as the tests below: another selection would compile large dependencies again.
+cargo build --release --workspace --bins --tests --features fail-points --locked
 
 say "testing the examples in the documentation"
 cargo test --release --workspace --features fail-points --locked --doc --quiet
