@@ -20,7 +20,7 @@ use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError};
 use crate::deploy::Deploy;
 use crate::federation::{Federation, FederationError};
-use crate::http::origin::{Origin, node_url, without_port};
+use crate::http::origin::{Origin, node_url, reachable_host, without_port};
 use crate::http::serve::ConnectionLimits;
 use crate::http::{Forwarder, PartUrlKey};
 use crate::jobs::Jobs;
@@ -155,7 +155,7 @@ impl App {
             pusher: pusher.clone(),
             jobs: Jobs::default(),
             workers: Workers::default(),
-            origin: Origin::new(config.server.public_url.clone(), config.server.server_port),
+            origin: Origin::new(config.server.public_url.clone(), own_host, config.server.server_port),
             part_urls: ArcSwap::from_pointee(PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry)),
             federation: Arc::new(Federation::new(
                 &config.server,
@@ -166,6 +166,7 @@ impl App {
             forwarder: Forwarder::default(),
             unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
             started_at: UnixTime::now(),
+        let own_host = reachable_host(&config.server).await;
             started,
             listeners: Listeners::default(),
             reloader: Reloader::new(shared, host, key, logging),
