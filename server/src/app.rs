@@ -83,6 +83,29 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// What to do about it, where the error does not say so itself.
+    pub fn advice(&self) -> Option<String> {
+        let Self::Listen { purpose, source, .. } = self else { return None };
+        Some(match source.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another program listens there, perhaps a second cache-server: stop it, or choose another port ({purpose})"
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                "no address of this machine: change `server.hostname`; `0.0.0.0` is every address".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "a port below 1024 takes the capability CAP_NET_BIND_SERVICE: grant it, or choose another port ({purpose})"
+            ),
+            // Errors of the resolver are none of the system's.
+            _ if source.raw_os_error().is_none() => {
+                "change `server.hostname` to an address of this machine, or to a name of one".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
 /// Everything the daemon is made of while it runs.
 pub struct App {
     /// What is known.

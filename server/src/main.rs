@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cache_server::app::{self, App};
+use cache_server::app::{self, App, StartError};
 use cache_server::cache::storages;
 use cache_server::config::{
     self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Severity, print_config,
@@ -154,7 +154,8 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
     match runtime.block_on(serve(config, logging)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = %chain(&*error), "cannot start");
+            let advice = error.downcast_ref::<StartError>().and_then(StartError::advice);
+            tracing::error!(error = %chain(&*error), advice, "cannot start");
             ExitCode::FAILURE
         }
     }
