@@ -17,7 +17,7 @@ use crate::auth::Tokens;
 use crate::cache::push::{Intents, Pusher};
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
-use crate::config::{Config, SecretError};
+use crate::config::{Config, Secret, SecretError};
 use crate::deploy::Deploy;
 use crate::federation::{Federation, FederationError};
 use crate::http::origin::{Origin, node_url, reachable_host, without_port};
@@ -145,9 +145,13 @@ pub struct App {
 }
 
 impl App {
-    /// Opens everything and repairs what a crash left. Nothing listens yet. A reload tells `logging` what to log from then
-    /// on.
-    pub async fn open(config: Config, logging: LogControl) -> Result<Arc<Self>, StartError> {
+    /// Opens everything and repairs what a crash left. Nothing listens yet. `text` is that of the configuration file, if
+    /// there is one. A reload tells `logging` what to log from then on.
+    pub async fn open(
+        config: Config,
+        text: Option<Secret>,
+        logging: LogControl,
+    ) -> Result<Arc<Self>, StartError> {
         let started = Instant::now();
         let state_dir = config.server.state_dir.clone();
         let lock = claim(&state_dir)?;
@@ -162,6 +166,7 @@ impl App {
         let intents = Intents::open(state_dir.join("intents"))
             .map_err(|source| StartError::StateDir { path: state_dir.join("intents"), source })?;
         let node_url = node_url(&config.server);
+        let own_host = reachable_host(&config.server).await;
         if catalog.is_shared() {
             tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
         }
@@ -189,10 +194,9 @@ impl App {
             forwarder: Forwarder::default(),
             unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
             started_at: UnixTime::now(),
-        let own_host = reachable_host(&config.server).await;
             started,
             listeners: Listeners::default(),
-            reloader: Reloader::new(shared, host, key, logging),
+            reloader: Reloader::new(shared, host, key, text, logging),
             config: ArcSwap::from_pointee(config),
             catalog,
             caches: ArcSwap::from_pointee(caches),
