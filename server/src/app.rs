@@ -17,10 +17,10 @@ use crate::auth::Tokens;
 use crate::cache::push::{Intents, Pusher};
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
-use crate::config::{Config, SecretError};
+use crate::config::{Config, Secret, SecretError};
 use crate::deploy::Deploy;
 use crate::federation::{Federation, FederationError};
-use crate::http::origin::{Origin, node_url, without_port};
+use crate::http::origin::{Origin, node_url, reachable_host, without_port};
 use crate::http::serve::ConnectionLimits;
 use crate::http::{Forwarder, PartUrlKey};
 use crate::jobs::Jobs;
@@ -83,6 +83,29 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// What to do about it, where the error does not say so itself.
+    pub fn advice(&self) -> Option<String> {
+        let Self::Listen { purpose, source, .. } = self else { return None };
+        Some(match source.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another program listens there, perhaps a second cache-server: stop it, or choose another port ({purpose})"
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                "no address of this machine: change `server.hostname`; `0.0.0.0` is every address".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "a port below 1024 takes the capability CAP_NET_BIND_SERVICE: grant it, or choose another port ({purpose})"
+            ),
+            // Errors of the resolver are none of the system's.
+            _ if source.raw_os_error().is_none() => {
+                "change `server.hostname` to an address of this machine, or to a name of one".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
 /// Everything the daemon is made of while it runs.
 pub struct App {
     /// What is known.
@@ -122,9 +145,13 @@ pub struct App {
 }
 
 impl App {
-    /// Opens everything and repairs what a crash left. Nothing listens yet. A reload tells `logging` what to log from then
-    /// on.
-    pub async fn open(config: Config, logging: LogControl) -> Result<Arc<Self>, StartError> {
+    /// Opens everything and repairs what a crash left. Nothing listens yet. `text` is that of the configuration file, if
+    /// there is one. A reload tells `logging` what to log from then on.
+    pub async fn open(
+        config: Config,
+        text: Option<Secret>,
+        logging: LogControl,
+    ) -> Result<Arc<Self>, StartError> {
         let started = Instant::now();
         let state_dir = config.server.state_dir.clone();
         let lock = claim(&state_dir)?;
@@ -139,6 +166,7 @@ impl App {
         let intents = Intents::open(state_dir.join("intents"))
             .map_err(|source| StartError::StateDir { path: state_dir.join("intents"), source })?;
         let node_url = node_url(&config.server);
+        let own_host = reachable_host(&config.server).await;
         if catalog.is_shared() {
             tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
         }
@@ -155,7 +183,7 @@ impl App {
             pusher: pusher.clone(),
             jobs: Jobs::default(),
             workers: Workers::default(),
-            origin: Origin::new(config.server.public_url.clone(), config.server.server_port),
+            origin: Origin::new(config.server.public_url.clone(), own_host, config.server.server_port),
             part_urls: ArcSwap::from_pointee(PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry)),
             federation: Arc::new(Federation::new(
                 &config.server,
@@ -168,7 +196,7 @@ impl App {
             started_at: UnixTime::now(),
             started,
             listeners: Listeners::default(),
-            reloader: Reloader::new(shared, host, key, logging),
+            reloader: Reloader::new(shared, host, key, text, logging),
             config: ArcSwap::from_pointee(config),
             catalog,
             caches: ArcSwap::from_pointee(caches),

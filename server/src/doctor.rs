@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 use crate::config::{self, Environment, Severity};
+use crate::http::origin::{netrc_machine, suits_cachix_use};
 use crate::workers::WorkerState;
 
 /// How long a name may take to be resolved, or an address to be connected to.
@@ -34,6 +35,7 @@ pub async fn examine(app: &App) -> Vec<Finding> {
         }
     }
     findings.extend(names(app).await);
+    findings.extend(app.caches().iter().filter_map(|cache| private_url(app, cache)));
     findings.extend(workers(app));
     findings
 }
@@ -159,7 +161,7 @@ async fn storage_finding(app: &App, cache: &Cache, storage: &CacheStorage) -> Fi
 /// Whether clients can find the daemon by the names it gives out.
 async fn names(app: &App) -> Vec<Finding> {
     let Some(url) = &app.config().server.public_url else {
-        let text = "none is set: clients are told the address that they came to";
+        let text = "not set: clients get the address that they connect to";
         return vec![finding(FindingLevel::Ok, "public-url", text)];
     };
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
@@ -167,6 +169,22 @@ async fn names(app: &App) -> Vec<Finding> {
     let caches = app.caches();
     let hosts = own.chain(caches.iter().map(|cache| format!("{}.{host}", cache.name())));
     join_all(hosts.map(|name| reachable(name, port))).await
+}
+
+/// A private cache that `cachix use` cannot set up.
+fn private_url(app: &App, cache: &Cache) -> Option<Finding> {
+    let url = app.origin.cache_url(cache, None);
+    if cache.is_public() || suits_cachix_use(&url) {
+        return None;
+    }
+    let text =
+        format!("private, and at {url}: Nix does not match the netrc line that `cachix use` writes for it");
+    let advice = format!(
+        "set `public-url` to a host name without a port, or let clients add `machine {} login token password TOKEN` to \
+         the netrc-file of Nix",
+        netrc_machine(&url)
+    );
+    Some(advise(finding(FindingLevel::Warn, format!("cache {}", cache.name()), text), advice))
 }
 
 async fn reachable(name: String, port: u16) -> Finding {

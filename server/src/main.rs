@@ -4,10 +4,10 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cache_server::app::{self, App};
+use cache_server::app::{self, App, StartError};
 use cache_server::cache::storages;
 use cache_server::config::{
-    self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Severity, print_config,
+    self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Secret, Severity, print_config,
 };
 use cache_server::http::error::chain;
 use cache_server::reload::{self, LogControl};
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
             check(file.or(arguments.config), offline, &environment)
         }
         Some(Command::PrintConfig { file }) => match load(file.or(arguments.config), &environment) {
-            Ok(config) => {
+            Ok((config, _)) => {
                 print(&print_config(&config));
                 ExitCode::SUCCESS
             }
@@ -78,17 +78,18 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Loads the configuration, telling standard error about everything that is wrong or doubtful.
-fn load(file: Option<PathBuf>, environment: &Environment) -> Result<Config, ExitCode> {
+/// Loads the configuration, with the text of its file if it has one. Tells standard error about everything that is wrong or
+/// doubtful.
+fn load(file: Option<PathBuf>, environment: &Environment) -> Result<(Config, Option<Secret>), ExitCode> {
     let Some(path) = config::find(file.as_deref(), environment) else {
-        return Ok(config::builtin(environment));
+        return Ok((config::builtin(environment), None));
     };
     match config::load(&path, environment) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 eprintln!("{warning}");
             }
-            Ok(loaded.config)
+            Ok((loaded.config, Some(loaded.text)))
         }
         Err(faults) => {
             eprintln!("{faults}");
@@ -138,8 +139,8 @@ fn check_buckets(loaded: &Loaded) -> Vec<Fault> {
 }
 
 fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
-    let config = match load(file, environment) {
-        Ok(config) => config,
+    let (config, text) = match load(file, environment) {
+        Ok(loaded) => loaded,
         Err(code) => return code,
     };
     let logging = start_logging(&config.server.log);
@@ -151,22 +152,27 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve(config, logging)) {
+    match runtime.block_on(serve(config, text, logging)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = %chain(&*error), "cannot start");
+            let advice = error.downcast_ref::<StartError>().and_then(StartError::advice);
+            tracing::error!(error = %chain(&*error), advice, "cannot start");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn serve(config: Config, logging: LogControl) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(
+    config: Config,
+    text: Option<Secret>,
+    logging: LogControl,
+) -> Result<(), Box<dyn std::error::Error>> {
     let without_file = config.source.is_none();
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     // One that comes before the daemon is ready waits.
     let hangups = signal(SignalKind::hangup())?;
-    let app = App::open(config, logging).await?;
+    let app = App::open(config, text, logging).await?;
     let greeting = if without_file {
         let token = welcome::write_token(&app).await?;
         Some(welcome::text(&app, &token))

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::auth::NewToken;
 use crate::cache::keys::write_private;
+use crate::http::origin::netrc_machine;
 
 /// The write token of a daemon without configuration: made once, then kept beside the other secrets, so that it can be
 /// shown again.
@@ -38,8 +39,7 @@ fn token_path(app: &App) -> PathBuf {
 /// The text itself, for a terminal.
 pub fn text(app: &App, token: &str) -> String {
     let server = &app.config().server;
-    let host = &server.hostname;
-    let api = app.origin.url(Some(&format!("{host}:{}", server.server_port)), "");
+    let api = app.origin.api_url();
     let mut text = format!("\ncache-server {} is ready.\n\n", env!("CARGO_PKG_VERSION"));
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<12}{value}");
@@ -47,7 +47,7 @@ pub fn text(app: &App, token: &str) -> String {
     row("state", &server.state_dir.display().to_string());
     row("API", &api);
     for cache in app.caches().iter() {
-        row(&format!("cache {}", cache.name()), &app.origin.cache_url(cache, Some(host)));
+        row(&format!("cache {}", cache.name()), &app.origin.cache_url(cache, None));
         for key in cache.keys().published() {
             row("public key", &key.to_string());
         }
@@ -55,7 +55,7 @@ pub fn text(app: &App, token: &str) -> String {
     row("write token", token);
     row("", &format!("(kept in {})", token_path(app).display()));
     let Some(cache) = app.caches().iter().next().cloned() else { return text };
-    let (name, url) = (cache.name(), app.origin.cache_url(&cache, Some(host)));
+    let (name, url) = (cache.name(), app.origin.cache_url(&cache, None));
     let keys: Vec<String> = cache.keys().published().iter().map(ToString::to_string).collect();
     let _ = write!(
         text,
@@ -64,11 +64,12 @@ pub fn text(app: &App, token: &str) -> String {
          cachix authtoken {token}\n  \
          cachix push {name} /nix/store/...\n\n\
          Push with Nix alone:\n\n  \
-         echo \"machine {host} password $(cat {token_file})\" > cache-netrc\n  \
+         echo \"machine {machine} password $(cat {token_file})\" > cache-netrc\n  \
          nix copy --option netrc-file \"$PWD/cache-netrc\" --to {url} /nix/store/...\n\n\
          Fetch from it, in nix.conf:\n\n  \
          extra-substituters = {url}\n  \
          extra-trusted-public-keys = {keys}\n\n",
+        machine = netrc_machine(&url),
         token_file = token_path(app).display(),
         keys = keys.join(" "),
     );

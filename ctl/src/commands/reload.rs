@@ -2,11 +2,13 @@ use admin_api::Reloaded;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::output::{Look, Output, plain};
+use crate::output::{Look, Output, plain, say};
 
 /// `cachectl reload`
 pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
     let reloaded = client.reload().await?;
+    // Not among what was changed: scripts read that.
+    reloaded.warnings.iter().for_each(|warning| say(&plain(warning)));
     output.print(&reloaded, |look| render(&reloaded, look))
 }
 

@@ -61,6 +61,18 @@ fn a_reload_says_what_has_changed() {
 }
 
 #[test]
+fn a_reload_shows_what_is_doubtful_about_the_config() {
+    let warning = "config.yaml:9: warning: server.key: is empty";
+    let reply = json!({"changes": [], "needs_restart": [], "warnings": [warning]});
+    let daemon = Daemon::start(&[("POST /v1/reload", says(reply.clone()))]);
+    let run = daemon.run("reload");
+    let expected = format!("{warning}\n");
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("Nothing was changed.\n", expected.as_str()));
+    let json = daemon.run("reload --json").succeeds();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), reply);
+}
+
+#[test]
 fn every_fault_of_a_config_has_its_line() {
     let message = "config.yaml:3: unknown key `prot`\nconfig.yaml:9: no storages\u{1b}[2J";
     let error = json!({"code": "invalid", "message": message, "hint": "mend them"});

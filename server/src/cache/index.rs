@@ -16,6 +16,7 @@ use catalog::{CacheId, UnixTime};
 use http::HeaderValue;
 use nix_formats::StorePathHash;
 
+use super::recent::Recent;
 use super::storages::CacheStorage;
 
 /// Number of independently locked parts of the set of paths.
@@ -79,6 +80,7 @@ pub struct Index {
     /// What was hidden since the reload that is under way began: the catalog may have been read before that.
     hidden: Mutex<Option<HashSet<StorePathHash>>>,
     touched: Mutex<HashMap<StorePathHash, UnixTime>>,
+    ahead_of_feed: Mutex<Recent>,
     /// Held from recording a path in the catalog to showing it here, and exclusively while paths are deleted: else one that
     /// was recorded just before it was deleted could be shown just after.
     pub recording: tokio::sync::RwLock<()>,
@@ -116,6 +118,7 @@ impl Index {
             removals: AtomicU64::new(0),
             hidden: Mutex::default(),
             touched: Mutex::default(),
+            ahead_of_feed: Mutex::default(),
             recording: tokio::sync::RwLock::new(()),
             changes: OnceLock::new(),
         }
@@ -172,6 +175,19 @@ impl Index {
         if is_new {
             self.changed(hash);
         }
+    }
+
+    /// Makes a path visible that was just recorded in a catalog which other daemons change too, or just read from it. Older
+    /// changes of it may yet be heard, see [`Index::is_ahead_of_feed`].
+    pub fn insert_ahead_of_feed(&self, hash: StorePathHash) {
+        self.ahead_of_feed.lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
+        self.insert(hash);
+    }
+
+    /// Whether a change of the path that is heard now may be older than what is known of it, so that the catalog has to be
+    /// asked.
+    pub fn is_ahead_of_feed(&self, hash: &StorePathHash) -> bool {
+        self.ahead_of_feed.lock().unwrap_or_else(PoisonError::into_inner).contains(hash)
     }
 
     /// Makes a path visible that was read from the catalog for a reload, unless it was hidden since that began.

@@ -8,6 +8,7 @@ pub mod lookup;
 pub mod nars;
 pub mod publish;
 pub mod push;
+mod recent;
 pub mod rotation;
 pub mod setup;
 pub mod shared_key;

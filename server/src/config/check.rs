@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{TcpListener, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use nix_formats::SigningKey;
@@ -74,8 +74,12 @@ struct Probe<'c> {
 }
 
 impl Probe<'_> {
+    fn fault(&self, path: &str, message: impl Into<String>) -> Fault {
+        Fault::error(&self.lines.place(path), message)
+    }
+
     fn error(&mut self, path: &str, message: impl Into<String>) {
-        let fault = Fault::error(&self.lines.place(path), message);
+        let fault = self.fault(path, message);
         self.add(fault);
     }
 
@@ -189,12 +193,24 @@ impl Probe<'_> {
 
     fn ports(&mut self) {
         let server = &self.config.server;
+        if let Err((message, remedy)) = listenable(&server.hostname) {
+            let fault = self.fault("server.hostname", message).suggest(remedy);
+            self.add(fault);
+            return;
+        }
         self.bindable("server.server-port", server.server_port);
         self.bindable("server.deploy-port", server.deploy_port);
         if !server.standalone {
             let address = (server.dht_address(), server.dht_port);
-            if let Err(error) = UdpSocket::bind(address) {
-                self.not_bindable("server.dht-port", &address.0.to_string(), address.1, &error);
+            match UdpSocket::bind(address) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+                    let message = format!("`{}` is no address of this machine", address.0);
+                    self.error("server.dht-bind-address", message);
+                }
+                Err(error) => {
+                    self.not_bindable("server.dht-port", &address.0.to_string(), address.1, &error);
+                }
             }
         }
         for (index, cache) in self.config.caches.iter().enumerate() {
@@ -219,6 +235,20 @@ impl Probe<'_> {
             _ => self.warn(key, format!("cannot listen on {hostname}, port {port}: {error}")),
         }
     }
+}
+
+/// Whether a daemon on this machine can listen on some address of `hostname`; else what is wrong and what to do.
+fn listenable(hostname: &str) -> Result<(), (String, &'static str)> {
+    const REMEDY: &str = "give an address of this machine, or `0.0.0.0` for all of them";
+    let addresses: Vec<_> = match (hostname, 0).to_socket_addrs() {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => return Err((format!("`{hostname}` cannot be resolved: {error}"), REMEDY)),
+    };
+    // Port 0 is never taken and needs no privilege.
+    if !addresses.iter().any(|address| TcpListener::bind(address).is_ok()) {
+        return Err((format!("`{hostname}` is no address of this machine"), REMEDY));
+    }
+    Ok(())
 }
 
 /// The path itself or the nearest of its parents that exists.

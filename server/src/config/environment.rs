@@ -18,6 +18,9 @@ pub struct Environment {
     pub runtime_directory: Option<PathBuf>,
     /// `$CREDENTIALS_DIRECTORY`, which systemd sets for `LoadCredential=`.
     pub credentials_directory: Option<PathBuf>,
+    /// The state directory of the daemon that reads the file again. It changes with a restart only, so relative paths begin
+    /// there whatever the file says.
+    pub running_in: Option<PathBuf>,
     /// Whether the process runs as root.
     pub is_root: bool,
 }
@@ -32,6 +35,7 @@ impl Environment {
             state_directory: absolute_path("STATE_DIRECTORY"),
             runtime_directory: absolute_path("RUNTIME_DIRECTORY"),
             credentials_directory: absolute_path("CREDENTIALS_DIRECTORY"),
+            running_in: None,
             is_root: rustix::process::geteuid().is_root(),
         }
     }

@@ -56,7 +56,8 @@ impl Fault {
         self
     }
 
-    pub(super) fn suggest(mut self, suggestion: impl Into<String>) -> Self {
+    /// Adds what to do about it.
+    pub fn suggest(mut self, suggestion: impl Into<String>) -> Self {
         self.suggestion = Some(suggestion.into());
         self
     }

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::check::secrets;
 use super::decode::decode;
 use super::fault::{Fault, Faults, Place, Report};
 use super::secret::is_world_readable;
+use super::stated::Stated;
 use super::yaml::{self, Content, Node};
-use super::{Config, Environment, SecretSource};
+use super::{Config, Environment, Secret, SecretSource};
 
 /// The configuration of a daemon that was given none: one public cache, this machine only, nobody else to talk to.
 const BUILTIN: &str = "\
@@ -30,6 +31,10 @@ pub struct Loaded {
     pub warnings: Vec<Fault>,
     /// Lines of the keys in the file.
     pub(super) lines: Lines,
+    /// What the file says in so many words.
+    pub stated: Stated,
+    /// All of the file, secrets included.
+    pub text: Secret,
 }
 
 impl Loaded {
@@ -48,22 +53,56 @@ impl Loaded {
 ///
 /// Everything that is wrong with the file, warnings included, when anything is wrong enough to be an error.
 pub fn load(path: &Path, env: &Environment) -> Result<Loaded, Faults> {
-    let fail = |mut fault: Fault| {
-        fault.file = Some(path.to_owned());
-        Faults(vec![fault])
-    };
-    let unreadable = |error| fail(Fault::error(&Place::default(), format!("cannot be read: {error}")));
-    let source = std::path::absolute(path).map_err(unreadable)?;
-    let text = fs::read_to_string(&source).map_err(unreadable)?;
-    let root = yaml::parse(&text).map_err(|malformed| {
-        let place = Place { path: String::new(), line: Some(malformed.line) };
-        fail(Fault::error(&place, malformed.message))
-    })?;
+    load_file(path, &File::read(path)?, env)
+}
 
+/// Reads a file again for a daemon that runs in `state_dir`. Returns what it is to run with until its next restart, and what
+/// it would run with after that.
+///
+/// # Errors
+///
+/// As for [`load`].
+pub fn load_again(path: &Path, env: &Environment, state_dir: &Path) -> Result<(Loaded, Config), Faults> {
+    let file = File::read(path)?;
+    let wanted = load_file(path, &file, env)?;
+    let env = Environment { running_in: Some(state_dir.to_owned()), ..env.clone() };
+    let loaded = load_file(path, &file, &env)?;
+    Ok((Loaded { warnings: wanted.warnings, ..loaded }, wanted.config))
+}
+
+/// A file that was read.
+struct File {
+    /// Its absolute name.
+    source: PathBuf,
+    text: Secret,
+    root: Rc<Node>,
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, Faults> {
+        let fail = |mut fault: Fault| {
+            fault.file = Some(path.to_owned());
+            Faults(vec![fault])
+        };
+        let unreadable = |error| fail(Fault::error(&Place::default(), format!("cannot be read: {error}")));
+        let source = std::path::absolute(path).map_err(unreadable)?;
+        let text = Secret::new(fs::read_to_string(&source).map_err(unreadable)?);
+        let root = yaml::parse(text.expose()).map_err(|malformed| {
+            let place = Place { path: String::new(), line: Some(malformed.line) };
+            fail(Fault::error(&place, malformed.message))
+        })?;
+        Ok(Self { source, text, root })
+    }
+}
+
+/// `path` is the file as it was named.
+fn load_file(path: &Path, file: &File, env: &Environment) -> Result<Loaded, Faults> {
+    let File { source, text, root } = file;
     let report = Report::default();
-    let config = decode(Rc::clone(&root), Some(&source), env, &report);
+    let config = decode(Rc::clone(root), Some(source), env, &report);
     warn_of_exposed_secrets(&config, &report);
-    Ok(Loaded { config, warnings: report.finish(Some(path))?, lines: Lines::of(&root) })
+    let warnings = report.finish(Some(path))?;
+    Ok(Loaded { config, warnings, lines: Lines::of(root), stated: Stated::of(root), text: text.clone() })
 }
 
 /// The configuration of a daemon that was given none.
@@ -102,7 +141,7 @@ impl Lines {
 
     fn add(&mut self, node: &Node, place: &Place) {
         match &node.content {
-            Content::Null | Content::Scalar(_) => {}
+            Content::Null { .. } | Content::Scalar(_) => {}
             Content::List(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.add_child(item, place.entry(index, item.line));

@@ -18,6 +18,7 @@ mod names;
 mod print;
 mod secret;
 mod section;
+mod stated;
 mod values;
 mod yaml;
 
@@ -29,7 +30,7 @@ pub use database::DatabaseUrl;
 pub use environment::{Environment, find};
 pub use fault::{Fault, Faults, Severity};
 pub use group::find_group;
-pub use load::{Loaded, builtin, load};
+pub use load::{Loaded, builtin, load, load_again};
 pub use model::{
     Access, AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, LogFormat,
     PreferredCompression, S3Config, ServerConfig, SigningMode, StorageConfig, StorageKind, StorageType,
@@ -38,3 +39,4 @@ pub use model::{
 pub use names::{CacheName, Name, NameError};
 pub use print::print_config;
 pub use secret::{KeySource, Secret, SecretError, SecretSource};
+pub use stated::Stated;

@@ -59,14 +59,19 @@ pub struct Section<'r> {
 }
 
 impl<'r> Section<'r> {
-    /// Opens the mapping that a file is. A file without content is one without keys.
+    /// Opens the mapping that a file has to be. What is none is reported, and reads as a mapping without keys. A file
+    /// without content is a fault as well: an editor or a deployment tool that was interrupted leaves such files behind.
     pub fn open_file(node: Rc<Node>, keys: &'static Keys, report: &'r Report) -> Self {
-        let place = Place::default();
-        let empty = Self::empty(place.clone(), node.line, keys, report);
-        match &node.content {
-            Content::Null => empty,
-            _ => Self::open(node, place, keys, report).unwrap_or(empty),
+        let place = Place { path: String::new(), line: Some(node.line) };
+        if !matches!(node.content, Content::Map(_)) {
+            let found = match &node.content {
+                Content::Null { .. } => "the file has no content".to_owned(),
+                other => format!("the file is {}", other.kind()),
+            };
+            let fault = Fault::error(&place, found);
+            report.add(fault.expected(format!("a mapping of keys such as `{}`", keys.keys[0])));
         }
+        Self { node, place: Place::default(), keys, report }.with_reported_keys()
     }
 
     /// Opens a mapping and reports the keys that do not belong into it. `None` for what is no mapping.
@@ -76,13 +81,16 @@ impl<'r> Section<'r> {
             report.add(fault.expected(format!("a mapping of keys such as `{}`", keys.keys[0])));
             return None;
         }
-        let section = Self { node, place, keys, report };
-        section.report_keys();
-        Some(section)
+        Some(Self { node, place, keys, report }.with_reported_keys())
+    }
+
+    fn with_reported_keys(self) -> Self {
+        self.report_keys();
+        self
     }
 
     fn empty(place: Place, line: usize, keys: &'static Keys, report: &'r Report) -> Self {
-        let content = Content::Null;
+        let content = Content::Null { written: false };
         Self { node: Rc::new(Node { line, content }), place, keys, report }
     }
 
@@ -106,8 +114,18 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// Whether the file has this mapping, and not something else or nothing in its place.
+    pub fn is_mapping(&self) -> bool {
+        matches!(self.node.content, Content::Map(_))
+    }
+
+    /// Whether the value of the key is a list without entries.
+    pub fn has_empty_list(&self, key: &str) -> bool {
+        self.find(key).is_some_and(|node| matches!(&node.content, Content::List(items) if items.is_empty()))
+    }
+
     /// Whether an unknown key is a misspelling of this one, and reported as that.
-    fn is_misspelled(&self, key: &str) -> bool {
+    pub fn is_misspelled(&self, key: &str) -> bool {
         let Content::Map(entries) = &self.node.content else {
             return false;
         };
@@ -120,7 +138,7 @@ impl<'r> Section<'r> {
             return None;
         };
         let value = &entries.iter().find(|entry| entry.key == key)?.value;
-        (!matches!(value.content, Content::Null)).then_some(value)
+        (!matches!(value.content, Content::Null { .. })).then_some(value)
     }
 
     /// Whether the key has a value, right or wrong.

@@ -24,8 +24,11 @@ pub struct Node {
 /// The kinds of nodes.
 #[derive(Debug)]
 pub enum Content {
-    /// Nothing: no text at all, `~` or `null`.
-    Null,
+    /// No value.
+    Null {
+        /// Whether the file says so (`~` or `null`), and does not just end after the colon.
+        written: bool,
+    },
     /// A text, a number, a truth value.
     Scalar(String),
     /// A sequence.
@@ -38,7 +41,7 @@ impl Content {
     /// The kind of node, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Null => "empty",
+            Self::Null { .. } => "empty",
             Self::Scalar(_) => "a single value",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
@@ -79,7 +82,7 @@ impl From<ScanError> for Malformed {
     }
 }
 
-/// Reads a file of one document. An empty one is [`Content::Null`].
+/// Reads a file of one document. A file without one is [`Content::Null`].
 pub fn parse(text: &str) -> Result<Rc<Node>, Malformed> {
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
@@ -87,7 +90,7 @@ pub fn parse(text: &str) -> Result<Rc<Node>, Malformed> {
         let (event, span) = event?;
         builder.take(event, span)?;
     }
-    Ok(builder.root.unwrap_or_else(|| Rc::new(Node { line: 1, content: Content::Null })))
+    Ok(builder.root.unwrap_or_else(|| Rc::new(Node { line: 1, content: Content::Null { written: false } })))
 }
 
 /// Builds the tree from parser events.
@@ -123,7 +126,8 @@ impl Builder {
                 refuse_tag(line, tag.as_deref())?;
                 let plain = style == ScalarStyle::Plain;
                 let content = match text.as_ref() {
-                    "" | "~" | "null" | "Null" | "NULL" if plain => Content::Null,
+                    "" if plain => Content::Null { written: false },
+                    "~" | "null" | "Null" | "NULL" if plain => Content::Null { written: true },
                     _ => Content::Scalar(text.into_owned()),
                 };
                 self.place(Rc::new(Node { line, content }), anchor)

@@ -38,8 +38,11 @@ pub fn read(app: &App, cache: &Cache, authorization: Option<&str>) -> Result<(),
     Ok(())
 }
 
-/// Permits reading through the API. Here a credential that does not fit is an error even on a public cache: its owner
-/// should learn about it before a push fails. `None` is an anonymous reader of a public cache.
+/// Permits reading through the API. `None` is an anonymous reader of a public cache.
+///
+/// A token that is invalid, expired or revoked is an error even on a public cache: its owner should learn about it before a
+/// push fails. A valid one for other caches counts as none there, because clients have one token for all caches of a server
+/// (`cachix authtoken`), and what everybody may read its owner may read too.
 pub fn read_api(
     tokens: &Tokens,
     cache: &Cache,
@@ -48,6 +51,7 @@ pub fn read_api(
     match verify(tokens, authorization) {
         Err(AuthError::Missing) if cache.is_public() => Ok(None),
         Err(error) => Err(error),
+        Ok(grant) if cache.is_public() => Ok(grant.permission_on(cache.name())),
         Ok(grant) => permit(&grant, cache, TokenPermission::Read).map(Some),
     }
 }

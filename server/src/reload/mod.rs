@@ -4,9 +4,10 @@
 //! its value and is named. Caches stay the same objects, so that uploads and downloads that are under way go on.
 
 mod differences;
+mod losses;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,9 +23,12 @@ use crate::cache::keys::{KeyFileError, read_key_files};
 use crate::cache::setup::{Setup, SetupError, Shared, reconcile, set_up};
 use crate::cache::storages::{CacheStorage, OpenStorageError, check_secrets};
 use crate::cache::{Cache, Caches};
-use crate::config::{self, Config, Environment, Faults, LogConfig, SecretError, ServerConfig};
+use crate::config::{
+    self, Access, Config, Environment, Faults, Loaded, LogConfig, Secret, SecretError, ServerConfig,
+};
 use crate::federation::keyring;
 use crate::http::PartUrlKey;
+use crate::http::error::chain;
 use crate::sealing::Sealer;
 use crate::{server_key, systemd, workers};
 
@@ -42,18 +46,31 @@ pub struct Reloader {
     shared: Shared,
     host: String,
     key: Mutex<Arc<Zeroizing<String>>>,
+    /// The text of the file as it was read last, to notice one that was cut off.
+    text: Mutex<Option<Secret>>,
     logging: LogControl,
 }
 
 impl Reloader {
-    /// `host` is that of key names and `key` the server key that is in use.
-    pub fn new(shared: Shared, host: String, key: Zeroizing<String>, logging: LogControl) -> Self {
-        Self { running: tokio::sync::Mutex::default(), shared, host, key: Mutex::new(Arc::new(key)), logging }
+    /// `host` is that of key names, `key` the server key that is in use, and `text` what the configuration file says.
+    pub fn new(
+        shared: Shared,
+        host: String,
+        key: Zeroizing<String>,
+        text: Option<Secret>,
+        logging: LogControl,
+    ) -> Self {
+        let (key, text) = (Mutex::new(Arc::new(key)), Mutex::new(text));
+        Self { running: tokio::sync::Mutex::default(), shared, host, key, text, logging }
     }
 
     /// Waits until no reload is under way; none begins as long as what is returned is held.
     pub async fn wait_for_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.running.lock().await
+    }
+
+    fn text(&self) -> Option<Secret> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The server key that is in use.
@@ -71,6 +88,9 @@ pub enum ReloadError {
     /// The file is wrong.
     #[error("{0}")]
     Faulty(Faults),
+    /// The file lacks what is in service, as one does that was cut off.
+    #[error("{0}")]
+    Incomplete(Faults),
     /// A key that tokens are signed with cannot be read.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -105,7 +125,8 @@ impl ReloadError {
         match self {
             Self::NoFile | Self::InPart(_) | Self::Interrupted(_) => false,
             Self::Setup(SetupError::Catalog(_)) => false,
-            Self::Faulty(_) | Self::Start(_) | Self::Key { .. } | Self::NetworkKey(_) => true,
+            Self::Faulty(_) | Self::Incomplete(_) | Self::Start(_) => true,
+            Self::Key { .. } | Self::NetworkKey(_) => true,
             Self::Storage(_) | Self::Setup(_) => true,
         }
     }
@@ -118,12 +139,13 @@ pub async fn reload(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
     let result = replace_config(app).await;
     systemd::notify_ready("serving");
     match &result {
-        Ok(Reloaded { changes, needs_restart }) => {
+        Ok(Reloaded { changes, needs_restart, warnings }) => {
             tracing::info!(changes = changes.len(), "the configuration was reloaded");
+            warnings.iter().for_each(|warning| tracing::warn!(warning, "the configuration"));
             changes.iter().for_each(|change| tracing::info!(change, "changed"));
             needs_restart.iter().for_each(|change| tracing::warn!(change, "not changed before a restart"));
         }
-        Err(error) => tracing::error!(%error, "the configuration was not reloaded"),
+        Err(error) => tracing::error!(error = %chain(error), "the configuration was not reloaded"),
     }
     result
 }
@@ -131,8 +153,15 @@ pub async fn reload(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
 async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
     let before = app.config();
     let path = before.source.clone().ok_or(ReloadError::NoFile)?;
-    let (mut config, key) = tokio::task::spawn_blocking(move || read(path)).await??;
-    let wanted = config.clone();
+    let known = Known {
+        config: before.clone(),
+        private: private_caches(&before, &app.caches()),
+        key: app.reloader.key(),
+        text: app.reloader.text(),
+    };
+    let reading = tokio::task::spawn_blocking(move || read(&path, &known));
+    let File { loaded: Loaded { mut config, warnings, text, .. }, wanted, key } = reading.await??;
+    let warnings = warnings.iter().map(ToString::to_string).collect();
     config.server = changeable(&before.server, config.server);
 
     let mut rotated = *key != **app.reloader.key();
@@ -169,6 +198,7 @@ async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
         app.part_urls.store(Arc::new(part_urls.after(&app.part_urls.load())));
         *reloader.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
+    *reloader.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     (reloader.logging)(&config.server.log);
     let mut changes = differences::between(&before, &config);
     if rotated {
@@ -184,7 +214,16 @@ async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
     // Files of unfinished work may lie on a storage that is back.
     app.pusher.publish_again();
     app.pusher.remove_leftovers(&app.caches()).await;
-    Ok(Reloaded { changes, needs_restart })
+    Ok(Reloaded { changes, needs_restart, warnings })
+}
+
+/// The private caches of the configuration, and those that it no longer has.
+fn private_caches(config: &Config, caches: &Caches) -> Vec<String> {
+    let configured = config.caches.iter().filter(|cache| cache.access == Access::Private);
+    let disabled = caches.disabled().iter().filter(|record| !record.public);
+    let names =
+        configured.map(|cache| cache.name.as_str()).chain(disabled.map(|record| record.name.as_str()));
+    names.map(str::to_owned).collect()
 }
 
 /// Every storage of every cache.
@@ -224,20 +263,44 @@ async fn settle(app: &App, before: &Addresses) {
     }
 }
 
-/// The configuration and the server key that it gives, with every secret it names known to be readable.
-fn read(path: PathBuf) -> Result<(Config, Zeroizing<String>), ReloadError> {
-    let loaded = config::load(&path, &Environment::of_process()).map_err(ReloadError::Faulty)?;
-    for warning in &loaded.warnings {
-        tracing::warn!(%warning, "the configuration");
-    }
-    let config = loaded.config;
-    let key = server_key::load_or_generate(&config.server.key, &config.server.state_dir)?;
+/// What is in force.
+struct Known {
+    config: Arc<Config>,
+    /// The names of private caches, those included that are not served at the moment.
+    private: Vec<String>,
+    key: Arc<Zeroizing<String>>,
+    /// The text of its file.
+    text: Option<Secret>,
+}
+
+/// What the configuration file says now.
+struct File {
+    loaded: Loaded,
+    /// The same for a daemon that is started with it.
+    wanted: Config,
+    /// The server key that it gives.
+    key: Zeroizing<String>,
+}
+
+/// Reads the file, and makes sure that every secret it names can be read and that nothing is lost with it.
+fn read(path: &Path, known: &Known) -> Result<File, ReloadError> {
+    let before = &known.config;
+    let state_dir = &before.server.state_dir;
+    let (loaded, wanted) =
+        config::load_again(path, &Environment::of_process(), state_dir).map_err(ReloadError::Faulty)?;
+    losses::refuse_of_text(known.text.as_ref(), &loaded).map_err(ReloadError::Incomplete)?;
+    losses::refuse_of_access(&known.private, &loaded).map_err(ReloadError::Incomplete)?;
+    losses::refuse_of_caches(before, &loaded).map_err(ReloadError::Incomplete)?;
+    losses::refuse_of_key(before, &loaded).map_err(ReloadError::Incomplete)?;
+    let config = &loaded.config;
+    let key = server_key::load_or_generate(&config.server.key, state_dir)?;
+    losses::refuse_of_key_text(&known.key, &key, &loaded).map_err(ReloadError::Incomplete)?;
     for cache in config.caches.iter().filter(|cache| cache.enabled) {
         read_key_files(&cache.signing_key_files)
             .map_err(|source| ReloadError::Key { cache: cache.name.as_str().to_owned(), source })?;
         check_secrets(cache)?;
     }
-    Ok((config, key))
+    Ok(File { loaded, wanted, key })
 }
 
 /// What a reload changes of `server`; the rest stays as it was.
@@ -261,12 +324,15 @@ fn changeable(before: &ServerConfig, wanted: ServerConfig) -> ServerConfig {
 }
 
 /// The hint for a person whose reload failed.
-pub fn advice(error: &ReloadError) -> Option<&'static str> {
-    match error {
-        ReloadError::NoFile => Some("write one, and restart the daemon with --config FILE"),
-        ReloadError::Faulty(_) => Some("`cache-server check-config FILE` says the same"),
-        _ => None,
-    }
+pub fn advice(error: &ReloadError) -> Option<String> {
+    let text = match error {
+        ReloadError::NoFile => "write one, and restart the daemon with --config FILE",
+        ReloadError::Faulty(_) => "`cache-server check-config FILE` says the same",
+        ReloadError::Incomplete(_) => "if the file was cut off, restore it and reload",
+        ReloadError::Start(error) => return error.advice(),
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 /// Reloads whenever the process is sent a SIGHUP.

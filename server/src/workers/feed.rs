@@ -6,6 +6,7 @@ use std::time::Duration;
 use catalog::{CatalogChange, CatalogError, PathChange};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
+use nix_formats::StorePathHash;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
@@ -67,8 +68,12 @@ async fn apply(app: &App, change: CatalogChange) {
                     cache.nars.forget_all();
                 }
                 PathChange::Hidden | PathChange::Removed => {
-                    cache.index.remove(&path);
                     cache.nars.forget_all();
+                    if cache.index.is_ahead_of_feed(&path) && is_recorded(app, &cache, &path).await {
+                        cache.index.forget_reply(&path);
+                    } else {
+                        cache.index.remove(&path);
+                    }
                 }
             }
         }
@@ -83,6 +88,18 @@ async fn apply(app: &App, change: CatalogChange) {
             until_done("catalog", || load_all(app).boxed()).await;
             app.deploy.heard(&change);
             tracing::info!(milliseconds = begun.elapsed().as_millis(), "in step with the catalog");
+        }
+    }
+}
+
+/// Whether the path is there again by now. A client may have been told so, so it must not be missing until that is heard.
+async fn is_recorded(app: &App, cache: &Cache, path: &StorePathHash) -> bool {
+    match app.catalog.find_path(cache.id, path).await {
+        Ok(record) => record.is_some_and(|record| !record.nar.damaged),
+        // Then it is hidden until its coming back is heard.
+        Err(error) => {
+            tracing::warn!(cache = cache.name(), %path, %error, "could not look whether a hidden path is back");
+            false
         }
     }
 }

@@ -18,6 +18,7 @@ mod gc;
 mod harness;
 mod nix_client;
 mod operating;
+mod printed_urls;
 mod put;
 mod ranges;
 mod reconfigure;

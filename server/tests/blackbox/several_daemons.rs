@@ -167,6 +167,83 @@ fn a_nar_and_its_narinfo_may_come_to_different_daemons() {
     }
 }
 
+/// The daemon serves the path, and says so, at this moment.
+#[track_caller]
+fn serves_now(site: &Site, pusher: &Pusher, path: &Path) {
+    let reader = site.reader(&pusher.cache);
+    assert_eq!(reader.narinfo_status(path), 200, "{}", path.hash);
+    let missing = pusher.missing(&[&path.hash]);
+    assert!(missing.is_empty(), "{missing:?}");
+    reader.assert_has(path);
+}
+
+/// Pushes paths so that `second` acknowledges what `first` holds, in every way that there is, and reads them at once.
+fn acknowledged_by_the_other(first: (&Site, &Pusher), second: (&Site, &Pusher)) {
+    let [(from, at_from), (to, at_to)] = [first, second];
+    let token = &at_from.token;
+    let upload = |path: &Path| {
+        let upload = at_from.create(path.compression);
+        let etag = at_from.part(&upload, 1, &path.file);
+        (upload, parts(&[etag]))
+    };
+
+    let path = Path::small("completed");
+    let (id, listed) = upload(&path);
+    at_to.complete(&id, &listed, &path.nar_info_create()).expect(200);
+    serves_now(to, at_to, &path);
+
+    // Completed where it began, and once more at the other one.
+    let path = Path::small("repeated");
+    let (id, listed) = upload(&path);
+    at_from.complete(&id, &listed, &path.nar_info_create()).expect(200);
+    serves_now(from, at_from, &path);
+    at_to.complete(&id, &listed, &path.nar_info_create()).expect(200);
+    serves_now(to, at_to, &path);
+
+    for endpoint in [to.cache("pub"), to.cache_port("pub")] {
+        let path = Path::small("copied");
+        let nar = format!("/{}", path.file_url());
+        from.cache("pub").put(&nar).basic("", token).body(path.file.clone()).send().expect_success();
+        let narinfo = format!("/{}.narinfo", path.hash);
+        endpoint.put(&narinfo).basic("", token).body(path.narinfo_text()).send().expect_success();
+        serves_now(to, at_to, &path);
+    }
+
+    let path = Path::small("old");
+    let target = at_from.target(&format!("nar?compression={}", path.compression.parameter()));
+    from.api().post(&target).bearer(token).body(path.file.clone()).send().expect(200);
+    let target = at_from.target(&format!("{}.narinfo", path.hash));
+    to.api().post(&target).bearer(token).json(&path.nar_info_create()).send().expect(200);
+    serves_now(to, at_to, &path);
+}
+
+#[test]
+fn the_daemon_that_acknowledges_a_path_serves_it_at_once() {
+    let cluster = Cluster::start();
+    let [at_a, at_b] = &cluster.pushers("pub");
+    let [a, b] = [(&cluster.a, at_a), (&cluster.b, at_b)];
+    for _ in 0..10 {
+        acknowledged_by_the_other(a, b);
+        acknowledged_by_the_other(b, a);
+    }
+}
+
+#[test]
+fn the_daemon_that_acknowledges_a_path_serves_it_before_it_hears_of_it() {
+    let cluster = Cluster::start();
+    let [at_a, at_b] = &cluster.pushers("pub");
+    let [a, b] = [(&cluster.a, at_a), (&cluster.b, at_b)];
+    // Both have their caches in memory, so that nothing is found by loading them.
+    for (site, _) in [a, b] {
+        assert_eq!(site.reader("pub").narinfo_status(&Path::small("nowhere")), 404);
+    }
+    for (first, second) in [(a, b), (b, a)] {
+        let delayed = cluster.delay_feeds();
+        acknowledged_by_the_other(first, second);
+        drop(delayed);
+    }
+}
+
 #[test]
 fn the_death_of_one_leaves_the_other_with_everything_acknowledged() {
     let mut cluster = Cluster::start();

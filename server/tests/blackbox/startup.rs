@@ -1,14 +1,16 @@
-//! A stranger's first start: no config, an empty home, and everything needed is printed.
+//! A stranger's first start: no config, an empty home, and everything needed is printed. And starts that fail.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path as FilePath;
-use std::process::Stdio;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
 
 use crate::harness::daemon::{DAEMON, Daemon};
 use crate::harness::read::Reader;
-use crate::harness::{Endpoint, Path, Pusher, SOON, namespace, wait_for};
+use crate::harness::{Endpoint, Path, Pusher, SOON, Site, namespace, wait_for};
 
 /// Starts the daemon with nothing but an empty home, in a network of its own: it takes the ports of its defaults.
 fn start(home: &FilePath, log: &str) -> Daemon {
@@ -121,10 +123,55 @@ fn a_config_in_the_users_config_directory_is_found() {
         fs::create_dir_all(home.path().join(directory)).unwrap();
         let config = "server: {server-port: 15006}\ncaches: [{name: found-it, port: 15007}]\n";
         fs::write(home.path().join(directory).join(name), config).unwrap();
-        let mut command = std::process::Command::new(DAEMON);
+        let mut command = Command::new(DAEMON);
         command.env_clear().env("HOME", home.path()).env(variable, home.path().join("xdg"));
         let output = command.arg("print-config").output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stdout).contains("found-it"), "{directory}/{name}");
+    }
+}
+
+/// Runs the program to its end, on a config like that of the site with these changes.
+fn run_changed(site: &Site, arguments: &[&str], edit: impl FnOnce(&mut Value)) -> Output {
+    let text = fs::read_to_string(site.directory().join("config.yaml")).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["server"]["state-dir"] = json!(site.directory().join("second"));
+    config["server"]["admin-socket"] = json!(site.directory().join("second.sock"));
+    for cache in config["caches"].as_array_mut().unwrap() {
+        cache.as_object_mut().unwrap().remove("storages");
+    }
+    edit(&mut config);
+    let changed = site.directory().join("changed.yaml");
+    fs::write(&changed, config.to_string()).unwrap();
+    Command::new(DAEMON).env_clear().args(arguments).arg(changed).output().unwrap()
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_once_and_with_what_to_do() {
+    let site = Site::start();
+    let output = run_changed(&site, &["--config"], |_| {});
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(complaint.matches("Address already in use").count(), 1, "{complaint}");
+    let address = format!("127.0.0.1:{} (server.server-port)", site.port("api"));
+    assert!(complaint.contains(&address) && complaint.contains("stop it, or choose another"), "{complaint}");
+}
+
+#[test]
+fn a_check_fails_where_the_daemon_cannot_listen() {
+    let site = Site::start();
+    for hostname in ["host.invalid", "192.0.2.77"] {
+        for arguments in [&["check-config"][..], &["--config"]] {
+            let output =
+                run_changed(&site, arguments, |config| config["server"]["hostname"] = json!(hostname));
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+            let complaint = String::from_utf8(output.stderr).unwrap();
+            assert!(complaint.contains(hostname), "{complaint}");
+            assert_eq!(complaint.matches("os error").count().max(1), 1, "the cause once: {complaint}");
+        }
+        let offline = run_changed(&site, &["check-config", "--offline"], |config| {
+            config["server"]["hostname"] = json!(hostname);
+        });
+        assert_eq!(offline.status.code(), Some(0), "{offline:?}");
     }
 }

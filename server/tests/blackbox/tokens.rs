@@ -49,15 +49,25 @@ fn permissions_include_those_below_them() {
     }
 }
 
-/// netrc knows hosts and no ports, so Nix sends a private cache's token to every cache on the same host.
+/// netrc knows hosts and no ports, so Nix sends a private cache's token to every cache on the same host. The Cachix client
+/// has one token for all caches.
 #[test]
-fn a_token_that_does_not_fit_is_ignored_on_a_public_cache_and_refused_by_the_api() {
-    let site = Site::start();
+fn a_token_for_another_cache_is_ignored_on_a_public_cache() {
+    let site = Site::with(|config| {
+        config["workspaces"] = json!([{"name": "fleet", "cache": "priv"}]);
+        config["agents"] = json!([{"name": "agent", "workspace": "fleet"}]);
+    });
     let path = Path::small("public");
     site.pusher("pub").push(&path);
     let url = site.reader("pub").narinfo(&path).url;
-    let foreign = site.token("priv", Permission::Read);
-    for token in [foreign.as_str(), "recorded-wrong-token"] {
+    let valid = [
+        site.token("priv", Permission::Read),
+        site.token("priv", Permission::Admin),
+        site.create_token(&["--workspace", "fleet", "--permission", "activate"]),
+        site.cachectl_ok(&["agent", "token", "agent"]).trim().to_owned(),
+    ];
+    for token in valid.iter().map(String::as_str).chain(["recorded-wrong-token"]) {
+        let is_valid = token != "recorded-wrong-token";
         for endpoint in [site.cache("pub"), site.cache_port("pub")] {
             for target in
                 ["nix-cache-info", &format!("{}.narinfo", path.hash), &url, &format!("{}.ls", path.hash)]
@@ -66,10 +76,42 @@ fn a_token_that_does_not_fit_is_ignored_on_a_public_cache_and_refused_by_the_api
             }
             endpoint.get("/log/x.drv").basic("", token).send().expect(404);
         }
-        assert_eq!(opens(&site, "pub", token), 401);
-        let query = site.api().post("/api/v1/cache/pub/narinfo").bearer(token).json(&json!([]));
-        query.send().expect(401);
+        // A token that is not valid is refused by the API, so that its owner learns about it before a push fails.
+        let expected = if is_valid { 200 } else { 401 };
+        let info = site.api().get("/api/v1/cache/pub").bearer(token).send().expect(expected);
+        if is_valid {
+            assert_eq!(info.json()["permission"], "Read");
+        }
+        assert_eq!(site.api().head("/api/v1/cache/pub").bearer(token).send().status, expected);
+        for body in [json!([]), json!([path.hash, "0".repeat(32)])] {
+            let query = site.api().post("/api/v1/cache/pub/narinfo").bearer(token).json(&body);
+            query.send().expect(expected);
+        }
+        assert_eq!(writes(&site, "pub", token), 401);
     }
+}
+
+#[test]
+fn a_token_that_has_ended_is_refused_on_a_public_cache_too() {
+    let site = Site::start();
+    let [expired, revoked] = ["5s", "1h"].map(|expiry| {
+        site.create_token(&[
+            "--cache",
+            "priv",
+            "--permission",
+            "read",
+            "--subject",
+            expiry,
+            "--expires",
+            expiry,
+        ])
+    });
+    assert_eq!([&expired, &revoked].map(|token| opens(&site, "pub", token)), [200, 200]);
+    let list = token_list(&site);
+    let id = list.iter().find(|token| token["subject"] == "1h").unwrap()["id"].as_str().unwrap();
+    site.cachectl_ok(&["token", "revoke", id]);
+    assert_eq!(opens(&site, "pub", &revoked), 401);
+    wait_for(SOON, "the token expires", || (opens(&site, "pub", &expired) == 401).then_some(()));
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn what_the_doctor_finds_reads_well_at_80_columns() {
 #[test]
 fn what_a_reload_changed_is_told() {
     assert_golden("reloaded.80.txt", &reload::render(&samples::daemon::reloaded(), &TERMINAL));
-    let nothing = Reloaded { changes: vec![], needs_restart: vec![] };
+    let nothing = Reloaded { changes: vec![], needs_restart: vec![], warnings: vec![] };
     assert_eq!(reload::render(&nothing, &TERMINAL), "Nothing was changed.\n");
 }
 

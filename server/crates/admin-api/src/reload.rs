@@ -10,4 +10,7 @@ pub struct Reloaded {
     pub changes: Vec<String>,
     /// What differs as well but takes a restart of the daemon, one sentence each.
     pub needs_restart: Vec<String>,
+    /// What is likely not meant as the file says it, one sentence each, with file and line. Left out when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

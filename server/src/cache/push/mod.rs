@@ -5,6 +5,7 @@
 //! the client announced, and commits ([`commit`]). A path becomes visible only once its NAR is verified, durable and
 //! recorded.
 
+mod catch_up;
 mod collect;
 mod commit;
 mod delete;
@@ -243,10 +244,13 @@ impl Pusher {
         self.commit_detached(cache, upload, parts, description, completing).await
     }
 
-    /// Whether an upload that is no longer open was completed before, which makes a repeated `complete` a success.
+    /// Succeeds if an upload that is not open here was completed before, by whichever daemon: then a repeated `complete` is
+    /// a success as well. Its path is visible here when this returns.
     pub async fn find_completed(&self, cache: &Cache, id: Uuid) -> Result<(), PushError> {
         match self.catalog.find_finished_upload(id).await? {
-            Some(finished) if finished.cache == cache.id => Ok(()),
+            Some(finished) if finished.cache == cache.id && self.catch_up(cache, &finished.path).await? => {
+                Ok(())
+            }
             _ => Err(PushError::UnknownUpload),
         }
     }

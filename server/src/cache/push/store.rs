@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use catalog::{CommitOutcome, NarId, PathCommit, StorageId};
 use nar_storage::{Durability, Reservation, layout};
-use nix_formats::NarFileName;
+use nix_formats::{NarFileName, StorePathHash};
 use uuid::Uuid;
 
 use super::error::PushError;
@@ -198,7 +198,7 @@ impl Pusher {
         let _recording = cache.index.recording.read().await;
         let (record, revealed, replaced) = match self.catalog.commit_path(commit).await? {
             CommitOutcome::AlreadyPresent(_) => {
-                cache.index.insert(hash);
+                self.show(cache, hash);
                 return Ok(Recorded { home: None, replaced: None });
             }
             CommitOutcome::Created { path, revealed, replaced }
@@ -206,7 +206,7 @@ impl Pusher {
         };
         cache.nars.forget(&file_hash);
         cache.index.forget_reply(&hash);
-        revealed.into_iter().for_each(|path| cache.index.insert(path));
+        revealed.into_iter().for_each(|path| self.show(cache, path));
         if let Some(replaced) = &replaced {
             cache.storages().removed(replaced.storage, replaced.file_size);
         }
@@ -218,9 +218,18 @@ impl Pusher {
                 self.publish_again();
             }
         }
-        cache.index.insert(hash);
+        self.show(cache, hash);
         tracing::debug!(cache = cache.name(), path = %hash, "path committed");
         let replaced = replaced.map(|_| (record.nar.id, nar_file_name(&record)));
         Ok(Recorded { home: Some(record.nar.storage), replaced })
+    }
+
+    /// Makes a path visible that was recorded just now.
+    fn show(&self, cache: &Cache, path: StorePathHash) {
+        if self.is_shared() {
+            cache.index.insert_ahead_of_feed(path);
+        } else {
+            cache.index.insert(path);
+        }
     }
 }

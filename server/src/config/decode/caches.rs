@@ -21,7 +21,13 @@ pub fn read(
 ) -> Vec<CacheConfig> {
     let mut data = Roots::default();
     let sections = file.sections("caches", &keys::CACHE);
-    if sections.is_empty() {
+    if file.is_mapping() && !file.has("caches") && !file.is_misspelled("caches") {
+        // Not a warning: a file that was cut off would take every cache out of service.
+        let fault = Fault::error(&file.place("caches"), "missing: there would be nothing to serve");
+        file.report.add(fault.suggest(
+            "give a cache at least a name, as in `caches: [{name: main}]`, or write `caches: []` to serve none",
+        ));
+    } else if file.has_empty_list("caches") {
         let fault = Fault::warning(&file.place("caches"), "no cache: there is nothing to serve");
         file.report.add(fault.suggest("give at least a name: `caches: [{name: main}]`"));
     }

@@ -86,7 +86,11 @@ fn listener(section: &Section<'_>, key: &str, default: u16, ports: &mut Ports) -
 
 fn state_dir(section: &Section<'_>, context: &Context<'_>) -> PathBuf {
     let default = context.env.default_state_dir(context.source);
-    match section.read("state-dir", values::path) {
+    let stated = section.read("state-dir", values::path);
+    if let Some(running_in) = &context.env.running_in {
+        return running_in.clone();
+    }
+    match stated {
         Some(path) => values::resolve(context.directory().unwrap_or(&default), &path),
         None => default,
     }

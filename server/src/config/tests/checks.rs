@@ -112,6 +112,28 @@ fn the_group_of_the_admin_socket_has_to_exist() {
 }
 
 #[test]
+fn the_daemon_has_to_be_able_to_listen_where_it_is_told_to() {
+    for (hostname, message) in [
+        ("host.invalid", "`host.invalid` cannot be resolved: "),
+        ("192.0.2.77", "`192.0.2.77` is no address of this machine"),
+        ("2001:db8::77", "`2001:db8::77` is no address of this machine"),
+    ] {
+        let loaded = loaded(&format!("{{server: {{hostname: '{hostname}'}}, caches: [{{name: a}}]}}"));
+        let faults = check(&loaded, Reach::Online);
+        let errors: Vec<_> = faults.iter().filter(|fault| fault.severity == Severity::Error).collect();
+        let [error] = errors.as_slice() else { panic!("{faults:?}") };
+        assert_eq!(error.path, "server.hostname");
+        assert!(error.message.starts_with(message), "{error}");
+        // Another machine's system may be built here.
+        assert_eq!(check(&loaded, Reach::Offline), []);
+    }
+    let loaded = loaded("{server: {dht-bind-address: 192.0.2.77}, caches: [{name: a}]}");
+    let errors: Vec<_> =
+        findings(&loaded).into_iter().filter(|(path, _)| path == "server.dht-bind-address").collect();
+    assert_eq!(errors.len(), 1);
+}
+
+#[test]
 fn a_port_in_use_is_a_warning() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -12,8 +12,8 @@ use crate::config::{
 };
 
 #[test]
-fn an_empty_file_says_what_the_original_system_said_by_default() {
-    let loaded = loaded("");
+fn a_file_that_leaves_everything_out_says_what_the_original_system_said_by_default() {
+    let loaded = loaded("caches: []");
 
     let server = loaded.config.server;
     assert_eq!(server.hostname, "localhost");
@@ -127,10 +127,10 @@ fn the_admin_socket_is_in_the_runtime_directory_where_there_is_one() {
     let state_dir = scene.path("home/.local/state/cache-server");
     let socket = |scene: &Scene, yaml| scene.load(yaml).unwrap().config.server.admin_socket;
 
-    assert_eq!(socket(&scene, ""), state_dir.join("admin.sock"));
-    assert_eq!(socket(&scene, "server: {admin-socket: x/ctl}"), state_dir.join("x/ctl"));
+    assert_eq!(socket(&scene, "caches: []"), state_dir.join("admin.sock"));
+    assert_eq!(socket(&scene, "{server: {admin-socket: x/ctl}, caches: []}"), state_dir.join("x/ctl"));
     scene.env.runtime_directory = Some("/run/cs".into());
-    assert_eq!(socket(&scene, ""), Path::new("/run/cs/admin.sock"));
+    assert_eq!(socket(&scene, "caches: []"), Path::new("/run/cs/admin.sock"));
 }
 
 #[test]

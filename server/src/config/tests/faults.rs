@@ -276,6 +276,64 @@ fn what_is_no_yaml_is_one_fault_with_its_line(#[case] yaml: &str, #[case] messag
     assert!(fault.line.is_some(), "{fault}");
 }
 
+#[rstest]
+#[case("", 1, "has no content")]
+#[case("\n\n# server:\n#   hostname: a\n", 1, "has no content")]
+#[case("---\n...\n", 1, "has no content")]
+#[case("\u{feff}", 1, "has no content")]
+#[case("\n~\n", 2, "has no content")]
+#[case("null", 1, "has no content")]
+#[case("''", 1, "is a single value")]
+#[case("# caches\n\ncaches", 3, "is a single value")]
+#[case("[]", 1, "is a list")]
+#[case("- name: main\n", 1, "is a list")]
+fn a_file_that_is_no_mapping_is_one_fault_with_its_line(
+    #[case] yaml: &str,
+    #[case] line: usize,
+    #[case] message: &str,
+) {
+    assert_eq!(
+        lines(yaml),
+        [format!("{line}: the file {message}; expected a mapping of keys such as `server`")]
+    );
+}
+
+#[rstest]
+#[case("{}", 1)]
+#[case("# nothing else\nserver:\n  hostname: 127.0.0.1\n", 2)]
+#[case("server: {}\ncaches:", 2)]
+#[case("server: {}\ncaches: null", 2)]
+fn having_no_cache_takes_a_line_that_says_so(#[case] yaml: &str, #[case] line: usize) {
+    let faults = faults(yaml);
+    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+    assert_eq!((fault.severity, fault.path.as_str(), fault.line), (Severity::Error, "caches", Some(line)));
+    assert!(fault.to_string().contains("write `caches: []`"), "{fault}");
+
+    assert_eq!(loaded("caches: []").config.caches, []);
+    // What is there but wrong is not missing.
+    assert_eq!(
+        lines("caches: 5"),
+        ["1: caches: is a single value; expected a list; each entry begins with `- `"]
+    );
+    assert_eq!(lines("cahces: [{name: a}]"), ["1: cahces: unknown key; did you mean `caches`?"]);
+}
+
+#[test]
+fn what_is_stated_is_told_from_what_is_left_out() {
+    let states_no_key =
+        |yaml: &str| loaded(&format!("{{server: {{{yaml}}}, caches: []}}")).stated.no_server_key;
+    assert!(["key: null", "key: ~", "key: ''", "key-file: null"].into_iter().all(states_no_key));
+    assert!(!["", "hostname: a", "key:", "key-file: x", "key: x"].into_iter().any(states_no_key));
+
+    let yaml =
+        "caches:\n- &p {name: a, access: public}\n- {name: b, access: }\n- {name: c}\n- {<<: *p, name: d}";
+    let stated = loaded(yaml).stated;
+    assert_eq!(
+        ["a", "b", "c", "d", "e"].map(|name| stated.access_of(name)),
+        [true, false, false, true, false]
+    );
+}
+
 #[test]
 fn nesting_without_end_is_refused() {
     assert_eq!(faults(&"[".repeat(100))[0].message, "nested too deeply");

@@ -12,6 +12,7 @@ use super::summary::{cache_summaries, cache_summary, storage_summaries};
 use super::{Answer, reply};
 use crate::app::App;
 use crate::cache::Cache;
+use crate::http::origin::{netrc_machine, suits_cachix_use};
 use crate::http::{Route, any_of};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
@@ -68,11 +69,10 @@ pub(super) fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
 
 /// What to type on a client.
 fn setup_steps(app: &App, cache: &Cache, summary: &CacheSummary) -> Vec<SetupStep> {
-    let host = &app.config().server.hostname;
-    let api = app.origin.url(Some(&format!("{host}:{}", app.config().server.server_port)), "");
+    let api = app.origin.api_url();
     let name = cache.name();
     let step = |title: &str, lines: Vec<String>| SetupStep { title: title.to_owned(), lines };
-    vec![
+    let mut steps = vec![
         step(
             "Push with cachix",
             vec![
@@ -89,5 +89,16 @@ fn setup_steps(app: &App, cache: &Cache, summary: &CacheSummary) -> Vec<SetupSte
                 format!("extra-trusted-public-keys = {}", summary.public_keys.join(" ")),
             ],
         ),
-    ]
+    ];
+    if !cache.is_public() {
+        let mut lines = vec![format!("machine {} login token password TOKEN", netrc_machine(&summary.url))];
+        if !suits_cachix_use(&summary.url) {
+            lines.push(
+                "# `cachix use` writes a line that Nix does not match, as this URL is not a host name alone"
+                    .to_owned(),
+            );
+        }
+        steps.push(step("Read it, in the netrc-file of Nix", lines));
+    }
+    steps
 }

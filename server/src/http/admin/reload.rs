@@ -30,5 +30,5 @@ fn refusal(error: &ReloadError) -> ApiError {
         error if error.is_of_the_file() => ErrorCode::Invalid,
         _ => ErrorCode::Internal,
     };
-    failure(code, chain(error), advice(error))
+    failure(code, chain(error), advice(error).as_deref())
 }

@@ -53,7 +53,7 @@ pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
         paths: stats.paths,
         file_bytes: stats.file_bytes,
         nar_bytes: stats.nar_bytes,
-        url: app.origin.cache_url(cache, Some(&app.config().server.hostname)),
+        url: app.origin.cache_url(cache, None),
         public_keys: cache.keys().published().iter().map(ToString::to_string).collect(),
         signing: match cache.config().signing {
             SigningMode::Auto => admin_api::Signing::Auto,

@@ -66,10 +66,10 @@ fn narinfo(app: Arc<App>, site: Site) -> impl Route {
                     if *description.path.hash() != name.0 {
                         return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
                     }
-                    let file = description.file_hash;
+                    let wanted = (name.0, description.file_hash);
                     match app.pusher.commit_file(&cache, description).await {
                         Err(missing @ PushError::NarMissing(_)) => {
-                            forward::to_holder(&app, &cache, file, &head, &text, missing).await
+                            forward::to_holder(&app, &cache, wanted, &head, &text, missing).await
                         }
                         committed => {
                             committed?;

@@ -171,8 +171,8 @@ fn complete(app: Arc<App>, site: Site) -> impl Route {
         )
 }
 
-/// Lets the daemon that has the upload complete it. If that daemon is gone, the upload is as well, unless it was completed
-/// before that.
+/// Lets the daemon that has the upload complete it, and serves the path from then on. If that daemon is gone, so is the
+/// upload, unless it was completed before.
 async fn complete_elsewhere(
     app: &App,
     cache: &Cache,
@@ -185,6 +185,10 @@ async fn complete_elsewhere(
         Err(ForwardError::Owner) => {
             app.pusher.find_completed(cache, id).await?;
             Ok(status(StatusCode::OK))
+        }
+        Ok(answer) if answer.status().is_success() => {
+            app.pusher.find_completed(cache, id).await?;
+            Ok(answer)
         }
         answer => Ok(answer?),
     }

@@ -17,7 +17,7 @@ mod relay;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::StatusCode;
-use nix_formats::FileHash;
+use nix_formats::{FileHash, StorePathHash};
 use uuid::Uuid;
 
 pub use self::head::{RequestHead, request_head};
@@ -56,11 +56,12 @@ pub(super) async fn to_owner(
     })
 }
 
-/// Passes the narinfo of a file on to those who have the file. `missing` is the answer if nobody does.
+/// Passes the narinfo of `path` on to the daemons that have its file. `missing` is the answer if none does. Once one of them
+/// has committed the path, this daemon serves it as well.
 pub(super) async fn to_holder(
     app: &App,
     cache: &Cache,
-    file: FileHash,
+    (path, file): (StorePathHash, FileHash),
     head: &RequestHead,
     body: &Bytes,
     missing: PushError,
@@ -72,6 +73,13 @@ pub(super) async fn to_holder(
         let body = stream::iter([Ok(body.clone())]);
         match app.forwarder.forward(&holder, head.clone(), body, Patience::Long).await {
             Err(ForwardError::Owner) => {}
+            Ok(answer) if answer.status().is_success() => {
+                return if app.pusher.catch_up(cache, &path).await? {
+                    Ok(answer)
+                } else {
+                    Err(missing.into())
+                };
+            }
             answer => return Ok(answer?),
         }
     }

@@ -116,11 +116,11 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                     access::write(&app.tokens, &cache, authorization.as_deref())?;
                     let text = body::read(stream, BODY_LIMIT).await?;
                     let description = describe(&name, &text)?;
-                    let file = description.file_hash;
+                    let wanted = (name.0, description.file_hash);
                     match app.pusher.commit_file(&cache, description).await {
                         Err(missing @ PushError::NarMissing(_)) => {
                             let head = head.within(cache.name(), &format!("{}.narinfo", name.0));
-                            forward::to_holder(&app, &cache, file, &head, &text, missing).await
+                            forward::to_holder(&app, &cache, wanted, &head, &text, missing).await
                         }
                         committed => {
                             committed?;

@@ -1,6 +1,7 @@
 //! Two daemons over one PostgreSQL database and one S3 bucket, each with a state directory of its own.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use super::garage::{ACCESS_KEY, BUCKET, Garage, REGION, SECRET_KEY};
 pub struct Cluster {
     pub a: Site,
     pub b: Site,
-    _database: postgres::Database,
+    database: postgres::Database,
     pub postgres: postgres::Server,
     _garage: Garage,
 }
@@ -40,7 +41,27 @@ impl Cluster {
             }
         };
         let [a, b] = [(); 2].map(|()| Site::with_files(share));
-        Self { a, b, _database: database, postgres, _garage: garage }
+        Self { a, b, database, postgres, _garage: garage }
+    }
+
+    /// Holds back what the daemons hear of each other's changes, for the seconds until they notice and listen anew.
+    pub fn delay_feeds(&self) -> DelayedFeeds {
+        // A connection shows what it was last asked for: LISTEN, then after some quiet seconds whether it is still there.
+        let connections = |query: &str| {
+            let sql =
+                format!("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND {query}");
+            self.database.run(&sql).lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let backends = wait_for(SOON, "both daemons listen", || {
+            let listening = connections("query LIKE 'LISTEN%'");
+            if listening.len() == 2 {
+                return Some(listening);
+            }
+            connections("query = 'SELECT 1' AND pg_terminate_backend(pid)");
+            None
+        });
+        signal("-STOP", &backends);
+        DelayedFeeds { backends }
     }
 
     /// Pushes to a cache at both daemons with one token, which was made at the first.
@@ -53,6 +74,22 @@ impl Cluster {
         });
         [&self.a, &self.b].map(|site| Pusher::new(site.api(), cache, &token))
     }
+}
+
+/// Connections whose server processes stand still until this is dropped.
+pub struct DelayedFeeds {
+    backends: Vec<String>,
+}
+
+impl Drop for DelayedFeeds {
+    fn drop(&mut self) {
+        signal("-CONT", &self.backends);
+    }
+}
+
+fn signal(signal: &str, processes: &[String]) {
+    // One of them may have ended.
+    let _ = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status();
 }
 
 /// The one storage of every cache.

@@ -73,5 +73,6 @@ pub fn reloaded() -> Reloaded {
             "the retention of main is 30 days instead of 14".into(),
         ],
         needs_restart: vec!["server-port: 5001 instead of 5000".into()],
+        warnings: vec!["/etc/cache-server/config.yaml:9: warning: server.key: is empty".into()],
     }
 }
