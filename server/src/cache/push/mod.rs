@@ -7,6 +7,7 @@
 
 mod collect;
 mod commit;
+mod content_address;
 mod delete;
 mod description;
 mod digest;
@@ -18,6 +19,7 @@ mod owners;
 mod receive;
 mod refuge;
 mod relocate;
+mod signatures;
 mod spool;
 mod store;
 mod take_up;
@@ -39,6 +41,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use self::collect::{Freed, RemoveError};
+pub use self::content_address::{AddressError, Examined, Subject};
 pub use self::delete::Deletion;
 pub use self::description::PathDescription;
 pub use self::digest::decoder;
