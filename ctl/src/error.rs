@@ -139,6 +139,12 @@ pub enum Error {
         /// Whether there is more than one.
         several: bool,
     },
+    /// No cache has such a key.
+    #[error("no cache has a signing key {} that is in use", plain(key))]
+    NoSuchKey {
+        /// The name or the public half of the key.
+        key: String,
+    },
     /// The user did not say that the cache shall really be deleted.
     #[error("cache {} was not deleted: {reason}", plain(cache))]
     Unconfirmed {
@@ -245,7 +251,8 @@ impl Error {
             | Self::NoSuchCache { .. }
             | Self::NoCacheHolds { .. }
             | Self::NoSuchPeer { .. }
-            | Self::WhichKey { several: false, .. } => Exit::NotFound,
+            | Self::WhichKey { several: false, .. }
+            | Self::NoSuchKey { .. } => Exit::NotFound,
             Self::WhichCache { .. } | Self::WhichKey { several: true, .. } | Self::Unconfirmed { .. } => {
                 Exit::Usage
             }
@@ -306,7 +313,9 @@ impl Error {
             Self::WhichKey { several: true, .. } => {
                 Some("Name it by its public key, as `cachectl key list` shows it.".into())
             }
-            Self::WhichKey { .. } => Some("`cachectl key list` shows the keys.".into()),
+            Self::WhichKey { .. } | Self::NoSuchKey { .. } => {
+                Some("`cachectl key list` shows the keys.".into())
+            }
             Self::Unconfirmed { .. } => Some("With --yes it is not asked.".into()),
             Self::KeyFile { .. } => {
                 Some("It is to hold what `nix key generate-secret` writes: NAME:BASE64.".into())

@@ -1,5 +1,7 @@
 //! Looks for what keeps the daemon, or those who use it, from working as they should.
 
+mod agents;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ pub async fn examine(app: &App) -> Vec<Finding> {
     }
     findings.extend(names(app).await);
     findings.extend(app.caches().iter().filter_map(|cache| private_url(app, cache)));
+    findings.extend(agents::examine(app));
     findings.extend(workers(app));
     findings
 }

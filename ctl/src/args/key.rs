@@ -37,7 +37,7 @@ pub enum Key {
     Retire {
         /// The name of the key, or its public half
         key: String,
-        /// The cache it belongs to [default: the only one]
+        /// The cache it belongs to [default: the one that has a key of that name]
         #[arg(long, value_name = "NAME")]
         cache: Option<String>,
     },

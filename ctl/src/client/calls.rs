@@ -4,8 +4,8 @@ use admin_api::{
     Activate, AddKey, AgentInfo, ApiError, CacheInfo, CacheSummary, CreatePin, CreateToken, CreatedToken,
     DeletePath, DeletedPaths, DeploymentInfo, DhtInfo, DhtRecord, ErrorCode, Finding, FollowLog, JobInfo,
     JobRequest, KeyInfo, ListDeployments, ListPaths, ListPins, PathInfo, PathList, PathWhy, PeerInfo,
-    PinInfo, Ping, ReadRecord, Reloaded, RemovePin, RemovedPins, RetireKey, Rollback, Status, TokenInfo,
-    Usage, UsageQuery, WorkerInfo, WorkspaceInfo, WriteNote, routes,
+    PinInfo, Ping, ReadRecord, Reloaded, RemovePin, RemovedPins, RetireKey, RetiredKey, Rollback, Status,
+    TokenInfo, Usage, UsageQuery, WorkerInfo, WorkspaceInfo, WriteNote, routes,
 };
 use bytes::Bytes;
 use http::Method;
@@ -43,7 +43,7 @@ impl Client {
     }
 
     /// `POST /v1/caches/NAME/keys/retire`
-    pub async fn retire_key(&self, cache: &str, key: &RetireKey) -> Result<KeyInfo, Error> {
+    pub async fn retire_key(&self, cache: &str, key: &RetireKey) -> Result<RetiredKey, Error> {
         let retired = self.post(&routes::retire_key(cache), Some(key)).await;
         self.blame_age(retired, "way to retire keys").await
     }

@@ -39,12 +39,13 @@ pub async fn run(command: Key, client: &Client, output: &Output) -> Result<(), E
             output.print(&key, |_| added(&cache, &key))
         }
         Key::Retire { key, cache } => {
-            let cache = the_one(cache, client).await?;
-            let public_key = find_in_use(&cache, key, client).await?;
-            let key = client.retire_key(&cache, &RetireKey { public_key }).await?;
-            output.print(&key, |_| {
-                let (name, cache) = (plain(&key.name), plain(&cache));
-                format!("Retired the key {name} of {cache}. What it has signed stays valid.\n")
+            let (cache, public_key) = find_in_use(cache, key, client).await?;
+            let retired = client.retire_key(&cache, &RetireKey { public_key }).await?;
+            output.print(&retired, |_| {
+                let (name, cache) = (plain(&retired.key.name), plain(&cache));
+                let notice =
+                    retired.notice.as_deref().map_or_else(String::new, |text| format!("{}\n", plain(text)));
+                format!("Retired the key {name} of {cache}. What it has signed stays valid.\n{notice}")
             })
         }
     }
@@ -63,14 +64,38 @@ async fn list(cache: Option<String>, client: &Client) -> Result<Vec<CacheKey>, E
     Ok(keys)
 }
 
-/// The public half of the key that the user named, by itself or by its name, of those that still sign.
-async fn find_in_use(cache: &str, named: String, client: &Client) -> Result<String, Error> {
-    let keys = client.cache(cache).await?.keys.into_iter();
+/// The cache, and the public half of the key that the user named, by itself or by its name, of those that still sign. Names
+/// of keys hold that of their cache, so the cache need not be named.
+async fn find_in_use(
+    cache: Option<String>,
+    named: String,
+    client: &Client,
+) -> Result<(String, String), Error> {
+    let caches = match cache {
+        Some(cache) => vec![cache],
+        None => client.caches().await?.into_iter().map(|cache| cache.name).collect(),
+    };
     let is_meant = |key: &KeyInfo| key.retired_at.is_none() && (key.name == named || key.public_key == named);
-    let mut found = keys.filter(is_meant).map(|key| key.public_key);
-    match (found.next(), found.next()) {
-        (Some(public_key), None) => Ok(public_key),
-        (first, _) => Err(Error::WhichKey { cache: cache.to_owned(), key: named, several: first.is_some() }),
+    let mut found: Vec<(String, String)> = Vec::new();
+    for cache in &caches {
+        let keys = client.cache(cache).await?.keys.into_iter().filter(is_meant);
+        found.extend(keys.map(|key| (cache.clone(), key.public_key)));
+    }
+    match (found.len(), caches.len()) {
+        (1, _) => Ok(found.remove(0)),
+        (0, 0) => Err(Error::NoCaches),
+        (0, several) if several > 1 => Err(Error::NoSuchKey { key: named }),
+        _ => {
+            let of = |(cache, _): (String, String)| cache;
+            let mut caches: Vec<String> =
+                if found.is_empty() { caches } else { found.into_iter().map(of).collect() };
+            let keys = caches.len();
+            caches.dedup();
+            match caches.len() {
+                1 => Err(Error::WhichKey { cache: caches.remove(0), key: named, several: keys > 1 }),
+                _ => Err(Error::WhichCache { caches }),
+            }
+        }
     }
 }
 

@@ -117,3 +117,30 @@ fn which_key_is_meant_is_not_guessed() {
     }
     assert!(daemon.requests().iter().all(|request| request.starts_with("GET ")), "{:?}", daemon.requests());
 }
+
+#[test]
+fn a_key_is_retired_without_its_cache_where_its_name_is_unique() {
+    let keys = |name: &str| {
+        json!([
+            key(&format!("{name}-1"), &format!("{name}-1:AAA="), None),
+            key("shared-1", "shared-1:BBB=", None)
+        ])
+    };
+    let mut retired = key("second-1", "second-1:AAA=", Some(9));
+    retired["notice"] = json!("Agents get another key.");
+    let daemon = Daemon::start(&[
+        ("GET /v1/caches", says(json!([cache("first"), cache("second")]))),
+        ("GET /v1/caches/first", says(info("first", keys("first")))),
+        ("GET /v1/caches/second", says(info("second", keys("second")))),
+        ("POST /v1/caches/second/keys/retire", says(retired)),
+    ]);
+    let text = daemon.run("key retire second-1").succeeds();
+    let expected =
+        "Retired the key second-1 of second. What it has signed stays valid.\nAgents get another key.\n";
+    assert_eq!(text, expected);
+    assert_eq!(daemon.last_body(), json!({"public_key": "second-1:AAA="}));
+    let told = daemon.run("key retire shared-1").fails(2);
+    assert!(told.contains("--cache"), "{told}");
+    let told = daemon.run("key retire nobody-1").fails(5);
+    assert!(told.contains("nobody-1") && told.contains("key list"), "{told}");
+}

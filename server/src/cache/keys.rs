@@ -24,6 +24,23 @@ pub struct KeyRing {
     client: Option<PublicKey>,
     /// Keys whose signatures are kept when a pusher brings them.
     trusted: Vec<PublicKey>,
+    /// The names under which deploy agents look for signatures of the cache, `NAME.HOST-1` of the public host first. An
+    /// agent makes the name from the host that it connects to, and takes the key from us (protocol reference 7.6).
+    agent_names: Vec<String>,
+}
+
+/// The key of cache.nixos.org, which agents trust besides.
+const OFFICIAL_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+/// Most names under which agents look for signatures. Each is a line in every narinfo.
+const MOST_AGENT_NAMES: usize = 8;
+
+/// Which of the names that agents look for are of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentNames {
+    /// The one of the public host, which stays the same.
+    Public,
+    /// Also those of other hosts that agents have connected to since the start.
+    All,
 }
 
 /// The signatures a pusher brought.
@@ -58,7 +75,27 @@ impl KeyRing {
         client: Option<PublicKey>,
         trusted: Vec<PublicKey>,
     ) -> Self {
-        Self { mode, server, added: Vec::new(), client, trusted }
+        Self { mode, server, added: Vec::new(), client, trusted, agent_names: Vec::new() }
+    }
+
+    /// The same keys for a cache whose agents look for signatures under these names.
+    pub fn with_agent_names(self, agent_names: Vec<String>) -> Self {
+        Self { agent_names, ..self }
+    }
+
+    /// The same keys with one more name that agents look for. `None` if it is known, or there are too many.
+    pub fn with_agent_name(&self, name: &str) -> Option<Self> {
+        if self.agent_names.len() >= MOST_AGENT_NAMES || self.agent_names.iter().any(|known| known == name) {
+            return None;
+        }
+        let mut keys = self.clone();
+        keys.agent_names.push(name.to_owned());
+        Some(keys)
+    }
+
+    /// The names under which agents look for signatures.
+    pub fn agent_names(&self) -> &[String] {
+        &self.agent_names
     }
 
     /// The same keys with one that signs beside them.
@@ -103,14 +140,107 @@ impl KeyRing {
         self.server.iter().chain(&self.added)
     }
 
-    /// Adds the signatures of keys that were added since a path was signed.
-    pub fn sign_again(&self, narinfo: &mut NarInfo) {
-        for key in &self.added {
-            if narinfo.signatures.iter().all(|signature| signature.name() != key.name()) {
-                let signature = key.sign(&narinfo.fingerprint());
-                narinfo.signatures.push(signature);
+    /// The key that agents get which look for signatures under `name`: the one of that name if it is in use, else the one
+    /// whose signatures they then find under that name as well.
+    pub fn agent_key(&self, name: &str) -> Option<PublicKey> {
+        let published = self.published();
+        let same = published.iter().find(|key| key.name() == name).cloned();
+        same.or_else(|| self.repeated_key(&published).cloned())
+    }
+
+    /// The key whose signatures are repeated under the names that agents look for: that of the public host, else the first.
+    fn repeated_key<'a>(&self, published: &'a [PublicKey]) -> Option<&'a PublicKey> {
+        let public = self.agent_names.first();
+        published.iter().find(|key| Some(key.name()) == public.map(String::as_str)).or(published.first())
+    }
+
+    /// The signatures of this server's keys that a path lacks: those of keys that were added since it was signed, and of
+    /// all keys where a storage came with paths that others had signed.
+    pub fn missing_signatures(&self, narinfo: &NarInfo) -> Vec<Signature> {
+        if self.server.is_empty() && self.added.is_empty() {
+            return Vec::new();
+        }
+        let fingerprint = narinfo.fingerprint();
+        // The same key and text always give the same signature.
+        let signatures = self.signing().map(|key| key.sign(&fingerprint));
+        signatures.filter(|signature| !narinfo.signatures.contains(signature)).collect()
+    }
+
+    /// Adds the signatures that a path lacks, and those under the names that agents look for.
+    pub fn sign_again(&self, narinfo: &mut NarInfo, names: AgentNames) {
+        let missing = self.missing_signatures(narinfo);
+        narinfo.signatures.extend(missing);
+        self.sign_for_agents(narinfo, names);
+    }
+
+    /// Repeats the signature of one key under each name that they look for and no key in use has. What is
+    /// signed does not hold the name of the key, so that takes no secret and works with a client's signature too.
+    pub fn sign_for_agents(&self, narinfo: &mut NarInfo, names: AgentNames) {
+        let published = self.published();
+        let names = match names {
+            AgentNames::Public => self.agent_names.get(..1).unwrap_or_default(),
+            AgentNames::All => &self.agent_names,
+        };
+        let is_wanted = |name: &&String| published.iter().all(|key| key.name() != name.as_str());
+        let mut names = names.iter().filter(is_wanted).peekable();
+        let (Some(key), Some(_)) = (self.repeated_key(&published), names.peek()) else { return };
+        let fingerprint = narinfo.fingerprint();
+        let made = |signature: &&Signature| key.verify(&fingerprint, signature);
+        let Some(signature) = narinfo.signatures.iter().find(made).cloned() else { return };
+        for name in names {
+            // A name that a key cannot have was never taken.
+            if let Ok(renamed) = signature.renamed(name)
+                && !narinfo.signatures.contains(&renamed)
+            {
+                narinfo.signatures.push(renamed);
             }
         }
+    }
+
+    /// Whether the key that a client registered has signed a path.
+    pub fn is_signed_by_client(&self, narinfo: &NarInfo) -> bool {
+        let fingerprint = narinfo.fingerprint();
+        let is_good =
+            |key: &PublicKey| narinfo.signatures.iter().any(|signature| key.verify(&fingerprint, signature));
+        self.client.as_ref().is_some_and(is_good)
+    }
+
+    /// Whether agents accept a path: they trust one key of the cache and that of cache.nixos.org, and check what is
+    /// content-addressed by its contents.
+    pub fn agents_accept(&self, narinfo: &NarInfo) -> bool {
+        let official = PublicKey::parse(OFFICIAL_KEY).ok();
+        let published = self.published();
+        let fingerprint = narinfo.fingerprint();
+        let mut keys = self.repeated_key(&published).into_iter().chain(&official);
+        let is_signed =
+            keys.any(|key| narinfo.signatures.iter().any(|signature| key.verify(&fingerprint, signature)));
+        is_signed || narinfo.ca.is_some()
+    }
+
+    /// Those of the offered signatures that a path with the signatures `present` lacks, made by keys that count here: trusted
+    /// ones, and that of the client. One of each key, as its owner can make any number of them.
+    pub fn further_signatures(
+        &self,
+        fingerprint: &str,
+        offered: &Offered,
+        present: &[Signature],
+    ) -> Vec<Signature> {
+        let mut further: Vec<Signature> = Vec::new();
+        for key in self.trusted.iter().chain(&self.client) {
+            let is_good = |signature: &&Signature| key.verify(fingerprint, signature);
+            if present.iter().chain(&further).any(|known| is_good(&known)) {
+                continue;
+            }
+            let good = match offered {
+                Offered::Bare(None) => None,
+                Offered::Bare(Some(bare)) => {
+                    Signature::from_base64(key.name(), bare).ok().filter(|signature| is_good(&signature))
+                }
+                Offered::Named(signatures) => signatures.iter().find(is_good).cloned(),
+            };
+            further.extend(good);
+        }
+        further
     }
 
     /// The key that a client registered.
@@ -173,11 +303,13 @@ fn client_signature(
         Offered::Bare(Some(bare)) => {
             Signature::from_base64(client.name(), bare).map_err(|_| SignError::Invalid(name()))?
         }
-        Offered::Named(signatures) => signatures
-            .iter()
-            .find(|signature| signature.name() == client.name())
-            .ok_or_else(|| SignError::Missing(name()))?
-            .clone(),
+        Offered::Named(signatures) => {
+            let mut candidates = signatures.iter().filter(|signature| signature.name() == client.name());
+            let first = candidates.next().ok_or_else(|| SignError::Missing(name()))?;
+            // Another key may have had the name before.
+            let good = |signature: &&Signature| client.verify(fingerprint, signature);
+            candidates.find(good).unwrap_or(first).clone()
+        }
     };
     if client.verify(fingerprint, &signature) { Ok(signature) } else { Err(SignError::Invalid(name())) }
 }

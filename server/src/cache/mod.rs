@@ -82,22 +82,51 @@ impl Cache {
 
     /// From now on the cache publishes only what `key`, registered by a client, signs.
     pub fn adopt_client_key(&self, key: PublicKey) {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        *keys = Arc::new(keys.with_client_key(key));
+        self.change_keys(|keys| keys.with_client_key(key));
     }
 
-    /// Puts other keys in place. One that a client has registered meanwhile stays.
+    /// Puts other keys in place. One that a client has registered meanwhile stays, as do the names that agents look for.
     fn replace_keys(&self, new: KeyRing) {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        *keys = Arc::new(match keys.client() {
-            Some(client) => new.with_client_key(client.clone()),
-            None => new,
+        self.change_keys(|keys| {
+            let new = new.with_agent_names(keys.agent_names().to_vec());
+            match keys.client() {
+                Some(client) => new.with_client_key(client.clone()),
+                None => new,
+            }
         });
     }
 
-    /// From now on the cache signs with these keys.
-    fn set_keys(&self, keys: KeyRing) {
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    /// The name under which an agent that connects to `host` looks for signatures (protocol reference 7.6).
+    pub fn agent_key_name(&self, host: &str) -> String {
+        format!("{}.{host}-1", self.name)
+    }
+
+    /// Has every narinfo carry a signature for agents that connect to `host`. Returns the name under which they look for it.
+    pub fn sign_for_agents_of(&self, host: &str) -> String {
+        let name = self.agent_key_name(host);
+        if self.keys().agent_names().contains(&name) {
+            return name;
+        }
+        if self.keys().with_agent_name(&name).is_none() {
+            tracing::warn!(
+                cache = self.name,
+                key = name,
+                "agents connect to too many host names: nothing is signed \
+                under the name that this one looks for until the daemon is restarted"
+            );
+        } else {
+            self.change_keys(|keys| keys.with_agent_name(&name).unwrap_or_else(|| keys.clone()));
+            tracing::info!(cache = self.name, key = name, "signing under the name that an agent looks for");
+        }
+        name
+    }
+
+    /// From now on the cache has these keys. Replies are rendered anew, as they carry the signatures of before.
+    fn change_keys(&self, change: impl FnOnce(&KeyRing) -> KeyRing) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        *keys = Arc::new(change(&keys));
+        drop(keys);
+        self.index.forget_replies();
     }
 
     /// Whether what lies on this storage can be had, as far as is known.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::Cache;
 use super::contents::{self, Contents, ContentsError};
+use super::keys::AgentNames;
 use super::push::decoder;
 use super::storages::CacheStorage;
 
@@ -49,7 +50,21 @@ pub fn nar_file_name(record: &PathRecord) -> NarFileName {
 
 /// The narinfo of a path, signed with all keys of the cache.
 pub fn narinfo(cache: &Cache, record: &PathRecord) -> NarInfo {
-    let mut narinfo = NarInfo {
+    let mut narinfo = recorded_narinfo(record);
+    cache.keys().sign_again(&mut narinfo, AgentNames::All);
+    narinfo
+}
+
+/// The narinfo of a path as it is on a storage: the names that agents look for come and go, and agents read from us.
+pub fn stored_narinfo(cache: &Cache, record: &PathRecord) -> NarInfo {
+    let mut narinfo = recorded_narinfo(record);
+    cache.keys().sign_again(&mut narinfo, AgentNames::Public);
+    narinfo
+}
+
+/// The narinfo of a path with the signatures that are recorded.
+pub fn recorded_narinfo(record: &PathRecord) -> NarInfo {
+    NarInfo {
         store_path: record.path.clone(),
         url: layout::nar_key(&nar_file_name(record)).to_string(),
         compression: record.nar.compression,
@@ -61,9 +76,7 @@ pub fn narinfo(cache: &Cache, record: &PathRecord) -> NarInfo {
         deriver: record.deriver.as_deref().and_then(|name| nix_formats::StorePath::from_base_name(name).ok()),
         signatures: record.signatures.iter().filter_map(|text| Signature::parse(text).ok()).collect(),
         ca: record.ca.clone(),
-    };
-    cache.keys().sign_again(&mut narinfo);
-    narinfo
+    }
 }
 
 /// Writes the files of a path. Without `contents` (after a restart, or when another path brought the NAR) they are
@@ -92,8 +105,15 @@ pub async fn publish(
         |(key, link): (Key, Bytes)| async move { backend.put_bytes(&key, link, Durability::Later).await };
     links.try_for_each_concurrent(LINKS_AT_ONCE, put).await?;
     // Last, so that whoever reads the storage directly finds everything that belongs to the path.
-    let text = Bytes::from(narinfo(cache, record).to_string());
-    backend.put_bytes(&layout::narinfo_key(hash), text, Durability::Later).await?;
+    publish_narinfo(cache, record).await
+}
+
+/// Writes the narinfo of a path, whose other files stay as they are.
+pub async fn publish_narinfo(cache: &Cache, record: &PathRecord) -> Result<(), PublishError> {
+    let storage = cache.storage(record.nar.storage).ok_or(PublishError::NoStorage)?;
+    let text = Bytes::from(stored_narinfo(cache, record).to_string());
+    let key = layout::narinfo_key(record.path.hash());
+    storage.storage.put_bytes(&key, text, Durability::Later).await?;
     Ok(())
 }
 

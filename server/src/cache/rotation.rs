@@ -13,7 +13,7 @@ use nix_formats::{KeyError, PublicKey, SigningKey};
 use tokio::sync::Mutex;
 
 use super::Cache;
-use super::keys::{KeyFileError, KeyRing, find_key_file, write_private};
+use super::keys::{KeyFileError, find_key_file, write_private};
 
 /// Held while keys are changed, so that two of them are not each retired because of the other.
 static CHANGING: Mutex<()> = Mutex::const_new(());
@@ -128,7 +128,7 @@ impl Cache {
             CatalogError::KeyNameTaken { .. } => taken(),
             error => RotationError::Catalog(error),
         })?;
-        self.exchange_keys(|keys| keys.with_added(key));
+        self.change_keys(|keys| keys.with_added(key));
         Ok(added)
     }
 
@@ -166,7 +166,7 @@ impl Cache {
             }
         }
         let retired = catalog.retire_key(self.id, record.id).await.map_err(RotationError::Catalog)?;
-        self.exchange_keys(|keys| keys.without(key));
+        self.change_keys(|keys| keys.without(key));
         retired.ok_or_else(unknown)
     }
 
@@ -176,12 +176,6 @@ impl Cache {
         let is_free = |name: &String| known.iter().all(|key| key.name != *name);
         let mut names = (2u64..).map(|number| format!("{base}-{number}"));
         names.find(is_free).expect("there are more numbers than keys")
-    }
-
-    fn exchange_keys(&self, change: impl FnOnce(&KeyRing) -> KeyRing) {
-        self.set_keys(change(&self.keys()));
-        // They carry the signatures of before.
-        self.index.forget_replies();
     }
 }
 

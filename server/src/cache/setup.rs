@@ -381,7 +381,8 @@ async fn load_keys(
             server.retain(|other| other.public_key() != key);
         }
     }
-    let mut keys = KeyRing::new(config.signing, server, client, config.trusted_public_keys.clone());
+    let mut keys = KeyRing::new(config.signing, server, client, config.trusted_public_keys.clone())
+        .with_agent_names(vec![key_name.to_owned()]);
     if signs && !is_configured {
         let added = load_added(&known, &setup.config.server.state_dir, cache);
         for key in added.map_err(|source| SetupError::KeyFile { cache: cache.to_owned(), source })? {

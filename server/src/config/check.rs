@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::group::{find_group, may_give_to};
 use super::load::{Lines, Loaded};
 use super::secret::{SecretSource, is_world_readable};
-use super::{CacheConfig, Config, StorageKind};
+use super::{CacheConfig, Config, SigningMode, StorageKind};
 
 /// How far a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +27,16 @@ pub enum Reach {
 /// blocks on the file system and the resolver when online.
 pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
     let mut faults = loaded.warnings.clone();
+    let mut probe = Probe { config: &loaded.config, lines: &loaded.lines, faults: Vec::new() };
+    probe.agents();
     if reach == Reach::Online {
-        let mut probe = Probe { config: &loaded.config, lines: &loaded.lines, faults: Vec::new() };
         probe.secrets();
         probe.signing_keys();
         probe.directories();
         probe.admin_group();
         probe.ports();
-        faults.extend(probe.faults);
     }
+    faults.extend(probe.faults);
     faults.sort_by_key(|fault| fault.line);
     faults
 }
@@ -91,6 +92,25 @@ impl Probe<'_> {
     fn add(&mut self, mut fault: Fault) {
         fault.file.clone_from(&self.config.source);
         self.faults.push(fault);
+    }
+
+    /// Agents trust one key of the cache of their workspace, so there has to be one.
+    fn agents(&mut self) {
+        for (index, cache) in self.config.caches.iter().enumerate() {
+            let is_used = self.config.workspaces.iter().any(|workspace| workspace.cache == cache.name);
+            if is_used && cache.signing == SigningMode::Client {
+                let message = format!(
+                    "agents fetch from `{}` and can verify nothing there until a client has registered its key",
+                    cache.name.as_str()
+                );
+                let fault = Fault::warning(&self.lines.place(&format!("caches[{index}].signing")), message);
+                let advice = format!(
+                    "run `cachix generate-keypair {}` once, before the first push",
+                    cache.name.as_str()
+                );
+                self.add(fault.suggest(advice));
+            }
+        }
     }
 
     fn secrets(&mut self) {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{Agent, Deploy, Workspace};
 use crate::cache::Cache;
+use crate::cache::publish::narinfo;
 use crate::federation::Federation;
 
 /// Most agents of one specification.
@@ -93,9 +94,27 @@ pub enum ActivateError {
         /// The paths.
         paths: Vec<String>,
     },
+    /// Agents would refuse what they are to run.
+    #[error("agents would refuse {}: {}", .paths.join(", "), unsigned(.cache, .key.as_deref()))]
+    Unsigned {
+        /// The cache.
+        cache: String,
+        /// The name of the key that agents trust, if there is one.
+        key: Option<String>,
+        /// The paths.
+        paths: Vec<String>,
+    },
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+}
+
+/// Whether agents can fetch a path from the cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Availability {
+    Good,
+    Missing,
+    Unsigned,
 }
 
 impl Deploy {
@@ -200,18 +219,44 @@ impl Deploy {
             let (cache, workspace) = (workspace.cache.clone(), workspace.name.clone());
             return Err(ActivateError::NoCache { cache, workspace });
         };
-        let missing = |path: StorePath| async move {
-            // What other nodes or upstreams hold, agents get through the cache as well.
-            let found = cache.can_give(&self.catalog, path.hash()).await?
-                || federation.find(cache, path.hash()).await.is_some();
-            Ok::<_, CatalogError>((!found).then(|| path.to_full_path()))
+        let look = |path: StorePath| async move {
+            Ok::<_, CatalogError>((self.availability(cache, federation, &path).await?, path.to_full_path()))
         };
-        let missing = stream::iter(wanted).map(missing).buffered(LOOKED_FOR_AT_ONCE);
-        let paths: Vec<String> = missing.try_filter_map(|path| async { Ok(path) }).try_collect().await?;
-        if paths.is_empty() {
-            return Ok(());
+        let looked = stream::iter(wanted).map(look).buffered(LOOKED_FOR_AT_ONCE);
+        let looked: Vec<(Availability, String)> = looked.try_collect().await?;
+        let those = |wanted| {
+            let paths = looked.iter().filter(move |(availability, _)| *availability == wanted);
+            paths.map(|(_, path)| path.clone()).collect::<Vec<_>>()
+        };
+        let cache_name = cache.name().to_owned();
+        let (missing, unsigned) = (those(Availability::Missing), those(Availability::Unsigned));
+        if !missing.is_empty() {
+            return Err(ActivateError::Missing { cache: cache_name, paths: missing });
         }
-        Err(ActivateError::Missing { cache: cache.name().to_owned(), paths })
+        if !unsigned.is_empty() {
+            let key = cache.keys().agent_key(&cache.key_name).map(|key| key.name().to_owned());
+            return Err(ActivateError::Unsigned { cache: cache_name, key, paths: unsigned });
+        }
+        Ok(())
+    }
+
+    async fn availability(
+        &self,
+        cache: &Arc<Cache>,
+        federation: &Arc<Federation>,
+        path: &StorePath,
+    ) -> Result<Availability, CatalogError> {
+        let accepted = if cache.can_give(&self.catalog, path.hash()).await? {
+            let record = self.catalog.find_path(cache.id, path.hash()).await?;
+            record.is_none_or(|record| cache.keys().agents_accept(&narinfo(cache, &record)))
+        } else {
+            // What other nodes or upstreams hold, agents get through the cache as well.
+            let Some(found) = federation.find(cache, path.hash()).await else {
+                return Ok(Availability::Missing);
+            };
+            cache.keys().agents_accept(&found.narinfo)
+        };
+        Ok(if accepted { Availability::Good } else { Availability::Unsigned })
     }
 }
 
@@ -227,6 +272,18 @@ fn parse_paths(paths: &BTreeMap<String, String>) -> Result<BTreeMap<String, Stor
 fn script_path(script: &str) -> Result<StorePath, StorePathError> {
     let base = script.strip_prefix(STORE).and_then(|rest| rest.split('/').next());
     StorePath::from_full_path(&base.map_or_else(|| script.to_owned(), |base| format!("{STORE}{base}")))
+}
+
+/// Why agents refuse what is not signed by the key that they trust, and what to do.
+fn unsigned(cache: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!(
+            "the cache `{cache}` has no signature of it by the key {key}; sign it with that key (`nix store sign`)"
+        ),
+        None => format!(
+            "the cache `{cache}` has no signing key; register one with `cachix generate-keypair {cache}`, and push again"
+        ),
+    }
 }
 
 fn quoted(names: &[String]) -> String {

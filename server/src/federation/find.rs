@@ -16,7 +16,7 @@ use super::Federation;
 use super::ask::{Candidate, Verified};
 use super::ticket::{Source, Ticket};
 use crate::cache::Cache;
-use crate::cache::keys::Offered;
+use crate::cache::keys::{AgentNames, Offered};
 use crate::cache::publish::{nar_file_name, narinfo};
 
 /// How long it is remembered that nobody has a path. Short: who has just been told to push it reads it a moment later.
@@ -245,6 +245,7 @@ impl Federation {
                 }
             }
         }
+        cache.keys().sign_for_agents(&mut narinfo, AgentNames::All);
         narinfo.url = self.tickets.load().url(&ticket, cache.name());
         narinfo.file_hash = Some(ticket.file.file_hash);
         narinfo.file_size = Some(ticket.file_size);

@@ -123,7 +123,7 @@ impl From<PushError> for HttpError {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             PushError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            PushError::NarMissing(_) => StatusCode::CONFLICT,
+            PushError::NarMissing(_) | PushError::Contradiction(_) => StatusCode::CONFLICT,
             PushError::Full => StatusCode::INSUFFICIENT_STORAGE,
             PushError::StorageFailing | PushError::Draining => StatusCode::SERVICE_UNAVAILABLE,
             PushError::Catalog(error) if error.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,

@@ -223,3 +223,30 @@ fn by_products_survive_a_crash_right_after_complete() {
         (site.reader("pub").get(&format!("{}.ls", path.hash)).status == 200).then_some(())
     });
 }
+
+/// Names in a NAR are bytes. Nix makes no listing of such a path, and neither do we.
+#[test]
+fn a_file_whose_name_is_no_utf8_is_served_by_its_percent_encoded_name() {
+    let site = Site::start();
+    let tree = Node::directory([
+        ("deep_X", Node::directory([("netlock_X", Node::file("certificate"))])),
+        ("plain", Node::file("plain")),
+    ]);
+    let mut nar = tree.to_nar();
+    for name in [&b"deep_X"[..], b"netlock_X"] {
+        let at = nar.windows(name.len()).position(|bytes| bytes == name).unwrap();
+        nar[at + name.len() - 1] = 0xb1;
+    }
+    let path = Path::of_nar("certificates", nar, Compression::Zstd);
+    site.pusher("pub").push(&path);
+    let reader = site.reader("pub");
+    reader.assert_has(&path);
+    let get = |file: &str| reader.get(&format!("serve/{}/{file}", path.hash));
+    assert_eq!(get("plain").expect(200).body, b"plain");
+    for name in ["deep_%b1/netlock_%b1", "deep_%B1/%6eetlock_%b1"] {
+        assert_eq!(get(name).expect(200).body, b"certificate");
+    }
+    for name in ["deep_%b2/netlock_%b1", "deep_/netlock_%b1", "deep_%c2%b1/netlock_%b1", "%b1", "deep_%b1"] {
+        assert_eq!(get(name).status, 404, "{name}");
+    }
+}

@@ -216,3 +216,23 @@ fn help_and_version_are_printed() {
     }
     assert_eq!(program(home.path()).arg("--no-such-option").output().unwrap().status.code(), Some(2));
 }
+
+#[test]
+fn a_workspace_whose_agents_can_verify_nothing_yet_is_told() {
+    let text = r#"
+caches:
+  - name: "main"
+    signing: client
+    storages: [{name: "disk", type: "local", root: "storage"}]
+workspaces: [{name: "fleet", cache: "main"}]
+"#;
+    for offline in [&["--offline"][..], &[]] {
+        let (output, _home) = run(&[&["check-config"], offline].concat(), text);
+        assert_ok(&output);
+        let told = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains("agents") && told.contains("cachix generate-keypair main"), "{told}");
+    }
+    let (output, _home) =
+        run(&["check-config", "--offline"], &text.replace("signing: client", "signing: auto"));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("generate-keypair"));
+}

@@ -8,6 +8,7 @@
 mod by_products;
 mod check_config;
 mod conformance;
+mod content_address;
 mod crash;
 mod ctl;
 mod damage;

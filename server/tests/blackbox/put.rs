@@ -2,10 +2,15 @@
 
 use std::io::{BufReader, Write as _};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::SigningKey;
 use serde_json::json;
 
 use crate::harness::site::HOST;
-use crate::harness::{Compression, Endpoint, Incoming, Path, Permission, Response, Site};
+use crate::harness::{
+    Compression, Endpoint, Incoming, NarInfo, Path, Permission, Response, Site, random_bytes,
+};
 
 /// A writer who speaks to the cache at NAME.HOST.
 struct Writer {
@@ -266,4 +271,165 @@ fn a_client_signed_cache_wants_the_clients_signature_in_a_put() {
     let info = site.reader("self").assert_has(&path);
     assert_eq!(info.signatures.len(), 1);
     assert!(info.is_signed_by(&site.public_key("self")));
+}
+
+/// Newer versions of Nix compress narinfos if they are told to.
+#[test]
+fn a_compressed_narinfo_is_read_as_its_encoding_says() {
+    let site = Site::start();
+    let writer = Writer::new(&site, "pub");
+    let put = |path: &Path, encoding: &str, body: Vec<u8>| {
+        let target = format!("/{}.narinfo", path.hash);
+        let request = writer.endpoint.put(&target).header("Content-Encoding", encoding);
+        request.basic("", &writer.token).body(body).send()
+    };
+    let read = |mut reader: Box<dyn std::io::Read>| {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let encode = |encoding: &str, text: Vec<u8>| match encoding {
+        "zstd" => Compression::Zstd.compress(&text),
+        "xz" => Compression::Xz.compress(&text),
+        "br" => read(Box::new(brotli::CompressorReader::new(std::io::Cursor::new(text), 4096, 5, 20))),
+        "gzip" | "x-gzip" | "GZIP" => {
+            let level = flate2::Compression::default();
+            read(Box::new(flate2::read::GzEncoder::new(std::io::Cursor::new(text), level)))
+        }
+        "bzip2" => {
+            let level = bzip2::Compression::default();
+            read(Box::new(bzip2::read::BzEncoder::new(std::io::Cursor::new(text), level)))
+        }
+        _ => text,
+    };
+    for encoding in ["zstd", "br", "gzip", "x-gzip", "GZIP", "xz", "bzip2", "identity", ""] {
+        let path = Path::small("compressed");
+        writer.nar(&path).expect_success();
+        put(&path, encoding, encode(encoding, path.narinfo_text().into_bytes())).expect_success();
+        site.reader("pub").assert_has(&path);
+    }
+    let path = Path::small("refused");
+    writer.nar(&path).expect_success();
+    let text = path.narinfo_text().into_bytes();
+    let told = put(&path, "lzma", text.clone()).expect(415);
+    assert!(told.text().contains("lzma") && told.text().contains("zstd"), "{}", told.text());
+    put(&path, "zstd", text.clone()).expect(400);
+    put(&path, "zstd", encode("zstd", vec![b'a'; 64 << 20])).expect(413);
+    put(&path, "identity", encode("zstd", text)).expect(400);
+    site.reader("pub").assert_lacks(&path);
+    // A listing is made here anyway.
+    let target = format!("/{}.ls", path.hash);
+    let listing = writer.endpoint.put(&target).header("Content-Encoding", "br").basic("", &writer.token);
+    listing.body("whatever").send().expect_success();
+}
+
+#[test]
+fn a_nar_with_a_compression_that_is_not_supported_is_refused_with_those_that_are() {
+    let site = Site::start();
+    let writer = Writer::new(&site, "pub");
+    let path = Path::small("packed");
+    for extension in ["lz4", "lzip", "lz", "Z"] {
+        let target = format!("/nar/{}.nar.{extension}", path.file_hash_nix32());
+        let told = writer.put(&target, "application/x-nix-nar", "whatever").expect(415);
+        for name in [extension, "zstd", "xz", "bzip2", "gzip", "br", "none"] {
+            assert!(told.text().contains(name), "{name}: {}", told.text());
+        }
+        let stranger = Writer { endpoint: site.cache("pub"), token: "nonsense".to_owned() };
+        stranger.put(&target, "application/x-nix-nar", "whatever").expect(401);
+        site.cache("pub").get(&target).send().expect(404);
+    }
+}
+
+#[test]
+fn odd_signatures_are_no_reason_to_refuse_a_path() {
+    let site = Site::start();
+    let writer = Writer::new(&site, "pub");
+    let path = Path::small("oddly-signed");
+    writer.nar(&path).expect_success();
+    let odd =
+        ["sigstore-v1:eyJhIjoxfQ==", "nonsense", ":", "a:b:c", &format!("x-1:{}", "eHh4".repeat(32)), ""];
+    let lines: String = odd.iter().map(|odd| format!("Sig: {odd}\n")).collect();
+    writer.narinfo(&path, &format!("{}{lines}", path.narinfo_text())).expect_success();
+    let info = site.reader("pub").assert_has(&path);
+    assert_eq!(info.signatures.len(), 1);
+    assert!(info.is_signed_by(&site.public_key("pub")));
+}
+
+fn public_half(name: &str, key: &SigningKey) -> String {
+    format!("{name}:{}", STANDARD.encode(key.verifying_key().to_bytes()))
+}
+
+/// `nix store sign` and `nix store copy-sigs` put the narinfo alone.
+#[test]
+fn a_signature_that_comes_later_is_kept_if_a_trusted_key_made_it() {
+    let [trusted, stranger] = [(); 2].map(|()| SigningKey::from_bytes(&random_bytes()));
+    let public = public_half("builder-1", &trusted);
+    let mut site = Site::with(|config| config["caches"][0]["trusted-public-keys"] = json!([public]));
+    let writer = Writer::new(&site, "pub");
+    let path = Path::small("signed-later");
+    site.pusher("pub").push(&path);
+    let own = site.public_key("pub");
+    let before = site.reader("pub").assert_has(&path);
+    assert_eq!(before.signatures.len(), 1);
+    let sign = |name: &str, signature: &str| format!("{}Sig: {name}:{signature}\n", path.narinfo_text());
+
+    // Signatures that mean nothing here are dropped, as with the first push.
+    writer.narinfo(&path, &sign("stranger-1", &path.signed_with(&stranger))).expect_success();
+    writer.narinfo(&path, &sign("builder-1", &path.signed_with(&stranger))).expect_success();
+    assert_eq!(site.reader("pub").assert_has(&path), before);
+
+    let signed = sign("builder-1", &path.signed_with(&trusted));
+    for _ in 0..2 {
+        writer.narinfo(&path, &signed).expect_success();
+        let after = site.reader("pub").assert_has(&path);
+        assert!(after.is_signed_by(&own) && after.is_signed_by(&public), "{:?}", after.signatures);
+        assert_eq!(after.signatures.len(), 2);
+    }
+    let file = site.storage_dir("pub").join(format!("{}.narinfo", path.hash));
+    assert!(NarInfo::parse(&std::fs::read_to_string(&file).unwrap()).is_signed_by(&public));
+    site.crash_and_restart();
+    assert!(site.reader("pub").assert_has(&path).is_signed_by(&public));
+
+    // Also where the NAR comes along once more, and by the API of Cachix.
+    for by_api in [false, true] {
+        let path = Path::small("signed-later");
+        site.pusher("pub").push(&path);
+        let signature = path.signed_with(&trusted);
+        if by_api {
+            site.pusher("pub").push_announcing(&path, "cSig", json!(signature)).expect(200);
+        } else {
+            let writer = Writer::new(&site, "pub");
+            writer.nar(&path).expect_success();
+            let text = format!("{}Sig: builder-1:{signature}\n", path.narinfo_text());
+            writer.narinfo(&path, &text).expect_success();
+        }
+        assert!(site.reader("pub").assert_has(&path).is_signed_by(&public), "{by_api}");
+    }
+}
+
+#[test]
+fn a_narinfo_that_contradicts_what_is_there_is_refused() {
+    let trusted = SigningKey::from_bytes(&random_bytes());
+    let public = public_half("builder-1", &trusted);
+    let site = Site::with(|config| config["caches"][0]["trusted-public-keys"] = json!([public]));
+    let writer = Writer::new(&site, "pub");
+    let [path, other] = ["first", "other"].map(Path::small);
+    site.pusher("pub").push(&path);
+    site.pusher("pub").push(&other);
+    let before = site.reader("pub").assert_has(&path);
+    let rebuilt = Path { hash: path.hash.clone(), name: path.name.clone(), ..other };
+    let referring = path.clone().referring_to(["0".repeat(32) + "-a"]);
+    for wrong in [&rebuilt, &referring] {
+        let text = format!("{}Sig: builder-1:{}\n", wrong.narinfo_text(), wrong.signed_with(&trusted));
+        let told = writer.narinfo(&path, &text).expect(409);
+        assert!(told.text().contains(&path.base_name()), "{}", told.text());
+        assert_eq!(site.reader("pub").assert_has(&path), before);
+    }
+    // Two builders that end at the same time send the NAR as well. The first one wins, and both go on.
+    let rebuilt = Path { hash: path.hash.clone(), name: path.name.clone(), ..Path::small("first") };
+    writer.nar(&rebuilt).expect_success();
+    writer.narinfo(&rebuilt, &rebuilt.narinfo_text()).expect_success();
+    site.pusher("pub").push(&rebuilt);
+    assert_eq!(site.reader("pub").assert_has(&path), before);
+    site.wait_for_empty_spool("pub");
 }

@@ -54,3 +54,14 @@ pub struct RetireKey {
     /// [`KeyInfo::public_key`] of the key.
     pub public_key: String,
 }
+
+/// A key that was retired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredKey {
+    /// The key.
+    #[serde(flatten)]
+    pub key: KeyInfo,
+    /// What this means for the deploy agents that fetch from the cache; `None` if there are none, or nothing changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+}

@@ -10,7 +10,7 @@
 //! | `GET /v1/caches/NAME` | | [`CacheInfo`] |
 //! | `GET /v1/caches/NAME/paths/HASH` | | [`PathInfo`] |
 //! | `POST /v1/caches/NAME/keys` | [`AddKey`] | [`KeyInfo`] |
-//! | `POST /v1/caches/NAME/keys/retire` | [`RetireKey`] | [`KeyInfo`] |
+//! | `POST /v1/caches/NAME/keys/retire` | [`RetireKey`] | [`RetiredKey`] |
 //! | `GET /v1/caches/NAME/paths?…` | query: [`ListPaths`] | [`PathList`] |
 //! | `GET /v1/caches/NAME/paths/HASH/why` | | [`PathWhy`] |
 //! | `POST /v1/caches/NAME/paths/HASH/delete` | [`DeletePath`] | [`DeletedPaths`] |
@@ -82,7 +82,7 @@ pub use job::{
     GcSummary, JobEvent, JobInfo, JobKind, JobRequest, JobState, JobSummary, MoveSummary, NoteLevel,
     RebalanceSummary, ScrubSummary, StopCause, StorageShare, Unit,
 };
-pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey};
+pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey, RetiredKey};
 pub use network::{
     Announcing, DhtInfo, DhtRecord, Holding, PeerInfo, Ping, ReadRecord, RecordContent, SeenNode, WriteNote,
 };

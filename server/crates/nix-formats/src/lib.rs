@@ -5,6 +5,7 @@
 //! [`std::io::Read`] and [`std::io::Write`]), has no async, and must not know about HTTP, storage or the catalog.
 
 mod compression;
+mod content_address;
 mod hash;
 mod nar_file_name;
 mod narinfo;
@@ -15,6 +16,7 @@ pub mod nar;
 pub mod nix32;
 
 pub use compression::{Compression, UnknownCompression};
+pub use content_address::{ContentAddress, ContentAddressError, ContentAddressMethod, HashAlgorithm};
 pub use hash::{FileHash, NarHash, ParseHashError};
 pub use nar_file_name::{NarFileName, ParseNarFileNameError};
 pub use narinfo::{NarInfo, NarInfoError};

@@ -4,16 +4,20 @@
 //! client hears so. A crash before the record leaves at most a file that the next start removes (see `intent`); a crash
 //! after it leaves at most files beside the NAR to be written again (see `publish`).
 
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use catalog::{NarRecord, NewNar, PathCommit, StorageId, UnixTime};
+use nar_storage::layout;
 use nix_formats::{NarFileName, Signature};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::description::PathDescription;
-use super::digest::Digest;
+use super::digest::{Digest, decoder};
 use super::error::PushError;
+use super::signatures::Repeated;
 use super::spool::Attempt;
 use super::store::NarToStore;
 use super::upload::Upload;
@@ -52,8 +56,9 @@ impl Pusher {
         parts: &[(u32, Attempt)],
         description: PathDescription,
     ) -> Result<(), PushError> {
-        // A push never changes a path that is there, so its bytes need not be looked at.
+        // A push never changes the contents of a path that is there, so its bytes need not be looked at.
         if cache.can_give(&self.catalog, description.path.hash()).await? {
+            self.keep_first(cache, &description).await?;
             self.catalog.record_finished_upload(upload.id, cache.id, *description.path.hash()).await?;
             return Ok(());
         }
@@ -61,6 +66,9 @@ impl Pusher {
         upload.spool.seal(parts.to_vec(), description.nar_size);
         let digest = upload.digest(parts, compression, &self.uploads.digest_slots).await?;
         check(&description, &digest)?;
+        let (spool, listed) = (upload.spool.clone(), parts.to_vec());
+        let open = move || decoder(File::open(spool.assemble(&listed)?)?, compression);
+        let description = self.with_content_address(description, open).await?;
         let _keys_stay = cache.keys_in_use.read().await;
         let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
         let spool = upload.spool.clone();
@@ -86,10 +94,24 @@ impl Pusher {
         task.await.map_err(|_| PushError::Internal)?
     }
 
+    /// For a push of a path that is there, by a client that sent the NAR as well: it did not know, as two builders that end
+    /// at the same time do not. What was pushed first stays, and the client has what it wants.
+    async fn keep_first(&self, cache: &Arc<Cache>, description: &PathDescription) -> Result<(), PushError> {
+        if self.merge_signatures(cache, description).await? == Repeated::Different {
+            let path = description.path.base_name();
+            tracing::info!(
+                cache = cache.name(),
+                path,
+                "pushed again with other contents; the first push stays"
+            );
+        }
+        Ok(())
+    }
+
     async fn commit_known(&self, cache: &Arc<Cache>, description: PathDescription) -> Result<(), PushError> {
         let _keys_stay = cache.keys_in_use.read().await;
         // Else the file could be collected as garbage between being found and being recorded.
-        let _storing = self.locks.lock(cache.id, description.file_hash).await;
+        let storing = self.locks.lock(cache.id, description.file_hash).await;
         let known = self.catalog.find_nar(cache.id, &description.file_hash).await?;
         let Some(nar) = known.filter(|nar| !nar.damaged && cache.gives_from(nar.storage)) else {
             return Err(PushError::NarMissing(description.file_hash.to_string()));
@@ -100,12 +122,26 @@ impl Pusher {
         if description.compression.is_some_and(|compression| compression != nar.compression) {
             return Err(PushError::Invalid(format!("the NAR is compressed with {}", nar.compression)));
         }
-        let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
         if cache.can_give(&self.catalog, description.path.hash()).await? {
+            drop(storing);
+            if let Some(address) = &description.ca {
+                description.subject().examine(address)?;
+            }
+            // The NAR did not come along, so all that this can be about is the description of the path.
+            if self.merge_signatures(cache, &description).await? == Repeated::Different {
+                return Err(PushError::Contradiction(description.path.base_name()));
+            }
             // What is acknowledged has to outlive a crash, and so has the use that keeps it.
             let used = (cache.id, *description.path.hash(), UnixTime::now());
             return Ok(self.catalog.touch(vec![used]).await?);
         }
+        let storage = cache.storage(nar.storage).ok_or(PushError::StorageFailing)?;
+        let name = NarFileName { file_hash: nar.file_hash, compression: nar.compression };
+        let key = layout::nar_key(&name);
+        let open =
+            move || decoder(storage.storage.open_blocking(&key).map_err(io::Error::other)?, nar.compression);
+        let description = self.with_content_address(description, open).await?;
+        let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
         let mut commit = known_commit(cache, &description, &nar, signatures);
         commit.unavailable = cache.storages().unreachable();
         self.record_known(cache, commit).await

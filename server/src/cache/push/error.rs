@@ -45,6 +45,12 @@ pub enum PushError {
     /// A narinfo whose NAR was never uploaded.
     #[error("the NAR {0} has not been uploaded to this cache; upload it before its narinfo")]
     NarMissing(String),
+    /// A narinfo without its NAR for a path that is there, and is another build of it.
+    #[error(
+        "the cache has {0} with another NAR hash, NAR size or references; what was pushed first stays: delete the path \
+         before you push another build of it"
+    )]
+    Contradiction(String),
     /// The path cannot be signed as this cache demands.
     #[error(transparent)]
     Signature(#[from] SignError),

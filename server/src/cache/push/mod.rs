@@ -8,6 +8,7 @@
 mod catch_up;
 mod collect;
 mod commit;
+mod content_address;
 mod delete;
 mod description;
 mod digest;
@@ -19,6 +20,7 @@ mod owners;
 mod receive;
 mod refuge;
 mod relocate;
+mod signatures;
 mod spool;
 mod store;
 mod take_up;
@@ -40,6 +42,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use self::collect::{Freed, RemoveError};
+pub use self::content_address::{AddressError, Examined, Subject};
 pub use self::delete::Deletion;
 pub use self::description::PathDescription;
 pub use self::digest::decoder;

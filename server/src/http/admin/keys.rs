@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin_api::{AddKey, ApiError, ErrorCode, KeyInfo, RetireKey};
+use admin_api::{AddKey, ApiError, ErrorCode, KeyInfo, RetireKey, RetiredKey};
 use nix_formats::{PublicKey, SigningKey};
 use warp::Filter;
 
@@ -10,6 +10,7 @@ use super::caches::key_info;
 use super::error::{failure, internal, unknown_cache};
 use super::{Answer, body, reply};
 use crate::app::App;
+use crate::cache::Cache;
 use crate::cache::rotation::RotationError;
 use crate::http::{Route, any_of};
 
@@ -49,7 +50,7 @@ async fn add_key(app: &App, name: &str, request: AddKey) -> Answer<KeyInfo> {
     Ok(key_info(&cache, &added))
 }
 
-async fn retire_key(app: &App, name: &str, request: RetireKey) -> Answer<KeyInfo> {
+async fn retire_key(app: &App, name: &str, request: RetireKey) -> Answer<RetiredKey> {
     let _keys_stay = app.reloader.wait_for_turn().await;
     let cache = app.caches().find(name).ok_or_else(|| unknown_cache(name))?;
     let key = PublicKey::parse(&request.public_key).map_err(|error| {
@@ -58,7 +59,25 @@ async fn retire_key(app: &App, name: &str, request: RetireKey) -> Answer<KeyInfo
     })?;
     let retired = cache.retire_key(&app.catalog, &key).await.map_err(|error| refusal(&error))?;
     tracing::info!(cache = name, key = retired.name, "a signing key was retired");
-    Ok(key_info(&cache, &retired))
+    Ok(RetiredKey { key: key_info(&cache, &retired), notice: notice_for_agents(app, &cache, &retired.name) })
+}
+
+/// What becomes of agents that trust the signatures of a retired key, if some fetch from the cache.
+fn notice_for_agents(app: &App, cache: &Cache, retired: &str) -> Option<String> {
+    let fleet = app.deploy.fleet();
+    if !fleet.agents().any(|agent| agent.workspace.cache == cache.name()) {
+        return None;
+    }
+    let keys = cache.keys();
+    if !keys.agent_names().iter().any(|name| name == retired) {
+        return None;
+    }
+    let now = keys.agent_key(retired)?;
+    Some(format!(
+        "Deploy agents look for signatures under the name {retired}: {} signs under that name as well from now on. Agents \
+         get it before their next deployment; one that fetches at this moment may fail, and succeeds when it is repeated.",
+        now.name()
+    ))
 }
 
 fn refusal(error: &RotationError) -> ApiError {

@@ -79,7 +79,8 @@ impl From<ActivateError> for HttpError {
             | ActivateError::BadScript { .. }
             | ActivateError::TooMany { .. }
             | ActivateError::NoCache { .. }
-            | ActivateError::Missing { .. } => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
+            | ActivateError::Missing { .. }
+            | ActivateError::Unsigned { .. } => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
         }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use warp::Filter;
 
-use super::message;
+use super::message::{self, FetchSource};
 use super::socket::{Ending, Heard, Permit, Socket, Upgrade, upgrade};
 use crate::app::App;
 use crate::auth::TokenRef;
 use crate::deploy::{Agent, Delivery, Hello, Owner};
-use crate::http::{Route, access, reply};
+use crate::http::{Route, access, origin, reply};
 
 /// Longest text that is kept of what an agent says of itself.
 const LONGEST: usize = 100;
@@ -23,29 +23,46 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         .and(text("name"))
         .and(text("version"))
         .and(text("system"))
+        .and(origin::host())
         .and(upgrade())
         .then(
-            move |authorization: Option<String>, name: Option<String>, version, system, upgrade: Upgrade| {
+            move |authorization: Option<String>,
+                  name: Option<String>,
+                  version,
+                  system,
+                  host,
+                  upgrade: Upgrade| {
                 let app = app.clone();
                 reply(async move {
                     let (agent, token) = access::agent(&app, name.as_deref(), authorization.as_deref())?;
                     let hello = Hello { version: shortened(version), system: shortened(system) };
+                    let connected = Connected { agent: agent.clone(), token, hello, host };
                     let serving = app.clone();
                     let owner = Owner::Agent(agent.id);
-                    upgrade.accept(&app, owner, move |socket| serve(serving, agent, token, hello, socket))
+                    upgrade.accept(&app, owner, move |socket| serve(serving, connected, socket))
                 })
             },
         )
+}
+
+/// An agent that has opened a socket.
+struct Connected {
+    agent: Arc<Agent>,
+    token: TokenRef,
+    hello: Hello,
+    /// The host that it connected to, as it writes it.
+    host: Option<String>,
 }
 
 fn shortened(text: Option<String>) -> String {
     text.unwrap_or_default().chars().filter(|character| !character.is_control()).take(LONGEST).collect()
 }
 
-async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, hello: Hello, mut socket: Socket) {
-    let cache = app.caches().find(&agent.workspace.cache);
+async fn serve(app: Arc<App>, connected: Connected, mut socket: Socket) {
+    let Connected { agent, token, hello, host } = connected;
+    let mut source = FetchSource::of(&app, &agent, host.as_deref());
     // An agent drops deployments that come before this.
-    if socket.say(message::agent_registered(&agent, cache.as_deref())).await.is_err() {
+    if socket.say(message::agent_registered(&agent, &source)).await.is_err() {
         return;
     }
     tracing::info!(agent = agent.name, version = hello.version, system = hello.system, "an agent connected");
@@ -63,6 +80,14 @@ async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, hello: Hello, 
                 break None;
             },
             record = delivery.next() => {
+                // The keys of the cache may be others than when the agent connected.
+                let now = FetchSource::of(&app, &agent, host.as_deref());
+                if now != source {
+                    if socket.say(message::agent_registered(&agent, &now)).await.is_err() {
+                        break None;
+                    }
+                    source = now;
+                }
                 if socket.say(message::deployment(&record, &agent, &system)).await.is_err() {
                     break None;
                 }

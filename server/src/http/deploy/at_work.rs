@@ -7,12 +7,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use warp::Filter;
 
-use super::message;
+use super::message::{self, FetchSource};
 use super::socket::{Heard, Permit, Socket, Upgrade, upgrade};
 use crate::app::App;
 use crate::auth::TokenRef;
 use crate::deploy::{Agent, Owner};
-use crate::http::{Route, access, reply};
+use crate::http::{Route, access, origin, reply};
 
 /// How long the answer to a goodbye may be late.
 const RECORDING: Duration = Duration::from_secs(2);
@@ -25,23 +25,24 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         .and(warp::get())
         .and(access::authorization())
         .and(warp::header::optional::<String>("name"))
+        .and(origin::host())
         .and(upgrade())
-        .then(move |authorization: Option<String>, name: Option<String>, upgrade: Upgrade| {
+        .then(move |authorization: Option<String>, name: Option<String>, host, upgrade: Upgrade| {
             let app = app.clone();
             reply(async move {
                 let (agent, token) = access::agent(&app, name.as_deref(), authorization.as_deref())?;
                 let serving = app.clone();
                 let owner = Owner::Agent(agent.id);
-                upgrade.accept(&app, owner, move |socket| serve(serving, agent, token, socket))
+                upgrade.accept(&app, owner, move |socket| serve(serving, agent, token, host, socket))
             })
         })
 }
 
-async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, mut socket: Socket) {
+async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, host: Option<String>, mut socket: Socket) {
     let at_work = app.deploy.online().begin_work(agent.id);
-    let cache = app.caches().find(&agent.workspace.cache);
+    let source = FetchSource::of(&app, &agent, host.as_deref());
     // Clients before 1.1 wait for it.
-    if socket.say(message::agent_registered(&agent, cache.as_deref())).await.is_err() {
+    if socket.say(message::agent_registered(&agent, &source)).await.is_err() {
         return;
     }
     // Recorded beside the socket: an agent rolls back when a ping is not answered for ten seconds, and the catalog may

@@ -5,25 +5,51 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::cache::Cache;
+use crate::app::App;
 use crate::deploy::{Agent, Report, time};
+use crate::http::origin::without_port;
 
 /// Largest size that the catalog takes.
 const MOST_BYTES: u64 = i64::MAX as u64;
+/// Longest name of a host.
+const MOST_HOST_BYTES: usize = 253;
 
-/// The first message to an agent: who it is, and where it fetches from.
-pub(super) fn agent_registered(agent: &Agent, cache: Option<&Cache>) -> String {
-    // Without a key the agent could trust nothing from there, and does as if there was no cache.
-    let cache = cache.and_then(|cache| {
-        let published = cache.keys().published();
-        let key = published.iter().find(|key| key.name() == cache.key_name).or(published.first())?;
-        Some(json!({
-            "cacheName": cache.name(),
-            "publicKey": key.key_base64(),
-            "isPublic": cache.is_public(),
-        }))
-    });
-    let contents = json!({ "id": agent.id.0, "cache": cache });
+/// Where an agent fetches from, and the key that it trusts for that; null if it is to use what its machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FetchSource(serde_json::Value);
+
+impl FetchSource {
+    /// The cache of the agent's workspace, for one that connects to `host`.
+    ///
+    /// The agent makes the name of the key itself, from the host, and takes only the key from us (protocol reference 7.6).
+    /// So the cache has to sign under that name with the key that is sent.
+    pub(super) fn of(app: &App, agent: &Agent, host: Option<&str>) -> Self {
+        let source = app.caches().find(&agent.workspace.cache).and_then(|cache| {
+            let name = match host.map(without_port).filter(|host| is_key_host(host)) {
+                Some(host) => cache.sign_for_agents_of(host),
+                None => cache.key_name.clone(),
+            };
+            // Without a key the agent could trust nothing from there, and does as if there was no cache.
+            let key = cache.keys().agent_key(&name)?;
+            Some(json!({
+                "cacheName": cache.name(),
+                "publicKey": key.key_base64(),
+                "isPublic": cache.is_public(),
+            }))
+        });
+        Self(source.unwrap_or_default())
+    }
+}
+
+/// Whether this can be the host in the name of a key. Names of keys have no colons, as IPv6 addresses have.
+fn is_key_host(host: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=MOST_HOST_BYTES).contains(&host.len()) && host.bytes().all(allowed)
+}
+
+/// Tells an agent who it is, and where it fetches from. May be repeated: the last one counts.
+pub(super) fn agent_registered(agent: &Agent, source: &FetchSource) -> String {
+    let contents = json!({ "id": agent.id.0, "cache": source.0 });
     envelope("AgentRegistered", contents, agent)
 }
 

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::StatusCode;
-use http::header::CONTENT_ENCODING;
 use nar_storage::{Key, layout};
 use nix_formats::Compression;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use warp::Filter;
 
-use super::untracked;
+use super::{encoding, untracked};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{PushError, decoder};
@@ -53,7 +52,7 @@ fn put(app: Arc<App>, site: Site) -> impl Route {
         .and(warp::path::end())
         .and(warp::put())
         .and(access::authorization())
-        .and(warp::header::optional::<String>(CONTENT_ENCODING.as_str()))
+        .and(encoding::header())
         .and(warp::body::stream())
         .then(
             move |cache: Arc<Cache>,
@@ -66,24 +65,11 @@ fn put(app: Arc<App>, site: Site) -> impl Route {
                     access::write(&app.tokens, &cache, authorization.as_deref())?;
                     let key = layout::log_key(&name.0)
                         .map_err(|_| HttpError::bad_request("this is no name of a build log"))?;
-                    let encoding = content_encoding(encoding.as_deref())?;
+                    let encoding = encoding::compression(encoding.as_deref())?;
                     store(&cache, &key, encoding, body::pieces(stream)).await
                 })
             },
         )
-}
-
-fn content_encoding(name: Option<&str>) -> Result<Compression, HttpError> {
-    let name = match name.unwrap_or_default() {
-        "" | "identity" => "none",
-        other => other,
-    };
-    Compression::from_narinfo_name(name).map_err(|_| {
-        HttpError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("logs encoded as `{name}` are not supported"),
-        )
-    })
 }
 
 async fn store(

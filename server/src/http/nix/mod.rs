@@ -3,6 +3,7 @@
 mod cache_info;
 mod debuginfo;
 mod elsewhere;
+mod encoding;
 mod listing;
 mod log;
 mod nar;

@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use nar_storage::{Blob, BlobBody};
+use nix_formats::NarFileName;
 use warp::Filter;
 use warp::reply::{Reply, Response};
 
@@ -16,7 +17,7 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
 use crate::http::segment::NarName;
-use crate::http::{Answer, HotSite, Route, Site, access, body, reply, status};
+use crate::http::{Answer, HotSite, Route, Site, access, any_of, body, reply, status};
 
 /// The name of a NAR is the hash of its bytes, so they never change.
 const IMMUTABLE_PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -126,9 +127,11 @@ fn unsatisfiable(size: u64) -> Response {
 
 /// `PUT`, as `nix copy` sends it.
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
-    site.clone()
-        .and(warp::path("nar"))
+    any_of([put(app.clone(), site.clone()).boxed(), put_other(app.clone(), site.clone()).boxed()])
+}
+
+fn put(app: Arc<App>, site: Site) -> impl Route {
+    site.and(warp::path("nar"))
         .and(warp::path::param::<NarName>())
         .and(warp::path::end())
         .and(warp::put())
@@ -144,4 +147,59 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                 Ok(status(StatusCode::OK))
             })
         })
+}
+
+/// A file below `nar/` whose name is not that of a NAR here, such as one that is compressed with lz4.
+fn put_other(app: Arc<App>, site: Site) -> impl Route {
+    site.and(warp::path("nar"))
+        .and(warp::path::param::<String>())
+        .and(warp::path::end())
+        .and(warp::put())
+        .and(access::authorization())
+        .then(move |cache: Arc<Cache>, name: String, authorization: Option<String>| {
+            let app = app.clone();
+            reply(async move {
+                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                Err(refusal(&name))
+            })
+        })
+}
+
+fn refusal(name: &str) -> HttpError {
+    let plain = name.split_once('.').map(|(hash, _)| format!("{hash}.nar"));
+    let extension = name.split_once(".nar.").map(|(_, extension)| extension);
+    match (extension, plain) {
+        // All that is wrong is how it is compressed.
+        (Some(extension), Some(plain)) if NarFileName::parse(&plain).is_ok() => {
+            let shown: String = extension.chars().take(20).collect();
+            HttpError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format!(
+                    "NARs with the extension `.{shown}` are not supported; \
+                     compress with zstd, xz, bzip2, gzip, br or none, as in `?compression=zstd`"
+                ),
+            )
+        }
+        _ => HttpError::bad_request(
+            "a NAR file is named by its SHA-256 in base 32 or hex, then `.nar` and `.zst`, `.xz`, `.bz2`, `.gz`, `.br` or \
+             nothing",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_refused_with_what_is_wrong_with_it() {
+        let hash = "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s";
+        for extension in ["lz4", "lzip", "lzma", "Z", "zst.lz4", ""] {
+            let text = format!("{:?}", refusal(&format!("{hash}.nar.{extension}")));
+            assert!(text.contains(&format!("`.{extension}`")) && text.contains("415"), "{text}");
+        }
+        for name in ["", "x", "x.nar.zst", &format!("{hash}.zst"), hash] {
+            assert!(format!("{:?}", refusal(name)).contains("400"), "{name}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use nix_formats::{Compression, NarFileName, NarInfo};
 use warp::Filter;
 use warp::reply::Response;
 
+use super::encoding;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{PathDescription, PushError};
@@ -103,24 +104,28 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(warp::path::end())
         .and(warp::put())
         .and(access::authorization())
+        .and(encoding::header())
         .and(request_head())
         .and(warp::body::stream())
         .then(
             move |cache: Arc<Cache>,
                   name: NarinfoName,
                   authorization: Option<String>,
+                  encoding: Option<String>,
                   head: RequestHead,
                   stream| {
                 let app = app.clone();
                 reply(async move {
                     access::write(&app.tokens, &cache, authorization.as_deref())?;
-                    let text = body::read(stream, BODY_LIMIT).await?;
+                    let encoding = encoding::compression(encoding.as_deref())?;
+                    let sent = body::read(stream, BODY_LIMIT).await?;
+                    let text = encoding::unpack(sent.clone(), encoding, BODY_LIMIT, "the narinfo").await?;
                     let description = describe(&name, &text)?;
                     let wanted = (name.0, description.file_hash);
                     match app.pusher.commit_file(&cache, description).await {
                         Err(missing @ PushError::NarMissing(_)) => {
                             let head = head.within(cache.name(), &format!("{}.narinfo", name.0));
-                            forward::to_holder(&app, &cache, wanted, &head, &text, missing).await
+                            forward::to_holder(&app, &cache, wanted, &head, &sent, missing).await
                         }
                         committed => {
                             committed?;

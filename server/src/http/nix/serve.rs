@@ -50,12 +50,12 @@ async fn get(
     authorization: Option<&str>,
 ) -> Answer {
     access::read(app, cache, authorization)?;
+    // Names in a NAR are bytes, and need not be UTF-8.
     let path = path
         .split('/')
         .filter(|component| !component.is_empty())
-        .map(|component| percent_decode_str(component).decode_utf8().map(|decoded| decoded.into_owned()))
-        .collect::<Result<Vec<String>, _>>()
-        .map_err(|_| HttpError::not_found())?;
+        .map(|component| percent_decode_str(component).collect())
+        .collect();
     let record = cache.find_path(&app.catalog, hash).await?.ok_or_else(HttpError::not_found)?;
     let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?;
     if !storage.can_be_read().await {
@@ -95,19 +95,18 @@ type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 /// Finds the file on a blocking thread and starts to unpack it. Returns its size and its bytes.
 async fn extract(
     open: impl FnOnce() -> io::Result<Box<dyn Read + Send>> + Send + 'static,
-    path: Vec<String>,
+    path: Vec<Vec<u8>>,
     slot: OwnedSemaphorePermit,
 ) -> Result<(u64, Pieces), HttpError> {
     let (found, answer) = oneshot::channel();
     let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let _slot = slot;
-        let components: Vec<&str> = path.iter().map(String::as_str).collect();
         let nar = match open() {
             Ok(nar) => BufReader::with_capacity(PIECE, nar),
             Err(error) => return drop(found.send(Err(HttpError::internal(&error)))),
         };
-        let (size, file) = match find_file(nar, &components) {
+        let (size, file) = match find_file(nar, &path) {
             Ok(Found::File { size, reader, .. }) => (size, reader),
             Ok(other) => return drop(found.send(Err(no_file(&other)))),
             Err(error) => return drop(found.send(Err(HttpError::internal(&error)))),

@@ -10,7 +10,7 @@ use super::Examined;
 use super::hashing::Hashing;
 use super::listing::Listing;
 use crate::cache::Cache;
-use crate::cache::publish::narinfo;
+use crate::cache::publish::{recorded_narinfo, stored_narinfo};
 
 /// Rows that are looked up at once.
 const PAGE: u64 = 512;
@@ -132,6 +132,7 @@ impl Examined<'_> {
                 .filter(|path| !is_right(self.cache, path, listing))
                 .map(|path| *path.path.hash())
                 .collect();
+            self.sign_unsigned(&page).await?;
             if !wrong.is_empty() {
                 self.counts.narinfos_rewritten += match self.options.dry_run {
                     true => wrong.len() as u64,
@@ -143,8 +144,49 @@ impl Examined<'_> {
     }
 }
 
+impl Examined<'_> {
+    /// Signs those of the paths here that lack a signature of the cache's own keys, as those of a storage that came with
+    /// paths may. What is in the catalog was verified.
+    async fn sign_unsigned(&mut self, page: &[PathRecord]) -> Result<(), JobError> {
+        let keys = self.cache.keys();
+        let mut unsigned: u64 = 0;
+        for path in page.iter().filter(|path| path.nar.storage == self.storage.id && !path.nar.damaged) {
+            let narinfo = recorded_narinfo(path);
+            let missing = keys.missing_signatures(&narinfo);
+            if keys.is_of_server() {
+                // Those of further keys are added whenever the narinfo is rendered.
+                if missing.len() < keys.published().len() {
+                    continue;
+                }
+            } else if keys.published().is_empty() || keys.is_signed_by_client(&narinfo) {
+                continue;
+            }
+            unsigned += 1;
+            if !missing.is_empty() && !self.options.dry_run {
+                let signatures = missing.iter().map(ToString::to_string).collect();
+                self.app.catalog.add_signatures(self.cache.id, *path.path.hash(), signatures).await?;
+                self.cache.index.forget_reply(path.path.hash());
+            }
+        }
+        if unsigned == 0 {
+            return Ok(());
+        }
+        let place = self.place();
+        if keys.is_of_server() {
+            let done = if self.options.dry_run { "fsck signs them" } else { "they are signed now" };
+            let text = format!("{place}: {unsigned} paths lacked a signature of the cache; {done}");
+            self.reporter.note(NoteLevel::Info, text);
+        } else {
+            self.problem(format!(
+                "{unsigned} paths lack the signature of the client that signs the cache, which only it can add"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Whether the narinfo of a path is there, as far as its size tells. One that is not needed is taken for right.
 fn is_right(cache: &Cache, path: &PathRecord, listing: &mut Listing) -> bool {
     let found = listing.narinfos.remove(path.path.hash());
-    path.nar.damaged || found == Some(narinfo(cache, path).to_string().len() as u64)
+    path.nar.damaged || found == Some(stored_narinfo(cache, path).to_string().len() as u64)
 }

@@ -9,10 +9,10 @@ use super::super::JobError;
 use super::Examined;
 use super::hashing::{Hashing, Shared};
 use super::listing::Listing;
-use crate::cache::push::decoder;
+use crate::cache::push::{Examined as Address, Subject, decoder};
 
 impl Examined<'_> {
-    /// Records the path of a narinfo, with the signatures that it has.
+    /// Records the path of a narinfo, with the signatures that it has and those of the cache's own keys.
     ///
     /// A narinfo with a signature of one of the cache's keys was written by us after its NAR was verified; then the size of
     /// the file is all that is looked at, and `scrub` does the rest. Without such a signature the NAR is verified as in a
@@ -43,6 +43,16 @@ impl Examined<'_> {
         {
             self.problem(format!("{path} was not taken: {reason}"));
             return Ok(());
+        }
+        let mut narinfo = narinfo;
+        if let Err(reason) = self.settle_content_address(&mut narinfo, &name).await {
+            self.problem(format!("{path} was not taken: {reason}"));
+            return Ok(());
+        }
+        // The cache may have been another's before, or have lost its keys.
+        narinfo.signatures.extend(self.cache.keys().missing_signatures(&narinfo));
+        if !self.is_ours(&narinfo) {
+            self.note_unsigned(&path);
         }
         let commit = PathCommit {
             cache: self.cache.id,
@@ -101,6 +111,46 @@ impl Examined<'_> {
         let fingerprint = narinfo.fingerprint();
         let keys = self.cache.keys().published();
         narinfo.signatures.iter().any(|signature| keys.iter().any(|key| key.verify(&fingerprint, signature)))
+    }
+
+    /// Nobody's signature covers the content address, so it is compared with the rest.
+    async fn settle_content_address(&self, narinfo: &mut NarInfo, name: &NarFileName) -> Result<(), String> {
+        let Some(address) = &narinfo.ca else { return Ok(()) };
+        let subject = Subject {
+            path: &narinfo.store_path,
+            references: &narinfo.references,
+            nar_hash: &narinfo.nar_hash,
+        };
+        let is_right = match subject.examine(address).map_err(|error| error.to_string())? {
+            Address::Right => true,
+            Address::Unprovable => false,
+            Address::InContents(proof) => {
+                let storage = self.storage.storage.clone();
+                let (key, compression) = (layout::nar_key(name), narinfo.compression);
+                let compared = tokio::task::spawn_blocking(move || {
+                    let file = storage.open_blocking(&key).map_err(std::io::Error::other)?;
+                    proof.is_met_by(decoder(file, compression)?)
+                });
+                let compared = compared.await.map_err(|error| error.to_string())?;
+                match compared.map_err(|error| error.to_string())? {
+                    Some(met) => met.map(|()| true).map_err(|error| error.to_string())?,
+                    None => false,
+                }
+            }
+        };
+        if !is_right {
+            narinfo.ca = None;
+        }
+        Ok(())
+    }
+
+    /// In a cache that its clients sign.
+    fn note_unsigned(&self, path: &str) {
+        let keys = self.cache.keys().published();
+        let Some(key) = keys.first() else { return };
+        let text =
+            format!("{path} has no signature by {key}; clients refuse it until the key's owner signs it");
+        self.reporter.note(NoteLevel::Warn, format!("{}: {text}", self.place()));
     }
 
     /// Reads the NAR and compares it with what the narinfo says.

@@ -9,6 +9,7 @@ mod faults;
 mod logs;
 mod operate;
 mod shared;
+mod signatures;
 mod thousand;
 mod timeouts;
 mod tokens;

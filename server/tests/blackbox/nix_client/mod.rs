@@ -3,7 +3,8 @@
 mod copying;
 mod fetching;
 mod looking;
-mod pushing;
+pub mod pushing;
+mod signing;
 
 use crate::harness::nix_host::NixHost;
 use crate::harness::site::HOST;

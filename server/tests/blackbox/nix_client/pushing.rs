@@ -7,7 +7,7 @@ use crate::harness::nix_host::NixHost;
 use crate::harness::{Compression, Path, Permission, Pusher, Site};
 
 /// A closure of a real store as the client would announce it, with the compressions in turn.
-fn of_store(host: &NixHost, root: &str, compressions: [Compression; 2]) -> Vec<Path> {
+pub fn of_store(host: &NixHost, root: &str, compressions: [Compression; 2]) -> Vec<Path> {
     host.ok(&format!(
         "mkdir -p dumps; for path in $(nix-store -q --requisites {root}); do
              nix-store --dump $path > dumps/$(basename $path)

@@ -4,6 +4,9 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -12,7 +15,7 @@ use super::jobs::last_event;
 use super::medium::Medium;
 use super::{assert_all_readable, disk, in_bucket, local, paths, site};
 use crate::harness::read::Reader;
-use crate::harness::{Path, SOON, Site, nix32, wait_for};
+use crate::harness::{NarInfo, Path, SOON, Site, nix32, random_bytes, wait_for};
 use crate::nix_client::{reader, url, writer};
 
 /// What a check found, summed up over the storages.
@@ -174,4 +177,59 @@ fn pushes_during_checks_are_not_harmed() {
     assert_all_readable(&site, &all);
     site.cachectl_ok(&["fsck"]);
     assert_all_readable(&site, &all);
+}
+
+/// A folder that `nix copy --to file://` made is taken over by putting it where the storage is.
+#[test]
+fn paths_that_a_storage_came_with_are_signed_when_they_are_taken_in() {
+    let site = Site::start();
+    let storage = site.storage_dir("pub");
+    let stranger = SigningKey::from_bytes(&random_bytes());
+    let [signed, unsigned, forged] = ["signed", "unsigned", "forged"].map(Path::small);
+    let old = format!("old-1:{}", signed.signed_with(&stranger));
+    fs::create_dir_all(storage.join("nar")).unwrap();
+    for (path, lines) in [
+        (&signed, format!("Sig: {old}\n")),
+        (&unsigned, String::new()),
+        // Nobody's signature covers the content address.
+        (&forged, format!("CA: fixed:r:{}\n", forged.nar_hash())),
+    ] {
+        fs::write(storage.join(path.file_url()), &path.file).unwrap();
+        let text = format!("{}{lines}", path.narinfo_text());
+        fs::write(storage.join(format!("{}.narinfo", path.hash)), text).unwrap();
+    }
+    let rebuild = site.cachectl(&["fsck", "--rebuild", "--json"]);
+    assert_eq!((found(&rebuild, "paths_rebuilt"), found(&rebuild, "problems")), (2, 1));
+    let key = site.public_key("pub");
+    for path in [&signed, &unsigned] {
+        assert!(site.reader("pub").assert_has(path).is_signed_by(&key));
+        let file = storage.join(format!("{}.narinfo", path.hash));
+        wait_for(SOON, "the narinfo on the storage is signed", || {
+            NarInfo::parse(&fs::read_to_string(&file).unwrap()).is_signed_by(&key).then_some(())
+        });
+    }
+    assert!(site.reader("pub").narinfo(&signed).signatures.contains(&old), "what others signed stays");
+    site.reader("pub").assert_lacks(&forged);
+}
+
+#[test]
+fn paths_without_a_signature_of_the_cache_are_noticed() {
+    let mut site = Site::start();
+    let path = Path::small("old");
+    site.pusher("pub").push(&path);
+    let secret =
+        format!("new-1:{}", STANDARD.encode(SigningKey::from_bytes(&random_bytes()).to_keypair_bytes()));
+    let file = site.directory().join("new.key");
+    fs::write(&file, secret).unwrap();
+    site.reconfigure(|config| config["caches"][0]["signing-key-file"] = file.to_str().unwrap().into());
+    // Readers get the signature at once.
+    assert!(site.reader("pub").assert_has(&path).is_signed_by(&site.public_key("pub")));
+    let check = |arguments: &[&str]| String::from_utf8(site.cachectl(arguments).stdout).unwrap();
+    let fsck = ["fsck", "--cache", "pub", "--json"];
+    for arguments in [&[&fsck[..], &["--dry-run"]].concat(), &fsck[..]] {
+        let told = check(arguments);
+        assert!(told.contains("1 paths lacked a signature"), "{told}");
+    }
+    assert!(!check(&fsck).contains("lacked a signature"));
+    assert!(site.reader("pub").assert_has(&path).is_signed_by(&site.public_key("pub")));
 }

@@ -48,12 +48,12 @@ impl<R> fmt::Debug for FileReader<R> {
 }
 
 /// Looks for the node at `path` (no components: the root) and reads no further than it must, which is up to the node or
-/// to where it would have to be. So what the NAR holds behind that is not checked.
+/// to where it would have to be. So what the NAR holds behind that is not checked. Names are bytes, as in the NAR.
 ///
 /// # Errors
 ///
 /// See [`NarError`].
-pub fn find_file<R: Read>(reader: R, path: &[&str]) -> Result<Found<R>, NarError> {
+pub fn find_file<R: Read>(reader: R, path: &[impl AsRef<[u8]>]) -> Result<Found<R>, NarError> {
     let mut parser = Parser::new(reader);
     // Directories open, and how many of them, from the root on, are on the path.
     let (mut depth, mut on_path) = (0_usize, 0_usize);
@@ -71,7 +71,7 @@ pub fn find_file<R: Read>(reader: R, path: &[&str]) -> Result<Found<R>, NarError
         } else if depth == 0 {
             Ordering::Equal
         } else {
-            name.cmp(path[depth - 1].as_bytes())
+            name.cmp(path[depth - 1].as_ref())
         };
         match (order, event) {
             // Entries are sorted: it would have come before this one.

@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use crate::{KeyError, ParseHashError, StorePathError, UnknownCompression};
+use crate::{ParseHashError, StorePathError, UnknownCompression};
 
 /// Why a text is not a narinfo. The fields are named as in the text.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -39,9 +39,6 @@ pub enum NarInfoError {
     /// The compression cannot be undone here.
     #[error("field Compression: {0}")]
     Compression(#[from] UnknownCompression),
-    /// A signature is not `<key name>:<base 64 of 64 bytes>`.
-    #[error("field Sig: {0}")]
-    Signature(#[from] KeyError),
     /// A value is empty or has whitespace or control characters.
     #[error("field {0} must be one word")]
     Word(&'static str),

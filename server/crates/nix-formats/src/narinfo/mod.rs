@@ -43,7 +43,8 @@ pub struct NarInfo {
 impl NarInfo {
     /// Reads a narinfo as strictly as Nix does, and stricter where Nix would take something else than what is meant: a
     /// line without a space after its colon (whose value Nix cuts, or takes from the next line) and a field given
-    /// twice are refused. Unknown fields are ignored. A missing or empty `Compression` means bzip2.
+    /// twice are refused. Unknown fields are ignored, and so are signatures that are not
+    /// `<key name>:<base 64 of 64 bytes>`, and those beyond the first 256. A missing or empty `Compression` means bzip2.
     ///
     /// # Errors
     ///

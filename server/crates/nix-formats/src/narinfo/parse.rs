@@ -3,6 +3,8 @@ use crate::{Compression, FileHash, NarHash, ParseHashError, Signature, StorePath
 
 /// What a `Deriver` line says when nobody knows.
 const UNKNOWN_DERIVER: &str = "unknown-deriver";
+/// Most signatures that are kept of a narinfo. Real ones have a handful.
+const MOST_SIGNATURES: usize = 256;
 
 /// The raw values of the fields seen.
 #[derive(Default)]
@@ -34,7 +36,12 @@ impl<'a> Fields<'a> {
             "Deriver" => ("Deriver", &mut self.deriver),
             "CA" => ("CA", &mut self.ca),
             "Sig" => {
-                self.signatures.push(Signature::parse(value)?);
+                // Nix keeps other kinds of signatures as text and ignores those that it cannot verify.
+                if self.signatures.len() < MOST_SIGNATURES
+                    && let Ok(signature) = Signature::parse(value)
+                {
+                    self.signatures.push(signature);
+                }
                 return Ok(());
             }
             _ => return Ok(()),

@@ -41,6 +41,16 @@ impl Signature {
         Ok(Self::new(name, *decode(bare)?))
     }
 
+    /// The same signature under another key name. What is signed does not hold the name.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not one.
+    pub fn renamed(&self, name: &str) -> Result<Self, KeyError> {
+        check_name(name)?;
+        Ok(Self::new(name, self.bytes))
+    }
+
     /// Name of the key.
     pub fn name(&self) -> &str {
         &self.name

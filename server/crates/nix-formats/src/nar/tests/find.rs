@@ -89,7 +89,7 @@ fn contents_that_are_cut_off_are_an_error_and_not_a_short_file() {
     let contents = "0123456789".repeat(20_000);
     let nar = file(&contents).to_nar();
     for end in [96, 97, 65_536, 65_537, 150_000, 96 + contents.len() - 1] {
-        let Found::File { mut reader, .. } = find_file(&nar[..end], &[]).unwrap() else {
+        let Found::File { mut reader, .. } = find_file(&nar[..end], &[""; 0]).unwrap() else {
             panic!("not found");
         };
         let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
@@ -117,4 +117,17 @@ fn contents_are_the_same_in_pieces_of_any_size() {
         assert_eq!(read.len(), contents.len());
         assert_eq!(read, contents.as_bytes(), "{len}");
     }
+}
+
+#[test]
+fn a_name_that_is_no_utf8_is_found_by_its_bytes() {
+    let mut nar = directory([("netlock_X", file("certificate")), ("plain", file(""))]).to_nar();
+    let at = nar.windows(9).position(|bytes| bytes == b"netlock_X").unwrap();
+    nar[at + 8] = 0xb1;
+    let Found::File { mut reader, .. } = find_file(&nar[..], &[b"netlock_\xb1"]).unwrap() else {
+        panic!("not found");
+    };
+    let mut found = String::new();
+    reader.read_to_string(&mut found).unwrap();
+    assert_eq!(found, "certificate");
 }

@@ -1,0 +1,60 @@
+//! `Content-Encoding` of what `nix copy` sends: Nix compresses narinfos, listings and logs if it is told to.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_ENCODING;
+use nix_formats::Compression;
+use warp::{Filter, Rejection};
+
+use crate::cache::push::{PushError, decoder};
+use crate::http::error::HttpError;
+
+/// The text of the `Content-Encoding` header.
+pub(super) fn header() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
+    warp::header::optional::<String>(CONTENT_ENCODING.as_str())
+}
+
+/// The compression that a `Content-Encoding` header names: one of those of NARs, under the names of Nix or of HTTP.
+pub(super) fn compression(header: Option<&str>) -> Result<Compression, HttpError> {
+    let name = header.unwrap_or_default().trim().to_ascii_lowercase();
+    let name = match name.as_str() {
+        "" | "identity" => "none",
+        "x-gzip" => "gzip",
+        other => other,
+    };
+    Compression::from_narinfo_name(name).map_err(|_| {
+        let shown: String = name.chars().take(40).collect();
+        HttpError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("Content-Encoding `{shown}` is not supported; use zstd, br, gzip, xz or bzip2, or none"),
+        )
+    })
+}
+
+/// Unpacks a body that was read, to at most `limit` bytes. `what` is for the error.
+pub(super) async fn unpack(
+    body: Bytes,
+    encoding: Compression,
+    limit: usize,
+    what: &'static str,
+) -> Result<Bytes, HttpError> {
+    if encoding == Compression::None {
+        return Ok(body);
+    }
+    let unpacking = tokio::task::spawn_blocking(move || {
+        let mut unpacked = Vec::new();
+        decoder(&body[..], encoding)?.take(limit as u64 + 1).read_to_end(&mut unpacked)?;
+        Ok::<_, std::io::Error>(unpacked)
+    });
+    match unpacking.await.map_err(|_| PushError::Internal)? {
+        Ok(unpacked) if unpacked.len() <= limit => Ok(unpacked.into()),
+        Ok(_) => {
+            Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} is larger than {limit} bytes")))
+        }
+        Err(_) => {
+            Err(HttpError::bad_request(format!("{what} cannot be unpacked as its Content-Encoding says")))
+        }
+    }
+}
