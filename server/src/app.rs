@@ -72,15 +72,24 @@ pub enum StartError {
     #[error(transparent)]
     Federation(#[from] FederationError),
     /// An address is taken or not ours.
-    #[error("cannot listen on {address} ({purpose}): {source}")]
+    #[error("cannot listen on {address} ({purpose}): {reason}{}", advice(.reason))]
     Listen {
         /// The address.
         address: String,
         /// Which key of the configuration asked for it.
         purpose: String,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
+}
+
+/// What to do about an address that cannot be listened on.
+fn advice(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::AddrInUse => "; stop the program that uses it, or configure another port",
+        io::ErrorKind::PermissionDenied => "; configure a port of 1024 or above",
+        _ => "",
+    }
 }
 
 /// Everything the daemon is made of while it runs.
@@ -228,7 +237,7 @@ pub async fn run(
     app.listeners.start(limits, bound);
     workers::start(&app);
     let watchdog = tokio::spawn(systemd::run_watchdog());
-    systemd::notify_ready("serving");
+    systemd::notify_ready(&app.listeners.summary());
     on_ready(&app);
 
     stop.cancelled().await;
