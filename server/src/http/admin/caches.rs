@@ -13,6 +13,7 @@ use super::{Answer, reply};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::http::{Route, any_of};
+use crate::instructions::{MEMORY, fetch, netrc_line, push_with_cachix, push_with_nix};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
     let list = {
@@ -72,22 +73,18 @@ fn setup_steps(app: &App, cache: &Cache, summary: &CacheSummary) -> Vec<SetupSte
     let api = app.origin.url(Some(&format!("{host}:{}", app.config().server.server_port)), "");
     let name = cache.name();
     let step = |title: &str, lines: Vec<String>| SetupStep { title: title.to_owned(), lines };
+    let compression = cache.config().compression.to_string();
     vec![
+        step("Make a token", vec![format!("cachectl token create --cache {name} --permission write")]),
+        step("Push with cachix", push_with_cachix(&api, name, "TOKEN")),
         step(
-            "Push with cachix",
+            "Push with Nix alone",
             vec![
-                format!("cachix config set hostname {api}"),
-                "cachix authtoken TOKEN".to_owned(),
-                format!("cachix push {name} /nix/store/..."),
+                format!("(umask 077; echo '{}' > cache-netrc)", netrc_line(&summary.url, "TOKEN")),
+                push_with_nix(&summary.url, &compression, "\"$PWD/cache-netrc\""),
             ],
         ),
-        step("Push with Nix alone", vec![format!("nix copy --to {} /nix/store/...", summary.url)]),
-        step(
-            "Fetch, in nix.conf",
-            vec![
-                format!("extra-substituters = {}", summary.url),
-                format!("extra-trusted-public-keys = {}", summary.public_keys.join(" ")),
-            ],
-        ),
+        step("Fetch, in nix.conf", fetch(&summary.url, &summary.public_keys)),
+        step("If Nix skips a path", MEMORY.map(str::to_owned).to_vec()),
     ]
 }
