@@ -41,7 +41,8 @@ let
       proxyPass = "http://cache-server";
       recommendedProxySettings = false; # these here are all that it takes
       extraConfig = ''
-        # Caches are told apart by their host names. $http_host is whatever the client sends; NixOS refuses to build with it.
+        # Caches are told apart by their host names. The header as the client sent it may be no host name at all, and NixOS
+        # builds no system that passes it on.
         proxy_set_header Host $host:$server_port;
         proxy_set_header X-Real-IP $remote_addr;
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
