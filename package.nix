@@ -5,8 +5,13 @@
   rustPlatform,
   rustc,
   installShellFiles,
-  # Only what the compiler reads, so that documentation and tests do not make it compile again.
-  src ? lib.fileset.toSource {
+}:
+let
+  inherit ((lib.importTOML ./Cargo.toml).workspace) package;
+
+  # Only what the compiler reads, so that a change of documentation or tests compiles nothing again. This is no argument:
+  # `callPackage` would fill one called `src` with the package of that name.
+  src = lib.fileset.toSource {
     root = ./.;
     fileset = lib.fileset.unions [
       ./Cargo.toml
@@ -16,10 +21,7 @@
       ./ctl
       ./server
     ];
-  },
-}:
-let
-  inherit ((lib.importTOML ./Cargo.toml).workspace) package;
+  };
 in
 rustPlatform.buildRustPackage {
   pname = "cache-server";

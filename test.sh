@@ -64,7 +64,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 if ! command -v cargo >/dev/null; then
-  echo "test.sh: cargo is missing; install Rust 1.94 or newer" >&2
+  echo "test.sh: cargo is missing; install Rust 1.94.1 or newer" >&2
   exit 1
 fi
 if ! cargo nextest --version >/dev/null 2>&1; then
@@ -81,6 +81,16 @@ if ! "$tools/bin/garage" --version 2>/dev/null | grep -qwF "$garage"; then
     --features bundled-libs,sqlite --root "$tools" --force
   rm -rf "$target"
   trap - EXIT
+fi
+
+# What NixOS looks at nginx configurations with, in the version that nixpkgs has. Without it the rest is tested all the same.
+if ! [ -x "$tools/gixy/bin/gixy" ]; then
+  say "installing gixy, a linter for nginx, into $tools"
+  if ! { python3 -m venv "$tools/gixy" && "$tools/gixy/bin/pip" install --quiet gixy==0.1.21 pyparsing==2.4.7 &&
+    "$tools/gixy/bin/gixy" --version >/dev/null; }; then
+    rm -rf "$tools/gixy"
+    echo "test.sh: gixy cannot be installed (it takes python3-venv and PyPI); no nginx.conf is linted" >&2
+  fi
 fi
 
 say "building"

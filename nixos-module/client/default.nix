@@ -12,7 +12,7 @@ let
   withToken = lib.filter (cache: cache.tokenFile != null) caches;
   pushedTo = lib.filter (cache: cache.push) caches;
 
-  hostOf = url: builtins.head (builtins.match "[a-z0-9+]+://([^/:]+).*" url);
+  inherit (import ./urls.nix { inherit lib; }) hostOf;
   netrc = "/run/cache-server-client/netrc";
 in
 {
@@ -67,7 +67,7 @@ in
         tokenFile = "/run/secrets/cache-token";
         push = true;
       };
-      description = "Binary caches that this machine uses, by any name.";
+      description = "Binary caches that this machine uses, by any name of letters, digits, hyphens and underscores.";
     };
   };
 
@@ -86,6 +86,11 @@ in
         message = "services.cache-server-client: pushing takes a token; give each cache with `push` a `tokenFile`.";
       }
     ]
+    ++ map (name: {
+      # Units, credentials and directories are called by it.
+      assertion = builtins.match "[a-zA-Z0-9_][a-zA-Z0-9_-]*" name != null;
+      message = "services.cache-server-client: `${name}` cannot be the name of a cache: only letters, digits, hyphens and underscores. It need not be the name that the server has for it.";
+    }) (lib.attrNames cfg.caches)
     ++ map (cache: {
       assertion =
         cache.tokenFile == null

@@ -7,7 +7,7 @@
 let
   cfg = config.services.cache-server-client;
   withToken = lib.filterAttrs (_: cache: cache.tokenFile != null) cfg.caches;
-  hostOf = url: builtins.head (builtins.match "[a-z0-9+]+://([^/:]+).*" url);
+  inherit (import ./urls.nix { inherit lib; }) hostOf;
 in
 {
   config = lib.mkIf (withToken != { }) {
@@ -27,12 +27,13 @@ in
         UMask = "0077";
         LoadCredential = lib.mapAttrsToList (name: cache: "${name}:${toString cache.tokenFile}") withToken;
       };
+      # The server takes any login. Without one, curl 7.88 and others find the password of the last machine only.
       script = ''
         {
       ''
       + lib.concatStrings (
         lib.mapAttrsToList (name: cache: ''
-          printf 'machine %s password %s\n' ${lib.escapeShellArg (hostOf cache.url)} "$(cat "$CREDENTIALS_DIRECTORY"/${lib.escapeShellArg name})"
+          printf 'machine %s login token password %s\n' ${lib.escapeShellArg (hostOf cache.url)} "$(cat "$CREDENTIALS_DIRECTORY"/${lib.escapeShellArg name})"
         '') withToken
       )
       + ''

@@ -35,11 +35,11 @@ in
       description = "Nix binary cache";
       documentation = [ "man:cachectl(1)" ];
       wantedBy = [ "multi-user.target" ];
-      requires = [ "cache-server.socket" ];
+      # Its sockets (sockets.nix) are only wanted: where one cannot be opened, the daemon serves the others.
       after = [
-        "cache-server.socket"
         "network-online.target"
         "postgresql.service"
+        "postgresql.target"
       ];
       wants = [ "network-online.target" ];
 

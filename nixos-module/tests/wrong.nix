@@ -234,4 +234,8 @@ in
     };
     message = "Nix knows one password for a host, and cache.example.org has several";
   };
+  a-client-cache-with-an-odd-name = {
+    module.services.cache-server-client.caches."my cache".url = "https://cache.example.org";
+    message = "`my cache` cannot be the name of a cache";
+  };
 }

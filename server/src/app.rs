@@ -72,22 +72,22 @@ pub enum StartError {
     #[error(transparent)]
     Federation(#[from] FederationError),
     /// An address is taken or not ours.
-    #[error("cannot listen on {address} ({purpose}): {source}")]
+    #[error("cannot listen on {address} ({purpose}): {reason}")]
     Listen {
         /// The address.
         address: String,
         /// Which key of the configuration asked for it.
         purpose: String,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
 impl StartError {
     /// What to do about it, where the error does not say so itself.
     pub fn advice(&self) -> Option<String> {
-        let Self::Listen { purpose, source, .. } = self else { return None };
-        Some(match source.kind() {
+        let Self::Listen { purpose, reason, .. } = self else { return None };
+        Some(match reason.kind() {
             io::ErrorKind::AddrInUse => format!(
                 "another program listens there, perhaps a second cache-server: stop it, or choose another port ({purpose})"
             ),
@@ -98,7 +98,7 @@ impl StartError {
                 "a port below 1024 takes the capability CAP_NET_BIND_SERVICE: grant it, or choose another port ({purpose})"
             ),
             // Errors of the resolver are none of the system's.
-            _ if source.raw_os_error().is_none() => {
+            _ if reason.raw_os_error().is_none() => {
                 "change `server.hostname` to an address of this machine, or to a name of one".to_owned()
             }
             _ => return None,
@@ -256,7 +256,7 @@ pub async fn run(
     app.listeners.start(limits, bound);
     workers::start(&app);
     let watchdog = tokio::spawn(systemd::run_watchdog());
-    systemd::notify_ready("serving");
+    systemd::notify_ready(&app.listeners.summary());
     on_ready(&app);
 
     stop.cancelled().await;

@@ -31,6 +31,7 @@ const CLOCK_SLACK: i64 = 300;
 pub async fn examine(app: &App) -> Vec<Finding> {
     let mut findings = vec![state_dir(&app.config().server.state_dir), open_files(), clock(app).await];
     findings.extend(configuration(app).await);
+    findings.extend(listeners(app));
     for cache in app.caches().iter() {
         for storage in cache.storages().iter() {
             findings.push(storage_finding(app, cache, storage).await);
@@ -79,6 +80,33 @@ fn open_files() -> Finding {
 
 fn shown(limit: u64) -> String {
     if limit == u64::MAX { "any number".to_owned() } else { limit.to_string() }
+}
+
+/// Whether every address of the configuration is listened on, and no other.
+fn listeners(app: &App) -> Vec<Finding> {
+    let infos = app.listeners.infos();
+    let mut findings = Vec::new();
+    for info in &infos {
+        let subject = match &info.cache {
+            Some(cache) => format!("port of cache {cache}, {}", info.address),
+            None => format!("address {}", info.address),
+        };
+        if let Some(error) = &info.error {
+            let found = finding(FindingLevel::Error, subject, format!("cannot be listened on: {error}"));
+            let advice = "stop the program that uses the port, or configure another one; the daemon tries again by itself. \
+                If systemd opens the ports, restart the socket units";
+            findings.push(advise(found, advice));
+        } else if let Some(warning) = &info.warning {
+            let advice =
+                "change `server.hostname` or the socket unit, then restart the socket unit and the daemon";
+            findings.push(advise(finding(FindingLevel::Warn, subject, warning), advice));
+        }
+    }
+    if findings.is_empty() {
+        let text = format!("all {} addresses are listened on", infos.len());
+        findings.push(finding(FindingLevel::Ok, "addresses", text));
+    }
+    findings
 }
 
 /// Retention counts in time, and so do tokens.

@@ -10,6 +10,7 @@ mod doctor;
 mod fail_points;
 pub mod federation;
 pub mod http;
+mod instructions;
 mod jobs;
 mod listeners;
 pub mod reload;

@@ -139,11 +139,16 @@ fn check_buckets(loaded: &Loaded) -> Vec<Fault> {
 }
 
 fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
-    let (config, text) = match load(file, environment) {
+    let (mut config, text) = match load(file, environment) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
     let logging = start_logging(&config.server.log);
+    let mut notes = Vec::new();
+    if config.source.is_none() {
+        notes = welcome::give_up_taken_ports(&mut config);
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+    }
     raise_descriptor_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -152,7 +157,7 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve(config, text, logging)) {
+    match runtime.block_on(serve(config, text, notes, logging)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let advice = error.downcast_ref::<StartError>().and_then(StartError::advice);
@@ -165,6 +170,7 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
 async fn serve(
     config: Config,
     text: Option<Secret>,
+    notes: Vec<String>,
     logging: LogControl,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let without_file = config.source.is_none();
@@ -173,18 +179,17 @@ async fn serve(
     // One that comes before the daemon is ready waits.
     let hangups = signal(SignalKind::hangup())?;
     let app = App::open(config, text, logging).await?;
-    let greeting = if without_file {
-        let token = welcome::write_token(&app).await?;
-        Some(welcome::text(&app, &token))
-    } else {
-        None
-    };
+    let token = if without_file { Some(welcome::write_token(&app).await?) } else { None };
+    if let Some(token) = &token {
+        welcome::write_netrc(&app, token)?;
+    }
     let reloading = app.clone();
     app::run(app, stop, |app| {
         tokio::spawn(reload::on_hangups(reloading, hangups));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), took = ?app.started.elapsed(), "ready");
-        if let Some(greeting) = greeting {
-            print(&greeting);
+        if let Some(token) = &token {
+            let shown = std::io::stdout().is_terminal().then(|| token.as_str());
+            print(&welcome::text(app, &notes, shown));
         }
     })
     .await?;

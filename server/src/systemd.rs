@@ -33,13 +33,16 @@ impl InheritedSockets {
         inherited
     }
 
-    /// The inherited TCP socket that listens on `port`, if there is one.
-    pub fn take_tcp(&mut self, port: u16) -> Option<TcpListener> {
-        let position = self
-            .tcp
-            .iter()
-            .position(|listener| listener.local_addr().is_ok_and(|address| address.port() == port))?;
-        Some(self.tcp.swap_remove(position))
+    /// Whether systemd passed a TCP socket that nothing has claimed yet.
+    pub fn has_tcp(&self) -> bool {
+        !self.tcp.is_empty()
+    }
+
+    /// The inherited TCP sockets that listen on `port`.
+    pub fn take_tcp(&mut self, port: u16) -> Vec<TcpListener> {
+        let is_here =
+            |listener: &mut TcpListener| listener.local_addr().is_ok_and(|address| address.port() == port);
+        self.tcp.extract_if(.., is_here).collect()
     }
 
     /// The inherited Unix socket; only the admin socket is one.

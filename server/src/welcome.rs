@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 use catalog::{TokenCaches, TokenPermission, TokenScope};
@@ -10,7 +11,8 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::auth::NewToken;
 use crate::cache::keys::write_private;
-use crate::http::origin::netrc_machine;
+use crate::config::Config;
+use crate::instructions::{MEMORY, fetch, netrc_line, push_with_cachix, push_with_nix};
 
 /// The write token of a daemon without configuration: made once, then kept beside the other secrets, so that it can be
 /// shown again.
@@ -36,11 +38,45 @@ fn token_path(app: &App) -> PathBuf {
     app.config().server.state_dir.join("write-token")
 }
 
-/// The text itself, for a terminal.
-pub fn text(app: &App, token: &str) -> String {
+fn netrc_path(app: &App) -> PathBuf {
+    app.config().server.state_dir.join("netrc")
+}
+
+/// Gives up ports of a daemon without configuration that another program uses, so that the URLs which are printed do not lead
+/// there. Its caches are served on the port of the API as well. Returns what to say about it.
+pub fn give_up_taken_ports(config: &mut Config) -> Vec<String> {
+    let hostname = config.server.hostname.clone();
+    let mut notes = Vec::new();
+    // Ports that are handed over are in use, by us.
+    if std::env::var_os("LISTEN_FDS").is_some() {
+        return notes;
+    }
+    for cache in &mut config.caches {
+        let Some(port) = cache.port else { continue };
+        if let Err(error) = TcpListener::bind((hostname.as_str(), port)) {
+            cache.port = None;
+            notes.push(format!(
+                "Port {port} is not available ({error}): cache {} is served at the API's port only.",
+                cache.name
+            ));
+        }
+    }
+    notes
+}
+
+/// Writes the netrc file with the token for the first cache, for its owner alone.
+pub fn write_netrc(app: &App, token: &str) -> io::Result<()> {
+    let Some(cache) = app.caches().iter().next().cloned() else { return Ok(()) };
+    let url = app.origin.cache_url(&cache, None);
+    write_private(&netrc_path(app), format!("{}\n", netrc_line(&url, token)).as_bytes())
+}
+
+/// The text itself. The token is in it only if it is `shown`, to a person at a terminal; else the file that has it is named.
+pub fn text(app: &App, notes: &[String], shown: Option<&str>) -> String {
     let server = &app.config().server;
     let api = app.origin.api_url();
-    let mut text = format!("\ncache-server {} is ready.\n\n", env!("CARGO_PKG_VERSION"));
+    let mut text =
+        format!("\ncache-server {} is ready, for this machine only.\n\n", env!("CARGO_PKG_VERSION"));
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<12}{value}");
     };
@@ -52,26 +88,41 @@ pub fn text(app: &App, token: &str) -> String {
             row("public key", &key.to_string());
         }
     }
-    row("write token", token);
-    row("", &format!("(kept in {})", token_path(app).display()));
+    if let Some(token) = shown {
+        row("write token", token);
+    }
+    row("token file", &token_path(app).display().to_string());
+    row("cachectl", &cachectl());
+    let missing = app.listeners.infos().into_iter().filter_map(|listener| {
+        let error = listener.error?;
+        Some(format!("Nothing listens on {}: {error}. The daemon tries again by itself.", listener.address))
+    });
+    for note in notes.iter().cloned().chain(missing) {
+        let _ = writeln!(text, "\n{note}");
+    }
     let Some(cache) = app.caches().iter().next().cloned() else { return text };
-    let (name, url) = (cache.name(), app.origin.cache_url(&cache, None));
+    let url = app.origin.cache_url(&cache, None);
     let keys: Vec<String> = cache.keys().published().iter().map(ToString::to_string).collect();
-    let _ = write!(
-        text,
-        "\nPush with cachix:\n\n  \
-         cachix config set hostname {api}\n  \
-         cachix authtoken {token}\n  \
-         cachix push {name} /nix/store/...\n\n\
-         Push with Nix alone:\n\n  \
-         echo \"machine {machine} password $(cat {token_file})\" > cache-netrc\n  \
-         nix copy --option netrc-file \"$PWD/cache-netrc\" --to {url} /nix/store/...\n\n\
-         Fetch from it, in nix.conf:\n\n  \
-         extra-substituters = {url}\n  \
-         extra-trusted-public-keys = {keys}\n\n",
-        machine = netrc_machine(&url),
-        token_file = token_path(app).display(),
-        keys = keys.join(" "),
-    );
+    let token = format!("\"$(cat {})\"", token_path(app).display());
+    let compression = cache.config().compression.to_string();
+    let netrc = netrc_path(app).display().to_string();
+    let steps = [
+        ("Push with cachix", push_with_cachix(&api, cache.name(), &token)),
+        ("Push with Nix alone", vec![push_with_nix(&url, &compression, &netrc)]),
+        ("Fetch, in nix.conf", fetch(&url, &keys)),
+    ];
+    for (title, lines) in steps {
+        let _ = write!(text, "\n{title}:\n  {}\n", lines.join("\n  "));
+    }
+    let _ = writeln!(text, "\n{}\n", MEMORY.join("\n"));
     text
+}
+
+/// Where `cachectl` is: beside this program, unless it was not built.
+fn cachectl() -> String {
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name("cachectl"));
+    match beside {
+        Some(file) if file.exists() => file.display().to_string(),
+        _ => "not beside this program; `cargo build --release` makes it".to_owned(),
+    }
 }

@@ -69,7 +69,8 @@ class Container:
         # A store of its own.
         (self.root / "nix").mkdir(exist_ok=True)
         mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", str(self.root / "nix"))
-        shutil.copytree(files, self.root, dirs_exist_ok=True)
+        shutil.copytree(files, self.root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("specialisation"))
+        self._add_configurations(files)
         (etc / "hosts").write_text(hosts)
         (etc / "hostname").write_text(self.name + "\n")
         nix_conf = self._folder("etc/nix") / "nix.conf"
@@ -84,6 +85,24 @@ class Container:
         systemd = ["systemd-sysusers", f"--root={self.root}"]
         if (files / "etc/sysusers.d").is_dir():
             subprocess.run(systemd, check=True, stderr=subprocess.DEVNULL)
+
+    def _add_configurations(self, files):
+        """What the machine can be switched to, where NixOS has it, with its own configuration to switch back to."""
+        if not (files / "specialisation").is_dir():
+            return
+        system = self._folder("system")
+        shutil.copy(Path(__file__).with_name("switch.py"), system)
+        (system / "current").write_text("base")
+        others = {folder.name: folder for folder in sorted((files / "specialisation").iterdir())}
+        links = ""
+        for name, folder in {"base": files, **others}.items():
+            shutil.copytree(folder / "etc", system / name / "etc")
+            program = system / name / "switch-to-configuration"
+            program.write_text(f"#!/bin/sh\nexec python3 /system/switch.py {name}\n")
+            program.chmod(0o755)
+            place = "" if name == "base" else f"specialisation/{name}/"
+            links += f"L+ /run/current-system/{place}bin/switch-to-configuration - - - - /system/{name}/{program.name}\n"
+        (self._folder("etc/tmpfiles.d") / "configurations.conf").write_text(links)
 
     def _folder(self, name):
         path = self.root / name

@@ -14,7 +14,7 @@ with subtest("what a machine builds is pushed"):
     builder.succeed(f"install -Dm600 /dev/stdin /var/lib/secrets/cache-token <<< '{token}'")
     builder.succeed("systemctl restart cache-server-client-netrc.service")
     system = builder.succeed("nix-build /etc/system.nix --no-out-link 2>/dev/null").strip()
-    builder.wait_until_succeeds('test -z "$(ls -A /nix/var/nix/gcroots/cache-server-client)"')
+    builder.wait_until_succeeds('test -z "$(ls -A /nix/var/nix/gcroots/cache-server-client/main)"')
 
 with subtest("another machine gets it from the cache, with all that it needs"):
     client.fail(f"test -e {system}")

@@ -3,7 +3,7 @@ use admin_api::{Purpose, Status};
 use super::{cache, storage};
 use crate::client::Client;
 use crate::error::Error;
-use crate::output::{Column, Fields, Look, Output, Table, age, date, plain};
+use crate::output::{Cell, Column, Fields, Look, Output, Table, Tone, age, date, plain};
 
 /// `cachectl status`
 pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
@@ -31,7 +31,12 @@ pub fn render(status: &Status, look: &Look) -> String {
 }
 
 fn listeners(status: &Status, look: &Look) -> String {
-    let mut table = Table::new([Column::text("LISTENS FOR"), Column::text("CACHE"), Column::text("ADDRESS")]);
+    let mut table = Table::new([
+        Column::text("LISTENS FOR"),
+        Column::text("CACHE"),
+        Column::text("ADDRESS"),
+        Column::prose("ERROR").unless_empty(),
+    ]);
     for listener in &status.listeners {
         let purpose = match listener.purpose {
             Purpose::Api => "API",
@@ -40,7 +45,8 @@ fn listeners(status: &Status, look: &Look) -> String {
             Purpose::Admin => "cachectl",
         };
         let address = listener.address.as_str().into();
-        table.add([purpose.into(), listener.cache.as_deref().into(), address]);
+        let error = Cell::new(listener.error.as_deref().unwrap_or_default(), Tone::Bad);
+        table.add([purpose.into(), listener.cache.as_deref().into(), address, error]);
     }
     table.render(look)
 }

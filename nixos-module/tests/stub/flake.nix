@@ -4,25 +4,27 @@ let
   build = arguments: arguments // { outPath = "/nix/store/package"; };
   packagesOf =
     system:
-    import ./pkgs.nix { inherit lib; }
-    // {
-      callPackage =
-        file: arguments:
-        let
-          given = {
-            inherit lib;
-            stdenv.hostPlatform = { inherit system; };
-            stdenv.buildPlatform.canExecute = _: true;
-            rustPlatform.buildRustPackage = build;
-            rustc.version = "1.99.0";
-            installShellFiles = { };
+    let
+      pkgs = import ./pkgs.nix { inherit lib; } // {
+        # That of nixpkgs asks for more than old Nix has.
+        lib = lib // {
+          fileset = {
+            toSource = fileset: fileset;
+            unions = files: files;
           };
-          make = import file;
-        in
-        make (builtins.intersectAttrs (lib.functionArgs make) given // arguments);
-      mkShell = build;
-      testers.runNixOSTest = test: test;
-    };
+        };
+        inherit callPackage;
+        stdenv.hostPlatform = { inherit system; };
+        stdenv.buildPlatform.canExecute = _: true;
+        rustPlatform.buildRustPackage = build;
+        rustc.version = "1.99.0";
+        installShellFiles = { };
+        mkShell = build;
+        testers.runNixOSTest = test: test;
+      };
+      callPackage = import ./call-package.nix { inherit pkgs; };
+    in
+    pkgs;
   outputs = (import ../../../flake.nix).outputs {
     self = { };
     nixpkgs = {
@@ -33,7 +35,16 @@ let
 in
 {
   packages = lib.mapAttrs (
-    _: lib.mapAttrs (_: package: package.meta // { inherit (package) version postInstall; })
+    _:
+    lib.mapAttrs (
+      _: package:
+      package.meta
+      // {
+        inherit (package) version postInstall;
+        # Evaluated as far as it is without a store.
+        hasSource = lib.isAttrs package.src;
+      }
+    )
   ) outputs.packages;
   checks = lib.mapAttrs (_: lib.attrNames) outputs.checks;
   modules = lib.mapAttrs (_: toString) outputs.nixosModules;

@@ -11,6 +11,12 @@ let
       ''}${values.extraConfig}
     }
   '';
+  upstream = name: values: ''
+    upstream ${name} {
+      ${lib.concatMapStrings (server: "server ${server};\n") (lib.attrNames values.servers)}
+      ${values.extraConfig}
+    }
+  '';
   host =
     name: values:
     let
@@ -34,6 +40,7 @@ let
           ssl_certificate_key ${certificate}/key.pem;
         ''}
         ${lib.concatStrings (lib.mapAttrsToList location values.locations)}
+        ${values.extraConfig}
       }
     '';
 in
@@ -41,6 +48,7 @@ lib.optionalString config.services.nginx.enable ''
   events { }
   http {
     map $http_upgrade $connection_upgrade { default upgrade; "" close; }
+    ${lib.concatStrings (lib.mapAttrsToList upstream config.services.nginx.upstreams)}
     ${lib.concatStrings (lib.mapAttrsToList host config.services.nginx.virtualHosts)}
   }
 ''

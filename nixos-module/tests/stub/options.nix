@@ -48,6 +48,10 @@ in
   options = {
     assertions = option (types.listOf types.unspecified) [ ];
 
+    specialisation = option (types.attrsOf (
+      types.submodule { options.configuration = option types.deferredModule { }; }
+    )) { };
+
     systemd = {
       services = unit {
         environment = section;
@@ -117,6 +121,14 @@ in
 
     services.nginx = {
       enable = option types.bool false;
+      upstreams = option (types.attrsOf (
+        types.submodule {
+          options = {
+            servers = option (types.attrsOf (types.attrsOf types.str)) { };
+            extraConfig = option types.lines "";
+          };
+        }
+      )) { };
       virtualHosts = option (types.attrsOf (
         types.submodule {
           options = {
@@ -124,6 +136,7 @@ in
             enableACME = option types.bool false;
             useACMEHost = option (types.nullOr types.str) null;
             forceSSL = option types.bool false;
+            extraConfig = option types.lines "";
             locations = option (types.attrsOf (
               types.submodule {
                 options = {

@@ -14,6 +14,9 @@ in
 rec {
   inherit lib;
 
+  # nixpkgs knows this name: of a version control program once, and of an error message since.
+  src = throw "`src` was taken from nixpkgs, where it is another package";
+
   cache-server = package "cache-server";
   garage_2 = package "garage";
   nginx = package "nginx";

@@ -50,6 +50,7 @@ let
       ++ lib.mapAttrsToList (
         variable: value: "Environment=\"${variable}=${show value}\""
       ) unit.environment
+      ++ lib.optional (!unit.stopIfChanged) "X-StopIfChanged=false"
       ++ lib.optional (unit.preStart != "") "ExecStartPre=${scriptOf name "pre-start"}"
       ++ lib.optional (unit.script != "") "ExecStart=${scriptOf name "start"}"
       ++ lines unit.serviceConfig

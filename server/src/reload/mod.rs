@@ -137,7 +137,7 @@ pub async fn reload(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
     let _one_at_a_time = app.reloader.wait_for_turn().await;
     systemd::notify_reloading();
     let result = replace_config(app).await;
-    systemd::notify_ready("serving");
+    systemd::notify_ready(&app.listeners.summary());
     match &result {
         Ok(Reloaded { changes, needs_restart, warnings }) => {
             tracing::info!(changes = changes.len(), "the configuration was reloaded");

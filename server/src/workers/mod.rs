@@ -6,6 +6,7 @@
 mod deployments;
 mod feed;
 mod gc;
+mod listeners;
 mod overgrown;
 mod probe;
 mod publisher;
@@ -81,10 +82,11 @@ trait Worker: Send + 'static {
 /// Starts all other workers.
 pub fn start(app: &Arc<App>) {
     let stop = &app.workers.stopping;
-    let workers: [Box<dyn Worker>; 5] = [
+    let workers: [Box<dyn Worker>; 6] = [
         Box::new(publisher::Publisher),
         Box::new(reaper::Reaper::new(app)),
         Box::new(touches::Touches),
+        Box::new(listeners::Listeners),
         Box::new(deployments::Deployments),
         Box::new(overgrown::Overgrown::default()),
     ];

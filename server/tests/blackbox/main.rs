@@ -17,6 +17,7 @@ mod federation;
 mod full_disk;
 mod gc;
 mod harness;
+mod listening;
 mod nix_client;
 mod operating;
 mod printed_urls;

@@ -3,12 +3,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::harness::daemon::{DAEMON, Daemon};
+use crate::harness::nix_host::NixHost;
 use crate::harness::read::Reader;
 use crate::harness::{Endpoint, Path, Pusher, SOON, Site, namespace, wait_for};
 
@@ -25,7 +26,7 @@ fn start(home: &FilePath, log: &str) -> Daemon {
 fn greeting(daemon: &mut Daemon) -> String {
     wait_for(SOON, "the greeting is printed", || {
         assert!(daemon.has_ended().is_none(), "{}", daemon.log());
-        Some(daemon.log()).filter(|log| log.contains("trusted-public-keys"))
+        Some(daemon.log()).filter(|log| log.contains("--refresh"))
     })
 }
 
@@ -34,6 +35,15 @@ fn greeting(daemon: &mut Daemon) -> String {
 fn word_after<'a>(text: &'a str, before: &str) -> &'a str {
     let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{before:?} in:\n{text}"));
     rest.split_whitespace().next().expect("a word")
+}
+
+fn state(home: &FilePath) -> PathBuf {
+    home.join(".local/state/cache-server")
+}
+
+/// The write token that the daemon made.
+fn token(home: &FilePath) -> String {
+    fs::read_to_string(state(home).join("write-token")).unwrap()
 }
 
 /// The endpoint that a URL names.
@@ -53,12 +63,17 @@ fn what_is_printed_is_all_it_takes_to_push_and_to_fetch() {
     let text = greeting(&mut daemon);
 
     let api = endpoint(word_after(&text, "cachix config set hostname "));
-    let token = word_after(&text, "cachix authtoken ");
+    let token = token(home.path());
     assert_eq!(word_after(&text, "cachix push "), "main");
     let substituter = word_after(&text, "substituters = ");
-    assert_eq!(word_after(&text, "--to "), substituter, "what is pushed to is what is read from");
+    let pushed_to = word_after(&text, "--to ");
+    assert_eq!(
+        pushed_to,
+        format!("'{substituter}?compression=zstd'"),
+        "what is pushed to is what is read from"
+    );
     let key = word_after(&text, "trusted-public-keys = ");
-    let state = home.path().join(".local/state/cache-server");
+    let state = state(home.path());
     assert!(text.contains(state.to_str().unwrap()), "where the state is:\n{text}");
     assert!(state.join("db.sqlite").is_file());
     for file in fs::read_dir(&state).unwrap().map(Result::unwrap) {
@@ -72,7 +87,7 @@ fn what_is_printed_is_all_it_takes_to_push_and_to_fetch() {
     }
 
     let path = Path::small("first");
-    Pusher::new(api.clone(), "main", token).push(&path);
+    Pusher::new(api.clone(), "main", &token).push(&path);
     let info = Reader::new(endpoint(substituter)).assert_has(&path);
     assert!(info.is_signed_by(key));
     let cache = api.get("/api/v1/cache/main").send().expect(200).json();
@@ -83,6 +98,79 @@ fn what_is_printed_is_all_it_takes_to_push_and_to_fetch() {
 }
 
 #[test]
+fn the_token_is_in_files_for_their_owner_and_not_in_what_a_pipe_gets() {
+    let home = tempfile::tempdir().unwrap();
+    let mut daemon = start(home.path(), "first.log");
+    let text = greeting(&mut daemon);
+    let token = token(home.path());
+    assert!(!text.contains(&token), "{text}");
+    for name in ["write-token", "netrc"] {
+        let file = state(home.path()).join(name);
+        assert!(text.contains(file.to_str().unwrap()), "{name} in:\n{text}");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    let netrc = fs::read_to_string(state(home.path()).join("netrc")).unwrap();
+    assert_eq!(netrc, format!("machine 127.0.0.1 login token password {token}\n"));
+}
+
+#[test]
+fn a_terminal_is_shown_the_token_once() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = namespace::unshared_network();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Python gives the daemon a terminal and prints what appears there. The daemon goes when it does.
+    command.args(["python3", "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]);
+    command.args(["setpriv", "--pdeathsig", "KILL", DAEMON]);
+    command.env_clear().env("PATH", path).env("HOME", home.path()).stdin(Stdio::null());
+    let mut daemon = Daemon::spawn(&mut command, &home.path().join("screen"));
+    let screen = greeting(&mut daemon);
+    daemon.kill9();
+    assert_eq!(screen.matches(&token(home.path())).count(), 1, "{screen}");
+}
+
+#[test]
+fn nix_pushes_with_the_line_that_is_printed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut daemon = start(home.path(), "first.log");
+    namespace::enter(&daemon);
+    let text = greeting(&mut daemon);
+    let line = text.lines().find(|line| line.contains("nix copy")).unwrap();
+    let host = NixHost::new();
+    let path = host.ok("echo hello > file; nix-store --add file");
+    host.ok(&format!("ln -s {path} result; {line}"));
+    let substituter = word_after(&text, "substituters = ");
+    let reader = NixHost::trusting(&[word_after(&text, "trusted-public-keys = ")]);
+    reader.ok(&format!("nix copy --from {substituter} {path}"));
+}
+
+#[test]
+fn a_port_of_the_defaults_that_is_taken_is_said_and_no_reason_to_fail() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = namespace::unshared_network();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Somebody else has the port; they are the daemon's own process, which does not know.
+    let occupied = "import os, socket, sys\n\
+        taken = socket.create_server((\"127.0.0.1\", 8080))\n\
+        os.set_inheritable(taken.fileno(), True)\n\
+        os.execv(sys.argv[1], sys.argv[1:])";
+    command.args(["python3", "-c", occupied, DAEMON]);
+    command.env_clear().env("PATH", path).env("HOME", home.path()).stdin(Stdio::null());
+    let mut daemon = Daemon::spawn(&mut command, &home.path().join("first.log"));
+    namespace::enter(&daemon);
+    let text = greeting(&mut daemon);
+    assert!(text.contains("Port 8080 is not available"), "{text}");
+
+    let api = endpoint(word_after(&text, "cachix config set hostname "));
+    let path = Path::small("first");
+    Pusher::new(api.clone(), "main", &token(home.path())).push(&path);
+    let substituter = word_after(&text, "substituters = ");
+    assert!(!substituter.contains("8080"), "{text}");
+    assert_eq!(api.get("/api/v1/cache/main").send().expect(200).json()["uri"], substituter);
+    let at = substituter.strip_prefix(&format!("http://{}", api.host)).unwrap();
+    api.get(&format!("{at}/{}.narinfo", path.hash)).send().expect(200);
+}
+
+#[test]
 fn the_second_start_finds_what_the_first_one_made() {
     let home = tempfile::tempdir().unwrap();
     let path = Path::small("first");
@@ -90,10 +178,10 @@ fn the_second_start_finds_what_the_first_one_made() {
     for log in ["first.log", "second.log"] {
         let mut daemon = start(home.path(), log);
         let text = greeting(&mut daemon);
-        let words =
-            ["cachix config set hostname ", "cachix authtoken ", "substituters = ", "trusted-public-keys = "];
+        let words = ["cachix config set hostname ", "substituters = ", "trusted-public-keys = "];
         let words = words.map(|before| word_after(&text, before).to_owned());
-        let [api, token, substituter, _] = words.clone();
+        let token = token(home.path());
+        let [api, substituter, _] = words.clone();
         // Threads cannot leave a network, so each start is visited by one of its own.
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -107,9 +195,8 @@ fn the_second_start_finds_what_the_first_one_made() {
         printed.push(words);
         daemon.kill9();
     }
-    let [first, second] = <[[String; 4]; 2]>::try_from(printed).unwrap();
-    assert_eq!(first[0], second[0]);
-    assert_eq!(first[2..], second[2..], "URL and key stay");
+    let [first, second] = <[[String; 3]; 2]>::try_from(printed).unwrap();
+    assert_eq!(first, second, "URLs and key stay");
 }
 
 #[test]

@@ -20,6 +20,17 @@ fn a_list_of_workers_in_a_pipe_has_one_line_each() {
 }
 
 #[test]
+fn an_address_that_nothing_listens_on_is_named_with_the_reason() {
+    let mut status = samples::status();
+    let all_is_well = status::render(&status, &TERMINAL);
+    assert!(!all_is_well.contains("ERROR"), "{all_is_well}");
+    status.listeners[2].error = Some("Address already in use (os error 98)".into());
+    let text = status::render(&status, &TERMINAL);
+    assert_fits(&text);
+    assert!(text.contains("ERROR") && text.contains("already in use"), "{text}");
+}
+
+#[test]
 fn what_the_doctor_finds_reads_well_at_80_columns() {
     let text = doctor::render(&samples::daemon::findings(), &TERMINAL);
     assert_fits(&text);

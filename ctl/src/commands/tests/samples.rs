@@ -51,7 +51,7 @@ pub fn status() -> Status {
 }
 
 fn listener(purpose: Purpose, address: &str, cache: Option<&str>) -> Listener {
-    Listener { purpose, address: address.into(), cache: cache.map(Into::into) }
+    Listener { purpose, address: address.into(), cache: cache.map(Into::into), error: None }
 }
 
 fn summary() -> CacheSummary {

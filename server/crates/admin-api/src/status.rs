@@ -17,7 +17,7 @@ pub struct Status {
     pub config: Option<String>,
     /// The directory with the daemon's keys and, unless configured elsewhere, its catalog.
     pub state_dir: String,
-    /// Every socket the daemon answers on.
+    /// Every socket the daemon answers on or, where there is an error, should answer on.
     pub listeners: Vec<Listener>,
     /// Every cache in the catalog, also those that are disabled or no longer in the config.
     pub caches: Vec<CacheSummary>,
@@ -25,7 +25,7 @@ pub struct Status {
     pub storages: Vec<StorageSummary>,
 }
 
-/// A socket that the daemon answers on.
+/// A socket that the daemon answers on, or should.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
     /// What is answered there.
@@ -34,6 +34,9 @@ pub struct Listener {
     pub address: String,
     /// The cache that has this listener to itself.
     pub cache: Option<String>,
+    /// Why nothing is answered there although the config asks for it; the daemon goes on trying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What a listener is for.

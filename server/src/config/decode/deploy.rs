@@ -1,8 +1,11 @@
 //! `workspaces` and `agents`.
 
+use url::Url;
+
 use crate::config::claims::Names;
+use crate::config::fault::Fault;
 use crate::config::section::Section;
-use crate::config::{AgentConfig, WorkspaceConfig, keys, values};
+use crate::config::{AgentConfig, ServerConfig, WorkspaceConfig, keys, values};
 
 /// Reads `workspaces` and takes their names.
 pub fn workspaces(file: &Section<'_>, caches: &Names, names: &mut Names) -> Vec<WorkspaceConfig> {
@@ -31,4 +34,14 @@ pub fn agents(file: &Section<'_>, workspaces: &Names) -> Vec<AgentConfig> {
         Some(AgentConfig { name: name?, workspace: workspace? })
     });
     read.collect()
+}
+
+/// Agents of cachix know the host of the server only: they use port 443, or 80 for plain HTTP, whatever the URL says.
+pub fn warn_of_port(section: &Section<'_>, server: &ServerConfig) {
+    let Some(port) = server.public_url.as_ref().and_then(Url::port) else { return };
+    let message = format!(
+        "port {port} is out of reach for deploy agents, which always use port 80 (http) or 443 (https) of the host"
+    );
+    let fault = Fault::warning(&section.place("public-url"), message);
+    section.report.add(fault.suggest("let a reverse proxy listen on port 80 or 443, and leave the port out"));
 }

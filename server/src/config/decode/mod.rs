@@ -53,5 +53,8 @@ pub fn decode(root: Rc<Node>, source: Option<&Path>, env: &Environment, report: 
     let mut workspace_names = Names::default();
     let workspaces = deploy::workspaces(&file, &cache_names, &mut workspace_names);
     let agents = deploy::agents(&file, &workspace_names);
+    if !agents.is_empty() {
+        deploy::warn_of_port(&server_section, &server);
+    }
     Config { source: source.map(Path::to_owned), server, caches, workspaces, agents }
 }

@@ -424,6 +424,14 @@ agents: {}
     "1: warning: server.public-url: is an address, so clients cannot reach caches as `NAME.HOST`; use a host name, or leave `public-url` out"
 )]
 #[case(
+    "{server: {public-url: 'http://x.org:5000'}, caches: [{name: a}], workspaces: [{name: w, cache: a}], agents: [{name: m, workspace: w}]}",
+    "1: warning: server.public-url: port 5000 is out of reach for deploy agents, which always use port 80 (http) or 443 (https) of the host; let a reverse proxy listen on port 80 or 443, and leave the port out"
+)]
+#[case(
+    "{server: {public-url: 'https://x.org:80'}, caches: [{name: a}], workspaces: [{name: w, cache: a}], agents: [{name: m, workspace: w}]}",
+    "1: warning: server.public-url: port 80 is out of reach for deploy agents, which always use port 80 (http) or 443 (https) of the host; let a reverse proxy listen on port 80 or 443, and leave the port out"
+)]
+#[case(
     "server: {dht-bootstrap-host: other}",
     "1: warning: server.dht-bootstrap-host: a node with a generated key shares no network with the others; give all nodes the same `dht-network-key-file` or `key`"
 )]

@@ -12,8 +12,9 @@ use super::summary::{cache_summaries, cache_summary, storage_summaries};
 use super::{Answer, reply};
 use crate::app::App;
 use crate::cache::Cache;
-use crate::http::origin::{netrc_machine, suits_cachix_use};
+use crate::http::origin::suits_cachix_use;
 use crate::http::{Route, any_of};
+use crate::instructions::{MEMORY, fetch, netrc_line, push_with_cachix, push_with_nix};
 
 pub(super) fn routes(app: &Arc<App>) -> impl Route {
     let list = {
@@ -72,26 +73,21 @@ fn setup_steps(app: &App, cache: &Cache, summary: &CacheSummary) -> Vec<SetupSte
     let api = app.origin.api_url();
     let name = cache.name();
     let step = |title: &str, lines: Vec<String>| SetupStep { title: title.to_owned(), lines };
+    let compression = cache.config().compression.to_string();
     let mut steps = vec![
+        step("Make a token", vec![format!("cachectl token create --cache {name} --permission write")]),
+        step("Push with cachix", push_with_cachix(&api, name, "TOKEN")),
         step(
-            "Push with cachix",
+            "Push with Nix alone",
             vec![
-                format!("cachix config set hostname {api}"),
-                "cachix authtoken TOKEN".to_owned(),
-                format!("cachix push {name} /nix/store/..."),
+                format!("(umask 077; echo '{}' > cache-netrc)", netrc_line(&summary.url, "TOKEN")),
+                push_with_nix(&summary.url, &compression, "\"$PWD/cache-netrc\""),
             ],
         ),
-        step("Push with Nix alone", vec![format!("nix copy --to {} /nix/store/...", summary.url)]),
-        step(
-            "Fetch, in nix.conf",
-            vec![
-                format!("extra-substituters = {}", summary.url),
-                format!("extra-trusted-public-keys = {}", summary.public_keys.join(" ")),
-            ],
-        ),
+        step("Fetch, in nix.conf", fetch(&summary.url, &summary.public_keys)),
     ];
     if !cache.is_public() {
-        let mut lines = vec![format!("machine {} login token password TOKEN", netrc_machine(&summary.url))];
+        let mut lines = vec![netrc_line(&summary.url, "TOKEN")];
         if !suits_cachix_use(&summary.url) {
             lines.push(
                 "# `cachix use` writes a line that Nix does not match, as this URL is not a host name alone"
@@ -100,5 +96,6 @@ fn setup_steps(app: &App, cache: &Cache, summary: &CacheSummary) -> Vec<SetupSte
         }
         steps.push(step("Read it, in the netrc-file of Nix", lines));
     }
+    steps.push(step("If Nix skips a path", MEMORY.map(str::to_owned).to_vec()));
     steps
 }

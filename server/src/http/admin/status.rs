@@ -38,5 +38,5 @@ async fn status(app: &App) -> Answer<Status> {
 }
 
 fn listener(info: ListenerInfo) -> Listener {
-    Listener { purpose: info.purpose, address: info.address, cache: info.cache }
+    Listener { purpose: info.purpose, address: info.address, cache: info.cache, error: info.error }
 }

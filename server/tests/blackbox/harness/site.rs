@@ -84,7 +84,7 @@ impl Site {
             fs::write(directory.path().join("config.yaml"), serde_json::to_string_pretty(&config).unwrap())
                 .unwrap();
             let mut daemon = spawn(directory.path(), &launcher);
-            if until_ready(&mut daemon, ports["api"]) {
+            if until_ready(&mut daemon, ports["api"]) && !lacks_a_port(&daemon, &ports) {
                 return Self { daemon, launcher, ports, tokens: Mutex::default(), directory };
             }
             let log = daemon.log();
@@ -285,6 +285,13 @@ impl Site {
         fs::write(&file, serde_json::to_string_pretty(&config).unwrap()).unwrap();
     }
 
+    /// Starts the daemon again after it has ended, when its API is not to be expected.
+    #[track_caller]
+    pub fn restart_unasked(&mut self) {
+        self.daemon = spawn(self.directory.path(), &self.launcher);
+        wait_for(SOON, "cachectl is answered", || self.cachectl(&["status"]).status.success().then_some(()));
+    }
+
     /// Starts the daemon again after it has ended.
     #[track_caller]
     pub fn restart(&mut self) {
@@ -346,6 +353,13 @@ fn until_ready(daemon: &mut Daemon, port: u16) -> bool {
         Some(_) => Some(false),
         None => api.get("/api/v1/cache/pub").try_send().is_ok().then_some(true),
     })
+}
+
+/// Whether the daemon goes without a port that it should have.
+fn lacks_a_port(daemon: &Daemon, ports: &HashMap<String, u16>) -> bool {
+    let log = daemon.log();
+    let mut lines = log.lines().filter(|line| line.contains("cannot listen here"));
+    lines.any(|line| ports.values().any(|port| line.contains(&format!(":{port}\""))))
 }
 
 fn collect_files(root: &Path, directory: &Path, files: &mut Vec<String>) {

@@ -190,3 +190,23 @@ fn a_client_signed_cache_takes_what_nix_has_signed() {
     assert_eq!(site.public_keys("self"), [public]);
     reader(&site, "self").ok(&format!("nix copy --from {url} {root}"));
 }
+
+/// What the README and `cachectl cache info` recommend.
+#[test]
+fn a_path_that_was_deleted_is_pushed_again_when_nix_is_told_to_look() {
+    let site = Site::start();
+    let (url, host) = (url(&site, "pub"), writer(&site, "pub"));
+    let path = host.ok("echo hello > file; nix-store --add file");
+    for look in ["--refresh", "--option narinfo-cache-positive-ttl 0"] {
+        // A memory that outlives the command, as that of a person does.
+        let memory = "export XDG_CACHE_HOME=$PWD/memory";
+        host.ok(&format!("{memory}; nix copy {look} --to '{url}?compression=zstd' {path}"));
+        site.cachectl_ok(&["path", "delete", &path, "--cache", "pub"]);
+        let status = || reader(&site, "pub").run(&format!("nix copy --from {url} {path}")).status;
+        host.ok(&format!("{memory}; nix copy --to '{url}?compression=zstd' {path}"));
+        assert!(!status().success(), "Nix trusts its memory");
+        host.ok(&format!("{memory}; nix copy {look} --to '{url}?compression=zstd' {path}"));
+        assert!(status().success(), "{look}");
+        site.cachectl_ok(&["path", "delete", &path, "--cache", "pub"]);
+    }
+}

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{CONFLICT, NOT_FOUND, ask, fails, job, site};
+use crate::harness::nix_host::NixHost;
 use crate::harness::site::HOST;
 use crate::harness::{Path, Permission, Site};
 
@@ -167,4 +168,33 @@ fn a_deletion_that_cannot_be_finished_is_finished_by_the_next_one() {
     let summary = job(&site, &DELETE);
     assert_eq!((summary["paths"].as_u64(), summary["left_files"].as_u64()), (Some(12), Some(0)));
     assert!(!directory.exists() && !is_listed(&site));
+}
+
+#[test]
+fn nix_pushes_with_the_lines_that_cache_info_prints() {
+    let site = Site::with(|config| config["server"]["public-url"] = Value::Null);
+    let info = ask(&site, &["cache", "info", "priv"]);
+    let steps = info["setup"].as_array().unwrap();
+    let lines: Vec<&str> = steps
+        .iter()
+        .flat_map(|step| step["lines"].as_array().unwrap())
+        .map(|line| line.as_str().unwrap())
+        .collect();
+    let line = |part: &str| {
+        let found = lines.iter().find(|line| line.contains(part));
+        (*found.unwrap_or_else(|| panic!("{part} in {lines:?}"))).to_owned()
+    };
+    let token =
+        site.create_token(&line("cachectl token create").split_whitespace().skip(3).collect::<Vec<_>>());
+    let copy = line("nix copy");
+    assert!(copy.contains("?compression=zstd'"), "{copy}");
+    let host = NixHost::new();
+    let path = host.ok("echo hello > file; nix-store --add file");
+    let netrc = line("login").replace("TOKEN", &token);
+    host.ok(&format!(
+        "umask 022; ln -s {path} result; {netrc}; {copy}; test $(stat -c %a cache-netrc) = 600"
+    ));
+    assert_eq!(ask(&site, &["cache", "info", "priv"])["paths"], 1);
+    assert!(lines.iter().any(|line| line.contains("--refresh")), "{lines:?}");
+    assert!(site.cachectl_ok(&["cache", "info", "priv"]).contains("--refresh"));
 }

@@ -1,0 +1,44 @@
+# `nixos-rebuild switch` to configurations with other ports and addresses, while clients read from a port that stays.
+#
+# Where there are no virtual machines, ../runner/switch.py decides about units as the switch-to-configuration of NixOS does.
+{
+  name = "cache-server-switch";
+
+  nodes = {
+    client.environment.etc."load".source = ../upgrade/load;
+
+    server =
+      { lib, ... }:
+      {
+        imports = [ ../../nixos-module ];
+        services.cache-server = {
+          enable = true;
+          server = {
+            hostname = "0.0.0.0";
+            standalone = true;
+          };
+          caches.main = { };
+        };
+        networking.firewall.allowedTCPPorts = [
+          5000
+          5100
+          8080
+          8081
+          8090
+        ];
+        specialisation = {
+          # A cache is added that has a port of its own.
+          added.configuration.services.cache-server.caches.second.port = 8081;
+          # Two ports change, and one of them is that of the API.
+          moved.configuration.services.cache-server = {
+            server.server-port = 5100;
+            caches.second.port = 8090;
+          };
+          # Everything but the admin socket changes.
+          local.configuration.services.cache-server.server.hostname = lib.mkForce "localhost";
+        };
+      };
+  };
+
+  testScript = builtins.readFile ./test.py;
+}
