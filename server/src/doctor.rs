@@ -34,8 +34,21 @@ pub async fn examine(app: &App) -> Vec<Finding> {
         }
     }
     findings.extend(names(app).await);
+    findings.extend(dht(app));
     findings.extend(workers(app));
     findings
+}
+
+/// Whether other nodes can be found.
+fn dht(app: &App) -> Option<Finding> {
+    let network = app.federation.network()?;
+    Some(match network.dht_problem() {
+        None => finding(FindingLevel::Ok, "DHT", "it listens"),
+        Some(problem) => {
+            let found = finding(FindingLevel::Error, "DHT", problem);
+            advise(found, "other nodes are not found meanwhile; it is tried again, so free its UDP port")
+        }
+    })
 }
 
 fn finding(level: FindingLevel, subject: impl Into<String>, message: impl Into<String>) -> Finding {

@@ -129,6 +129,10 @@ impl TestNode {
         self.network.dht_status().await.address.port()
     }
 
+    pub fn number(&self) -> u32 {
+        self.shelf.number
+    }
+
     pub fn add(&self, number: u32) {
         self.shelf.paths.lock().unwrap().insert(path(number));
         self.network.tell(path(number));
