@@ -32,6 +32,8 @@ pub enum Offered {
     Bare(Option<String>),
     /// `Sig` lines of a narinfo.
     Named(Vec<Signature>),
+    /// Signatures of a path of another cache that were verified there. All of them are kept.
+    Checked(Vec<Signature>),
 }
 
 /// Why a path cannot be signed. The text is for the client.
@@ -154,6 +156,7 @@ impl KeyRing {
                 self.trusted.iter().filter_map(|key| Signature::from_base64(key.name(), bare).ok()).collect()
             }
             Offered::Named(signatures) => signatures.clone(),
+            Offered::Checked(signatures) => return signatures.clone(),
         };
         candidates
             .into_iter()
@@ -173,7 +176,7 @@ fn client_signature(
         Offered::Bare(Some(bare)) => {
             Signature::from_base64(client.name(), bare).map_err(|_| SignError::Invalid(name()))?
         }
-        Offered::Named(signatures) => signatures
+        Offered::Named(signatures) | Offered::Checked(signatures) => signatures
             .iter()
             .find(|signature| signature.name() == client.name())
             .ok_or_else(|| SignError::Missing(name()))?

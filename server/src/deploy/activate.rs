@@ -203,7 +203,7 @@ impl Deploy {
         let missing = |path: StorePath| async move {
             // What other nodes or upstreams hold, agents get through the cache as well.
             let found = cache.can_give(&self.catalog, path.hash()).await?
-                || federation.find(cache, path.hash()).await.is_some();
+                || federation.find_patiently(cache, path.hash()).await.found().is_some();
             Ok::<_, CatalogError>((!found).then(|| path.to_full_path()))
         };
         let missing = stream::iter(wanted).map(missing).buffered(LOOKED_FOR_AT_ONCE);
