@@ -21,9 +21,7 @@ use crate::{Identity, IdentityError, Keyring, NodeId, Stamp};
 
 /// Pause after there was nobody to tell about this node.
 const ALONE_PAUSE: Duration = Duration::from_millis(500);
-/// Nodes that start together write their records before all of them know each other, so some are where others do not find
-/// them. For so long after the start they look around, and write theirs again, with these pauses.
-pub(crate) const BEGINNING: Duration = Duration::from_secs(60);
+/// Pauses between two looks at the network, and between two announcements of this node, soon after its start.
 pub(crate) const EARLY_LOOK: Duration = Duration::from_secs(1);
 const EARLY_INTRODUCTION: Duration = Duration::from_secs(2);
 /// Looks at the network before what the known nodes hold counts as all there is, and how long after the start at least.
@@ -33,6 +31,9 @@ const SETTLING: Duration = Duration::from_secs(5);
 /// How often things are done and how long they are believed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timing {
+    /// How long after its start a node looks around and announces itself more often. Nodes that start together write their
+    /// records before all of them know each other, so some are stored where others do not find them.
+    pub beginning: Duration,
     /// Between two looks at whether we are still in the network.
     pub keep: Duration,
     /// Between two readings of who is there.
@@ -54,6 +55,7 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
+            beginning: Duration::from_secs(60),
             keep: Duration::from_secs(30),
             refresh: Duration::from_secs(20),
             introduce: Duration::from_secs(5 * 60),
@@ -233,7 +235,7 @@ impl Network {
 
     /// The pause, or a shorter one soon after the start.
     fn early(&self, pause: Duration, early: Duration) -> Duration {
-        if self.started.elapsed() < BEGINNING { pause.min(early) } else { pause }
+        if self.started.elapsed() < self.timing.beginning { pause.min(early) } else { pause }
     }
 
     /// Whether the nodes that are known are likely to be all there are: it takes a moment after the start.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Dht, bootstrap, probe};
 use crate::Timing;
-use crate::network::{BEGINNING, EARLY_LOOK};
+use crate::network::EARLY_LOOK;
 
 /// Rounds between two looks at whether the bootstrap hosts are in the same network as we are.
 const ROUNDS_PER_PROBE: u32 = 5;
@@ -33,7 +33,7 @@ pub async fn keep(dht: Arc<Dht>, timing: Timing, stop: CancellationToken) {
 /// learns of others only by being asked.
 async fn ask_early(dht: &Dht, timing: Timing) {
     let begun = Instant::now();
-    while begun.elapsed() < BEGINNING {
+    while begun.elapsed() < timing.beginning {
         tokio::time::sleep(EARLY_LOOK.min(timing.keep)).await;
         if let Some(node) = dht.node() {
             node.bootstrapped().await;
