@@ -40,8 +40,21 @@ pub async fn examine(app: &App) -> Vec<Finding> {
     findings.extend(names(app).await);
     findings.extend(app.caches().iter().filter_map(|cache| private_url(app, cache)));
     findings.extend(agents::examine(app));
+    findings.extend(dht(app));
     findings.extend(workers(app));
     findings
+}
+
+/// Whether other nodes can be found.
+fn dht(app: &App) -> Option<Finding> {
+    let network = app.federation.network()?;
+    Some(match network.dht_problem() {
+        None => finding(FindingLevel::Ok, "DHT", "it listens"),
+        Some(problem) => {
+            let found = finding(FindingLevel::Error, "DHT", problem);
+            advise(found, "other nodes are not found meanwhile; it is tried again, so free its UDP port")
+        }
+    })
 }
 
 fn finding(level: FindingLevel, subject: impl Into<String>, message: impl Into<String>) -> Finding {

@@ -33,7 +33,7 @@ pub fn render(dht: &DhtInfo, look: &Look) -> String {
     let mut fields = Fields::new();
     fields
         .add("Node", &dht.node)
-        .add("Listens on", format!("UDP {}", dht.address))
+        .add("Listens on", listening(dht))
         .add("Seen as", dht.public_address.as_deref().unwrap_or("-"))
         .add("Network", format!("about {}", counted(dht.estimated_size.max(1), "node")))
         .add("To announce", format!("{} of {}", count(announcing.waiting), counted(announcing.round, "path")))
@@ -41,6 +41,13 @@ pub fn render(dht: &DhtInfo, look: &Look) -> String {
         .add("Failed", counted(announcing.failed, "record"))
         .add_list("Known nodes", &dht.nodes);
     fields.render(look)
+}
+
+fn listening(dht: &DhtInfo) -> String {
+    match &dht.problem {
+        None => format!("UDP {}", dht.address),
+        Some(problem) => format!("nothing: {problem}; retrying"),
+    }
 }
 
 /// What a record says.

@@ -49,6 +49,8 @@ pub enum Offered {
     Bare(Option<String>),
     /// `Sig` lines of a narinfo.
     Named(Vec<Signature>),
+    /// Signatures of a path of another cache that were verified there. All of them are kept.
+    Checked(Vec<Signature>),
 }
 
 /// Why a path cannot be signed. The text is for the client.
@@ -236,7 +238,9 @@ impl KeyRing {
                 Offered::Bare(Some(bare)) => {
                     Signature::from_base64(key.name(), bare).ok().filter(|signature| is_good(&signature))
                 }
-                Offered::Named(signatures) => signatures.iter().find(is_good).cloned(),
+                Offered::Named(signatures) | Offered::Checked(signatures) => {
+                    signatures.iter().find(is_good).cloned()
+                }
             };
             further.extend(good);
         }
@@ -284,6 +288,7 @@ impl KeyRing {
                 self.trusted.iter().filter_map(|key| Signature::from_base64(key.name(), bare).ok()).collect()
             }
             Offered::Named(signatures) => signatures.clone(),
+            Offered::Checked(signatures) => return signatures.clone(),
         };
         candidates
             .into_iter()
@@ -303,7 +308,7 @@ fn client_signature(
         Offered::Bare(Some(bare)) => {
             Signature::from_base64(client.name(), bare).map_err(|_| SignError::Invalid(name()))?
         }
-        Offered::Named(signatures) => {
+        Offered::Named(signatures) | Offered::Checked(signatures) => {
             let mut candidates = signatures.iter().filter(|signature| signature.name() == client.name());
             let first = candidates.next().ok_or_else(|| SignError::Missing(name()))?;
             // Another key may have had the name before.

@@ -251,7 +251,7 @@ impl Deploy {
             record.is_none_or(|record| cache.keys().agents_accept(&narinfo(cache, &record)))
         } else {
             // What other nodes or upstreams hold, agents get through the cache as well.
-            let Some(found) = federation.find(cache, path.hash()).await else {
+            let Some(found) = federation.find_patiently(cache, path.hash()).await.found() else {
                 return Ok(Availability::Missing);
             };
             cache.keys().agents_accept(&found.narinfo)

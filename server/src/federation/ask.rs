@@ -1,21 +1,33 @@
 //! Asking one other cache for a narinfo, and checking what it says.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::federation::Peer;
 use ::federation::record::AnnouncedCache;
-use http::StatusCode;
-use nix_formats::{Compression, FileHash, NarFileName, NarInfo, PublicKey, StorePathHash};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+use nix_formats::{NarInfo, PublicKey, Signature, StorePathHash};
+use tokio::time::timeout;
 use url::Url;
 
 use super::Federation;
 use super::client::{ClientError, read_body};
 use super::ticket::{Source, Ticket, within};
-use crate::cache::Cache;
+use super::trust::{keys_of_peer, trusted_keys, valid_signatures};
+use crate::cache::{Cache, Caches};
 use crate::config::Upstream;
 
 /// Longest narinfo that is taken.
 const LONGEST_NARINFO: usize = 1 << 20;
+/// How long a cache may take to say whether it has a path, redirects included. Less than a lookup may take, so that one that
+/// hangs is noticed and left alone.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// A cache that is not done with looking is asked again so many times, after this pause, if it says that it will be done
+/// within so many seconds.
+const MOST_RETRIES: u32 = 3;
+const RETRY_PAUSE: Duration = Duration::from_millis(600);
+const SOON: u64 = 2;
 /// The key of cache.nixos.org, as Nix has it built in.
 const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 const NIXOS_HOST: &str = "cache.nixos.org";
@@ -36,6 +48,8 @@ pub struct Candidate {
 pub struct Verified {
     /// Its narinfo.
     pub narinfo: NarInfo,
+    /// The signatures among those in it that count.
+    pub valid: Vec<Signature>,
     /// How its NAR is had.
     pub ticket: Ticket,
 }
@@ -48,16 +62,45 @@ pub enum AskError {
     Absent,
     /// It did not answer.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(ClientError),
+    /// It is still looking for it.
+    #[error("it is not done with looking for it")]
+    NotYet,
     /// It answered with another status.
     #[error("it answered with status {0}")]
     Status(StatusCode),
     /// What it sent is not a narinfo of the path, or cannot be served.
-    #[error("it sent a narinfo that {0}")]
+    #[error("{0}")]
     Unusable(String),
     /// Nobody that we trust vouches for it.
-    #[error("it sent a narinfo without a signature of a trusted key")]
+    #[error("its narinfo has no signature of a trusted key")]
     Untrusted,
+}
+
+impl AskError {
+    /// Whether the cache as a whole seems not to work, so that it is better left alone for a while.
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Absent | Self::Unusable(_) | Self::Untrusted => false,
+            Self::Client(_) | Self::NotYet => true,
+            Self::Status(status) => is_failure(*status),
+        }
+    }
+}
+
+impl From<ClientError> for AskError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            // About this path only.
+            ClientError::Redirect(_) | ClientError::TooLong(_) => Self::Unusable(error.to_string()),
+            error => Self::Client(error),
+        }
+    }
+}
+
+/// Whether a status says that the server is not well, and not only that it does not like the request.
+pub(super) fn is_failure(status: StatusCode) -> bool {
+    !status.is_client_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
 /// Where a cache of another node is; `None` if its name is none, and so would lead elsewhere on that node.
@@ -73,10 +116,10 @@ pub fn base_of(peer: &Peer, cache: &AnnouncedCache) -> Option<Url> {
 }
 
 impl Candidate {
-    /// A cache of another node.
-    pub fn peer(provider: &::federation::Provider) -> Option<Self> {
+    /// A cache of another node, to be asked for `cache`, which is one of `ours`.
+    pub fn peer(provider: &::federation::Provider, cache: &Cache, ours: &Caches) -> Option<Self> {
         let base = base_of(&provider.peer, &provider.cache)?;
-        let public_keys = provider.cache.public_keys.clone();
+        let public_keys = keys_of_peer(cache, ours, &provider.cache.public_keys);
         Some(Self { source: Source::Peer(base.clone()), base, public_keys })
     }
 
@@ -101,7 +144,8 @@ impl Candidate {
 }
 
 impl Federation {
-    /// Asks the cache for the path, and notes how it does.
+    /// Asks the cache for the path, and notes how it does. That it does not have the path, or nothing that we can use of
+    /// it, says nothing about its other paths.
     pub(super) async fn ask(
         &self,
         candidate: &Candidate,
@@ -109,85 +153,101 @@ impl Federation {
         path: &StorePathHash,
     ) -> Result<Verified, AskError> {
         let begun = Instant::now();
-        let asked = self.ask_unnoted(candidate, cache, path).await;
-        match &asked {
-            Ok(_) | Err(AskError::Absent) => self.health.answered(&candidate.base, begun.elapsed()),
-            Err(AskError::Client(_) | AskError::Status(_)) => self.health.failed(&candidate.base),
-            Err(AskError::Unusable(_) | AskError::Untrusted) => self.health.lied(&candidate.base),
+        let asked = timeout(PATIENCE, self.ask_until_it_answers(candidate, cache, path)).await;
+        let asked = asked.unwrap_or(Err(AskError::Client(ClientError::Timeout)));
+        let base = &candidate.base;
+        let Err(error) = &asked else {
+            self.health.answered(base, begun.elapsed());
+            return asked;
+        };
+        if error.is_failure() {
+            self.health.failed(base);
+        } else {
+            self.health.answered(base, begun.elapsed());
         }
-        if let Err(error) = &asked
-            && !matches!(error, AskError::Absent)
-        {
-            tracing::debug!(cache = %candidate.base, %path, %error, "another cache was of no help");
+        match error {
+            AskError::Absent => {}
+            AskError::Unusable(_) | AskError::Untrusted if self.health.is_worth_a_line(base) => {
+                tracing::info!(cache = %base, %path, reason = %error, "a path of another cache is left out");
+            }
+            _ => tracing::debug!(cache = %base, %path, %error, "another cache was of no help"),
         }
         asked
     }
 
-    async fn ask_unnoted(
+    /// Asks again where the other side is not done with looking for the path, as this daemon says too.
+    async fn ask_until_it_answers(
+        &self,
+        candidate: &Candidate,
+        cache: &Cache,
+        path: &StorePathHash,
+    ) -> Result<Verified, AskError> {
+        for _ in 0..MOST_RETRIES {
+            match self.ask_once(candidate, cache, path).await {
+                Err(AskError::NotYet) => tokio::time::sleep(RETRY_PAUSE).await,
+                asked => return asked,
+            }
+        }
+        self.ask_once(candidate, cache, path).await
+    }
+
+    async fn ask_once(
         &self,
         candidate: &Candidate,
         cache: &Cache,
         path: &StorePathHash,
     ) -> Result<Verified, AskError> {
         let unusable = |why: &str| AskError::Unusable(why.to_owned());
-        let url = candidate.base.join(&format!("{path}.narinfo")).map_err(|_| unusable("has no URL"))?;
-        let answer = self.client.get(&url, self.asker(&candidate.source)).await?;
+        let url = candidate
+            .base
+            .join(&format!("{path}.narinfo"))
+            .map_err(|_| unusable("its narinfo has no URL"))?;
+        let answer = self.request(&candidate.source, &url, &[]).await?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::GONE => return Err(AskError::Absent),
+            StatusCode::SERVICE_UNAVAILABLE if is_soon(answer.headers()) => return Err(AskError::NotYet),
             status => return Err(AskError::Status(status)),
         }
         let text = read_body(answer, LONGEST_NARINFO).await?;
-        let text = std::str::from_utf8(&text).map_err(|_| unusable("is not text"))?;
-        let narinfo =
-            NarInfo::parse(text).map_err(|error| AskError::Unusable(format!("is malformed: {error}")))?;
+        let text = std::str::from_utf8(&text).map_err(|_| unusable("its narinfo is not text"))?;
+        let mut narinfo = NarInfo::parse(text)
+            .map_err(|error| AskError::Unusable(format!("its narinfo is malformed: {error}")))?;
         if narinfo.store_path.hash() != path {
-            return Err(unusable("is about another path"));
+            return Err(unusable("its narinfo is about another path"));
         }
-        let keys = candidate
-            .public_keys
-            .iter()
-            .chain(&cache.config().trusted_public_keys)
-            .cloned()
-            .collect::<Vec<_>>();
-        if !is_signed(&narinfo, &keys) {
+        let keys = [&candidate.public_keys[..], &trusted_keys(cache)].concat();
+        let valid = valid_signatures(&mut narinfo, &keys);
+        if valid.is_empty() {
             return Err(AskError::Untrusted);
         }
-        let (file_hash, file_size) =
-            file_of(&narinfo).ok_or_else(|| unusable("does not say what the file of its NAR is"))?;
-        within(&candidate.base, &narinfo.url).ok_or_else(|| unusable("has a URL outside of its cache"))?;
-        let ticket = Ticket {
-            source: candidate.source.clone(),
-            url: narinfo.url.clone(),
-            path: *path,
-            file: NarFileName { file_hash, compression: narinfo.compression },
-            file_size,
-            nar_hash: narinfo.nar_hash,
-            nar_size: narinfo.nar_size,
-        };
-        Ok(Verified { narinfo, ticket })
+        within(&candidate.base, &narinfo.url)
+            .ok_or_else(|| unusable("its narinfo has a URL outside of the cache"))?;
+        let ticket = Ticket::of(candidate.source.clone(), &narinfo);
+        Ok(Verified { narinfo, valid, ticket })
     }
 
-    /// As whom we ask: nodes of the network answer nodes from what they have.
-    pub(super) fn asker(&self, source: &Source) -> Option<::federation::NodeId> {
+    /// Asks whoever it is for a URL below its base.
+    pub(super) async fn request(
+        &self,
+        source: &Source,
+        url: &Url,
+        headers: &[(&str, String)],
+    ) -> Result<Response<Incoming>, ClientError> {
         match source {
-            Source::Peer(_) => self.network().map(|network| network.id()),
-            Source::Here(_) | Source::Upstream(_) => None,
+            Source::Upstream(_) => self.client.get_following(url, headers).await,
+            // Nodes of the network answer nodes from what they have.
+            Source::Peer(_) => {
+                let node = self.network().map(|network| network.id());
+                self.client.get_with(url, node, headers).await
+            }
+            Source::Here(_) => self.client.get_with(url, None, headers).await,
         }
     }
 }
 
-fn is_signed(narinfo: &NarInfo, keys: &[PublicKey]) -> bool {
-    let fingerprint = narinfo.fingerprint();
-    narinfo.signatures.iter().any(|signature| keys.iter().any(|key| key.verify(&fingerprint, signature)))
-}
-
-/// Hash and size of the file. A cache need not tell them; without compression they are those of the NAR.
-fn file_of(narinfo: &NarInfo) -> Option<(FileHash, u64)> {
-    let uncompressed = narinfo.compression == Compression::None;
-    let file_hash = narinfo
-        .file_hash
-        .or_else(|| uncompressed.then(|| FileHash::from_bytes(*narinfo.nar_hash.as_bytes())))?;
-    let file_size = narinfo.file_size.or_else(|| uncompressed.then_some(narinfo.nar_size))?;
-    (file_size > 0).then_some((file_hash, file_size))
+/// Whether it says to come back within a moment.
+fn is_soon(headers: &HeaderMap) -> bool {
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    seconds.is_some_and(|seconds| seconds <= SOON)
 }

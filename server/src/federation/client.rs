@@ -1,24 +1,26 @@
-//! Requests to other nodes and to upstreams. Redirects are not followed: a cache that could send us elsewhere could make us
-//! ask what only we can reach.
+//! Requests to other nodes and to upstreams. Nodes serve their files themselves, so their redirects are not followed. Those
+//! of configured upstreams are, as far as `reach.rs` lets them.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::federation::NodeId;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, LOCATION, USER_AGENT};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 use url::Url;
 
 use super::PEER_HEADER;
+use super::reach::{Reach, Resolver, is_forbidden};
 
 /// How long reaching a host may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -29,6 +31,10 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Idle connections that are kept to each host, and for how long: less than the other end keeps them.
 const IDLE_CONNECTIONS: usize = 16;
 const IDLE: Duration = Duration::from_secs(30);
+
+/// Redirects that are followed, and how long all of them may take together.
+const MOST_REDIRECTS: usize = 5;
+const FOLLOW: Duration = Duration::from_secs(10);
 
 /// Why there is no answer, for the log.
 #[derive(Debug, thiserror::Error)]
@@ -42,77 +48,155 @@ pub enum ClientError {
     /// It takes too long.
     #[error("no answer in time")]
     Timeout,
+    /// It redirects to where no redirect is followed.
+    #[error("it redirects to where it may not lead: {0}")]
+    Redirect(String),
+    /// The answer is longer than anything that is expected.
+    #[error("it answered with more than {0} bytes")]
+    TooLong(usize),
 }
 
 /// Asks other caches.
 pub struct Client {
-    hyper: HyperClient<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    /// For hosts that the configuration or the network names.
+    direct: Http,
+    /// For hosts that an upstream redirects to, by what they may be.
+    redirected: Mutex<Vec<(Reach, Http)>>,
+    tls: ClientConfig,
 }
+
+type Http = HyperClient<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>;
 
 impl Client {
     pub fn new() -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
-        tcp.set_keepalive(Some(KEEPALIVE));
-        let provider = rustls::crypto::ring::default_provider();
-        let builder = match HttpsConnectorBuilder::new().with_provider_and_native_roots(provider) {
-            Ok(builder) => builder,
-            Err(error) => {
-                tracing::debug!(%error, "this system trusts nobody for HTTPS");
-                HttpsConnectorBuilder::new().with_tls_config(trusting_nobody())
-            }
-        };
-        let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
-        let mut client = HyperClient::builder(TokioExecutor::new());
-        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_CONNECTIONS);
-        Self { hyper: client.build(connector) }
+        let tls = tls_config();
+        Self { direct: http_client(Reach::Anywhere, &tls), redirected: Mutex::default(), tls }
     }
 
-    /// Asks for `url`; as a node of the network if `node` is given.
-    pub async fn get(&self, url: &Url, node: Option<NodeId>) -> Result<Response<Incoming>, ClientError> {
-        self.get_with(url, node, &[]).await
-    }
-
-    /// The same, with more headers.
+    /// Asks for `url`; as a node of the network if `node` is given. Redirects are not followed.
     pub async fn get_with(
         &self,
         url: &Url,
         node: Option<NodeId>,
         headers: &[(&str, String)],
     ) -> Result<Response<Incoming>, ClientError> {
-        let mut request = Request::get(url.as_str())
-            .header(USER_AGENT, concat!("cache-server/", env!("CARGO_PKG_VERSION")))
-            // What is promised is about the bytes as they are.
-            .header(ACCEPT_ENCODING, "identity");
+        let mut request = request_for(url, headers);
         if let Some(node) = node {
             request = request.header(PEER_HEADER, node.to_string());
         }
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        let answer = timeout(ANSWER, self.hyper.request(request.body(Empty::new())?)).await;
-        answer.map_err(|_| ClientError::Timeout)?.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            ClientError::Connection(cause.unwrap_or_else(|| error.to_string()))
-        })
+        send(&self.direct, request.body(Empty::new())?).await
     }
+
+    /// Asks an upstream for `url`, and follows its redirects to where they may lead. The headers go along, so they must not
+    /// hold any secret.
+    pub async fn get_following(
+        &self,
+        url: &Url,
+        headers: &[(&str, String)],
+    ) -> Result<Response<Incoming>, ClientError> {
+        let followed = timeout(FOLLOW, self.follow(url, headers)).await;
+        followed.map_err(|_| ClientError::Timeout)?
+    }
+
+    async fn follow(&self, url: &Url, headers: &[(&str, String)]) -> Result<Response<Incoming>, ClientError> {
+        let mut answer = self.get_with(url, None, headers).await?;
+        // Where it was reached, and not what its name says now.
+        let address = answer.extensions().get::<HttpInfo>().map(|info| info.remote_addr().ip());
+        let reach = Reach::of_redirects_from(address);
+        let mut url = url.clone();
+        for _ in 0..MOST_REDIRECTS {
+            let Some(target) = redirect_of(&url, &answer)? else { return Ok(answer) };
+            reach.check(&target).map_err(|error| ClientError::Redirect(error.to_string()))?;
+            url = target;
+            let request = request_for(&url, headers).body(Empty::new())?;
+            answer = send(&self.within(reach), request).await?;
+        }
+        match redirect_of(&url, &answer)? {
+            Some(_) => Err(ClientError::Redirect(format!("it redirects more than {MOST_REDIRECTS} times"))),
+            None => Ok(answer),
+        }
+    }
+
+    /// The client whose connections go no further than that. There are few kinds, and each keeps its own connections.
+    fn within(&self, reach: Reach) -> Http {
+        let mut clients = self.redirected.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(known, _)| *known == reach) {
+            return client.clone();
+        }
+        let client = http_client(reach, &self.tls);
+        clients.push((reach, client.clone()));
+        client
+    }
+}
+
+fn request_for(url: &Url, headers: &[(&str, String)]) -> http::request::Builder {
+    let request = Request::get(url.as_str())
+        .header(USER_AGENT, concat!("cache-server/", env!("CARGO_PKG_VERSION")))
+        // What is promised is about the bytes as they are.
+        .header(ACCEPT_ENCODING, "identity");
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
+}
+
+async fn send(client: &Http, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
+    let answer = timeout(ANSWER, client.request(request)).await;
+    answer.map_err(|_| ClientError::Timeout)?.map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        let cause = cause.unwrap_or_else(|| error.to_string());
+        if is_forbidden(&error) { ClientError::Redirect(cause) } else { ClientError::Connection(cause) }
+    })
+}
+
+/// Where the answer redirects to, if it does.
+fn redirect_of(url: &Url, answer: &Response<Incoming>) -> Result<Option<Url>, ClientError> {
+    let is_redirect = matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let Some(location) = answer.headers().get(LOCATION).filter(|_| is_redirect) else { return Ok(None) };
+    let bad = || ClientError::Redirect("it redirects to what is no URL for HTTP".to_owned());
+    let mut target = location.to_str().ok().and_then(|to| url.join(to).ok()).ok_or_else(bad)?;
+    if !matches!(target.scheme(), "http" | "https") {
+        return Err(bad());
+    }
+    target.set_fragment(None);
+    // Credentials in a URL of somebody else are not ours to use.
+    target.set_username("").and_then(|()| target.set_password(None)).map_err(|()| bad())?;
+    Ok(Some(target))
 }
 
 /// The whole body, if it is not longer than `limit`.
 pub async fn read_body(answer: Response<Incoming>, limit: usize) -> Result<Bytes, ClientError> {
     let body = timeout(ANSWER, Limited::new(answer.into_body(), limit).collect()).await;
     let body = body.map_err(|_| ClientError::Timeout)?;
-    Ok(body.map_err(|error| ClientError::Connection(error.to_string()))?.to_bytes())
+    let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+        Some(_) => ClientError::TooLong(limit),
+        None => ClientError::Connection(error.to_string()),
+    })?;
+    Ok(body.to_bytes())
 }
 
-fn trusting_nobody() -> ClientConfig {
-    let provider = rustls::crypto::ring::default_provider();
-    ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)
-        .expect("ring has all protocol versions")
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth()
+fn http_client(reach: Reach, tls: &ClientConfig) -> Http {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver(reach));
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls.clone());
+    let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
+    let mut client = HyperClient::builder(TokioExecutor::new());
+    client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_CONNECTIONS);
+    client.build(connector)
+}
+
+fn tls_config() -> ClientConfig {
+    let builder = || {
+        ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)
+            .expect("ring has all protocol versions")
+    };
+    match builder().with_native_roots() {
+        Ok(builder) => builder.with_no_client_auth(),
+        Err(error) => {
+            tracing::debug!(%error, "this system has no certificates of authorities: no HTTPS to others");
+            builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+        }
+    }
 }

@@ -1,36 +1,35 @@
-//! Looking for a path that a cache lacks, once for all who ask at a time.
+//! Looking for a path that a cache lacks, once for all who ask at a time. Where it is looked for is in `look.rs`.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use catalog::CacheId;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::HeaderValue;
-use nix_formats::{NarFileName, NarInfo, StorePathHash, nix32};
-use sha2::{Digest, Sha256};
+use nix_formats::{NarFileName, NarInfo, Signature, StorePathHash};
 
 use super::Federation;
-use super::ask::{Candidate, Verified};
-use super::ticket::{Source, Ticket};
 use crate::cache::Cache;
-use crate::cache::keys::{AgentNames, Offered};
-use crate::cache::publish::{nar_file_name, narinfo};
 
 /// How long it is remembered that nobody has a path. Short: who has just been told to push it reads it a moment later.
 const ABSENT: Duration = Duration::from_secs(3);
+/// The same where finding out took longer than a reader waits: longer than the pauses between the attempts of Nix, so that
+/// its next attempt gets the answer and does not begin another lookup.
+const ABSENT_AFTER_LONG: Duration = Duration::from_secs(10);
 /// How long it is remembered who has a path.
 const PRESENT: Duration = Duration::from_secs(60);
 /// Bytes of memory for what is remembered.
 const MEMORY: u64 = 16 << 20;
 /// Bytes that an answer takes beyond its text.
 const OVERHEAD: u64 = 256;
-/// Lookups at a time. Beyond that readers are told that the path is not here.
+/// Lookups at a time. Beyond that readers are told to come back.
 const MOST_LOOKUPS: usize = 10_000;
-/// How long a lookup goes on after its readers gave up, for those who ask again.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// How long a lookup goes on after its readers were told to come back. Nix tries five times, and its last attempt begins no
+/// earlier than 5.3 seconds after the first one: by then there has to be an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A narinfo of a path that another cache has, signed by ours.
 pub struct Found {
@@ -40,14 +39,30 @@ pub struct Found {
     pub etag: HeaderValue,
     /// The same as it was read.
     pub narinfo: NarInfo,
-    /// The file that it promises.
+    /// The signatures that it was taken for.
+    pub valid: Vec<Signature>,
+    /// The name of the file that it promises.
     pub file: NarFileName,
 }
 
-type Key = (CacheId, StorePathHash);
-type Lookup = Shared<BoxFuture<'static, Option<Arc<Found>>>>;
+/// What is known of a path that a cache lacks.
+#[derive(Clone)]
+pub enum Outcome {
+    /// Somebody else has it.
+    Found(Arc<Found>),
+    /// Everybody was asked, or does not answer at all: it is not to be had.
+    Absent,
+    /// It is not known yet.
+    Unfinished,
+}
 
-/// What came of a lookup.
+type Key = (Generation, CacheId, StorePathHash);
+type Lookup = Shared<BoxFuture<'static, Outcome>>;
+/// Counts the changes of the configuration. What was found under one of them says nothing about the next: other keys may
+/// be trusted, and other caches be public.
+type Generation = u64;
+
+/// What came of a lookup; `None` if nobody has the path.
 #[derive(Clone)]
 struct Answer {
     found: Option<Arc<Found>>,
@@ -66,6 +81,7 @@ impl quick_cache::Weighter<Key, Answer> for Weight {
 
 /// Lookups that are under way, and what came of the last ones.
 pub struct Lookups {
+    generation: AtomicU64,
     running: Mutex<HashMap<Key, Lookup>>,
     answers: quick_cache::sync::Cache<Key, Answer, Weight>,
 }
@@ -73,7 +89,7 @@ pub struct Lookups {
 impl Default for Lookups {
     fn default() -> Self {
         let answers = quick_cache::sync::Cache::with_weighter(16_384, MEMORY, Weight);
-        Self { running: Mutex::default(), answers }
+        Self { generation: AtomicU64::default(), running: Mutex::default(), answers }
     }
 }
 
@@ -81,42 +97,80 @@ impl Lookups {
     fn running(&self) -> MutexGuard<'_, HashMap<Key, Lookup>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn key(&self, cache: CacheId, path: StorePathHash) -> Key {
+        (self.generation.load(Ordering::Acquire), cache, path)
+    }
+
+    /// Forgets everything: the caches or what they trust have changed.
+    pub fn begin_generation(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.answers.clear();
+    }
+
+    fn remember(&self, key: Key, found: Option<Arc<Found>>, good_for: Duration) {
+        self.answers.insert(key, Answer { found, good_until: Instant::now() + good_for });
+    }
+}
+
+impl From<Option<Arc<Found>>> for Outcome {
+    fn from(found: Option<Arc<Found>>) -> Self {
+        found.map_or(Self::Absent, Self::Found)
+    }
+}
+
+impl Outcome {
+    /// What was found, if something was.
+    pub fn found(self) -> Option<Arc<Found>> {
+        match self {
+            Self::Found(found) => Some(found),
+            Self::Absent | Self::Unfinished => None,
+        }
+    }
 }
 
 impl Federation {
-    /// A path that `cache` lacks, if somebody else has it and that is known in time.
-    pub async fn find(self: &Arc<Self>, cache: &Arc<Cache>, hash: &StorePathHash) -> Option<Arc<Found>> {
-        if !self.asks_for(cache) {
-            return None;
+    /// A path that `cache` lacks, as far as that is known in the time that a reader waits.
+    pub async fn find(self: &Arc<Self>, cache: &Arc<Cache>, hash: &StorePathHash) -> Outcome {
+        match self.begin_to_find(cache, hash) {
+            Ok(lookup) => {
+                let looked = tokio::time::timeout(self.lookup_timeout, lookup).await;
+                looked.unwrap_or(Outcome::Unfinished)
+            }
+            Err(known) => known,
         }
-        let key = (cache.id, *hash);
+    }
+
+    /// The same for those who can wait until it is known for sure.
+    pub async fn find_patiently(self: &Arc<Self>, cache: &Arc<Cache>, hash: &StorePathHash) -> Outcome {
+        match self.begin_to_find(cache, hash) {
+            Ok(lookup) => lookup.await,
+            Err(known) => known,
+        }
+    }
+
+    /// The lookup that will tell, or what is known without one.
+    fn begin_to_find(self: &Arc<Self>, cache: &Arc<Cache>, hash: &StorePathHash) -> Result<Lookup, Outcome> {
+        if !self.asks_for(cache) {
+            return Err(Outcome::Absent);
+        }
+        let key = self.lookups.key(cache.id, *hash);
         if let Some(answer) = self.lookups.answers.get(&key)
             && answer.good_until > Instant::now()
         {
-            return answer.found;
+            return Err(answer.found.into());
         }
         if self.nobody_has(cache, hash) {
-            return None;
+            return Err(Outcome::Absent);
         }
-        let lookup = self.join_lookup(key, cache)?;
-        tokio::time::timeout(self.lookup_timeout, lookup).await.ok().flatten()
-    }
-
-    /// Whether it is known without a question that there is no point in one.
-    fn nobody_has(&self, cache: &Cache, hash: &StorePathHash) -> bool {
-        let is_here =
-            || self.shelf.caches().iter().any(|other| other.is_public() && other.index.contains(hash));
-        cache.config().upstreams.is_empty() && !is_here() && self.no_node_has(hash)
-    }
-
-    fn no_node_has(&self, hash: &StorePathHash) -> bool {
-        self.network().is_some_and(|network| self.digests.exclude(hash, &network.peers()))
+        self.join_lookup(key, cache).ok_or(Outcome::Unfinished)
     }
 
     /// Somebody has got these paths: that nobody had them is forgotten.
     pub(super) fn now_present(&self, paths: &[StorePathHash]) {
         let caches = self.shelf.caches();
-        for key in paths.iter().flat_map(|path| caches.iter().map(|cache| (cache.id, *path))) {
+        for (path, cache) in paths.iter().flat_map(|path| caches.iter().map(move |cache| (path, cache))) {
+            let key = self.lookups.key(cache.id, *path);
             if self.lookups.answers.peek(&key).is_some_and(|answer| answer.found.is_none()) {
                 self.lookups.answers.remove(&key);
             }
@@ -125,11 +179,10 @@ impl Federation {
 
     /// Nobody has what was found, after all. Whoever asks again in a moment makes us look again.
     pub(super) fn now_absent(&self, cache: &Cache, path: &StorePathHash) {
-        let answer = Answer { found: None, good_until: Instant::now() + ABSENT };
-        self.lookups.answers.insert((cache.id, *path), answer);
+        self.lookups.remember(self.lookups.key(cache.id, *path), None, ABSENT);
     }
 
-    /// The lookup for this path: the one that is under way, or a new one.
+    /// The lookup for this path: the one that is under way, or a new one. `None` if there are too many.
     fn join_lookup(self: &Arc<Self>, key: Key, cache: &Arc<Cache>) -> Option<Lookup> {
         let mut running = self.lookups.running();
         if let Some(lookup) = running.get(&key) {
@@ -140,122 +193,24 @@ impl Federation {
         }
         let (federation, cache) = (self.clone(), cache.clone());
         let task = tokio::spawn(async move {
-            let looked = tokio::time::timeout(PATIENCE, federation.look(&cache, &key.1)).await;
-            let found = looked.ok().flatten().map(Arc::new);
-            let good_for = if found.is_some() { PRESENT } else { ABSENT };
-            let answer = Answer { found: found.clone(), good_until: Instant::now() + good_for };
-            federation.lookups.answers.insert(key, answer);
+            let begun = Instant::now();
+            let patience = PATIENCE.max(federation.lookup_timeout);
+            let looked = tokio::time::timeout(patience, federation.look(&cache, &key.2)).await;
+            // What did not answer in all that time is not there.
+            let outcome = looked.unwrap_or(Outcome::Absent);
+            match &outcome {
+                Outcome::Found(found) => federation.lookups.remember(key, Some(found.clone()), PRESENT),
+                Outcome::Absent if begun.elapsed() < federation.lookup_timeout => {
+                    federation.lookups.remember(key, None, ABSENT);
+                }
+                Outcome::Absent => federation.lookups.remember(key, None, ABSENT_AFTER_LONG),
+                Outcome::Unfinished => {}
+            }
             federation.lookups.running().remove(&key);
-            found
+            outcome
         });
-        let lookup = task.map(|ended| ended.ok().flatten()).boxed().shared();
+        let lookup = task.map(|ended| ended.unwrap_or(Outcome::Absent)).boxed().shared();
         running.insert(key, lookup.clone());
         Some(lookup)
     }
-
-    async fn look(&self, cache: &Arc<Cache>, hash: &StorePathHash) -> Option<Found> {
-        if cache.is_public() && self.network().is_some() {
-            if let Some(verified) = self.look_here(cache, hash).await {
-                return Some(self.sign(cache, verified));
-            }
-            let providers = if self.no_node_has(hash) { Vec::new() } else { self.providers(hash).await };
-            if let Some(verified) = self.first_of(providers, cache, hash).await {
-                return Some(self.sign(cache, verified));
-            }
-        }
-        let upstreams = cache.config().upstreams.iter().map(Candidate::upstream).collect();
-        Some(self.sign(cache, self.first_of(upstreams, cache, hash).await?))
-    }
-
-    /// In the other public caches of this daemon.
-    async fn look_here(&self, cache: &Arc<Cache>, hash: &StorePathHash) -> Option<Verified> {
-        for other in self.shelf.caches().iter().filter(|other| other.id != cache.id && other.is_public()) {
-            let Ok(Some(record)) = other.find_path(&self.catalog, hash).await else { continue };
-            if !other.gives_from(record.nar.storage) {
-                continue;
-            }
-            let narinfo = narinfo(other, &record);
-            let ticket = Ticket {
-                source: Source::Here(other.name().to_owned()),
-                url: narinfo.url.clone(),
-                path: *hash,
-                file: nar_file_name(&record),
-                file_size: record.nar.file_size,
-                nar_hash: record.nar.nar_hash,
-                nar_size: record.nar.nar_size,
-            };
-            return Some(Verified { narinfo, ticket });
-        }
-        None
-    }
-
-    /// The caches of other nodes that say they have the path, the fastest first.
-    pub(super) async fn providers(&self, hash: &StorePathHash) -> Vec<Candidate> {
-        let Some(network) = self.network() else { return Vec::new() };
-        // The rest of the time is for asking them.
-        let deadline = tokio::time::Instant::now() + self.lookup_timeout / 2;
-        let providers = network.find_providers(hash, deadline).await;
-        let mut candidates: Vec<Candidate> = providers.iter().filter_map(Candidate::peer).collect();
-        candidates.sort_by_key(|candidate| self.health.expected_latency(&candidate.base));
-        candidates
-    }
-
-    /// The first good answer. The next candidate is asked when one was of no help, or takes long.
-    pub(super) async fn first_of(
-        &self,
-        candidates: Vec<Candidate>,
-        cache: &Cache,
-        hash: &StorePathHash,
-    ) -> Option<Verified> {
-        let hedge = self.lookup_timeout / 6;
-        let mut candidates = candidates.iter().filter(|candidate| self.health.admits(&candidate.base));
-        let mut asked = FuturesUnordered::new();
-        let mut left = true;
-        loop {
-            match candidates.next() {
-                Some(candidate) => asked.push(self.ask(candidate, cache, hash)),
-                None => left = false,
-            }
-            let answer = async {
-                while let Some(answer) = asked.next().await {
-                    if answer.is_ok() || left {
-                        return answer.ok();
-                    }
-                }
-                None
-            };
-            let answer =
-                if left { tokio::time::timeout(hedge, answer).await.ok().flatten() } else { answer.await };
-            if answer.is_some() || !left {
-                return answer;
-            }
-        }
-    }
-
-    /// The narinfo as our readers get it: signed by us, with a URL that leads to us.
-    fn sign(&self, cache: &Cache, verified: Verified) -> Found {
-        let Verified { mut narinfo, ticket } = verified;
-        let offered = Offered::Named(std::mem::take(&mut narinfo.signatures));
-        match cache.keys().sign(&narinfo.fingerprint(), &offered) {
-            Ok(signatures) => narinfo.signatures = signatures,
-            // A cache whose clients sign has no key here. Its readers may trust who signed it elsewhere.
-            Err(_) => {
-                if let Offered::Named(signatures) = offered {
-                    narinfo.signatures = signatures;
-                }
-            }
-        }
-        cache.keys().sign_for_agents(&mut narinfo, AgentNames::All);
-        narinfo.url = self.tickets.load().url(&ticket, cache.name());
-        narinfo.file_hash = Some(ticket.file.file_hash);
-        narinfo.file_size = Some(ticket.file_size);
-        render(narinfo, ticket.file)
-    }
-}
-
-fn render(narinfo: NarInfo, file: NarFileName) -> Found {
-    let body = Bytes::from(narinfo.to_string());
-    let digest = Sha256::digest(&body);
-    let etag = format!("\"{}\"", nix32::encode(&digest[..20]));
-    Found { body, etag: HeaderValue::try_from(etag).expect("nix32 is visible ASCII"), narinfo, file }
 }

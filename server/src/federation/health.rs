@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix_formats::StorePathHash;
 use url::Url;
 
 /// Failures in a row after which a cache is left alone.
@@ -15,8 +16,13 @@ const PATIENCE: u32 = 3;
 /// For how long at first; twice as long after each attempt that fails.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// For how long a cache is left alone that sent something else than it promised.
+/// For how long a cache is not asked for a path again after it did not give what it promised of it.
 const QUARANTINE: Duration = Duration::from_secs(120);
+/// Paths in quarantine that are remembered.
+const MOST_QUARANTINED: usize = 4096;
+/// Complaints about the narinfos of a cache that are worth a line in the log, in this time.
+const MOST_COMPLAINTS: u32 = 20;
+const COMPLAINT_PERIOD: Duration = Duration::from_secs(60);
 /// What is thought of a cache that was never asked: worth a try before one that is slow.
 const UNKNOWN_LATENCY: Duration = Duration::from_millis(50);
 /// Caches that are kept in mind.
@@ -31,11 +37,20 @@ pub struct Health {
     pub failures: u32,
     /// Until when it is left alone.
     pub shunned_until: Option<Instant>,
+    /// Whether somebody is trying it after a pause.
+    is_on_trial: bool,
+    /// When the log last began to count complaints, and how many there were since.
+    complaints: Option<(Instant, u32)>,
 }
 
 /// What is known of all caches that were asked.
 #[derive(Default)]
-pub struct HealthBook(Mutex<HashMap<Url, Health>>);
+pub struct HealthBook {
+    caches: Mutex<HashMap<Url, Health>>,
+    /// What a cache promised and did not give, until when it is not asked for it. Only the path is in quarantine, never
+    /// the cache: else anybody who knows of one damaged file there could switch it off for everybody.
+    quarantine: Mutex<HashMap<(Url, StorePathHash), Instant>>,
+}
 
 impl HealthBook {
     /// Whether the cache may be asked now. One whose pause is over is tried by one, and left alone by all others until that
@@ -48,6 +63,7 @@ impl HealthBook {
             Some(until) if until > Instant::now() => false,
             Some(_) => {
                 health.shunned_until = Some(Instant::now() + FIRST_PAUSE);
+                health.is_on_trial = true;
                 true
             }
         }
@@ -63,6 +79,7 @@ impl HealthBook {
         self.note(cache, |health| {
             health.failures = 0;
             health.shunned_until = None;
+            health.is_on_trial = false;
             health.latency = Some(health.latency.map_or(took, |before| (before * 4 + took) / 5));
         });
     }
@@ -70,6 +87,11 @@ impl HealthBook {
     /// It did not answer, or with an error.
     pub fn failed(&self, cache: &Url) {
         self.note(cache, |health| {
+            let is_shunned = health.shunned_until.is_some_and(|until| until > Instant::now());
+            // Questions that were under way when the pause began end in it, and say nothing new.
+            if is_shunned && !std::mem::take(&mut health.is_on_trial) {
+                return;
+            }
             health.failures = health.failures.saturating_add(1);
             if health.failures >= PATIENCE {
                 let doublings = (health.failures - PATIENCE).min(5);
@@ -79,12 +101,38 @@ impl HealthBook {
         });
     }
 
-    /// It sent something else than it promised.
-    pub fn lied(&self, cache: &Url) {
+    /// The cache did not give what it promised of the path, or something else. It is not asked for that path for a while.
+    pub fn quarantine(&self, cache: &Url, path: &StorePathHash) {
+        let now = Instant::now();
+        let mut quarantine = self.quarantine.lock().unwrap_or_else(PoisonError::into_inner);
+        if quarantine.len() >= MOST_QUARANTINED {
+            quarantine.retain(|_, until| *until > now);
+        }
+        if quarantine.len() >= MOST_QUARANTINED {
+            quarantine.clear();
+        }
+        quarantine.insert((cache.clone(), *path), now + QUARANTINE);
+    }
+
+    /// Whether the cache may be asked for the path, as far as that path goes.
+    pub fn gives(&self, cache: &Url, path: &StorePathHash) -> bool {
+        let quarantine = self.quarantine.lock().unwrap_or_else(PoisonError::into_inner);
+        quarantine.get(&(cache.clone(), *path)).is_none_or(|until| *until <= Instant::now())
+    }
+
+    /// Whether one more complaint about the cache is worth a line in the log. Everybody can make us ask for paths.
+    pub fn is_worth_a_line(&self, cache: &Url) -> bool {
+        let mut is_worth = false;
         self.note(cache, |health| {
-            health.failures = health.failures.max(PATIENCE);
-            health.shunned_until = Some(Instant::now() + QUARANTINE);
+            let now = Instant::now();
+            let (since, count) = health
+                .complaints
+                .filter(|(since, _)| now.duration_since(*since) < COMPLAINT_PERIOD)
+                .unwrap_or((now, 0));
+            is_worth = count < MOST_COMPLAINTS;
+            health.complaints = Some((since, count.saturating_add(1)));
         });
+        is_worth
     }
 
     /// What is known of a cache.
@@ -98,12 +146,13 @@ impl HealthBook {
             // Nodes come and go; what is forgotten here is measured again.
             book.clear();
         }
-        let unknown = Health { latency: None, failures: 0, shunned_until: None };
+        let unknown =
+            Health { latency: None, failures: 0, shunned_until: None, is_on_trial: false, complaints: None };
         note(book.entry(cache.clone()).or_insert(unknown));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Url, Health>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.caches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,11 +179,43 @@ mod tests {
     }
 
     #[test]
-    fn a_liar_is_left_alone_at_once() {
+    fn questions_that_fail_together_count_once_and_failed_trials_make_the_pause_longer() {
         let (book, cache) = (HealthBook::default(), Url::parse("http://a").unwrap());
-        book.answered(&cache, Duration::from_millis(1));
-        book.lied(&cache);
-        assert!(!book.admits(&cache));
-        assert!(book.admits(&Url::parse("http://b").unwrap()));
+        let pause = || {
+            let until = book.get(&cache).unwrap().shunned_until.unwrap();
+            until.saturating_duration_since(Instant::now())
+        };
+        (0..100).for_each(|_| book.failed(&cache));
+        assert!(pause() <= FIRST_PAUSE);
+        book.note(&cache, |health| health.shunned_until = Some(Instant::now()));
+        assert!(book.admits(&cache));
+        (0..100).for_each(|_| book.failed(&cache));
+        assert!(pause() > FIRST_PAUSE && pause() <= 2 * FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_cache_is_not_asked_again_for_the_path_that_it_did_not_give_and_for_all_others() {
+        let book = HealthBook::default();
+        let (cache, other) = (Url::parse("http://a").unwrap(), Url::parse("http://b").unwrap());
+        let path = |number| StorePathHash::from_bytes([number; 20]);
+        book.quarantine(&cache, &path(1));
+        assert!(!book.gives(&cache, &path(1)));
+        assert!(book.gives(&cache, &path(2)) && book.gives(&other, &path(1)));
+        assert!(book.admits(&cache));
+        // It does not take more memory than it may.
+        for number in 0..2 * MOST_QUARANTINED as u32 {
+            let mut bytes = [0; 20];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            book.quarantine(&cache, &StorePathHash::from_bytes(bytes));
+        }
+        assert!(book.quarantine.lock().unwrap().len() <= MOST_QUARANTINED);
+    }
+
+    #[test]
+    fn complaints_do_not_fill_the_log() {
+        let (book, cache) = (HealthBook::default(), Url::parse("http://a").unwrap());
+        let lines = (0..1000).filter(|_| book.is_worth_a_line(&cache)).count();
+        assert_eq!(lines, MOST_COMPLAINTS as usize);
+        assert!(book.is_worth_a_line(&Url::parse("http://b").unwrap()));
     }
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use catalog::CacheId;
 use futures_util::stream;
-use nix_formats::{NarFileName, NarInfo};
+use nix_formats::{NarFileName, NarInfo, Signature};
 use tokio::sync::{mpsc, watch};
 
 use super::Federation;
 use super::ticket::Ticket;
 use crate::cache::Cache;
+use crate::cache::keys::Offered;
 use crate::cache::push::{PathDescription, PushError};
 
 /// Pieces that wait for the disk.
@@ -40,6 +41,14 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         self.keeping.lock().remove(&self.key);
     }
+}
+
+/// What is known of a file before it has arrived.
+struct KeptFile {
+    name: NarFileName,
+    /// Whether its name has its hash.
+    is_hash_known: bool,
+    size: Option<u64>,
 }
 
 /// Where the bytes of a NAR go that is being kept; an error if they do not go on.
@@ -71,24 +80,27 @@ impl Keeping {
 }
 
 impl Federation {
-    /// Begins to keep the NAR of the ticket. `None` if it is not known any more what path it belongs to.
+    /// Begins to keep the NAR of the ticket, a file of `size` bytes if that is known. `None` if it is not known any more
+    /// what path it belongs to.
     pub(super) async fn keep(
         self: &Arc<Self>,
         cache: &Arc<Cache>,
         ticket: &Ticket,
+        size: Option<u64>,
         reservation: Reservation,
     ) -> Option<Copy> {
         // The ticket does not say everything that a path consists of.
-        let found = self.find(cache, &ticket.path).await?;
+        let found = self.find(cache, &ticket.path).await.found()?;
         if found.file != ticket.file {
             return None;
         }
         let (copy, pieces) = mpsc::channel(PIECES_AHEAD);
         let (federation, cache) = (self.clone(), cache.clone());
-        let (file, narinfo, size) = (ticket.file, found.narinfo.clone(), ticket.file_size);
+        let file = KeptFile { name: ticket.file, is_hash_known: ticket.is_file_known, size };
+        let (narinfo, valid) = (found.narinfo.clone(), found.valid.clone());
         tokio::spawn(async move {
             let name = narinfo.store_path.base_name();
-            match federation.store(&cache, file, size, narinfo, pieces).await {
+            match federation.store(&cache, file, narinfo, valid, pieces).await {
                 Ok(()) => {
                     tracing::debug!(cache = cache.name(), path = name, "kept a path from elsewhere");
                     if size_to_collect(&cache).is_some() {
@@ -112,14 +124,17 @@ impl Federation {
     async fn store(
         &self,
         cache: &Arc<Cache>,
-        file: NarFileName,
-        size: u64,
+        file: KeptFile,
         narinfo: NarInfo,
+        valid: Vec<Signature>,
         pieces: mpsc::Receiver<Result<Bytes, String>>,
     ) -> Result<(), PushError> {
         let body = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
-        self.pusher.put_file(cache, file.compression, Some(&file), Some(size), Box::pin(body)).await?;
-        let description = PathDescription::from_narinfo(narinfo, file.file_hash)?;
+        let name = file.is_hash_known.then_some(&file.name);
+        let hash =
+            self.pusher.put_file(cache, file.name.compression, name, file.size, Box::pin(body)).await?;
+        let mut description = PathDescription::from_narinfo(narinfo, hash)?;
+        description.offered = Offered::Checked(valid);
         self.pusher.commit_file(cache, description).await
     }
 }

@@ -3,11 +3,15 @@
 //! A path that a public cache lacks is looked for in the other public caches of this daemon, then at the nodes of the
 //! network that say they have it, then at the upstreams of the cache. A private cache asks only the upstreams that are
 //! configured for it: what its readers look for is nobody else's business. Nothing here is announced of a private cache.
+//! Of another cache of this daemon only that is taken which a key has signed that the asking cache trusts.
 //!
 //! | file | what |
 //! |---|---|
 //! | `holdings.rs` | what we tell the network |
 //! | `find.rs` | looking for a path, once for all who ask at a time |
+//! | `look.rs` | where it is looked for |
+//! | `trust.rs` | whose signatures count |
+//! | `sign.rs` | the narinfo as our readers get it |
 //! | `ask.rs` | asking one other cache, and checking what it says |
 //! | `ticket.rs` | the URL that says where a NAR comes from |
 //! | `fetch.rs` | getting a NAR from there |
@@ -18,6 +22,7 @@
 //! | `exchange.rs` | asking for that, and answering |
 //! | `health.rs` | who answers, how fast, and who is left alone for now |
 //! | `client.rs` | requests |
+//! | `reach.rs` | where redirects may lead |
 
 mod ask;
 mod client;
@@ -28,9 +33,13 @@ mod find;
 mod health;
 mod holdings;
 mod keep;
+mod look;
+mod reach;
 mod relay;
+mod sign;
 mod sources;
 mod ticket;
+mod trust;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -44,7 +53,7 @@ use url::Url;
 
 pub use self::exchange::DigestQuestion;
 pub use self::fetch::{FetchError, Fetched};
-pub use self::find::Found;
+pub use self::find::{Found, Outcome};
 pub use self::keep::size_to_collect;
 pub use self::ticket::{Ticket, TicketText};
 
@@ -195,6 +204,7 @@ impl Federation {
     /// The caches are other ones, or other than they were.
     pub fn set_caches(self: &Arc<Self>, caches: Arc<Caches>) {
         let changed = self.shelf.set_caches(caches);
+        self.lookups.begin_generation();
         self.digests.forget_own();
         self.follow_changes();
         if let Some(network) = self.network.get() {

@@ -1,7 +1,8 @@
 //! Passes the bytes of a NAR on while they arrive, and checks them before the last ones.
 //!
 //! The file's hash is computed on the way; a thread beside it unpacks the file and hashes the NAR. The last piece is held
-//! back until both are known to be right, so that a reader never gets the whole of something wrong.
+//! back until both are known to be right, so that a reader never gets the whole of something wrong. Of a file whose hash
+//! nobody tells only the NAR is checked, which is what is signed.
 
 use std::io::{self, Read};
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
 use super::keep::Copy;
-use super::sources::{Feed, Sources};
+use super::sources::{Break, Feed, Sources};
 use super::ticket::Ticket;
 use crate::cache::push::decoder;
 
@@ -33,10 +34,16 @@ pub struct Relay {
     sources: Sources,
     feed: Feed,
     path: StorePathHash,
-    file_hash: FileHash,
-    file_size: u64,
+    file_hash: Option<FileHash>,
+    /// Bytes of the file; where that is not known it goes on until the other side ends it.
+    file_size: Option<u64>,
+    /// Bytes beyond which it is not the file.
+    most: u64,
     hasher: Sha256,
     received: u64,
+    /// The last piece so far of a file of unknown size, which may be the last one at all.
+    held_back: Option<Bytes>,
+    is_over: bool,
     check: Option<Check>,
     /// Where the bytes go besides, as long as somebody wants them there.
     copy: Option<Copy>,
@@ -53,8 +60,9 @@ impl Check {
     /// `None` if the file is the NAR itself, and its hash the one that is checked anyway.
     fn of(ticket: &Ticket) -> Option<Self> {
         let (compression, hash, size) = (ticket.file.compression, ticket.nar_hash, ticket.nar_size);
-        let is_nar = compression == Compression::None && ticket.file.file_hash.as_bytes() == hash.as_bytes();
-        if is_nar && ticket.file_size == size {
+        let is_nar = compression == Compression::None
+            && ticket.file_hash().is_some_and(|file| file.as_bytes() == hash.as_bytes());
+        if is_nar && ticket.file_size == Some(size) {
             return None;
         }
         let (pieces, arriving) = mpsc::channel(PIECES_AHEAD);
@@ -81,14 +89,18 @@ impl Relay {
         permit: OwnedSemaphorePermit,
         copy: Option<Copy>,
     ) -> Pieces {
+        let file_size = ticket.file_size.or(feed.length);
         let relay = Self {
             sources,
             feed,
             path: ticket.path,
-            file_hash: ticket.file.file_hash,
-            file_size: ticket.file_size,
+            file_hash: ticket.file_hash(),
+            file_size,
+            most: file_size.unwrap_or_else(|| ticket.most_bytes()),
             hasher: Sha256::new(),
             received: 0,
+            held_back: None,
+            is_over: false,
             check: Check::of(ticket),
             copy,
             _permit: permit,
@@ -112,7 +124,7 @@ impl Relay {
                     let reason = match fault {
                         Fault::Broken(reason) => reason,
                         Fault::Wrong(reason) => {
-                            self.sources.lied();
+                            self.sources.gave_wrong_bytes();
                             reason
                         }
                     };
@@ -134,36 +146,80 @@ impl Relay {
         }
     }
 
+    /// The next piece for the reader; `None` when the file is over, and right.
     async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
-        if self.received == self.file_size {
+        if self.is_over {
             return Ok(None);
         }
-        let piece = self.receive().await?;
-        self.received += piece.len() as u64;
-        if self.received > self.file_size {
-            return Err(Fault::Wrong("it is longer than promised".to_owned()));
-        }
-        self.hasher.update(&piece);
-        if let Some(check) = &self.check
-            && check.pieces.send(piece.clone()).await.is_err()
-        {
-            // It knows enough already.
-            self.judge().await?;
-        }
-        if self.received == self.file_size {
-            if *self.file_hash.as_bytes() != <[u8; 32]>::from(self.hasher.finalize_reset()) {
-                return Err(Fault::Wrong("it has another hash than promised".to_owned()));
+        loop {
+            let Some(piece) = self.receive().await? else {
+                self.end().await?;
+                return Ok(self.held_back.take());
+            };
+            self.take(&piece).await?;
+            match self.file_size {
+                Some(size) => {
+                    if self.received == size {
+                        self.end().await?;
+                    }
+                    return Ok(Some(piece));
+                }
+                None => {
+                    if let Some(earlier) = self.held_back.replace(piece) {
+                        return Ok(Some(earlier));
+                    }
+                }
             }
-            self.judge().await?;
         }
-        Ok(Some(piece))
     }
 
-    /// The next piece, from wherever there is one.
-    async fn receive(&mut self) -> Result<Bytes, Fault> {
+    /// Takes a piece into account.
+    async fn take(&mut self, piece: &Bytes) -> Result<(), Fault> {
+        self.received += piece.len() as u64;
+        if self.received > self.most {
+            return Err(Fault::Wrong("it is longer than promised".to_owned()));
+        }
+        if self.file_hash.is_some() {
+            self.hasher.update(piece);
+        }
+        if let Some(check) = &self.check {
+            if check.pieces.send(piece.clone()).await.is_err() {
+                // It knows enough already.
+                self.judge().await?;
+                return self.refuse_more();
+            }
+            return Ok(());
+        }
+        self.refuse_more()
+    }
+
+    /// What comes after the whole NAR can still be told from something else by the hash of the file, if that is known.
+    fn refuse_more(&self) -> Result<(), Fault> {
+        match self.file_hash {
+            Some(_) => Ok(()),
+            None => Err(Fault::Wrong("it goes on after its NAR".to_owned())),
+        }
+    }
+
+    /// All has arrived: whether it is right.
+    async fn end(&mut self) -> Result<(), Fault> {
+        if let Some(hash) = self.file_hash
+            && *hash.as_bytes() != <[u8; 32]>::from(self.hasher.finalize_reset())
+        {
+            return Err(Fault::Wrong("it has another hash than promised".to_owned()));
+        }
+        self.judge().await?;
+        self.is_over = true;
+        Ok(())
+    }
+
+    /// The next piece, from wherever there is one; `None` at the end of a file of unknown size.
+    async fn receive(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
             let cause = match self.feed.next().await {
-                Ok(piece) => return Ok(piece),
+                Ok(Some(piece)) => return Ok(Some(piece)),
+                Ok(None) if self.file_size.is_none() => return Ok(None),
+                Ok(None) => Break::Lost("it ends too early".to_owned()),
                 Err(cause) => cause,
             };
             match self.sources.resume(self.received, &cause).await {

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::Federation;
-use super::ask::Candidate;
+use super::ask::{Candidate, is_failure};
+use super::client::ClientError;
 use super::ticket::{Source, Ticket, within};
 use crate::cache::Cache;
 
@@ -24,6 +25,8 @@ const STALL: Duration = Duration::from_secs(15);
 /// A cache that, over more than this time of waiting for it, sends less than [`SLOWEST`] bytes a second, does not want to.
 const GRACE: Duration = Duration::from_secs(20);
 const SLOWEST: u64 = 4 << 10;
+/// How long the DHT may take to say who else has a path.
+const PROVIDERS: Duration = Duration::from_secs(1);
 /// How often a file may break off.
 const MOST_BREAKS: usize = 5;
 
@@ -42,6 +45,8 @@ pub struct Sources {
 /// A file from some point on, as it arrives from one cache.
 pub struct Feed {
     body: BodyDataStream<Incoming>,
+    /// Bytes that it says it has, if it does.
+    pub length: Option<u64>,
     received: u64,
     /// Time spent waiting for the other side, as opposed to our reader.
     waited: Duration,
@@ -67,10 +72,14 @@ impl Sources {
     }
 
     /// The rest of the file from `offset` on, after it broke off there. A cache that is alone in having it may have lost
-    /// but the connection.
+    /// but the connection. `None` also where the file's hash is not known: then it cannot be told whether the rest is of
+    /// the same file.
     pub async fn resume(&mut self, offset: u64, cause: &Break) -> Option<Feed> {
         let broken = self.current.take()?;
         self.federation.health.failed(&broken.0.base);
+        if !self.ticket.is_file_known {
+            return None;
+        }
         self.broke_off.push(broken.0.base.clone());
         if self.broke_off.len() > MOST_BREAKS {
             return None;
@@ -84,12 +93,12 @@ impl Sources {
         }
     }
 
-    /// Leaves alone whoever sent something wrong. Of several the first, who broke off besides: if it was not that one, the
-    /// reader's next attempt gets the others by themselves.
-    pub fn lied(&self) {
+    /// Does not ask the source of wrong bytes for this path again for a while. If several sources contributed, that is the
+    /// first, which also broke off; a retry of the reader gets the rest by themselves.
+    pub fn gave_wrong_bytes(&self) {
         let current = self.current.as_ref().map(|(candidate, _)| &candidate.base);
         if let Some(base) = self.broke_off.first().or(current) {
-            self.federation.health.lied(base);
+            self.federation.health.quarantine(base, &self.ticket.path);
         }
     }
 
@@ -109,22 +118,22 @@ impl Sources {
             }
         }
         let mut others = Vec::new();
-        if self.cache.is_public() {
-            others = self.federation.providers(&self.ticket.path).await;
+        if self.federation.looks_around(&self.cache) {
+            let deadline = tokio::time::Instant::now() + PROVIDERS;
+            others = self.federation.providers(&self.cache, &self.ticket.path, deadline).await;
         }
         others.extend(self.cache.config().upstreams.iter().map(Candidate::upstream));
         for candidate in others {
-            if !self.is_new(&candidate.source) || !self.federation.health.admits(&candidate.base) {
+            if !self.is_new(&candidate.source) || !self.may_ask(&candidate.base) {
                 continue;
             }
             let Ok(verified) = self.federation.ask(&candidate, &self.cache, &self.ticket.path).await else {
                 continue;
             };
-            let (ours, theirs) = (&self.ticket, verified.ticket);
-            let is_same = theirs.file == ours.file
-                && theirs.nar_hash == ours.nar_hash
-                && theirs.file_size == ours.file_size;
-            if is_same && let Some(feed) = self.fetch(candidate, theirs.url, offset).await {
+            let theirs = verified.ticket;
+            if self.ticket.takes(&theirs)
+                && let Some(feed) = self.fetch(candidate, theirs.url, offset).await
+            {
                 return Some(feed);
             }
         }
@@ -140,43 +149,68 @@ impl Sources {
         is_new
     }
 
+    fn may_ask(&self, base: &Url) -> bool {
+        let health = &self.federation.health;
+        health.gives(base, &self.ticket.path) && health.admits(base)
+    }
+
     async fn fetch(&mut self, candidate: Candidate, url: String, offset: u64) -> Option<Feed> {
-        let (base, health) = (&candidate.base, &self.federation.health);
-        if !health.admits(base) {
+        let (base, health, path) = (&candidate.base, &self.federation.health, &self.ticket.path);
+        if !self.may_ask(base) {
             return None;
         }
-        let asker = self.federation.asker(&candidate.source);
         let range = (offset > 0).then(|| (RANGE.as_str(), format!("bytes={offset}-")));
-        let answer = self.federation.client.get_with(&within(base, &url)?, asker, range.as_slice()).await;
-        let answer = match answer {
+        let asked = self.federation.request(&candidate.source, &within(base, &url)?, range.as_slice()).await;
+        let answer = match asked {
             Ok(answer) => answer,
+            Err(error @ ClientError::Redirect(_)) => {
+                if health.is_worth_a_line(base) {
+                    tracing::info!(cache = %base, %path, %error, "could not fetch a NAR");
+                }
+                health.quarantine(base, path);
+                return None;
+            }
             Err(error) => {
-                tracing::debug!(cache = %base, %error, "could not fetch a NAR");
+                tracing::debug!(cache = %base, %path, %error, "could not fetch a NAR");
                 health.failed(base);
                 return None;
             }
         };
-        if !is_from(&answer, offset, self.ticket.file_size) {
+        if !is_from(&answer, offset, &self.ticket) {
             let (status, headers) = (answer.status(), answer.headers());
-            tracing::debug!(cache = %base, %status, ?headers, "another cache does not have its NAR");
-            health.failed(base);
+            tracing::debug!(cache = %base, %path, %status, ?headers, "another cache does not have its NAR");
+            if offset > 0 {
+                // Not every server gives a part of a file.
+            } else if status != StatusCode::OK && is_failure(status) {
+                health.failed(base);
+            } else {
+                // Its narinfo promises what it does not give.
+                health.quarantine(base, path);
+            }
             return None;
         }
+        let length = length_of(&answer);
         self.current = Some((candidate, url));
         let body = BodyDataStream::new(answer.into_body());
-        Some(Feed { body, received: 0, waited: Duration::ZERO })
+        Some(Feed { body, length, received: 0, waited: Duration::ZERO })
     }
 }
 
-/// Whether an answer has the bytes of a file of that size from `offset` on.
-fn is_from(answer: &Response<Incoming>, offset: u64, size: u64) -> bool {
-    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+/// Whether an answer has the bytes of the file from `offset` on.
+fn is_from(answer: &Response<Incoming>, offset: u64, file: &Ticket) -> bool {
     if offset > 0 {
+        let Some(size) = file.file_size else { return false };
         let range = format!("bytes {offset}-{}/{size}", size - 1);
-        return answer.status() == StatusCode::PARTIAL_CONTENT && header(CONTENT_RANGE) == Some(&range);
+        let theirs = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+        return answer.status() == StatusCode::PARTIAL_CONTENT && theirs == Some(&range);
     }
-    let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    answer.status() == StatusCode::OK && length.is_none_or(|length| length == size)
+    let most = file.file_size.unwrap_or_else(|| file.most_bytes());
+    let fits = |length: u64| if file.file_size.is_some() { length == most } else { length <= most };
+    answer.status() == StatusCode::OK && length_of(answer).is_none_or(fits)
+}
+
+fn length_of(answer: &Response<Incoming>) -> Option<u64> {
+    answer.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl fmt::Display for Break {
@@ -189,8 +223,8 @@ impl fmt::Display for Break {
 }
 
 impl Feed {
-    /// The next piece that is not empty.
-    pub async fn next(&mut self) -> Result<Bytes, Break> {
+    /// The next piece that is not empty; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Break> {
         loop {
             let begun = Instant::now();
             let arrived = timeout(STALL, self.body.next()).await;
@@ -198,7 +232,7 @@ impl Feed {
             let rate = self.received.checked_div(self.waited.as_secs()).unwrap_or(u64::MAX);
             return match arrived {
                 Err(_) => Err(Break::Stalled("nothing arrives any more")),
-                Ok(None) => Err(Break::Lost("it ends too early".to_owned())),
+                Ok(None) => Ok(None),
                 Ok(Some(Err(error))) => Err(Break::Lost(error.to_string())),
                 Ok(Some(Ok(piece))) if piece.is_empty() => continue,
                 Ok(Some(Ok(_))) if self.waited > GRACE && rate < SLOWEST => {
@@ -206,7 +240,7 @@ impl Feed {
                 }
                 Ok(Some(Ok(piece))) => {
                     self.received += piece.len() as u64;
-                    Ok(piece)
+                    Ok(Some(piece))
                 }
             };
         }

@@ -6,12 +6,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use nix_formats::{NarFileName, NarHash, StorePathHash};
+use nix_formats::{Compression, FileHash, NarFileName, NarHash, NarInfo, StorePathHash};
 use sha2::Sha256;
 use url::Url;
 
 /// First byte of a ticket.
 const VERSION: u8 = 1;
+/// Beside the kind of the source: the hash of the file is not known.
+const UNKNOWN_FILE: u8 = 0x80;
 /// Bytes of the HMAC that are kept.
 const MAC: usize = 16;
 
@@ -35,10 +37,12 @@ pub struct Ticket {
     pub url: String,
     /// The path that it belongs to.
     pub path: StorePathHash,
-    /// Hash and compression of the file.
+    /// The name of the file in our URL: its hash and compression. Where its hash is not known, the hash of the NAR stands in.
     pub file: NarFileName,
-    /// Bytes of the file.
-    pub file_size: u64,
+    /// Whether `file` has the hash of the file. Many caches do not say it: that of the NAR is what is signed.
+    pub is_file_known: bool,
+    /// Bytes of the file, where that is known.
+    pub file_size: Option<u64>,
     /// Hash of the NAR.
     pub nar_hash: NarHash,
     /// Bytes of the NAR.
@@ -102,17 +106,57 @@ fn with(key: &Hmac<Sha256>, bytes: &[u8], file: &NarFileName, cache: &str) -> Hm
 }
 
 impl Ticket {
+    /// The ticket for what the narinfo promises.
+    pub fn of(source: Source, narinfo: &NarInfo) -> Self {
+        // Without compression the file is the NAR.
+        let is_nar = narinfo.compression == Compression::None;
+        let nar_hash = FileHash::from_bytes(*narinfo.nar_hash.as_bytes());
+        let file_hash = narinfo.file_hash.or_else(|| is_nar.then_some(nar_hash));
+        let file_size = narinfo.file_size.filter(|size| *size > 0);
+        Self {
+            source,
+            url: narinfo.url.clone(),
+            path: *narinfo.store_path.hash(),
+            file: NarFileName { file_hash: file_hash.unwrap_or(nar_hash), compression: narinfo.compression },
+            is_file_known: file_hash.is_some(),
+            file_size: file_size.or_else(|| is_nar.then_some(narinfo.nar_size)),
+            nar_hash: narinfo.nar_hash,
+            nar_size: narinfo.nar_size,
+        }
+    }
+
+    /// Hash of the file, where that is known.
+    pub fn file_hash(&self) -> Option<FileHash> {
+        self.is_file_known.then_some(self.file.file_hash)
+    }
+
+    /// More bytes than this no file has that unpacks to the NAR: none of the compressions makes a NAR much longer.
+    pub fn most_bytes(&self) -> u64 {
+        self.nar_size.saturating_add(self.nar_size / 8).saturating_add(64 << 10)
+    }
+
+    /// Whether the file that `other` is for can take the place of this one's.
+    pub fn takes(&self, other: &Self) -> bool {
+        let is_same_nar = other.nar_hash == self.nar_hash && other.nar_size == self.nar_size;
+        let is_same_file = other.file == self.file && other.file_size == self.file_size;
+        let is_as_good = !self.is_file_known
+            && other.file.compression == self.file.compression
+            && (self.file_size.is_none() || other.file_size == self.file_size);
+        is_same_nar && (is_same_file || is_as_good)
+    }
+
     fn encode(&self) -> Vec<u8> {
         let (kind, place) = match &self.source {
             Source::Here(name) => (0, name.as_str()),
             Source::Peer(url) => (1, url.as_str()),
             Source::Upstream(url) => (2, url.as_str()),
         };
-        let mut bytes = vec![VERSION, kind];
+        let unknown = if self.is_file_known { 0 } else { UNKNOWN_FILE };
+        let mut bytes = vec![VERSION, kind | unknown];
         bytes.extend(self.path.as_bytes());
         bytes.extend(self.nar_hash.as_bytes());
         bytes.extend(self.nar_size.to_be_bytes());
-        bytes.extend(self.file_size.to_be_bytes());
+        bytes.extend(self.file_size.unwrap_or(0).to_be_bytes());
         bytes.extend(u16::try_from(place.len()).unwrap_or(u16::MAX).to_be_bytes());
         bytes.extend(place.as_bytes());
         bytes.extend(self.url.as_bytes());
@@ -128,7 +172,7 @@ impl Ticket {
         let (length, rest) = rest.split_first_chunk()?;
         let text = std::str::from_utf8(rest).ok()?;
         let (place, url) = text.split_at_checked(u16::from_be_bytes(*length).into())?;
-        let source = match kind {
+        let source = match kind & !UNKNOWN_FILE {
             0 => Source::Here(place.to_owned()),
             1 => Source::Peer(Url::parse(place).ok()?),
             2 => Source::Upstream(Url::parse(place).ok()?),
@@ -139,7 +183,8 @@ impl Ticket {
             url: url.to_owned(),
             path: StorePathHash::from_bytes(*path),
             file,
-            file_size: u64::from_be_bytes(*file_size),
+            is_file_known: kind & UNKNOWN_FILE == 0,
+            file_size: Some(u64::from_be_bytes(*file_size)).filter(|size| *size > 0),
             nar_hash: NarHash::from_bytes(*nar_hash),
             nar_size: u64::from_be_bytes(*nar_size),
         })
@@ -160,8 +205,6 @@ pub fn within(cache: &Url, relative: &str) -> Option<Url> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use nix_formats::{Compression, FileHash};
-
     use super::*;
 
     fn ticket(source: Source) -> Ticket {
@@ -170,7 +213,8 @@ mod tests {
             url: "nar/abc.nar.xz".to_owned(),
             path: StorePathHash::from_bytes([1; 20]),
             file: NarFileName { file_hash: FileHash::from_bytes([2; 32]), compression: Compression::Xz },
-            file_size: 12,
+            is_file_known: true,
+            file_size: Some(12),
             nar_hash: NarHash::from_bytes([3; 32]),
             nar_size: 34,
         }
@@ -208,6 +252,26 @@ mod tests {
         for text in ["", "AA", "%%%"] {
             let (_, file) = parts(&key.url(&ticket(Source::Here(String::new())), "main"));
             assert_eq!(key.open(&TicketText(text.to_owned()), &file, "main"), None);
+        }
+    }
+
+    #[test]
+    fn a_file_of_which_only_the_nar_is_known_is_named_after_that() {
+        let key = TicketKey::derive(b"secret");
+        for file_size in [None, Some(12)] {
+            let mut ticket = ticket(Source::Upstream(Url::parse("http://a.example/").unwrap()));
+            ticket.file.file_hash = FileHash::from_bytes(*ticket.nar_hash.as_bytes());
+            (ticket.is_file_known, ticket.file_size) = (false, file_size);
+            let (text, file) = parts(&key.url(&ticket, "main"));
+            assert_eq!(key.open(&text, &file, "main"), Some(ticket.clone()));
+            assert_eq!(ticket.file_hash(), None);
+            // Any file with the same NAR, packed in the same way, is as good.
+            let mut known = Ticket { is_file_known: true, ..ticket.clone() };
+            known.file.file_hash = FileHash::from_bytes([9; 32]);
+            assert!(ticket.takes(&known) && !known.takes(&ticket));
+            assert!(!ticket.takes(&Ticket { nar_hash: NarHash::from_bytes([4; 32]), ..known.clone() }));
+            known.file.compression = Compression::Zstd;
+            assert!(!ticket.takes(&known));
         }
     }
 

@@ -3,7 +3,7 @@
 //! Replies are plain text for a person at the other end: what was wrong with the request and what to do. They never hold
 //! a path, a query, a secret or another error's inner text; those go to the log.
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use warp::reply::{Reply, Response};
 
@@ -72,6 +72,8 @@ impl Reply for HttpError {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        // What is refused or missing now may be there a moment later.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"binary cache\""));

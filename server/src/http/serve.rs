@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -190,8 +190,10 @@ fn answer(
     routes: &Routes,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+    let version = request.version();
     let answer = warp::service(routes.clone()).call(request);
-    AssertUnwindSafe(answer).catch_unwind().map(|result| {
+    AssertUnwindSafe(answer).catch_unwind().map(move |result| {
+        let result = result.map(|answer| answer.map(|answer| refuse_unmeasured(version, answer)));
         result.unwrap_or_else(|_| {
             tracing::error!("a request handler panicked");
             let failed = HttpError::new(
@@ -201,6 +203,20 @@ fn answer(
             Ok(failed.into_response())
         })
     })
+}
+
+/// Marks a reply whose length is not known beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct UnknownLength;
+
+/// A client of HTTP/1.0 takes the end of the connection for the end of such a reply, also where it broke off.
+fn refuse_unmeasured(version: Version, answer: Response) -> Response {
+    if version >= Version::HTTP_11 || answer.extensions().get::<UnknownLength>().is_none() {
+        return answer;
+    }
+    let reason = "the length of this file is not known beforehand: ask for it with HTTP/1.1 \
+                  (in nginx: proxy_http_version 1.1)";
+    HttpError::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, reason).into_response()
 }
 
 /// Closing a socket with unread bytes resets it and may destroy the reply on its way, so the request is read first.

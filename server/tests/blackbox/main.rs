@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod by_products;
+mod caching;
 mod check_config;
 mod conformance;
 mod content_address;

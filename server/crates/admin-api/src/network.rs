@@ -43,6 +43,9 @@ pub struct DhtInfo {
     pub node: String,
     /// Where it listens, on UDP.
     pub address: String,
+    /// Why it does not listen there at the moment, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// How other nodes see it, where they have told.
     pub public_address: Option<String>,
     /// The addresses of other nodes that answer.

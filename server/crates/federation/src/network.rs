@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix_formats::StorePathHash;
@@ -20,10 +21,19 @@ use crate::{Identity, IdentityError, Keyring, NodeId, Stamp};
 
 /// Pause after there was nobody to tell about this node.
 const ALONE_PAUSE: Duration = Duration::from_millis(500);
+/// Pauses between two looks at the network, and between two announcements of this node, soon after its start.
+pub(crate) const EARLY_LOOK: Duration = Duration::from_secs(1);
+const EARLY_INTRODUCTION: Duration = Duration::from_secs(2);
+/// Looks at the network before what the known nodes hold counts as all there is, and how long after the start at least.
+const LOOKS: u32 = 2;
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// How often things are done and how long they are believed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timing {
+    /// How long after its start a node looks around and announces itself more often. Nodes that start together write their
+    /// records before all of them know each other, so some are stored where others do not find them.
+    pub beginning: Duration,
     /// Between two looks at whether we are still in the network.
     pub keep: Duration,
     /// Between two readings of who is there.
@@ -45,6 +55,7 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
+            beginning: Duration::from_secs(60),
             keep: Duration::from_secs(30),
             refresh: Duration::from_secs(20),
             introduce: Duration::from_secs(5 * 60),
@@ -105,6 +116,8 @@ pub struct Network {
     holdings: Arc<dyn Holdings>,
     timing: Timing,
     changed: Notify,
+    started: Instant,
+    looks: AtomicU32,
     stop: CancellationToken,
 }
 
@@ -138,6 +151,8 @@ impl Network {
             holdings,
             timing,
             changed: Notify::new(),
+            started: Instant::now(),
+            looks: AtomicU32::new(0),
             stop: CancellationToken::new(),
         });
         tokio::spawn(network.clone().run());
@@ -163,7 +178,7 @@ impl Network {
     async fn introduce_again_and_again(&self) {
         while !self.stop.is_cancelled() {
             let pause = match self.introduce().await {
-                Ok(()) => self.timing.introduce,
+                Ok(()) => self.early(self.timing.introduce, EARLY_INTRODUCTION),
                 Err(DhtError::Alone) => ALONE_PAUSE.min(self.timing.introduce),
                 Err(error) => {
                     tracing::warn!(%error, "could not announce this node");
@@ -201,6 +216,7 @@ impl Network {
         let mut run = self.dht.run();
         loop {
             self.directory.refresh().await;
+            self.looks.fetch_add(1, Ordering::Relaxed);
             let peers = self.directory.peers();
             let before = std::mem::replace(&mut run, self.dht.run());
             if audience.has_changed(&peers) || run != before {
@@ -210,10 +226,21 @@ impl Network {
             }
             // Until somebody is found, look more often.
             let pause = if peers.is_empty() { self.timing.refresh / 10 } else { self.timing.refresh };
+            let pause = self.early(pause, EARLY_LOOK);
             if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;
             }
         }
+    }
+
+    /// The pause, or a shorter one soon after the start.
+    fn early(&self, pause: Duration, early: Duration) -> Duration {
+        if self.started.elapsed() < self.timing.beginning { pause.min(early) } else { pause }
+    }
+
+    /// Whether the nodes that are known are likely to be all there are: it takes a moment after the start.
+    pub fn has_looked_around(&self) -> bool {
+        self.looks.load(Ordering::Relaxed) >= LOOKS && self.started.elapsed() >= SETTLING
     }
 
     /// Ends all work in the background.
@@ -295,6 +322,11 @@ impl Network {
         self.dht.set_keys(keys);
         self.changed.notify_one();
         self.announcer.tell_everything();
+    }
+
+    /// Why the DHT does not listen, if it cannot at the moment.
+    pub fn dht_problem(&self) -> Option<String> {
+        self.dht.problem()
     }
 
     /// How the DHT is doing.

@@ -64,6 +64,7 @@ fn dht(app: Arc<App>) -> impl Route {
             Ok(DhtInfo {
                 node: network.id().to_string(),
                 address: dht.address.to_string(),
+                problem: dht.problem,
                 public_address: dht.public_address.map(|address| address.to_string()),
                 nodes: dht.nodes,
                 estimated_size: dht.estimated_size as u64,

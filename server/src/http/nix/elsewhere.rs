@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE, RANGE};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE, RANGE,
+};
 use http::{HeaderValue, Method, StatusCode};
 use warp::Filter;
 use warp::reply::{Reply, Response};
@@ -17,7 +19,12 @@ use crate::cache::Cache;
 use crate::federation::{FetchError, Fetched, TicketText};
 use crate::http::error::HttpError;
 use crate::http::segment::NarName;
+use crate::http::serve::UnknownLength;
 use crate::http::{Answer, Route, Site, access, reply};
+
+/// Whatever changes the bytes on their way makes them another file than the narinfo says.
+const UNCHANGED: HeaderValue = HeaderValue::from_static("no-transform");
+const UNCHANGED_PRIVATE: HeaderValue = HeaderValue::from_static("private, no-transform");
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
@@ -54,27 +61,36 @@ async fn send(
 ) -> Answer {
     let ticket = app.federation.open_ticket(&TicketText(ticket), &file.0, cache);
     let ticket = ticket.ok_or_else(HttpError::not_found)?;
-    let size = ticket.file_size;
     let mut response = Response::default();
+    let mut size = ticket.file_size;
     let mut start = 0;
     if method == Method::GET {
         match app.federation.fetch(cache, &ticket).await.map_err(refusal)? {
-            Fetched::Here(blob) => response = blob_response(blob),
-            Fetched::Stream(stream) => {
-                start = range.map_or(0, |range| start_of_rest(range, size));
-                response = warp::reply::stream(without(stream, start)).into_response();
+            Fetched::Here(blob) => {
+                size = Some(blob.len());
+                response = blob_response(blob);
+            }
+            Fetched::Stream { pieces, size: known } => {
+                size = known;
+                start = range.zip(size).map_or(0, |(range, size)| start_of_rest(range, size));
+                response = warp::reply::stream(without(pieces, start)).into_response();
             }
         }
     }
-    if start > 0 {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        let text = format!("bytes {start}-{}/{size}", size - 1);
-        let value = HeaderValue::try_from(text).map_err(|error| HttpError::internal(&error))?;
-        response.headers_mut().insert(CONTENT_RANGE, value);
+    if let Some(size) = size {
+        if start > 0 {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let text = format!("bytes {start}-{}/{size}", size - 1);
+            let value = HeaderValue::try_from(text).map_err(|error| HttpError::internal(&error))?;
+            response.headers_mut().insert(CONTENT_RANGE, value);
+        }
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size - start));
+        response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    } else {
+        response.extensions_mut().insert(UnknownLength);
     }
     let headers = response.headers_mut();
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(size - start));
-    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CACHE_CONTROL, if cache.is_public() { UNCHANGED } else { UNCHANGED_PRIVATE });
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
     Ok(response)
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LOCATION,
-    RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE,
+    LOCATION, RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use nar_storage::{Blob, BlobBody};
@@ -12,6 +12,7 @@ use nix_formats::NarFileName;
 use warp::Filter;
 use warp::reply::{Reply, Response};
 
+use super::narinfo::matches_etag;
 use super::range::{Requested, requested};
 use crate::app::App;
 use crate::cache::Cache;
@@ -19,9 +20,11 @@ use crate::http::error::HttpError;
 use crate::http::segment::NarName;
 use crate::http::{Answer, HotSite, Route, Site, access, any_of, body, reply, status};
 
-/// The name of a NAR is the hash of its bytes, so they never change.
-const IMMUTABLE_PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-const IMMUTABLE_PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+/// The name of a NAR is the hash of its bytes, so they never change, and nobody on their way may change them.
+const IMMUTABLE_PUBLIC: HeaderValue =
+    HeaderValue::from_static("public, max-age=31536000, immutable, no-transform");
+const IMMUTABLE_PRIVATE: HeaderValue =
+    HeaderValue::from_static("private, max-age=31536000, immutable, no-transform");
 
 /// `GET` and `HEAD`.
 pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
@@ -33,29 +36,41 @@ pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
         .and(access::authorization())
         .and(warp::header::optional::<String>(RANGE.as_str()))
         .and(warp::header::optional::<String>(IF_RANGE.as_str()))
+        .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
         .and(access::from_peer())
-        .then(move |cache, name, method, authorization, range, if_range, from_peer| {
+        .then(move |cache, name, method, authorization, range, if_range, known, from_peer| {
             let app = app.clone();
             async move {
-                reply(send(&app, cache, name, method, authorization, range, if_range, from_peer)).await
+                let conditions = Conditions { range, if_range, known };
+                reply(send(&app, cache, name, method, authorization, conditions, from_peer)).await
             }
         })
 }
 
-#[allow(clippy::too_many_arguments, reason = "each is a part of the request, taken by a filter of its own")]
+/// What a client has already, and what it wants.
+struct Conditions {
+    range: Option<String>,
+    if_range: Option<String>,
+    /// `If-None-Match`.
+    known: Option<String>,
+}
+
 async fn send(
     app: &App,
     cache: Arc<Cache>,
     name: NarName,
     method: Method,
     authorization: Option<String>,
-    range: Option<String>,
-    if_range: Option<String>,
+    conditions: Conditions,
     from_peer: bool,
 ) -> Answer {
     access::read(app, &cache, authorization.as_deref())?;
     let nar = cache.find_nar(&app.catalog, &name.0).await?.ok_or_else(HttpError::not_found)?;
     let etag = nar.etag.clone();
+    let Conditions { range, if_range, known } = conditions;
+    if known.is_some_and(|known| matches_etag(&known, &etag)) {
+        return Ok(not_modified(etag, cache.is_public()));
+    }
     // A range is only good for the version it was asked for; ours never change, so any other tag is a mistake.
     let range = range.filter(|_| if_range.as_ref().is_none_or(|tag| tag.as_bytes() == etag.as_bytes()));
     let requested = range.map_or(Requested::Whole, |range| requested(&range, nar.size));
@@ -97,6 +112,15 @@ fn found_at(link: &HeaderValue) -> Response {
     let mut response = status(StatusCode::FOUND);
     response.headers_mut().insert(LOCATION, link.clone());
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The client has the file.
+fn not_modified(etag: HeaderValue, public: bool) -> Response {
+    let mut response = status(StatusCode::NOT_MODIFIED);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, if public { IMMUTABLE_PUBLIC } else { IMMUTABLE_PRIVATE });
+    headers.insert(ETAG, etag);
     response
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use nix_formats::{Compression, NarFileName, NarInfo};
 use warp::Filter;
@@ -13,6 +13,7 @@ use super::encoding;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{PathDescription, PushError};
+use crate::federation::Outcome;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, RequestHead, request_head};
 use crate::http::segment::NarinfoName;
@@ -61,8 +62,9 @@ async fn find(
     }
     // Boxed, as its future is large, and hits would carry it along.
     match Box::pin(app.federation.find(cache, &name.0)).await {
-        Some(found) => Ok(found_reply(cache, &found.body, &found.etag, known)),
-        None => Ok(not_found()),
+        Outcome::Found(found) => Ok(found_reply(cache, &found.body, &found.etag, known)),
+        Outcome::Absent => Ok(not_found()),
+        Outcome::Unfinished => Ok(ask_again()),
     }
 }
 
@@ -86,11 +88,25 @@ fn found_reply(cache: &Cache, body: &Bytes, etag: &HeaderValue, known: Option<&s
 fn not_found() -> Response {
     let mut response = Response::new("not found\n".into());
     *response.status_mut() = StatusCode::NOT_FOUND;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    // It may be pushed a moment later, and what is in between must not say otherwise then.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn matches_etag(known: &str, etag: &HeaderValue) -> bool {
+/// While it is being found out whether somebody has the path. Nix takes a 404 for an hour, and tries again after this.
+fn ask_again() -> Response {
+    let mut response = Response::new("still looking for this path elsewhere; try again\n".into());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+pub(super) fn matches_etag(known: &str, etag: &HeaderValue) -> bool {
     known.split(',').map(str::trim).any(|candidate| {
         candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate).as_bytes() == etag.as_bytes()
     })

@@ -54,7 +54,12 @@ impl Node {
 
     /// One that says it has a public cache, where the upstream answers as it was told to.
     pub fn posing(site: &Site, web: &Upstream) -> Self {
-        let public_keys = vec![PublicKey::parse(&web.public_key()).unwrap()];
+        Self::posing_under(site, web, &[web.public_key()])
+    }
+
+    /// The same, under other keys than that of the upstream.
+    pub fn posing_under(site: &Site, web: &Upstream, keys: &[String]) -> Self {
+        let public_keys = keys.iter().map(|key| PublicKey::parse(key).unwrap()).collect();
         Self::join(site, &web.url(), vec![AnnouncedCache { id: 1, name: CACHE.to_owned(), public_keys }])
     }
 

@@ -22,6 +22,14 @@ pub enum Act {
     Promise(usize, Vec<u8>),
     /// A reply of which one byte comes every now and then.
     Drip(Vec<u8>),
+    /// A reply in chunks, without a length.
+    Chunked(Vec<u8>),
+    /// The same, but the connection is closed before the last chunk.
+    BrokenChunks(Vec<u8>),
+    /// A reply that takes this long to come.
+    Late(Duration, Vec<u8>),
+    /// What a cache says that is still looking for it.
+    NotYet,
     /// A redirect.
     Redirect(String),
     /// An error.
@@ -157,6 +165,16 @@ fn serve(
                     std::thread::sleep(Duration::from_millis(200));
                 }
             }
+            Act::Chunked(body) => write_chunks(&mut writer, &body, true)?,
+            Act::BrokenChunks(body) => return write_chunks(&mut writer, &body, false),
+            Act::Late(delay, body) => {
+                std::thread::sleep(delay);
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+                writer.write_all(&body)?;
+            }
+            Act::NotYet => {
+                write!(writer, "HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")?;
+            }
             Act::Redirect(to) => {
                 write!(writer, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")?;
             }
@@ -169,4 +187,14 @@ fn serve(
             }
         }
     }
+}
+
+fn write_chunks(writer: &mut TcpStream, body: &[u8], is_whole: bool) -> std::io::Result<()> {
+    write!(writer, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    for chunk in body.chunks(5000) {
+        write!(writer, "{:x}\r\n", chunk.len())?;
+        writer.write_all(chunk)?;
+        writer.write_all(b"\r\n")?;
+    }
+    if is_whole { writer.write_all(b"0\r\n\r\n") } else { Ok(()) }
 }

@@ -48,6 +48,7 @@ pub fn dht() -> DhtInfo {
     DhtInfo {
         node: NODES[2].into(),
         address: "0.0.0.0:4222".into(),
+        problem: None,
         public_address: Some("192.0.2.7:4222".into()),
         nodes: vec!["192.0.2.8:4222".into(), "192.0.2.9:4222".into()],
         estimated_size: 3,

@@ -1,9 +1,10 @@
-//! Our node of the DHT: it stores records for others, reads and writes ours, and stays connected.
+//! Our node of the DHT: it stores the records of the network, reads and writes ours, and stays connected.
 //!
 //! The DHT is a network of its own, apart from BitTorrent's. The `mainline` crate speaks IPv4 only, and takes several nodes
 //! behind one public address for one.
 
 mod bootstrap;
+mod filter;
 mod keeper;
 mod nudge;
 mod probe;
@@ -22,6 +23,7 @@ use mainline::async_dht::AsyncDht;
 use mainline::{Dht as Mainline, ServerSettings};
 
 pub use self::bootstrap::Bootstrap;
+use self::filter::Filter;
 pub use self::keeper::keep;
 use self::nudge::{Nudge, Waiting};
 use crate::Keyring;
@@ -63,6 +65,8 @@ pub struct DhtStatus {
     pub address: SocketAddrV4,
     /// How others see us, where they have told.
     pub public_address: Option<SocketAddrV4>,
+    /// Why it does not listen at the moment, if so.
+    pub problem: Option<String>,
     /// The other nodes that answer.
     pub nodes: Vec<String>,
     /// About how many nodes there are.
@@ -90,12 +94,15 @@ pub struct DhtSettings {
 pub struct Dht {
     settings: DhtSettings,
     keys: RwLock<Keyring>,
+    filter: Filter,
     running: RwLock<Running>,
 }
 
 struct Running {
-    /// `None` only while it is being replaced.
+    /// `None` only while it is being replaced, which may not succeed at once.
     node: Option<AsyncDht>,
+    /// Why the last attempt did not succeed.
+    problem: Option<String>,
     nudge: Nudge,
     address: SocketAddrV4,
     /// What it was told to enter the network through.
@@ -108,6 +115,7 @@ impl Running {
     fn new(node: AsyncDht, address: SocketAddrV4, entries: BTreeSet<SocketAddrV4>) -> Result<Self, DhtError> {
         Ok(Self {
             node: Some(node),
+            problem: None,
             nudge: Nudge::start(address),
             address,
             entries,
@@ -135,9 +143,10 @@ impl Dht {
     pub async fn open(settings: DhtSettings, keys: Keyring) -> Result<Arc<Self>, DhtError> {
         let mut entries = bootstrap::resolve(&settings.bootstrap).await;
         entries.extend(bootstrap::load(&settings.nodes_file));
-        let (node, address) = start(&settings, settings.port, &entries).await?;
+        let filter = Filter::new(&keys);
+        let (node, address) = start(&settings, settings.port, &entries, &filter).await?;
         let running = RwLock::new(Running::new(node, address, entries)?);
-        Ok(Arc::new(Self { settings, keys: RwLock::new(keys), running }))
+        Ok(Arc::new(Self { settings, keys: RwLock::new(keys), filter, running }))
     }
 
     /// Where it listens.
@@ -152,8 +161,13 @@ impl Dht {
 
     /// How it is doing.
     pub async fn status(&self) -> DhtStatus {
-        let mut status =
-            DhtStatus { address: self.address(), public_address: None, nodes: Vec::new(), estimated_size: 0 };
+        let mut status = DhtStatus {
+            address: self.address(),
+            public_address: None,
+            problem: self.problem(),
+            nodes: Vec::new(),
+            estimated_size: 0,
+        };
         if let Some(node) = self.node() {
             let info = node.info().await;
             status.nodes = node.to_bootstrap().await;
@@ -163,6 +177,11 @@ impl Dht {
         status
     }
 
+    /// Why it does not listen, if it cannot at the moment. It is tried again and again.
+    pub fn problem(&self) -> Option<String> {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).problem.clone()
+    }
+
     /// The keys of the network.
     pub fn keys(&self) -> Keyring {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -170,6 +189,7 @@ impl Dht {
 
     /// Takes other keys from now on.
     pub fn set_keys(&self, keys: Keyring) {
+        self.filter.set_keys(&keys);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
@@ -183,13 +203,26 @@ impl Dht {
     }
 
     /// Replaces the node by one that enters the network elsewhere. What it stored for others is lost; they store it again.
+    /// After a failure there is none, and this has to be called again.
     async fn restart(&self, entries: BTreeSet<SocketAddrV4>) -> Result<(), DhtError> {
+        {
+            let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
+            running.node = None;
+            running.entries.clone_from(&entries);
+        }
+        let restarted = self.start_again(entries).await;
+        if let Err(error) = &restarted {
+            self.running.write().unwrap_or_else(PoisonError::into_inner).problem = Some(error.to_string());
+        }
+        restarted
+    }
+
+    async fn start_again(&self, entries: BTreeSet<SocketAddrV4>) -> Result<(), DhtError> {
         let port = self.address().port();
-        self.running.write().unwrap_or_else(PoisonError::into_inner).node = None;
         // The old socket is open until the last request that uses it has ended.
         let started = tokio::time::timeout(CLOSE_TIMEOUT, async {
             loop {
-                match start(&self.settings, port, &entries).await {
+                match start(&self.settings, port, &entries, &self.filter).await {
                     Err(DhtError::Bind { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {
                         tokio::time::sleep(Duration::from_millis(20)).await;
                     }
@@ -210,6 +243,7 @@ async fn start(
     settings: &DhtSettings,
     port: u16,
     entries: &BTreeSet<SocketAddrV4>,
+    filter: &Filter,
 ) -> Result<(AsyncDht, SocketAddrV4), DhtError> {
     let mut builder = Mainline::builder();
     builder
@@ -217,7 +251,14 @@ async fn start(
         .bind_address(settings.bind)
         .port(port)
         .request_timeout(REQUEST_TIMEOUT)
-        .server_settings(ServerSettings { max_mutable_values: settings.max_records, ..Default::default() });
+        .server_settings(ServerSettings {
+            max_mutable_values: settings.max_records,
+            // Nothing of that is ours.
+            max_immutable_values: 1,
+            max_info_hashes: 1,
+            max_peers_per_info_hash: 1,
+            filter: Box::new(filter.clone()),
+        });
     if let Some(ip) = settings.public_ip {
         builder.public_ip(ip);
     }

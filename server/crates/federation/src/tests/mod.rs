@@ -8,4 +8,6 @@ mod questions;
 mod races;
 mod rotation;
 mod sharing;
+mod strangers;
 mod support;
+mod together;

@@ -129,6 +129,10 @@ impl TestNode {
         self.network.dht_status().await.address.port()
     }
 
+    pub fn number(&self) -> u32 {
+        self.shelf.number
+    }
+
     pub fn add(&self, number: u32) {
         self.shelf.paths.lock().unwrap().insert(path(number));
         self.network.tell(path(number));
@@ -165,7 +169,9 @@ fn bootstrap(port: u16) -> Bootstrap {
 pub async fn network(nodes: u32) -> Vec<TestNode> {
     // Many nodes in one process leave little time for anything else when they look around all the time.
     let pause = std::time::Duration::from_millis(400) * nodes;
-    network_of(nodes, Timing { keep: pause, refresh: pause, introduce: pause * 4, ..fast() }).await
+    let timing =
+        Timing { beginning: Duration::ZERO, keep: pause, refresh: pause, introduce: pause * 4, ..fast() };
+    network_of(nodes, timing).await
 }
 
 pub async fn network_of(nodes: u32, timing: Timing) -> Vec<TestNode> {

@@ -1,0 +1,203 @@
+//! What our node of the DHT does for whoever asks: it stores the records of its own network and nothing else, and answers
+//! each address only so often.
+//!
+//! Anybody can reach the port. Without this, anybody could fill the store with items of their own, and ours would go.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use mainline::{RequestFilter, RequestSpecific};
+
+use crate::Keyring;
+
+/// Requests that an address may send at once, and in a second from then on: several times what a node sends that
+/// announces as fast as it can.
+const BURST: f64 = 8192.0;
+const PER_SECOND: f64 = 2048.0;
+/// Addresses that are counted at a time.
+const MOST_ADDRESSES: usize = 4096;
+
+/// Decides about requests. Clones share what they know.
+#[derive(Clone)]
+pub struct Filter {
+    /// Under which keys the records of the network are written.
+    writers: Arc<RwLock<Vec<[u8; 32]>>>,
+    budgets: Arc<Mutex<HashMap<(Ipv4Addr, u16), Budget>>>,
+}
+
+/// What is left of what an address may send.
+struct Budget {
+    left: f64,
+    since: Instant,
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Filter")
+    }
+}
+
+impl Filter {
+    pub fn new(keys: &Keyring) -> Self {
+        let filter = Self { writers: Arc::default(), budgets: Arc::default() };
+        filter.set_keys(keys);
+        filter
+    }
+
+    /// Stores what is written under these keys from now on.
+    pub fn set_keys(&self, keys: &Keyring) {
+        let writers = keys.iter().map(|key| key.public_key()).collect();
+        *self.writers.write().unwrap_or_else(PoisonError::into_inner) = writers;
+    }
+
+    fn is_writer(&self, key: &[u8; 32]) -> bool {
+        self.writers.read().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    /// Whether the address may send one more request.
+    fn has_budget(&self, from: SocketAddrV4) -> bool {
+        // Several nodes on one host, as in a test, differ only by their ports.
+        let port = if from.ip().is_loopback() { from.port() } else { 0 };
+        let now = Instant::now();
+        let left = |budget: &Budget| {
+            let earned = now.duration_since(budget.since).as_secs_f64() * PER_SECOND;
+            (budget.left + earned).min(BURST)
+        };
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        if budgets.len() >= MOST_ADDRESSES {
+            budgets.retain(|_, budget| left(budget) < BURST);
+        }
+        if budgets.len() >= MOST_ADDRESSES {
+            // Senders of datagrams can claim any address, so that one is not known says nothing.
+            budgets.clear();
+        }
+        let budget = budgets.entry((*from.ip(), port)).or_insert(Budget { left: BURST, since: now });
+        *budget = Budget { left: left(budget), since: now };
+        if budget.left < 1.0 {
+            return false;
+        }
+        budget.left -= 1.0;
+        true
+    }
+}
+
+impl RequestFilter for Filter {
+    fn allow_request(&self, request: &RequestSpecific, from: SocketAddrV4) -> bool {
+        self.has_budget(from)
+            && match Kind::of(&request.request_type) {
+                Kind::Question => true,
+                Kind::Record(writer) => self.is_writer(&writer),
+                Kind::Other => false,
+            }
+    }
+}
+
+/// What a request is about.
+#[derive(Debug, PartialEq)]
+enum Kind {
+    /// It stores nothing.
+    Question,
+    /// It stores a mutable item under this key.
+    Record([u8; 32]),
+    /// It stores something else, or cannot be understood.
+    Other,
+}
+
+impl Kind {
+    /// `mainline` hands requests to filters but keeps the types inside them to itself, so this goes by how they show
+    /// themselves. Nothing in there is text of the sender: bytes are shown as numbers. What looks unfamiliar is refused,
+    /// and a test sees to it that ours does not.
+    fn of(request: &impl fmt::Debug) -> Self {
+        let mut beginning = Limited { text: String::new(), limit: 12 };
+        let _ = write!(beginning, "{request:?}");
+        let is = |name: &str| beginning.text.starts_with(name);
+        if is("Ping") || is("FindNode(") || is("GetPeers(") || is("GetValue(") {
+            return Self::Question;
+        }
+        if !is("Put(") {
+            return Self::Other;
+        }
+        let mut shown = Limited { text: String::new(), limit: LONGEST_PUT };
+        if write!(shown, "{request:?}").is_err() {
+            return Self::Other;
+        }
+        writer_of(&shown.text).map_or(Self::Other, Self::Record)
+    }
+}
+
+/// A put as it is shown: five characters for each of at most 2 KiB, and names.
+const LONGEST_PUT: usize = 16 << 10;
+
+/// The key in a mutable put.
+fn writer_of(shown: &str) -> Option<[u8; 32]> {
+    let (_, put) = shown.split_once("put_request_type: PutMutable(PutMutableRequestArguments { ")?;
+    let (_, key) = put.split_once(", k: [")?;
+    let (key, _) = key.split_once(']')?;
+    let bytes: Vec<u8> = key.split(", ").map(str::parse).collect::<Result<_, _>>().ok()?;
+    bytes.try_into().ok()
+}
+
+/// Takes so many bytes of text and no more.
+struct Limited {
+    text: String,
+    limit: usize,
+}
+
+impl fmt::Write for Limited {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text.push_str(text);
+        if self.text.len() > self.limit { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn filter() -> Filter {
+        Filter::new(&Keyring::derive(b"secret", []))
+    }
+
+    #[test]
+    fn an_address_that_asks_without_end_gets_answers_only_so_often() {
+        let filter = filter();
+        let (greedy, other) = (SocketAddrV4::new([192, 0, 2, 1].into(), 1), [192, 0, 2, 2].into());
+        let asked = 4 * BURST as u32;
+        let begun = Instant::now();
+        let answered = (0..asked).filter(|_| filter.has_budget(greedy)).count() as f64;
+        let earned = begun.elapsed().as_secs_f64() * PER_SECOND;
+        assert!(answered >= BURST && answered <= BURST + earned + 1.0, "{answered}");
+        // From whichever port.
+        let elsewhere = SocketAddrV4::new(*greedy.ip(), 2);
+        let more = (0..asked).filter(|_| filter.has_budget(elsewhere)).count() as f64;
+        assert!(more <= begun.elapsed().as_secs_f64() * PER_SECOND + 1.0, "{more}");
+        assert!(filter.has_budget(SocketAddrV4::new(other, 1)));
+    }
+
+    #[test]
+    fn addresses_without_end_take_no_memory_without_end() {
+        let filter = filter();
+        for number in 0..3 * MOST_ADDRESSES as u32 {
+            filter.has_budget(SocketAddrV4::new(number.into(), 1));
+        }
+        assert!(filter.budgets.lock().unwrap().len() <= MOST_ADDRESSES);
+    }
+
+    #[test]
+    fn what_looks_unfamiliar_is_refused() {
+        #[derive(Debug)]
+        #[allow(dead_code, reason = "only shown")]
+        enum Request {
+            Ping,
+            Vote(u8),
+            Put(&'static str),
+        }
+        assert_eq!(Kind::of(&Request::Ping), Kind::Question);
+        assert_eq!(Kind::of(&Request::Vote(1)), Kind::Other);
+        assert_eq!(Kind::of(&Request::Put("put_request_type: PutMutable, k: [1]")), Kind::Other);
+    }
+}

@@ -1,0 +1,172 @@
+//! Where a path is looked for: in the other caches of this daemon, at the nodes of the network, at the upstreams.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use nix_formats::StorePathHash;
+use tokio::time::Instant;
+
+use super::Federation;
+use super::ask::{AskError, Candidate, Verified};
+use super::find::Outcome;
+use super::ticket::{Source, Ticket};
+use super::trust::{may_look_into, trusted_keys, valid_signatures};
+use crate::cache::Cache;
+use crate::cache::publish::narinfo;
+
+/// How long the DHT may take to say who has a path if nobody else has it. Nodes of it that do not answer are waited for.
+const LAST_CALL: Duration = Duration::from_secs(2);
+
+/// What came of asking.
+enum Asked {
+    /// Somebody has it.
+    Found(Box<Verified>),
+    /// None of them does.
+    Nothing,
+    /// None of them is known to have it, but one was not done with looking.
+    NotYet,
+}
+
+impl Federation {
+    /// Whether it is known without a question that there is no point in one.
+    pub(super) fn nobody_has(&self, cache: &Cache, hash: &StorePathHash) -> bool {
+        let is_here = || {
+            let caches = self.shelf.caches();
+            caches.iter().any(|other| may_look_into(cache, other) && other.index.contains(hash))
+        };
+        cache.config().upstreams.is_empty() && !is_here() && self.no_node_has(hash)
+    }
+
+    fn no_node_has(&self, hash: &StorePathHash) -> bool {
+        self.network().is_some_and(|network| {
+            let peers = network.peers();
+            // Nodes that started together with this one may have been overlooked once.
+            network.has_looked_around() && (peers.is_empty() || self.digests.exclude(hash, &peers))
+        })
+    }
+
+    /// Whether the network and the other caches of this daemon are asked for what the cache lacks.
+    pub(super) fn looks_around(&self, cache: &Cache) -> bool {
+        cache.is_public() && self.network().is_some()
+    }
+
+    pub(super) async fn look(&self, cache: &Arc<Cache>, hash: &StorePathHash) -> Outcome {
+        let found = |verified| Outcome::Found(Arc::new(self.sign(cache, verified)));
+        let mut candidates = Vec::new();
+        let mut may_have_more = false;
+        if self.looks_around(cache) {
+            if let Some(verified) = self.look_here(cache, hash).await {
+                return found(verified);
+            }
+            if !self.no_node_has(hash) {
+                // The rest of the time is for asking them.
+                let deadline = Instant::now() + self.lookup_timeout / 2;
+                candidates = self.providers(cache, hash, deadline).await;
+                may_have_more = candidates.is_empty() && Instant::now() >= deadline;
+            }
+        }
+        // Nodes first, but a node that hangs does not keep us from the upstreams.
+        candidates.extend(cache.config().upstreams.iter().map(Candidate::upstream));
+        let asked = match self.first_of(candidates, cache, hash).await {
+            Asked::Nothing if may_have_more => {
+                let late = self.providers(cache, hash, Instant::now() + LAST_CALL).await;
+                self.first_of(late, cache, hash).await
+            }
+            asked => asked,
+        };
+        match asked {
+            Asked::Found(verified) => found(*verified),
+            Asked::Nothing => Outcome::Absent,
+            Asked::NotYet => Outcome::Unfinished,
+        }
+    }
+
+    /// In the other public caches of this daemon.
+    async fn look_here(&self, cache: &Cache, hash: &StorePathHash) -> Option<Verified> {
+        for other in self.shelf.caches().iter() {
+            if let Some(verified) = self.look_into(other, cache, hash).await {
+                return Some(verified);
+            }
+        }
+        None
+    }
+
+    /// In `other`, if `cache` may look there. Counts only with a signature of a key that `cache` trusts: `other` has its
+    /// own writers.
+    pub(super) async fn look_into(
+        &self,
+        other: &Cache,
+        cache: &Cache,
+        hash: &StorePathHash,
+    ) -> Option<Verified> {
+        if !may_look_into(cache, other) {
+            return None;
+        }
+        let record = other.find_path(&self.catalog, hash).await.ok()??;
+        if !other.gives_from(record.nar.storage) {
+            return None;
+        }
+        let mut narinfo = narinfo(other, &record);
+        let valid = valid_signatures(&mut narinfo, &trusted_keys(cache));
+        if valid.is_empty() {
+            return None;
+        }
+        let ticket = Ticket::of(Source::Here(other.name().to_owned()), &narinfo);
+        Some(Verified { narinfo, valid, ticket })
+    }
+
+    /// The caches of other nodes that say they have the path, the fastest first, as far as that is known at the deadline.
+    pub(super) async fn providers(
+        &self,
+        cache: &Cache,
+        hash: &StorePathHash,
+        deadline: Instant,
+    ) -> Vec<Candidate> {
+        let Some(network) = self.network() else { return Vec::new() };
+        let mut providers = network.find_providers(hash, deadline).await;
+        // Ourselves under another name: a node that had our URL before, or shares it with us.
+        providers.retain(|provider| provider.peer.description.url != *self.shelf.url());
+        let caches = self.shelf.caches();
+        let mut candidates: Vec<Candidate> =
+            providers.iter().filter_map(|provider| Candidate::peer(provider, cache, &caches)).collect();
+        candidates.sort_by_key(|candidate| self.health.expected_latency(&candidate.base));
+        candidates
+    }
+
+    /// The first good answer. The next candidate is asked when one was of no help, or takes long.
+    async fn first_of(&self, candidates: Vec<Candidate>, cache: &Cache, hash: &StorePathHash) -> Asked {
+        let hedge = self.lookup_timeout / 6;
+        let mut candidates = candidates.iter().filter(|candidate| {
+            self.health.gives(&candidate.base, hash) && self.health.admits(&candidate.base)
+        });
+        let mut asked = FuturesUnordered::new();
+        let (mut are_left, mut is_busy) = (true, false);
+        loop {
+            match candidates.next() {
+                Some(candidate) => asked.push(self.ask(candidate, cache, hash)),
+                None => are_left = false,
+            }
+            let answer = async {
+                while let Some(answer) = asked.next().await {
+                    is_busy |= matches!(answer, Err(AskError::NotYet));
+                    if answer.is_ok() || are_left {
+                        return answer.ok();
+                    }
+                }
+                None
+            };
+            let answer = if are_left {
+                tokio::time::timeout(hedge, answer).await.ok().flatten()
+            } else {
+                answer.await
+            };
+            match answer {
+                Some(verified) => return Asked::Found(Box::new(verified)),
+                None if are_left => {}
+                None if is_busy => return Asked::NotYet,
+                None => return Asked::Nothing,
+            }
+        }
+    }
+}
