@@ -16,6 +16,7 @@ garage=2.5.0
 needed=(
   cc:build-essential
   curl:curl
+  faketime:faketime
   initdb:postgresql
   ip:iproute2
   mount:mount

@@ -159,6 +159,9 @@ pub enum Command {
     /// Kept are those that are pinned, were pushed or used within the retention of their cache, or are referred to by
     /// one that is kept. The daemon does this by itself now and then; here it is done at once. Exits with 8 if paths
     /// have to stay because their storage does not answer.
+    ///
+    /// Nothing is collected while the system clock is in doubt: it jumped, or the daemon was away for more than 3 days.
+    /// If `date` shows the right time, --accept-clock goes on.
     #[command(after_help = "Examples:\n  \
         cachectl gc --dry-run\n  \
         cachectl gc --cache main --to-size 500GiB\n  \

@@ -17,6 +17,7 @@ use crate::auth::Tokens;
 use crate::cache::push::{Intents, Pusher};
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
+use crate::clock::Clock;
 use crate::config::{Config, Secret, SecretError};
 use crate::deploy::Deploy;
 use crate::federation::{Federation, FederationError};
@@ -110,6 +111,8 @@ impl StartError {
 pub struct App {
     /// What is known.
     pub catalog: Catalog,
+    /// Whether the time can be believed.
+    pub(crate) clock: Clock,
     /// Tokens.
     pub tokens: Tokens,
     /// Workspaces, agents and deployments.
@@ -158,6 +161,7 @@ impl App {
         let key = server_key::load_or_generate(&config.server.key, &state_dir)?;
         let database = config.server.open_database().map_err(StartError::DatabasePassword)?;
         let catalog = Catalog::open(database.expose()).await?;
+        let clock = Clock::open(catalog.clone()).await?;
         let host = key_host(&config);
         let sealer = Sealer::derive(key.as_bytes());
         let shared = Shared::new(config.server.narinfo_memory);
@@ -178,6 +182,7 @@ impl App {
         pusher.publish_again();
         let deploy = Arc::new(Deploy::open(catalog.clone(), &config, &caches).await?);
         let app = Self {
+            clock,
             deploy,
             tokens: Tokens::load(catalog.clone(), key.as_bytes()).await?,
             pusher: pusher.clone(),

@@ -124,6 +124,9 @@ fn listeners(app: &App) -> Vec<Finding> {
 
 /// Retention counts in time, and so do tokens.
 async fn clock(app: &App) -> Finding {
+    if let Some(doubt) = app.clock.doubt() {
+        return advise(finding(FindingLevel::Error, "clock", doubt.text()), doubt.advice());
+    }
     let horizon = UnixTime(UnixTime::now().0.saturating_add(CLOCK_SLACK));
     let mut from_the_future = 0;
     for cache in app.caches().iter() {

@@ -4,6 +4,7 @@ pub mod admin_socket;
 pub mod app;
 pub mod auth;
 pub mod cache;
+mod clock;
 pub mod config;
 pub mod deploy;
 mod doctor;

@@ -19,7 +19,10 @@ pub struct Gc {
     /// Keep unused paths for so long, such as 12h or 30d, whatever the retention of the cache is
     #[arg(long, value_name = "AGE", value_parser = value::age)]
     pub older_than: Option<Duration>,
+    /// Believe the system clock as it is now, although it does not fit the time that was last seen
+    #[arg(long)]
+    pub accept_clock: bool,
     /// Collect nothing, but show why a path is kept or not, as `path why` does
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["dry_run", "to_size", "older_than"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["dry_run", "to_size", "older_than", "accept_clock"])]
     pub explain: Option<StorePath>,
 }

@@ -67,7 +67,26 @@ fn each_command_asks_for_its_job_with_all_that_was_said() {
             JobRequest::Fsck { cache: text("main"), rebuild: true, dry_run: false },
         ),
         ("fsck --dry-run", JobRequest::Fsck { cache: None, rebuild: false, dry_run: true }),
-        ("gc", JobRequest::Gc { cache: None, dry_run: false, to_size: None, older_than: None }),
+        (
+            "gc",
+            JobRequest::Gc {
+                cache: None,
+                dry_run: false,
+                to_size: None,
+                older_than: None,
+                accept_clock: false,
+            },
+        ),
+        (
+            "gc --accept-clock",
+            JobRequest::Gc {
+                cache: None,
+                dry_run: false,
+                to_size: None,
+                older_than: None,
+                accept_clock: true,
+            },
+        ),
         (
             "gc --cache main --dry-run --to-size 5GiB --older-than 2d",
             JobRequest::Gc {
@@ -75,11 +94,18 @@ fn each_command_asks_for_its_job_with_all_that_was_said() {
                 dry_run: true,
                 to_size: Some(5 << 30),
                 older_than: Some(2 * 24 * 60 * 60),
+                accept_clock: false,
             },
         ),
         (
             "gc --older-than 0s --to-size 0",
-            JobRequest::Gc { cache: None, dry_run: false, to_size: Some(0), older_than: Some(0) },
+            JobRequest::Gc {
+                cache: None,
+                dry_run: false,
+                to_size: Some(0),
+                older_than: Some(0),
+                accept_clock: false,
+            },
         ),
         ("cache delete old --yes", JobRequest::DeleteCache { cache: "old".into() }),
         ("backup /b/catalog.sqlite", JobRequest::Backup { file: "/b/catalog.sqlite".into() }),

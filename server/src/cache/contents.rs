@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use nix_formats::nar::{self, BuildId, DebugInfo, Listing, ListingError, NarError};
 
 /// The contents of a NAR, as far as they are published beside it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Contents {
     /// Length of the NAR in bytes.
     pub nar_size: u64,

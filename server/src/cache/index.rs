@@ -325,6 +325,14 @@ impl Index {
         let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
         touched.into_iter().map(|(hash, time)| (self.cache, hash, time)).collect()
     }
+
+    /// Takes back uses that could not be written down, for the next attempt. Later ones that were noted meanwhile count.
+    pub fn put_touched_back(&self, uses: Vec<(CacheId, StorePathHash, UnixTime)>) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, hash, time) in uses {
+            touched.entry(hash).or_insert(time);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -397,6 +405,19 @@ mod tests {
         index.end_reload();
         assert!(index.touch(&hash(1), NOW));
         assert!(index.take_touched().is_empty());
+    }
+
+    #[test]
+    fn uses_that_could_not_be_written_down_are_kept_unless_later_ones_came() {
+        let index = index_of(&[1, 2]);
+        assert!(index.touch(&hash(1), NOW) && index.touch(&hash(2), NOW));
+        let uses = index.take_touched();
+        let later = UnixTime(NOW.0 + 3600);
+        assert!(index.touch(&hash(2), later));
+        index.put_touched_back(uses);
+        let mut kept = index.take_touched();
+        kept.sort();
+        assert_eq!(kept, [(CacheId(1), hash(1), NOW), (CacheId(1), hash(2), later)]);
     }
 
     fn ago(seconds: i64) -> UnixTime {

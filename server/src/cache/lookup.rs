@@ -109,7 +109,15 @@ impl Cache {
     /// Writes down the uses that were noted since this was done last.
     pub async fn record_uses(&self, catalog: &Catalog) -> Result<(), CatalogError> {
         let touched = self.index.take_touched();
-        if touched.is_empty() { Ok(()) } else { catalog.touch(touched).await }
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let recorded = catalog.touch(touched.clone()).await;
+        if recorded.is_err() {
+            // Those that were recorded after all are recorded once more, which changes nothing.
+            self.index.put_touched_back(touched);
+        }
+        recorded
     }
 
     /// The catalog's record of a visible path.

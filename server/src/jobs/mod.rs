@@ -106,8 +106,13 @@ async fn run(app: &Arc<App>, job: &Arc<Job>) {
         JobRequest::Fsck { rebuild, dry_run, .. } => {
             fsck::fsck(app, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
         }
-        JobRequest::Gc { dry_run, to_size, older_than, .. } => {
-            let options = gc::Options { dry_run: *dry_run, to_size: *to_size, older_than: *older_than };
+        JobRequest::Gc { dry_run, to_size, older_than, accept_clock, .. } => {
+            let options = gc::Options {
+                dry_run: *dry_run,
+                to_size: *to_size,
+                older_than: *older_than,
+                accept_clock: *accept_clock,
+            };
             gc::gc(app, scope, options, &reporter).await
         }
         JobRequest::Backup { file } => backup::backup(app, file, &reporter).await,
@@ -137,8 +142,11 @@ enum JobError {
 impl From<CatalogError> for JobError {
     fn from(error: CatalogError) -> Self {
         tracing::error!(%error, "a job cannot use the catalog");
-        let message = "the catalog does not answer".to_owned();
-        let hint = Some("the daemon's log says why; repeat the command when it is back".to_owned());
+        let message = match &error {
+            CatalogError::Unavailable { reason } => format!("the catalog cannot be used: {reason}"),
+            _ => "the catalog does not answer".to_owned(),
+        };
+        let hint = Some("the daemon's log says more; repeat the command when this is mended".to_owned());
         Self::Failed(ApiError { code: ErrorCode::Unavailable, message, hint })
     }
 }

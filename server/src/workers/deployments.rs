@@ -33,7 +33,10 @@ impl Worker for Deployments {
     async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
         let config = app.config();
         app.deploy.expire(config.server.deploy_timeout, config.server.deploy_pending_timeout).await?;
-        app.deploy.forget_old_logs().await?;
+        // By a wrong clock all of them are old.
+        if app.clock.doubt().is_none() {
+            app.deploy.forget_old_logs().await?;
+        }
         Ok(())
     }
 }

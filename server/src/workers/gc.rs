@@ -14,6 +14,8 @@ use crate::jobs::End;
 /// Longest time from the start to the first collection. A daemon that is restarted often shall collect too; a moment has to
 /// pass, though, as the last uses before a crash are not known.
 const FIRST: Duration = Duration::from_secs(60 * 60);
+/// How often to look whether the clock is believed again.
+const RECHECK: Duration = Duration::from_secs(60);
 
 pub(super) struct Gc {
     interval: Duration,
@@ -43,7 +45,18 @@ impl Worker for Gc {
 
     /// Does what `cachectl gc` does. A job that is in the way makes it fail, so that it is tried again soon.
     async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
-        let request = JobRequest::Gc { cache: None, dry_run: false, to_size: None, older_than: None };
+        if !app.clock.is_steady_for(app.config().server.gc_grace) {
+            // The doctor says why.
+            self.pause = self.interval.min(RECHECK);
+            return Ok(());
+        }
+        let request = JobRequest::Gc {
+            cache: None,
+            dry_run: false,
+            to_size: None,
+            older_than: None,
+            accept_clock: false,
+        };
         let (job, _) = app.jobs.start(app, request).map_err(|error| error.message)?;
         self.pause = self.interval;
         let mut end = job.watch().end;

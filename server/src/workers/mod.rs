@@ -3,6 +3,7 @@
 //! Each [`Worker`] is one such thing. It is supervised: one that fails, or even panics, is seen, and tries again after a
 //! pause that grows; it never ends silently.
 
+mod clock;
 mod deployments;
 mod feed;
 mod gc;
@@ -82,7 +83,8 @@ trait Worker: Send + 'static {
 /// Starts all other workers.
 pub fn start(app: &Arc<App>) {
     let stop = &app.workers.stopping;
-    let workers: [Box<dyn Worker>; 6] = [
+    let workers: [Box<dyn Worker>; 7] = [
+        Box::new(clock::Clock),
         Box::new(publisher::Publisher),
         Box::new(reaper::Reaper::new(app)),
         Box::new(touches::Touches),

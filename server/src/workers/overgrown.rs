@@ -44,6 +44,11 @@ impl Worker for Overgrown {
     /// again soon.
     async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
         self.again = false;
+        if !app.clock.is_steady_for(app.config().server.gc_grace) {
+            // The doctor says why.
+            self.again = true;
+            return Ok(());
+        }
         for cache in app.caches().iter() {
             let Some(size) = size_to_collect(cache) else { continue };
             let request = JobRequest::Gc {
@@ -51,6 +56,7 @@ impl Worker for Overgrown {
                 dry_run: false,
                 to_size: Some(size),
                 older_than: None,
+                accept_clock: false,
             };
             let (job, _) = app.jobs.start(app, request).map_err(|error| error.message)?;
             let mut end = job.watch().end;

@@ -14,6 +14,7 @@ mod crash;
 mod ctl;
 mod damage;
 mod deploy;
+mod faults;
 mod federation;
 mod full_disk;
 mod gc;

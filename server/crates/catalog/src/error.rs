@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::postgres::PgDatabaseError;
+use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError};
 
 use crate::{CacheId, StorageId};
@@ -65,7 +67,8 @@ pub enum CatalogError {
         /// The first applied migration that this version does not know.
         migration: String,
     },
-    /// The database server is away, or too busy to answer in time. Nothing was done; the same call can succeed later.
+    /// The database server is away, or too busy to answer in time; or the disk of a database in a file is full or fails.
+    /// Nothing was done; the same call can succeed later.
     #[error("the database is not available: {reason}")]
     Unavailable {
         /// What the driver or the server said.
@@ -141,7 +144,9 @@ impl From<DbErr> for CatalogError {
         if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)) {
             Self::Closed
         } else if is_unavailable(&error) {
-            Self::Unavailable { reason: error.to_string() }
+            let advice = driver_error(&error).and_then(sqlite_code).and_then(sqlite_advice);
+            let reason = advice.map_or_else(|| error.to_string(), |advice| format!("{advice} ({error})"));
+            Self::Unavailable { reason }
         } else {
             Self::Database(error)
         }
@@ -152,17 +157,81 @@ impl From<DbErr> for CatalogError {
 pub(crate) fn is_unavailable(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) | DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match error
-            .as_ref()
-        {
-            SqlxError::Io(_) | SqlxError::Tls(_) | SqlxError::Protocol(_) | SqlxError::PoolTimedOut => true,
-            SqlxError::Database(error) => error
-                .try_downcast_ref::<PgDatabaseError>()
-                .is_some_and(|error| is_temporary_state(error.code())),
+        _ => match driver_error(error) {
+            Some(
+                SqlxError::Io(_)
+                | SqlxError::Tls(_)
+                | SqlxError::Protocol(_)
+                | SqlxError::PoolTimedOut
+                | SqlxError::WorkerCrashed
+                | SqlxError::BeginFailed,
+            ) => true,
+            Some(SqlxError::Database(error)) => {
+                error
+                    .try_downcast_ref::<PgDatabaseError>()
+                    .is_some_and(|error| is_temporary_state(error.code()))
+                    || primary_code(&**error).is_some_and(|code| SQLITE_TEMPORARY.contains(&code))
+            }
             _ => false,
         },
-        _ => false,
     }
+}
+
+/// What the driver said, if the error is from there.
+fn driver_error(error: &DbErr) -> Option<&SqlxError> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// Codes of SQLite (<https://www.sqlite.org/rescode.html>) that are about the state of its files and disk, not about the
+/// statement.
+const SQLITE_TEMPORARY: [i32; 8] = [
+    SQLITE_BUSY,
+    6, // SQLITE_LOCKED
+    7, // SQLITE_NOMEM
+    SQLITE_READONLY,
+    SQLITE_IOERR,
+    SQLITE_FULL,
+    SQLITE_CANTOPEN,
+    15, // SQLITE_PROTOCOL: the lock of the log could not be had
+];
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_READONLY: i32 = 8;
+const SQLITE_IOERR: i32 = 10;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_CANTOPEN: i32 = 14;
+
+/// What a person can do about it.
+fn sqlite_advice(code: i32) -> Option<&'static str> {
+    match code {
+        SQLITE_FULL => {
+            Some("the disk that the database is on, usually that of the state directory, is full: make room")
+        }
+        SQLITE_IOERR => Some("the disk that the database is on fails: check it and the kernel's log"),
+        SQLITE_READONLY => Some(
+            "the database cannot be written to: check its owner and mode, and whether its disk is mounted read-only",
+        ),
+        SQLITE_CANTOPEN => {
+            Some("the files of the database cannot be opened: check that its directory is there and writable")
+        }
+        SQLITE_BUSY => Some("another process, such as a backup, holds the database"),
+        _ => None,
+    }
+}
+
+fn sqlite_code(error: &SqlxError) -> Option<i32> {
+    primary_code(error.as_database_error()?)
+}
+
+/// The code of SQLite without what an extended one adds.
+fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
+    let error = error.try_downcast_ref::<SqliteError>()?;
+    let code: i32 = error.code()?.parse().ok()?;
+    Some(code & 0xff)
 }
 
 /// Whether a code of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) is about the state that

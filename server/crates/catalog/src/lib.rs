@@ -16,6 +16,7 @@ mod backup;
 mod caches;
 mod catalog;
 mod changes;
+mod clock;
 mod database;
 mod deploy;
 mod entity;

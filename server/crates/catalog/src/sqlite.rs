@@ -1,5 +1,7 @@
 //! SQLite: a file that this daemon alone writes. Everything that holds for SQLite only is here.
 
+mod writer;
+
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -8,12 +10,10 @@ use std::time::Duration;
 
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode, SqlxError,
-    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxError, SqlxSqliteConnector};
 
-use crate::writer::{Command, Turn, run_commands};
+use self::writer::WriterConnection;
+use crate::writer::{Command, Turn};
 use crate::{CatalogError, migration};
 
 /// How long a statement waits for another process that holds the database, such as a backup.
@@ -26,7 +26,7 @@ const JOURNAL_SIZE_LIMIT: &str = "67108864";
 /// One connection that writes, several that read.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
-    writer: DatabaseConnection,
+    writer: WriterConnection,
     readers: DatabaseConnection,
 }
 
@@ -35,7 +35,7 @@ impl Sqlite {
     /// file (mode 0600) and its directory (mode 0700) if they are missing, and brings its schema up to date.
     pub(crate) async fn open(url: &str) -> Result<Self, CatalogError> {
         let database = Self::connect(url).await?;
-        let transaction = database.begin().await?;
+        let transaction = database.writer.begin().await?;
         migration::migrate(&transaction).await?;
         transaction.commit().await?;
         Ok(database)
@@ -69,7 +69,7 @@ impl Sqlite {
             .map_err(connection_error)
             .map_err(open_error)?;
         Ok(Self {
-            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            writer: WriterConnection::new(writer, true),
             readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
         })
     }
@@ -77,8 +77,9 @@ impl Sqlite {
     /// A database in memory belongs to one connection, so readers and the writer take turns on it.
     async fn connect_in_memory(options: SqliteConnectOptions) -> Result<Self, CatalogError> {
         let pool = pool(1).connect_with(options).await.map_err(connection_error)?;
-        let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
-        Ok(Self { writer: connection.clone(), readers: connection })
+        let writer = WriterConnection::new(pool, false);
+        let readers = writer.connection().clone();
+        Ok(Self { writer, readers })
     }
 
     /// Where queries go.
@@ -88,37 +89,17 @@ impl Sqlite {
 
     /// Runs all of the commands in one transaction.
     pub(crate) async fn commit(&self, commands: &mut [Box<dyn Command>]) -> Turn {
-        let outcome = self.try_commit(commands).await;
+        let outcome = self.writer.run(commands).await;
         Turn { commands: commands.len(), outcome }
-    }
-
-    async fn try_commit(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
-        let transaction = self.begin().await?;
-        // Nobody else waits for the database, so the turn need not end early; nobody else has it open, so nobody is to be
-        // told of changes.
-        run_commands(&transaction, commands, Duration::MAX).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Begins to write. Takes the write lock at the start: a transaction that began by reading could not wait for it later.
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.writer
-            .begin_with_options(TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            })
-            .await
     }
 
     pub(crate) async fn close(&self) {
         // The writer's connection is the last: SQLite then puts all that is in its log into the database and removes the
         // log, which a connection that only reads cannot.
-        for connection in [&self.readers, &self.writer] {
-            if let Err(error) = connection.close_by_ref().await {
-                tracing::warn!(%error, "closing the catalog failed");
-            }
+        if let Err(error) = self.readers.close_by_ref().await {
+            tracing::warn!(%error, "closing the catalog failed");
         }
+        self.writer.close().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Row ids and time: small values that must not be mixed up.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sea_orm::DeriveValueType;
@@ -47,9 +48,28 @@ pub struct DeploymentId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct UnixTime(pub i64);
 
+/// See [`UnixTime::never_before`].
+static EARLIEST: AtomicI64 = AtomicI64::new(0);
+
 impl UnixTime {
-    /// The time of the system clock. A clock set before 1970 gives 0.
+    /// The time of the system clock, but none before [`UnixTime::never_before`]. What is recorded has this time.
     pub fn now() -> Self {
+        Self::of_system_clock().max(Self(EARLIEST.load(Ordering::Relaxed)))
+    }
+
+    /// From now on it is this time at least in this process, whatever the system clock says. For a time that has certainly
+    /// passed: a path that is pushed while the clock is behind is not old once the clock is right again.
+    pub fn never_before(earliest: Self) {
+        EARLIEST.fetch_max(earliest.0, Ordering::Relaxed);
+    }
+
+    /// Takes [`UnixTime::never_before`] back to `earliest`, as the system clock was set right.
+    pub fn reset_never_before(earliest: Self) {
+        EARLIEST.store(earliest.0, Ordering::Relaxed);
+    }
+
+    /// The time of the system clock. A clock set before 1970 gives 0.
+    pub fn of_system_clock() -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self(i64::try_from(seconds).unwrap_or(i64::MAX))
     }

@@ -20,7 +20,7 @@ mod strategy;
 pub mod testing;
 
 pub use blob::{Blob, BlobBody, BlobStream};
-pub use error::{Context, Operation, StorageError};
+pub use error::{Context, Operation, StorageError, is_unfit};
 pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
 pub use local::{DEFAULT_OPEN_FILES, LocalStorage, ReadCache};

@@ -1,6 +1,11 @@
 //! The trait that every backend implements.
 
-use std::{io::Read, ops::Range, path::Path, time::Duration};
+use std::{
+    io::{self, Read},
+    ops::Range,
+    path::Path,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -103,4 +108,25 @@ pub struct Usage {
     pub total: Option<u64>,
     /// Bytes on it that the daemon may still write.
     pub free: Option<u64>,
+}
+
+impl Usage {
+    /// Bytes that stay free: a medium counts as full when 95 % of it are used.
+    #[must_use]
+    pub fn kept_free(&self) -> u64 {
+        self.total.unwrap_or(0).div_ceil(20)
+    }
+
+    /// Bytes that are left until the medium counts as full, as far as it tells.
+    #[must_use]
+    pub fn room(&self) -> Option<u64> {
+        self.free.map(|free| free.saturating_sub(self.kept_free()))
+    }
+
+    /// The space of the file system that `path` is on. Blocks.
+    pub fn of_file_system(path: &Path) -> io::Result<Self> {
+        let space = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| Some(blocks.saturating_mul(space.f_frsize));
+        Ok(Self { total: bytes(space.f_blocks), free: bytes(space.f_bavail) })
+    }
 }

@@ -14,6 +14,7 @@ use nix_formats::{NarFileName, Signature};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
+use super::Pusher;
 use super::description::PathDescription;
 use super::digest::{Digest, decoder};
 use super::error::PushError;
@@ -21,12 +22,11 @@ use super::signatures::Repeated;
 use super::spool::Attempt;
 use super::store::NarToStore;
 use super::upload::Upload;
-use super::{Pusher, blocking};
 use crate::cache::Cache;
 
 impl Pusher {
-    /// Commits an upload in a task of its own, which goes on when the client hangs up. The upload is gone afterwards,
-    /// whatever the result.
+    /// Commits an upload in a task of its own, which goes on when the client hangs up. Afterwards the upload is gone, unless
+    /// the same request can succeed later.
     pub(super) async fn commit_detached(
         self: &Arc<Self>,
         cache: &Arc<Cache>,
@@ -41,6 +41,7 @@ impl Pusher {
             match &result {
                 // Recording the path has taken back the note of the upload.
                 Ok(()) => pusher.uploads.remove(upload.id),
+                Err(error) if error.may_pass() => upload.touch(),
                 Err(_) => pusher.give_up(upload.id),
             }
             drop(completing);
@@ -71,16 +72,13 @@ impl Pusher {
         let description = self.with_content_address(description, open).await?;
         let _keys_stay = cache.keys_in_use.read().await;
         let signatures = cache.keys().sign(&description.fingerprint(), &description.offered)?;
-        let spool = upload.spool.clone();
-        let parts = parts.to_vec();
-        let file = blocking(move || spool.assemble(&parts)).await??;
         let nar = NarToStore {
             name: NarFileName { file_hash: digest.file_hash, compression },
             size: digest.file_size,
-            file,
+            parts: parts.to_vec(),
         };
         let commit = new_commit(cache, &description, &nar, signatures, Some(upload.id));
-        self.store_and_record(cache, nar, commit, Some(digest.contents), upload.id).await
+        self.store_and_record(cache, nar, commit, Some(digest.contents), upload).await
     }
 
     /// Commits a path whose NAR the cache has already. See [`Pusher::commit_file`].

@@ -27,7 +27,7 @@ const FREE_RATIO: u64 = 64;
 const BUFFER: usize = 128 << 10;
 
 /// What an upload turned out to be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Digest {
     /// SHA-256 of the compressed file.
     pub file_hash: FileHash,

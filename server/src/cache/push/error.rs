@@ -1,6 +1,7 @@
 //! What can go wrong with a push. The texts are for the client: they name what it sent, never what is inside here.
 
 use catalog::CatalogError;
+use nar_storage::{StorageError, is_unfit};
 
 use super::digest::DigestError;
 use crate::cache::keys::SignError;
@@ -74,6 +75,39 @@ pub enum PushError {
     Internal,
 }
 
+impl PushError {
+    /// Whether the same request can succeed later without the client sending any bytes again. Then the upload stays.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::TooManyUploads
+            | Self::Full
+            | Self::StorageFailing
+            | Self::Draining
+            | Self::Disk(_)
+            | Self::Catalog(_)
+            | Self::Internal => true,
+            Self::UnknownUpload
+            | Self::Parts(_)
+            | Self::Checksum(_)
+            | Self::Body(_)
+            | Self::Mismatch { .. }
+            | Self::Corrupt(_)
+            | Self::TooLarge(_)
+            | Self::Invalid(_)
+            | Self::NarMissing(_)
+            | Self::Signature(_) => false,
+        }
+    }
+
+    /// What a client is told of an object that no storage takes, whichever it is.
+    pub fn unfit(error: &StorageError) -> Self {
+        tracing::debug!(%error, "refused an object that the file system does not take");
+        Self::TooLarge(
+            "the file is larger, or its name longer, than the server's file system allows".to_owned(),
+        )
+    }
+}
+
 impl From<DigestError> for PushError {
     fn from(error: DigestError) -> Self {
         match error {
@@ -91,6 +125,9 @@ impl From<std::io::Error> for PushError {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
             // The upload was aborted while a part of it was still arriving.
             std::io::ErrorKind::ConnectionAborted => Self::UnknownUpload,
+            _ if is_unfit(&error) => {
+                Self::TooLarge("the upload is larger than the server's file system allows".to_owned())
+            }
             _ => match error.downcast::<Self>() {
                 Ok(error) => error,
                 // A disk that fails may be back later, or another one in its place.

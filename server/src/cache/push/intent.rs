@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::cache::file_name::{escape, unescape};
 
 /// Keeps the notes: empty files whose names say which object of which storage was about to be recorded.
@@ -34,6 +36,8 @@ pub struct Leftover {
     pub storage: String,
     /// File name of the NAR.
     pub nar: String,
+    /// The upload that brought it, if it came with one.
+    pub upload: Option<Uuid>,
     path: PathBuf,
 }
 
@@ -102,9 +106,9 @@ impl Drop for Intent {
 fn parse(path: &Path) -> Option<Leftover> {
     let name = path.file_name()?.to_str()?;
     let mut parts = name.split(SEPARATOR);
-    let (cache, storage, nar, _tag) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let storage = unescape(storage)?;
-    Some(Leftover { cache: cache.to_owned(), storage, nar: nar.to_owned(), path: path.to_owned() })
+    let (cache, storage, nar, tag) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (storage, upload) = (unescape(storage)?, Uuid::parse_str(tag).ok());
+    Some(Leftover { cache: cache.to_owned(), storage, nar: nar.to_owned(), upload, path: path.to_owned() })
 }
 
 #[cfg(test)]

@@ -78,6 +78,10 @@ impl Pusher {
         if storage.reach.is_lost() || (self.is_shared() && leftover.age() < SETTLING) {
             return;
         }
+        // The client of an upload that could not be recorded may complete it once more.
+        if leftover.upload.is_some_and(|id| self.uploads.find_by_id(cache.id, id).is_some()) {
+            return;
+        }
         // The push may still be under way. Then its note is gone when it is through.
         let _storing = self.locks.lock(cache.id, name.file_hash).await;
         let recorded = match self.catalog.find_nar(cache.id, &name.file_hash).await {

@@ -17,6 +17,7 @@ mod intent;
 mod leftovers;
 mod locks;
 mod owners;
+mod parked;
 mod receive;
 mod refuge;
 mod relocate;
@@ -211,7 +212,7 @@ impl Pusher {
     where
         S: Stream<Item = Result<Bytes, String>>,
     {
-        let writer = begin_part(upload, number, len).await?;
+        let writer = begin_part(upload, number, len, MAX_PART_SIZE).await?;
         upload.digest_eagerly(&self.uploads.eager_slots);
         let (writer, md5) = receive::receive(body, writer, Md5::new(), MAX_PART_SIZE).await?;
         let md5: [u8; 16] = md5.finalize().into();
@@ -308,7 +309,7 @@ impl Pusher {
     where
         S: Stream<Item = Result<Bytes, String>>,
     {
-        let writer = begin_part(upload, 1, len).await?;
+        let writer = begin_part(upload, 1, len, MAX_FILE_SIZE).await?;
         upload.digest_eagerly(&self.uploads.eager_slots);
         let (writer, hash) = receive::receive(body, writer, Sha256::new(), MAX_FILE_SIZE).await?;
         let file = FileHash::from_bytes(hash.finalize().into());
@@ -395,9 +396,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| PushError::Internal)
 }
 
-async fn begin_part(upload: &Upload, number: u32, len: Option<u64>) -> Result<PartWriter, PushError> {
-    if len.is_some_and(|len| len > MAX_FILE_SIZE) {
-        return Err(PushError::TooLarge(format!("the body is larger than {MAX_FILE_SIZE} bytes")));
+async fn begin_part(
+    upload: &Upload,
+    number: u32,
+    len: Option<u64>,
+    limit: u64,
+) -> Result<PartWriter, PushError> {
+    if len.is_some_and(|len| len > limit) {
+        return Err(PushError::TooLarge(format!("the body is larger than {limit} bytes")));
     }
     let spool = upload.spool.clone();
     Ok(blocking(move || spool.begin(number, len)).await??)

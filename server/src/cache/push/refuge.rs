@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nar_storage::StorageError;
+use nar_storage::{StorageError, is_unfit};
 use uuid::Uuid;
 
 use super::error::PushError;
@@ -18,6 +18,10 @@ pub trait Refuges: Send + Sync {
 
     /// Another directory, because `error` happened in `lost`. Gives the error back if there is none. Blocks.
     fn next(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf>;
+
+    /// Fails as a full disk does where `directory` has no room for `len` more bytes. Returns how many may be written until
+    /// this is to be asked again, `len` or more. Blocks.
+    fn check_room(&self, directory: &Path, len: u64) -> io::Result<u64>;
 }
 
 /// The spools of a cache's storages.
@@ -70,6 +74,10 @@ impl Refuges for StorageSpools {
 
     fn next(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf> {
         let Some(code) = error.raw_os_error() else { return Err(error) };
+        // No disk would take it, and none is to blame.
+        if is_unfit(&error) {
+            return Err(error);
+        }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         // Parts that arrive at the same time fail at the same time; one of them moves the upload.
         if let Some((_, current)) = used.last()
@@ -81,5 +89,15 @@ impl Refuges for StorageSpools {
             storage.failed(&StorageError::from_spool(storage.name(), io::Error::from_raw_os_error(code)));
         }
         self.move_on(&mut used).map_err(|_| error)
+    }
+
+    fn check_room(&self, directory: &Path, len: u64) -> io::Result<u64> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let storage = used.iter().find(|(_, spool)| spool == directory).map(|(storage, _)| storage.clone());
+        drop(used);
+        match storage {
+            Some(storage) => storage.check_spool_room(len),
+            None => Ok(len),
+        }
     }
 }

@@ -37,6 +37,8 @@ pub type Attempt = u64;
 
 /// How long a follower waits for more bytes before it gives up; the upload is then read again when it is complete.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// Parts that would end beyond this many bytes of the upload's own file go to files of their own.
+const MAX_PLACED: u64 = 1 << 40;
 /// Bytes that are copied at once where the kernel does not do it.
 const COPY_BUFFER: usize = 256 << 10;
 
@@ -93,6 +95,8 @@ struct State {
     /// The most NAR bytes that decompression may yield, once the client said so.
     nar_limit: Option<u64>,
     closed: bool,
+    /// Whether the upload's own file is written to no more.
+    handed_over: bool,
 }
 
 /// The spooled bytes of one upload.
@@ -245,20 +249,26 @@ impl Spool {
             offset += part.len;
             ordered.push(part);
         }
-        if in_place {
+        // The file is gone from here where a storage has taken it in vain. Its bytes can still be read through what is open.
+        if in_place && self.main.path.exists() {
+            // From now on it may become an object of a storage, in which nobody writes.
+            self.lock().handed_over = true;
             // An abandoned attempt may have written beyond the end.
             self.main.file.set_len(offset)?;
             return Ok(self.main.path.to_path_buf());
         }
         if let [part] = ordered[..]
             && part.place.own
+            && part.place.path.exists()
         {
             return Ok(part.place.path.to_path_buf());
         }
         let mut directory = self.directory();
         loop {
             let path = directory.join("assembled");
-            match copy_parts(&ordered, &path) {
+            let copied =
+                self.refuges.check_room(&directory, offset).and_then(|_| copy_parts(&ordered, &path));
+            match copied {
                 Ok(()) => return Ok(path),
                 Err(error) => directory = self.seek_refuge(&directory, error)?,
             }
@@ -308,7 +318,7 @@ impl State {
     /// The offset of `part` in the main file, if it is known and free.
     fn claim_place(&mut self, part: u32, len: Option<u64>) -> Option<u64> {
         let len = len?;
-        if self.placed.contains(&part) {
+        if self.placed.contains(&part) || self.handed_over {
             return None;
         }
         let offset = if part == 1 {
@@ -318,6 +328,10 @@ impl State {
             let chunk = self.chunk.filter(|chunk| len <= *chunk)?;
             chunk.checked_mul(u64::from(part) - 1)?
         };
+        // What a client announces must not decide how large a file the file system has to take.
+        if offset.saturating_add(len) > MAX_PLACED {
+            return None;
+        }
         self.placed.push(part);
         Some(offset)
     }

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catalog::{CommitOutcome, NarId, PathCommit, StorageId};
+use catalog::{CatalogError, CommitOutcome, NarId, PathCommit, StorageId};
 use nar_storage::{Durability, Reservation, layout};
 use nix_formats::{NarFileName, StorePathHash};
 use uuid::Uuid;
 
 use super::error::PushError;
 use super::intent::Intent;
+use super::spool::Attempt;
+use super::upload::Upload;
 use super::{Pusher, blocking};
 use crate::cache::Cache;
 use crate::cache::contents::Contents;
@@ -28,15 +30,17 @@ pub(super) struct NarToStore {
     pub(super) name: NarFileName,
     /// Its length in bytes.
     pub(super) size: u64,
-    /// Where it is.
-    pub(super) file: PathBuf,
+    /// What it consists of, in order.
+    pub(super) parts: Vec<(u32, Attempt)>,
 }
 
 /// A NAR that is durable on a storage, and that nobody knows of yet.
-struct Stored {
+pub(super) struct Stored {
+    pub(super) name: NarFileName,
+    size: u64,
     storage: Arc<CacheStorage>,
     reservation: Reservation,
-    intent: Intent,
+    pub(super) intent: Intent,
 }
 
 /// What recording a path came to.
@@ -56,7 +60,7 @@ impl Pusher {
         nar: NarToStore,
         mut commit: PathCommit,
         contents: Option<Contents>,
-        upload: Uuid,
+        upload: &Upload,
     ) -> Result<(), PushError> {
         let _storing = self.locks.lock(cache.id, nar.name.file_hash).await;
         commit.unavailable = cache.storages().unreachable();
@@ -65,17 +69,52 @@ impl Pusher {
             commit.nar.storage = known.storage;
             match self.record_known(cache, commit.clone()).await {
                 Err(PushError::NarMissing(_)) => {}
-                recorded => return recorded,
+                recorded => {
+                    // An earlier attempt may have recorded it without knowing so.
+                    if recorded.is_ok()
+                        && let Some(stored) = upload.parked.take(&nar.name)
+                    {
+                        self.settle(cache, stored, Some(known.storage)).await?;
+                    }
+                    return recorded;
+                }
             }
         }
         self.wait_for_removal(cache, &nar.name).await?;
-        let stored = self.store(cache, &nar, upload).await?;
+        let stored = match self.find_parked(cache, &nar, upload).await {
+            Some(stored) => stored,
+            None => self.store(cache, &nar, upload).await?,
+        };
         commit.nar.storage = stored.storage.id;
         commit.turns = cache.storages().turns();
-        let recorded = self.record(cache, commit, contents).await.map(|recorded| recorded.home);
-        let home = recorded.as_ref().ok().copied().flatten();
-        self.settle(cache, &nar.name, stored, home).await?;
-        recorded.map(|_| ())
+        match self.record(cache, commit, contents).await {
+            Ok(recorded) => self.settle(cache, stored, recorded.home).await,
+            // The client may try again, and the bytes are here already.
+            Err(PushError::Catalog(error)) if error.is_temporary() => {
+                upload.parked.put(stored);
+                Err(error.into())
+            }
+            Err(error) => {
+                self.settle(cache, stored, None).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What an earlier attempt of this upload has stored, if it is still there.
+    async fn find_parked(&self, cache: &Cache, nar: &NarToStore, upload: &Upload) -> Option<Stored> {
+        let stored = upload.parked.take(&nar.name)?;
+        let found = match cache.storages().get(stored.storage.id) {
+            Some(storage) => storage.storage.head(&layout::nar_key(&stored.name)).await,
+            None => Ok(None),
+        };
+        match found {
+            Ok(Some(size)) if size == stored.size => Some(stored),
+            _ => {
+                stored.intent.keep();
+                None
+            }
+        }
     }
 
     /// Waits while another daemon removes the same file as garbage: it must not remove what is stored here. In this daemon
@@ -92,31 +131,42 @@ impl Pusher {
     }
 
     /// Puts the NAR on the storage that the strategy picks or, where that fails, on the next one.
-    async fn store(&self, cache: &Arc<Cache>, nar: &NarToStore, upload: Uuid) -> Result<Stored, PushError> {
+    async fn store(
+        &self,
+        cache: &Arc<Cache>,
+        nar: &NarToStore,
+        upload: &Upload,
+    ) -> Result<Stored, PushError> {
         let key = layout::nar_key(&nar.name);
         let mut tried: Vec<Arc<str>> = Vec::new();
         loop {
-            let (reservation, storage) = match cache.storages().reserve_spooled(nar.size, &nar.file, &tried) {
+            // Anew for each storage: the last one may have moved the file and then not made it durable.
+            let file = assemble(upload, nar).await?;
+            let (reservation, storage) = match cache.storages().reserve_spooled(nar.size, &file, &tried) {
                 Err(PushError::Full) => {
                     cache.storages().look_for_room().await;
-                    cache.storages().reserve_spooled(nar.size, &nar.file, &tried)?
+                    cache.storages().reserve_spooled(nar.size, &file, &tried)?
                 }
                 reserved => reserved?,
             };
-            let intent = self.note(cache, &storage, &nar.name, upload).await?;
-            let Err(error) = storage.storage.put_file(&key, &nar.file, Durability::Now).await else {
-                return Ok(Stored { storage, reservation, intent });
+            let intent = self.note(cache, &storage, &nar.name, upload.id).await?;
+            let Err(error) = storage.storage.put_file(&key, &file, Durability::Now).await else {
+                let (name, size) = (nar.name, nar.size);
+                return Ok(Stored { name, size, storage, reservation, intent });
             };
-            storage.failed(&error);
+            if error.is_unfit() {
+                return Err(PushError::unfit(&error));
+            }
+            if error.is_of_spool() {
+                // The disk that the upload lies on is at fault, not the one it was to go to.
+                cache.storages().spool_failed(&file, &error);
+            } else {
+                storage.failed(&error);
+            }
             // A storage that stopped answering may have it nevertheless. It is looked for when the storage is back.
             intent.keep();
             drop(reservation);
             tried.push(storage.name().into());
-            let file = nar.file.clone();
-            if !blocking(move || file.exists()).await? {
-                // It was moved, and then not made durable: there is nothing left to try again with.
-                return Err(PushError::StorageFailing);
-            }
         }
     }
 
@@ -130,19 +180,18 @@ impl Pusher {
     ) -> Result<Intent, PushError> {
         let intents = self.intents.clone();
         let names = [cache.name().to_owned(), storage.name().to_owned(), nar.to_string(), upload.to_string()];
-        Ok(blocking(move || intents.note(&names[0], &names[1], &names[2], &names[3])).await??)
+        let noted = blocking(move || intents.note(&names[0], &names[1], &names[2], &names[3])).await?;
+        // It is the state directory that failed, and no storage.
+        noted.map_err(|error| {
+            let reason = format!("the state directory cannot be written to: {error}");
+            CatalogError::Unavailable { reason }.into()
+        })
     }
 
     /// Ends the storing of a NAR that lies on `stored.storage`. `home` is where the catalog has the file now, if recording
     /// the path told.
-    async fn settle(
-        &self,
-        cache: &Cache,
-        name: &NarFileName,
-        stored: Stored,
-        home: Option<StorageId>,
-    ) -> Result<(), PushError> {
-        let Stored { storage, reservation, intent } = stored;
+    async fn settle(&self, cache: &Cache, stored: Stored, home: Option<StorageId>) -> Result<(), PushError> {
+        let Stored { name, storage, reservation, intent, .. } = stored;
         let home = match home {
             Some(home) => Ok(Some(home)),
             None => {
@@ -159,7 +208,7 @@ impl Pusher {
             }
             Ok(_) => {
                 drop(reservation);
-                if let Err(error) = storage.storage.delete(&layout::nar_key(name)).await {
+                if let Err(error) = storage.storage.delete(&layout::nar_key(&name)).await {
                     tracing::warn!(cache = cache.name(), %error, "could not remove a NAR that was not recorded");
                     intent.keep();
                     return Ok(());
@@ -232,4 +281,10 @@ impl Pusher {
             cache.index.insert(path);
         }
     }
+}
+
+/// Makes the upload one file. Returns where that is.
+async fn assemble(upload: &Upload, nar: &NarToStore) -> Result<PathBuf, PushError> {
+    let (spool, parts) = (upload.spool.clone(), nar.parts.clone());
+    Ok(blocking(move || spool.assemble(&parts)).await??)
 }

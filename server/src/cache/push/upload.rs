@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::blocking;
 use super::digest::{Digest, DigestError, digest};
 use super::error::PushError;
+use super::parked::Parked;
 use super::refuge::StorageSpools;
 use super::spool::{Attempt, Spool};
 use crate::cache::Cache;
@@ -24,6 +25,13 @@ pub const MAX_OPEN_UPLOADS: usize = 4096;
 const MAX_EAGER: usize = 8;
 
 type DigestResult = Result<(Digest, Vec<(u32, Attempt)>), DigestError>;
+
+/// What an upload turned out to be when these parts were read with this compression.
+struct Digested {
+    parts: Vec<(u32, Attempt)>,
+    compression: Compression,
+    digest: Digest,
+}
 
 /// One upload between its creation and its end.
 pub struct Upload {
@@ -39,6 +47,10 @@ pub struct Upload {
     pub spool: Arc<Spool>,
     /// Held while a `complete` runs, so that a repeated one waits for the first.
     pub completing: Arc<tokio::sync::Mutex<()>>,
+    /// What was stored of it while it could not be recorded.
+    pub(super) parked: Parked,
+    /// For a client that completes it once more.
+    digested: Mutex<Option<Digested>>,
     last_active: AtomicI64,
     eager: Mutex<Option<JoinHandle<DigestResult>>>,
 }
@@ -71,6 +83,8 @@ impl Upload {
             compression,
             spool,
             completing: Arc::default(),
+            parked: Parked::default(),
+            digested: Mutex::default(),
             last_active: AtomicI64::new(last_active.0),
             eager: Mutex::default(),
         }
@@ -96,9 +110,25 @@ impl Upload {
         *eager = Some(self.spawn_digest(self.compression, slot));
     }
 
-    /// The digest of exactly `parts`. Takes what was digested on the way if that is what was read, else reads again.
+    /// The digest of exactly `parts`. Takes what was digested before if that is what was read, else reads again.
     /// `compression` is what the upload is compressed with, if that was learnt only now.
     pub async fn digest(
+        &self,
+        parts: &[(u32, Attempt)],
+        compression: Compression,
+        slots: &Arc<Semaphore>,
+    ) -> Result<Digest, PushError> {
+        let known = self.digested.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let digest = match known {
+            Some(known) if known.parts == parts && known.compression == compression => known.digest,
+            _ => self.digest_anew(parts, compression, slots).await?,
+        };
+        let known = Digested { parts: parts.to_vec(), compression, digest: digest.clone() };
+        *self.digested.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        Ok(digest)
+    }
+
+    async fn digest_anew(
         &self,
         parts: &[(u32, Attempt)],
         compression: Compression,

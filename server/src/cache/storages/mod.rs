@@ -16,11 +16,12 @@ mod reach;
 mod small;
 mod storage;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use catalog::StorageId;
-use nar_storage::{Health, NoRoom, Placement, Reservation, StorageSnapshot, StorageState};
+use nar_storage::{Health, NoRoom, Placement, Reservation, StorageError, StorageSnapshot, StorageState};
 
 pub use self::check::check_buckets;
 pub use self::former::FormerStorage;
@@ -87,7 +88,8 @@ impl Storages {
     /// without notice: when an upload that was too large has ended, or someone has tidied up.
     pub async fn look_for_room(&self) {
         for storage in &self.list {
-            if storage.condition().health == Health::MediumFull {
+            let health = storage.condition().health;
+            if health == Health::MediumFull || (health == Health::Working && storage.has_medium()) {
                 storage.probe_again().await;
             }
         }
@@ -129,6 +131,18 @@ impl Storages {
         let reservation = self.placement.reserve_spooled(size, here.name(), tried).map_err(refusal)?;
         let storage = self.chosen(reservation.storage())?;
         Ok((reservation, storage))
+    }
+
+    /// Takes note that the disk below the file `spooled` failed, whichever storage that is the spool of.
+    pub fn spool_failed(&self, spooled: &Path, error: &StorageError) {
+        let owner = self.list.iter().find(|storage| spooled.starts_with(storage.storage.spool_dir()));
+        if let (Some(owner), StorageError::Spool { source, .. }) = (owner, error) {
+            let source = match source.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::other(source.to_string()),
+            };
+            owner.failed(&StorageError::from_spool(owner.name(), source));
+        }
     }
 
     /// Notes that `bytes` are no longer on a storage.

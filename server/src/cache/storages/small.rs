@@ -70,6 +70,7 @@ impl Storages {
             let storage = self.choose(Some(size), &tried)?;
             match storage.storage.put_file(key, spooled, Durability::Now).await {
                 Ok(()) => return Ok(()),
+                Err(error) if error.is_unfit() => return Err(PushError::unfit(&error)),
                 Err(error) => {
                     storage.failed(&error);
                     tried.push(storage.name().into());
@@ -85,6 +86,7 @@ impl Storages {
             let storage = self.choose(Some(contents.len() as u64), &tried)?;
             match storage.storage.put_bytes(key, contents.clone(), Durability::Now).await {
                 Ok(()) => return Ok(()),
+                Err(error) if error.is_unfit() => return Err(PushError::unfit(&error)),
                 Err(error) => {
                     storage.failed(&error);
                     tried.push(storage.name().into());

@@ -1,5 +1,6 @@
 //! One storage of a cache: what its errors and probes say about it.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use catalog::{StorageId, UnixTime};
 use nar_storage::{
     Context, Health, HealthMonitor, Operation, Placement, Storage, StorageError, Usage, layout,
 };
+use rustix::io::Errno;
 use tokio::sync::Notify;
 
 use super::Backend;
@@ -22,6 +24,10 @@ const PROBE: Duration = Duration::from_secs(15);
 
 /// A read that failed within this time leaves time to find out why before a reader has waited for two seconds.
 const QUICK: Duration = Duration::from_millis(400);
+/// So many uploads may write at the same time without looking at the room on the disk in between.
+const UPLOADS_AT_ONCE: u64 = 64;
+/// Bytes that one upload may write without looking at the room on the disk, however much there is.
+const LARGEST_ALLOWANCE: u64 = 16 << 20;
 /// Between two probes of a storage that is asked for room by one upload after the other.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -127,7 +133,7 @@ impl CacheStorage {
     pub(super) fn tell_placement(&self) {
         let condition = self.condition();
         self.placement.set_health(self.name(), condition.health);
-        self.placement.set_free(self.name(), condition.usage.free);
+        self.placement.set_usage(self.name(), condition.usage);
     }
 
     /// The id in the storage's marker file, once it is known. Only local storages have one.
@@ -270,8 +276,7 @@ impl CacheStorage {
         // What cannot be written to may still be read.
         let readable = result.is_ok() || self.sign_of_life().await.is_ok();
         if let Ok(usage) = &result {
-            *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = *usage;
-            self.placement.set_free(self.name(), usage.free);
+            self.set_usage(*usage);
         }
         let change = self.monitor().probed(result.as_ref().copied(), Instant::now(), jitter());
         if let Some(health) = change {
@@ -285,6 +290,33 @@ impl CacheStorage {
         }
         self.reach.lose();
         false
+    }
+
+    fn set_usage(&self, usage: Usage) {
+        *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = usage;
+        self.placement.set_usage(self.name(), usage);
+    }
+
+    /// Fails as a full disk does where the spool has no room for `len` more bytes. Probes are too rare to notice in time
+    /// what fast uploads write. Returns how many bytes may be written until this is to be asked again, `len` or more: so
+    /// few that many uploads at once do not fill up what has to stay free. Blocks.
+    pub fn check_spool_room(&self, len: u64) -> io::Result<u64> {
+        // The spool of a service is on the disk of the state directory, of which nothing was promised.
+        if self.kind() != StorageType::Local {
+            return Ok(len.max(LARGEST_ALLOWANCE));
+        }
+        let usage = Usage::of_file_system(self.storage.spool_dir())?;
+        self.set_usage(usage);
+        let room = usage.room().unwrap_or(u64::MAX);
+        if len > room {
+            return Err(Errno::NOSPC.into());
+        }
+        Ok(len.max((room / UPLOADS_AT_ONCE).min(LARGEST_ALLOWANCE)))
+    }
+
+    /// Whether its medium says how much space it has.
+    pub(super) fn has_medium(&self) -> bool {
+        self.kind() == StorageType::Local
     }
 
     /// Probes unless that was done a moment ago.

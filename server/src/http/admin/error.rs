@@ -1,8 +1,21 @@
 //! Errors of the admin API.
 
 use admin_api::{ApiError, ErrorCode};
+use catalog::CatalogError;
 
 use crate::http::error::chain;
+
+/// Whether the catalog cannot be used for now, because its disk is full for example.
+fn is_temporary(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<CatalogError>().is_some_and(CatalogError::is_temporary) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
 
 /// An error with this text and, where a person can act, a hint.
 pub fn failure(code: ErrorCode, message: impl Into<String>, hint: Option<&str>) -> ApiError {
@@ -39,6 +52,14 @@ pub fn unknown_agent(name: &str) -> ApiError {
 /// Something inside failed. The operator may see what.
 pub fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
     let text = chain(error);
+    if is_temporary(error) {
+        tracing::warn!(error = text, "an admin request failed as the catalog cannot be used for now");
+        return failure(
+            ErrorCode::Unavailable,
+            text,
+            Some("nothing was changed; repeat the command when this is mended"),
+        );
+    }
     tracing::error!(error = text, "an admin request failed");
     failure(ErrorCode::Internal, text, Some("the daemon's log may say more"))
 }

@@ -16,7 +16,7 @@ mod sweep;
 
 use std::sync::Arc;
 
-use admin_api::{GcCache, GcSummary, JobSummary, NoteLevel, Unit};
+use admin_api::{ApiError, ErrorCode, GcCache, GcSummary, JobSummary, NoteLevel, Unit};
 use catalog::UnixTime;
 
 pub use self::plan::{kept_for, span};
@@ -37,6 +37,8 @@ pub(super) struct Options {
     pub(super) to_size: Option<u64>,
     /// Seconds that stand in for the retention of the caches.
     pub(super) older_than: Option<u64>,
+    /// Believe the system clock as it is now.
+    pub(super) accept_clock: bool,
 }
 
 /// One cache under collection.
@@ -53,6 +55,9 @@ pub(super) async fn gc(
     options: Options,
     reporter: &Reporter,
 ) -> Result<JobSummary, JobError> {
+    if options.accept_clock && !options.dry_run {
+        app.clock.accept().await?;
+    }
     let mut caches = Vec::new();
     for cache in &scope.caches(app) {
         let counts = GcCache { cache: cache.name().to_owned(), ..GcCache::default() };
@@ -66,12 +71,16 @@ pub(super) async fn gc(
 impl Collection<'_> {
     async fn run(&mut self, options: Options) -> Result<(), JobError> {
         let name = self.cache.name();
+        self.check_clock(options)?;
         if !options.dry_run {
             self.reporter.begin(format!("finishing what was begun in {name}"), Unit::Files, 0, None);
             self.sweep().await?;
         }
         self.reporter.begin(format!("finding out what is alive in {name}"), Unit::Paths, 0, None);
         let now = UnixTime::now();
+        if !options.dry_run {
+            self.check_clock(options)?;
+        }
         let plan = Plan::make(self.app, self.cache, options, now).await?;
         self.counts.paths_before = plan.census.len() as u64;
         self.counts.pinned = plan.census.pinned() as u64;
@@ -84,6 +93,25 @@ impl Collection<'_> {
         }
         self.counts.kept = self.counts.paths_before.saturating_sub(self.counts.paths_removed);
         Ok(())
+    }
+
+    /// Fails while the clock is in doubt, as the age of paths means nothing then.
+    fn check_clock(&self, options: Options) -> Result<(), JobError> {
+        match self.app.clock.doubt() {
+            Some(doubt) if !options.dry_run => Err(JobError::Failed(ApiError {
+                code: ErrorCode::Conflict,
+                message: format!("nothing was collected: {}", doubt.text()),
+                hint: Some(
+                    "set the clock right; if `date` shows the right time, repeat the command with --accept-clock"
+                        .to_owned(),
+                ),
+            })),
+            Some(doubt) => {
+                self.reporter.note(NoteLevel::Warn, doubt.text());
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Tells of what would go.

@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod daemon;
+pub mod faulty;
 #[allow(dead_code, reason = "shared with other tests, which need other parts of it")]
 #[path = "../../../crates/nar-storage/tests/support/garage.rs"]
 pub mod garage;

@@ -41,6 +41,19 @@ impl Pusher {
         Upload { nar_id: text("narId"), upload_id: text("uploadId") }
     }
 
+    /// [`Self::create`], or `None` where there is no room.
+    #[track_caller]
+    pub fn create_or_refuse(&self, compression: Compression) -> Option<Upload> {
+        let target = self.target(&format!("multipart-nar?compression={}", compression.parameter()));
+        let reply = self.endpoint.post(&target).bearer(&self.token).body("").send();
+        if reply.status == 507 {
+            return None;
+        }
+        let reply = reply.expect(200).json();
+        let text = |key: &str| reply[key].as_str().unwrap_or_else(|| panic!("{key} in {reply}")).to_owned();
+        Some(Upload { nar_id: text("narId"), upload_id: text("uploadId") })
+    }
+
     /// Asks for the URL of a part with the given MD5.
     #[track_caller]
     pub fn try_part_url(&self, upload: &Upload, number: i64, content_md5: &str) -> Response {
@@ -59,13 +72,19 @@ impl Pusher {
     /// The PUT of a part, as the client makes it: no `Authorization`.
     #[track_caller]
     pub fn put(&self, url: &str, bytes: &[u8]) -> Response {
+        self.try_put(url, bytes).unwrap_or_else(|error| panic!("PUT {url}: {error}"))
+    }
+
+    /// [`Self::put`], for what may be cut off.
+    #[track_caller]
+    pub fn try_put(&self, url: &str, bytes: &[u8]) -> std::io::Result<Response> {
         let (endpoint, target) = self.resolve(url);
         endpoint
             .put(&target)
             .header("Content-Type", "application/octet-stream")
             .header("Content-MD5", &content_md5(bytes))
             .body(bytes)
-            .send()
+            .try_send()
     }
 
     /// Part URL and PUT; returns the ETag.

@@ -81,6 +81,9 @@ pub enum JobRequest {
         to_size: Option<u64>,
         /// Keep an unused path for so many seconds, whatever the retention of its cache is.
         older_than: Option<u64>,
+        /// Believe the system clock as it is now, although it does not fit the time that was last seen.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        accept_clock: bool,
     },
     /// Removes a cache that is no longer in the config, with all it holds.
     DeleteCache {

@@ -36,9 +36,18 @@ fn a_request_names_its_kind_and_every_field() {
     let fsck = JobRequest::Fsck { cache: None, rebuild: true, dry_run: true };
     let body = json!({"kind": "fsck", "cache": null, "rebuild": true, "dry_run": true});
     assert_eq!(serde_json::to_value(fsck).unwrap(), body);
-    let gc = JobRequest::Gc { cache: None, dry_run: true, to_size: Some(9), older_than: None };
-    let body = json!({"kind": "gc", "cache": null, "dry_run": true, "to_size": 9, "older_than": null});
-    assert_eq!(serde_json::to_value(gc).unwrap(), body);
+    let gc = |accept_clock| JobRequest::Gc {
+        cache: None,
+        dry_run: true,
+        to_size: Some(9),
+        older_than: None,
+        accept_clock,
+    };
+    let mut body = json!({"kind": "gc", "cache": null, "dry_run": true, "to_size": 9, "older_than": null});
+    assert_eq!(serde_json::to_value(gc(false)).unwrap(), body);
+    assert_eq!(serde_json::from_value::<JobRequest>(body.clone()).unwrap(), gc(false));
+    body["accept_clock"] = json!(true);
+    assert_eq!(serde_json::to_value(gc(true)).unwrap(), body);
     let delete = JobRequest::DeleteCache { cache: "old".into() };
     assert_eq!(serde_json::to_value(delete).unwrap(), json!({"kind": "delete-cache", "cache": "old"}));
     let backup = JobRequest::Backup { file: "/b".into() };

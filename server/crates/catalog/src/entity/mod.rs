@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod cache;
+pub(crate) mod clock;
 pub(crate) mod deployment;
 pub(crate) mod deployment_log;
 pub(crate) mod nar;

@@ -15,6 +15,7 @@ mod m20261122_000007_tombstones;
 mod m20261122_000008_locations;
 mod m20261122_000009_deploy;
 mod m20261122_000010_references;
+mod m20261129_000011_clock;
 
 struct Migrator;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_locations::Migration),
             Box::new(m20261122_000009_deploy::Migration),
             Box::new(m20261122_000010_references::Migration),
+            Box::new(m20261129_000011_clock::Migration),
         ]
     }
 }

@@ -8,6 +8,7 @@ use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, SqlxError, SqlxPostgresConnector, Statement, TransactionTrait,
 };
 
+use super::trust::Trust;
 use super::watch::Silence;
 use super::{Postgres, write};
 use crate::{CatalogError, migration};
@@ -49,11 +50,12 @@ impl Postgres {
     }
 
     fn new(options: PgConnectOptions) -> Self {
-        let silence = Silence::default();
+        let (silence, trust) = (Silence::default(), Trust::default());
         let pool = |connections| pool(connections, &silence);
         let connect = |pool: PgPoolOptions| pool.connect_lazy_with(options.clone());
         Self {
-            writer: SqlxPostgresConnector::from_sqlx_postgres_pool(connect(pool(1))),
+            writer: SqlxPostgresConnector::from_sqlx_postgres_pool(connect(trust.guard(pool(1)))),
+            trust,
             readers: SqlxPostgresConnector::from_sqlx_postgres_pool(connect(pool(READERS))),
             // It is used rarely, so its connection may have been lost long ago without that meaning anything.
             monitor: connect(pool(1).test_before_acquire(true)),

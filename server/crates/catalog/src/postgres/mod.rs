@@ -5,6 +5,7 @@
 //! | `connect.rs` | connections, what they ask of the server, and the check at the start |
 //! | `read.rs` | queries, repeated where a connection was lost |
 //! | `write.rs` | one writing transaction at a time, over all daemons; what became of one whose end was lost |
+//! | `trust.rs` | which connection may write after a failure |
 //! | `watch.rs` | telling a slow server from a silent one |
 //! | `feed.rs`, `payload.rs` | telling the other daemons what changed, and hearing it from them |
 //!
@@ -15,6 +16,7 @@ mod connect;
 mod feed;
 mod payload;
 mod read;
+mod trust;
 mod watch;
 mod write;
 
@@ -24,6 +26,7 @@ use sea_orm::DatabaseConnection;
 use sea_orm::sqlx::PgPool;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
+use trust::Trust;
 use watch::Silence;
 
 /// How long a call whose connection was lost tries again.
@@ -37,6 +40,7 @@ pub(crate) struct Postgres {
     options: PgConnectOptions,
     /// One connection.
     writer: DatabaseConnection,
+    trust: Trust,
     readers: DatabaseConnection,
     /// One connection for short questions about the state of the server.
     monitor: PgPool,

@@ -53,9 +53,17 @@ impl Postgres {
         let all = commands.len();
         let (transaction, id, done) = match self.run(commands).await {
             Ok(run) => run,
-            Err(error) => return Turn { commands: all, outcome: Err(error) },
+            Err(error) => {
+                self.trust.lose();
+                return Turn { commands: all, outcome: Err(error) };
+            }
         };
-        let outcome = match self.watched(transaction.commit()).await.map_err(CatalogError::from) {
+        let committed = self.watched(transaction.commit()).await.map_err(CatalogError::from);
+        if committed.is_err() {
+            // Whatever became of the transaction.
+            self.trust.lose();
+        }
+        let outcome = match committed {
             Err(CatalogError::Unavailable { reason }) => match self.find_fate(&id, begin + DEADLINE).await {
                 Some(Fate::Committed) => Ok(()),
                 Some(Fate::Aborted) => Err(CatalogError::Unavailable { reason }),

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
+use crate::database::Database;
 use crate::sqlite::Sqlite;
 use crate::tests::support::{Backend, Fixture, path_hash};
 use crate::{Catalog, CatalogError};
@@ -21,10 +22,10 @@ async fn commits_reach_the_disk_and_foreign_keys_hold() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
     let connections = Sqlite::connect(&url).await.unwrap();
-    assert_eq!(pragma(&connections.writer, "journal_mode").await, "wal");
-    assert_eq!(pragma(&connections.writer, "synchronous").await, "2");
-    assert_eq!(pragma(&connections.writer, "foreign_keys").await, "1");
-    assert_eq!(pragma(&connections.writer, "busy_timeout").await, "10000");
+    assert_eq!(pragma(connections.writer.connection(), "journal_mode").await, "wal");
+    assert_eq!(pragma(connections.writer.connection(), "synchronous").await, "2");
+    assert_eq!(pragma(connections.writer.connection(), "foreign_keys").await, "1");
+    assert_eq!(pragma(connections.writer.connection(), "busy_timeout").await, "10000");
     let write = connections.readers.execute_unprepared("CREATE TABLE t (x)");
     write.await.unwrap_err();
 }
@@ -108,4 +109,114 @@ async fn a_directory_that_cannot_be_made_is_named() {
     let path = directory.path().join("file/state/catalog.db");
     let error = Catalog::open(&format!("sqlite://{}", path.display())).await.unwrap_err();
     assert!(matches!(error, CatalogError::Create { .. }), "{error}");
+}
+
+/// Has the next commit on the writer's connection fail such that SQLite rolls back by itself, as it does when the disk is
+/// full or fails.
+async fn fail_next_commit(fixture: &Fixture) {
+    let mut connection = writer_pool(fixture).acquire().await.unwrap();
+    connection.lock_handle().await.unwrap().set_commit_hook(|| false);
+}
+
+fn writer_pool(fixture: &Fixture) -> sqlx::SqlitePool {
+    let Database::Sqlite(database) = fixture.catalog.database() else { panic!("this is about SQLite") };
+    database.writer.connection().get_sqlite_connection_pool().clone()
+}
+
+/// What another process sees, and whether it can lock the database.
+async fn assert_durable(backend: &Backend, fixture: &Fixture, paths: &[u32]) {
+    let other = Sqlite::connect(&format!("sqlite://{}", backend.sqlite_path().display())).await.unwrap();
+    let locked = other.writer.begin().await.unwrap();
+    let rows = "SELECT count(*) FROM store_path".to_owned();
+    let statement = Statement::from_string(locked.get_database_backend(), rows);
+    let count: i64 = locked.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+    assert_eq!(count, i64::try_from(paths.len()).unwrap());
+    locked.rollback().await.unwrap();
+    other.close().await;
+    assert_eq!(fixture.visible().await, paths.iter().copied().map(path_hash).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn commits_that_fail_at_any_distance_lose_nothing_that_was_acknowledged() {
+    let backend = Backend::sqlite_file();
+    let fixture = backend.fixture().await;
+    let mut acknowledged = Vec::new();
+    for distance in [0, 0, 0, 1, 5, 0, 2] {
+        for _ in 0..distance {
+            let number = u32::try_from(acknowledged.len()).unwrap();
+            fixture.create(number, number).await;
+            acknowledged.push(number);
+        }
+        fail_next_commit(&fixture).await;
+        fixture.catalog.commit_path(fixture.commit(99, 99)).await.unwrap_err();
+        assert_durable(&backend, &fixture, &acknowledged).await;
+    }
+    fixture.create(99, 99).await;
+    acknowledged.push(99);
+    assert_durable(&backend, &fixture, &acknowledged).await;
+}
+
+#[tokio::test]
+async fn everything_in_a_group_that_fails_is_answered_as_failed() {
+    let backend = Backend::sqlite_file();
+    let fixture = backend.fixture().await;
+    fail_next_commit(&fixture).await;
+    let commits = (0..20).map(|number| fixture.catalog.commit_path(fixture.commit(number, number)));
+    let outcomes = futures_util::future::join_all(commits).await;
+    let acknowledged: Vec<u32> =
+        (0..20).filter(|number| outcomes[usize::try_from(*number).unwrap()].is_ok()).collect();
+    assert!(acknowledged.len() < 20);
+    assert_durable(&backend, &fixture, &acknowledged).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_temporary_and_said_plainly_and_afterwards_writes_work() {
+    let backend = Backend::sqlite_file();
+    let fixture = backend.fixture().await;
+    let mut acknowledged = Vec::new();
+    let mut number = 0;
+    for _ in 0..3 {
+        let writer = writer_pool(&fixture);
+        sqlx::query("PRAGMA max_page_count = 1").execute(&writer).await.unwrap();
+        let error = loop {
+            match fixture.catalog.commit_path(fixture.commit(number, number)).await {
+                Ok(_) => acknowledged.push(number),
+                Err(error) => break error,
+            }
+            number += 1;
+        };
+        assert!(error.is_temporary(), "{error:?}");
+        assert!(error.to_string().contains("state directory, is full"), "{error}");
+        assert_durable(&backend, &fixture, &acknowledged).await;
+        sqlx::query("PRAGMA max_page_count = 1000000").execute(&writer).await.unwrap();
+        fixture.create(number, number).await;
+        acknowledged.push(number);
+        number += 1;
+    }
+    assert_durable(&backend, &fixture, &acknowledged).await;
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_to_is_temporary() {
+    let backend = Backend::sqlite_file();
+    let fixture = backend.fixture().await;
+    let writer = writer_pool(&fixture);
+    sqlx::query("PRAGMA query_only = 1").execute(&writer).await.unwrap();
+    let error = fixture.catalog.commit_path(fixture.commit(1, 1)).await.unwrap_err();
+    sqlx::query("PRAGMA query_only = 0").execute(&writer).await.unwrap();
+    assert!(error.is_temporary() && error.to_string().contains("read-only"), "{error}");
+    fixture.create(1, 1).await;
+    assert_durable(&backend, &fixture, &[1]).await;
+}
+
+#[tokio::test]
+async fn a_database_in_memory_refuses_writes_after_a_failed_commit() {
+    let fixture = Backend::sqlite_memory().fixture().await;
+    fixture.create(1, 1).await;
+    fail_next_commit(&fixture).await;
+    fixture.catalog.commit_path(fixture.commit(2, 2)).await.unwrap_err();
+    let later = fixture.catalog.commit_path(fixture.commit(3, 3)).await;
+    // Its connection cannot be replaced, so the database refuses to write rather than pretend to.
+    assert!(later.is_err());
+    assert_eq!(fixture.visible().await, [path_hash(1)]);
 }

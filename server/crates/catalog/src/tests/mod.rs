@@ -13,6 +13,7 @@ pub(crate) mod support;
 
 mod backup;
 mod caches;
+mod clock;
 mod commits;
 mod concurrency;
 mod deletion;
@@ -61,6 +62,9 @@ macro_rules! promises {
                 a_change_in_the_declaration_is_taken_over,
                 nothing_declared_disables_everything,
                 turns_are_kept_whatever_is_declared,
+            ]
+            clock: [
+                the_time_last_seen_goes_back_only_when_it_is_set,
             ]
             storages: [
                 storages_belong_to_their_cache,

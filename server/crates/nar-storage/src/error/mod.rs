@@ -59,6 +59,23 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The object cannot be stored or named by any file system of this kind: it is too large, or its name too long. Says
+    /// nothing about the storage.
+    #[error("{context}: the file system does not take it: {source}")]
+    Unfit {
+        /// What was attempted.
+        context: Context,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file that was to be stored cannot be read from the spool, which is on another disk. Says nothing about the storage.
+    #[error("{context}: the spooled file cannot be read: {source}")]
+    Spool {
+        /// What was attempted.
+        context: Context,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Anything else.
     #[error("{context}: {source}")]
     Io {
@@ -83,6 +100,7 @@ impl StorageError {
             }
             (Kind::StorageFull | Kind::QuotaExceeded, _) => Self::Full { context },
             (Kind::PermissionDenied, _) => Self::Denied { context, source },
+            _ if is_unfit(&source) => Self::Unfit { context, source },
             (
                 Kind::TimedOut
                 | Kind::ReadOnlyFilesystem
@@ -125,6 +143,8 @@ impl StorageError {
             | Self::Full { context }
             | Self::Denied { context, .. }
             | Self::Unavailable { context, .. }
+            | Self::Unfit { context, .. }
+            | Self::Spool { context, .. }
             | Self::Io { context, .. } => context,
         }
     }
@@ -147,11 +167,33 @@ impl StorageError {
         matches!(self, Self::Full { .. })
     }
 
+    /// No storage would take the object: whoever sent it is at fault.
+    #[must_use]
+    pub fn is_unfit(&self) -> bool {
+        matches!(self, Self::Unfit { .. })
+    }
+
+    /// The disk that the file was spooled on failed, and not the storage.
+    #[must_use]
+    pub fn is_of_spool(&self) -> bool {
+        matches!(self, Self::Spool { .. })
+    }
+
     /// The storage does not work for now; what it holds is neither lost nor known to be there.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Denied { .. })
     }
+}
+
+/// Whether an error of the operating system is about what a client asked for, such as a file beyond the largest size or a
+/// name beyond the longest, and says nothing about the disk.
+#[must_use]
+pub fn is_unfit(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::FBIG | Errno::INVAL | Errno::NAMETOOLONG | Errno::OVERFLOW)
+    )
 }
 
 /// What was attempted when a [`StorageError`] happened.

@@ -31,7 +31,16 @@ fn full_failing_and_forbidden_disks_are_told_apart() {
     for errno in [Errno::ACCESS, Errno::PERM] {
         assert!(matches!(classify(errno), StorageError::Denied { .. }));
     }
-    assert!(matches!(classify(Errno::NAMETOOLONG), StorageError::Io { .. }));
+    assert!(matches!(classify(Errno::MFILE), StorageError::Io { .. }));
+}
+
+#[test]
+fn what_a_client_can_cause_is_no_fault_of_the_storage() {
+    for errno in [Errno::FBIG, Errno::INVAL, Errno::NAMETOOLONG, Errno::OVERFLOW] {
+        let error = classify(errno);
+        assert!(error.is_unfit() && !error.is_unavailable() && !error.is_lost(), "{error}");
+        assert!(StorageError::from_spool("disk1", errno.into()).is_unfit());
+    }
 }
 
 #[test]

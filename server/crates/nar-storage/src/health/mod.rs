@@ -23,12 +23,7 @@ impl Health {
     /// medium that does not tell has room.
     #[must_use]
     pub fn of_medium(usage: Usage) -> Self {
-        match usage {
-            Usage { total: Some(total), free: Some(free) } if u128::from(free) * 20 <= u128::from(total) => {
-                Self::MediumFull
-            }
-            _ => Self::Working,
-        }
+        if usage.total.is_some() && usage.room() == Some(0) { Self::MediumFull } else { Self::Working }
     }
 }
 

@@ -130,7 +130,9 @@ fn verdict(error: &StorageError) -> Option<Health> {
     match error {
         StorageError::NotFound { .. }
         | StorageError::SizeMismatch { .. }
-        | StorageError::InvalidRange { .. } => None,
+        | StorageError::InvalidRange { .. }
+        | StorageError::Unfit { .. }
+        | StorageError::Spool { .. } => None,
         StorageError::Full { .. } => Some(Health::MediumFull),
         StorageError::Denied { .. } | StorageError::Unavailable { .. } | StorageError::Io { .. } => {
             Some(Health::Failing)

@@ -33,7 +33,7 @@ use tokio::sync::OnceCell;
 
 use self::{
     dir_sync::DirSync, directories::Directories, marker::Stranger, open_files::OpenFiles, prepare::Ready,
-    threads::Threads,
+    put::SpoolError, threads::Threads,
 };
 use crate::{Blob, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
@@ -160,8 +160,12 @@ impl Shared {
             }
             _ => error,
         };
-        match error.downcast::<Stranger>() {
-            Ok(stranger) => StorageError::Unavailable { context, reason: stranger.to_string() },
+        let error = match error.downcast::<Stranger>() {
+            Ok(stranger) => return StorageError::Unavailable { context, reason: stranger.to_string() },
+            Err(error) => error,
+        };
+        match error.downcast::<SpoolError>() {
+            Ok(SpoolError(source)) => StorageError::Spool { context, source },
             Err(error) => StorageError::from_io(context, error),
         }
     }
@@ -266,9 +270,7 @@ impl Storage for LocalStorage {
     async fn usage(&self) -> Result<Usage, StorageError> {
         let usage = |shared: &Shared| {
             shared.check_present()?;
-            let space = rustix::fs::statvfs(&shared.root)?;
-            let bytes = |blocks: u64| Some(blocks.saturating_mul(space.f_frsize));
-            Ok(Usage { total: bytes(space.f_blocks), free: bytes(space.f_bavail) })
+            Usage::of_file_system(&shared.root)
         };
         self.blocking(Operation::Usage, None, usage).await
     }

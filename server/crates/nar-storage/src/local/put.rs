@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
@@ -14,26 +15,64 @@ use crate::{Durability, Key, Operation, StorageError, spool};
 /// From this many keys on, syncing the whole file system costs less than syncing each file: every one of those waits
 /// for a commit of the file system's journal.
 const SYNC_ALL_FROM: usize = 16;
+/// Bytes that are copied at once between two disks.
+const COPY_BUFFER: usize = 256 << 10;
 
 /// Moves the file at `spooled` to `key`. Blocks.
 pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: Durability) -> io::Result<()> {
     shared.check_present()?;
     let file = spool::open(spooled)?;
+    // Directories are compared, as an overlay gives files the device that they come from.
+    let from = fs::metadata(spooled.parent().unwrap_or(spooled)).map_err(SpoolError::wrap)?;
+    if from.dev() != fs::metadata(&shared.root)?.dev() {
+        return copy_file(shared, key, spooled, &file, durability);
+    }
     if durability == Durability::Now {
         file.sync_data()?;
     }
     match place(shared, spooled, key) {
-        // The spool of another storage, which could not take the file.
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            let mut copy = Temporary::create(shared)?;
-            io::copy(&mut &file, &mut copy.file)?;
-            copy.file.set_permissions(file.metadata()?.permissions())?;
-            copy.place(shared, key, durability)?;
-            // The object is stored. What stays here is removed like what a crash leaves.
-            let _ = fs::remove_file(spooled);
-            Ok(())
+            copy_file(shared, key, spooled, &file, durability)
         }
         placed => placed,
+    }
+}
+
+/// Stores a file from the spool of another storage, which could not take it. Only the copy is made durable: the disk below
+/// that spool may fail. Blocks.
+fn copy_file(
+    shared: &Shared,
+    key: &Key,
+    spooled: &Path,
+    file: &File,
+    durability: Durability,
+) -> io::Result<()> {
+    let mut copy = Temporary::create(shared)?;
+    let mut buffer = vec![0; COPY_BUFFER];
+    let mut from = file;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => copy.file.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(SpoolError::wrap(error)),
+        }
+    }
+    copy.file.set_permissions(file.metadata().map_err(SpoolError::wrap)?.permissions())?;
+    copy.place(shared, key, durability)?;
+    // The object is stored. What stays here is removed like what a crash leaves.
+    let _ = fs::remove_file(spooled);
+    Ok(())
+}
+
+/// An error of the disk that a file was spooled on, which is not that of the storage.
+#[derive(Debug, thiserror::Error)]
+#[error("the spool of another storage: {0}")]
+pub(super) struct SpoolError(pub(super) io::Error);
+
+impl SpoolError {
+    fn wrap(error: io::Error) -> io::Error {
+        io::Error::other(Self(error))
     }
 }
 

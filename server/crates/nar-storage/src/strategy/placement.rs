@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::ledger::Ledger;
 use super::slot::File;
 use super::{NoRoom, Reservation, StorageSnapshot, StorageState, Strategy, Turns};
-use crate::Health;
+use crate::{Health, Usage};
 
 /// Decides for the files of one cache which storage they go to. Clones are handles to the same books.
 ///
@@ -69,6 +69,14 @@ impl Placement {
     pub fn set_free(&self, storage: &str, free: Option<u64>) {
         if let Some(slot) = self.lock().find_mut(storage) {
             slot.free = free;
+        }
+    }
+
+    /// Reports the space on the medium of a storage, of which 5 % stay free. As [`Placement::set_free`] otherwise.
+    pub fn set_usage(&self, storage: &str, usage: Usage) {
+        if let Some(slot) = self.lock().find_mut(storage) {
+            slot.free = usage.free;
+            slot.kept_free = usage.kept_free();
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Slot {
     pub(super) health: Health,
     /// Bytes that are free on its medium, as far as known: as last reported, less what was stored since.
     pub(super) free: Option<u64>,
+    /// Bytes of its medium that must stay free.
+    pub(super) kept_free: u64,
     /// Bytes of the open reservations.
     pub(super) reserved: u64,
     /// Number of open reservations.
@@ -39,7 +41,15 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(state: StorageState, turns: u64) -> Self {
-        Self { state, health: Health::default(), free: None, reserved: 0, reservations: 0, turns }
+        Self {
+            state,
+            health: Health::default(),
+            free: None,
+            kept_free: 0,
+            reserved: 0,
+            reservations: 0,
+            turns,
+        }
     }
 
     /// Bytes that it has or is about to get.
@@ -57,6 +67,7 @@ impl Slot {
         self.state = state;
         self.health = Health::default();
         self.free = None;
+        self.kept_free = 0;
         self.lose_turns(turns);
     }
 
@@ -71,7 +82,9 @@ impl Slot {
         let is_there = file.spooled_on == Some(&*self.state.name);
         let fits = |room: u64, taken: u64| taken.saturating_add(file.room()) <= room;
         self.state.max_size.is_none_or(|max_size| fits(max_size, self.load()))
-            && self.free.is_none_or(|free| is_there || fits(free, self.reserved))
+            && self
+                .free
+                .is_none_or(|free| is_there || fits(free.saturating_sub(self.kept_free), self.reserved))
     }
 
     /// Whether it can take a file.

@@ -13,18 +13,20 @@ pub struct PartWriter {
     attempt: Attempt,
     place: Place,
     written: u64,
+    /// Bytes that may be written before the room on the disk is looked at again.
+    allowance: u64,
     open: bool,
 }
 
 impl PartWriter {
     /// The writing end of an attempt that was entered into the upload's state.
     pub(super) fn new(spool: Arc<Spool>, attempt: Attempt, place: Place) -> Self {
-        Self { spool, attempt, place, written: 0, open: true }
+        Self { spool, attempt, place, written: 0, allowance: 0, open: true }
     }
 
     /// Appends `bytes`. Blocks.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        while let Err(error) = self.place.file.write_all_at(bytes, self.place.offset + self.written) {
+        while let Err(error) = self.try_write(bytes) {
             self.move_on(error)?;
         }
         self.written += bytes.len() as u64;
@@ -37,6 +39,19 @@ impl PartWriter {
         }
         drop(state);
         self.spool.changed.notify_all();
+        Ok(())
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let len = bytes.len() as u64;
+        if self.allowance < len {
+            self.allowance = self.spool.refuges.check_room(self.place.directory(), len)?;
+        }
+        if !self.place.own && self.spool.lock().handed_over {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the upload is being stored"));
+        }
+        self.place.file.write_all_at(bytes, self.place.offset + self.written)?;
+        self.allowance -= len;
         Ok(())
     }
 
@@ -57,6 +72,7 @@ impl PartWriter {
     }
 
     fn copy_to(&self, directory: &Path) -> io::Result<Place> {
+        self.spool.refuges.check_room(directory, self.written)?;
         let path = directory.join(format!("moved-{}", self.attempt));
         let place = Place::create(path)?;
         let end = self.place.offset + self.written;
@@ -69,6 +85,7 @@ impl PartWriter {
 
     /// Writes to `place` from now on.
     fn enter(&mut self, place: Place) {
+        self.allowance = 0;
         let left = std::mem::replace(&mut self.place, place);
         if left.own {
             let _ = std::fs::remove_file(&left.path);

@@ -1,0 +1,110 @@
+//! The connection that writes.
+//!
+//! SQLite ends a transaction by itself when its disk is full or fails. sqlx does not notice: it goes on to count the
+//! connection as one transaction deep, and from then on sends SAVEPOINT for a begin and RELEASE for a commit. Such a
+//! "commit" looks like a success and makes nothing durable. Therefore:
+//!
+//! * a connection on which anything failed is closed, and the next write opens another;
+//! * a transaction begins with `BEGIN IMMEDIATE`, which SQLite refuses within another transaction;
+//! * a commit counts once the connection is in no transaction any more.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sea_orm::sqlx::Connection;
+use sea_orm::sqlx::sqlite::SqlitePool;
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, SqlxSqliteConnector,
+    TransactionOptions, TransactionTrait,
+};
+
+use super::connection_error;
+use crate::CatalogError;
+use crate::writer::{Command, run_commands};
+
+/// The writer's connection, one at a time.
+#[derive(Debug)]
+pub(super) struct WriterConnection {
+    pool: SqlitePool,
+    connection: DatabaseConnection,
+    /// Whether the last transaction is not known to have ended well.
+    suspect: AtomicBool,
+    /// Whether another connection would find the same database. One in memory goes with its connection.
+    replaceable: bool,
+}
+
+impl WriterConnection {
+    /// Takes a pool of one connection.
+    pub(super) fn new(pool: SqlitePool, replaceable: bool) -> Self {
+        let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone());
+        Self { pool, connection, suspect: AtomicBool::new(false), replaceable }
+    }
+
+    /// The connection for statements outside of transactions.
+    pub(super) fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// Runs all of the commands in one transaction. When this fails, none of them has an effect.
+    pub(super) async fn run(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
+        self.replace_suspect().await?;
+        // Until the end is known to be good, also if this is dropped half-way.
+        self.suspect.store(true, Ordering::SeqCst);
+        let outcome = self.transact(commands).await;
+        if outcome.is_ok() {
+            self.suspect.store(false, Ordering::SeqCst);
+        } else if let Err(error) = self.replace_suspect().await {
+            // At once, as an open transaction would lock the database. The next write tries again.
+            tracing::warn!(%error, "cannot close the catalog's connection after a failed write");
+        }
+        outcome
+    }
+
+    async fn transact(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
+        let transaction = self.begin().await?;
+        // No other process writes to the database, so the turn need not end early and nobody has to hear of the changes.
+        run_commands(&transaction, commands, Duration::MAX).await?;
+        transaction.commit().await?;
+        self.check_idle().await
+    }
+
+    /// Begins to write. Takes the write lock at the start: a transaction that began by reading could not wait for it later.
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.connection
+            .begin_with_options(TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            })
+            .await
+    }
+
+    /// Fails if the connection is still within a transaction.
+    async fn check_idle(&self) -> Result<(), CatalogError> {
+        let connection = self.pool.acquire().await.map_err(connection_error)?;
+        if connection.is_in_transaction() {
+            let reason = "a transaction on the connection has not ended".to_owned();
+            return Err(CatalogError::Unavailable { reason });
+        }
+        Ok(())
+    }
+
+    /// Closes the connection if its last transaction may not have ended, which rolls that back. The next use opens
+    /// another.
+    async fn replace_suspect(&self) -> Result<(), CatalogError> {
+        if !self.suspect.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        if self.replaceable {
+            self.pool.acquire().await.map_err(connection_error)?.close().await.map_err(connection_error)?;
+        } else {
+            self.check_idle().await?;
+        }
+        self.suspect.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Closes the connection for good.
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,46 @@
+//! Notes the time now and then, for the next start to compare the clock with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Worker};
+use crate::app::App;
+
+/// Between two looks at the clock.
+const PAUSE: Duration = Duration::from_secs(60);
+
+pub(super) struct Clock;
+
+#[async_trait]
+impl Worker for Clock {
+    fn name(&self) -> String {
+        "clock".to_owned()
+    }
+
+    fn purpose(&self) -> &'static str {
+        "notices when the system clock is wrong"
+    }
+
+    async fn wait(&mut self, _: &Arc<App>) {
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
+        Ok(app.clock.note().await?)
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        Some(PAUSE)
+    }
+
+    fn begins_at_once(&self) -> bool {
+        true
+    }
+
+    fn ends_with_a_round(&self) -> bool {
+        true
+    }
+}

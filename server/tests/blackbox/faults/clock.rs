@@ -1,0 +1,152 @@
+//! Clocks that are wrong: nothing is collected by them.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, path, thread};
+
+use serde_json::json;
+
+use crate::harness::daemon::DAEMON;
+use crate::harness::{Path, SOON, Site, wait_for};
+
+/// For so long nothing may go, with a collection each second.
+const A_WHILE: Duration = Duration::from_secs(5);
+
+/// A daemon that collects what was not used for a week, each second, on a clock that [`set_clock`] sets.
+fn site() -> Site {
+    let library = library();
+    Site::launched(
+        |config, directory| {
+            fs::write(directory.join("clock"), "+0\n").unwrap();
+            config["server"]["gc-interval"] = json!("1s");
+            config["server"]["gc-grace"] = json!("0s");
+            config["server"]["default-retention"] = json!(7);
+        },
+        move |directory| {
+            let mut command = Command::new(DAEMON);
+            command
+                .env_clear()
+                .env("LD_PRELOAD", &library)
+                .env("FAKETIME_TIMESTAMP_FILE", directory.join("clock"))
+                .env("FAKETIME_NO_CACHE", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+                .env("DONT_FAKE_MONOTONIC", "1")
+                .stdin(Stdio::null());
+            command
+        },
+    )
+}
+
+/// The library that moves the clock.
+fn library() -> PathBuf {
+    let found = fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
+    let name = path::Path::new("faketime/libfaketimeMT.so.1");
+    let places =
+        found.map(|directory| directory.join(name)).chain(["/usr/lib/faketime/libfaketimeMT.so.1".into()]);
+    places
+        .into_iter()
+        .find(|file| file.exists())
+        .expect("libfaketime is missing: install the Debian package faketime")
+}
+
+/// Moves the clock of the daemon against the real one: `+400d`, `-10d`, `+0`.
+fn set_clock(site: &Site, offset: &str) {
+    let new = site.directory().join("clock.new");
+    fs::write(&new, format!("{offset}\n")).unwrap();
+    fs::rename(new, site.directory().join("clock")).unwrap();
+}
+
+/// For a while nothing of these paths goes. Does not read them, as that would count as a use.
+#[track_caller]
+fn stay(site: &Site, paths: &[&Path]) {
+    let begun = Instant::now();
+    while begun.elapsed() < A_WHILE {
+        for path in paths {
+            assert!(is_stored(site, path), "{} is gone", path.name);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn is_stored(site: &Site, path: &Path) -> bool {
+    site.storage_dir("pub").join(format!("{}.narinfo", path.hash)).exists()
+}
+
+#[track_caller]
+fn assert_doubtful(site: &Site, expected: &str) {
+    let findings: Vec<serde_json::Value> =
+        serde_json::from_slice(&site.cachectl(&["doctor", "--json"]).stdout).unwrap();
+    let clock = findings.iter().find(|finding| finding["subject"] == "clock").unwrap();
+    assert_eq!(clock["level"], "error", "{clock}");
+    assert!(clock["message"].as_str().unwrap().contains(expected), "{clock}");
+    assert!(clock["advice"].as_str().unwrap().contains("--accept-clock"), "{clock}");
+    let output = site.cachectl(&["gc"]);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && complaint.contains("--accept-clock"), "{complaint}");
+}
+
+fn pushed(site: &Site, name: &str) -> Path {
+    let path = Path::small(name);
+    site.pusher("pub").push(&path);
+    path
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_collects_nothing() {
+    let site = site();
+    let before = pushed(&site, "before");
+    set_clock(&site, "+400d");
+    stay(&site, &[&before]);
+    assert_doubtful(&site, "ahead");
+    let during = pushed(&site, "during");
+    set_clock(&site, "+0");
+    stay(&site, &[&before, &during]);
+    site.cachectl_ok(&["gc"]);
+    site.reader("pub").assert_has(&before);
+    site.reader("pub").assert_has(&during);
+}
+
+#[test]
+fn a_start_long_after_the_last_time_seen_collects_nothing_until_somebody_has_looked() {
+    for offset in ["+400d", "+8d"] {
+        let mut site = site();
+        let before = pushed(&site, "before");
+        assert!(site.daemon().terminate().success());
+        set_clock(&site, offset);
+        site.restart();
+        let during = pushed(&site, "during");
+        stay(&site, &[&before, &during]);
+        assert_doubtful(&site, "ahead");
+        // It survives another start, and a kill.
+        site.crash_and_restart();
+        stay(&site, &[&before, &during]);
+        site.cachectl_ok(&["gc", "--accept-clock"]);
+        wait_for(SOON, "the old path goes", || (!is_stored(&site, &before)).then_some(()));
+        stay(&site, &[&during]);
+    }
+}
+
+#[test]
+fn what_is_pushed_while_the_clock_is_behind_stays_when_it_is_right_again() {
+    // Once the clock is behind at the start, once it falls behind while the daemon runs.
+    for restarts in [true, false] {
+        let mut site = site();
+        let before = pushed(&site, "before");
+        set_clock(&site, "-10d");
+        if restarts {
+            assert!(site.daemon().terminate().success());
+            site.restart();
+        }
+        let during = pushed(&site, "during");
+        assert_eq!(site.pusher("pub").missing(&[&before.hash]), Vec::<String>::new());
+        assert_doubtful(&site, "behind");
+        set_clock(&site, "+0");
+        stay(&site, &[&before, &during]);
+        site.crash_and_restart();
+        stay(&site, &[&before, &during]);
+        site.cachectl_ok(&["gc"]);
+        site.reader("pub").assert_has(&before);
+        site.reader("pub").assert_has(&during);
+    }
+}

@@ -1,0 +1,7 @@
+//! Disks that are full or fail below the catalog, the spools and the storages, and clocks that are wrong.
+
+mod catalog;
+mod clock;
+mod retries;
+mod room;
+mod unfit;
