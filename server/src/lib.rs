@@ -11,6 +11,7 @@ mod fail_points;
 pub mod federation;
 pub mod http;
 mod jobs;
+mod limits;
 mod listeners;
 pub mod reload;
 mod sealing;

@@ -16,6 +16,7 @@ mod federation;
 mod full_disk;
 mod gc;
 mod harness;
+mod hostile;
 mod nix_client;
 mod operating;
 mod put;
