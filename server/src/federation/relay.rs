@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use super::keep::Copy;
 use super::sources::{Feed, Sources};
 use super::ticket::Ticket;
-use crate::cache::push::decoder;
+use crate::cache::push::decoder_of;
+use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 
 /// Pieces that wait for the thread that checks them.
 const PIECES_AHEAD: usize = 8;
@@ -46,7 +47,7 @@ pub struct Relay {
 /// The thread that hashes the NAR.
 struct Check {
     pieces: mpsc::Sender<Bytes>,
-    verdict: JoinHandle<Result<(), String>>,
+    verdict: JoinHandle<Result<(), Fault>>,
 }
 
 impl Check {
@@ -180,7 +181,7 @@ impl Relay {
         drop(pieces);
         match verdict.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(reason)) => Err(Fault::Wrong(reason)),
+            Ok(Err(fault)) => Err(fault),
             Err(_) => Err(Fault::Broken("it could not be checked".to_owned())),
         }
     }
@@ -192,10 +193,14 @@ fn check(
     compression: Compression,
     nar_hash: NarHash,
     nar_size: u64,
-) -> Result<(), String> {
-    let failed = |error: io::Error| format!("it cannot be unpacked: {error}");
+) -> Result<(), Fault> {
+    let failed = |error: io::Error| {
+        let reason = format!("it cannot be unpacked: {error}");
+        if DecodersBusy::is_cause_of(&error) { Fault::Broken(reason) } else { Fault::Wrong(reason) }
+    };
     let mut nar =
-        decoder(Arriving { pieces: arriving, current: Bytes::new() }, compression).map_err(failed)?;
+        decoder_of(DecoderKind::Relayed, Arriving { pieces: arriving, current: Bytes::new() }, compression)
+            .map_err(failed)?;
     let mut hasher = Sha256::new();
     let mut size = 0;
     let mut buffer = vec![0; BUFFER];
@@ -208,12 +213,12 @@ fn check(
         };
         size += read as u64;
         if size > nar_size {
-            return Err("its NAR is longer than promised".to_owned());
+            return Err(Fault::Wrong("its NAR is longer than promised".to_owned()));
         }
         hasher.update(&buffer[..read]);
     }
     if size != nar_size || *nar_hash.as_bytes() != <[u8; 32]>::from(hasher.finalize()) {
-        return Err("its NAR is another one than promised".to_owned());
+        return Err(Fault::Wrong("its NAR is another one than promised".to_owned()));
     }
     Ok(())
 }

@@ -5,5 +5,7 @@
 //! | file | limits |
 //! |---|---|
 //! | `connections.rs` | open connections; the idlest one makes room for a new one |
+//! | `decoder_memory.rs` | windows and dictionaries of decompressors |
 
 pub mod connections;
+pub mod decoder_memory;

@@ -4,6 +4,7 @@ use catalog::CatalogError;
 
 use super::digest::DigestError;
 use crate::cache::keys::SignError;
+use crate::limits::decoder_memory::DecodersBusy;
 
 /// Why a push, or a step of one, was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,18 @@ pub enum PushError {
     /// Too many uploads are open.
     #[error("too many unfinished uploads; try again later")]
     TooManyUploads,
+    /// Too many uploads of one token are open.
+    #[error("too many unfinished uploads with this auth token; complete or abort some, or try again later")]
+    TooManyOfToken,
+    /// Too many uploads to one cache are open.
+    #[error("too many unfinished uploads to this cache; try again later")]
+    TooManyOfCache,
+    /// The token with which the upload began was revoked, or has expired.
+    #[error("the auth token of this upload is not valid any more")]
+    TokenEnded,
+    /// Too many uploads are unpacked at once.
+    #[error(transparent)]
+    Busy(#[from] DecodersBusy),
     /// The part list of a `complete` does not fit what arrived.
     #[error("{0}")]
     Parts(String),
@@ -74,6 +87,7 @@ impl From<DigestError> for PushError {
             DigestError::Corrupt(reason) => Self::Corrupt(reason),
             DigestError::TooLarge(exceeded) => Self::TooLarge(exceeded.to_string()),
             DigestError::Retry => Self::Internal,
+            DigestError::Busy(busy) => Self::Busy(busy),
             DigestError::Io(source) => source.into(),
         }
     }

@@ -7,6 +7,7 @@
 
 mod collect;
 mod commit;
+mod decode;
 mod delete;
 mod description;
 mod digest;
@@ -39,9 +40,9 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use self::collect::{Freed, RemoveError};
+pub use self::decode::{decoder, decoder_of};
 pub use self::delete::Deletion;
 pub use self::description::PathDescription;
-pub use self::digest::decoder;
 pub use self::error::PushError;
 pub use self::intent::Intents;
 pub use self::relocate::Relocated;

@@ -19,6 +19,7 @@ use super::spool::{Attempt, Spool};
 use crate::cache::Cache;
 
 /// Most uploads that may be unfinished at once, over all caches.
+use crate::limits::decoder_memory::DecoderKind;
 pub const MAX_OPEN_UPLOADS: usize = 4096;
 /// Most uploads that are digested while they arrive. The others are digested once they are complete.
 const MAX_EAGER: usize = 8;
@@ -93,7 +94,7 @@ impl Upload {
             return;
         }
         let Ok(slot) = slots.clone().try_acquire_owned() else { return };
-        *eager = Some(self.spawn_digest(self.compression, slot));
+        *eager = Some(self.spawn_digest(self.compression, DecoderKind::Arriving, slot));
     }
 
     /// The digest of exactly `parts`. Takes what was digested on the way if that is what was read, else reads again.
@@ -111,14 +112,18 @@ impl Upload {
                     return Ok(digest);
                 }
                 // What was read on the way is not what the client finally named, so its faults do not count either.
-                Ok(_) | Err(DigestError::Retry | DigestError::Corrupt(_) | DigestError::Io(_)) => {}
+                Ok(_)
+                | Err(
+                    DigestError::Retry | DigestError::Corrupt(_) | DigestError::Busy(_) | DigestError::Io(_),
+                ) => {}
                 Err(error @ DigestError::TooLarge(_)) => return Err(error.into()),
             }
         }
         loop {
             let slot = slots.clone().acquire_owned().await.map_err(|_| PushError::Internal)?;
             let directory = self.spool.directory();
-            let digested = self.spawn_digest(compression, slot).await.map_err(|_| PushError::Internal)?;
+            let digesting = self.spawn_digest(compression, DecoderKind::Stored, slot);
+            let digested = digesting.await.map_err(|_| PushError::Internal)?;
             match digested {
                 // The disk has no room for what is learnt on the way, or is broken: once more, elsewhere.
                 Err(DigestError::Io(error)) => {
@@ -130,11 +135,16 @@ impl Upload {
         }
     }
 
-    fn spawn_digest(&self, compression: Compression, slot: OwnedSemaphorePermit) -> JoinHandle<DigestResult> {
+    fn spawn_digest(
+        &self,
+        compression: Compression,
+        kind: DecoderKind,
+        slot: OwnedSemaphorePermit,
+    ) -> JoinHandle<DigestResult> {
         let spool = self.spool.clone();
         tokio::task::spawn_blocking(move || {
             let _slot = slot;
-            digest(&spool, compression)
+            digest(&spool, compression, kind)
         })
     }
 }

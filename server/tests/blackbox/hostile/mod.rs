@@ -1,5 +1,6 @@
 //! Attacks, each as a client of the real daemon, with a well-behaved client beside it that must not notice.
 
+mod decoders;
 mod idle_connections;
 
 use std::fs;
