@@ -222,6 +222,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let (stopping, stopping_seen) = watch::channel(false);
     let limits = ConnectionLimits::new(app.config().server.max_connections, stopping_seen);
+    let revocations = tokio::spawn(end_uploads_of_revoked_tokens(app.clone()));
     workers::follow(&app).await;
     let bound = listeners::bind_all(&app).await?;
     app.federation.start(&app.config(), app.reloader.key().as_bytes(), app.caches()).await?;
@@ -241,6 +242,7 @@ pub async fn run(
         tokio::join!(app.listeners.stopped(), app.jobs.shut_down(), app.deploy.close());
         app.pusher.drain().await;
     };
+    revocations.abort();
     if tokio::time::timeout(app.config().server.drain_timeout, drained).await.is_err() {
         tracing::warn!("some transfers did not finish in time and are cut off");
     }
@@ -248,6 +250,17 @@ pub async fn run(
     app.workers.stop().await;
     watchdog.abort();
     app.save_turns().await;
+/// Ends the uploads of each token as soon as it is revoked.
+async fn end_uploads_of_revoked_tokens(app: Arc<App>) {
+    let mut revoked = app.tokens.watch_revoked();
+    while revoked.changed().await.is_ok() {
+        let ended = app.pusher.end_uploads_of(|token| !app.tokens.may_continue(token));
+        if ended > 0 {
+            tracing::info!(ended, "ended the unfinished uploads of tokens that are not valid any more");
+        }
+    }
+}
+
     app.pusher.leave_uploads();
     app.catalog.close().await;
     app.listeners.remove_admin_socket();

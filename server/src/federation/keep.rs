@@ -118,7 +118,8 @@ impl Federation {
         pieces: mpsc::Receiver<Result<Bytes, String>>,
     ) -> Result<(), PushError> {
         let body = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
-        self.pusher.put_file(cache, file.compression, Some(&file), Some(size), Box::pin(body)).await?;
+        let body = Box::pin(body);
+        self.pusher.put_file(cache, None, file.compression, Some(&file), Some(size), body).await?;
         let description = PathDescription::from_narinfo(narinfo, file.file_hash)?;
         self.pusher.commit_file(cache, description).await
     }

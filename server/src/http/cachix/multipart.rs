@@ -74,8 +74,8 @@ fn create(app: Arc<App>, site: Site) -> impl Route {
         .then(move |cache: Arc<Cache>, authorization: Option<String>, query: CompressionQuery| {
             let app = app.clone();
             reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
-                let upload = app.pusher.create(&cache, query.compression()?).await?;
+                let owner = access::write(&app.tokens, &cache, authorization.as_deref())?;
+                let upload = app.pusher.create(&cache, owner, query.compression()?).await?;
                 Ok(warp::reply::json(&json!({ "narId": upload.id, "uploadId": upload.upload_id }))
                     .into_response())
             })

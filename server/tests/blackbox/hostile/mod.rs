@@ -2,6 +2,7 @@
 
 mod decoders;
 mod idle_connections;
+mod open_uploads;
 
 use std::fs;
 use std::io::{self, BufReader, Read as _, Write as _};
