@@ -5,7 +5,9 @@
 //! | file | limits |
 //! |---|---|
 //! | `connections.rs` | open connections; the idlest one makes room for a new one |
+//! | `budget.rs` | bytes of request bodies and of the replies made from them; readers of single files |
 //! | `decoder_memory.rs` | windows and dictionaries of decompressors |
 
+pub mod budget;
 pub mod connections;
 pub mod decoder_memory;

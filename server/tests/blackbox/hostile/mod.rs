@@ -1,5 +1,6 @@
 //! Attacks, each as a client of the real daemon, with a well-behaved client beside it that must not notice.
 
+mod bulk_bodies;
 mod decoders;
 mod idle_connections;
 mod open_uploads;
