@@ -10,7 +10,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use catalog::{Catalog, CatalogError, UnixTime};
 use rustix::fs::FlockOperation;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Tokens;
@@ -30,9 +30,6 @@ use crate::sealing::Sealer;
 use crate::server_key;
 use crate::systemd;
 use crate::workers::{self, Workers};
-
-/// Most files that are unpacked from NARs at once.
-const MAX_UNPACKING: usize = 8;
 
 /// Why the daemon could not start. Each says what to do about it, where that is known.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +102,6 @@ pub struct App {
     pub federation: Arc<Federation>,
     /// Passes requests on to the daemons that share the catalog.
     pub forwarder: Forwarder,
-    /// Slots for unpacking single files.
-    pub unpacking: Arc<Semaphore>,
     /// When it started, on the wall clock.
     pub started_at: UnixTime,
     /// When it started, for its uptime.
@@ -164,7 +159,6 @@ impl App {
                 pusher.clone(),
             )),
             forwarder: Forwarder::default(),
-            unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
             started_at: UnixTime::now(),
             started,
             listeners: Listeners::default(),
@@ -222,13 +216,13 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let (stopping, stopping_seen) = watch::channel(false);
     let limits = ConnectionLimits::new(app.config().server.max_connections, stopping_seen);
-    let revocations = tokio::spawn(end_uploads_of_revoked_tokens(app.clone()));
     workers::follow(&app).await;
     let bound = listeners::bind_all(&app).await?;
     app.federation.start(&app.config(), app.reloader.key().as_bytes(), app.caches()).await?;
     app.listeners.start(limits, bound);
     workers::start(&app);
     let watchdog = tokio::spawn(systemd::run_watchdog());
+    let revocations = tokio::spawn(end_uploads_of_revoked_tokens(app.clone()));
     systemd::notify_ready("serving");
     on_ready(&app);
 
@@ -242,14 +236,20 @@ pub async fn run(
         tokio::join!(app.listeners.stopped(), app.jobs.shut_down(), app.deploy.close());
         app.pusher.drain().await;
     };
-    revocations.abort();
     if tokio::time::timeout(app.config().server.drain_timeout, drained).await.is_err() {
         tracing::warn!("some transfers did not finish in time and are cut off");
     }
     app.jobs.shut_down().await;
     app.workers.stop().await;
     watchdog.abort();
+    revocations.abort();
     app.save_turns().await;
+    app.pusher.leave_uploads();
+    app.catalog.close().await;
+    app.listeners.remove_admin_socket();
+    Ok(())
+}
+
 /// Ends the uploads of each token as soon as it is revoked.
 async fn end_uploads_of_revoked_tokens(app: Arc<App>) {
     let mut revoked = app.tokens.watch_revoked();
@@ -259,12 +259,6 @@ async fn end_uploads_of_revoked_tokens(app: Arc<App>) {
             tracing::info!(ended, "ended the unfinished uploads of tokens that are not valid any more");
         }
     }
-}
-
-    app.pusher.leave_uploads();
-    app.catalog.close().await;
-    app.listeners.remove_admin_socket();
-    Ok(())
 }
 
 /// Creates the state directory and locks it against a second daemon.

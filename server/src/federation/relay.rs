@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, stream};
@@ -23,6 +24,8 @@ use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 const PIECES_AHEAD: usize = 8;
 /// Pieces that wait for a slow reader.
 const PIECES_READY: usize = 2;
+/// How long a reader may take no piece. It holds a place that others wait for.
+const READER_STALL: Duration = Duration::from_secs(60);
 /// Bytes that are unpacked at once.
 const BUFFER: usize = 64 << 10;
 
@@ -128,7 +131,8 @@ impl Relay {
                     self.copy = None;
                 }
             }
-            let reader_is_gone = reader.send(piece).await.is_err();
+            let sending = tokio::time::timeout(READER_STALL, reader.send(piece));
+            let reader_is_gone = !matches!(sending.await, Ok(Ok(())));
             if is_last || (reader_is_gone && self.copy.is_none()) {
                 return;
             }

@@ -45,6 +45,7 @@ pub use self::delete::Deletion;
 pub use self::description::PathDescription;
 pub use self::error::PushError;
 pub use self::intent::Intents;
+pub use self::receive::receive_to_file;
 pub use self::relocate::Relocated;
 pub use self::upload::Upload;
 pub use self::written::Written;
@@ -54,8 +55,8 @@ use self::owners::Owners;
 use self::spool::{Attempt, PartWriter};
 use self::upload::Uploads;
 use super::Cache;
-
 use crate::auth::TokenRef;
+
 /// Highest part number, as S3 has it.
 pub const MAX_PART_NUMBER: u32 = 10_000;
 /// Largest part: what the client allows as `--chunk-size`.
@@ -112,8 +113,8 @@ impl Pusher {
     pub async fn create(
         &self,
         cache: &Arc<Cache>,
-        compression: Compression,
         owner: TokenRef,
+        compression: Compression,
     ) -> Result<Arc<Upload>, PushError> {
         let upload = self.open(cache, Some(owner), compression, None).await?;
         if let Some(owners) = &self.owners
@@ -129,8 +130,8 @@ impl Pusher {
     async fn open(
         &self,
         cache: &Arc<Cache>,
-        compression: Compression,
         owner: Option<TokenRef>,
+        compression: Compression,
         size: Option<u64>,
     ) -> Result<Arc<Upload>, PushError> {
         self.uploads.check_room(cache.id, owner)?;
@@ -267,8 +268,8 @@ impl Pusher {
     pub async fn put_file<S>(
         &self,
         cache: &Arc<Cache>,
-        compression: Compression,
         owner: Option<TokenRef>,
+        compression: Compression,
         name: Option<&NarFileName>,
         len: Option<u64>,
         body: S,
@@ -351,7 +352,6 @@ impl Pusher {
         expired.len()
     }
 
-    /// Notes that the files of a path were written, and are to be made durable.
     /// Ends the uploads whose tokens `is_ended`, with what is under way of them, and returns how many.
     pub fn end_uploads_of(&self, is_ended: impl Fn(TokenRef) -> bool) -> usize {
         let ended = self.uploads.of_tokens(is_ended);
@@ -359,6 +359,7 @@ impl Pusher {
         ended.len()
     }
 
+    /// Notes that the files of a path were written, and are to be made durable.
     fn wrote(&self, path: &PathRecord) {
         if self.is_shared() {
             self.written.add(path);

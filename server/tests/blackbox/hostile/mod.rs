@@ -4,6 +4,8 @@ mod bulk_bodies;
 mod decoders;
 mod idle_connections;
 mod open_uploads;
+mod slow_logs;
+mod slow_readers;
 
 use std::fs;
 use std::io::{self, BufReader, Read as _, Write as _};
