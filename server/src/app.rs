@@ -10,7 +10,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use catalog::{Catalog, CatalogError, UnixTime};
 use rustix::fs::FlockOperation;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Tokens;
@@ -31,9 +31,6 @@ use crate::sealing::Sealer;
 use crate::server_key;
 use crate::systemd;
 use crate::workers::{self, Workers};
-
-/// Most files that are unpacked from NARs at once.
-const MAX_UNPACKING: usize = 8;
 
 /// Why the daemon could not start. Each says what to do about it, where that is known.
 #[derive(Debug, thiserror::Error)]
@@ -131,8 +128,6 @@ pub struct App {
     pub federation: Arc<Federation>,
     /// Passes requests on to the daemons that share the catalog.
     pub forwarder: Forwarder,
-    /// Slots for unpacking single files.
-    pub unpacking: Arc<Semaphore>,
     /// When it started, on the wall clock.
     pub started_at: UnixTime,
     /// When it started, for its uptime.
@@ -197,7 +192,6 @@ impl App {
                 pusher.clone(),
             )),
             forwarder: Forwarder::default(),
-            unpacking: Arc::new(Semaphore::new(MAX_UNPACKING)),
             started_at: UnixTime::now(),
             started,
             listeners: Listeners::default(),
@@ -262,6 +256,7 @@ pub async fn run(
     workers::start(&app);
     let watchdog = tokio::spawn(systemd::run_watchdog());
     systemd::notify_ready(&app.listeners.summary());
+    let revocations = tokio::spawn(end_uploads_of_revoked_tokens(app.clone()));
     on_ready(&app);
 
     stop.cancelled().await;
@@ -280,11 +275,23 @@ pub async fn run(
     app.jobs.shut_down().await;
     app.workers.stop().await;
     watchdog.abort();
+    revocations.abort();
     app.save_turns().await;
     app.pusher.leave_uploads();
     app.catalog.close().await;
     app.listeners.remove_admin_socket();
     Ok(())
+}
+
+/// Ends the uploads of each token as soon as it is revoked.
+async fn end_uploads_of_revoked_tokens(app: Arc<App>) {
+    let mut revoked = app.tokens.watch_revoked();
+    while revoked.changed().await.is_ok() {
+        let ended = app.pusher.end_uploads_of(|token| !app.tokens.may_continue(token));
+        if ended > 0 {
+            tracing::info!(ended, "ended the unfinished uploads of tokens that are not valid any more");
+        }
+    }
 }
 
 /// Creates the state directory and locks it against a second daemon.

@@ -13,6 +13,7 @@ pub mod federation;
 pub mod http;
 mod instructions;
 mod jobs;
+mod limits;
 mod listeners;
 pub mod reload;
 mod sealing;

@@ -138,6 +138,10 @@ fn check_buckets(loaded: &Loaded) -> Vec<Fault> {
     faults.into_iter().map(|(key, message)| loaded.fault(&key, message)).collect()
 }
 
+/// Most threads for blocking work. They come into being when they are needed; whatever uses them has a limit of its own, so
+/// that all of them together stay below this one.
+const MOST_BLOCKING_THREADS: usize = 1024;
+
 fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
     let (mut config, text) = match load(file, environment) {
         Ok(loaded) => loaded,
@@ -150,7 +154,8 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
         notes.iter().for_each(|note| tracing::warn!("{note}"));
     }
     raise_descriptor_limit();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().max_blocking_threads(MOST_BLOCKING_THREADS).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "cannot start the async runtime");

@@ -132,6 +132,13 @@ pub struct TokenRef {
     key: u64,
 }
 
+impl TokenRef {
+    /// The id under which the token is listed and revoked.
+    pub fn id(self) -> Uuid {
+        self.id
+    }
+}
+
 impl Tokens {
     /// Loads the token table. `key` is the secret of `server.key`.
     pub async fn load(catalog: Catalog, key: &[u8]) -> Result<Self, CatalogError> {
@@ -209,6 +216,12 @@ impl Tokens {
         if token.key != self.key.read().unwrap_or_else(PoisonError::into_inner).number {
             return false;
         }
+        self.may_continue(token)
+    }
+
+    /// Whether what was begun with a token may go on: it was neither revoked nor has it expired. Another key for tokens
+    /// does not end what is under way.
+    pub fn may_continue(&self, token: TokenRef) -> bool {
         let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
         records.get(&token.id).is_some_and(|record| {
             record.revoked_at.is_none() && record.expires_at.is_none_or(|end| end > UnixTime::now())

@@ -132,7 +132,7 @@ impl Federation {
         let body = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
         let name = file.is_hash_known.then_some(&file.name);
         let hash =
-            self.pusher.put_file(cache, file.name.compression, name, file.size, Box::pin(body)).await?;
+            self.pusher.put_file(cache, None, file.name.compression, name, file.size, Box::pin(body)).await?;
         let mut description = PathDescription::from_narinfo(narinfo, hash)?;
         description.offered = Offered::Checked(valid);
         self.pusher.commit_file(cache, description).await

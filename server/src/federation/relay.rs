@@ -6,6 +6,7 @@
 
 use std::io::{self, Read};
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, stream};
@@ -17,12 +18,15 @@ use tokio::task::JoinHandle;
 use super::keep::Copy;
 use super::sources::{Break, Feed, Sources};
 use super::ticket::Ticket;
-use crate::cache::push::decoder;
+use crate::cache::push::decoder_of;
+use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 
 /// Pieces that wait for the thread that checks them.
 const PIECES_AHEAD: usize = 8;
 /// Pieces that wait for a slow reader.
 const PIECES_READY: usize = 2;
+/// How long a reader may take no piece. It holds a place that others wait for.
+const READER_STALL: Duration = Duration::from_secs(60);
 /// Bytes that are unpacked at once.
 const BUFFER: usize = 64 << 10;
 
@@ -53,7 +57,7 @@ pub struct Relay {
 /// The thread that hashes the NAR.
 struct Check {
     pieces: mpsc::Sender<Bytes>,
-    verdict: JoinHandle<Result<(), String>>,
+    verdict: JoinHandle<Result<(), Fault>>,
 }
 
 impl Check {
@@ -139,7 +143,8 @@ impl Relay {
                     self.copy = None;
                 }
             }
-            let reader_is_gone = reader.send(piece).await.is_err();
+            let sending = tokio::time::timeout(READER_STALL, reader.send(piece));
+            let reader_is_gone = !matches!(sending.await, Ok(Ok(())));
             if is_last || (reader_is_gone && self.copy.is_none()) {
                 return;
             }
@@ -236,7 +241,7 @@ impl Relay {
         drop(pieces);
         match verdict.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(reason)) => Err(Fault::Wrong(reason)),
+            Ok(Err(fault)) => Err(fault),
             Err(_) => Err(Fault::Broken("it could not be checked".to_owned())),
         }
     }
@@ -248,10 +253,14 @@ fn check(
     compression: Compression,
     nar_hash: NarHash,
     nar_size: u64,
-) -> Result<(), String> {
-    let failed = |error: io::Error| format!("it cannot be unpacked: {error}");
+) -> Result<(), Fault> {
+    let failed = |error: io::Error| {
+        let reason = format!("it cannot be unpacked: {error}");
+        if DecodersBusy::is_cause_of(&error) { Fault::Broken(reason) } else { Fault::Wrong(reason) }
+    };
     let mut nar =
-        decoder(Arriving { pieces: arriving, current: Bytes::new() }, compression).map_err(failed)?;
+        decoder_of(DecoderKind::Relayed, Arriving { pieces: arriving, current: Bytes::new() }, compression)
+            .map_err(failed)?;
     let mut hasher = Sha256::new();
     let mut size = 0;
     let mut buffer = vec![0; BUFFER];
@@ -264,12 +273,12 @@ fn check(
         };
         size += read as u64;
         if size > nar_size {
-            return Err("its NAR is longer than promised".to_owned());
+            return Err(Fault::Wrong("its NAR is longer than promised".to_owned()));
         }
         hasher.update(&buffer[..read]);
     }
     if size != nar_size || *nar_hash.as_bytes() != <[u8; 32]>::from(hasher.finalize()) {
-        return Err("its NAR is another one than promised".to_owned());
+        return Err(Fault::Wrong("its NAR is another one than promised".to_owned()));
     }
     Ok(())
 }

@@ -56,10 +56,11 @@ pub fn read_api(
     }
 }
 
-/// Permits changing a cache.
-pub fn write(tokens: &Tokens, cache: &Cache, authorization: Option<&str>) -> Result<(), AuthError> {
-    permit(&verify(tokens, authorization)?, cache, TokenPermission::Write)?;
-    Ok(())
+/// Permits changing a cache, with the token that is returned.
+pub fn write(tokens: &Tokens, cache: &Cache, authorization: Option<&str>) -> Result<TokenRef, AuthError> {
+    let grant = verify(tokens, authorization)?;
+    permit(&grant, cache, TokenPermission::Write)?;
+    Ok(grant.token)
 }
 
 /// The agent that presents its own token, and that token.

@@ -118,7 +118,11 @@ impl From<PushError> for HttpError {
     fn from(error: PushError) -> Self {
         let status = match &error {
             PushError::UnknownUpload => StatusCode::NOT_FOUND,
-            PushError::TooManyUploads => StatusCode::SERVICE_UNAVAILABLE,
+            PushError::TooManyUploads
+            | PushError::TooManyOfToken
+            | PushError::TooManyOfCache
+            | PushError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PushError::TokenEnded => StatusCode::FORBIDDEN,
             PushError::Parts(_) | PushError::Checksum(_) | PushError::Invalid(_) => StatusCode::BAD_REQUEST,
             PushError::Body(_) => StatusCode::REQUEST_TIMEOUT,
             PushError::Mismatch { .. } | PushError::Corrupt(_) | PushError::Signature(_) => {
@@ -133,7 +137,16 @@ impl From<PushError> for HttpError {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        if status.is_server_error() {
+        let is_overload = matches!(
+            error,
+            PushError::TooManyUploads
+                | PushError::TooManyOfToken
+                | PushError::TooManyOfCache
+                | PushError::Busy(_)
+        );
+        if is_overload {
+            tracing::debug!(%error, "a push was put off");
+        } else if status.is_server_error() {
             tracing::error!(error = %chain(&error), "a push failed");
         }
         Self::new(status, error.to_string())

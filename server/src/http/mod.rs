@@ -13,6 +13,7 @@ pub mod origin;
 mod segment;
 pub mod serve;
 mod site;
+mod watched;
 mod welcome;
 
 use std::future::Future;

@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
@@ -27,12 +27,18 @@ use warp::filters::BoxedFilter;
 use warp::reply::{Reply, Response};
 
 use super::error::HttpError;
+use super::watched::{ReplyBody, Watched};
+use crate::limits::connections::{Connections, Peer, Place};
 
 /// How long a client may take to send a request head, the idle time between two requests included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long sent bytes may stay unacknowledged before the kernel gives the connection up. A client that stops reading
 /// must not hold buffers for ever.
 const UNACKNOWLEDGED_TIMEOUT_MS: u32 = 300_000;
+/// Most bytes of a request head, and most that are read ahead of a body. Every connection may hold as many.
+const READ_BUFFER: usize = 128 << 10;
+/// How long an evicted connection that has served requests may take to close.
+const EVICTION: Duration = Duration::from_secs(1);
 /// Most connections to the admin socket at once.
 const MOST_ADMINS: usize = 64;
 /// Pause after a failed `accept`, which is nearly always a lack of file descriptors.
@@ -58,17 +64,20 @@ pub enum Listener {
 /// What every listener of the daemon shares.
 #[derive(Clone)]
 pub struct ConnectionLimits {
-    slots: Arc<Semaphore>,
+    clients: Arc<Connections>,
     /// The operator gets through however many clients there are.
-    admin_slots: Arc<Semaphore>,
+    admins: Arc<Connections>,
     stopping: watch::Receiver<bool>,
 }
 
 impl ConnectionLimits {
     /// `max` connections at once over all ports; `stopping` turns true when the daemon drains.
     pub fn new(max: u32, stopping: watch::Receiver<bool>) -> Self {
-        let admin_slots = Arc::new(Semaphore::new(MOST_ADMINS));
-        Self { slots: Arc::new(Semaphore::new(max as usize)), admin_slots, stopping }
+        Self {
+            clients: Arc::new(Connections::new(max as usize)),
+            admins: Arc::new(Connections::new(MOST_ADMINS)),
+            stopping,
+        }
     }
 }
 
@@ -77,7 +86,7 @@ impl ConnectionLimits {
 pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits, close: CancellationToken) {
     let (connections, ending) = (TaskTracker::new(), CancellationToken::new());
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(READ_BUFFER);
     let mut stopping = limits.stopping.clone();
     loop {
         let accepted = tokio::select! {
@@ -86,24 +95,26 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
             () = close.cancelled() => break,
         };
         match accepted {
-            Ok(Accepted::Tcp(stream)) => {
-                let service = service_fn({
+            Ok(Accepted::Tcp(stream, peer)) => match limits.clients.admit(peer) {
+                Some(place) => {
                     let routes = routes.clone();
-                    move |request| answer(&routes, request)
-                });
-                spawn_connection(stream, &builder, service, &limits.slots, &ending, &connections);
-            }
-            Ok(Accepted::Unix(stream)) => {
-                let uid = stream.peer_cred().map(|peer| peer.uid()).ok();
-                let service = service_fn({
+                    let answer = move |request| answer(&routes, request);
+                    spawn_connection(stream, &builder, answer, place, &ending, &connections);
+                }
+                None => spawn_refusal(stream),
+            },
+            Ok(Accepted::Unix(stream)) => match limits.admins.admit(None) {
+                Some(place) => {
+                    let uid = stream.peer_cred().map(|peer| peer.uid()).ok();
                     let routes = routes.clone();
-                    move |request| {
+                    let answer = move |request| {
                         log_change(uid, &request);
                         answer(&routes, request)
-                    }
-                });
-                spawn_connection(stream, &builder, service, &limits.admin_slots, &ending, &connections);
-            }
+                    };
+                    spawn_connection(stream, &builder, answer, place, &ending, &connections);
+                }
+                None => spawn_refusal(stream),
+            },
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
@@ -117,18 +128,18 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
 }
 
 enum Accepted {
-    Tcp(TcpStream),
+    Tcp(TcpStream, Option<Peer>),
     Unix(UnixStream),
 }
 
 async fn accept(listener: &Listener) -> io::Result<Accepted> {
     match listener {
         Listener::Tcp(listener) => {
-            let (stream, _) = listener.accept().await?;
+            let (stream, address) = listener.accept().await?;
             // Replies are written whole; waiting for more to send only adds delay.
             stream.set_nodelay(true)?;
             sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_TIMEOUT_MS)?;
-            Ok(Accepted::Tcp(stream))
+            Ok(Accepted::Tcp(stream, Peer::of(address.ip())))
         }
         Listener::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
     }
@@ -141,34 +152,43 @@ fn log_change(uid: Option<u32>, request: &Request<Incoming>) {
     }
 }
 
-fn spawn_connection<S, H, F>(
-    mut stream: S,
+fn spawn_connection<S, A, F>(
+    stream: S,
     builder: &http1::Builder,
-    service: H,
-    slots: &Arc<Semaphore>,
+    answer: A,
+    place: Place,
     ending: &CancellationToken,
     connections: &TaskTracker,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: hyper::service::Service<Request<Incoming>, Response = Response, Error = Infallible, Future = F>
-        + Send
-        + 'static,
+    A: Fn(Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
 {
-    let Ok(slot) = slots.clone().try_acquire_owned() else {
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(&mut stream)).await;
-        });
-        return;
-    };
+    let stream = Watched::new(stream, place.connection().clone());
+    let state = place.connection().clone();
+    let service = service_fn(move |request| {
+        state.has_request();
+        let (answer, state) = (answer(request), state.clone());
+        async move { Ok::<_, Infallible>(answer.await?.map(|body| ReplyBody::new(body, state))) }
+    });
     // What becomes a websocket is not a connection of ours any more: `Deploy` closes it.
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let ending = ending.clone();
     connections.spawn(async move {
+        let state = place.connection();
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => Some(ended),
+            () = state.evicted() => {
+                // A request that arrived at this very moment is answered still, and so are those that were not read to
+                // their end.
+                if !state.is_new() {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = tokio::time::timeout(EVICTION, connection).await;
+                }
+                return;
+            }
             () = ending.cancelled() => None,
         };
         let ended = match ended {
@@ -181,7 +201,13 @@ fn spawn_connection<S, H, F>(
         if let Err(error) = ended {
             tracing::debug!(%error, "connection ended early");
         }
-        drop(slot);
+    });
+}
+
+/// Tells a client that there is no place for it.
+fn spawn_refusal(mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(&mut stream)).await;
     });
 }
 

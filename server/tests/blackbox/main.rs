@@ -19,6 +19,7 @@ mod federation;
 mod full_disk;
 mod gc;
 mod harness;
+mod hostile;
 mod listening;
 mod nix_client;
 mod operating;

@@ -15,8 +15,9 @@ use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::Pusher;
+use super::decode::decoder;
 use super::description::PathDescription;
-use super::digest::{Digest, decoder};
+use super::digest::Digest;
 use super::error::PushError;
 use super::signatures::Repeated;
 use super::spool::Attempt;

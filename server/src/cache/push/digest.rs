@@ -3,7 +3,7 @@
 //! Runs on a blocking thread, beside the network while the upload still grows. Memory is bounded by the decompressor's
 //! window, whatever the size of the NAR.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,20 +11,16 @@ use nix_formats::nar::NarError;
 use nix_formats::{Compression, FileHash, NarHash};
 use sha2::{Digest as _, Sha256};
 
+use super::decode::decoder_of;
 use super::spool::{Attempt, Follower, NarLimitExceeded, PartReplaced, Spool};
 use crate::cache::contents::{self, Contents, ContentsError};
+use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 
-/// Largest dictionary an xz stream may ask for. `xz -9` needs 65 MiB.
-const XZ_MEMORY_LIMIT: u64 = 80 << 20;
-/// Largest window a zstd frame may ask for, as a power of two: 128 MiB, what `zstd --ultra -22` uses.
-const ZSTD_WINDOW_LOG_LIMIT: u32 = 27;
 /// NAR bytes that may be decompressed before the client has announced the NAR's size, on top of a multiple of the
 /// compressed size. Beyond it the work waits for the announcement, so that a decompression bomb costs little.
 const FREE_NAR_BYTES: u64 = 4 << 30;
 /// See [`FREE_NAR_BYTES`].
 const FREE_RATIO: u64 = 64;
-/// Size of the reads from the spool.
-const BUFFER: usize = 128 << 10;
 
 /// What an upload turned out to be.
 #[derive(Clone, Debug)]
@@ -51,19 +47,23 @@ pub enum DigestError {
     /// The upload changed or stood still meanwhile: read it again once it is complete.
     #[error("the upload changed while it was read")]
     Retry,
+    /// Other uploads use the memory for decoders.
+    #[error(transparent)]
+    Busy(#[from] DecodersBusy),
     /// The disk failed.
     #[error("could not read the spooled upload")]
     Io(#[source] io::Error),
 }
 
-/// Digests `spool` in part order, waiting for parts that have not arrived yet. Also returns the parts that were read, for
+/// Digests `spool` in part order, waiting for parts that have not arrived yet. `kind` says whether some may be missing. Also returns the parts that were read, for
 /// the caller to compare with what the client finally names. Blocks.
 pub fn digest(
     spool: &Arc<Spool>,
     compression: Compression,
+    kind: DecoderKind,
 ) -> Result<(Digest, Vec<(u32, Attempt)>), DigestError> {
     let mut source = HashingReader::new(spool.follow());
-    let (nar_hash, contents) = digest_nar(spool, &mut source, compression)?;
+    let (nar_hash, contents) = digest_nar(spool, &mut source, compression, kind)?;
     // Some decoders stop at their end mark; what follows it would not be part of the NAR.
     match source.read(&mut [0; 1]) {
         Ok(0) => {}
@@ -83,38 +83,14 @@ fn digest_nar(
     spool: &Arc<Spool>,
     source: &mut HashingReader<Follower>,
     compression: Compression,
+    kind: DecoderKind,
 ) -> Result<(NarHash, Contents), DigestError> {
     let source_size = source.count.clone();
-    let decoder = decoder(source, compression)?;
+    let decoder = decoder_of(kind, source, compression)?;
     let mut nar = HashingReader::new(LimitedReader { inner: decoder, spool, produced: 0, source_size });
     let contents = contents::read(&mut nar, spool.side_file("listing"))?;
     let (hash, ..) = nar.finish();
     Ok((NarHash::from_bytes(hash), contents))
-}
-
-/// A streaming decompressor for `compression` that reads to the end of `source` and refuses to use much memory.
-pub fn decoder<'a>(
-    source: impl Read + Send + 'a,
-    compression: Compression,
-) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let source = BufReader::with_capacity(BUFFER, source);
-    Ok(match compression {
-        Compression::None => Box::new(source),
-        Compression::Xz => {
-            let stream =
-                liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_LIMIT, liblzma::stream::CONCATENATED)
-                    .map_err(io::Error::other)?;
-            Box::new(liblzma::bufread::XzDecoder::new_stream(source, stream))
-        }
-        Compression::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(source)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG_LIMIT)?;
-            Box::new(decoder)
-        }
-        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(source)),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(source)),
-        Compression::Brotli => Box::new(brotli::Decompressor::new(source, BUFFER)),
-    })
 }
 
 impl From<ContentsError> for DigestError {
@@ -133,6 +109,7 @@ impl From<io::Error> for DigestError {
         let replaced = error.get_ref().is_some_and(|inner| inner.is::<PartReplaced>());
         match error.kind() {
             _ if replaced => Self::Retry,
+            _ if DecodersBusy::is_cause_of(&error) => Self::Busy(DecodersBusy),
             io::ErrorKind::TimedOut | io::ErrorKind::ConnectionAborted => Self::Retry,
             io::ErrorKind::FileTooLarge => match error.downcast::<NarLimitExceeded>() {
                 Ok(exceeded) => Self::TooLarge(exceeded),

@@ -5,6 +5,7 @@ use nar_storage::{StorageError, is_unfit};
 
 use super::digest::DigestError;
 use crate::cache::keys::SignError;
+use crate::limits::decoder_memory::DecodersBusy;
 
 /// Why a push, or a step of one, was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,18 @@ pub enum PushError {
     /// Too many uploads are open.
     #[error("too many unfinished uploads; try again later")]
     TooManyUploads,
+    /// Too many uploads of one token are open.
+    #[error("too many unfinished uploads with this auth token; complete or abort some, or try again later")]
+    TooManyOfToken,
+    /// Too many uploads to one cache are open.
+    #[error("too many unfinished uploads to this cache; try again later")]
+    TooManyOfCache,
+    /// The token with which the upload began was revoked, or has expired.
+    #[error("the auth token of this upload is not valid any more")]
+    TokenEnded,
+    /// Too many uploads are unpacked at once.
+    #[error(transparent)]
+    Busy(#[from] DecodersBusy),
     /// The part list of a `complete` does not fit what arrived.
     #[error("{0}")]
     Parts(String),
@@ -80,6 +93,9 @@ impl PushError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::TooManyUploads
+            | Self::TooManyOfToken
+            | Self::TooManyOfCache
+            | Self::Busy(_)
             | Self::Full
             | Self::StorageFailing
             | Self::Draining
@@ -87,6 +103,8 @@ impl PushError {
             | Self::Catalog(_)
             | Self::Internal => true,
             Self::UnknownUpload
+            | Self::TokenEnded
+            | Self::Contradiction(_)
             | Self::Parts(_)
             | Self::Checksum(_)
             | Self::Body(_)
@@ -114,6 +132,7 @@ impl From<DigestError> for PushError {
             DigestError::Corrupt(reason) => Self::Corrupt(reason),
             DigestError::TooLarge(exceeded) => Self::TooLarge(exceeded.to_string()),
             DigestError::Retry => Self::Internal,
+            DigestError::Busy(busy) => Self::Busy(busy),
             DigestError::Io(source) => source.into(),
         }
     }
@@ -125,6 +144,7 @@ impl From<std::io::Error> for PushError {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
             // The upload was aborted while a part of it was still arriving.
             std::io::ErrorKind::ConnectionAborted => Self::UnknownUpload,
+            _ if DecodersBusy::is_cause_of(&error) => Self::Busy(DecodersBusy),
             _ if is_unfit(&error) => {
                 Self::TooLarge("the upload is larger than the server's file system allows".to_owned())
             }

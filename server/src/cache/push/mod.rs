@@ -9,6 +9,7 @@ mod catch_up;
 mod collect;
 mod commit;
 mod content_address;
+mod decode;
 mod delete;
 mod description;
 mod digest;
@@ -44,11 +45,12 @@ use uuid::Uuid;
 
 pub use self::collect::{Freed, RemoveError};
 pub use self::content_address::{AddressError, Examined, Subject};
+pub use self::decode::{decoder, decoder_of};
 pub use self::delete::Deletion;
 pub use self::description::PathDescription;
-pub use self::digest::decoder;
 pub use self::error::PushError;
 pub use self::intent::Intents;
+pub use self::receive::receive_to_file;
 pub use self::relocate::Relocated;
 pub use self::upload::Upload;
 pub use self::written::Written;
@@ -58,6 +60,7 @@ use self::owners::Owners;
 use self::spool::{Attempt, PartWriter};
 use self::upload::Uploads;
 use super::Cache;
+use crate::auth::TokenRef;
 
 /// Highest part number, as S3 has it.
 pub const MAX_PART_NUMBER: u32 = 10_000;
@@ -111,13 +114,14 @@ impl Pusher {
         }
     }
 
-    /// Opens an upload in several parts. Other daemons that share the catalog can find it when this returns.
+    /// Opens an upload in several parts, with the token `owner`. Other daemons that share the catalog can find it when this returns.
     pub async fn create(
         &self,
         cache: &Arc<Cache>,
+        owner: TokenRef,
         compression: Compression,
     ) -> Result<Arc<Upload>, PushError> {
-        let upload = self.open(cache, compression, None).await?;
+        let upload = self.open(cache, Some(owner), compression, None).await?;
         if let Some(owners) = &self.owners
             && let Err(error) = owners.record(upload.id, cache.id).await
         {
@@ -131,17 +135,18 @@ impl Pusher {
     async fn open(
         &self,
         cache: &Arc<Cache>,
+        owner: Option<TokenRef>,
         compression: Compression,
         size: Option<u64>,
     ) -> Result<Arc<Upload>, PushError> {
-        self.uploads.check_room()?;
+        self.uploads.check_room(cache.id, owner)?;
         // Refused before a byte is sent if no storage could take it.
         if let Err(PushError::Full) = cache.storages().propose(size) {
             cache.storages().look_for_room().await;
             cache.storages().propose(size)?;
         }
         let cache = cache.clone();
-        let upload = blocking(move || Upload::create(&cache, compression, size)).await??;
+        let upload = blocking(move || Upload::create(&cache, owner, compression, size)).await??;
         Ok(self.uploads.insert(upload))
     }
 
@@ -266,10 +271,12 @@ impl Pusher {
         }
     }
 
-    /// Takes a compressed NAR in one piece; it waits for its narinfo. `name` is what it claims to be called.
+    /// Takes a compressed NAR in one piece; it waits for its narinfo. `name` is what it claims to be called, `owner` the
+    /// token it is sent with.
     pub async fn put_file<S>(
         &self,
         cache: &Arc<Cache>,
+        owner: Option<TokenRef>,
         compression: Compression,
         name: Option<&NarFileName>,
         len: Option<u64>,
@@ -278,7 +285,7 @@ impl Pusher {
     where
         S: Stream<Item = Result<Bytes, String>>,
     {
-        let upload = self.open(cache, compression, len).await?;
+        let upload = self.open(cache, owner, compression, len).await?;
         let received = self.receive_file(&upload, name, len, body).await;
         let recorded = match (received, &self.owners) {
             (Ok(file), Some(owners)) => {
@@ -351,6 +358,13 @@ impl Pusher {
         let expired = self.uploads.expired(limit);
         expired.iter().for_each(|id| self.give_up(*id));
         expired.len()
+    }
+
+    /// Ends the uploads whose tokens `is_ended`, with what is under way of them, and returns how many.
+    pub fn end_uploads_of(&self, is_ended: impl Fn(TokenRef) -> bool) -> usize {
+        let ended = self.uploads.of_tokens(is_ended);
+        ended.iter().for_each(|id| self.give_up(*id));
+        ended.len()
     }
 
     /// Notes that the files of a path were written, and are to be made durable.

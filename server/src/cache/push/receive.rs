@@ -1,17 +1,22 @@
 //! Takes the body of a request to disk: off the async threads, hashed on the way, with bounded memory.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::task::JoinHandle;
 
+use super::blocking;
 use super::error::PushError;
 use super::spool::PartWriter;
 
 /// Bytes that are collected before one trip to a blocking thread.
 const BATCH: usize = 512 << 10;
+/// How long a batch waits for more bytes. A slow client must not hold one in memory for long.
+const LINGER: Duration = Duration::from_millis(50);
 /// How long a body may stand still.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
 
@@ -27,16 +32,47 @@ impl<H: sha2::Digest + Send + 'static> BodyHash for H {
     }
 }
 
-/// Writes `body` through `writer`, hashing it with `hash`, and returns both once every byte is written. A body longer
-/// than `limit` bytes is refused as soon as that shows. While one batch is written the next one is collected.
-pub async fn receive<S, H>(
-    body: S,
-    writer: PartWriter,
-    hash: H,
-    limit: u64,
-) -> Result<(PartWriter, H), PushError>
+/// What the bytes of a body are written with.
+pub trait BodyWriter: Send + 'static {
+    /// Appends `bytes`. Blocks.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+}
+
+impl BodyWriter for PartWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        PartWriter::write(self, bytes)
+    }
+}
+
+impl BodyWriter for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+}
+
+/// The hash of a body that needs none.
+struct NoHash;
+
+impl BodyHash for NoHash {
+    fn update(&mut self, _: &[u8]) {}
+}
+
+/// Writes `body` to the new file `path` and returns its length. It has at most `limit` bytes.
+pub async fn receive_to_file<S>(body: S, path: PathBuf, limit: u64) -> Result<u64, PushError>
 where
     S: Stream<Item = Result<Bytes, String>>,
+{
+    let file = blocking(move || File::create_new(path)).await??;
+    let (file, _) = receive(body, file, NoHash, limit).await?;
+    Ok(blocking(move || file.metadata()).await??.len())
+}
+
+/// Writes `body` through `writer`, hashing it with `hash`, and returns both once every byte is written. A body longer
+/// than `limit` bytes is refused as soon as that shows. While one batch is written the next one is collected.
+pub async fn receive<S, W, H>(body: S, writer: W, hash: H, limit: u64) -> Result<(W, H), PushError>
+where
+    S: Stream<Item = Result<Bytes, String>>,
+    W: BodyWriter,
     H: BodyHash,
 {
     let mut body = std::pin::pin!(body);
@@ -44,7 +80,20 @@ where
     let mut batch = Vec::new();
     let mut batched = 0;
     let mut total: u64 = 0;
-    while let Some(chunk) = next_chunk(&mut body).await? {
+    loop {
+        let chunk = if batch.is_empty() {
+            next_chunk(&mut body).await
+        } else {
+            match tokio::time::timeout(LINGER, body.next()).await {
+                Ok(chunk) => chunk.transpose().map_err(PushError::Body),
+                Err(_) => {
+                    sink = sink.write(std::mem::take(&mut batch)).await?;
+                    batched = 0;
+                    continue;
+                }
+            }
+        };
+        let Some(chunk) = chunk? else { break };
         total += chunk.len() as u64;
         if total > limit {
             return Err(PushError::TooLarge(format!("the body is larger than {limit} bytes")));
@@ -64,20 +113,18 @@ where
     S: Stream<Item = Result<Bytes, String>> + Unpin,
 {
     match tokio::time::timeout(STALL_LIMIT, body.next()).await {
-        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-        Ok(Some(Err(reason))) => Err(PushError::Body(reason)),
-        Ok(None) => Ok(None),
+        Ok(chunk) => chunk.transpose().map_err(PushError::Body),
         Err(_) => Err(PushError::Body(format!("nothing came for {} seconds", STALL_LIMIT.as_secs()))),
     }
 }
 
 /// The writing end; busy while a batch is on a blocking thread.
-enum Sink<H> {
-    Idle(PartWriter, H),
-    Busy(JoinHandle<io::Result<(PartWriter, H)>>),
+enum Sink<W, H> {
+    Idle(W, H),
+    Busy(JoinHandle<io::Result<(W, H)>>),
 }
 
-impl<H: BodyHash> Sink<H> {
+impl<W: BodyWriter, H: BodyHash> Sink<W, H> {
     async fn write(self, batch: Vec<Bytes>) -> Result<Self, PushError> {
         let (mut writer, mut hash) = self.into_parts().await?;
         if batch.is_empty() {
@@ -92,7 +139,7 @@ impl<H: BodyHash> Sink<H> {
         })))
     }
 
-    async fn into_parts(self) -> Result<(PartWriter, H), PushError> {
+    async fn into_parts(self) -> Result<(W, H), PushError> {
         match self {
             Self::Idle(writer, hash) => Ok((writer, hash)),
             Self::Busy(task) => Ok(task.await.map_err(|_| PushError::Internal)??),

@@ -197,6 +197,12 @@ impl Spool {
         !self.lock().writing.is_empty()
     }
 
+    /// Whether no byte of any part has arrived, and none is under way.
+    pub fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.parts.is_empty() && state.writing.is_empty()
+    }
+
     /// Fixes what the upload consists of and how large its NAR may be. Followers then know where the end is.
     pub fn seal(&self, parts: Vec<(u32, Attempt)>, nar_limit: u64) {
         let mut state = self.lock();

@@ -40,7 +40,7 @@ impl Pusher {
     async fn take_up(&self, upload: Upload, kept: &KeptFile) {
         let (cache, file) = (upload.cache, kept.name.file_hash);
         // Those that are too many go, with their files.
-        if self.uploads.check_room().is_err() {
+        if self.uploads.check_room(cache, None).is_err() {
             return;
         }
         let upload = self.uploads.insert(upload);

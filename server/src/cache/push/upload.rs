@@ -1,6 +1,7 @@
 //! One unfinished upload, and the table of all of them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,10 +18,16 @@ use super::error::PushError;
 use super::parked::Parked;
 use super::refuge::StorageSpools;
 use super::spool::{Attempt, Spool};
+use crate::auth::TokenRef;
 use crate::cache::Cache;
+use crate::limits::decoder_memory::DecoderKind;
 
-/// Most uploads that may be unfinished at once, over all caches.
-pub const MAX_OPEN_UPLOADS: usize = 4096;
+/// Most uploads that may be unfinished at once, over all caches. A token may have half of those that others leave free, and
+/// a cache two thirds, so whatever some tokens do, there is room for others: the first token that opens all it can has 6,144,
+/// and the second may still open 3,072.
+const MAX_OPEN_UPLOADS: usize = 12_288;
+/// How long an upload may be open without a byte.
+const EMPTY_LIMIT: Duration = Duration::from_secs(600);
 /// Most uploads that are digested while they arrive. The others are digested once they are complete.
 const MAX_EAGER: usize = 8;
 
@@ -41,6 +48,8 @@ pub struct Upload {
     pub upload_id: String,
     /// The cache it goes to.
     pub cache: CacheId,
+    /// The token it began with; `None` if that was in an earlier run of the daemon, or if the daemon itself fetches it.
+    pub owner: Option<TokenRef>,
     /// How the NAR is compressed, as far as the file name tells.
     pub compression: Compression,
     /// Its bytes.
@@ -59,13 +68,14 @@ impl Upload {
     /// A new upload of `size` bytes, if that is known. Blocks.
     pub(super) fn create(
         cache: &Arc<Cache>,
+        owner: Option<TokenRef>,
         compression: Compression,
         size: Option<u64>,
     ) -> std::io::Result<Self> {
         let id = Uuid::new_v4();
         let spools = StorageSpools::new(cache.clone(), id, size);
         let spool = Spool::create(Box::new(spools))?;
-        Ok(Self::new(id, cache.id, compression, spool, UnixTime::now()))
+        Ok(Self { owner, ..Self::new(id, cache.id, compression, spool, UnixTime::now()) })
     }
 
     /// An upload whose bytes are in `spool`.
@@ -80,6 +90,7 @@ impl Upload {
             id,
             upload_id: Uuid::new_v4().simple().to_string(),
             cache,
+            owner: None,
             compression,
             spool,
             completing: Arc::default(),
@@ -96,6 +107,7 @@ impl Upload {
     }
 
     fn is_expired(&self, now: UnixTime, limit: Duration) -> bool {
+        let limit = if self.spool.is_empty() { limit.min(EMPTY_LIMIT) } else { limit };
         let idle = now.0.saturating_sub(self.last_active.load(Ordering::Relaxed));
         u64::try_from(idle).is_ok_and(|idle| idle >= limit.as_secs()) && !self.spool.is_busy()
     }
@@ -107,7 +119,7 @@ impl Upload {
             return;
         }
         let Ok(slot) = slots.clone().try_acquire_owned() else { return };
-        *eager = Some(self.spawn_digest(self.compression, slot));
+        *eager = Some(self.spawn_digest(self.compression, DecoderKind::Arriving, slot));
     }
 
     /// The digest of exactly `parts`. Takes what was digested before if that is what was read, else reads again.
@@ -141,14 +153,18 @@ impl Upload {
                     return Ok(digest);
                 }
                 // What was read on the way is not what the client finally named, so its faults do not count either.
-                Ok(_) | Err(DigestError::Retry | DigestError::Corrupt(_) | DigestError::Io(_)) => {}
+                Ok(_)
+                | Err(
+                    DigestError::Retry | DigestError::Corrupt(_) | DigestError::Busy(_) | DigestError::Io(_),
+                ) => {}
                 Err(error @ DigestError::TooLarge(_)) => return Err(error.into()),
             }
         }
         loop {
             let slot = slots.clone().acquire_owned().await.map_err(|_| PushError::Internal)?;
             let directory = self.spool.directory();
-            let digested = self.spawn_digest(compression, slot).await.map_err(|_| PushError::Internal)?;
+            let digesting = self.spawn_digest(compression, DecoderKind::Stored, slot);
+            let digested = digesting.await.map_err(|_| PushError::Internal)?;
             match digested {
                 // The disk has no room for what is learnt on the way, or is broken: once more, elsewhere.
                 Err(DigestError::Io(error)) => {
@@ -160,11 +176,16 @@ impl Upload {
         }
     }
 
-    fn spawn_digest(&self, compression: Compression, slot: OwnedSemaphorePermit) -> JoinHandle<DigestResult> {
+    fn spawn_digest(
+        &self,
+        compression: Compression,
+        kind: DecoderKind,
+        slot: OwnedSemaphorePermit,
+    ) -> JoinHandle<DigestResult> {
         let spool = self.spool.clone();
         tokio::task::spawn_blocking(move || {
             let _slot = slot;
-            digest(&spool, compression)
+            digest(&spool, compression, kind)
         })
     }
 }
@@ -172,6 +193,7 @@ impl Upload {
 /// All unfinished uploads.
 pub struct Uploads {
     open: Mutex<Open>,
+    most: usize,
     /// Slots for digesting uploads while they arrive.
     pub eager_slots: Arc<Semaphore>,
     /// Slots for digesting complete uploads.
@@ -183,6 +205,47 @@ struct Open {
     by_id: HashMap<Uuid, Arc<Upload>>,
     /// Files uploaded in one piece that wait for their narinfo.
     by_file: HashMap<(CacheId, FileHash), Uuid>,
+    /// How many there are of each token, by its id.
+    by_owner: HashMap<Uuid, usize>,
+    /// How many there are in each cache.
+    by_cache: HashMap<CacheId, usize>,
+}
+
+impl Open {
+    fn insert(&mut self, upload: Arc<Upload>) {
+        if let Some(owner) = upload.owner {
+            *self.by_owner.entry(owner.id()).or_default() += 1;
+        }
+        *self.by_cache.entry(upload.cache).or_default() += 1;
+        self.by_id.insert(upload.id, upload);
+    }
+
+    fn remove(&mut self, id: Uuid) -> Option<Arc<Upload>> {
+        let upload = self.by_id.remove(&id)?;
+        self.by_file.retain(|_, waiting| *waiting != id);
+        if let Some(owner) = upload.owner {
+            take_one(&mut self.by_owner, owner.id());
+        }
+        take_one(&mut self.by_cache, upload.cache);
+        Some(upload)
+    }
+}
+
+/// Counts one less.
+fn take_one<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
+    }
+}
+
+/// As many as there may be; fewer where the process may not open enough files, as each has one.
+fn most_open_uploads() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
+    files.map_or(MAX_OPEN_UPLOADS, |files| (files / 4).clamp(64, MAX_OPEN_UPLOADS))
 }
 
 impl Default for Uploads {
@@ -190,6 +253,7 @@ impl Default for Uploads {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             open: Mutex::default(),
+            most: most_open_uploads(),
             eager_slots: Arc::new(Semaphore::new(MAX_EAGER)),
             digest_slots: Arc::new(Semaphore::new(cores.max(2))),
         }
@@ -198,14 +262,28 @@ impl Default for Uploads {
 
 impl Uploads {
     /// Fails when too many are open already, before any work is done for another.
-    pub fn check_room(&self) -> Result<(), PushError> {
-        if self.lock().by_id.len() >= MAX_OPEN_UPLOADS { Err(PushError::TooManyUploads) } else { Ok(()) }
+    pub fn check_room(&self, cache: CacheId, owner: Option<TokenRef>) -> Result<(), PushError> {
+        let open = self.lock();
+        let owner = owner.map(TokenRef::id);
+        let total = open.by_id.len();
+        if total >= self.most {
+            return Err(PushError::TooManyUploads);
+        }
+        let of_owner = owner.and_then(|owner| open.by_owner.get(&owner)).copied().unwrap_or(0);
+        if owner.is_some() && of_owner >= (self.most - (total - of_owner)) / 2 {
+            return Err(PushError::TooManyOfToken);
+        }
+        let of_cache = open.by_cache.get(&cache).copied().unwrap_or(0);
+        if of_cache >= (self.most - (total - of_cache)) / 3 * 2 {
+            return Err(PushError::TooManyOfCache);
+        }
+        Ok(())
     }
 
     /// Adds an upload.
     pub fn insert(&self, upload: Upload) -> Arc<Upload> {
         let upload = Arc::new(upload);
-        self.lock().by_id.insert(upload.id, upload.clone());
+        self.lock().insert(upload.clone());
         upload
     }
 
@@ -239,8 +317,7 @@ impl Uploads {
     /// Ends an upload. Its spooled bytes go away with the last reference to it.
     pub fn remove(&self, id: Uuid) {
         let mut open = self.lock();
-        open.by_file.retain(|_, upload| *upload != id);
-        let removed = open.by_id.remove(&id);
+        let removed = open.remove(id);
         drop(open);
         if let Some(upload) = removed {
             upload.spool.close();
@@ -252,6 +329,13 @@ impl Uploads {
     /// All open uploads.
     pub fn all(&self) -> Vec<Arc<Upload>> {
         self.lock().by_id.values().cloned().collect()
+    }
+
+    /// The uploads whose token `is_ended`.
+    pub fn of_tokens(&self, is_ended: impl Fn(TokenRef) -> bool) -> Vec<Uuid> {
+        let open = self.lock();
+        let ended = open.by_id.values().filter(|upload| upload.owner.is_some_and(&is_ended));
+        ended.map(|upload| upload.id).collect()
     }
 
     /// The uploads nobody has touched for `limit`.

@@ -1,18 +1,41 @@
 //! `POST /api/v1/cache/NAME/narinfo`: which of these paths are missing?
+//!
+//! A query is answered while it arrives: of each hash that the cache has, nothing is kept. The others are kept as 20 bytes
+//! each, from a budget, and become the reply while it is sent.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use nix_formats::StorePathHash;
+use tokio::sync::mpsc;
 use warp::Filter;
-use warp::reply::Reply;
+use warp::reply::{Reply, Response};
 
+use super::hash_list::HashListReader;
 use crate::app::App;
 use crate::cache::Cache;
+use crate::http::body::{self, Arrival};
 use crate::http::error::HttpError;
-use crate::http::{Answer, Route, Site, access, body, reply};
+use crate::http::{Answer, Route, Site, access, reply};
+use crate::limits::budget::{Sender, Share};
 
-/// Largest body: about 450,000 hashes. Clients before 1.7.5 send a whole closure at once.
-const BODY_LIMIT: usize = 16 << 20;
+/// Largest body. Clients before 1.7.5 send a whole closure at once.
+const BODY_LIMIT: u64 = 16 << 20;
+/// Most hashes of one query: as many as fit into the largest body.
+const MOST_HASHES: usize = 480_000;
+/// Hashes that are kept in one piece of memory and sent at once.
+const CHUNK: usize = 800;
+const CHUNK_BYTES: usize = CHUNK * StorePathHash::LEN;
+/// How long the rest of a refused body is read, and forgotten.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Pieces of the reply that wait for a slow reader.
+const PIECES_AHEAD: usize = 2;
+/// How long a reader may take no piece.
+const READ_STALL: Duration = Duration::from_secs(30);
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
@@ -21,29 +44,178 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(warp::path::end())
         .and(warp::post())
         .and(access::authorization())
+        .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
         .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, authorization: Option<String>, stream| {
+        .then(move |cache: Arc<Cache>, authorization: Option<String>, length: Option<u64>, stream| {
             let app = app.clone();
             reply(async move {
-                access::read_api(&app.tokens, &cache, authorization.as_deref())?;
-                missing(&app, &cache, &body::read(stream, BODY_LIMIT).await?).await
+                let sender = match access::read_api(&app.tokens, &cache, authorization.as_deref())? {
+                    Some(_) => Sender::Known,
+                    None => Sender::Anonymous,
+                };
+                let length = length.unwrap_or(BODY_LIMIT);
+                if length > BODY_LIMIT {
+                    return Err(body::too_large(BODY_LIMIT));
+                }
+                let share = Share::of_body(sender, usize::try_from(length).unwrap_or(usize::MAX));
+                answer(&app, &cache, share, body::pieces(stream)).await
             })
         })
 }
 
-async fn missing(app: &App, cache: &Cache, body: &[u8]) -> Answer {
-    let asked: Vec<&str> = serde_json::from_slice(body).map_err(|error| {
-        HttpError::bad_request(format!("expected a JSON array of store path hashes: {error}"))
-    })?;
-    let asked = asked
-        .into_iter()
-        .map(|text| {
-            text.parse::<StorePathHash>().map_err(|error| {
-                HttpError::bad_request(format!("`{}` is no store path hash: {error}", text.escape_debug()))
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let missing = cache.missing(&app.catalog, &asked).await?;
-    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    Ok(warp::reply::json(&missing).into_response())
+async fn answer(
+    app: &App,
+    cache: &Cache,
+    share: Share,
+    body: impl Stream<Item = Result<Bytes, String>>,
+) -> Answer {
+    let mut body = std::pin::pin!(body);
+    let mut arrival = Arrival::new(BODY_LIMIT);
+    let answer = find_missing(app, cache, &share, &mut arrival, &mut body).await;
+    match answer {
+        Ok(missing) => Ok(missing.into_response(share)),
+        Err(error) => {
+            drop(share);
+            // A client that is still sending would take the end of the connection for a failure of the network.
+            let rest = async { while let Ok(Some(_)) = arrival.next(&mut body).await {} };
+            let _ = tokio::time::timeout(DRAIN, rest).await;
+            Err(error)
+        }
+    }
+}
+
+async fn find_missing<S>(
+    app: &App,
+    cache: &Cache,
+    share: &Share,
+    arrival: &mut Arrival,
+    body: &mut S,
+) -> Result<Missing, HttpError>
+where
+    S: Stream<Item = Result<Bytes, String>> + Unpin,
+{
+    let mut reader = HashListReader::new(MOST_HASHES);
+    let mut missing = Missing::default();
+    while let Some(piece) = share.wait_for_client(arrival.next(body)).await?? {
+        let begun = Instant::now();
+        let mut input = &piece[..];
+        while !input.is_empty() {
+            if missing.is_crowded() {
+                share.grow(CHUNK_BYTES).await?;
+                missing.extend();
+            }
+            reader.read(&mut input, missing.room())?;
+            if missing.is_full() {
+                missing.sift(app, cache).await?;
+                // Looking up so many takes a while.
+                tokio::task::yield_now().await;
+            }
+        }
+        arrival.excuse(begun.elapsed());
+    }
+    reader.finish()?;
+    missing.sift(app, cache).await?;
+    Ok(missing)
+}
+
+/// The hashes of a query that the cache does not have, in their order.
+#[derive(Default)]
+struct Missing {
+    /// All but the last have been looked up.
+    chunks: Vec<Vec<StorePathHash>>,
+    /// How many of the last chunk have been looked up.
+    sifted: usize,
+}
+
+impl Missing {
+    /// Whether the last chunk has to be sifted before more fits in.
+    fn is_full(&self) -> bool {
+        self.chunks.last().is_some_and(|last| last.len() == last.capacity())
+    }
+
+    /// Whether it is time for another chunk, so that not just a few hashes are looked up at a time.
+    fn is_crowded(&self) -> bool {
+        self.chunks.last().is_none_or(|last| last.len() > CHUNK / 4 * 3 && self.sifted == last.len())
+    }
+
+    /// Makes room for another chunk.
+    fn extend(&mut self) {
+        self.chunks.push(Vec::with_capacity(CHUNK));
+        self.sifted = 0;
+    }
+
+    /// Where hashes go that are to be looked up.
+    fn room(&mut self) -> &mut Vec<StorePathHash> {
+        if self.chunks.is_empty() {
+            self.extend();
+        }
+        let last = self.chunks.len() - 1;
+        &mut self.chunks[last]
+    }
+
+    /// Removes those that the cache has.
+    async fn sift(&mut self, app: &App, cache: &Cache) -> Result<(), HttpError> {
+        let Some(last) = self.chunks.last_mut() else { return Ok(()) };
+        let missing = cache.missing(&app.catalog, &last[self.sifted..]).await?;
+        last.truncate(self.sifted);
+        last.extend(missing);
+        self.sifted = last.len();
+        Ok(())
+    }
+
+    fn into_response(self, share: Share) -> Response {
+        let count: usize = self.chunks.iter().map(Vec::len).sum();
+        let length = count * (StorePathHash::TEXT_LEN + 2) + count.saturating_sub(1) + 2;
+        let mut response = if self.chunks.len() <= 1 {
+            let hashes = self.chunks.into_iter().next().unwrap_or_default();
+            Response::new(render(&hashes, true, true).into())
+        } else {
+            let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
+            tokio::spawn(send(self.chunks, share, sender));
+            let pieces = stream::unfold(receiver, |mut receiver: mpsc::Receiver<Bytes>| async move {
+                Some((Ok::<_, std::io::Error>(receiver.recv().await?), receiver))
+            });
+            warp::reply::stream(pieces).into_response()
+        };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        response
+    }
+}
+
+/// Sends the reply chunk by chunk. If the reader stands still, or others need the memory, the reply ends before its
+/// announced length, which its reader takes for a broken connection.
+async fn send(chunks: Vec<Vec<StorePathHash>>, share: Share, reader: mpsc::Sender<Bytes>) {
+    let last = chunks.len() - 1;
+    for (number, chunk) in chunks.into_iter().enumerate() {
+        let piece = render(&chunk, number == 0, number == last);
+        let sending = tokio::time::timeout(READ_STALL, reader.send(piece));
+        match share.wait_for_client(sending).await {
+            Ok(Ok(Ok(()))) => {}
+            _ => return,
+        }
+        drop(chunk);
+        share.shrink(CHUNK_BYTES);
+    }
+}
+
+/// Part of the JSON array, with its beginning and its end where they belong.
+fn render(hashes: &[StorePathHash], is_first: bool, is_last: bool) -> Bytes {
+    let mut text = String::with_capacity(hashes.len() * (StorePathHash::TEXT_LEN + 3) + 2);
+    if is_first {
+        text.push('[');
+    }
+    for (number, hash) in hashes.iter().enumerate() {
+        if number > 0 || !is_first {
+            text.push(',');
+        }
+        text.push('"');
+        text.push_str(&hash.to_string());
+        text.push('"');
+    }
+    if is_last {
+        text.push(']');
+    }
+    text.into()
 }

@@ -36,9 +36,10 @@ fn nar(app: Arc<App>, site: Site) -> impl Route {
                   stream| {
                 let app = app.clone();
                 reply(async move {
-                    access::write(&app.tokens, &cache, authorization.as_deref())?;
-                    let compression = query.compression()?;
-                    app.pusher.put_file(&cache, compression, None, length, body::pieces(stream)).await?;
+                    let owner = access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    let (owner, compression) = (Some(owner), query.compression()?);
+                    let body = body::pieces(stream);
+                    app.pusher.put_file(&cache, owner, compression, None, length, body).await?;
                     Ok(status(StatusCode::OK))
                 })
             },

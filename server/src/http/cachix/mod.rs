@@ -4,6 +4,7 @@
 
 mod bulk_query;
 mod compression;
+mod hash_list;
 mod info;
 mod key;
 mod legacy;

@@ -74,8 +74,8 @@ fn create(app: Arc<App>, site: Site) -> impl Route {
         .then(move |cache: Arc<Cache>, authorization: Option<String>, query: CompressionQuery| {
             let app = app.clone();
             reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
-                let upload = app.pusher.create(&cache, query.compression()?).await?;
+                let owner = access::write(&app.tokens, &cache, authorization.as_deref())?;
+                let upload = app.pusher.create(&cache, owner, query.compression()?).await?;
                 Ok(warp::reply::json(&json!({ "narId": upload.id, "uploadId": upload.upload_id }))
                     .into_response())
             })
@@ -158,7 +158,7 @@ fn complete(app: Arc<App>, site: Site) -> impl Route {
                         let body = body::pieces(stream);
                         return complete_elsewhere(&app, &cache, id, &owner, head, body).await;
                     }
-                    let completed: CompletedUpload = body::json(stream).await?;
+                    let (completed, _share): (CompletedUpload, _) = body::json_with_share(stream).await?;
                     let parts = completed.parts.map(|parts| parts.into_iter().map(listed).collect());
                     let description = completed.nar_info_create.into_description().inspect_err(|_| {
                         // The client will say the same again; only a new upload can be better.

@@ -11,6 +11,7 @@ use super::multipart::parse_md5;
 use super::part_url::{PartUrl, PartUrlQuery};
 use crate::app::App;
 use crate::cache::Cache;
+use crate::cache::push::PushError;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, Patience, RequestHead, request_head};
 use crate::http::{Route, Site, body, reply, status};
@@ -54,6 +55,9 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                         return Ok(app.forwarder.forward(&owner, head, body, Patience::Short).await?);
                     }
                     let upload = app.pusher.find_signed(&cache, id)?;
+                    if upload.owner.is_some_and(|owner| !app.tokens.may_continue(owner)) {
+                        return Err(PushError::TokenEnded.into());
+                    }
                     let etag =
                         app.pusher.put_part(&upload, number, length, md5, body::pieces(stream)).await?;
                     let mut response = status(StatusCode::OK);

@@ -10,6 +10,7 @@ use warp::{Filter, Rejection};
 
 use crate::cache::push::{PushError, decoder};
 use crate::http::error::HttpError;
+use crate::limits::decoder_memory::DecodersBusy;
 
 /// The text of the `Content-Encoding` header.
 pub(super) fn header() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
@@ -53,6 +54,7 @@ pub(super) async fn unpack(
         Ok(_) => {
             Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} is larger than {limit} bytes")))
         }
+        Err(error) if DecodersBusy::is_cause_of(&error) => Err(PushError::Busy(DecodersBusy).into()),
         Err(_) => {
             Err(HttpError::bad_request(format!("{what} cannot be unpacked as its Content-Encoding says")))
         }

@@ -2,29 +2,36 @@
 //!
 //! Logs are stored as plain text, whatever encoding they came in, so that any web server can serve the storage.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use http::StatusCode;
 use nar_storage::{Key, layout};
 use nix_formats::Compression;
-use tokio::sync::mpsc;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 use warp::Filter;
 
 use super::{encoding, untracked};
 use crate::app::App;
 use crate::cache::Cache;
-use crate::cache::push::{PushError, decoder};
+use crate::cache::push::{PushError, blocking, decoder, receive_to_file};
 use crate::http::error::HttpError;
 use crate::http::segment::FileName;
 use crate::http::{Answer, Route, Site, access, any_of, body, reply, status};
+use crate::limits::decoder_memory::DecodersBusy;
 
 /// Largest log, both as sent and unpacked.
 const LOG_LIMIT: u64 = 1 << 30;
+/// Logs that are unpacked at once.
+static UNPACKING: Semaphore = Semaphore::const_new(2);
+/// How long a log waits for its turn to be unpacked.
+const TURN: Duration = Duration::from_secs(120);
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     any_of([get(app.clone(), site.clone()).boxed(), put(app.clone(), site.clone()).boxed()])
@@ -72,6 +79,8 @@ fn put(app: Arc<App>, site: Site) -> impl Route {
         )
 }
 
+/// Receives a log, unpacks it and stores it. No thread waits for the client: what it sends is spooled as it comes, and
+/// unpacked when all of it is there.
 async fn store(
     cache: &Cache,
     key: &Key,
@@ -79,66 +88,41 @@ async fn store(
     body: impl Stream<Item = Result<Bytes, String>>,
 ) -> Answer {
     let storage = cache.storages().propose(None)?;
-    let spooled = Spooled(storage.storage.spool_dir().join(format!("log-{}", Uuid::new_v4())));
-    let size = unpack(body, encoding, spooled.0.clone()).await?;
-    cache.storages().store_small_file(key, size, &spooled.0).await?;
+    let directory = storage.storage.spool_dir();
+    let new_file = || Arc::new(Spooled(directory.join(format!("log-{}", Uuid::new_v4()))));
+    let mut log = new_file();
+    let mut size = receive_to_file(body, log.0.clone(), LOG_LIMIT).await?;
+    if encoding != Compression::None {
+        let unpacked = new_file();
+        size = unpack(log, encoding, unpacked.clone()).await?;
+        log = unpacked;
+    }
+    cache.storages().store_small_file(key, size, &log.0).await?;
     Ok(status(StatusCode::OK))
 }
 
-/// Unpacks a body into a file as it arrives and returns the size of that.
-async fn unpack(
-    body: impl Stream<Item = Result<Bytes, String>>,
-    encoding: Compression,
-    path: PathBuf,
-) -> Result<u64, HttpError> {
-    let (sender, receiver) = mpsc::channel(4);
-    let unpacking = tokio::task::spawn_blocking(move || {
-        let mut reader =
-            decoder(ChannelReader { receiver, current: Bytes::new() }, encoding)?.take(LOG_LIMIT + 1);
-        let mut file = std::fs::File::create(path)?;
-        let unpacked = std::io::copy(&mut reader, &mut file)?;
-        file.flush()?;
-        Ok::<u64, std::io::Error>(unpacked)
-    });
-    let mut body = std::pin::pin!(body);
-    let mut received = 0;
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(HttpError::bad_request)?;
-        received += piece.len() as u64;
-        if received > LOG_LIMIT || sender.send(piece).await.is_err() {
-            break;
-        }
-    }
-    drop(sender);
-    let unpacked = unpacking.await.map_err(|_| PushError::Internal)?;
+/// Unpacks the file `from` into the new file `to` and returns the size of that.
+async fn unpack(from: Arc<Spooled>, encoding: Compression, to: Arc<Spooled>) -> Result<u64, HttpError> {
+    let busy = || HttpError::from(PushError::Busy(DecodersBusy));
+    let slot = tokio::time::timeout(TURN, UNPACKING.acquire()).await;
+    let slot = slot.map_err(|_| busy())?.map_err(|_| busy())?;
+    let unpacked = blocking(move || {
+        // Kept by the work, which goes on if the client hangs up.
+        let _slot = slot;
+        let mut reader = decoder(File::open(&from.0)?, encoding)?.take(LOG_LIMIT + 1);
+        let mut file = File::create_new(&to.0)?;
+        std::io::copy(&mut reader, &mut file)
+    })
+    .await?;
     match unpacked {
-        Ok(size) if size <= LOG_LIMIT && received <= LOG_LIMIT => Ok(size),
+        Ok(size) if size <= LOG_LIMIT => Ok(size),
         Ok(_) => Err(HttpError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the log is larger than {LOG_LIMIT} bytes"),
         )),
+        Err(error) if DecodersBusy::is_cause_of(&error) => Err(busy()),
         Err(error) if error.raw_os_error().is_some() => Err(PushError::from(error).into()),
-        Err(_) => Err(HttpError::bad_request("the log cannot be unpacked")),
-    }
-}
-
-/// Reads on a blocking thread what is sent through a channel.
-struct ChannelReader {
-    receiver: mpsc::Receiver<Bytes>,
-    current: Bytes,
-}
-
-impl Read for ChannelReader {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        while self.current.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(bytes) => self.current = bytes,
-                None => return Ok(0),
-            }
-        }
-        let length = buffer.len().min(self.current.len());
-        buffer[..length].copy_from_slice(&self.current.split_to(length));
-        Ok(length)
+        Err(error) => Err(HttpError::bad_request(format!("the log cannot be unpacked: {error}"))),
     }
 }
 

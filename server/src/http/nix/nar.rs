@@ -165,9 +165,9 @@ fn put(app: Arc<App>, site: Site) -> impl Route {
         .then(move |cache: Arc<Cache>, name: NarName, authorization: Option<String>, length, stream| {
             let app = app.clone();
             reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
-                let compression = name.0.compression;
-                app.pusher.put_file(&cache, compression, Some(&name.0), length, body::pieces(stream)).await?;
+                let owner = access::write(&app.tokens, &cache, authorization.as_deref())?;
+                let (owner, body) = (Some(owner), body::pieces(stream));
+                app.pusher.put_file(&cache, owner, name.0.compression, Some(&name.0), length, body).await?;
                 Ok(status(StatusCode::OK))
             })
         })

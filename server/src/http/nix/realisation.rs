@@ -61,7 +61,7 @@ fn put(app: Arc<App>, site: Site, key: impl KeyFilter) -> impl Route {
                 if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&contents).is_err() {
                     return Err(HttpError::bad_request("a realisation is a JSON object"));
                 }
-                untracked::store(&cache, &key, contents).await
+                untracked::store(&cache, &key, contents.clone()).await
             })
         },
     )

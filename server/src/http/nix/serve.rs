@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -9,9 +10,10 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_O
 use http::{HeaderValue, StatusCode};
 use nar_storage::layout;
 use nix_formats::StorePathHash;
-use nix_formats::nar::{Found, find_file};
+use nix_formats::nar::{FileReader, Found, NarError, find_file};
 use percent_encoding::percent_decode_str;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use warp::Filter;
 use warp::path::Tail;
 use warp::reply::{Reply, Response};
@@ -19,14 +21,26 @@ use warp::reply::{Reply, Response};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::nar_file_name;
-use crate::cache::push::decoder;
+use crate::cache::push::{PushError, blocking, decoder_of};
 use crate::http::error::HttpError;
 use crate::http::{Answer, Route, Site, access, reply};
+use crate::limits::budget::Share;
+use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 
 /// Bytes sent at once.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 256 << 10;
+/// Bytes unpacked at once.
+const BUFFER: usize = 64 << 10;
 /// Pieces that wait for a slow reader.
-const PIECES_AHEAD: usize = 4;
+const PIECES_AHEAD: usize = 1;
+/// Files of which a piece is unpacked at the same time.
+static UNPACKING: Semaphore = Semaphore::const_new(4);
+/// How long a reader waits for its turn.
+const TURN: Duration = Duration::from_secs(30);
+/// How long a reader may take, beside the time that it may take for the size of the file.
+const READER_STALL: Duration = Duration::from_secs(60);
+/// The lowest rate in bytes per second at which a reader may read.
+const LOWEST_RATE: u64 = 8 << 10;
 
 pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
     let app = app.clone();
@@ -64,15 +78,13 @@ async fn get(
     let backend = storage.storage.clone();
     let key = layout::nar_key(&nar_file_name(&record));
     let compression = record.nar.compression;
-    // Unpacking takes a thread and a core for as long as it lasts.
-    let slot = app.unpacking.clone().try_acquire_owned().map_err(|_| {
-        HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "too many files are being unpacked; try again later")
-    })?;
+    let share = Share::of_reader();
+    share.grow(1).await?;
     let open = move || {
         let reader = backend.open_blocking(&key).map_err(io::Error::other)?;
-        decoder(reader, compression)
+        decoder_of(DecoderKind::Served, reader, compression)
     };
-    let (size, pieces) = extract(open, path, slot).await?;
+    let (size, pieces) = extract(open, path, share).await?;
     let body = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
     let mut response = warp::reply::stream(body).into_response();
     describe(&mut response, size, cache.is_public());
@@ -92,31 +104,43 @@ fn describe(response: &mut Response, size: u64, public: bool) {
 
 type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 
-/// Finds the file on a blocking thread and starts to unpack it. Returns its size and its bytes.
+/// A file of a NAR that is being unpacked.
+type Unpacked = FileReader<BufReader<Box<dyn Read + Send>>>;
+
+/// Finds the file and starts to unpack it. Returns its size and its bytes.
 async fn extract(
     open: impl FnOnce() -> io::Result<Box<dyn Read + Send>> + Send + 'static,
     path: Vec<Vec<u8>>,
-    slot: OwnedSemaphorePermit,
+    share: Share,
 ) -> Result<(u64, Pieces), HttpError> {
-    let (found, answer) = oneshot::channel();
-    let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        let _slot = slot;
-        let nar = match open() {
-            Ok(nar) => BufReader::with_capacity(PIECE, nar),
-            Err(error) => return drop(found.send(Err(HttpError::internal(&error)))),
-        };
-        let (size, file) = match find_file(nar, &path) {
-            Ok(Found::File { size, reader, .. }) => (size, reader),
-            Ok(other) => return drop(found.send(Err(no_file(&other)))),
-            Err(error) => return drop(found.send(Err(HttpError::internal(&error)))),
-        };
-        if found.send(Ok(size)).is_ok() {
-            pump(file, &sender);
-        }
+    let busy = || HttpError::from(PushError::Busy(DecodersBusy));
+    let turn = tokio::time::timeout(TURN, UNPACKING.acquire()).await;
+    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let found = blocking(move || {
+        // Kept by the work, which goes on if the client hangs up.
+        let _turn = turn;
+        find(open, &path)
     });
-    let size = answer.await.map_err(|error| HttpError::internal(&error))??;
+    let (size, file) = found.await??;
+    let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+    tokio::spawn(pump(file, sender, share));
     Ok((size, pieces))
+}
+
+/// Looks for the file. Blocks.
+fn find(
+    open: impl FnOnce() -> io::Result<Box<dyn Read + Send>>,
+    path: &[Vec<u8>],
+) -> Result<(u64, Unpacked), HttpError> {
+    let nar = BufReader::with_capacity(BUFFER, open().map_err(|error| HttpError::internal(&error))?);
+    match find_file(nar, path) {
+        Ok(Found::File { size, reader, .. }) => Ok((size, reader)),
+        Ok(other) => Err(no_file(&other)),
+        Err(NarError::Io(error)) if DecodersBusy::is_cause_of(&error) => {
+            Err(PushError::Busy(DecodersBusy).into())
+        }
+        Err(error) => Err(HttpError::internal(&error)),
+    }
 }
 
 fn no_file<R>(found: &Found<R>) -> HttpError {
@@ -130,21 +154,41 @@ fn no_file<R>(found: &Found<R>) -> HttpError {
     HttpError::new(StatusCode::NOT_FOUND, reason)
 }
 
-/// Sends a file piece by piece until it ends or nobody listens any more.
-fn pump(mut file: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
+/// Sends a file piece by piece until it ends or nobody listens any more. A thread is taken for each piece only, so none waits
+/// for the reader. A reader that stands still is cut off, or sooner if others need its place.
+async fn pump(mut file: Unpacked, sender: mpsc::Sender<io::Result<Bytes>>, share: Share) {
+    let begun = Instant::now();
+    let mut sent: u64 = 0;
     loop {
-        let mut piece = vec![0; PIECE];
-        let result = match file.read(&mut piece) {
-            Ok(0) => return,
-            Ok(length) => {
-                piece.truncate(length);
-                Ok(Bytes::from(piece))
+        let Ok(turn) = UNPACKING.acquire().await else { return };
+        let read = blocking(move || {
+            let piece = read_piece(&mut file);
+            (file, piece)
+        });
+        let Ok((rest, piece)) = read.await else { return };
+        drop(turn);
+        file = rest;
+        let is_last = match &piece {
+            Ok(piece) if piece.is_empty() => return,
+            Ok(piece) => {
+                sent += piece.len() as u64;
+                false
             }
-            Err(error) => Err(error),
+            Err(_) => true,
         };
-        let failed = result.is_err();
-        if sender.blocking_send(result).is_err() || failed {
-            return;
+        let length = piece.as_ref().map_or(0, Bytes::len);
+        let deadline = begun + READER_STALL + Duration::from_secs(sent / LOWEST_RATE);
+        let sending = tokio::time::timeout_at(deadline, sender.send(piece));
+        match share.wait_for_client(sending).await {
+            Ok(Ok(Ok(()))) if !is_last => share.has_progressed(length),
+            _ => return,
         }
     }
+}
+
+/// The next piece; empty at the end. Blocks.
+fn read_piece(file: &mut Unpacked) -> io::Result<Bytes> {
+    let mut piece = Vec::with_capacity(PIECE);
+    file.take(PIECE as u64).read_to_end(&mut piece)?;
+    Ok(piece.into())
 }

@@ -47,20 +47,27 @@ fn t73_what_is_not_there_is_404_or_405_and_the_connection_survives() {
 fn t74_an_overloaded_daemon_says_when_to_come_back() {
     let limit = 4;
     let site = Site::with(|config| config["server"]["max-connections"] = json!(limit));
-    // Connections that are in use as far as the daemon knows: each has been answered once.
-    let mut idle = Vec::new();
+    // Idle connections make room, so these are in the middle of a request.
+    let mut busy = Vec::new();
     let refusal = wait_for(Duration::from_secs(20), "the limit is reached", || {
-        let mut connection = BufReader::new(site.api().connect().unwrap());
-        let reply = site.api().get("/api/v1/cache/pub").send_on(&mut connection).unwrap();
-        idle.push(connection);
-        assert!(idle.len() <= limit + 1, "the limit holds");
+        let mut connection = site.api().connect().unwrap();
+        let request = site.api().post("/api/v1/cache/pub/narinfo").header("Content-Length", "1000");
+        connection.write_all(&request.header("Expect", "100-continue").head()).unwrap();
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer).unwrap();
+        if &answer != b"HTTP/1.1 100" {
+            return site.api().get("/api/v1/cache/pub").try_send().ok();
+        }
+        busy.push(connection);
+        assert!(busy.len() <= limit + 1, "the limit holds");
+        let reply = site.api().get("/api/v1/cache/pub").try_send().ok()?;
         (reply.status != 200).then_some(reply)
     });
     assert!(matches!(refusal.status, 429 | 503), "{}", refusal.status);
     let pause: u32 = refusal.header("Retry-After").expect("Retry-After").parse().expect("whole seconds");
     assert!((1..=120).contains(&pause), "{pause}");
 
-    drop(idle);
+    drop(busy);
     wait_for(Duration::from_secs(20), "there is room again", || {
         let reply = site.api().get("/api/v1/cache/pub").try_send().ok()?;
         (reply.status == 200).then_some(())

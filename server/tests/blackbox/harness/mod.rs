@@ -24,7 +24,7 @@ pub mod websocket;
 use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
-pub use http::Endpoint;
+pub use http::{Endpoint, Request};
 pub use nar::Node;
 pub use narinfo::NarInfo;
 pub use path::{Compression, Path, noise};

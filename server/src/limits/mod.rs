@@ -1,0 +1,13 @@
+//! What clients may make the daemon hold: connections, memory for request bodies, memory for decoders.
+//!
+//! Memory budgets belong to the process, as memory does, so they are statics. Nothing here knows HTTP or caches.
+//!
+//! | file | limits |
+//! |---|---|
+//! | `connections.rs` | open connections; the idlest one makes room for a new one |
+//! | `budget.rs` | bytes of request bodies and of the replies made from them; readers of single files |
+//! | `decoder_memory.rs` | windows and dictionaries of decompressors |
+
+pub mod budget;
+pub mod connections;
+pub mod decoder_memory;
