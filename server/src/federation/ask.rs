@@ -161,7 +161,7 @@ impl Federation {
             return asked;
         };
         if error.is_failure() {
-            self.health.failed(base);
+            self.health.failed(base, path);
         } else {
             self.health.answered(base, begun.elapsed());
         }

@@ -37,6 +37,8 @@ pub struct Health {
     pub failures: u32,
     /// Until when it is left alone.
     pub shunned_until: Option<Instant>,
+    /// The path for which it failed last.
+    failed_for: Option<StorePathHash>,
     /// Whether somebody is trying it after a pause.
     is_on_trial: bool,
     /// When the log last began to count complaints, and how many there were since.
@@ -80,16 +82,25 @@ impl HealthBook {
             health.failures = 0;
             health.shunned_until = None;
             health.is_on_trial = false;
+            health.failed_for = None;
             health.latency = Some(health.latency.map_or(took, |before| (before * 4 + took) / 5));
         });
     }
 
-    /// It did not answer, or with an error.
-    pub fn failed(&self, cache: &Url) {
+    /// It did not answer when it was asked for the path, or with an error. That it fails for the same path again and again
+    /// says no more than once: else anybody who knows of one such path could have it left alone for all others.
+    pub fn failed(&self, cache: &Url, path: &StorePathHash) {
         self.note(cache, |health| {
+            let is_on_trial = std::mem::take(&mut health.is_on_trial);
             let is_shunned = health.shunned_until.is_some_and(|until| until > Instant::now());
+            if health.failed_for.replace(*path) == Some(*path) {
+                if is_on_trial {
+                    health.shunned_until = None;
+                }
+                return;
+            }
             // Questions that were under way when the pause began end in it, and say nothing new.
-            if is_shunned && !std::mem::take(&mut health.is_on_trial) {
+            if is_shunned && !is_on_trial {
                 return;
             }
             health.failures = health.failures.saturating_add(1);
@@ -161,12 +172,16 @@ impl HealthBook {
 mod tests {
     use super::*;
 
+    fn path(number: u8) -> StorePathHash {
+        StorePathHash::from_bytes([number; 20])
+    }
+
     #[test]
     fn a_cache_that_fails_again_and_again_is_left_alone_until_it_answers() {
         let (book, cache) = (HealthBook::default(), Url::parse("http://a").unwrap());
-        for _ in 0..PATIENCE {
+        for number in 0..PATIENCE as u8 {
             assert!(book.admits(&cache));
-            book.failed(&cache);
+            book.failed(&cache, &path(number));
         }
         assert!(!book.admits(&cache));
         // When the pause is over, one may try.
@@ -185,11 +200,11 @@ mod tests {
             let until = book.get(&cache).unwrap().shunned_until.unwrap();
             until.saturating_duration_since(Instant::now())
         };
-        (0..100).for_each(|_| book.failed(&cache));
+        (0..100).for_each(|number| book.failed(&cache, &path(number)));
         assert!(pause() <= FIRST_PAUSE);
         book.note(&cache, |health| health.shunned_until = Some(Instant::now()));
         assert!(book.admits(&cache));
-        (0..100).for_each(|_| book.failed(&cache));
+        (0..100).for_each(|number| book.failed(&cache, &path(number)));
         assert!(pause() > FIRST_PAUSE && pause() <= 2 * FIRST_PAUSE);
     }
 
@@ -197,7 +212,6 @@ mod tests {
     fn a_cache_is_not_asked_again_for_the_path_that_it_did_not_give_and_for_all_others() {
         let book = HealthBook::default();
         let (cache, other) = (Url::parse("http://a").unwrap(), Url::parse("http://b").unwrap());
-        let path = |number| StorePathHash::from_bytes([number; 20]);
         book.quarantine(&cache, &path(1));
         assert!(!book.gives(&cache, &path(1)));
         assert!(book.gives(&cache, &path(2)) && book.gives(&other, &path(1)));
@@ -209,6 +223,20 @@ mod tests {
             book.quarantine(&cache, &StorePathHash::from_bytes(bytes));
         }
         assert!(book.quarantine.lock().unwrap().len() <= MOST_QUARANTINED);
+    }
+
+    #[test]
+    fn one_path_for_which_a_cache_fails_does_not_cost_the_others() {
+        let (book, cache) = (HealthBook::default(), Url::parse("http://a").unwrap());
+        (0..100).for_each(|_| book.failed(&cache, &path(1)));
+        assert!(book.admits(&cache));
+        // Nor when it is tried after it failed for several.
+        (2..10).for_each(|number| book.failed(&cache, &path(number)));
+        assert!(!book.admits(&cache));
+        book.note(&cache, |health| health.shunned_until = Some(Instant::now()));
+        assert!(book.admits(&cache));
+        book.failed(&cache, &path(9));
+        assert!(book.admits(&cache));
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Sources {
     /// the same file.
     pub async fn resume(&mut self, offset: u64, cause: &Break) -> Option<Feed> {
         let broken = self.current.take()?;
-        self.federation.health.failed(&broken.0.base);
+        self.federation.health.failed(&broken.0.base, &self.ticket.path);
         if !self.ticket.is_file_known {
             return None;
         }
@@ -172,7 +172,7 @@ impl Sources {
             }
             Err(error) => {
                 tracing::debug!(cache = %base, %path, %error, "could not fetch a NAR");
-                health.failed(base);
+                health.failed(base, path);
                 return None;
             }
         };
@@ -182,7 +182,7 @@ impl Sources {
             if offset > 0 {
                 // Not every server gives a part of a file.
             } else if status != StatusCode::OK && is_failure(status) {
-                health.failed(base);
+                health.failed(base, path);
             } else {
                 // Its narinfo promises what it does not give.
                 health.quarantine(base, path);
