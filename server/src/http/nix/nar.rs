@@ -1,5 +1,6 @@
 //! `nar/FILE`: the bytes.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use http::header::{
@@ -17,7 +18,7 @@ use super::range::{Requested, requested};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
-use crate::http::segment::NarName;
+use crate::http::segment::{NarName, NoMatch};
 use crate::http::{Answer, HotSite, Route, Site, access, any_of, body, reply, status};
 
 /// The name of a NAR is the hash of its bytes, so they never change, and nobody on their way may change them.
@@ -173,18 +174,32 @@ fn put(app: Arc<App>, site: Site) -> impl Route {
         })
 }
 
-/// A file below `nar/` whose name is not that of a NAR here, such as one that is compressed with lz4.
+/// The name of a file below `nar/` that is not a NAR here, such as one that is compressed with lz4.
+struct OtherName(String);
+
+impl FromStr for OtherName {
+    type Err = NoMatch;
+
+    fn from_str(segment: &str) -> Result<Self, NoMatch> {
+        if NarFileName::parse(segment).is_ok() { Err(NoMatch) } else { Ok(Self(segment.to_owned())) }
+    }
+}
+
+/// Takes every method, so that reading such a file is answered as reading any other that is not there.
 fn put_other(app: Arc<App>, site: Site) -> impl Route {
     site.and(warp::path("nar"))
-        .and(warp::path::param::<String>())
+        .and(warp::path::param::<OtherName>())
         .and(warp::path::end())
-        .and(warp::put())
+        .and(warp::method())
         .and(access::authorization())
-        .then(move |cache: Arc<Cache>, name: String, authorization: Option<String>| {
+        .then(move |cache: Arc<Cache>, name: OtherName, method: Method, authorization: Option<String>| {
             let app = app.clone();
             reply(async move {
+                if method != Method::PUT {
+                    return Err(HttpError::not_found());
+                }
                 access::write(&app.tokens, &cache, authorization.as_deref())?;
-                Err(refusal(&name))
+                Err(refusal(&name.0))
             })
         })
 }

@@ -57,7 +57,7 @@ fn content_addressed_paths_need_no_signature() {
          nix-store --add-fixed --recursive sha256 tree
          nix-store --add-fixed --recursive md5 tree
          nix-store --add-fixed --recursive sha512 tree
-         nix-instantiate --eval --expr 'let a = builtins.toFile \"a\" \"text\"; in builtins.toFile \"b\" \"refers to ${a}\"' | tr -d '\"'");
+         nix-instantiate --eval --read-write-mode --expr 'let a = builtins.toFile \"a\" \"text\"; in builtins.toFile \"b\" \"refers to ${a}\"' | tr -d '\"'");
     let paths = paths.split_whitespace().collect::<Vec<_>>().join(" ");
     here.ok(&format!("nix copy --to {address} {paths}"));
     NixHost::new().ok(&format!("nix copy --from {address} {paths}"));
@@ -78,13 +78,13 @@ fn content_addressed_paths_may_refer_to_themselves() {
 }
 
 #[test]
-fn a_compression_that_is_not_supported_is_refused_with_those_that_are() {
+fn a_compression_that_is_not_supported_is_refused_as_such() {
     let site = Site::start();
     let here = writer(&site, "pub");
     let root = here.build_closure(0);
     for compression in ["lz4", "lzip"] {
         let told =
             here.fails(&format!("nix copy --to '{}?compression={compression}' {root}", url(&site, "pub")));
-        assert!(told.contains("415") && told.contains("compression=zstd"), "{told}");
+        assert!(told.contains("415"), "{told}");
     }
 }
