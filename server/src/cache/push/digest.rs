@@ -55,8 +55,8 @@ pub enum DigestError {
     Io(#[source] io::Error),
 }
 
-/// Digests `spool` in part order, waiting for parts that have not arrived yet. `kind` says whether some may be missing. Also returns the parts that were read, for
-/// the caller to compare with what the client finally names. Blocks.
+/// Digests `spool` in part order, waiting for parts that have not arrived yet; `kind` says whether there may be any. Also
+/// returns the parts that were read, for the caller to compare with what the client finally names. Blocks.
 pub fn digest(
     spool: &Arc<Spool>,
     compression: Compression,

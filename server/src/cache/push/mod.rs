@@ -114,7 +114,8 @@ impl Pusher {
         }
     }
 
-    /// Opens an upload in several parts, with the token `owner`. Other daemons that share the catalog can find it when this returns.
+    /// Opens an upload in several parts, with the token `owner`. Other daemons that share the catalog can find it when this
+    /// returns.
     pub async fn create(
         &self,
         cache: &Arc<Cache>,
