@@ -157,8 +157,14 @@ impl HealthBook {
             // Nodes come and go; what is forgotten here is measured again.
             book.clear();
         }
-        let unknown =
-            Health { latency: None, failures: 0, shunned_until: None, is_on_trial: false, complaints: None };
+        let unknown = Health {
+            latency: None,
+            failures: 0,
+            failed_for: None,
+            shunned_until: None,
+            is_on_trial: false,
+            complaints: None,
+        };
         note(book.entry(cache.clone()).or_insert(unknown));
     }
 
