@@ -7,8 +7,10 @@ use crate::output::{Look, Output, plain, say};
 /// `cachectl reload`
 pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
     let reloaded = client.reload().await?;
-    // Not among what was changed: scripts read that.
-    reloaded.warnings.iter().for_each(|warning| say(&plain(warning)));
+    // Not among what was changed, and in JSON they are there anyway.
+    if !output.json {
+        reloaded.warnings.iter().for_each(|warning| say(&plain(warning)));
+    }
     output.print(&reloaded, |look| render(&reloaded, look))
 }
 

@@ -22,8 +22,9 @@ static ANONYMOUS: Budget = Budget::new(16 << 20);
 /// Bytes for the bodies of clients with a token.
 static KNOWN: Budget = Budget::new(32 << 20);
 
-/// Places for readers of single files out of NARs.
-static READERS: Budget = Budget::new(32);
+/// Places for readers of single files out of NARs: so many that the usual decoders, of some 9 MiB each, fit into the memory
+/// of their kind (see [`super::decoder_memory`]), else readers that stand still would keep it from others.
+static READERS: Budget = Budget::new(24);
 
 /// How long a request waits for its share.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -111,7 +111,7 @@ fn a_first_start_without_the_port_of_the_api_fails_and_says_what_to_do() {
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(log.contains(&format!("127.0.0.1:{port} (server.server-port)")), "{log}");
         assert_eq!(log.matches("in use").count(), 1, "{log}");
-        assert!(log.contains("configure another port"), "{log}");
+        assert!(log.contains("choose another port"), "{log}");
     }
 }
 

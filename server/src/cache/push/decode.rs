@@ -216,7 +216,13 @@ impl<R: BufRead> Read for Xz<R> {
             let produced = (self.stream.total_out() - before_out) as usize;
             self.source.consume(consumed);
             match result {
-                Err(Error::MemLimit) => self.grow()?,
+                Err(Error::MemLimit) => {
+                    self.grow()?;
+                    // The same call may have unpacked the end of what came before.
+                    if produced > 0 {
+                        return Ok(produced);
+                    }
+                }
                 Err(error) => return Err(error.into()),
                 Ok(_) if produced > 0 => return Ok(produced),
                 Ok(Status::StreamEnd) => return Ok(0),

@@ -279,7 +279,7 @@ fn what_is_no_yaml_is_one_fault_with_its_line(#[case] yaml: &str, #[case] messag
 #[rstest]
 #[case("", 1, "has no content")]
 #[case("\n\n# server:\n#   hostname: a\n", 1, "has no content")]
-#[case("---\n...\n", 1, "has no content")]
+#[case("---\n...\n", 2, "has no content")]
 #[case("\u{feff}", 1, "has no content")]
 #[case("\n~\n", 2, "has no content")]
 #[case("null", 1, "has no content")]

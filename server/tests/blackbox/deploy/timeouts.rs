@@ -65,7 +65,8 @@ fn a_reload_changes_what_is_too_long() {
     let told: Value = serde_json::from_str(&fleet.site.cachectl_ok(&["reload", "--json"])).unwrap();
     let changes =
         ["server.deploy-timeout: 1s instead of 2h", "server.deploy-pending-timeout: 2s instead of 7days"];
-    assert_eq!(told, json!({"changes": changes, "needs_restart": []}));
+    assert_eq!(told["changes"], json!(changes));
+    assert_eq!(told["needs_restart"], json!([]));
     fleet.wait_for_status(&begun, "Failed");
     fleet.wait_for_status(&waits, "Cancelled");
 }

@@ -21,6 +21,11 @@ fn assert_says_to_come_back(reply: &Response) {
     assert_eq!(reply.header("cache-control"), Some("no-store"));
 }
 
+/// Copies the path with as many attempts as Nix makes unless it is told otherwise, which the other tests do.
+fn copy_with_usual_attempts(site: &Site, path: &Path) -> String {
+    format!("nix copy --option download-attempts 5 --from {} {}", url(site, "pub"), path.store_path())
+}
+
 fn late(upstream: &Upstream, path: &Path, delay: Duration) {
     upstream.has(path);
     upstream.on_narinfo(path, Act::Late(delay, upstream.narinfo(path).into_bytes()));
@@ -53,7 +58,8 @@ fn nix_gets_what_a_slow_upstream_has() {
     let site = asking(&upstream.entry());
     let path = Path::small("late");
     late(&upstream, &path, Duration::from_millis(1500));
-    reader(&site, "pub").ok(&format!("nix copy --from {} {}", url(&site, "pub"), path.store_path()));
+    let command = copy_with_usual_attempts(&site, &path);
+    reader(&site, "pub").ok(&command);
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn nix_is_told_in_the_end_what_an_upstream_that_hangs_does_not_have() {
     let path = Path::small("awaited");
     upstream.on_narinfo(&path, Act::Hang);
     let host = reader(&site, "pub");
-    let said = host.fails(&format!("nix copy --from {} {}", url(&site, "pub"), path.store_path()));
+    let said = host.fails(&copy_with_usual_attempts(&site, &path));
     assert!(said.contains("is not valid") || said.contains("does not exist"), "{said}");
 }
 

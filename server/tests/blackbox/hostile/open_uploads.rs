@@ -55,10 +55,17 @@ fn one_token_leaves_room_for_the_uploads_of_others() {
     assert_serves_all(&site);
 }
 
+fn token_ids(site: &Site) -> Vec<String> {
+    let tokens: Vec<Value> = serde_json::from_str(&site.cachectl_ok(&["token", "list", "--json"])).unwrap();
+    tokens.iter().map(|token| token["id"].as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn a_revoked_token_has_no_uploads_and_no_part_urls() {
     let site = Site::start();
+    let before = token_ids(&site);
     let token = site.create_token(&["--cache", "pub", "--permission", "write"]);
+    let id = token_ids(&site).into_iter().find(|id| !before.contains(id)).expect("the new token is listed");
     let pusher = Pusher::new(site.api(), "pub", &token);
     let path = Path::small("path");
     let upload = pusher.create(Compression::Zstd);
@@ -69,8 +76,7 @@ fn a_revoked_token_has_no_uploads_and_no_part_urls() {
     let request = request.header("Content-Length", &path.file.len().to_string());
     let mut under_way = begin(&request, &path.file[..5]);
 
-    let tokens: Vec<Value> = serde_json::from_str(&site.cachectl_ok(&["token", "list", "--json"])).unwrap();
-    site.cachectl_ok(&["token", "revoke", tokens[0]["id"].as_str().unwrap()]);
+    site.cachectl_ok(&["token", "revoke", &id]);
 
     site.wait_for_empty_spool("pub");
     let refused = pusher.put(&url, &path.file);
