@@ -220,7 +220,9 @@ impl Pusher {
     {
         let writer = begin_part(upload, number, len, MAX_PART_SIZE).await?;
         upload.digest_eagerly(&self.uploads.eager_slots);
-        let (writer, md5) = receive::receive(body, writer, Md5::new(), MAX_PART_SIZE).await?;
+        let receiving = receive::receive(body, writer, Md5::new(), MAX_PART_SIZE);
+        let received = upload.ended.run_until_cancelled(receiving).await;
+        let (writer, md5) = received.ok_or(PushError::UnknownUpload)??;
         let md5: [u8; 16] = md5.finalize().into();
         check_length(&writer, len)?;
         if md5 != announced {
@@ -319,7 +321,9 @@ impl Pusher {
     {
         let writer = begin_part(upload, 1, len, MAX_FILE_SIZE).await?;
         upload.digest_eagerly(&self.uploads.eager_slots);
-        let (writer, hash) = receive::receive(body, writer, Sha256::new(), MAX_FILE_SIZE).await?;
+        let receiving = receive::receive(body, writer, Sha256::new(), MAX_FILE_SIZE);
+        let received = upload.ended.run_until_cancelled(receiving).await;
+        let (writer, hash) = received.ok_or(PushError::UnknownUpload)??;
         let file = FileHash::from_bytes(hash.finalize().into());
         check_length(&writer, len)?;
         if name.is_some_and(|name| name.file_hash != file) {

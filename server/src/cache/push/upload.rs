@@ -10,6 +10,7 @@ use catalog::{CacheId, UnixTime};
 use nix_formats::{Compression, FileHash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::blocking;
@@ -56,6 +57,8 @@ pub struct Upload {
     pub spool: Arc<Spool>,
     /// Held while a `complete` runs, so that a repeated one waits for the first.
     pub completing: Arc<tokio::sync::Mutex<()>>,
+    /// Cancelled when the upload ends: what a client is still sending for it is not waited for.
+    pub ended: CancellationToken,
     /// What was stored of it while it could not be recorded.
     pub(super) parked: Parked,
     /// For a client that completes it once more.
@@ -94,6 +97,7 @@ impl Upload {
             compression,
             spool,
             completing: Arc::default(),
+            ended: CancellationToken::new(),
             parked: Parked::default(),
             digested: Mutex::default(),
             last_active: AtomicI64::new(last_active.0),
@@ -320,6 +324,7 @@ impl Uploads {
         let removed = open.remove(id);
         drop(open);
         if let Some(upload) = removed {
+            upload.ended.cancel();
             upload.spool.close();
             // The last reference deletes files.
             tokio::task::spawn_blocking(move || drop(upload));

@@ -30,7 +30,7 @@ impl Agent {
     fn connect(fleet: &Fleet, host: &'static str) -> Self {
         let headers = agent_headers("a1", fleet.agent_token("a1"));
         let socket = open(&fleet.site.on_host(host), "/ws", &headers);
-        let mut agent = Self { socket: socket.ok().expect("a socket"), host, key: String::new() };
+        let mut agent = Self { socket: socket.expect("a socket"), host, key: String::new() };
         agent.take_registration();
         agent
     }

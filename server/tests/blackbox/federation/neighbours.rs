@@ -44,7 +44,7 @@ fn whoever_writes_to_one_cache_puts_nothing_into_another() {
 fn what_a_trusted_neighbour_has_is_served_with_the_signature_it_was_trusted_for() {
     let site = start(1).remove(0);
     let theirs = site.public_key("my-cache-2");
-    trust(&site, &[theirs.clone()]);
+    trust(&site, std::slice::from_ref(&theirs));
     let path = Path::small("next-door");
     site.pusher("my-cache-2").push(&path);
     let info = site.reader("pub").assert_has(&path);
@@ -117,7 +117,7 @@ fn a_neighbour_does_not_come_back_as_a_cache_of_another_node() {
     assert!(NarInfo::parse(text.text()).is_signed_by(&theirs));
     // As a second daemon on the same database does, which has the same caches with the same keys.
     let web = Upstream::start();
-    let node = Node::posing_under(&site, &web, &[theirs.clone()]);
+    let node = Node::posing_under(&site, &web, std::slice::from_ref(&theirs));
     let asked = target(&format!("{}.narinfo", path.hash));
     web.on(&asked, Act::Send(text.body.clone()));
     web.on(&target(&path.file_url()), Act::Send(path.file.clone()));

@@ -24,7 +24,7 @@ fn signatures_that_come_later_are_kept() {
     let root = here.build_closure(3);
     let address = url(&site, "pub");
     here.ok(&format!("nix copy --to {address} {root}"));
-    let trusting = || NixHost::trusting(&[public.clone()]);
+    let trusting = || NixHost::trusting(std::slice::from_ref(&public));
     trusting().fails(&format!("nix copy --from {address} {root}"));
     here.ok(&format!("nix store sign --store {address} --key-file key --recursive {root}"));
     trusting().ok(&format!("nix copy --from {address} {root}"));
