@@ -4,7 +4,7 @@
     enable = true;
     server = {
       hostname = "cache-2.example.org";
-      public-url = "http://cache-2.example.org:5000";
+      public-url = "https://cache-2.example.org";
       database = "postgres://cache-server@db.example.org/cache-server";
       database-password-file = "/run/secrets/cache-database-password";
       dht-bootstrap-host = [ "cache-1.example.org" ];
