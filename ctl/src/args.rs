@@ -161,7 +161,7 @@ pub enum Command {
     /// have to stay because their storage does not answer.
     ///
     /// Nothing is collected while the system clock is in doubt: it jumped, or the daemon was away for more than 3 days.
-    /// If `date` shows the right time, --accept-clock goes on.
+    /// If `date` shows the right time, pass --accept-clock to collect anyway.
     #[command(after_help = "Examples:\n  \
         cachectl gc --dry-run\n  \
         cachectl gc --cache main --to-size 500GiB\n  \

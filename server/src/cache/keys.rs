@@ -29,10 +29,15 @@ pub struct KeyRing {
     agent_names: Vec<String>,
 }
 
-/// The key of cache.nixos.org, which agents trust besides.
-const OFFICIAL_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+/// The key of cache.nixos.org, which Nix has built in, and which agents trust besides.
+pub const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 /// Most names under which agents look for signatures. Each is a line in every narinfo.
 const MOST_AGENT_NAMES: usize = 8;
+
+/// What the first key of a cache is called on the server `host`. Deploy agents make the same name.
+pub fn name_for(cache: &str, host: &str) -> String {
+    format!("{cache}.{host}-1")
+}
 
 /// Which of the names that agents look for are of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,22 +206,16 @@ impl KeyRing {
 
     /// Whether the key that a client registered has signed a path.
     pub fn is_signed_by_client(&self, narinfo: &NarInfo) -> bool {
-        let fingerprint = narinfo.fingerprint();
-        let is_good =
-            |key: &PublicKey| narinfo.signatures.iter().any(|signature| key.verify(&fingerprint, signature));
-        self.client.as_ref().is_some_and(is_good)
+        self.client.as_ref().is_some_and(|client| is_signed_by_one_of(narinfo, [client]))
     }
 
     /// Whether agents accept a path: they trust one key of the cache and that of cache.nixos.org, and check what is
     /// content-addressed by its contents.
     pub fn agents_accept(&self, narinfo: &NarInfo) -> bool {
-        let official = PublicKey::parse(OFFICIAL_KEY).ok();
+        let official = PublicKey::parse(NIXOS_KEY).ok();
         let published = self.published();
-        let fingerprint = narinfo.fingerprint();
-        let mut keys = self.repeated_key(&published).into_iter().chain(&official);
-        let is_signed =
-            keys.any(|key| narinfo.signatures.iter().any(|signature| key.verify(&fingerprint, signature)));
-        is_signed || narinfo.ca.is_some()
+        let keys = self.repeated_key(&published).into_iter().chain(&official);
+        narinfo.ca.is_some() || is_signed_by_one_of(narinfo, keys)
     }
 
     /// Those of the offered signatures that a path with the signatures `present` lacks, made by keys that count here: trusted
@@ -295,6 +294,11 @@ impl KeyRing {
             .filter(|signature| self.trusted.iter().any(|key| key.verify(fingerprint, signature)))
             .collect()
     }
+}
+
+fn is_signed_by_one_of<'k>(narinfo: &NarInfo, keys: impl IntoIterator<Item = &'k PublicKey>) -> bool {
+    let fingerprint = narinfo.fingerprint();
+    keys.into_iter().any(|key| narinfo.signatures.iter().any(|signature| key.verify(&fingerprint, signature)))
 }
 
 fn client_signature(

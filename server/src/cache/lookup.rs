@@ -255,8 +255,13 @@ impl Cache {
 
 fn render(cache: &Cache, record: &PathRecord, storage: Arc<CacheStorage>) -> NarinfoReply {
     let body = Bytes::from(narinfo(cache, record).to_string());
-    let digest = Sha256::digest(&body);
-    NarinfoReply::new(body, quoted(&nix32::encode(&digest[..20])), storage)
+    let etag = etag_of(&body);
+    NarinfoReply::new(body, etag, storage)
+}
+
+/// The entity tag of a reply that is rendered from what is known.
+pub fn etag_of(body: &[u8]) -> HeaderValue {
+    quoted(&nix32::encode(&Sha256::digest(body)[..20]))
 }
 
 /// The entity tag of these base-32 digits.

@@ -98,7 +98,7 @@ impl Cache {
 
     /// The name under which an agent that connects to `host` looks for signatures (protocol reference 7.6).
     pub fn agent_key_name(&self, host: &str) -> String {
-        format!("{}.{host}-1", self.name)
+        keys::name_for(self.name(), host)
     }
 
     /// Has every narinfo carry a signature for agents that connect to `host`. Returns the name under which they look for it.
@@ -121,7 +121,7 @@ impl Cache {
         name
     }
 
-    /// From now on the cache has these keys. Replies are rendered anew, as they carry the signatures of before.
+    /// From now on the cache has these keys. Replies are rendered again, as they carry the earlier signatures.
     fn change_keys(&self, change: impl FnOnce(&KeyRing) -> KeyRing) {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         *keys = Arc::new(change(&keys));

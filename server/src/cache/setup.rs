@@ -13,7 +13,7 @@ use nix_formats::{KeyError, STORE_DIR, SigningKey};
 use tokio::time::timeout;
 
 use super::index::{Index, ReplyCache, reply_cache};
-use super::keys::{KeyFileError, KeyRing, client_key, read_key_files, read_or_generate};
+use super::keys::{self, KeyFileError, KeyRing, client_key, read_key_files, read_or_generate};
 use super::nars::Nars;
 use super::rotation::load_added;
 use super::shared_key::{KeySharing, SharedKeyError, key_file};
@@ -250,7 +250,7 @@ async fn prepare(
     rows: &[StorageRecord],
     known: Option<Arc<Cache>>,
 ) -> Result<Planned, SetupError> {
-    let key_name = format!("{}.{}-1", config.name.as_str(), setup.host);
+    let key_name = keys::name_for(config.name.as_str(), setup.host);
     let keys = load_keys(setup, catalog, config, record, &key_name).await?;
     let storages = prepare_storages(setup, catalog, config, record, rows, known.as_deref()).await?;
     let former = former_storages(record, rows);

@@ -15,6 +15,7 @@ use super::Federation;
 use super::client::{ClientError, read_body};
 use super::ticket::{Source, Ticket, within};
 use super::trust::{keys_of_peer, trusted_keys, valid_signatures};
+use crate::cache::keys::NIXOS_KEY;
 use crate::cache::{Cache, Caches};
 use crate::config::Upstream;
 
@@ -28,8 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const MOST_RETRIES: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(600);
 const SOON: u64 = 2;
-/// The key of cache.nixos.org, as Nix has it built in.
-const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 const NIXOS_HOST: &str = "cache.nixos.org";
 
 /// Another cache to ask.

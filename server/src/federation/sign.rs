@@ -1,15 +1,13 @@
 //! The narinfo of a path of another cache as our readers get it.
 
 use bytes::Bytes;
-use http::HeaderValue;
-use nix_formats::nix32;
-use sha2::{Digest, Sha256};
 
 use super::Federation;
 use super::ask::Verified;
 use super::find::Found;
 use crate::cache::Cache;
 use crate::cache::keys::{AgentNames, Offered};
+use crate::cache::lookup::etag_of;
 
 impl Federation {
     /// The narinfo under our signature, with a URL that leads to us. What is signed here is vouched for by a key that the
@@ -31,9 +29,7 @@ impl Federation {
         narinfo.file_hash = ticket.file_hash();
         narinfo.file_size = ticket.file_size;
         let body = Bytes::from(narinfo.to_string());
-        let digest = Sha256::digest(&body);
-        let etag = format!("\"{}\"", nix32::encode(&digest[..20]));
-        let etag = HeaderValue::try_from(etag).expect("nix32 is visible ASCII");
+        let etag = etag_of(&body);
         Found { body, etag, narinfo, valid, file: ticket.file }
     }
 }

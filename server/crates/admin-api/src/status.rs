@@ -34,7 +34,7 @@ pub struct Listener {
     pub address: String,
     /// The cache that has this listener to itself.
     pub cache: Option<String>,
-    /// Why nothing is answered there although the config asks for it; the daemon goes on trying.
+    /// Why nothing listens there although the config asks for it; the daemon keeps retrying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

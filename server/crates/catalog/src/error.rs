@@ -197,7 +197,7 @@ const SQLITE_TEMPORARY: [i32; 8] = [
     SQLITE_IOERR,
     SQLITE_FULL,
     SQLITE_CANTOPEN,
-    15, // SQLITE_PROTOCOL: the lock of the log could not be had
+    15, // SQLITE_PROTOCOL: the log could not be locked
 ];
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_READONLY: i32 = 8;

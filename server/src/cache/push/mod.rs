@@ -220,9 +220,7 @@ impl Pusher {
     {
         let writer = begin_part(upload, number, len, MAX_PART_SIZE).await?;
         upload.digest_eagerly(&self.uploads.eager_slots);
-        let receiving = receive::receive(body, writer, Md5::new(), MAX_PART_SIZE);
-        let received = upload.ended.run_until_cancelled(receiving).await;
-        let (writer, md5) = received.ok_or(PushError::UnknownUpload)??;
+        let (writer, md5) = receive_for(upload, body, writer, Md5::new(), MAX_PART_SIZE).await?;
         let md5: [u8; 16] = md5.finalize().into();
         check_length(&writer, len)?;
         if md5 != announced {
@@ -321,9 +319,7 @@ impl Pusher {
     {
         let writer = begin_part(upload, 1, len, MAX_FILE_SIZE).await?;
         upload.digest_eagerly(&self.uploads.eager_slots);
-        let receiving = receive::receive(body, writer, Sha256::new(), MAX_FILE_SIZE);
-        let received = upload.ended.run_until_cancelled(receiving).await;
-        let (writer, hash) = received.ok_or(PushError::UnknownUpload)??;
+        let (writer, hash) = receive_for(upload, body, writer, Sha256::new(), MAX_FILE_SIZE).await?;
         let file = FileHash::from_bytes(hash.finalize().into());
         check_length(&writer, len)?;
         if name.is_some_and(|name| name.file_hash != file) {
@@ -413,6 +409,22 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, PushError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| PushError::Internal)
+}
+
+/// Receives a body for an upload, unless that ends before the body does.
+async fn receive_for<S, H>(
+    upload: &Upload,
+    body: S,
+    writer: PartWriter,
+    hash: H,
+    limit: u64,
+) -> Result<(PartWriter, H), PushError>
+where
+    S: Stream<Item = Result<Bytes, String>>,
+    H: receive::BodyHash,
+{
+    let receiving = receive::receive(body, writer, hash, limit);
+    upload.ended.run_until_cancelled(receiving).await.ok_or(PushError::UnknownUpload)?
 }
 
 async fn begin_part(

@@ -302,7 +302,7 @@ impl CacheStorage {
     /// few that many uploads at once do not fill up what has to stay free. Blocks.
     pub fn check_spool_room(&self, len: u64) -> io::Result<u64> {
         // The spool of a service is on the disk of the state directory, of which nothing was promised.
-        if self.kind() != StorageType::Local {
+        if !self.has_medium() {
             return Ok(len.max(LARGEST_ALLOWANCE));
         }
         let usage = Usage::of_file_system(self.storage.spool_dir())?;

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 use warp::Filter;
 
-use super::{encoding, untracked};
+use super::{encoding, turn_of, untracked};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{PushError, blocking, decoder, receive_to_file};
@@ -103,9 +103,7 @@ async fn store(
 
 /// Unpacks the file `from` into the new file `to` and returns the size of that.
 async fn unpack(from: Arc<Spooled>, encoding: Compression, to: Arc<Spooled>) -> Result<u64, HttpError> {
-    let busy = || HttpError::from(PushError::Busy(DecodersBusy));
-    let slot = tokio::time::timeout(TURN, UNPACKING.acquire()).await;
-    let slot = slot.map_err(|_| busy())?.map_err(|_| busy())?;
+    let slot = turn_of(&UNPACKING, TURN).await?;
     let unpacked = blocking(move || {
         // Kept by the work, which goes on if the client hangs up.
         let _slot = slot;
@@ -120,7 +118,7 @@ async fn unpack(from: Arc<Spooled>, encoding: Compression, to: Arc<Spooled>) -> 
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the log is larger than {LOG_LIMIT} bytes"),
         )),
-        Err(error) if DecodersBusy::is_cause_of(&error) => Err(busy()),
+        Err(error) if DecodersBusy::is_cause_of(&error) => Err(PushError::Busy(DecodersBusy).into()),
         Err(error) if error.raw_os_error().is_some() => Err(PushError::from(error).into()),
         Err(error) => Err(HttpError::bad_request(format!("the log cannot be unpacked: {error}"))),
     }

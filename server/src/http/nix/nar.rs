@@ -116,11 +116,15 @@ fn found_at(link: &HeaderValue) -> Response {
     response
 }
 
+fn immutable(public: bool) -> HeaderValue {
+    if public { IMMUTABLE_PUBLIC } else { IMMUTABLE_PRIVATE }
+}
+
 /// The client has the file.
 fn not_modified(etag: HeaderValue, public: bool) -> Response {
     let mut response = status(StatusCode::NOT_MODIFIED);
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, if public { IMMUTABLE_PUBLIC } else { IMMUTABLE_PRIVATE });
+    headers.insert(CACHE_CONTROL, immutable(public));
     headers.insert(ETAG, etag);
     response
 }
@@ -129,7 +133,7 @@ fn describe(headers: &mut HeaderMap, length: u64, etag: HeaderValue, public: boo
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(CACHE_CONTROL, if public { IMMUTABLE_PUBLIC } else { IMMUTABLE_PRIVATE });
+    headers.insert(CACHE_CONTROL, immutable(public));
     headers.insert(ETAG, etag);
 }
 

@@ -86,23 +86,24 @@ fn found_reply(cache: &Cache, body: &Bytes, etag: &HeaderValue, known: Option<&s
 
 /// Misses are as frequent as hits, so this one is not formatted.
 fn not_found() -> Response {
-    let mut response = Response::new("not found\n".into());
-    *response.status_mut() = StatusCode::NOT_FOUND;
+    passing(StatusCode::NOT_FOUND, "not found\n")
+}
+
+/// A reply that may be another one a moment later, as paths are pushed: caches in between must not keep it.
+fn passing(status: StatusCode, text: &'static str) -> Response {
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    // It may be pushed a moment later, and what is in between must not say otherwise then.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 /// While it is being found out whether somebody has the path. Nix takes a 404 for an hour, and tries again after this.
 fn ask_again() -> Response {
-    let mut response = Response::new("still looking for this path elsewhere; try again\n".into());
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let text = "still looking for this path elsewhere; try again\n";
+    let mut response = passing(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 

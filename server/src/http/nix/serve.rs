@@ -18,6 +18,7 @@ use warp::Filter;
 use warp::path::Tail;
 use warp::reply::{Reply, Response};
 
+use super::turn_of;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::nar_file_name;
@@ -113,9 +114,7 @@ async fn extract(
     path: Vec<Vec<u8>>,
     share: Share,
 ) -> Result<(u64, Pieces), HttpError> {
-    let busy = || HttpError::from(PushError::Busy(DecodersBusy));
-    let turn = tokio::time::timeout(TURN, UNPACKING.acquire()).await;
-    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let turn = turn_of(&UNPACKING, TURN).await?;
     let found = blocking(move || {
         // Kept by the work, which goes on if the client hangs up.
         let _turn = turn;

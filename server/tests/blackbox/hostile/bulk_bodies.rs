@@ -1,6 +1,7 @@
 //! Bulk queries, which anybody may send to a public cache, and which are large.
 
 use std::io::{ErrorKind, Write as _};
+use std::net::TcpStream;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,28 +34,40 @@ fn ask(site: &Site, count: usize) -> Value {
     query(site).body(list(count)).send().expect(200).json()
 }
 
+/// Begins this request 100 times. Says of each how many bytes of its body were sent.
+fn begin_100(request: &Request) -> Vec<(TcpStream, usize)> {
+    let begin_one = |_| {
+        let stream = begin(request, b"");
+        stream.set_nonblocking(true).unwrap();
+        (stream, 0)
+    };
+    (0..100).map(begin_one).collect()
+}
+
+/// Sends more of the body for each, as far as the daemon takes it.
+fn send_more(attackers: &mut [(TcpStream, usize)], body: &[u8]) {
+    for (stream, sent) in attackers {
+        match stream.write(&body[*sent..body.len().min(*sent + (256 << 10))]) {
+            Ok(written) => *sent += written,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            // It was refused.
+            Err(_) => *sent = body.len(),
+        }
+    }
+}
+
 #[test]
 fn unfinished_bulk_queries_take_little_memory_and_stop_no_one() {
     let site = Site::start();
     let before = warm_up(&site);
     let body = list(430_000);
     let request = query(&site).header("Content-Length", &(body.len() + 2).to_string());
-    let mut attackers: Vec<_> = (0..100).map(|_| (begin(&request, b""), 0)).collect();
-    for (stream, _) in &attackers {
-        stream.set_nonblocking(true).unwrap();
-    }
+    let mut attackers = begin_100(&request);
     // Each sends all but the last bytes, as far as the daemon takes it.
     let until = Instant::now() + Duration::from_secs(8);
     let mut asked = 0;
     while Instant::now() < until {
-        for (stream, sent) in &mut attackers {
-            match stream.write(&body[*sent..body.len().min(*sent + (256 << 10))]) {
-                Ok(written) => *sent += written,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // It was refused.
-                Err(_) => *sent = body.len(),
-            }
-        }
+        send_more(&mut attackers, &body);
         let missing = ask(&site, 3);
         assert_eq!(missing.as_array().unwrap().len(), 3);
         asked += 1;
@@ -104,19 +117,10 @@ fn large_bodies_of_clients_with_a_token_take_little_memory() {
     let body = vec![b'x'; 4 << 20];
     let request = site.cache("pub").put(&target).bearer(&token);
     let request = request.header("Content-Length", &(body.len() + 1).to_string());
-    let mut attackers: Vec<_> = (0..100).map(|_| (begin(&request, b""), 0)).collect();
-    for (stream, _) in &attackers {
-        stream.set_nonblocking(true).unwrap();
-    }
+    let mut attackers = begin_100(&request);
     let until = Instant::now() + Duration::from_secs(5);
     while Instant::now() < until {
-        for (stream, sent) in &mut attackers {
-            match stream.write(&body[*sent..body.len().min(*sent + (256 << 10))]) {
-                Ok(written) => *sent += written,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => *sent = body.len(),
-            }
-        }
+        send_more(&mut attackers, &body);
         thread::yield_now();
     }
     assert_serves_all(&site);

@@ -1,6 +1,6 @@
 //! The connection that writes.
 //!
-//! SQLite ends a transaction by itself when its disk is full or fails. sqlx does not notice: it goes on to count the
+//! SQLite ends a transaction by itself when its disk is full or fails. sqlx does not notice: it still counts the
 //! connection as one transaction deep, and from then on sends SAVEPOINT for a begin and RELEASE for a commit. Such a
 //! "commit" looks like a success and makes nothing durable. Therefore:
 //!
@@ -62,7 +62,7 @@ impl WriterConnection {
 
     async fn transact(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
         let transaction = self.begin().await?;
-        // No other process writes to the database, so the turn need not end early and nobody has to hear of the changes.
+        // No other process writes to the database, so the turn need not end early, and there is no daemon to notify of the changes.
         run_commands(&transaction, commands, Duration::MAX).await?;
         transaction.commit().await?;
         self.check_idle().await

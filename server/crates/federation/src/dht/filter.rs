@@ -1,5 +1,5 @@
-//! What our node of the DHT does for whoever asks: it stores the records of its own network and nothing else, and answers
-//! each address only so often.
+//! What our DHT node does for other hosts: it stores the records of its own network and nothing else, and limits how often
+//! it answers each address.
 //!
 //! Anybody can reach the port. Without this, anybody could fill the store with items of their own, and ours would go.
 

@@ -177,7 +177,7 @@ impl Dht {
         status
     }
 
-    /// Why it does not listen, if it cannot at the moment. It is tried again and again.
+    /// Why the node does not listen at the moment, if it does not. Listening is retried.
     pub fn problem(&self) -> Option<String> {
         self.running.read().unwrap_or_else(PoisonError::into_inner).problem.clone()
     }

@@ -1,4 +1,4 @@
-//! What whoever reaches the port can make us store.
+//! What hosts outside of the network can make our node store.
 
 use std::net::Ipv4Addr;
 
@@ -32,7 +32,7 @@ async fn nothing_is_stored_but_what_the_network_writes() {
         let public = foreign.verifying_key().to_bytes();
         assert!(stranger.get_mutable_most_recent(&public, salt.as_deref()).await.is_none());
     }
-    // What is written with the key of the network is taken from whoever brings it, however large.
+    // Any host may bring records that are written with the key of the network, however large.
     let key = NetworkKey::derive(SECRET);
     let salt = Name::Providers(hash(1)).salt();
     for size in [1, 1000] {

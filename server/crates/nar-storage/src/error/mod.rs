@@ -167,7 +167,7 @@ impl StorageError {
         matches!(self, Self::Full { .. })
     }
 
-    /// No storage would take the object: whoever sent it is at fault.
+    /// No storage would take the object: its sender is at fault.
     #[must_use]
     pub fn is_unfit(&self) -> bool {
         matches!(self, Self::Unfit { .. })
