@@ -138,8 +138,9 @@ fn check_buckets(loaded: &Loaded) -> Vec<Fault> {
     faults.into_iter().map(|(key, message)| loaded.fault(&key, message)).collect()
 }
 
-/// Most threads for blocking work. They come into being when they are needed; whatever uses them has a limit of its own, so
-/// that all of them together stay below this one.
+/// Most threads for blocking work that ends by itself. They start when they are needed; each kind of work has a limit of
+/// its own, so that all of them together stay below this one. Storages and work that waits for another machine have other
+/// threads.
 const MOST_BLOCKING_THREADS: usize = 1024;
 
 fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {

@@ -82,7 +82,7 @@ impl Federation {
             Some(reservation) => self.keep(cache, ticket, size, reservation).await,
             None => None,
         };
-        let pieces = Relay::start(sources, feed, ticket, permit, copy);
+        let pieces = Relay::start(sources, feed, ticket, permit, copy).map_err(|_| FetchError::Busy)?;
         match size {
             Some(_) => Ok(Fetched::Stream { pieces, size }),
             None => measured(pieces).await.inspect_err(|_| self.now_absent(cache, &ticket.path)),

@@ -13,13 +13,13 @@ use futures_util::{Stream, stream};
 use nix_formats::{Compression, FileHash, NarHash, StorePathHash};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
 
 use super::keep::Copy;
 use super::sources::{Break, Feed, Sources};
 use super::ticket::Ticket;
 use crate::cache::push::decoder_of;
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
+use crate::limits::own_thread::{self, Outcome};
 
 /// Pieces that wait for the thread that checks them.
 const PIECES_AHEAD: usize = 8;
@@ -57,21 +57,22 @@ pub struct Relay {
 /// The thread that hashes the NAR.
 struct Check {
     pieces: mpsc::Sender<Bytes>,
-    verdict: JoinHandle<Result<(), Fault>>,
+    verdict: Outcome<Result<(), Fault>>,
 }
 
 impl Check {
-    /// `None` if the file is the NAR itself, and its hash the one that is checked anyway.
-    fn of(ticket: &Ticket) -> Option<Self> {
+    /// `None` if the file is the NAR itself, and its hash the one that is checked anyway. Fails if there is no thread.
+    fn of(ticket: &Ticket) -> io::Result<Option<Self>> {
         let (compression, hash, size) = (ticket.file.compression, ticket.nar_hash, ticket.nar_size);
         let is_nar = compression == Compression::None
             && ticket.file_hash().is_some_and(|file| file.as_bytes() == hash.as_bytes());
         if is_nar && ticket.file_size == Some(size) {
-            return None;
+            return Ok(None);
         }
         let (pieces, arriving) = mpsc::channel(PIECES_AHEAD);
-        let verdict = tokio::task::spawn_blocking(move || check(arriving, compression, hash, size));
-        Some(Self { pieces, verdict })
+        // It waits for the source and for the reader.
+        let verdict = own_thread::spawn("relay", move || check(arriving, compression, hash, size))?;
+        Ok(Some(Self { pieces, verdict }))
     }
 }
 
@@ -85,14 +86,14 @@ enum Fault {
 
 impl Relay {
     /// The bytes of `feed`, and of what the sources have instead where it breaks off, as far as they are what the ticket
-    /// says.
+    /// says. Fails if the process may not have another thread.
     pub fn start(
         sources: Sources,
         feed: Feed,
         ticket: &Ticket,
         permit: OwnedSemaphorePermit,
         copy: Option<Copy>,
-    ) -> Pieces {
+    ) -> io::Result<Pieces> {
         let file_size = ticket.file_size.or(feed.length);
         let relay = Self {
             sources,
@@ -105,7 +106,7 @@ impl Relay {
             received: 0,
             held_back: None,
             is_over: false,
-            check: Check::of(ticket),
+            check: Check::of(ticket)?,
             copy,
             _permit: permit,
         };
@@ -115,7 +116,7 @@ impl Relay {
             let piece = receiver.recv().await?;
             Some((piece, receiver))
         });
-        Box::pin(pieces)
+        Ok(Box::pin(pieces))
     }
 
     /// Passes pieces on until the end, or until nobody wants them any more.

@@ -1,4 +1,4 @@
-//! What clients may make the daemon hold: connections, memory for request bodies, memory for decoders.
+//! What clients may make the daemon hold: connections, memory for request bodies, memory for decoders, threads.
 //!
 //! Memory budgets belong to the process, as memory does, so they are statics. Nothing here knows HTTP or caches.
 //!
@@ -7,7 +7,9 @@
 //! | `connections.rs` | open connections; the idlest one makes room for a new one |
 //! | `budget.rs` | bytes of request bodies and of the replies made from them; readers of single files |
 //! | `decoder_memory.rs` | windows and dictionaries of decompressors |
+//! | `own_thread.rs` | work that waits for another machine, which stays out of the pool of blocking threads |
 
 pub mod budget;
 pub mod connections;
 pub mod decoder_memory;
+pub mod own_thread;

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use catalog::{CacheId, UnixTime};
 use nix_formats::{Compression, FileHash};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -22,6 +21,7 @@ use super::spool::{Attempt, Spool};
 use crate::auth::TokenRef;
 use crate::cache::Cache;
 use crate::limits::decoder_memory::DecoderKind;
+use crate::limits::own_thread::{self, Outcome};
 
 /// Most uploads that may be unfinished at once, over all caches. A token may have half of those that others leave free, and
 /// a cache two thirds, so whatever some tokens do, there is room for others: the first token that opens all it can has 6,144,
@@ -64,7 +64,7 @@ pub struct Upload {
     /// For a client that completes it once more.
     digested: Mutex<Option<Digested>>,
     last_active: AtomicI64,
-    eager: Mutex<Option<JoinHandle<DigestResult>>>,
+    eager: Mutex<Option<Outcome<DigestResult>>>,
 }
 
 impl Upload {
@@ -123,7 +123,13 @@ impl Upload {
             return;
         }
         let Ok(slot) = slots.clone().try_acquire_owned() else { return };
-        *eager = Some(self.spawn_digest(self.compression, DecoderKind::Arriving, slot));
+        let (spool, compression) = (self.spool.clone(), self.compression);
+        // It waits for the client. Without a thread the upload is digested once it is complete, like most.
+        *eager = own_thread::spawn("digest", move || {
+            let _slot = slot;
+            digest(&spool, compression, DecoderKind::Arriving)
+        })
+        .ok();
     }
 
     /// The digest of exactly `parts`. Takes what was digested before if that is what was read, else reads again.
@@ -166,10 +172,12 @@ impl Upload {
         }
         loop {
             let slot = slots.clone().acquire_owned().await.map_err(|_| PushError::Internal)?;
-            let directory = self.spool.directory();
-            let digesting = self.spawn_digest(compression, DecoderKind::Stored, slot);
-            let digested = digesting.await.map_err(|_| PushError::Internal)?;
-            match digested {
+            let (directory, spool) = (self.spool.directory(), self.spool.clone());
+            let digesting = blocking(move || {
+                let _slot = slot;
+                digest(&spool, compression, DecoderKind::Stored)
+            });
+            match digesting.await? {
                 // The disk has no room for what is learnt on the way, or is broken: once more, elsewhere.
                 Err(DigestError::Io(error)) => {
                     let spool = self.spool.clone();
@@ -178,19 +186,6 @@ impl Upload {
                 digested => return Ok(digested?.0),
             }
         }
-    }
-
-    fn spawn_digest(
-        &self,
-        compression: Compression,
-        kind: DecoderKind,
-        slot: OwnedSemaphorePermit,
-    ) -> JoinHandle<DigestResult> {
-        let spool = self.spool.clone();
-        tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            digest(&spool, compression, kind)
-        })
     }
 }
 

@@ -209,6 +209,36 @@ async fn a_commit_whose_answer_was_lost_counts() {
     assert_eq!(fixture.visible().await, [path_hash(1)]);
 }
 
+/// As a server does whose disk has no room for what a transaction writes.
+const REFUSES_COMMITS: &str = "
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$;
+    CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON store_path DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION refuse()";
+
+#[tokio::test]
+async fn what_is_acknowledged_after_commits_that_the_server_refused_is_there() {
+    let backend = Backend::postgres();
+    let fixture = backend.fixture().await;
+    let (mut number, mut acknowledged) = (0, Vec::new());
+    // Failures one after the other, and failures with something that works in between.
+    for working in [0, 1, 0, 3, 2] {
+        backend.database().run(REFUSES_COMMITS);
+        let outcome = fixture.catalog.commit_path(fixture.commit(number, number)).await;
+        assert!(matches!(outcome, Err(CatalogError::Unavailable { .. })), "{outcome:?}");
+        number += 1;
+        backend.database().run("DROP FUNCTION refuse() CASCADE");
+        for _ in 0..working {
+            fixture.create(number, number).await;
+            acknowledged.push(path_hash(number));
+            number += 1;
+        }
+        // A daemon beside it sees only what was committed.
+        let other = Fixture { catalog: backend.open().await, ..fixture.clone() };
+        assert_eq!(other.visible().await, acknowledged);
+    }
+}
+
 #[tokio::test]
 async fn a_commit_that_nobody_can_be_asked_about_is_uncertain() {
     let (_backend, proxy, fixture) = behind_network().await;

@@ -11,9 +11,9 @@ use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::sync::oneshot;
 
-use super::lock;
+use super::{lock, threads::Pool};
 
 type Fsync = dyn Fn(&Path) -> Result<(), Errno> + Send + Sync;
 type Waiters = Vec<oneshot::Sender<Result<(), Errno>>>;
@@ -24,12 +24,16 @@ pub(super) struct DirSync {
     /// Directories with a thread at work, and who waits for its next round.
     waiting: Mutex<HashMap<PathBuf, Waiters>>,
     fsync: Box<Fsync>,
+    pool: Pool,
 }
+
+/// Directories that are synced at the same time.
+const AT_ONCE: usize = 16;
 
 impl DirSync {
     /// `fsync` makes the entries of a directory durable and blocks.
     pub(super) fn new(fsync: impl Fn(&Path) -> Result<(), Errno> + Send + Sync + 'static) -> Self {
-        Self { waiting: Mutex::default(), fsync: Box::new(fsync) }
+        Self { waiting: Mutex::default(), fsync: Box::new(fsync), pool: Pool::new(AT_ONCE) }
     }
 
     /// Returns when every change made to `directory` before the call is durable.
@@ -47,7 +51,7 @@ impl DirSync {
         };
         if idle {
             let this = Arc::clone(self);
-            spawn_blocking(move || this.run(&directory));
+            self.pool.spawn(move || this.run(&directory));
         }
         match waiter.await {
             Ok(result) => result.map_err(io::Error::from),

@@ -2,7 +2,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Semaphore,
+    task::JoinHandle,
+    time::timeout,
+};
 
 /// How long a quick operation may take. Disks that spin up, or are busy, are slower than one thinks.
 const QUICK: Duration = Duration::from_secs(10);
@@ -11,10 +16,43 @@ const SLOW: Duration = Duration::from_secs(600);
 
 /// Runs what may block on a bounded number of threads and, as far as the caller is concerned, for a bounded time.
 ///
-/// The runtime has 512 threads for everyone: a disk that has died must not take them all.
+/// The threads belong to the storage. A disk that has died takes none of those that others wait for, and when an operation
+/// gets no thread in time, that is due to this disk and to nothing else in the process.
 pub(super) struct Threads {
     free: Arc<Semaphore>,
     patience: Duration,
+    pool: Pool,
+}
+
+/// Blocking threads of one's own. They start when they are needed and end when they have been idle for some seconds.
+pub(super) struct Pool {
+    /// A runtime that runs no tasks: only its blocking threads are used. Always there until it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Pool {
+    /// Creates a pool of at most `threads` threads and starts none of them.
+    pub(super) fn new(threads: usize) -> Self {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.thread_name("storage").max_blocking_threads(threads).build();
+        // It has neither timers nor sockets, for which files would have to be opened.
+        Self { runtime: Some(runtime.expect("a runtime without drivers can always be built")) }
+    }
+
+    /// Runs `job` on one of the threads, as soon as one is free.
+    pub(super) fn spawn<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        let runtime = self.runtime.as_ref().expect("the runtime is there until the pool is dropped");
+        runtime.spawn_blocking(job)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Whoever drops it may be a task, which must not wait for threads that a disk holds up.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Threads {
@@ -29,7 +67,7 @@ impl Threads {
     }
 
     fn new(threads: usize, patience: Duration) -> Self {
-        Self { free: Arc::new(Semaphore::new(threads)), patience }
+        Self { free: Arc::new(Semaphore::new(threads)), patience, pool: Pool::new(threads) }
     }
 
     /// Runs `job` on a blocking thread. When that takes too long the caller gets [`io::ErrorKind::TimedOut`]; the
@@ -45,7 +83,7 @@ impl Threads {
                 drop(thread);
                 result
             };
-            spawn_blocking(job).await.map_err(io::Error::other)?
+            self.pool.spawn(job).await.map_err(io::Error::other)?
         };
         self.wait(run).await
     }
@@ -61,7 +99,7 @@ impl Threads {
     /// Runs `job` if a thread is free, and lets nobody wait for it.
     pub(super) fn run_aside(&self, job: impl FnOnce() + Send + 'static) {
         if let Ok(thread) = Arc::clone(&self.free).try_acquire_owned() {
-            spawn_blocking(move || {
+            self.pool.spawn(move || {
                 job();
                 drop(thread);
             });
