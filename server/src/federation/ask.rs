@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use ::federation::Peer;
-use ::federation::record::AnnouncedCache;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use nix_formats::{NarInfo, PublicKey, Signature, StorePathHash};
+use peer_network::Peer;
+use peer_network::record::AnnouncedCache;
 use tokio::time::timeout;
 use url::Url;
 
@@ -116,7 +116,7 @@ pub fn base_of(peer: &Peer, cache: &AnnouncedCache) -> Option<Url> {
 
 impl Candidate {
     /// A cache of another node, to be asked for `cache`, which is one of `ours`.
-    pub fn peer(provider: &::federation::Provider, cache: &Cache, ours: &Caches) -> Option<Self> {
+    pub fn peer(provider: &peer_network::Provider, cache: &Cache, ours: &Caches) -> Option<Self> {
         let base = base_of(&provider.peer, &provider.cache)?;
         let public_keys = keys_of_peer(cache, ours, &provider.cache.public_keys);
         Some(Self { source: Source::Peer(base.clone()), base, public_keys })

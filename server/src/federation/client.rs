@@ -5,7 +5,6 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ::federation::NodeId;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, LOCATION, USER_AGENT};
 use http::{Request, Response};
@@ -15,6 +14,7 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use peer_network::NodeId;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 use url::Url;

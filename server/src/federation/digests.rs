@@ -11,10 +11,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use ::federation::digest::{Digest, DigestLog, DigestMessage};
-use ::federation::{Holdings, NodeId, Peers};
 use http::StatusCode;
 use nix_formats::StorePathHash;
+use peer_network::digest::{Digest, DigestLog, DigestMessage};
+use peer_network::{Holdings, NodeId, Peers};
 
 use super::client::ClientError;
 

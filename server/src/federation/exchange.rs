@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::federation::digest::{self, DigestMessage, MOST_BYTES};
-use ::federation::{Network, NodeId, Peer};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
+use peer_network::digest::{self, DigestMessage, MOST_BYTES};
+use peer_network::{Network, NodeId, Peer};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 

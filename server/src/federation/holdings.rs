@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ::federation::digest;
-use ::federation::record::{AnnouncedCache, NodeDescription};
-use ::federation::{HeldPath, Holdings, Stamp};
+use peer_network::digest;
+use peer_network::record::{AnnouncedCache, NodeDescription};
+use peer_network::{HeldPath, Holdings, Stamp};
 use url::Url;
 
 use crate::cache::{Cache, Caches};

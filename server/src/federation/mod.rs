@@ -44,9 +44,9 @@ mod trust;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use ::federation::{Bootstrap, HeldPath, Holdings, Keyring, Network, Peer, Settings, StartError, Timing};
 use arc_swap::ArcSwap;
 use catalog::Catalog;
+use peer_network::{Bootstrap, HeldPath, Holdings, Keyring, Network, Peer, Settings, StartError, Timing};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use url::Url;

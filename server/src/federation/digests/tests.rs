@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ::federation::record::NodeDescription;
-use ::federation::{HeldPath, Peer, Stamp};
+use peer_network::record::NodeDescription;
+use peer_network::{HeldPath, Peer, Stamp};
 
 use super::*;
 

@@ -4,8 +4,8 @@ mod records;
 
 use std::sync::Arc;
 
-use ::federation::{Network, Peer};
 use admin_api::{Announcing, ApiError, DhtInfo, ErrorCode, PeerInfo, Ping};
+use peer_network::{Network, Peer};
 use warp::Filter;
 
 use super::error::failure;

@@ -1,6 +1,6 @@
 //! What nodes tell each other of what they hold.
 
-use ::federation::digest::{Digest, DigestMessage};
+use peer_network::digest::{Digest, DigestMessage};
 
 use super::network::{soon_finds, start};
 use super::node::{Node, has, target};

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ::federation::record::{AnnouncedCache, NodeDescription};
-use ::federation::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, Stamp, Timing};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix_formats::PublicKey;
+use peer_network::record::{AnnouncedCache, NodeDescription};
+use peer_network::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, Stamp, Timing};
 use tokio::runtime::Runtime;
 
 use super::upstream::{Act, Upstream};

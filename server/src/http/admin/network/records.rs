@@ -1,8 +1,8 @@
 //! Single records of the DHT, for people.
 
-use ::federation::record::{Holder, Name, NodePage, Note};
-use ::federation::{Content, DhtError, Network, NodeId, Stamp};
 use admin_api::{ApiError, DhtRecord, ErrorCode, Holding, ReadRecord, RecordContent, SeenNode, WriteNote};
+use peer_network::record::{Holder, Name, NodePage, Note};
+use peer_network::{Content, DhtError, Network, NodeId, Stamp};
 
 use super::super::Answer;
 use super::super::error::failure;
