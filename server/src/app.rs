@@ -14,23 +14,25 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Tokens;
+use crate::cache::Caches;
 use crate::cache::push::{Intents, Pusher};
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
-use crate::cache::{Cache, Caches};
 use crate::clock::Clock;
 use crate::config::{Config, Secret, SecretError};
+use crate::core::{Core, Parts};
 use crate::deploy::Deploy;
 use crate::federation::{Federation, FederationError};
-use crate::http::origin::{Origin, node_url, reachable_host, without_port};
-use crate::http::serve::ConnectionLimits;
-use crate::http::{Forwarder, PartUrlKey};
+use crate::http::state::State;
+use crate::http::{self, Forwarder, PartUrlKey};
 use crate::jobs::Jobs;
-use crate::listeners::{self, Listeners};
-use crate::reload::{LogControl, Reloader};
+use crate::listeners::serve::ConnectionLimits;
+use crate::listeners::{self, ListenError, Listeners, Reopener};
+use crate::origin::{Origin, node_url, reachable_host};
+use crate::reload::{Controls, KeyControl, LogControl, Reloader, Started};
 use crate::sealing::Sealer;
-use crate::server_key;
-use crate::systemd;
+use crate::server_key::ServerKeyError;
 use crate::workers::{self, Workers};
+use crate::{server_key, systemd};
 
 /// Why the daemon could not start. Each says what to do about it, where that is known.
 #[derive(Debug, thiserror::Error)]
@@ -47,19 +49,11 @@ pub enum StartError {
     #[error("another cache-server already uses the state directory {}", .0.display())]
     AlreadyRunning(PathBuf),
     /// The server key cannot be read.
-    #[error("server.key: {0}")]
-    Key(#[from] SecretError),
+    #[error(transparent)]
+    Key(#[from] ServerKeyError),
     /// The password for the database cannot be read.
     #[error("server.database-password-file: {0}")]
     DatabasePassword(#[source] SecretError),
-    /// The server key cannot be made.
-    #[error("server key file {}: {source}", path.display())]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The catalog failed.
     #[error("catalog: {0}")]
     Catalog(#[from] CatalogError),
@@ -70,74 +64,23 @@ pub enum StartError {
     #[error(transparent)]
     Federation(#[from] FederationError),
     /// An address is taken or not ours.
-    #[error("cannot listen on {address} ({purpose}): {reason}")]
-    Listen {
-        /// The address.
-        address: String,
-        /// Which key of the configuration asked for it.
-        purpose: String,
-        /// What the system said.
-        reason: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 impl StartError {
     /// What to do about it, where the error does not say so itself.
     pub fn advice(&self) -> Option<String> {
-        let Self::Listen { purpose, reason, .. } = self else { return None };
-        Some(match reason.kind() {
-            io::ErrorKind::AddrInUse => format!(
-                "another program listens there, perhaps a second cache-server: stop it, or choose another port ({purpose})"
-            ),
-            io::ErrorKind::AddrNotAvailable => {
-                "no address of this machine: change `server.hostname`; `0.0.0.0` is every address".to_owned()
-            }
-            io::ErrorKind::PermissionDenied => format!(
-                "a port below 1024 takes the capability CAP_NET_BIND_SERVICE: grant it, or choose another port ({purpose})"
-            ),
-            // Errors of the resolver are none of the system's.
-            _ if reason.raw_os_error().is_none() => {
-                "change `server.hostname` to an address of this machine, or to a name of one".to_owned()
-            }
-            _ => return None,
-        })
+        match self {
+            Self::Listen(error) => error.advice(),
+            _ => None,
+        }
     }
 }
 
-/// Everything the daemon is made of while it runs.
+/// The daemon, put together.
 pub struct App {
-    /// What is known.
-    pub catalog: Catalog,
-    /// Whether the time can be believed.
-    pub(crate) clock: Clock,
-    /// Tokens.
-    pub tokens: Tokens,
-    /// Workspaces, agents and deployments.
-    pub deploy: Arc<Deploy>,
-    /// Takes pushes.
-    pub pusher: Arc<Pusher>,
-    /// Long jobs.
-    pub jobs: Jobs,
-    /// What is done in the background again and again.
-    pub workers: Workers,
-    /// Builds absolute URLs.
-    pub origin: Origin,
-    /// Signs part URLs.
-    pub part_urls: ArcSwap<PartUrlKey>,
-    /// Asks others for what is not here, and tells them what is.
-    pub federation: Arc<Federation>,
-    /// Passes requests on to the daemons that share the catalog.
-    pub forwarder: Forwarder,
-    /// When it started, on the wall clock.
-    pub started_at: UnixTime,
-    /// When it started, for its uptime.
-    pub started: Instant,
-    /// Where it listens.
-    pub listeners: Listeners,
-    /// Changes the configuration while the daemon runs.
-    pub reloader: Reloader,
-    pub(crate) config: ArcSwap<Config>,
-    pub(crate) caches: ArcSwap<Caches>,
+    state: Arc<State>,
     /// Held for as long as the daemon uses its state directory.
     _lock: File,
 }
@@ -145,149 +88,142 @@ pub struct App {
 impl App {
     /// Opens everything and repairs what a crash left. Nothing listens yet. `text` is that of the configuration file, if
     /// there is one. A reload tells `logging` what to log from then on.
-    pub async fn open(
-        config: Config,
-        text: Option<Secret>,
-        logging: LogControl,
-    ) -> Result<Arc<Self>, StartError> {
+    pub async fn open(config: Config, text: Option<Secret>, logging: LogControl) -> Result<Self, StartError> {
         let started = Instant::now();
-        let state_dir = config.server.state_dir.clone();
-        let lock = claim(&state_dir)?;
-        let key = server_key::load_or_generate(&config.server.key, &state_dir)?;
-        let database = config.server.open_database().map_err(StartError::DatabasePassword)?;
-        let catalog = Catalog::open(database.expose()).await?;
-        let clock = Clock::open(catalog.clone()).await?;
+        let lock = claim(&config.server.state_dir)?;
+        let key = server_key::load_or_generate(&config.server.key, &config.server.state_dir)?;
         let host = key_host(&config);
-        let sealer = Sealer::derive(key.as_bytes());
         let shared = Shared::new(config.server.narinfo_memory);
-        let setup = Setup { config: &config, host: &host, sealer: &sealer, shared: &shared };
-        let caches = set_up(&setup, &catalog, &Caches::default()).await?.take_effect(&catalog).await?;
-        let intents = Intents::open(state_dir.join("intents"))
-            .map_err(|source| StartError::StateDir { path: state_dir.join("intents"), source })?;
-        let node_url = node_url(&config.server);
         let own_host = reachable_host(&config.server).await;
-        if catalog.is_shared() {
-            tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
-        }
-        let pusher = Arc::new(Pusher::new(catalog.clone(), intents, &node_url));
-        pusher.disown_uploads().await;
-        pusher.take_up_uploads(&caches).await;
-        pusher.remove_leftovers(&caches).await;
-        // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
-        pusher.publish_again();
-        let deploy = Arc::new(Deploy::open(catalog.clone(), &config, &caches).await?);
-        let app = Self {
-            clock,
-            deploy,
-            tokens: Tokens::load(catalog.clone(), key.as_bytes()).await?,
-            pusher: pusher.clone(),
-            jobs: Jobs::default(),
-            workers: Workers::default(),
-            origin: Origin::new(config.server.public_url.clone(), own_host, config.server.server_port),
-            part_urls: ArcSwap::from_pointee(PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry)),
-            federation: Arc::new(Federation::new(
-                &config.server,
-                key.as_bytes(),
-                catalog.clone(),
-                pusher.clone(),
-            )),
+        let origin = Origin::new(config.server.public_url.clone(), own_host, config.server.server_port);
+        let part_urls = PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry);
+        let part_urls = Arc::new(ArcSwap::from_pointee(part_urls));
+        let core = Arc::new(open_core(config, key.as_bytes(), &host, &shared).await?);
+        let jobs = Arc::new(Jobs::default());
+        let workers = Arc::new(Workers::new(jobs.clone()));
+        let listeners = Arc::new(Listeners::default());
+        let controls = Controls { logging, key: replace_part_url_key(part_urls.clone()) };
+        let at_start = Started { shared, host, key, text };
+        let reloader = Reloader::new(core.clone(), workers.clone(), listeners.clone(), at_start, controls);
+        let state = State {
+            core,
+            jobs,
+            workers,
+            listeners,
+            reloader: Arc::new(reloader),
+            origin,
+            part_urls,
             forwarder: Forwarder::default(),
             started_at: UnixTime::now(),
             started,
-            listeners: Listeners::default(),
-            reloader: Reloader::new(shared, host, key, text, logging),
-            config: ArcSwap::from_pointee(config),
-            catalog,
-            caches: ArcSwap::from_pointee(caches),
-            _lock: lock,
         };
-        Ok(Arc::new(app))
+        Ok(Self { state: Arc::new(state), _lock: lock })
     }
 
-    /// The configuration that is in force.
-    pub fn config(&self) -> Arc<Config> {
-        self.config.load_full()
+    /// What the daemon is made of.
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
     }
 
-    /// The enabled caches.
-    pub fn caches(&self) -> Arc<Caches> {
-        self.caches.load_full()
-    }
+    /// Listens, serves until `stop` is cancelled, then drains.
+    pub async fn run(self, stop: CancellationToken, on_ready: impl FnOnce(&State)) -> Result<(), StartError> {
+        let state = &self.state;
+        let State { core, jobs, workers, listeners, reloader, .. } = &**state;
+        let (stopping, stopping_seen) = watch::channel(false);
+        let limits = ConnectionLimits::new(core.config().server.max_connections, stopping_seen);
+        workers::follow(core, workers).await;
+        let bound = listeners::bind_all(listeners, &core.config()).await?;
+        core.federation.start(&core.config(), reloader.key().as_bytes(), core.caches()).await?;
+        listeners.start(limits, http::routes_of(state), bound);
+        workers::start(core, workers, vec![Box::new(Reopener(listeners.clone()))]);
+        let watchdog = tokio::spawn(systemd::run_watchdog());
+        systemd::notify_ready(&listeners.summary());
+        let revocations = tokio::spawn(end_uploads_of_revoked_tokens(core.clone()));
+        on_ready(state);
 
-    /// Remembers whose turn it is. Every commit does so as well, but for turns that were lost since.
-    async fn save_turns(&self) {
-        for cache in self.caches().iter() {
-            if let Some(turns) = cache.storages().turns()
-                && let Err(error) = self.catalog.save_turns(cache.id, turns).await
-            {
-                tracing::warn!(cache = cache.name(), %error, "could not remember whose turn it is");
-            }
+        stop.cancelled().await;
+        tracing::info!("stopping: running transfers may finish");
+        systemd::notify_stopping();
+        stopping.send_replace(true);
+        core.federation.stop();
+        let drained = async {
+            // Whoever watches a job stays connected until it ends.
+            tokio::join!(listeners.stopped(), jobs.shut_down(), core.deploy.close());
+            core.pusher.drain().await;
+        };
+        if tokio::time::timeout(core.config().server.drain_timeout, drained).await.is_err() {
+            tracing::warn!("some transfers did not finish in time and are cut off");
         }
-    }
-
-    /// The cache that a host name stands for: its first label, unless the name is that of the server itself.
-    pub fn cache_of_host(&self, host: &str) -> Option<Arc<Cache>> {
-        let host = without_port(host);
-        let config = self.config.load();
-        let own = config.server.public_url.as_ref().and_then(|url| url.host_str());
-        if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) {
-            return None;
-        }
-        let (label, _) = host.split_once('.')?;
-        if label.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.caches.load().find(&label.to_ascii_lowercase());
-        }
-        self.caches.load().find(label)
+        jobs.shut_down().await;
+        workers.stop().await;
+        watchdog.abort();
+        revocations.abort();
+        save_turns(core).await;
+        core.pusher.leave_uploads();
+        core.catalog.close().await;
+        listeners.remove_admin_socket();
+        Ok(())
     }
 }
 
-/// Listens, serves until `stop` is cancelled, then drains.
-pub async fn run(
-    app: Arc<App>,
-    stop: CancellationToken,
-    on_ready: impl FnOnce(&App),
-) -> Result<(), StartError> {
-    let (stopping, stopping_seen) = watch::channel(false);
-    let limits = ConnectionLimits::new(app.config().server.max_connections, stopping_seen);
-    workers::follow(&app).await;
-    let bound = listeners::bind_all(&app).await?;
-    app.federation.start(&app.config(), app.reloader.key().as_bytes(), app.caches()).await?;
-    app.listeners.start(limits, bound);
-    workers::start(&app);
-    let watchdog = tokio::spawn(systemd::run_watchdog());
-    systemd::notify_ready(&app.listeners.summary());
-    let revocations = tokio::spawn(end_uploads_of_revoked_tokens(app.clone()));
-    on_ready(&app);
-
-    stop.cancelled().await;
-    tracing::info!("stopping: running transfers may finish");
-    systemd::notify_stopping();
-    stopping.send_replace(true);
-    app.federation.stop();
-    let drained = async {
-        // Whoever watches a job stays connected until it ends.
-        tokio::join!(app.listeners.stopped(), app.jobs.shut_down(), app.deploy.close());
-        app.pusher.drain().await;
-    };
-    if tokio::time::timeout(app.config().server.drain_timeout, drained).await.is_err() {
-        tracing::warn!("some transfers did not finish in time and are cut off");
+/// Opens what every part shares, and repairs what a crash left.
+async fn open_core(config: Config, key: &[u8], host: &str, shared: &Shared) -> Result<Core, StartError> {
+    let database = config.server.open_database().map_err(StartError::DatabasePassword)?;
+    let catalog = Catalog::open(database.expose()).await?;
+    let clock = Clock::open(catalog.clone()).await?;
+    let sealer = Sealer::derive(key);
+    let setup = Setup { config: &config, host, sealer: &sealer, shared };
+    let caches = set_up(&setup, &catalog, &Caches::default()).await?.take_effect(&catalog).await?;
+    let path = config.server.state_dir.join("intents");
+    let intents = Intents::open(path.clone()).map_err(|source| StartError::StateDir { path, source })?;
+    let node_url = node_url(&config.server);
+    if catalog.is_shared() {
+        tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
     }
-    app.jobs.shut_down().await;
-    app.workers.stop().await;
-    watchdog.abort();
-    revocations.abort();
-    app.save_turns().await;
-    app.pusher.leave_uploads();
-    app.catalog.close().await;
-    app.listeners.remove_admin_socket();
-    Ok(())
+    let pusher = Arc::new(Pusher::new(catalog.clone(), intents, &node_url));
+    pusher.disown_uploads().await;
+    pusher.take_up_uploads(&caches).await;
+    pusher.remove_leftovers(&caches).await;
+    // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
+    pusher.publish_again();
+    let deploy = Arc::new(Deploy::open(catalog.clone(), &config, &caches).await?);
+    let federation = Federation::new(&config.server, key, catalog.clone(), pusher.clone());
+    Ok(Core::new(Parts {
+        clock,
+        tokens: Tokens::load(catalog.clone(), key).await?,
+        deploy,
+        pusher,
+        federation: Arc::new(federation),
+        config,
+        catalog,
+        caches,
+    }))
+}
+
+/// Lets part URLs be signed with a key that is derived from a new server key, while those signed before stay valid.
+fn replace_part_url_key(part_urls: Arc<ArcSwap<PartUrlKey>>) -> KeyControl {
+    Box::new(move |key, server| {
+        let new = PartUrlKey::derive(key, server.upload_expiry);
+        part_urls.store(Arc::new(new.after(&part_urls.load())));
+    })
+}
+
+/// Remembers whose turn it is. Every commit does so as well, but for turns that were lost since.
+async fn save_turns(core: &Core) {
+    for cache in core.caches().iter() {
+        if let Some(turns) = cache.storages().turns()
+            && let Err(error) = core.catalog.save_turns(cache.id, turns).await
+        {
+            tracing::warn!(cache = cache.name(), %error, "could not remember whose turn it is");
+        }
+    }
 }
 
 /// Ends the uploads of each token as soon as it is revoked.
-async fn end_uploads_of_revoked_tokens(app: Arc<App>) {
-    let mut revoked = app.tokens.watch_revoked();
+async fn end_uploads_of_revoked_tokens(core: Arc<Core>) {
+    let mut revoked = core.tokens.watch_revoked();
     while revoked.changed().await.is_ok() {
-        let ended = app.pusher.end_uploads_of(|token| !app.tokens.may_continue(token));
+        let ended = core.pusher.end_uploads_of(|token| !core.tokens.may_continue(token));
         if ended > 0 {
             tracing::info!(ended, "ended the unfinished uploads of tokens that are not valid any more");
         }

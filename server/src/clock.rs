@@ -15,8 +15,8 @@ use std::time::Duration;
 use catalog::{Catalog, CatalogError, UnixTime};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::jobs::span;
-
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 /// How far the clock may move against the monotonic one at once. Time servers correct less, but for a machine whose clock
 /// was never right.
 const TOLERANCE: i64 = 60 * 60;
@@ -27,6 +27,16 @@ const STEP: i64 = 2 * 60;
 
 /// 2024-01-01. A clock before it was never set.
 const NEVER_SET: UnixTime = UnixTime(1_704_067_200);
+
+/// A length of time for a person: `3 days`.
+pub fn span(seconds: u64) -> String {
+    let units = [("day", DAY), ("hour", 60 * 60), ("minute", 60), ("second", 1)];
+    let (unit, length) = units.into_iter().find(|(_, length)| seconds >= *length).unwrap_or(("second", 1));
+    match seconds / length {
+        1 => format!("1 {unit}"),
+        number => format!("{number} {unit}s"),
+    }
+}
 
 /// Watches the system clock.
 pub struct Clock {

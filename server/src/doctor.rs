@@ -11,12 +11,13 @@ use futures_util::future::join_all;
 use nar_storage::Health;
 use tokio::time::timeout;
 
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 use crate::config::{self, Environment, Severity};
-use crate::http::origin::{netrc_machine, suits_cachix_use};
-use crate::workers::WorkerState;
+use crate::core::Core;
+use crate::listeners::Listeners;
+use crate::origin::{Origin, netrc_machine, suits_cachix_use};
+use crate::workers::{WorkerState, Workers};
 
 /// How long a name may take to be resolved, or an address to be connected to.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -27,27 +28,40 @@ const FEW_FILES: u64 = 4096;
 /// A clock that is this many seconds behind what was recorded was set back.
 const CLOCK_SLACK: i64 = 300;
 
-/// Everything there is to say, what is well included.
-pub async fn examine(app: &App) -> Vec<Finding> {
-    let mut findings = vec![state_dir(&app.config().server.state_dir), open_files(), clock(app).await];
-    findings.extend(configuration(app).await);
-    findings.extend(listeners(app));
-    for cache in app.caches().iter() {
+/// What the doctor looks at.
+pub struct Patient<'a> {
+    /// Catalog, caches, configuration.
+    pub core: &'a Core,
+    /// The workers.
+    pub workers: &'a Workers,
+    /// The listeners.
+    pub listeners: &'a Listeners,
+    /// The URLs that clients are given.
+    pub origin: &'a Origin,
+}
+
+/// Returns all findings, those included that say all is well.
+pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
+    let Patient { core, workers, listeners, origin } = *patient;
+    let mut findings = vec![state_dir(&core.config().server.state_dir), open_files(), clock(core).await];
+    findings.extend(configuration(core).await);
+    findings.extend(addresses(listeners));
+    for cache in core.caches().iter() {
         for storage in cache.storages().iter() {
-            findings.push(storage_finding(app, cache, storage).await);
+            findings.push(storage_finding(core, cache, storage).await);
         }
     }
-    findings.extend(names(app).await);
-    findings.extend(app.caches().iter().filter_map(|cache| private_url(app, cache)));
-    findings.extend(agents::examine(app));
-    findings.extend(dht(app));
-    findings.extend(workers(app));
+    findings.extend(names(core).await);
+    findings.extend(core.caches().iter().filter_map(|cache| private_url(origin, cache)));
+    findings.extend(agents::examine(core));
+    findings.extend(dht(core));
+    findings.extend(failing_workers(workers));
     findings
 }
 
 /// Whether other nodes can be found.
-fn dht(app: &App) -> Option<Finding> {
-    let network = app.federation.network()?;
+fn dht(core: &Core) -> Option<Finding> {
+    let network = core.federation.network()?;
     Some(match network.dht_problem() {
         None => finding(FindingLevel::Ok, "DHT", "it listens"),
         Some(problem) => {
@@ -96,8 +110,8 @@ fn shown(limit: u64) -> String {
 }
 
 /// Whether every address of the configuration is listened on, and no other.
-fn listeners(app: &App) -> Vec<Finding> {
-    let infos = app.listeners.infos();
+fn addresses(listeners: &Listeners) -> Vec<Finding> {
+    let infos = listeners.infos();
     let mut findings = Vec::new();
     for info in &infos {
         let subject = match &info.cache {
@@ -123,14 +137,14 @@ fn listeners(app: &App) -> Vec<Finding> {
 }
 
 /// Retention counts in time, and so do tokens.
-async fn clock(app: &App) -> Finding {
-    if let Some(doubt) = app.clock.doubt() {
+async fn clock(core: &Core) -> Finding {
+    if let Some(doubt) = core.clock.doubt() {
         return advise(finding(FindingLevel::Error, "clock", doubt.text()), doubt.advice());
     }
     let horizon = UnixTime(UnixTime::now().0.saturating_add(CLOCK_SLACK));
     let mut from_the_future = 0;
-    for cache in app.caches().iter() {
-        match app.catalog.path_totals(cache.id, Some(horizon), None).await {
+    for cache in core.caches().iter() {
+        match core.catalog.path_totals(cache.id, Some(horizon), None).await {
             Ok(totals) => from_the_future += totals.paths,
             Err(error) => return finding(FindingLevel::Error, "catalog", error.to_string()),
         }
@@ -145,8 +159,8 @@ async fn clock(app: &App) -> Finding {
 }
 
 /// The file as it is now, which may not be what the daemon runs with.
-async fn configuration(app: &App) -> Vec<Finding> {
-    let Some(path) = app.config().source.clone() else {
+async fn configuration(core: &Core) -> Vec<Finding> {
+    let Some(path) = core.config().source.clone() else {
         return vec![finding(FindingLevel::Ok, "config", "none: the daemon runs on its built-in defaults")];
     };
     let shown = path.display().to_string();
@@ -179,7 +193,7 @@ fn level(severity: Severity) -> FindingLevel {
     }
 }
 
-async fn storage_finding(app: &App, cache: &Cache, storage: &CacheStorage) -> Finding {
+async fn storage_finding(core: &Core, cache: &Cache, storage: &CacheStorage) -> Finding {
     let subject = format!("storage {}/{}", cache.name(), storage.name());
     let condition = storage.condition();
     let error = condition.last_error.unwrap_or_default();
@@ -194,7 +208,7 @@ async fn storage_finding(app: &App, cache: &Cache, storage: &CacheStorage) -> Fi
         }
         Health::Working => {}
     }
-    match app.catalog.storage_stats(storage.id).await {
+    match core.catalog.storage_stats(storage.id).await {
         Ok(stats) if stats.damaged_nars > 0 => {
             let text = format!("{} files are missing or damaged; their paths are hidden", stats.damaged_nars);
             let advice = "push the paths again; `cachectl fsck` takes files back that are there again";
@@ -206,21 +220,21 @@ async fn storage_finding(app: &App, cache: &Cache, storage: &CacheStorage) -> Fi
 }
 
 /// Whether clients can find the daemon by the names it gives out.
-async fn names(app: &App) -> Vec<Finding> {
-    let Some(url) = &app.config().server.public_url else {
+async fn names(core: &Core) -> Vec<Finding> {
+    let Some(url) = &core.config().server.public_url else {
         let text = "not set: clients get the address that they connect to";
         return vec![finding(FindingLevel::Ok, "public-url", text)];
     };
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
     let own = std::iter::once(host.to_owned());
-    let caches = app.caches();
+    let caches = core.caches();
     let hosts = own.chain(caches.iter().map(|cache| format!("{}.{host}", cache.name())));
     join_all(hosts.map(|name| reachable(name, port))).await
 }
 
 /// A private cache that `cachix use` cannot set up.
-fn private_url(app: &App, cache: &Cache) -> Option<Finding> {
-    let url = app.origin.cache_url(cache, None);
+fn private_url(origin: &Origin, cache: &Cache) -> Option<Finding> {
+    let url = origin.cache_url(cache, None);
     if cache.is_public() || suits_cachix_use(&url) {
         return None;
     }
@@ -256,8 +270,8 @@ async fn reachable(name: String, port: u16) -> Finding {
     }
 }
 
-fn workers(app: &App) -> Vec<Finding> {
-    let failing = app.workers.list().into_iter().filter(|worker| worker.state() == WorkerState::Failing);
+fn failing_workers(workers: &Workers) -> Vec<Finding> {
+    let failing = workers.list().into_iter().filter(|worker| worker.state() == WorkerState::Failing);
     let failing: Vec<_> = failing
         .map(|worker| {
             let error = worker.last_error().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The lines that people type on a client to use a cache. The greeting and `cachectl cache info` print the same ones.
 
-use crate::http::origin::netrc_machine;
+use crate::origin::netrc_machine;
 
 /// What Nix remembers about a cache, and how to make it look again.
 pub const MEMORY: [&str; 3] = [

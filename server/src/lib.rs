@@ -4,20 +4,26 @@ pub mod admin_socket;
 pub mod app;
 pub mod auth;
 pub mod cache;
+pub mod chain;
 mod clock;
 pub mod config;
+pub mod core;
 pub mod deploy;
 mod doctor;
 mod fail_points;
 pub mod federation;
 pub mod http;
 mod instructions;
-mod jobs;
+pub mod jobs;
 mod limits;
-mod listeners;
+pub mod listeners;
+mod origin;
 pub mod reload;
 mod sealing;
 mod server_key;
 mod systemd;
 pub mod welcome;
 pub mod workers;
+
+#[cfg(test)]
+mod floors;

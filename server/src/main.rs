@@ -4,12 +4,12 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cache_server::app::{self, App, StartError};
+use cache_server::app::{App, StartError};
 use cache_server::cache::storages;
+use cache_server::chain::chain;
 use cache_server::config::{
     self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Secret, Severity, print_config,
 };
-use cache_server::http::error::chain;
 use cache_server::reload::{self, LogControl};
 use cache_server::welcome;
 use clap::{Parser, Subcommand};
@@ -185,17 +185,17 @@ async fn serve(
     // One that comes before the daemon is ready waits.
     let hangups = signal(SignalKind::hangup())?;
     let app = App::open(config, text, logging).await?;
-    let token = if without_file { Some(welcome::write_token(&app).await?) } else { None };
+    let state = app.state();
+    let token = if without_file { Some(welcome::write_token(state).await?) } else { None };
     if let Some(token) = &token {
-        welcome::write_netrc(&app, token)?;
+        welcome::write_netrc(state, token)?;
     }
-    let reloading = app.clone();
-    app::run(app, stop, |app| {
-        tokio::spawn(reload::on_hangups(reloading, hangups));
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), took = ?app.started.elapsed(), "ready");
+    app.run(stop, |state| {
+        tokio::spawn(reload::on_hangups(state.reloader.clone(), hangups));
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), took = ?state.started.elapsed(), "ready");
         if let Some(token) = &token {
             let shown = std::io::stdout().is_terminal().then(|| token.as_str());
-            print(&welcome::text(app, &notes, shown));
+            print(&welcome::text(state, &notes, shown));
         }
     })
     .await?;

@@ -1,22 +1,36 @@
 //! The server's key: signs tokens and part URLs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::app::StartError;
-use crate::cache::keys::write_private;
-use crate::config::KeySource;
+use crate::config::{KeySource, SecretError};
 
 /// Length of a generated key before encoding, in bytes.
 const GENERATED_LENGTH: usize = 32;
 /// Shorter keys can be guessed from a token.
 const SHORTEST: usize = 16;
 
+/// Why there is no server key.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerKeyError {
+    /// The key of the configuration cannot be read.
+    #[error("server.key")]
+    Configured(#[from] SecretError),
+    /// The generated key cannot be read or written.
+    #[error("server key file {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
 /// The key that the configuration gives; or one of our own, made once and kept in the state directory.
-pub fn load_or_generate(source: &KeySource, state_dir: &Path) -> Result<Zeroizing<String>, StartError> {
+pub fn load_or_generate(source: &KeySource, state_dir: &Path) -> Result<Zeroizing<String>, ServerKeyError> {
     if let Some(secret) = source.resolve()? {
         let key = Zeroizing::new(secret.expose().to_owned());
         if key.len() < SHORTEST {
@@ -25,7 +39,7 @@ pub fn load_or_generate(source: &KeySource, state_dir: &Path) -> Result<Zeroizin
         return Ok(key);
     }
     let path = state_dir.join("server.key");
-    let failed = |source| StartError::KeyFile { path: path.clone(), source };
+    let failed = |source| ServerKeyError::File { path: path.clone(), source };
     match std::fs::read_to_string(&path) {
         Ok(key) if key.trim().len() >= SHORTEST => return Ok(Zeroizing::new(key.trim().to_owned())),
         Ok(_) => {}
@@ -35,6 +49,6 @@ pub fn load_or_generate(source: &KeySource, state_dir: &Path) -> Result<Zeroizin
     let mut random = Zeroizing::new([0; GENERATED_LENGTH]);
     getrandom::fill(random.as_mut()).map_err(|error| failed(std::io::Error::other(error)))?;
     let key = Zeroizing::new(STANDARD_NO_PAD.encode(*random));
-    write_private(&path, key.as_bytes()).map_err(failed)?;
+    private_file::write(&path, key.as_bytes()).map_err(failed)?;
     Ok(key)
 }

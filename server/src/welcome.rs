@@ -8,19 +8,18 @@ use std::path::PathBuf;
 use catalog::{TokenCaches, TokenPermission, TokenScope};
 use zeroize::Zeroizing;
 
-use crate::app::App;
 use crate::auth::NewToken;
-use crate::cache::keys::write_private;
 use crate::config::Config;
+use crate::http::state::State;
 use crate::instructions::{MEMORY, fetch, netrc_line, push_with_cachix, push_with_nix};
 
 /// The write token of a daemon without configuration: made once, then kept beside the other secrets, so that it can be
 /// shown again.
-pub async fn write_token(app: &App) -> io::Result<Zeroizing<String>> {
-    let path = token_path(app);
+pub async fn write_token(state: &State) -> io::Result<Zeroizing<String>> {
+    let path = token_path(state);
     if let Ok(token) = std::fs::read_to_string(&path) {
         let token = Zeroizing::new(token.trim().to_owned());
-        if app.tokens.verify(&token).is_ok() {
+        if state.tokens.verify(&token).is_ok() {
             return Ok(token);
         }
     }
@@ -29,17 +28,17 @@ pub async fn write_token(app: &App) -> io::Result<Zeroizing<String>> {
         scope: TokenScope::Caches { caches: TokenCaches::All, permission: TokenPermission::Write },
         expires_at: None,
     };
-    let token = Zeroizing::new(app.tokens.issue(new).await.map_err(io::Error::other)?.token);
-    write_private(&path, token.as_bytes())?;
+    let token = Zeroizing::new(state.tokens.issue(new).await.map_err(io::Error::other)?.token);
+    private_file::write(&path, token.as_bytes())?;
     Ok(token)
 }
 
-fn token_path(app: &App) -> PathBuf {
-    app.config().server.state_dir.join("write-token")
+fn token_path(state: &State) -> PathBuf {
+    state.config().server.state_dir.join("write-token")
 }
 
-fn netrc_path(app: &App) -> PathBuf {
-    app.config().server.state_dir.join("netrc")
+fn netrc_path(state: &State) -> PathBuf {
+    state.config().server.state_dir.join("netrc")
 }
 
 /// Gives up ports of a daemon without configuration that another program uses, so that the URLs which are printed do not lead
@@ -65,16 +64,16 @@ pub fn give_up_taken_ports(config: &mut Config) -> Vec<String> {
 }
 
 /// Writes the netrc file with the token for the first cache, for its owner alone.
-pub fn write_netrc(app: &App, token: &str) -> io::Result<()> {
-    let Some(cache) = app.caches().iter().next().cloned() else { return Ok(()) };
-    let url = app.origin.cache_url(&cache, None);
-    write_private(&netrc_path(app), format!("{}\n", netrc_line(&url, token)).as_bytes())
+pub fn write_netrc(state: &State, token: &str) -> io::Result<()> {
+    let Some(cache) = state.caches().iter().next().cloned() else { return Ok(()) };
+    let url = state.origin.cache_url(&cache, None);
+    private_file::write(&netrc_path(state), format!("{}\n", netrc_line(&url, token)).as_bytes())
 }
 
 /// The text itself. The token is in it only if it is `shown`, to a person at a terminal; else the file that has it is named.
-pub fn text(app: &App, notes: &[String], shown: Option<&str>) -> String {
-    let server = &app.config().server;
-    let api = app.origin.api_url();
+pub fn text(state: &State, notes: &[String], shown: Option<&str>) -> String {
+    let server = &state.config().server;
+    let api = state.origin.api_url();
     let mut text =
         format!("\ncache-server {} is ready, for this machine only.\n\n", env!("CARGO_PKG_VERSION"));
     let mut row = |name: &str, value: &str| {
@@ -82,8 +81,8 @@ pub fn text(app: &App, notes: &[String], shown: Option<&str>) -> String {
     };
     row("state", &server.state_dir.display().to_string());
     row("API", &api);
-    for cache in app.caches().iter() {
-        row(&format!("cache {}", cache.name()), &app.origin.cache_url(cache, None));
+    for cache in state.caches().iter() {
+        row(&format!("cache {}", cache.name()), &state.origin.cache_url(cache, None));
         for key in cache.keys().published() {
             row("public key", &key.to_string());
         }
@@ -91,21 +90,21 @@ pub fn text(app: &App, notes: &[String], shown: Option<&str>) -> String {
     if let Some(token) = shown {
         row("write token", token);
     }
-    row("token file", &token_path(app).display().to_string());
+    row("token file", &token_path(state).display().to_string());
     row("cachectl", &cachectl());
-    let missing = app.listeners.infos().into_iter().filter_map(|listener| {
+    let missing = state.listeners.infos().into_iter().filter_map(|listener| {
         let error = listener.error?;
         Some(format!("Nothing listens on {}: {error}. The daemon tries again by itself.", listener.address))
     });
     for note in notes.iter().cloned().chain(missing) {
         let _ = writeln!(text, "\n{note}");
     }
-    let Some(cache) = app.caches().iter().next().cloned() else { return text };
-    let url = app.origin.cache_url(&cache, None);
+    let Some(cache) = state.caches().iter().next().cloned() else { return text };
+    let url = state.origin.cache_url(&cache, None);
     let keys: Vec<String> = cache.keys().published().iter().map(ToString::to_string).collect();
-    let token = format!("\"$(cat {})\"", token_path(app).display());
+    let token = format!("\"$(cat {})\"", token_path(state).display());
     let compression = cache.config().compression.to_string();
-    let netrc = netrc_path(app).display().to_string();
+    let netrc = netrc_path(state).display().to_string();
     let steps = [
         ("Push with cachix", push_with_cachix(&api, cache.name(), &token)),
         ("Push with Nix alone", vec![push_with_nix(&url, &compression, &netrc)]),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use federation::{HeldPath, Network, Timing};
+use peer_network::{HeldPath, Network, Timing};
 use tokio::runtime::Runtime;
 
 use crate::node::{self, path};

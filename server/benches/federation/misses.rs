@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use federation::digest::DigestLog;
-use federation::{Network, Timing};
+use peer_network::digest::DigestLog;
+use peer_network::{Network, Timing};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

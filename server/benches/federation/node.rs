@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
-use federation::digest;
-use federation::record::{AnnouncedCache, NodeDescription};
-use federation::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, Stamp, Timing};
 use nix_formats::{SigningKey, StorePathHash};
+use peer_network::digest;
+use peer_network::record::{AnnouncedCache, NodeDescription};
+use peer_network::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, Stamp, Timing};
 
 use crate::support::Result;
 

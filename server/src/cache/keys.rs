@@ -1,9 +1,7 @@
 //! Whose signatures a cache publishes.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use catalog::{KeyOrigin, SigningKeyRecord};
@@ -388,7 +386,7 @@ pub fn read_or_generate(path: &Path, name: &str) -> Result<SigningKey, KeyFileEr
     }
     let key = SigningKey::generate(name)
         .map_err(|source| KeyFileError::Format { path: path.to_owned(), source })?;
-    write_private(path, key.to_nix_string().as_bytes())
+    private_file::write(path, key.to_nix_string().as_bytes())
         .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
     Ok(key)
 }
@@ -406,16 +404,4 @@ fn read_key_file(path: &Path) -> Result<SigningKey, KeyFileError> {
         .map(Zeroizing::new)
         .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
     SigningKey::parse(text.trim()).map_err(|source| KeyFileError::Format { path: path.to_owned(), source })
-}
-
-/// Writes a secret so that it is either there whole and durable or not at all, readable by its owner only.
-pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let temporary = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(contents)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    std::fs::File::open(directory)?.sync_all()
 }

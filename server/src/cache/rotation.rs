@@ -13,7 +13,7 @@ use nix_formats::{KeyError, PublicKey, SigningKey};
 use tokio::sync::Mutex;
 
 use super::Cache;
-use super::keys::{KeyFileError, find_key_file, write_private};
+use super::keys::{KeyFileError, find_key_file};
 
 /// Held while keys are changed, so that two of them are not each retired because of the other.
 static CHANGING: Mutex<()> = Mutex::const_new(());
@@ -119,7 +119,7 @@ impl Cache {
         let public = *key.public_key().as_bytes();
         let (file, text) = (added_key_file(state_dir, self.name(), &public), key.to_nix_string());
         let path = file.clone();
-        tokio::task::spawn_blocking(move || write_private(&path, text.as_bytes()))
+        tokio::task::spawn_blocking(move || private_file::write(&path, text.as_bytes()))
             .await
             .map_err(|_| RotationError::Interrupted)?
             .map_err(|source| KeyFileError::Io { path: file, source })?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use catalog::{CacheId, Catalog, CatalogError, KeyOrigin, SigningKeyRecord};
 use nix_formats::{KeyError, SigningKey};
 
-use super::keys::{KeyFileError, find_key_file, write_private};
+use super::keys::{KeyFileError, find_key_file};
 use crate::sealing::Sealer;
 
 /// Why the key of a cache could not be shared.
@@ -141,7 +141,7 @@ impl KeySharing<'_> {
             tracing::warn!(key = key.name(), aside = %aside.display(),
                 "signing with the key of the daemons that share the database from now on; our own is set aside");
         }
-        write_private(&self.file, key.to_nix_string().as_bytes()).map_err(failed)
+        private_file::write(&self.file, key.to_nix_string().as_bytes()).map_err(failed)
     }
 }
 

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use admin_api::{Finding, FindingLevel};
 
 use super::{advise, finding};
-use crate::app::App;
 use crate::cache::Cache;
+use crate::core::Core;
 
 /// What there is to say about the caches of workspaces.
-pub(super) fn examine(app: &App) -> Vec<Finding> {
-    let fleet = app.deploy.fleet();
+pub(super) fn examine(core: &Core) -> Vec<Finding> {
+    let fleet = core.deploy.fleet();
     let names: BTreeSet<&str> = fleet.workspaces().map(|workspace| workspace.cache.as_str()).collect();
-    let caches = app.caches();
+    let caches = core.caches();
     names.into_iter().filter_map(|name| caches.find(name)).flat_map(|cache| of_cache(&cache)).collect()
 }
 

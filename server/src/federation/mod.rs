@@ -67,7 +67,7 @@ use self::ticket::TicketKey;
 use crate::cache::push::Pusher;
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError, SecretSource, ServerConfig};
-use crate::http::origin::node_url;
+use crate::origin::node_url;
 
 /// The header by which a node says that it asks for itself, with its id: such requests are answered from what is here, so
 /// that no question goes in circles.

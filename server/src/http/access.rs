@@ -5,15 +5,20 @@ use std::sync::Arc;
 use catalog::{TokenPermission, TokenScope};
 use warp::{Filter, Rejection};
 
-use crate::app::App;
 use crate::auth::{AuthError, Credential, Grant, TokenRef, Tokens};
 use crate::cache::Cache;
 use crate::deploy::{Agent, Workspace};
 use crate::federation::PEER_HEADER;
+use crate::http::state::State;
 
 /// The text of the `Authorization` header, if there is one.
 pub fn authorization() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
     warp::header::optional::<String>("authorization")
+}
+
+/// The text of the `Host` header, if there is one.
+pub fn host() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
+    warp::header::optional::<String>("host")
 }
 
 /// Whether another node of the network asks for itself. It gets what is here: what we find elsewhere it finds by itself.
@@ -24,13 +29,13 @@ pub fn from_peer() -> impl Filter<Extract = (bool,), Error = Rejection> + Copy {
 /// Permits reading what Nix reads. On a public cache a credential that does not fit counts as none: netrc knows hosts
 /// but not ports or paths, so Nix sends the token of one cache to all caches on its host. The token of a deploy agent
 /// opens the cache of its workspace.
-pub fn read(app: &App, cache: &Cache, authorization: Option<&str>) -> Result<(), AuthError> {
+pub fn read(state: &State, cache: &Cache, authorization: Option<&str>) -> Result<(), AuthError> {
     if cache.is_public() {
         return Ok(());
     }
-    let grant = verify(&app.tokens, authorization)?;
+    let grant = verify(&state.tokens, authorization)?;
     if let TokenScope::Agent(name) = &grant.scope
-        && app.deploy.fleet().agent(name).is_some_and(|agent| agent.workspace.cache == cache.name())
+        && state.deploy.fleet().agent(name).is_some_and(|agent| agent.workspace.cache == cache.name())
     {
         return Ok(());
     }
@@ -65,28 +70,28 @@ pub fn write(tokens: &Tokens, cache: &Cache, authorization: Option<&str>) -> Res
 
 /// The agent that presents its own token, and that token.
 pub fn agent(
-    app: &App,
+    state: &State,
     name: Option<&str>,
     authorization: Option<&str>,
 ) -> Result<(Arc<Agent>, TokenRef), AuthError> {
-    let grant = verify(&app.tokens, authorization)?;
+    let grant = verify(&state.tokens, authorization)?;
     let TokenScope::Agent(token_of) = grant.scope else { return Err(AuthError::NotOfAgent) };
     match name {
         Some(name) if name != token_of => {
             Err(AuthError::OfAnotherAgent { token_of, name: name.chars().take(100).collect() })
         }
         _ => {
-            let agent = app.deploy.fleet().agent(&token_of).cloned();
+            let agent = state.deploy.fleet().agent(&token_of).cloned();
             Ok((agent.ok_or(AuthError::UndeclaredAgent(token_of))?, grant.token))
         }
     }
 }
 
 /// The workspace in which the token permits to activate deployments.
-pub fn activate(app: &App, authorization: Option<&str>) -> Result<(Arc<Workspace>, TokenRef), AuthError> {
-    let grant = verify(&app.tokens, authorization)?;
+pub fn activate(state: &State, authorization: Option<&str>) -> Result<(Arc<Workspace>, TokenRef), AuthError> {
+    let grant = verify(&state.tokens, authorization)?;
     let TokenScope::Activate(name) = grant.scope else { return Err(AuthError::NotActivating) };
-    let workspace = app.deploy.fleet().workspace(&name).cloned();
+    let workspace = state.deploy.fleet().workspace(&name).cloned();
     Ok((workspace.ok_or(AuthError::UndeclaredWorkspace(name))?, grant.token))
 }
 

@@ -10,6 +10,7 @@ use warp::reply::{Reply, Response};
 use crate::auth::AuthError;
 use crate::cache::lookup::LookupError;
 use crate::cache::push::PushError;
+use crate::chain::chain;
 use catalog::CatalogError;
 
 /// Seconds after which a client that met an overload or a failing storage should come back. The Cachix client obeys
@@ -49,21 +50,6 @@ impl HttpError {
         tracing::error!(error = %chain(cause), "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed to answer; try again later")
     }
-}
-
-/// An error with its sources, for the log. A source that an error names in its own text is not repeated.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let cause = inner.to_string();
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = inner.source();
-    }
-    text
 }
 
 impl Reply for HttpError {

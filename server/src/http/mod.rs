@@ -9,11 +9,9 @@ pub mod error;
 mod forward;
 mod network;
 mod nix;
-pub mod origin;
 mod segment;
-pub mod serve;
 mod site;
-mod watched;
+pub mod state;
 mod welcome;
 
 use std::future::Future;
@@ -28,36 +26,38 @@ use warp::{Filter, Rejection};
 pub use self::cachix::PartUrlKey;
 use self::error::HttpError;
 pub use self::forward::Forwarder;
-use self::serve::Routes;
-use crate::app::App;
+use self::state::State;
 use crate::cache::Cache;
+use crate::listeners::serve::Routes;
+use crate::listeners::{Entrance, RoutesOf};
 
 /// All routes of the API port: the API for every host name, and each cache under its name.
-pub fn api_routes(app: &Arc<App>) -> Routes {
-    let by_host = site::by_host(app.clone());
-    let by_path = site::by_path(app.clone());
-    let hot = nix::hot_routes(app, by_host.clone()).or(nix::hot_routes(app, by_path.clone())).unify().boxed();
-    rest(app, hot, by_host.boxed(), by_path.boxed())
+fn api_routes(state: &Arc<State>) -> Routes {
+    let by_host = site::by_host(state.clone());
+    let by_path = site::by_path(state.clone());
+    let hot =
+        nix::hot_routes(state, by_host.clone()).or(nix::hot_routes(state, by_path.clone())).unify().boxed();
+    rest(state, hot, by_host.boxed(), by_path.boxed())
 }
 
 /// All routes of a cache's own port: the cache at the root, and the API too, since part URLs lead to wherever the client
 /// started.
-pub fn cache_routes(app: &Arc<App>, port: u16) -> Routes {
-    let own = site::by_port(app.clone(), port);
-    let hot = nix::hot_routes(app, own.clone()).boxed();
-    rest(app, hot, own.boxed(), site::by_path(app.clone()).boxed())
+fn cache_routes(state: &Arc<State>, port: u16) -> Routes {
+    let own = site::by_port(state.clone(), port);
+    let hot = nix::hot_routes(state, own.clone()).boxed();
+    rest(state, hot, own.boxed(), site::by_path(state.clone()).boxed())
 }
 
 /// The hot routes of a listener, then everything else: the API, the cache at the root, and caches by their path.
-fn rest(app: &Arc<App>, hot: Routes, root: Site, by_path: Site) -> Routes {
+fn rest(state: &Arc<State>, hot: Routes, root: Site, by_path: Site) -> Routes {
     let routes = any_of([
         hot.boxed(),
-        cachix::routes(app, &by_path).boxed(),
-        deploy::routes(app).boxed(),
-        nix::routes(app, &root).boxed(),
-        nix::routes(app, &by_path).boxed(),
-        network::routes(app).boxed(),
-        welcome::routes(app).boxed(),
+        cachix::routes(state, &by_path).boxed(),
+        deploy::routes(state).boxed(),
+        nix::routes(state, &root).boxed(),
+        nix::routes(state, &by_path).boxed(),
+        network::routes(state).boxed(),
+        welcome::routes(state).boxed(),
     ]);
     finish(routes)
 }
@@ -70,9 +70,14 @@ fn any_of<const N: usize>(routes: [Routes; N]) -> Routes {
     routes.fold(first, |all, next| all.or(next).unify().boxed())
 }
 
-/// All routes of the admin socket.
-pub fn admin_routes(app: &Arc<App>) -> Routes {
-    admin::routes(app)
+/// Returns what makes the routes of each listener.
+pub fn routes_of(state: &Arc<State>) -> RoutesOf {
+    let state = state.clone();
+    Box::new(move |entrance| match entrance {
+        Entrance::Api => api_routes(&state),
+        Entrance::Cache(port) => cache_routes(&state, port),
+        Entrance::Admin => admin::routes(&state),
+    })
 }
 
 /// A filter that answers.

@@ -6,29 +6,32 @@ use warp::{Filter, Rejection};
 
 use super::error::HttpError;
 use super::reject;
-use crate::app::App;
 use crate::cache::Cache;
+use crate::http::state::State;
 
 /// The cache whose own port the request came to. A reload may have taken the port from it a moment ago.
-pub fn by_port(app: Arc<App>, port: u16) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
+pub fn by_port(
+    state: Arc<State>,
+    port: u16,
+) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
     warp::any().and_then(move || {
-        let found = app.caches.load().find_by_port(port);
+        let found = state.find_cache_by_port(port);
         std::future::ready(found.ok_or_else(warp::reject::not_found))
     })
 }
 
 /// The cache named by the first label of the host name, as in `NAME.HOST`.
-pub fn by_host(app: Arc<App>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
+pub fn by_host(state: Arc<State>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
     warp::header::<String>("host").and_then(move |host: String| {
-        let found = app.cache_of_host(&host);
+        let found = state.find_cache_by_host(&host);
         std::future::ready(found.ok_or_else(warp::reject::not_found))
     })
 }
 
 /// The cache named by the path `/api/v1/cache/NAME`.
-pub fn by_path(app: Arc<App>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
+pub fn by_path(state: Arc<State>) -> impl Filter<Extract = (Arc<Cache>,), Error = Rejection> + Clone {
     warp::path!("api" / "v1" / "cache" / String / ..).and_then(move |name: String| {
-        let found = app.caches.load().find(&name);
+        let found = state.find_cache(&name);
         std::future::ready(found.ok_or_else(|| reject(HttpError::unknown_cache(&name))))
     })
 }

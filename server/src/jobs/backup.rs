@@ -7,10 +7,10 @@ use catalog::CatalogError;
 
 use super::JobError;
 use super::job::Reporter;
-use crate::app::App;
+use crate::core::Core;
 
 /// Writes a copy to `file`.
-pub(super) async fn backup(app: &App, file: &str, reporter: &Reporter) -> Result<JobSummary, JobError> {
+pub(super) async fn backup(core: &Core, file: &str, reporter: &Reporter) -> Result<JobSummary, JobError> {
     reporter.begin("copying the catalog".to_owned(), Unit::Bytes, 0, None);
     let refused = |message: String, hint: &str| {
         JobError::Failed(ApiError { code: ErrorCode::Invalid, message, hint: Some(hint.to_owned()) })
@@ -18,7 +18,7 @@ pub(super) async fn backup(app: &App, file: &str, reporter: &Reporter) -> Result
     if !Path::new(file).is_absolute() {
         return Err(refused(format!("`{file}` is not absolute"), "name the file from the root directory on"));
     }
-    match app.catalog.backup(Path::new(file)).await {
+    match core.catalog.backup(Path::new(file)).await {
         Ok(bytes) => {
             reporter.advance(bytes);
             Ok(JobSummary::Backup(BackupSummary { file: file.to_owned(), bytes }))

@@ -19,8 +19,8 @@ use tokio::time::sleep;
 use super::JobError;
 use super::job::Reporter;
 use super::scope::cache_in_use;
-use crate::app::App;
 use crate::cache::storages::FormerStorage;
+use crate::core::Core;
 
 /// Paths that are forgotten in one transaction, which other writes wait for.
 const BATCH: u64 = 100;
@@ -36,28 +36,32 @@ const PAUSE: Duration = Duration::from_millis(100);
 type Listed = Result<(Key, u64), StorageError>;
 
 struct Deletion<'a> {
-    app: &'a App,
+    core: &'a Core,
     cache: CacheRecord,
     reporter: &'a Reporter,
     summary: DeleteCacheSummary,
 }
 
-pub(super) async fn delete_cache(app: &App, name: &str, reporter: &Reporter) -> Result<JobSummary, JobError> {
-    let known = app.catalog.caches().await?;
+pub(super) async fn delete_cache(
+    core: &Core,
+    name: &str,
+    reporter: &Reporter,
+) -> Result<JobSummary, JobError> {
+    let known = core.catalog.caches().await?;
     let cache = known.into_iter().find(|cache| cache.name == name).ok_or_else(|| {
         let message = format!("there is no cache called `{name}` any more");
         JobError::Failed(ApiError { code: ErrorCode::NotFound, message, hint: None })
     })?;
     let summary = DeleteCacheSummary::default();
-    let mut deletion = Deletion { app, cache, reporter, summary };
+    let mut deletion = Deletion { core, cache, reporter, summary };
     deletion.check()?;
     deletion.let_go().await;
-    for storage in app.catalog.storages_of(deletion.cache.id).await? {
+    for storage in core.catalog.storages_of(deletion.cache.id).await? {
         deletion.empty(&storage).await?;
     }
     if deletion.summary.left_files == 0 {
         // One that brought the cache back would make a new key for it.
-        let _no_reload = app.reloader.wait_for_turn().await;
+        let _no_reload = core.block_reloads().await;
         deletion.forget().await?;
         deletion.remove_own_files().await;
     }
@@ -68,24 +72,23 @@ impl Deletion<'_> {
     /// Fails when the job is to stop, or the cache was put into use again.
     fn check(&self) -> Result<(), JobError> {
         self.reporter.check()?;
-        let in_use = self.app.caches().find(&self.cache.name).is_some();
+        let in_use = self.core.caches().find(&self.cache.name).is_some();
         if in_use { Err(JobError::Failed(cache_in_use(&self.cache.name))) } else { Ok(()) }
     }
 
     /// Lets go of the cache in memory, if it was served before. Its storages are locked as long as somebody uses them.
     async fn let_go(&self) {
-        let _no_reload = self.app.reloader.wait_for_turn().await;
-        let caches = self.app.caches().without_dormant(self.cache.id);
-        self.app.caches.store(Arc::new(caches));
-        self.app.federation.set_caches(self.app.caches());
+        let _no_reload = self.core.block_reloads().await;
+        let caches = self.core.caches().without_dormant(self.cache.id);
+        self.core.set_caches(caches);
     }
 
     /// Removes everything from a storage.
     async fn empty(&mut self, record: &StorageRecord) -> Result<(), JobError> {
         let place = format!("{}/{}", self.cache.name, record.name);
-        let stats = self.app.catalog.storage_stats(record.id).await?;
+        let stats = self.core.catalog.storage_stats(record.id).await?;
         self.reporter.begin(format!("removing files from {place}"), Unit::Files, 0, None);
-        let config = self.app.config();
+        let config = self.core.config();
         let cache = config.caches.iter().find(|cache| cache.name.as_str() == self.cache.name);
         let storage = match FormerStorage::find(record, cache, &config.server.state_dir).await {
             Ok(storage) => storage,
@@ -211,13 +214,13 @@ impl Deletion<'_> {
 
     /// Takes the cache out of the catalog.
     async fn forget(&mut self) -> Result<(), JobError> {
-        let stats = self.app.catalog.cache_stats(self.cache.id).await?;
+        let stats = self.core.catalog.cache_stats(self.cache.id).await?;
         let paths = stats.paths + stats.hidden_paths;
         let message = format!("taking {} out of the catalog", self.cache.name);
         self.reporter.begin(message, Unit::Paths, 0, Some(paths));
         loop {
             self.check()?;
-            match self.app.catalog.forget_cache(self.cache.id, BATCH).await? {
+            match self.core.catalog.forget_cache(self.cache.id, BATCH).await? {
                 Forgotten::Paths(paths) => {
                     self.summary.paths += paths;
                     self.reporter.advance(paths);
@@ -226,15 +229,15 @@ impl Deletion<'_> {
                 Forgotten::InUse => return Err(JobError::Failed(cache_in_use(&self.cache.name))),
             }
         }
-        self.app.caches.store(Arc::new(self.app.caches().without(self.cache.id)));
+        self.core.set_caches(self.core.caches().without(self.cache.id));
         // Tokens for it alone ended with it: they are not for another cache that takes its name.
-        self.app.tokens.reload().await?;
+        self.core.tokens.reload().await?;
         Ok(())
     }
 
     /// Removes what the daemon kept for the cache in its own directory: signing keys and spools.
     async fn remove_own_files(&self) {
-        let (state_dir, name) = (self.app.config().server.state_dir.clone(), self.cache.name.clone());
+        let (state_dir, name) = (self.core.config().server.state_dir.clone(), self.cache.name.clone());
         let removed = tokio::task::spawn_blocking(move || remove_own_files(&state_dir, &name)).await;
         if let Ok(Err(error)) = removed {
             let text = format!("the signing keys of {} could not be removed: {error}", self.cache.name);

@@ -19,12 +19,12 @@ use admin_api::{ApiError, ErrorCode, JobInfo, JobKind, JobRequest, JobState, Sto
 use catalog::CatalogError;
 use tokio_util::task::TaskTracker;
 
-pub use self::gc::{kept_for, span};
+pub use self::gc::kept_for;
 pub use self::job::{End, Job, Watching};
 
 use self::job::Reporter;
 use self::scope::Scope;
-use crate::app::App;
+use crate::core::Core;
 
 /// How many jobs that have ended are remembered.
 const REMEMBERED: usize = 32;
@@ -39,8 +39,8 @@ pub struct Jobs {
 
 impl Jobs {
     /// Starts a job, or joins the one that does the same already; then the second value is true.
-    pub fn start(&self, app: &Arc<App>, request: JobRequest) -> Result<(Arc<Job>, bool), ApiError> {
-        let scope = Scope::of(app, &request)?;
+    pub fn start(&self, core: &Arc<Core>, request: JobRequest) -> Result<(Arc<Job>, bool), ApiError> {
+        let scope = Scope::of(core, &request)?;
         let mut list = self.lock();
         for running in list.iter().filter(|job| job.is_running()) {
             match relation(running, &request, &scope) {
@@ -55,8 +55,8 @@ impl Jobs {
         forget_old(&mut list);
         drop(list);
         tracing::info!(job = id, kind = ?job.request.kind(), subject = job.subject(), "a job has started");
-        let (app, running) = (app.clone(), job.clone());
-        self.running.spawn(async move { run(&app, &running).await });
+        let (core, running) = (core.clone(), job.clone());
+        self.running.spawn(async move { run(&core, &running).await });
         Ok((job, false))
     }
 
@@ -96,15 +96,17 @@ fn forget_old(list: &mut Vec<Arc<Job>>) {
     });
 }
 
-async fn run(app: &Arc<App>, job: &Arc<Job>) {
+async fn run(core: &Arc<Core>, job: &Arc<Job>) {
     let reporter = Reporter::new(job.clone());
     let scope = &job.scope;
     let result = match &job.request {
-        JobRequest::Drain { .. } => moves::drain(app, scope, &reporter).await,
-        JobRequest::Rebalance { .. } => moves::rebalance(app, scope, &reporter).await,
-        JobRequest::Scrub { rate, restart, .. } => scrub::scrub(app, scope, *rate, *restart, &reporter).await,
+        JobRequest::Drain { .. } => moves::drain(core, scope, &reporter).await,
+        JobRequest::Rebalance { .. } => moves::rebalance(core, scope, &reporter).await,
+        JobRequest::Scrub { rate, restart, .. } => {
+            scrub::scrub(core, scope, *rate, *restart, &reporter).await
+        }
         JobRequest::Fsck { rebuild, dry_run, .. } => {
-            fsck::fsck(app, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
+            fsck::fsck(core, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
         }
         JobRequest::Gc { dry_run, to_size, older_than, accept_clock, .. } => {
             let options = gc::Options {
@@ -113,10 +115,10 @@ async fn run(app: &Arc<App>, job: &Arc<Job>) {
                 older_than: *older_than,
                 accept_clock: *accept_clock,
             };
-            gc::gc(app, scope, options, &reporter).await
+            gc::gc(core, scope, options, &reporter).await
         }
-        JobRequest::Backup { file } => backup::backup(app, file, &reporter).await,
-        JobRequest::DeleteCache { cache } => delete_cache::delete_cache(app, cache, &reporter).await,
+        JobRequest::Backup { file } => backup::backup(core, file, &reporter).await,
+        JobRequest::DeleteCache { cache } => delete_cache::delete_cache(core, cache, &reporter).await,
     };
     let end = match result {
         Ok(summary) => End::Done(summary),

@@ -11,11 +11,11 @@ use super::JobError;
 use super::fsck::sweep;
 use super::job::Reporter;
 use super::scope::Scope;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{PushError, Relocated};
 use crate::cache::storages::CacheStorage;
 use crate::config::Strategy;
+use crate::core::Core;
 
 /// Files that are looked up at once.
 const PAGE: u64 = 256;
@@ -23,12 +23,12 @@ const PAGE: u64 = 256;
 /// Moves everything off the storage of `scope`. Whatever was moved before is not there any more, so a drain that was
 /// stopped goes on by itself.
 pub(super) async fn drain(
-    app: &Arc<App>,
+    core: &Arc<Core>,
     scope: &Scope,
     reporter: &Reporter,
 ) -> Result<JobSummary, JobError> {
     let mut summary = MoveSummary::default();
-    for (cache, storage) in &scope.storages(app) {
+    for (cache, storage) in &scope.storages(core) {
         if !storage.config().draining {
             let text = format!(
                 "storage {} still takes new files; set `draining: true` in the configuration to have it left alone",
@@ -36,17 +36,17 @@ pub(super) async fn drain(
             );
             reporter.note(NoteLevel::Warn, text);
         }
-        let bytes = app.catalog.storage_stats(storage.id).await?.file_bytes;
+        let bytes = core.catalog.storage_stats(storage.id).await?.file_bytes;
         reporter.begin(None, Unit::Bytes, 0, Some(bytes));
-        let mut moves = Moves { app, cache, from: storage, reporter, summary: &mut summary };
+        let mut moves = Moves { core, cache, from: storage, reporter, summary: &mut summary };
         moves.all().await?;
-        sweep::sweep(app, cache, storage, reporter).await?;
+        sweep::sweep(core, cache, storage, reporter).await?;
     }
     Ok(JobSummary::Drain(summary))
 }
 
 struct Moves<'a> {
-    app: &'a App,
+    core: &'a Core,
     cache: &'a Arc<Cache>,
     from: &'a Arc<CacheStorage>,
     reporter: &'a Reporter,
@@ -57,7 +57,7 @@ impl Moves<'_> {
     async fn all(&mut self) -> Result<(), JobError> {
         let mut after: Option<NarId> = None;
         loop {
-            let page = self.app.catalog.nars_on(self.from.id, after, PAGE).await?;
+            let page = self.core.catalog.nars_on(self.from.id, after, PAGE).await?;
             let Some(last) = page.last().map(|nar| nar.id) else { return Ok(()) };
             for nar in &page {
                 self.reporter.check()?;
@@ -74,7 +74,7 @@ impl Moves<'_> {
             self.leave(nar, "it is damaged");
             return Ok(false);
         }
-        match self.app.pusher.relocate(self.cache, nar, self.from, exclude).await {
+        match self.core.pusher.relocate(self.cache, nar, self.from, exclude).await {
             Ok(Relocated::Moved(_)) => {
                 self.summary.moved_files += 1;
                 self.summary.moved_bytes += nar.file_size;
@@ -114,11 +114,15 @@ fn gave_up(storage: &CacheStorage, what: &str) -> JobError {
 }
 
 /// Moves files from storages that have more than their share to those that have less.
-pub(super) async fn rebalance(app: &App, scope: &Scope, reporter: &Reporter) -> Result<JobSummary, JobError> {
+pub(super) async fn rebalance(
+    core: &Core,
+    scope: &Scope,
+    reporter: &Reporter,
+) -> Result<JobSummary, JobError> {
     let mut moves = MoveSummary::default();
     let mut shares = Vec::new();
     let mut surpluses = Vec::new();
-    for cache in scope.caches(app) {
+    for cache in scope.caches(core) {
         if cache.config().storage_strategy == Strategy::InOrder {
             let text = format!("cache {}: the strategy in-order has no shares to move towards", cache.name());
             reporter.note(NoteLevel::Info, text);
@@ -130,9 +134,9 @@ pub(super) async fn rebalance(app: &App, scope: &Scope, reporter: &Reporter) -> 
     let total = surpluses.iter().map(|(_, books)| books.surplus()).sum();
     reporter.begin(None, Unit::Bytes, 0, Some(total));
     for (cache, mut books) in surpluses {
-        rebalance_cache(app, &cache, &mut books, &mut moves, reporter).await?;
+        rebalance_cache(core, &cache, &mut books, &mut moves, reporter).await?;
     }
-    for cache in scope.caches(app) {
+    for cache in scope.caches(core) {
         shares.extend(cache.storages().snapshot().into_iter().map(|snapshot| StorageShare {
             cache: cache.name().to_owned(),
             storage: snapshot.name.to_string(),
@@ -145,7 +149,7 @@ pub(super) async fn rebalance(app: &App, scope: &Scope, reporter: &Reporter) -> 
 }
 
 async fn rebalance_cache(
-    app: &App,
+    core: &Core,
     cache: &Arc<Cache>,
     books: &mut Books,
     summary: &mut MoveSummary,
@@ -154,7 +158,7 @@ async fn rebalance_cache(
     for storage in cache.storages().iter() {
         let mut after: Option<NarId> = None;
         while books.excess(storage.id) > 0 {
-            let page = app.catalog.nars_on(storage.id, after, PAGE).await?;
+            let page = core.catalog.nars_on(storage.id, after, PAGE).await?;
             let Some(last) = page.last().map(|nar| nar.id) else { break };
             for nar in page.iter().filter(|nar| !nar.damaged) {
                 reporter.check()?;
@@ -165,7 +169,7 @@ async fn rebalance_cache(
                     .filter(|other| other.id != target)
                     .map(|other| other.name().into())
                     .collect();
-                let mut moves = Moves { app, cache, from: storage, reporter, summary };
+                let mut moves = Moves { core, cache, from: storage, reporter, summary };
                 if moves.one(nar, &others).await? {
                     books.moved(storage.id, target, nar.file_size);
                     reporter.advance(nar.file_size);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use admin_api::{ApiError, ErrorCode, JobRequest};
 
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::core::Core;
 
 /// Storages of caches, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,33 +17,33 @@ pub(super) struct Scope {
 
 impl Scope {
     /// What a request is about. Refuses names that nothing has.
-    pub(super) fn of(app: &App, request: &JobRequest) -> Result<Self, ApiError> {
+    pub(super) fn of(core: &Core, request: &JobRequest) -> Result<Self, ApiError> {
         let (cache, storage) = match request {
             JobRequest::Drain { cache, storage } => {
                 let cache = match cache {
                     Some(cache) => cache.clone(),
-                    None => only_cache_with(app, storage)?,
+                    None => only_cache_with(core, storage)?,
                 };
                 (Some(cache), Some(storage.clone()))
             }
             JobRequest::Scrub { cache: None, storage: Some(storage), .. } => {
-                (Some(only_cache_with(app, storage)?), Some(storage.clone()))
+                (Some(only_cache_with(core, storage)?), Some(storage.clone()))
             }
             JobRequest::Scrub { cache, storage, .. } => (cache.clone(), storage.clone()),
             JobRequest::Rebalance { cache }
             | JobRequest::Fsck { cache, .. }
             | JobRequest::Gc { cache, .. } => (cache.clone(), None),
             JobRequest::Backup { .. } => (None, None),
-            JobRequest::DeleteCache { cache } => return Self::of_former(app, cache),
+            JobRequest::DeleteCache { cache } => return Self::of_former(core, cache),
         };
         let scope = Self { cache, storage };
-        scope.check(app)?;
+        scope.check(core)?;
         Ok(scope)
     }
 
     /// A cache that is known and not in use.
-    fn of_former(app: &App, name: &str) -> Result<Self, ApiError> {
-        let caches = app.caches();
+    fn of_former(core: &Core, name: &str) -> Result<Self, ApiError> {
+        let caches = core.caches();
         if caches.find(name).is_some() {
             return Err(cache_in_use(name));
         }
@@ -54,9 +54,9 @@ impl Scope {
         Ok(Self { cache: Some(name.to_owned()), storage: None })
     }
 
-    fn check(&self, app: &App) -> Result<(), ApiError> {
+    fn check(&self, core: &Core) -> Result<(), ApiError> {
         let Some(name) = &self.cache else { return Ok(()) };
-        let cache = app.caches().find(name).ok_or_else(|| {
+        let cache = core.caches().find(name).ok_or_else(|| {
             not_found(format!("there is no cache called `{name}`"), "`cachectl cache list` shows them")
         })?;
         match &self.storage {
@@ -76,17 +76,17 @@ impl Scope {
     }
 
     /// The caches, in the order of the configuration.
-    pub(super) fn caches(&self, app: &App) -> Vec<Arc<Cache>> {
+    pub(super) fn caches(&self, core: &Core) -> Vec<Arc<Cache>> {
         let wanted = |cache: &&Arc<Cache>| self.cache.as_ref().is_none_or(|name| name == cache.name());
-        app.caches().iter().filter(wanted).cloned().collect()
+        core.caches().iter().filter(wanted).cloned().collect()
     }
 
     /// The storages, with their caches.
-    pub(super) fn storages(&self, app: &App) -> Vec<(Arc<Cache>, Arc<CacheStorage>)> {
+    pub(super) fn storages(&self, core: &Core) -> Vec<(Arc<Cache>, Arc<CacheStorage>)> {
         let wanted =
             |storage: &&Arc<CacheStorage>| self.storage.as_ref().is_none_or(|name| name == storage.name());
         let mut found = Vec::new();
-        for cache in self.caches(app) {
+        for cache in self.caches(core) {
             found.extend(
                 cache.storages().iter().filter(wanted).map(|storage| (cache.clone(), storage.clone())),
             );
@@ -104,8 +104,8 @@ impl Scope {
     }
 }
 
-fn only_cache_with(app: &App, storage: &str) -> Result<String, ApiError> {
-    let having: Vec<_> = app
+fn only_cache_with(core: &Core, storage: &str) -> Result<String, ApiError> {
+    let having: Vec<_> = core
         .caches()
         .iter()
         .filter(|cache| cache.storages().find(storage).is_some())

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::JobError;
 use super::job::Reporter;
 use super::scope::Scope;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::core::Core;
 
 /// Bytes per second that are read unless someone asks for more: enough for 4 TiB a day, and little for a disk.
 const DEFAULT_RATE: u64 = 50_000_000;
@@ -30,7 +30,7 @@ const LONGEST_NAP: Duration = Duration::from_millis(100);
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) async fn scrub(
-    app: &App,
+    core: &Core,
     scope: &Scope,
     rate: Option<u64>,
     restart: bool,
@@ -38,10 +38,10 @@ pub(super) async fn scrub(
 ) -> Result<JobSummary, JobError> {
     let mut total = 0;
     let mut begun = Vec::new();
-    let storages = scope.storages(app);
+    let storages = scope.storages(core);
     for (cache, storage) in &storages {
-        total += app.catalog.storage_stats(storage.id).await?.file_bytes;
-        let saved = app.catalog.job_state(storage.id, StorageJob::Scrub).await?;
+        total += core.catalog.storage_stats(storage.id).await?.file_bytes;
+        let saved = core.catalog.job_state(storage.id, StorageJob::Scrub).await?;
         // One that has come to its end is no reason to begin in the middle.
         let state = saved.filter(|state| !restart && state.finished_at.is_none()).unwrap_or(BEGINNING);
         begun.push((cache, storage, state));
@@ -57,9 +57,9 @@ pub(super) async fn scrub(
             let text = format!("{}/{}: going on after {} files", cache.name(), storage.name(), state.files);
             reporter.note(NoteLevel::Info, text);
         }
-        let mut scrub = StorageScrub { app, cache, storage, reporter, pace: &mut pace };
+        let mut scrub = StorageScrub { core, cache, storage, reporter, pace: &mut pace };
         let outcome = scrub.run(&mut state).await;
-        app.catalog.save_job_state(storage.id, StorageJob::Scrub, state).await?;
+        core.catalog.save_job_state(storage.id, StorageJob::Scrub, state).await?;
         outcome?;
         summary.files += state.files;
         summary.bytes += state.bytes;
@@ -87,7 +87,7 @@ struct Pace {
 }
 
 struct StorageScrub<'a> {
-    app: &'a App,
+    core: &'a Core,
     cache: &'a Arc<Cache>,
     storage: &'a Arc<CacheStorage>,
     reporter: &'a Reporter,
@@ -98,7 +98,7 @@ impl StorageScrub<'_> {
     async fn run(&mut self, state: &mut JobState) -> Result<(), JobError> {
         let mut saved = Instant::now();
         loop {
-            let page = self.app.catalog.nars_on(self.storage.id, state.after, PAGE).await?;
+            let page = self.core.catalog.nars_on(self.storage.id, state.after, PAGE).await?;
             let Some(last) = page.last().map(|nar| nar.id) else { break };
             for nar in &page {
                 self.reporter.check()?;
@@ -107,7 +107,7 @@ impl StorageScrub<'_> {
                 }
                 state.after = Some(nar.id);
                 if saved.elapsed() >= SAVE_INTERVAL {
-                    self.app.catalog.save_job_state(self.storage.id, StorageJob::Scrub, *state).await?;
+                    self.core.catalog.save_job_state(self.storage.id, StorageJob::Scrub, *state).await?;
                     saved = Instant::now();
                 }
             }
@@ -152,7 +152,7 @@ impl StorageScrub<'_> {
     }
 
     async fn hide(&self, nar: &NarRecord, name: &NarFileName, reason: &str) -> Result<(), JobError> {
-        self.cache.hide_nar(&self.app.catalog, nar.id, name, reason).await?;
+        self.cache.hide_nar(&self.core.catalog, nar.id, name, reason).await?;
         let place = format!("{}/{}", self.cache.name(), self.storage.name());
         self.reporter.note(NoteLevel::Warn, format!("{place}: {name} is damaged: {reason}"));
         Ok(())

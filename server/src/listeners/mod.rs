@@ -2,12 +2,16 @@
 //!
 //! A port that cannot be opened takes nothing from the others: it is named wherever an operator looks, and tried again.
 
+mod error;
 mod port;
+pub mod serve;
+mod watched;
+mod worker;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use admin_api::Purpose;
@@ -16,12 +20,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::error::ListenError;
 use self::port::{OpenSocket, Opened, Port, Refused};
+use self::serve::{ConnectionLimits, Listener, Routes, serve};
+pub use self::worker::Reopener;
 use crate::admin_socket;
-use crate::app::{App, StartError};
 use crate::config::Config;
-use crate::http;
-use crate::http::serve::{ConnectionLimits, Listener, Routes, serve};
 use crate::systemd::InheritedSockets;
 
 /// How often an address is tried again that could not be opened.
@@ -52,15 +56,34 @@ pub struct Listeners {
     /// Wakes the worker that tries missing addresses.
     some_missing: Notify,
     serving: TaskTracker,
-    limits: OnceLock<ConnectionLimits>,
+    serves: OnceLock<Serves>,
     /// The Unix socket, unless systemd opened it and goes on listening when the daemon is gone.
     own_socket: OnceLock<PathBuf>,
 }
 
+/// What is served on the sockets, and how many clients there may be.
+struct Serves {
+    limits: ConnectionLimits,
+    routes: RoutesOf,
+}
+
+/// Makes the routes for a socket.
+pub type RoutesOf = Box<dyn Fn(Entrance) -> Routes + Send + Sync>;
+
+/// What a socket is there for, as far as it decides what is served there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// The API with all caches.
+    Api,
+    /// The cache that has this port to itself, and the API.
+    Cache(u16),
+    /// The operator's socket.
+    Admin,
+}
+
 struct Open {
     info: ListenerInfo,
-    /// The port, where it is that of a cache.
-    cache_port: Option<u16>,
+    entrance: Entrance,
     close: CancellationToken,
 }
 
@@ -84,15 +107,14 @@ pub struct Prepared {
 /// A socket that is bound, and not served yet.
 struct Bound {
     listener: Listener,
-    routes: Routes,
     info: ListenerInfo,
-    cache_port: Option<u16>,
+    entrance: Entrance,
 }
 
 impl Listeners {
-    /// Serves what was bound at the start, within `limits`.
-    pub fn start(&self, limits: ConnectionLimits, prepared: Prepared) {
-        let _ = self.limits.set(limits);
+    /// Serves what was bound at the start, within `limits`. What is served on a socket, also on later ones, `routes` says.
+    pub fn start(&self, limits: ConnectionLimits, routes: RoutesOf, prepared: Prepared) {
+        let _ = self.serves.set(Serves { limits, routes });
         self.serve(prepared);
     }
 
@@ -118,8 +140,8 @@ impl Listeners {
     /// # Errors
     ///
     /// When a new port cannot be opened at all. One that could not be opened before is left to [`Listeners::retry`].
-    pub async fn bind_new(&self, app: &Arc<App>, config: &Config) -> Result<Prepared, StartError> {
-        let mut known: Vec<u16> = self.lock().iter().filter_map(|open| open.cache_port).collect();
+    pub async fn bind_new(&self, config: &Config) -> Result<Prepared, ListenError> {
+        let mut known: Vec<u16> = self.lock().iter().filter_map(|open| open.entrance.port()).collect();
         known.extend(self.lock_missing().iter().map(|missing| missing.port.number));
         let mut prepared = Prepared::default();
         for port in Port::of_caches(config).filter(|port| !known.contains(&port.number)) {
@@ -128,7 +150,7 @@ impl Listeners {
             if opened.sockets.is_empty() {
                 return Err(failure(&port, &opened.refused));
             }
-            prepared.add(app, &port, opened);
+            prepared.add(&port, opened);
         }
         Ok(prepared)
     }
@@ -138,7 +160,7 @@ impl Listeners {
     pub fn refit(&self, config: &Config, new: Prepared) {
         let owner = |number| Port::of_caches(config).find(|wanted| wanted.number == number);
         self.lock().retain_mut(|open| {
-            let Some(number) = open.cache_port else { return true };
+            let Some(number) = open.entrance.port() else { return true };
             match owner(number) {
                 Some(port) => open.info.cache = port.cache,
                 None => open.close.cancel(),
@@ -164,14 +186,13 @@ impl Listeners {
         tokio::time::sleep(RETRY).await;
     }
 
-    /// Tries again what could not be opened.
-    pub async fn retry(&self, app: &Arc<App>) {
-        let hostname = app.config().server.hostname.clone();
+    /// Tries again what could not be opened. The ports of the configuration are those of `hostname`.
+    pub async fn retry(&self, hostname: &str) {
         let missing = self.lock_missing().clone();
         for one in missing {
             let opened = match one.resolved {
                 Some(address) => port::bind(vec![address]).await,
-                None => port::open(&mut InheritedSockets::default(), &hostname, one.port.number).await,
+                None => port::open(&mut InheritedSockets::default(), hostname, one.port.number).await,
             };
             // A reload may have dropped the port meanwhile.
             let mut missing = self.lock_missing();
@@ -190,7 +211,7 @@ impl Listeners {
                 "listening, as the address is free now"
             );
             let mut prepared = Prepared::default();
-            prepared.add(app, &port, opened);
+            prepared.add(&port, opened);
             self.serve(prepared);
         }
     }
@@ -209,11 +230,11 @@ impl Listeners {
     }
 
     fn serve(&self, prepared: Prepared) {
-        let Some(limits) = self.limits.get() else { return };
-        for Bound { listener, routes, info, cache_port } in prepared.bound {
+        let Some(Serves { limits, routes }) = self.serves.get() else { return };
+        for Bound { listener, info, entrance } in prepared.bound {
             let close = CancellationToken::new();
-            self.lock().push(Open { info, cache_port, close: close.clone() });
-            self.serving.spawn(serve(listener, routes, limits.clone(), close));
+            self.lock().push(Open { info, entrance, close: close.clone() });
+            self.serving.spawn(serve(listener, routes(entrance), limits.clone(), close));
         }
         self.lock_missing().extend(prepared.missing);
         self.some_missing.notify_one();
@@ -230,7 +251,7 @@ impl Listeners {
 
 impl Prepared {
     /// Adds what came of opening a port, and logs what is not as it should be.
-    fn add(&mut self, app: &Arc<App>, port: &Port, opened: Opened) {
+    fn add(&mut self, port: &Port, opened: Opened) {
         for Refused { address, resolved, error } in opened.refused {
             tracing::error!(
                 address,
@@ -245,13 +266,8 @@ impl Prepared {
             if let Some(warning) = &warning {
                 tracing::warn!(purpose = port.key(), "{warning}");
             }
-            let cache_port = port.cache.as_ref().map(|_| port.number);
             self.bound.push(Bound {
                 listener: Listener::Tcp(listener),
-                routes: match cache_port {
-                    Some(number) => http::cache_routes(app, number),
-                    None => http::api_routes(app),
-                },
                 info: ListenerInfo {
                     purpose: port.purpose,
                     address,
@@ -259,8 +275,18 @@ impl Prepared {
                     error: None,
                     warning,
                 },
-                cache_port,
+                entrance: if port.cache.is_some() { Entrance::Cache(port.number) } else { Entrance::Api },
             });
+        }
+    }
+}
+
+impl Entrance {
+    /// The port, where it is that of a cache.
+    fn port(self) -> Option<u16> {
+        match self {
+            Self::Cache(port) => Some(port),
+            Self::Api | Self::Admin => None,
         }
     }
 }
@@ -288,15 +314,14 @@ impl Missing {
 /// When there is nothing to listen on, or no admin socket. Also when the port of the API cannot be opened at what looks like
 /// a first start: that is a mistake in the configuration, or a second daemon. One that has served before, or was handed
 /// sockets by systemd, serves the ports that it has.
-pub async fn bind_all(app: &Arc<App>) -> Result<Prepared, StartError> {
-    let config = app.config();
+pub async fn bind_all(listeners: &Listeners, config: &Config) -> Result<Prepared, ListenError> {
     let server = &config.server;
     let mut inherited = InheritedSockets::from_env();
     let marker = server.state_dir.join(HAS_SERVED);
     let may_lack_api = inherited.has_tcp() || marker.exists();
     let mut prepared = Prepared::default();
     let mut without_api = None;
-    for port in Port::all(&config) {
+    for port in Port::all(config) {
         let opened = port::open(&mut inherited, &server.hostname, port.number).await;
         if opened.sockets.is_empty() && port.purpose == Purpose::Api {
             let failure = failure(&port, &opened.refused);
@@ -305,7 +330,7 @@ pub async fn bind_all(app: &Arc<App>) -> Result<Prepared, StartError> {
             }
             without_api = Some(failure);
         }
-        prepared.add(app, &port, opened);
+        prepared.add(&port, opened);
     }
     if let Some(failure) = without_api {
         if prepared.bound.is_empty() {
@@ -314,34 +339,37 @@ pub async fn bind_all(app: &Arc<App>) -> Result<Prepared, StartError> {
     } else if let Err(error) = tokio::fs::write(&marker, "").await {
         tracing::warn!(%error, file = %marker.display(), "cannot be written");
     }
-    prepared.bound.push(bind_admin(app, &mut inherited)?);
+    prepared.bound.push(bind_admin(listeners, config, &mut inherited)?);
     for socket in inherited.unclaimed() {
         tracing::warn!(socket, "an inherited socket belongs to no port of the configuration");
     }
     Ok(prepared)
 }
 
-fn bind_admin(app: &Arc<App>, inherited: &mut InheritedSockets) -> Result<Bound, StartError> {
-    let config = app.config();
+fn bind_admin(
+    listeners: &Listeners,
+    config: &Config,
+    inherited: &mut InheritedSockets,
+) -> Result<Bound, ListenError> {
     let server = &config.server;
     let admin = match inherited.take_unix() {
         Some(listener) => listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)),
         None => {
-            let _ = app.listeners.own_socket.set(server.admin_socket.clone());
+            let _ = listeners.own_socket.set(server.admin_socket.clone());
             admin_socket::bind(server)
         }
     };
     let address = server.admin_socket.display().to_string();
-    let admin = admin.map_err(|reason| StartError::Listen {
+    let admin = admin.map_err(|reason| ListenError {
         address: address.clone(),
         purpose: "server.admin-socket".to_owned(),
         reason,
     })?;
     let info = ListenerInfo { purpose: Purpose::Admin, address, cache: None, error: None, warning: None };
-    Ok(Bound { listener: Listener::Unix(admin), routes: http::admin_routes(app), info, cache_port: None })
+    Ok(Bound { listener: Listener::Unix(admin), info, entrance: Entrance::Admin })
 }
 
-fn failure(port: &Port, refused: &[Refused]) -> StartError {
+fn failure(port: &Port, refused: &[Refused]) -> ListenError {
     let (address, reason) = match refused.first() {
         Some(Refused { address, error, .. }) => {
             let reason = error.raw_os_error().map(io::Error::from_raw_os_error);
@@ -349,5 +377,5 @@ fn failure(port: &Port, refused: &[Refused]) -> StartError {
         }
         None => (format!("port {}", port.number), io::ErrorKind::AddrNotAvailable.into()),
     };
-    StartError::Listen { address, purpose: port.key(), reason }
+    ListenError { address, purpose: port.key(), reason }
 }

@@ -18,18 +18,20 @@ use nar_storage::Health;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::app::{App, StartError};
 use crate::cache::keys::{KeyFileError, read_key_files};
 use crate::cache::setup::{Setup, SetupError, Shared, reconcile, set_up};
 use crate::cache::storages::{CacheStorage, OpenStorageError, check_secrets};
 use crate::cache::{Cache, Caches};
+use crate::chain::chain;
 use crate::config::{
     self, Access, Config, Environment, Faults, Loaded, LogConfig, Secret, SecretError, ServerConfig,
 };
+use crate::core::Core;
 use crate::federation::keyring;
-use crate::http::PartUrlKey;
-use crate::http::error::chain;
+use crate::listeners::{ListenError, Listeners};
 use crate::sealing::Sealer;
+use crate::server_key::ServerKeyError;
+use crate::workers::Workers;
 use crate::{server_key, systemd, workers};
 
 /// How long a storage that cannot be used yet is tried at the end of a reload, and the pause in between.
@@ -39,34 +41,54 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Tells the log what to write from now on: the directives of `server.log.filter`.
 pub type LogControl = Box<dyn Fn(&LogConfig) + Send + Sync>;
 
-/// What reloads need besides the configuration.
+/// Tells what derives keys from the server key that there is another one.
+pub type KeyControl = Box<dyn Fn(&[u8], &ServerConfig) + Send + Sync>;
+
+/// What a reload changes from outside the daemon's core.
+pub struct Controls {
+    /// See [`LogControl`].
+    pub logging: LogControl,
+    /// See [`KeyControl`].
+    pub key: KeyControl,
+}
+
+/// Changes the configuration of the running daemon.
 pub struct Reloader {
-    /// Held by the reload that is under way.
-    running: tokio::sync::Mutex<()>,
+    core: Arc<Core>,
+    workers: Arc<Workers>,
+    listeners: Arc<Listeners>,
     shared: Shared,
     host: String,
     key: Mutex<Arc<Zeroizing<String>>>,
     /// The text of the file as it was read last, to notice one that was cut off.
     text: Mutex<Option<Secret>>,
-    logging: LogControl,
+    controls: Controls,
+}
+
+/// What the daemon was started with.
+pub struct Started {
+    /// What the caches share.
+    pub shared: Shared,
+    /// `HOST` of key names.
+    pub host: String,
+    /// The server key.
+    pub key: Zeroizing<String>,
+    /// The text of the configuration file, if there is one.
+    pub text: Option<Secret>,
 }
 
 impl Reloader {
-    /// `host` is that of key names, `key` the server key that is in use, and `text` what the configuration file says.
+    /// A reloader for what was `started`.
     pub fn new(
-        shared: Shared,
-        host: String,
-        key: Zeroizing<String>,
-        text: Option<Secret>,
-        logging: LogControl,
+        core: Arc<Core>,
+        workers: Arc<Workers>,
+        listeners: Arc<Listeners>,
+        started: Started,
+        controls: Controls,
     ) -> Self {
+        let Started { shared, host, key, text } = started;
         let (key, text) = (Mutex::new(Arc::new(key)), Mutex::new(text));
-        Self { running: tokio::sync::Mutex::default(), shared, host, key, text, logging }
-    }
-
-    /// Waits until no reload is under way; none begins as long as what is returned is held.
-    pub async fn wait_for_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.running.lock().await
+        Self { core, workers, listeners, shared, host, key, text, controls }
     }
 
     fn text(&self) -> Option<Secret> {
@@ -91,9 +113,12 @@ pub enum ReloadError {
     /// The file lacks what is in service, as one does that was cut off.
     #[error("{0}")]
     Incomplete(Faults),
-    /// A key that tokens are signed with cannot be read.
+    /// The server key cannot be read.
     #[error(transparent)]
-    Start(#[from] StartError),
+    ServerKey(#[from] ServerKeyError),
+    /// A new port cannot be opened.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// A signing key of a cache cannot be read.
     #[error("cache `{cache}`: {source}")]
     Key {
@@ -125,7 +150,7 @@ impl ReloadError {
         match self {
             Self::NoFile | Self::InPart(_) | Self::Interrupted(_) => false,
             Self::Setup(SetupError::Catalog(_)) => false,
-            Self::Faulty(_) | Self::Incomplete(_) | Self::Start(_) => true,
+            Self::Faulty(_) | Self::Incomplete(_) | Self::ServerKey(_) | Self::Listen(_) => true,
             Self::Key { .. } | Self::NetworkKey(_) => true,
             Self::Storage(_) | Self::Setup(_) => true,
         }
@@ -133,11 +158,11 @@ impl ReloadError {
 }
 
 /// Reads the configuration file again and puts into force what has changed in it.
-pub async fn reload(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
-    let _one_at_a_time = app.reloader.wait_for_turn().await;
+pub async fn reload(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
+    let _one_at_a_time = reloader.core.block_reloads().await;
     systemd::notify_reloading();
-    let result = replace_config(app).await;
-    systemd::notify_ready(&app.listeners.summary());
+    let result = replace_config(reloader).await;
+    systemd::notify_ready(&reloader.listeners.summary());
     match &result {
         Ok(Reloaded { changes, needs_restart, warnings }) => {
             tracing::info!(changes = changes.len(), "the configuration was reloaded");
@@ -150,70 +175,68 @@ pub async fn reload(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
     result
 }
 
-async fn replace_config(app: &Arc<App>) -> Result<Reloaded, ReloadError> {
-    let before = app.config();
+async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
+    let core = &reloader.core;
+    let before = core.config();
     let path = before.source.clone().ok_or(ReloadError::NoFile)?;
     let known = Known {
         config: before.clone(),
-        private: private_caches(&before, &app.caches()),
-        key: app.reloader.key(),
-        text: app.reloader.text(),
+        private: private_caches(&before, &core.caches()),
+        key: reloader.key(),
+        text: reloader.text(),
     };
     let reading = tokio::task::spawn_blocking(move || read(&path, &known));
     let File { loaded: Loaded { mut config, warnings, text, .. }, wanted, key } = reading.await??;
     let warnings = warnings.iter().map(ToString::to_string).collect();
     config.server = changeable(&before.server, config.server);
 
-    let mut rotated = *key != **app.reloader.key();
-    if rotated && app.catalog.is_shared() {
+    let mut rotated = *key != **reloader.key();
+    if rotated && core.catalog.is_shared() {
         // Whatever the daemons have sealed for each other would be lost.
         config.server.key = before.server.key.clone();
         rotated = false;
     }
-    let key = if rotated { Arc::new(key) } else { app.reloader.key() };
+    let key = if rotated { Arc::new(key) } else { reloader.key() };
     let network_keys = keyring(&config.server, key.as_bytes()).map_err(ReloadError::NetworkKey)?;
-    let bound = app.listeners.bind_new(app, &config).await?;
+    let bound = reloader.listeners.bind_new(&config).await?;
     let sealer = Sealer::derive(key.as_bytes());
-    let reloader = &app.reloader;
     let setup = Setup { config: &config, host: &reloader.host, sealer: &sealer, shared: &reloader.shared };
-    let listed_before = Addresses::of(&app.caches());
-    let plan = match set_up(&setup, &app.catalog, &app.caches()).await {
+    let listed_before = Addresses::of(&core.caches());
+    let plan = match set_up(&setup, &core.catalog, &core.caches()).await {
         Ok(plan) => plan,
         Err(error) => {
-            if let Err(error) = reconcile(&before, &app.catalog).await {
+            if let Err(error) = reconcile(&before, &core.catalog).await {
                 tracing::error!(%error, "could not take back in the catalog what was not reloaded");
             }
             return Err(error.into());
         }
     };
-    let caches = plan.take_effect(&app.catalog).await.map_err(ReloadError::InPart)?;
-    app.caches.store(Arc::new(caches));
-    app.federation.set_caches(app.caches());
-    app.federation.set_network_keys(network_keys);
-    app.listeners.refit(&config, bound);
+    let caches = plan.take_effect(&core.catalog).await.map_err(ReloadError::InPart)?;
+    core.set_caches(caches);
+    core.federation.set_network_keys(network_keys);
+    reloader.listeners.refit(&config, bound);
     if rotated {
-        app.tokens.replace_key(key.as_bytes());
-        app.federation.replace_key(key.as_bytes());
-        let part_urls = PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry);
-        app.part_urls.store(Arc::new(part_urls.after(&app.part_urls.load())));
+        core.tokens.replace_key(key.as_bytes());
+        core.federation.replace_key(key.as_bytes());
+        (reloader.controls.key)(key.as_bytes(), &config.server);
         *reloader.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
     *reloader.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-    (reloader.logging)(&config.server.log);
+    (reloader.controls.logging)(&config.server.log);
     let mut changes = differences::between(&before, &config);
     if rotated {
         changes.push("server.key: tokens made with the old one are void".to_owned());
     }
     let needs_restart = differences::between(&config, &wanted);
-    let deploy = app.deploy.reconcile(&config, &app.caches()).await;
-    app.config.store(Arc::new(config));
-    workers::refit(app);
+    let deploy = core.deploy.reconcile(&config, &core.caches()).await;
+    core.set_config(config);
+    workers::refit(core, &reloader.workers);
     deploy.map_err(ReloadError::InPart)?;
     // A service that does not answer is left to the probes.
-    let _ = timeout(PATIENCE, settle(app, &listed_before)).await;
+    let _ = timeout(PATIENCE, settle(core, &listed_before)).await;
     // Files of unfinished work may lie on a storage that is back.
-    app.pusher.publish_again();
-    app.pusher.remove_leftovers(&app.caches()).await;
+    core.pusher.publish_again();
+    core.pusher.remove_leftovers(&core.caches()).await;
     Ok(Reloaded { changes, needs_restart, warnings })
 }
 
@@ -249,9 +272,9 @@ impl Addresses {
 
 /// A storage whose root has moved is locked as long as somebody uses it under its old path. Waits a moment for that to end,
 /// so that it is found to work right away.
-async fn settle(app: &App, before: &Addresses) {
+async fn settle(core: &Core, before: &Addresses) {
     loop {
-        let lost: Vec<_> = storages(&app.caches())
+        let lost: Vec<_> = storages(&core.caches())
             .into_iter()
             .filter(|(_, storage)| !before.has(storage) && storage.condition().health == Health::Failing)
             .collect();
@@ -259,7 +282,7 @@ async fn settle(app: &App, before: &Addresses) {
             break;
         }
         tokio::time::sleep(PAUSE).await;
-        join_all(lost.iter().map(|(cache, storage)| cache.probe(&app.catalog, storage))).await;
+        join_all(lost.iter().map(|(cache, storage)| cache.probe(&core.catalog, storage))).await;
     }
 }
 
@@ -329,17 +352,17 @@ pub fn advice(error: &ReloadError) -> Option<String> {
         ReloadError::NoFile => "write one, and restart the daemon with --config FILE",
         ReloadError::Faulty(_) => "`cache-server check-config FILE` says the same",
         ReloadError::Incomplete(_) => "if the file was cut off, restore it and reload",
-        ReloadError::Start(error) => return error.advice(),
+        ReloadError::Listen(error) => return error.advice(),
         _ => return None,
     };
     Some(text.to_owned())
 }
 
 /// Reloads whenever the process is sent a SIGHUP.
-pub async fn on_hangups(app: Arc<App>, mut hangups: tokio::signal::unix::Signal) -> io::Result<()> {
+pub async fn on_hangups(reloader: Arc<Reloader>, mut hangups: tokio::signal::unix::Signal) -> io::Result<()> {
     while hangups.recv().await.is_some() {
         // What came of it is in the log.
-        let _ = reload(&app).await;
+        let _ = reload(&reloader).await;
     }
     Ok(())
 }

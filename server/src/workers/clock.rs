@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
-use crate::app::App;
+use crate::core::Core;
 
 /// Between two looks at the clock.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -24,12 +24,12 @@ impl Worker for Clock {
         "notices when the system clock is wrong"
     }
 
-    async fn wait(&mut self, _: &Arc<App>) {
+    async fn wait(&mut self, _: &Arc<Core>) {
         tokio::time::sleep(PAUSE).await;
     }
 
-    async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
-        Ok(app.clock.note().await?)
+    async fn work(&mut self, core: &Arc<Core>, _: &CancellationToken) -> Result<(), Failure> {
+        Ok(core.clock.note().await?)
     }
 
     fn interval(&self) -> Option<Duration> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
-use crate::app::App;
+use crate::core::Core;
 
 /// Shortest and longest pause between two rounds. The limits that a reload has changed count from the next one on.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -24,18 +24,18 @@ impl Worker for Deployments {
         "ends deployments that take too long"
     }
 
-    async fn wait(&mut self, app: &Arc<App>) {
-        let config = app.config();
+    async fn wait(&mut self, core: &Arc<Core>) {
+        let config = core.config();
         let limit = config.server.deploy_timeout.min(config.server.deploy_pending_timeout);
         tokio::time::sleep((limit / 4).clamp(PAUSE.0, PAUSE.1)).await;
     }
 
-    async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
-        let config = app.config();
-        app.deploy.expire(config.server.deploy_timeout, config.server.deploy_pending_timeout).await?;
+    async fn work(&mut self, core: &Arc<Core>, _: &CancellationToken) -> Result<(), Failure> {
+        let config = core.config();
+        core.deploy.expire(config.server.deploy_timeout, config.server.deploy_pending_timeout).await?;
         // By a wrong clock all of them are old.
-        if app.clock.doubt().is_none() {
-            app.deploy.forget_old_logs().await?;
+        if core.clock.doubt().is_none() {
+            core.deploy.forget_old_logs().await?;
         }
         Ok(())
     }

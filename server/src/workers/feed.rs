@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::keys::client_key;
+use crate::core::Core;
 
 /// How often the used bytes of the storages are counted: what the others put there is not announced by its size.
 const RECOUNT: Duration = Duration::from_secs(60);
@@ -21,9 +21,9 @@ const RECOUNT: Duration = Duration::from_secs(60);
 const BACKOFF: Duration = Duration::from_millis(500);
 
 /// Follows the changes. Says by `in_step` when the first load is through.
-pub(super) async fn run(app: Arc<App>, stop: CancellationToken, in_step: oneshot::Sender<()>) {
+pub(super) async fn run(core: Arc<Core>, stop: CancellationToken, in_step: oneshot::Sender<()>) {
     let mut in_step = Some(in_step);
-    let mut changes = std::pin::pin!(app.catalog.changes());
+    let mut changes = std::pin::pin!(core.catalog.changes());
     let mut recount = interval_at(Instant::now() + RECOUNT, RECOUNT);
     recount.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -31,7 +31,7 @@ pub(super) async fn run(app: Arc<App>, stop: CancellationToken, in_step: oneshot
             () = stop.cancelled() => return,
             change = changes.next() => {
                 let Some(change) = change else { return };
-                if stop.run_until_cancelled(apply(&app, change)).await.is_none() {
+                if stop.run_until_cancelled(apply(&core, change)).await.is_none() {
                     return;
                 }
                 if change == CatalogChange::Resync
@@ -42,7 +42,7 @@ pub(super) async fn run(app: Arc<App>, stop: CancellationToken, in_step: oneshot
                 }
             }
             _ = recount.tick() => {
-                if let Err(error) = count_used(&app).await {
+                if let Err(error) = count_used(&core).await {
                     tracing::warn!(%error, "could not count what the storages hold");
                 }
             }
@@ -50,10 +50,10 @@ pub(super) async fn run(app: Arc<App>, stop: CancellationToken, in_step: oneshot
     }
 }
 
-async fn apply(app: &App, change: CatalogChange) {
+async fn apply(core: &Core, change: CatalogChange) {
     match change {
         CatalogChange::Path { cache, path, change } => {
-            let Some(cache) = find_cache(app, cache) else { return };
+            let Some(cache) = find_cache(core, cache) else { return };
             match change {
                 PathChange::Inserted => {
                     // If it was there, its file was replaced by another.
@@ -69,7 +69,7 @@ async fn apply(app: &App, change: CatalogChange) {
                 }
                 PathChange::Hidden | PathChange::Removed => {
                     cache.nars.forget_all();
-                    if cache.index.is_ahead_of_feed(&path) && is_recorded(app, &cache, &path).await {
+                    if cache.index.is_ahead_of_feed(&path) && is_recorded(core, &cache, &path).await {
                         cache.index.forget_reply(&path);
                     } else {
                         cache.index.remove(&path);
@@ -78,23 +78,23 @@ async fn apply(app: &App, change: CatalogChange) {
             }
         }
         CatalogChange::SigningKeys { cache } => {
-            let Some(cache) = find_cache(app, cache) else { return };
-            until_done("signing keys", || load_keys(app, &cache).boxed()).await;
+            let Some(cache) = find_cache(core, cache) else { return };
+            until_done("signing keys", || load_keys(core, &cache).boxed()).await;
         }
-        CatalogChange::Deployments { .. } => app.deploy.heard(&change),
-        CatalogChange::Tokens => until_done("tokens", || app.tokens.reload().boxed()).await,
+        CatalogChange::Deployments { .. } => core.deploy.heard(&change),
+        CatalogChange::Tokens => until_done("tokens", || core.tokens.reload().boxed()).await,
         CatalogChange::Resync => {
             let begun = Instant::now();
-            until_done("catalog", || load_all(app).boxed()).await;
-            app.deploy.heard(&change);
+            until_done("catalog", || load_all(core).boxed()).await;
+            core.deploy.heard(&change);
             tracing::info!(milliseconds = begun.elapsed().as_millis(), "in step with the catalog");
         }
     }
 }
 
 /// Whether the path is there again by now. A client may have been told so, so it must not be missing until that is heard.
-async fn is_recorded(app: &App, cache: &Cache, path: &StorePathHash) -> bool {
-    match app.catalog.find_path(cache.id, path).await {
+async fn is_recorded(core: &Core, cache: &Cache, path: &StorePathHash) -> bool {
+    match core.catalog.find_path(cache.id, path).await {
         Ok(record) => record.is_some_and(|record| !record.nar.damaged),
         // Then it is hidden until its coming back is heard.
         Err(error) => {
@@ -104,8 +104,8 @@ async fn is_recorded(app: &App, cache: &Cache, path: &StorePathHash) -> bool {
     }
 }
 
-fn find_cache(app: &App, id: catalog::CacheId) -> Option<Arc<Cache>> {
-    app.caches().iter().find(|cache| cache.id == id).cloned()
+fn find_cache(core: &Core, id: catalog::CacheId) -> Option<Arc<Cache>> {
+    core.caches().iter().find(|cache| cache.id == id).cloned()
 }
 
 /// Nothing that is read here may be passed over: it would stay wrong until the next change.
@@ -116,18 +116,18 @@ async fn until_done<'a>(what: &str, work: impl Fn() -> BoxFuture<'a, Result<(), 
     }
 }
 
-async fn load_all(app: &App) -> Result<(), CatalogError> {
-    app.tokens.reload().await?;
-    for cache in app.caches().iter() {
-        load_keys(app, cache).await?;
-        cache.load_index(&app.catalog).await?;
+async fn load_all(core: &Core) -> Result<(), CatalogError> {
+    core.tokens.reload().await?;
+    for cache in core.caches().iter() {
+        load_keys(core, cache).await?;
+        cache.load_index(&core.catalog).await?;
     }
-    count_used(app).await
+    count_used(core).await
 }
 
 /// Another daemon may have taken the registration of a client's key.
-async fn load_keys(app: &App, cache: &Cache) -> Result<(), CatalogError> {
-    match client_key(&app.catalog.signing_keys(cache.id).await?) {
+async fn load_keys(core: &Core, cache: &Cache) -> Result<(), CatalogError> {
+    match client_key(&core.catalog.signing_keys(cache.id).await?) {
         Ok(Some(key)) => cache.adopt_client_key(key),
         Ok(None) => {}
         Err(error) => tracing::error!(cache = cache.name(), %error, "a registered key is unusable"),
@@ -135,10 +135,10 @@ async fn load_keys(app: &App, cache: &Cache) -> Result<(), CatalogError> {
     Ok(())
 }
 
-async fn count_used(app: &App) -> Result<(), CatalogError> {
-    for cache in app.caches().iter() {
+async fn count_used(core: &Core) -> Result<(), CatalogError> {
+    for cache in core.caches().iter() {
         for storage in cache.storages().iter() {
-            cache.storages().set_used(storage, app.catalog.storage_used(storage.id).await?);
+            cache.storages().set_used(storage, core.catalog.storage_used(storage.id).await?);
         }
     }
     Ok(())

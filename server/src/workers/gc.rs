@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
-use crate::app::App;
-use crate::jobs::End;
+use crate::core::Core;
+use crate::jobs::{End, Jobs};
 
 /// Longest time from the start to the first collection. A daemon that is restarted often shall collect too; a moment has to
 /// pass, though, as the last uses before a crash are not known.
@@ -18,14 +18,15 @@ const FIRST: Duration = Duration::from_secs(60 * 60);
 const RECHECK: Duration = Duration::from_secs(60);
 
 pub(super) struct Gc {
+    jobs: Arc<Jobs>,
     interval: Duration,
     /// How long to wait for the next collection.
     pause: Duration,
 }
 
 impl Gc {
-    pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, pause: interval.min(FIRST) }
+    pub(super) fn new(interval: Duration, jobs: Arc<Jobs>) -> Self {
+        Self { jobs, interval, pause: interval.min(FIRST) }
     }
 }
 
@@ -39,13 +40,13 @@ impl Worker for Gc {
         "removes what nothing has used for the retention of its cache"
     }
 
-    async fn wait(&mut self, _: &Arc<App>) {
+    async fn wait(&mut self, _: &Arc<Core>) {
         tokio::time::sleep(self.pause).await;
     }
 
     /// Does what `cachectl gc` does. A job that is in the way makes it fail, so that it is tried again soon.
-    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
-        if !app.clock.is_steady_for(app.config().server.gc_grace) {
+    async fn work(&mut self, core: &Arc<Core>, stop: &CancellationToken) -> Result<(), Failure> {
+        if !core.clock.is_steady_for(core.config().server.gc_grace) {
             // The doctor says why.
             self.pause = self.interval.min(RECHECK);
             return Ok(());
@@ -57,7 +58,7 @@ impl Worker for Gc {
             older_than: None,
             accept_clock: false,
         };
-        let (job, _) = app.jobs.start(app, request).map_err(|error| error.message)?;
+        let (job, _) = self.jobs.start(core, request).map_err(|error| error.message)?;
         self.pause = self.interval;
         let mut end = job.watch().end;
         // The end of the daemon ends the job as well.

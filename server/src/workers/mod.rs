@@ -7,7 +7,6 @@ mod clock;
 mod deployments;
 mod feed;
 mod gc;
-mod listeners;
 mod overgrown;
 mod probe;
 mod publisher;
@@ -28,30 +27,30 @@ use tokio_util::sync::CancellationToken;
 use self::registry::{OfConfig, Subject};
 pub use self::registry::{WorkerState, WorkerStatus, Workers};
 
-use crate::app::App;
+use crate::core::Core;
 
 /// How long a start may wait until what is in memory is in step with the catalog.
 const IN_STEP: Duration = Duration::from_secs(2);
 
 /// Starts to follow what other daemons change in the catalog, if there may be any. What they did before this returns is
 /// known, unless the catalog takes too long.
-pub async fn follow(app: &Arc<App>) {
-    if !app.catalog.is_shared() {
+pub async fn follow(core: &Arc<Core>, workers: &Workers) {
+    if !core.catalog.is_shared() {
         return;
     }
     let (sender, in_step) = oneshot::channel();
-    app.workers.running.spawn(feed::run(app.clone(), app.workers.stopping.clone(), sender));
+    workers.running.spawn(feed::run(core.clone(), workers.stopping.clone(), sender));
     if !matches!(timeout(IN_STEP, in_step).await, Ok(Ok(()))) {
         tracing::warn!("serving before it is known what other daemons changed a moment ago");
     }
 }
 
 /// What went wrong in a round of work.
-type Failure = Box<dyn Error + Send + Sync>;
+pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// Something that is done in the background again and again.
 #[async_trait]
-trait Worker: Send + 'static {
+pub trait Worker: Send + 'static {
     /// What people call it; unique.
     fn name(&self) -> String;
 
@@ -59,10 +58,10 @@ trait Worker: Send + 'static {
     fn purpose(&self) -> &'static str;
 
     /// Waits until there is something to do. May be cancelled.
-    async fn wait(&mut self, app: &Arc<App>);
+    async fn wait(&mut self, core: &Arc<Core>);
 
     /// Does one round of work. When `stop` is cancelled it may leave the rest for the next start.
-    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure>;
+    async fn work(&mut self, core: &Arc<Core>, stop: &CancellationToken) -> Result<(), Failure>;
 
     /// How long it usually waits, where that is a matter of time.
     fn interval(&self) -> Option<Duration> {
@@ -80,37 +79,35 @@ trait Worker: Send + 'static {
     }
 }
 
-/// Starts all other workers.
-pub fn start(app: &Arc<App>) {
-    let stop = &app.workers.stopping;
-    let workers: [Box<dyn Worker>; 7] = [
+/// Starts all other workers, and those of `more` floors above.
+pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
+    let own: [Box<dyn Worker>; 6] = [
         Box::new(clock::Clock),
         Box::new(publisher::Publisher),
-        Box::new(reaper::Reaper::new(app)),
+        Box::new(reaper::Reaper::new(core)),
         Box::new(touches::Touches),
-        Box::new(listeners::Listeners),
         Box::new(deployments::Deployments),
-        Box::new(overgrown::Overgrown::default()),
+        Box::new(overgrown::Overgrown::new(workers.jobs.clone())),
     ];
-    for worker in workers {
-        run(app, worker, stop.clone());
+    for worker in own.into_iter().chain(more) {
+        run(core, workers, worker, workers.stopping.clone());
     }
-    refit(app);
+    refit(core, workers);
 }
 
 /// Starts the workers that the configuration asks for, and ends those that it asks for no longer.
-pub fn refit(app: &Arc<App>) {
-    let mut wanted: Vec<Subject> = app.config().server.gc_interval.map(Subject::Gc).into_iter().collect();
-    for cache in app.caches().iter() {
+pub fn refit(core: &Arc<Core>, workers: &Workers) {
+    let mut wanted: Vec<Subject> = core.config().server.gc_interval.map(Subject::Gc).into_iter().collect();
+    for cache in core.caches().iter() {
         let storages = cache.storages();
         wanted.extend(storages.iter().map(|storage| Subject::Storage(cache.clone(), storage.clone())));
     }
-    let mut running = app.workers.of_config.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut running = workers.of_config.lock().unwrap_or_else(PoisonError::into_inner);
     running.retain(|worker| {
         let stays = wanted.iter().any(|subject| subject.is_same(&worker.subject));
         if !stays {
             worker.stop.cancel();
-            app.workers.remove(&worker.status);
+            workers.remove(&worker.status);
         }
         stays
     });
@@ -118,18 +115,23 @@ pub fn refit(app: &Arc<App>) {
         if running.iter().any(|worker| worker.subject.is_same(&subject)) {
             continue;
         }
-        let stop = app.workers.stopping.child_token();
+        let stop = workers.stopping.child_token();
         let worker: Box<dyn Worker> = match subject.clone() {
-            Subject::Gc(interval) => Box::new(gc::Gc::new(interval)),
+            Subject::Gc(interval) => Box::new(gc::Gc::new(interval, workers.jobs.clone())),
             Subject::Storage(cache, storage) => Box::new(probe::Probe::new(cache, storage)),
         };
-        let status = run(app, worker, stop.clone());
+        let status = run(core, workers, worker, stop.clone());
         running.push(OfConfig { subject, status, stop });
     }
 }
 
-fn run(app: &Arc<App>, worker: Box<dyn Worker>, stop: CancellationToken) -> Arc<WorkerStatus> {
-    let status = app.workers.add(worker.name(), worker.purpose());
-    app.workers.running.spawn(supervise::supervise(app.clone(), worker, status.clone(), stop));
+fn run(
+    core: &Arc<Core>,
+    workers: &Workers,
+    worker: Box<dyn Worker>,
+    stop: CancellationToken,
+) -> Arc<WorkerStatus> {
+    let status = workers.add(worker.name(), worker.purpose());
+    workers.running.spawn(supervise::supervise(core.clone(), worker, status.clone(), stop));
     status
 }

@@ -8,18 +8,24 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
-use crate::app::App;
+use crate::core::Core;
 use crate::federation::size_to_collect;
-use crate::jobs::End;
+use crate::jobs::{End, Jobs};
 
 /// What was used within the grace stays for now, so it takes another round: after this time, if the grace is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-#[derive(Default)]
 pub(super) struct Overgrown {
+    jobs: Arc<Jobs>,
     /// Whether the last round left a cache too large.
     again: bool,
+}
+
+impl Overgrown {
+    pub(super) fn new(jobs: Arc<Jobs>) -> Self {
+        Self { jobs, again: false }
+    }
 }
 
 #[async_trait]
@@ -32,24 +38,24 @@ impl Worker for Overgrown {
         "removes the least recently used of a cache that has more than its `keep-max-size`"
     }
 
-    async fn wait(&mut self, app: &Arc<App>) {
-        let pause = app.config().server.gc_grace.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+    async fn wait(&mut self, core: &Arc<Core>) {
+        let pause = core.config().server.gc_grace.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         tokio::select! {
-            () = app.federation.overgrown() => {}
+            () = core.federation.overgrown() => {}
             () = tokio::time::sleep(pause), if self.again => {}
         }
     }
 
     /// Does what `cachectl gc --to-size` does, cache by cache. A job that is in the way makes it fail, so that it is tried
     /// again soon.
-    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
+    async fn work(&mut self, core: &Arc<Core>, stop: &CancellationToken) -> Result<(), Failure> {
         self.again = false;
-        if !app.clock.is_steady_for(app.config().server.gc_grace) {
+        if !core.clock.is_steady_for(core.config().server.gc_grace) {
             // The doctor says why.
             self.again = true;
             return Ok(());
         }
-        for cache in app.caches().iter() {
+        for cache in core.caches().iter() {
             let Some(size) = size_to_collect(cache) else { continue };
             let request = JobRequest::Gc {
                 cache: Some(cache.name().to_owned()),
@@ -58,7 +64,7 @@ impl Worker for Overgrown {
                 older_than: None,
                 accept_clock: false,
             };
-            let (job, _) = app.jobs.start(app, request).map_err(|error| error.message)?;
+            let (job, _) = self.jobs.start(core, request).map_err(|error| error.message)?;
             let mut end = job.watch().end;
             match stop.run_until_cancelled(end.wait_for(Option::is_some)).await {
                 Some(Ok(end)) => {

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::core::Core;
 
 /// How often the books of a storage are compared with the catalog.
 const RECOUNT: Duration = Duration::from_secs(600);
@@ -37,21 +37,21 @@ impl Worker for Probe {
         "finds out when the storage fails, fills up, or comes back"
     }
 
-    async fn wait(&mut self, _: &Arc<App>) {
+    async fn wait(&mut self, _: &Arc<Core>) {
         self.storage.probe_due().await;
     }
 
-    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
-        let probing = self.cache.probe(&app.catalog, &self.storage);
+    async fn work(&mut self, core: &Arc<Core>, stop: &CancellationToken) -> Result<(), Failure> {
+        let probing = self.cache.probe(&core.catalog, &self.storage);
         let Some(revived) = stop.run_until_cancelled(probing).await else { return Ok(()) };
         if revived {
             // Files that could not be written or removed while it was away.
-            app.pusher.publish_again();
-            app.pusher.remove_leftovers(&app.caches()).await;
+            core.pusher.publish_again();
+            core.pusher.remove_leftovers(&core.caches()).await;
         }
         if self.recounted.elapsed() >= RECOUNT {
             // Small errors must not add up, such as of a push that ended when the catalog did not answer.
-            let used = app.catalog.storage_used(self.storage.id).await?;
+            let used = core.catalog.storage_used(self.storage.id).await?;
             self.cache.storages().set_used(&self.storage, used);
             self.recounted = tokio::time::Instant::now();
         }

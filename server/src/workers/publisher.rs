@@ -9,10 +9,10 @@ use catalog::{CacheId, CatalogError, PublishTicket, StorageId, UnixTime, Unpubli
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::{publish, published_keys};
 use crate::cache::push::Written;
+use crate::core::Core;
 
 /// Paths per batch.
 const BATCH: u64 = 512;
@@ -35,9 +35,9 @@ impl Worker for Publisher {
         "makes narinfo files and listings durable, and writes those that are missing"
     }
 
-    async fn wait(&mut self, app: &Arc<App>) {
-        let published = app.pusher.published();
-        if app.catalog.is_shared() {
+    async fn wait(&mut self, core: &Arc<Core>) {
+        let published = core.pusher.published();
+        if core.catalog.is_shared() {
             let _ = tokio::time::timeout(LOOK_AROUND, published).await;
         } else {
             published.await;
@@ -45,14 +45,14 @@ impl Worker for Publisher {
         tokio::time::sleep(GATHER).await;
     }
 
-    async fn work(&mut self, app: &Arc<App>, stop: &CancellationToken) -> Result<(), Failure> {
-        let rewrite = app.pusher.take_publish_again();
-        let written = app.pusher.written().take();
-        let result = publish_due(app, rewrite, &written, stop).await;
+    async fn work(&mut self, core: &Arc<Core>, stop: &CancellationToken) -> Result<(), Failure> {
+        let rewrite = core.pusher.take_publish_again();
+        let written = core.pusher.written().take();
+        let result = publish_due(core, rewrite, &written, stop).await;
         if !matches!(result, Ok(true)) {
-            app.pusher.written().put_back(written);
+            core.pusher.written().put_back(written);
             if rewrite {
-                app.pusher.publish_again();
+                core.pusher.publish_again();
             }
         }
         if result? { Ok(()) } else { Err("the files of some paths could not be written yet".into()) }
@@ -69,7 +69,7 @@ impl Worker for Publisher {
 
 /// Works off what is due. Returns whether all of it could be done.
 async fn publish_due(
-    app: &App,
+    core: &Core,
     rewrite: bool,
     written: &Written,
     stop: &CancellationToken,
@@ -77,21 +77,21 @@ async fn publish_due(
     let mut after = None;
     let mut all = true;
     loop {
-        let due = app.catalog.unpublished(after, BATCH).await?;
+        let due = core.catalog.unpublished(after, BATCH).await?;
         let Some(last) = due.last() else { return Ok(all) };
         // What cannot be done now is in nobody's way.
         after = Some(last.ticket);
         let mut count = due.len();
         let mut done = Vec::new();
         for ((cache, storage), paths) in by_storage(due) {
-            let known = app.caches().iter().find(|known| known.id == cache).cloned();
+            let known = core.caches().iter().find(|known| known.id == cache).cloned();
             let Some(cache) = known else { continue };
             if !cache.gives_from(storage) {
                 continue;
             }
             let paths = if rewrite {
                 write_again(&cache, paths).await
-            } else if app.catalog.is_shared() {
+            } else if core.catalog.is_shared() {
                 let (mine, others): (Vec<_>, Vec<_>) =
                     paths.into_iter().partition(|due| written.has(&due.path));
                 let (left, current): (Vec<_>, Vec<_>) = others.into_iter().partition(is_left);
@@ -105,7 +105,7 @@ async fn publish_due(
         }
         all &= done.len() == count;
         if !done.is_empty() {
-            app.catalog.mark_published(done).await?;
+            core.catalog.mark_published(done).await?;
         }
         if rewrite && stop.is_cancelled() {
             return Ok(all);

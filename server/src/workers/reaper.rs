@@ -8,7 +8,7 @@ use catalog::UnixTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
-use crate::app::App;
+use crate::core::Core;
 
 /// How long a `complete` may be repeated and still find its upload. Clients give up after minutes.
 const FINISHED_KEPT_SECONDS: i64 = 2 * 24 * 3600;
@@ -20,8 +20,8 @@ pub(super) struct Reaper {
 }
 
 impl Reaper {
-    pub(super) fn new(app: &App) -> Self {
-        let limit = app.config().server.upload_expiry;
+    pub(super) fn new(core: &Core) -> Self {
+        let limit = core.config().server.upload_expiry;
         Self { pause: (limit / 4).clamp(Duration::from_millis(250), LONGEST_PAUSE) }
     }
 }
@@ -36,26 +36,26 @@ impl Worker for Reaper {
         "ends uploads that nobody finishes"
     }
 
-    async fn wait(&mut self, _: &Arc<App>) {
+    async fn wait(&mut self, _: &Arc<Core>) {
         tokio::time::sleep(self.pause).await;
     }
 
-    async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
+    async fn work(&mut self, core: &Arc<Core>, _: &CancellationToken) -> Result<(), Failure> {
         // By a wrong clock everything is too old.
-        if app.clock.doubt().is_some() {
+        if core.clock.doubt().is_some() {
             return Ok(());
         }
-        let expired = app.pusher.expire(app.config().server.upload_expiry);
+        let expired = core.pusher.expire(core.config().server.upload_expiry);
         if expired > 0 {
             tracing::info!(expired, "ended uploads that were never finished");
         }
         let before = UnixTime(UnixTime::now().0 - FINISHED_KEPT_SECONDS);
-        app.catalog.forget_finished_uploads(before).await?;
-        if app.catalog.is_shared() {
-            forget_lost_uploads(app).await?;
+        core.catalog.forget_finished_uploads(before).await?;
+        if core.catalog.is_shared() {
+            forget_lost_uploads(core).await?;
         }
         // Of uploads that ended without being recorded, and those that were too young before.
-        app.pusher.remove_leftovers(&app.caches()).await;
+        core.pusher.remove_leftovers(&core.caches()).await;
         Ok(())
     }
 
@@ -65,10 +65,10 @@ impl Worker for Reaper {
 }
 
 /// Forgets uploads that other daemons have begun and never ended, as they did not come back.
-async fn forget_lost_uploads(app: &App) -> Result<(), Failure> {
-    let limit = i64::try_from(app.config().server.upload_expiry.as_secs()).unwrap_or(i64::MAX);
+async fn forget_lost_uploads(core: &Core) -> Result<(), Failure> {
+    let limit = i64::try_from(core.config().server.upload_expiry.as_secs()).unwrap_or(i64::MAX);
     // An upload may be under way for longer than it may stand still.
     let before = UnixTime(UnixTime::now().0.saturating_sub(limit).saturating_sub(FINISHED_KEPT_SECONDS));
-    app.catalog.forget_open_uploads_before(before).await?;
+    core.catalog.forget_open_uploads_before(before).await?;
     Ok(())
 }

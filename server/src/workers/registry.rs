@@ -10,10 +10,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::jobs::Jobs;
 
 /// All workers of the daemon.
-#[derive(Default)]
 pub struct Workers {
+    /// What some of them start.
+    pub(super) jobs: Arc<Jobs>,
     list: Mutex<Vec<Arc<WorkerStatus>>>,
     /// Those that come and go with a reload.
     pub(super) of_config: Mutex<Vec<OfConfig>>,
@@ -80,6 +82,17 @@ pub enum WorkerState {
 }
 
 impl Workers {
+    /// No workers yet. Some of those to come start `jobs`.
+    pub fn new(jobs: Arc<Jobs>) -> Self {
+        Self {
+            jobs,
+            list: Mutex::default(),
+            of_config: Mutex::default(),
+            running: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
     /// Adds a worker.
     pub fn add(&self, name: String, purpose: &'static str) -> Arc<WorkerStatus> {
         let status = Arc::new(WorkerStatus {

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::registry::WorkerStatus;
 use super::{Failure, Worker};
-use crate::app::App;
-use crate::http::error::chain;
+use crate::chain::chain;
+use crate::core::Core;
 
 /// Pause after a first failed round; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -18,7 +18,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 pub(super) async fn supervise(
-    app: Arc<App>,
+    core: Arc<Core>,
     mut worker: Box<dyn Worker>,
     status: Arc<WorkerStatus>,
     stop: CancellationToken,
@@ -28,14 +28,14 @@ pub(super) async fn supervise(
     }
     let mut due = worker.begins_at_once();
     loop {
-        if !due && stop.run_until_cancelled(worker.wait(&app)).await.is_none() {
+        if !due && stop.run_until_cancelled(worker.wait(&core)).await.is_none() {
             break;
         }
         if stop.run_until_cancelled(status.wait_until_allowed()).await.is_none() {
             break;
         }
         due = false;
-        if let Some(pause) = round(&app, worker.as_mut(), &status, &stop).await {
+        if let Some(pause) = round(&core, worker.as_mut(), &status, &stop).await {
             status.set_next_run(pause);
             due = true;
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -47,20 +47,20 @@ pub(super) async fn supervise(
         }
     }
     if worker.ends_with_a_round() {
-        round(&app, worker.as_mut(), &status, &stop).await;
+        round(&core, worker.as_mut(), &status, &stop).await;
     }
 }
 
 /// Does one round. Returns how long to wait before another attempt if it failed.
 async fn round(
-    app: &Arc<App>,
+    core: &Arc<Core>,
     worker: &mut dyn Worker,
     status: &WorkerStatus,
     stop: &CancellationToken,
 ) -> Option<Duration> {
     status.begin();
     // Whatever a round that panicked has left undone is found by the next one.
-    let result = AssertUnwindSafe(worker.work(app, stop)).catch_unwind().await;
+    let result = AssertUnwindSafe(worker.work(core, stop)).catch_unwind().await;
     let error = match result {
         Ok(Ok(())) => {
             status.succeed(worker.interval());

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
-use crate::app::App;
+use crate::core::Core;
 
 /// Uses noted since the last round are lost in a crash; retention counts in days.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -24,13 +24,13 @@ impl Worker for Touches {
         "writes down when paths were last used"
     }
 
-    async fn wait(&mut self, _: &Arc<App>) {
+    async fn wait(&mut self, _: &Arc<Core>) {
         tokio::time::sleep(PAUSE).await;
     }
 
-    async fn work(&mut self, app: &Arc<App>, _: &CancellationToken) -> Result<(), Failure> {
-        for cache in app.caches().iter() {
-            cache.record_uses(&app.catalog).await?;
+    async fn work(&mut self, core: &Arc<Core>, _: &CancellationToken) -> Result<(), Failure> {
+        for cache in core.caches().iter() {
+            cache.record_uses(&core.catalog).await?;
         }
         Ok(())
     }

@@ -10,67 +10,67 @@ use warp::Filter;
 use super::deployments::info;
 use super::error::{internal, unknown_agent, unknown_workspace};
 use super::{Answer, decoded, reply};
-use crate::app::App;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
     let agents = {
-        let app = app.clone();
+        let state = state.clone();
         warp::path!("v1" / "agents").and(warp::get()).then(move || {
-            let app = app.clone();
-            reply(async move { list(&app).await })
+            let state = state.clone();
+            reply(async move { list(&state).await })
         })
     };
     let agent = {
-        let app = app.clone();
+        let state = state.clone();
         warp::path!("v1" / "agents" / String).and(warp::get()).then(move |name: String| {
-            let app = app.clone();
-            reply(async move { one(&app, &decoded(&name)).await })
+            let state = state.clone();
+            reply(async move { one(&state, &decoded(&name)).await })
         })
     };
     let all = {
-        let app = app.clone();
+        let state = state.clone();
         warp::path!("v1" / "workspaces").and(warp::get()).then(move || {
-            let app = app.clone();
-            reply(async move { workspaces(&app).await })
+            let state = state.clone();
+            reply(async move { workspaces(&state).await })
         })
     };
-    let app = app.clone();
+    let state = state.clone();
     let workspace = warp::path!("v1" / "workspaces" / String).and(warp::get()).then(move |name: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
             let name = decoded(&name);
-            let mut all = workspaces(&app).await?.into_iter();
+            let mut all = workspaces(&state).await?.into_iter();
             all.find(|workspace| workspace.name == name).ok_or_else(|| unknown_workspace(&name))
         })
     });
     any_of([agents.boxed(), agent.boxed(), all.boxed(), workspace.boxed()])
 }
 
-async fn list(app: &App) -> Answer<Vec<AgentInfo>> {
-    let fleet = load(app).await?;
+async fn list(state: &State) -> Answer<Vec<AgentInfo>> {
+    let fleet = load(state).await?;
     let mut infos = Vec::with_capacity(fleet.agents.len());
     for agent in &fleet.agents {
-        infos.push(agent_info(app, &fleet, agent).await.map_err(|error| internal(&error))?);
+        infos.push(agent_info(state, &fleet, agent).await.map_err(|error| internal(&error))?);
     }
     Ok(infos)
 }
 
-async fn one(app: &App, name: &str) -> Answer<AgentInfo> {
-    let fleet = load(app).await?;
+async fn one(state: &State, name: &str) -> Answer<AgentInfo> {
+    let fleet = load(state).await?;
     let agent = fleet.agents.iter().find(|agent| agent.name == name).ok_or_else(|| unknown_agent(name))?;
-    agent_info(app, &fleet, agent).await.map_err(|error| internal(&error))
+    agent_info(state, &fleet, agent).await.map_err(|error| internal(&error))
 }
 
-async fn load(app: &App) -> Answer<Fleet> {
-    app.catalog.fleet().await.map_err(|error| internal(&error))
+async fn load(state: &State) -> Answer<Fleet> {
+    state.catalog.fleet().await.map_err(|error| internal(&error))
 }
 
-async fn agent_info(app: &App, fleet: &Fleet, agent: &AgentRecord) -> Result<AgentInfo, CatalogError> {
-    let newest = app.catalog.list_deployments(Some(agent.id), None, 1).await?;
+async fn agent_info(state: &State, fleet: &Fleet, agent: &AgentRecord) -> Result<AgentInfo, CatalogError> {
+    let newest = state.catalog.list_deployments(Some(agent.id), None, 1).await?;
     let succeeded = Some(DeploymentStatus::Succeeded);
-    let running = app.catalog.list_deployments(Some(agent.id), succeeded, 1).await?;
-    let present = app.deploy.online().find(agent.id);
+    let running = state.catalog.list_deployments(Some(agent.id), succeeded, 1).await?;
+    let present = state.deploy.online().find(agent.id);
     let said =
         |now: Option<String>, before: &Option<String>| now.or(before.clone()).filter(|text| !text.is_empty());
     let hello = present.as_ref().map(|present| present.hello.clone());
@@ -89,15 +89,15 @@ async fn agent_info(app: &App, fleet: &Fleet, agent: &AgentRecord) -> Result<Age
     })
 }
 
-async fn workspaces(app: &App) -> Answer<Vec<WorkspaceInfo>> {
-    let open = app.catalog.open_deployments().await.map_err(|error| internal(&error))?;
+async fn workspaces(state: &State) -> Answer<Vec<WorkspaceInfo>> {
+    let open = state.catalog.open_deployments().await.map_err(|error| internal(&error))?;
     let busy: HashSet<_> = open.into_iter().map(|deployment| deployment.agent).collect();
-    let fleet = app.deploy.fleet();
+    let fleet = state.deploy.fleet();
     let mut infos: Vec<_> = fleet
         .workspaces()
         .map(|workspace| {
             let agents: Vec<_> = fleet.agents().filter(|agent| agent.workspace.id == workspace.id).collect();
-            let online = agents.iter().filter(|agent| app.deploy.online().find(agent.id).is_some()).count();
+            let online = agents.iter().filter(|agent| state.deploy.online().find(agent.id).is_some()).count();
             let deploying = agents.iter().filter(|agent| busy.contains(&agent.id)).count();
             WorkspaceInfo {
                 name: workspace.name.clone(),

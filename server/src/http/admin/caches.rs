@@ -10,42 +10,42 @@ use warp::Filter;
 use super::error::{internal, unknown_cache};
 use super::summary::{cache_summaries, cache_summary, storage_summaries};
 use super::{Answer, reply};
-use crate::app::App;
 use crate::cache::Cache;
-use crate::http::origin::suits_cachix_use;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 use crate::instructions::{MEMORY, fetch, netrc_line, push_with_cachix, push_with_nix};
+use crate::origin::suits_cachix_use;
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
     let list = {
-        let app = app.clone();
+        let state = state.clone();
         warp::path!("v1" / "caches").and(warp::get()).then(move || {
-            let app = app.clone();
-            reply(async move { cache_summaries(&app).await })
+            let state = state.clone();
+            reply(async move { cache_summaries(&state).await })
         })
     };
-    let app = app.clone();
+    let state = state.clone();
     let info = warp::path!("v1" / "caches" / String).and(warp::get()).then(move |name: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
-            let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
-            info(&app, &cache).await
+            let cache = state.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+            info(&state, &cache).await
         })
     });
     any_of([list.boxed(), info.boxed()])
 }
 
-async fn info(app: &App, cache: &Cache) -> Answer<CacheInfo> {
-    let summary = cache_summary(app, cache).await?;
-    let keys = app.catalog.signing_keys(cache.id).await.map_err(|error| internal(&error))?;
+async fn info(state: &State, cache: &Cache) -> Answer<CacheInfo> {
+    let summary = cache_summary(state, cache).await?;
+    let keys = state.catalog.signing_keys(cache.id).await.map_err(|error| internal(&error))?;
     Ok(CacheInfo {
-        setup: setup_steps(app, cache, &summary),
+        setup: setup_steps(state, cache, &summary),
         summary,
         priority: cache.config().priority,
         compression: cache.config().compression.to_string(),
         retention_days: Some(cache.config().retention),
         port: cache.config().port,
-        storages: storage_summaries(app, cache).await?,
+        storages: storage_summaries(state, cache).await?,
         keys: keys.iter().map(|key| key_info(cache, key)).collect(),
         upstreams: cache.config().upstreams.iter().map(ToString::to_string).collect(),
     })
@@ -69,8 +69,8 @@ pub(super) fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
 }
 
 /// What to type on a client.
-fn setup_steps(app: &App, cache: &Cache, summary: &CacheSummary) -> Vec<SetupStep> {
-    let api = app.origin.api_url();
+fn setup_steps(state: &State, cache: &Cache, summary: &CacheSummary) -> Vec<SetupStep> {
+    let api = state.origin.api_url();
     let name = cache.name();
     let step = |title: &str, lines: Vec<String>| SetupStep { title: title.to_owned(), lines };
     let compression = cache.config().compression.to_string();

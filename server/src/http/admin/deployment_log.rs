@@ -15,32 +15,32 @@ use warp::reply::{Reply, Response};
 
 use super::deployments::{find, info};
 use super::{Answer, IntoReply, body, raw_query};
-use crate::app::App;
 use crate::deploy::LogView;
 use crate::http::Route;
+use crate::http::state::State;
 
 /// Most lines that are read at a time.
 const PAGE: u64 = 500;
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let state = state.clone();
     warp::path!("v1" / "deployments" / String / "log").and(warp::get()).and(raw_query()).then(
         move |which: String, query: String| {
-            let app = app.clone();
-            async move { log(&app, &which, &query).await.unwrap_or_else(IntoReply::into_reply) }
+            let state = state.clone();
+            async move { log(&state, &which, &query).await.unwrap_or_else(IntoReply::into_reply) }
         },
     )
 }
 
-async fn log(app: &Arc<App>, which: &str, query: &str) -> Answer<Response> {
+async fn log(state: &Arc<State>, which: &str, query: &str) -> Answer<Response> {
     let FollowLog { follow } = body::query(query)?;
-    let (record, _) = find(app, which).await?;
+    let (record, _) = find(state, which).await?;
     let source = if follow == Some(true) {
-        Source::Followed(Box::new(app.deploy.view_log(record.id)))
+        Source::Followed(Box::new(state.deploy.view_log(record.id)))
     } else {
         Source::Stored { after: 0 }
     };
-    let mut telling = Telling { app: app.clone(), id: record.id, source, ended: false };
+    let mut telling = Telling { state: state.clone(), id: record.id, source, ended: false };
     let (told, heard) = mpsc::channel(1);
     tokio::spawn(async move {
         // Ends when nobody listens any more, which shows at the next event.
@@ -57,7 +57,7 @@ async fn log(app: &Arc<App>, which: &str, query: &str) -> Answer<Response> {
 
 /// What one reader has been told.
 struct Telling {
-    app: Arc<App>,
+    state: Arc<State>,
     id: DeploymentId,
     source: Source,
     ended: bool,
@@ -89,11 +89,11 @@ impl Telling {
         if self.ended {
             return None;
         }
-        let closing = self.app.deploy.closing().clone();
+        let closing = self.state.deploy.closing().clone();
         let lines = tokio::select! {
             () = closing.cancelled() => return None,
             () = tokio::time::sleep(EVENTS_INTERVAL / 2) => return Some(vec![LogEvent::Waiting]),
-            lines = self.source.next(&self.app, self.id) => lines,
+            lines = self.source.next(&self.state, self.id) => lines,
         };
         match lines {
             Ok(Some(lines)) => Some(
@@ -101,7 +101,7 @@ impl Telling {
             ),
             Ok(None) => {
                 self.ended = true;
-                let (record, name) = find(&self.app, &self.id.0.to_string()).await.ok()?;
+                let (record, name) = find(&self.state, &self.id.0.to_string()).await.ok()?;
                 Some(vec![LogEvent::End { deployment: info(&record, &name) }])
             }
             Err(error) => {
@@ -114,11 +114,15 @@ impl Telling {
 
 impl Source {
     /// The next lines; none at the end. May be dropped at any time.
-    async fn next(&mut self, app: &App, id: DeploymentId) -> Result<Option<Vec<NumberedLine>>, CatalogError> {
+    async fn next(
+        &mut self,
+        state: &State,
+        id: DeploymentId,
+    ) -> Result<Option<Vec<NumberedLine>>, CatalogError> {
         match self {
             Self::Followed(view) => view.next().await,
             Self::Stored { after } => {
-                let lines = app.catalog.read_log(id, *after, PAGE).await?;
+                let lines = state.catalog.read_log(id, *after, PAGE).await?;
                 let Some(last) = lines.last() else { return Ok(None) };
                 *after = last.number;
                 Ok(Some(lines))

@@ -10,10 +10,10 @@ use warp::Filter;
 
 use super::error::{failure, internal, unknown_agent, unknown_workspace};
 use super::{Answer, body, decoded, raw_query, reply};
-use crate::app::App;
 use crate::deploy::activate::{ActivateError, Source, Specification};
 use crate::deploy::operate::RollbackError;
 use crate::deploy::{Agent, Workspace};
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 
 /// How many deployments are listed where nothing else is asked for.
@@ -21,23 +21,23 @@ const LISTED: u64 = 50;
 /// Most deployments that are listed.
 const MOST_LISTED: u64 = 10_000;
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
     any_of([
-        list(app.clone()).boxed(),
-        activate(app.clone()).boxed(),
-        rollback(app.clone()).boxed(),
-        show(app.clone()).boxed(),
-        cancel(app.clone()).boxed(),
-        super::deployment_log::routes(app).boxed(),
+        list(state.clone()).boxed(),
+        activate(state.clone()).boxed(),
+        rollback(state.clone()).boxed(),
+        show(state.clone()).boxed(),
+        cancel(state.clone()).boxed(),
+        super::deployment_log::routes(state).boxed(),
     ])
 }
 
-fn list(app: Arc<App>) -> impl Route {
+fn list(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "deployments").and(warp::get()).and(raw_query()).then(move |query: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
             let wanted: ListDeployments = body::query(&query)?;
-            let names = agent_names(&app).await?;
+            let names = agent_names(&state).await?;
             let agent = match &wanted.agent {
                 None => None,
                 Some(name) => {
@@ -46,26 +46,26 @@ fn list(app: Arc<App>) -> impl Route {
                 }
             };
             let limit = wanted.limit.unwrap_or(LISTED).min(MOST_LISTED);
-            let records = app.catalog.list_deployments(agent, None, limit).await;
+            let records = state.catalog.list_deployments(agent, None, limit).await;
             let records = records.map_err(|error| internal(&error))?;
             Ok(records.iter().map(|record| info(record, name_of(&names, record))).collect::<Vec<_>>())
         })
     })
 }
 
-fn show(app: Arc<App>) -> impl Route {
+fn show(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "deployments" / String).and(warp::get()).then(move |which: String| {
-        let app = app.clone();
-        reply(async move { find(&app, &which).await.map(|(record, name)| info(&record, &name)) })
+        let state = state.clone();
+        reply(async move { find(&state, &which).await.map(|(record, name)| info(&record, &name)) })
     })
 }
 
-fn cancel(app: Arc<App>) -> impl Route {
+fn cancel(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "deployments" / String / "cancel").and(warp::post()).then(move |which: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
-            let (record, name) = find(&app, &which).await?;
-            let cancelled = app.deploy.cancel(record.id).await.map_err(|error| internal(&error))?;
+            let (record, name) = find(&state, &which).await?;
+            let cancelled = state.deploy.cancel(record.id).await.map_err(|error| internal(&error))?;
             let (record, changed) = cancelled.unwrap_or((record, false));
             if !changed {
                 let message = format!("{name}#{} has ended: {}", record.number, record.status.as_str());
@@ -77,17 +77,17 @@ fn cancel(app: Arc<App>) -> impl Route {
     })
 }
 
-fn activate(app: Arc<App>) -> impl Route {
+fn activate(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "deployments").and(warp::post()).and(warp::body::stream()).then(move |stream| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
             let request: Activate = body::json(stream).await?;
-            let workspace = workspace(&app, request.workspace.as_deref())?;
-            let cache = app.caches().find(&workspace.cache);
-            let source = cache.as_ref().map(|cache| Source { cache, federation: &app.federation });
+            let workspace = workspace(&state, request.workspace.as_deref())?;
+            let cache = state.caches().find(&workspace.cache);
+            let source = cache.as_ref().map(|cache| Source { cache, federation: &state.federation });
             let specification =
                 Specification { agents: request.agents, rollback_script: Some(request.rollback_scripts) };
-            let done = app
+            let done = state
                 .deploy
                 .activate(&workspace, source, specification, request.allow_missing)
                 .await
@@ -97,17 +97,17 @@ fn activate(app: Arc<App>) -> impl Route {
     })
 }
 
-fn rollback(app: Arc<App>) -> impl Route {
+fn rollback(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "deployments" / "rollback").and(warp::post()).and(warp::body::stream()).then(
         move |stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
                 let Rollback { agent: name } = body::json(stream).await?;
                 let agent: Arc<Agent> =
-                    app.deploy.fleet().agent(&name).cloned().ok_or_else(|| unknown_agent(&name))?;
-                let cache = app.caches().find(&agent.workspace.cache);
-                let source = cache.as_ref().map(|cache| Source { cache, federation: &app.federation });
-                match app.deploy.rollback(&agent, source).await {
+                    state.deploy.fleet().agent(&name).cloned().ok_or_else(|| unknown_agent(&name))?;
+                let cache = state.caches().find(&agent.workspace.cache);
+                let source = cache.as_ref().map(|cache| Source { cache, federation: &state.federation });
+                match state.deploy.rollback(&agent, source).await {
                     Ok(record) => Ok(info(&record, &name)),
                     Err(RollbackError::Activate(error)) => Err(refused(&error)),
                     Err(error) => Err(failure(ErrorCode::Conflict, error.to_string(), None)),
@@ -118,8 +118,8 @@ fn rollback(app: Arc<App>) -> impl Route {
 }
 
 /// The workspace of this name, or the only one.
-fn workspace(app: &App, name: Option<&str>) -> Answer<Arc<Workspace>> {
-    let fleet = app.deploy.fleet();
+fn workspace(state: &State, name: Option<&str>) -> Answer<Arc<Workspace>> {
+    let fleet = state.deploy.fleet();
     if let Some(name) = name {
         return fleet.workspace(name).cloned().ok_or_else(|| unknown_workspace(name));
     }
@@ -146,12 +146,12 @@ fn refused(error: &ActivateError) -> ApiError {
 }
 
 /// A deployment by a segment of a path: its id, as `AGENT#NUMBER`, or as the newest one of `AGENT`; with the name of its agent.
-pub(super) async fn find(app: &App, which: &str) -> Answer<(DeploymentRecord, String)> {
+pub(super) async fn find(state: &State, which: &str) -> Answer<(DeploymentRecord, String)> {
     let which = decoded(which);
     let which = which.as_str();
-    let names = agent_names(app).await?;
+    let names = agent_names(state).await?;
     let found = match which.parse::<Uuid>() {
-        Ok(id) => app.catalog.find_deployment(DeploymentId(id)).await.map_err(|error| internal(&error))?,
+        Ok(id) => state.catalog.find_deployment(DeploymentId(id)).await.map_err(|error| internal(&error))?,
         Err(_) => {
             let (name, number) = match which.rsplit_once('#') {
                 Some((name, number)) => (name, Some(number)),
@@ -160,12 +160,12 @@ pub(super) async fn find(app: &App, which: &str) -> Answer<(DeploymentRecord, St
             let agent = names.iter().find(|(_, known)| *known == name).map(|(id, _)| *id);
             let agent = agent.ok_or_else(|| unknown_agent(name))?;
             let found = match number.map(str::parse::<u64>) {
-                None => app
+                None => state
                     .catalog
                     .list_deployments(Some(agent), None, 1)
                     .await
                     .map(|list| list.into_iter().next()),
-                Some(Ok(number)) => app.catalog.find_deployment_of(agent, number).await,
+                Some(Ok(number)) => state.catalog.find_deployment_of(agent, number).await,
                 Some(Err(_)) => Ok(None),
             };
             found.map_err(|error| internal(&error))?
@@ -179,8 +179,8 @@ pub(super) async fn find(app: &App, which: &str) -> Answer<(DeploymentRecord, St
     Ok((record, name))
 }
 
-async fn agent_names(app: &App) -> Answer<HashMap<catalog::AgentId, String>> {
-    let fleet = app.catalog.fleet().await.map_err(|error| internal(&error))?;
+async fn agent_names(state: &State) -> Answer<HashMap<catalog::AgentId, String>> {
+    let fleet = state.catalog.fleet().await.map_err(|error| internal(&error))?;
     Ok(fleet.agents.into_iter().map(|agent| (agent.id, agent.name)).collect())
 }
 

@@ -6,14 +6,22 @@ use admin_api::ApiError;
 use warp::Filter;
 
 use super::reply;
-use crate::app::App;
-use crate::doctor::examine;
+use crate::doctor::{Patient, examine};
 use crate::http::Route;
+use crate::http::state::State;
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let state = state.clone();
     warp::path!("v1" / "doctor").and(warp::get()).then(move || {
-        let app = app.clone();
-        reply(async move { Ok::<_, ApiError>(examine(&app).await) })
+        let state = state.clone();
+        reply(async move {
+            let patient = Patient {
+                core: &state,
+                workers: &state.workers,
+                listeners: &state.listeners,
+                origin: &state.origin,
+            };
+            Ok::<_, ApiError>(examine(&patient).await)
+        })
     })
 }

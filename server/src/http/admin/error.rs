@@ -3,7 +3,7 @@
 use admin_api::{ApiError, ErrorCode};
 use catalog::CatalogError;
 
-use crate::http::error::chain;
+use crate::chain::chain;
 
 /// Whether the catalog cannot be used for now, because its disk is full for example.
 fn is_temporary(error: &(dyn std::error::Error + 'static)) -> bool {

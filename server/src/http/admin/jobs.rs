@@ -15,29 +15,29 @@ use warp::reply::{Reply, Response};
 
 use super::error::failure;
 use super::{IntoReply, body, reply};
-use crate::app::App;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 use crate::jobs::{End, Job, Watching};
 
 /// Shortest time between two lines about the progress.
 const SHORTEST: Duration = Duration::from_millis(200);
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    any_of([start(app.clone()).boxed(), list(app.clone()).boxed(), stop(app.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    any_of([start(state.clone()).boxed(), list(state.clone()).boxed(), stop(state.clone()).boxed()])
 }
 
-fn list(app: Arc<App>) -> impl Route {
+fn list(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "jobs").and(warp::get()).then(move || {
-        let app = app.clone();
-        reply(async move { Ok::<_, ApiError>(app.jobs.list()) })
+        let state = state.clone();
+        reply(async move { Ok::<_, ApiError>(state.jobs.list()) })
     })
 }
 
-fn stop(app: Arc<App>) -> impl Route {
+fn stop(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "jobs" / String / "stop").and(warp::post()).then(move |id: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
-            let job = app.jobs.stop(&id).ok_or_else(|| {
+            let job = state.jobs.stop(&id).ok_or_else(|| {
                 let hint = Some("`cachectl job list` shows the ids");
                 failure(ErrorCode::NotFound, format!("there is no job with id {id}"), hint)
             })?;
@@ -49,13 +49,13 @@ fn stop(app: Arc<App>) -> impl Route {
     })
 }
 
-fn start(app: Arc<App>) -> impl Route {
+fn start(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "jobs").and(warp::post()).and(warp::body::stream()).then(move |stream| {
-        let app = app.clone();
+        let state = state.clone();
         async move {
             let request = body::json::<JobRequest, _, _>(stream).await;
             let started = request.and_then(|request| {
-                let started = app.jobs.start(&app, request.clone())?;
+                let started = state.jobs.start(&state.core, request.clone())?;
                 Ok((request, started))
             });
             match started {

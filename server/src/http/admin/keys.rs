@@ -9,62 +9,65 @@ use warp::Filter;
 use super::caches::key_info;
 use super::error::{failure, internal, unknown_cache};
 use super::{Answer, body, reply};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::rotation::RotationError;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    any_of([add(app.clone()).boxed(), retire(app.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    any_of([add(state.clone()).boxed(), retire(state.clone()).boxed()])
 }
 
-fn add(app: Arc<App>) -> impl Route {
+fn add(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "caches" / String / "keys").and(warp::post()).and(warp::body::stream()).then(
         move |name: String, stream| {
-            let app = app.clone();
-            reply(async move { add_key(&app, &name, body::json(stream).await?).await })
+            let state = state.clone();
+            reply(async move { add_key(&state, &name, body::json(stream).await?).await })
         },
     )
 }
 
-fn retire(app: Arc<App>) -> impl Route {
+fn retire(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "caches" / String / "keys" / "retire")
         .and(warp::post())
         .and(warp::body::stream())
         .then(move |name: String, stream| {
-            let app = app.clone();
-            reply(async move { retire_key(&app, &name, body::json(stream).await?).await })
+            let state = state.clone();
+            reply(async move { retire_key(&state, &name, body::json(stream).await?).await })
         })
 }
 
-async fn add_key(app: &App, name: &str, request: AddKey) -> Answer<KeyInfo> {
-    let _keys_stay = app.reloader.wait_for_turn().await;
-    let cache = app.caches().find(name).ok_or_else(|| unknown_cache(name))?;
+async fn add_key(state: &State, name: &str, request: AddKey) -> Answer<KeyInfo> {
+    let _keys_stay = state.block_reloads().await;
+    let cache = state.caches().find(name).ok_or_else(|| unknown_cache(name))?;
     let given = request.secret_key.map(|text| SigningKey::parse(&text)).transpose().map_err(|error| {
         let hint = Some("give NAME:BASE64, as `nix key generate-secret` prints it");
         failure(ErrorCode::Invalid, format!("that is no secret key: {error}"), hint)
     })?;
-    let added = cache.add_key(&app.catalog, &app.config().server.state_dir, given).await;
+    let added = cache.add_key(&state.catalog, &state.config().server.state_dir, given).await;
     let added = added.map_err(|error| refusal(&error))?;
     tracing::info!(cache = name, key = added.name, "a signing key was added");
     Ok(key_info(&cache, &added))
 }
 
-async fn retire_key(app: &App, name: &str, request: RetireKey) -> Answer<RetiredKey> {
-    let _keys_stay = app.reloader.wait_for_turn().await;
-    let cache = app.caches().find(name).ok_or_else(|| unknown_cache(name))?;
+async fn retire_key(state: &State, name: &str, request: RetireKey) -> Answer<RetiredKey> {
+    let _keys_stay = state.block_reloads().await;
+    let cache = state.caches().find(name).ok_or_else(|| unknown_cache(name))?;
     let key = PublicKey::parse(&request.public_key).map_err(|error| {
         let hint = Some("`cachectl key list` shows the public keys");
         failure(ErrorCode::Invalid, format!("that is no public key: {error}"), hint)
     })?;
-    let retired = cache.retire_key(&app.catalog, &key).await.map_err(|error| refusal(&error))?;
+    let retired = cache.retire_key(&state.catalog, &key).await.map_err(|error| refusal(&error))?;
     tracing::info!(cache = name, key = retired.name, "a signing key was retired");
-    Ok(RetiredKey { key: key_info(&cache, &retired), notice: notice_for_agents(app, &cache, &retired.name) })
+    Ok(RetiredKey {
+        key: key_info(&cache, &retired),
+        notice: notice_for_agents(state, &cache, &retired.name),
+    })
 }
 
 /// What becomes of agents that trust the signatures of a retired key, if some fetch from the cache.
-fn notice_for_agents(app: &App, cache: &Cache, retired: &str) -> Option<String> {
-    let fleet = app.deploy.fleet();
+fn notice_for_agents(state: &State, cache: &Cache, retired: &str) -> Option<String> {
+    let fleet = state.deploy.fleet();
     if !fleet.agents().any(|agent| agent.workspace.cache == cache.name()) {
         return None;
     }

@@ -32,31 +32,31 @@ use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
 
 use self::error::failure;
-use crate::app::App;
-use crate::http::serve::Routes;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
+use crate::listeners::serve::Routes;
 
 /// What a handler returns.
 type Answer<T> = Result<T, ApiError>;
 
 /// All routes of the admin socket.
-pub(super) fn routes(app: &Arc<App>) -> Routes {
+pub(super) fn routes(state: &Arc<State>) -> Routes {
     let known = any_of([
-        status::routes(app).boxed(),
-        caches::routes(app).boxed(),
-        keys::routes(app).boxed(),
-        paths::routes(app).boxed(),
-        why::routes(app).boxed(),
-        tokens::routes(app).boxed(),
-        jobs::routes(app).boxed(),
-        pins::routes(app).boxed(),
-        usage::routes(app).boxed(),
-        workers::routes(app).boxed(),
-        agents::routes(app).boxed(),
-        deployments::routes(app).boxed(),
-        network::routes(app).boxed(),
-        doctor::routes(app).boxed(),
-        reload::routes(app).boxed(),
+        status::routes(state).boxed(),
+        caches::routes(state).boxed(),
+        keys::routes(state).boxed(),
+        paths::routes(state).boxed(),
+        why::routes(state).boxed(),
+        tokens::routes(state).boxed(),
+        jobs::routes(state).boxed(),
+        pins::routes(state).boxed(),
+        usage::routes(state).boxed(),
+        workers::routes(state).boxed(),
+        agents::routes(state).boxed(),
+        deployments::routes(state).boxed(),
+        network::routes(state).boxed(),
+        doctor::routes(state).boxed(),
+        reload::routes(state).boxed(),
     ]);
     version_check()
         .or(known)

@@ -10,41 +10,41 @@ use warp::Filter;
 
 use super::error::failure;
 use super::{Answer, body, raw_query, reply};
-use crate::app::App;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let of_peers = any_of([peers(app.clone()).boxed(), ping(app.clone()).boxed()]);
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let of_peers = any_of([peers(state.clone()).boxed(), ping(state.clone()).boxed()]);
     any_of([
         of_peers.boxed(),
-        dht(app.clone()).boxed(),
-        read(app.clone()).boxed(),
-        write(app.clone()).boxed(),
+        dht(state.clone()).boxed(),
+        read(state.clone()).boxed(),
+        write(state.clone()).boxed(),
     ])
 }
 
-fn peers(app: Arc<App>) -> impl Route {
+fn peers(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "peers").and(warp::get()).then(move || {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
-            let peers = network(&app)?.peers();
-            let mut peers: Vec<PeerInfo> = peers.values().map(|peer| info(&app, peer)).collect();
+            let peers = network(&state)?.peers();
+            let mut peers: Vec<PeerInfo> = peers.values().map(|peer| info(&state, peer)).collect();
             peers.sort_by(|a, b| (&a.url, &a.node).cmp(&(&b.url, &b.node)));
             Ok(peers)
         })
     })
 }
 
-fn ping(app: Arc<App>) -> impl Route {
+fn ping(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "peers" / String / "ping").and(warp::post()).then(move |node: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
-            let peers = network(&app)?.peers();
+            let peers = network(&state)?.peers();
             let peer = node.parse().ok().and_then(|node| peers.get(&node)).ok_or_else(|| {
                 let hint = Some("`cachectl peer list` shows the nodes");
                 failure(ErrorCode::NotFound, format!("no node called `{node}` is known"), hint)
             })?;
-            let asked = app.federation.ping(peer).await;
+            let asked = state.federation.ping(peer).await;
             Ok(Ping {
                 node,
                 url: peer.description.url.to_string(),
@@ -55,11 +55,11 @@ fn ping(app: Arc<App>) -> impl Route {
     })
 }
 
-fn dht(app: Arc<App>) -> impl Route {
+fn dht(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "dht").and(warp::get()).then(move || {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
-            let network = network(&app)?;
+            let network = network(&state)?;
             let (dht, announcing) = (network.dht_status().await, network.announcing());
             Ok(DhtInfo {
                 node: network.id().to_string(),
@@ -79,30 +79,30 @@ fn dht(app: Arc<App>) -> impl Route {
     })
 }
 
-fn read(app: Arc<App>) -> impl Route {
+fn read(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "dht" / "record").and(warp::get()).and(raw_query()).then(move |query: String| {
-        let app = app.clone();
-        reply(async move { records::read(network(&app)?, body::query(&query)?).await })
+        let state = state.clone();
+        reply(async move { records::read(network(&state)?, body::query(&query)?).await })
     })
 }
 
-fn write(app: Arc<App>) -> impl Route {
+fn write(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "dht" / "notes").and(warp::post()).and(warp::body::stream()).then(move |stream| {
-        let app = app.clone();
-        reply(async move { records::write(network(&app)?, body::json(stream).await?).await })
+        let state = state.clone();
+        reply(async move { records::write(network(&state)?, body::json(stream).await?).await })
     })
 }
 
-fn network(app: &App) -> Answer<&Arc<Network>> {
+fn network(state: &State) -> Answer<&Arc<Network>> {
     let alone = || -> ApiError {
         let hint = Some("set `server.standalone: false`, and restart the daemon");
         failure(ErrorCode::Conflict, "this daemon takes part in no network", hint)
     };
-    app.federation.network().ok_or_else(alone)
+    state.federation.network().ok_or_else(alone)
 }
 
-fn info(app: &App, peer: &Peer) -> PeerInfo {
-    let health = app.federation.health_of(peer);
+fn info(state: &State, peer: &Peer) -> PeerInfo {
+    let health = state.federation.health_of(peer);
     PeerInfo {
         node: peer.id.to_string(),
         url: peer.description.url.to_string(),

@@ -10,45 +10,45 @@ use warp::Filter;
 
 use super::error::{failure, internal, unknown_cache};
 use super::{Answer, body, reply};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::{nar_file_name, narinfo};
 use crate::cache::push::Deletion;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    any_of([show(app.clone()).boxed(), remove(app.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    any_of([show(state.clone()).boxed(), remove(state.clone()).boxed()])
 }
 
-fn show(app: Arc<App>) -> impl Route {
+fn show(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "caches" / String / "paths" / String).and(warp::get()).then(
         move |name: String, hash: String| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
-                info(&app, &cache, &hash).await
+                let cache = state.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+                info(&state, &cache, &hash).await
             })
         },
     )
 }
 
-fn remove(app: Arc<App>) -> impl Route {
+fn remove(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "caches" / String / "paths" / String / "delete")
         .and(warp::post())
         .and(warp::body::stream())
         .then(move |name: String, hash: String, stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
                 let DeletePath { recursive } = body::json(stream).await?;
-                let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
-                delete(&app, &cache, &hash, recursive).await
+                let cache = state.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+                delete(&state, &cache, &hash, recursive).await
             })
         })
 }
 
-async fn delete(app: &App, cache: &Arc<Cache>, hash: &str, recursive: bool) -> Answer<DeletedPaths> {
+async fn delete(state: &State, cache: &Arc<Cache>, hash: &str, recursive: bool) -> Answer<DeletedPaths> {
     let path = parse_hash(hash)?;
-    match app.pusher.delete_path(cache, path, recursive).await.map_err(|error| internal(&error))? {
+    match state.pusher.delete_path(cache, path, recursive).await.map_err(|error| internal(&error))? {
         Deletion::Done { paths, freed, postponed } => {
             let number = paths.len();
             tracing::info!(cache = cache.name(), path = hash, number, recursive, "paths were deleted");
@@ -109,9 +109,9 @@ fn refusal(cache: &Cache, hash: &str, why: &Deleted) -> ApiError {
     }
 }
 
-async fn info(app: &App, cache: &Cache, hash: &str) -> Answer<PathInfo> {
+async fn info(state: &State, cache: &Cache, hash: &str) -> Answer<PathInfo> {
     let parsed = parse_hash(hash)?;
-    let record = app.catalog.find_path(cache.id, &parsed).await.map_err(|error| internal(&error))?;
+    let record = state.catalog.find_path(cache.id, &parsed).await.map_err(|error| internal(&error))?;
     let record = record.ok_or_else(|| {
         failure(ErrorCode::NotFound, format!("cache `{}` does not hold {hash}", cache.name()), None)
     })?;

@@ -9,28 +9,28 @@ use warp::Filter;
 
 use super::error::{failure, internal, unknown_cache};
 use super::{Answer, body, raw_query, reply};
-use crate::app::App;
 use crate::cache::Cache;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 
 /// Longest name of a pin.
 const NAME_LIMIT: usize = 255;
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    any_of([list(app.clone()).boxed(), create(app.clone()).boxed(), remove(app.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    any_of([list(state.clone()).boxed(), create(state.clone()).boxed(), remove(state.clone()).boxed()])
 }
 
-fn list(app: Arc<App>) -> impl Route {
+fn list(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "pins").and(warp::get()).and(raw_query()).then(move |query: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
             let wanted: ListPins = body::query(&query)?;
             let mut pins = Vec::new();
             if let Some(name) = &wanted.cache {
-                pins_of(&app, &*find(&app, name)?, &mut pins).await?;
+                pins_of(&state, &*find(&state, name)?, &mut pins).await?;
             } else {
-                for cache in app.caches().iter() {
-                    pins_of(&app, cache, &mut pins).await?;
+                for cache in state.caches().iter() {
+                    pins_of(&state, cache, &mut pins).await?;
                 }
             }
             Ok(pins)
@@ -38,20 +38,20 @@ fn list(app: Arc<App>) -> impl Route {
     })
 }
 
-fn create(app: Arc<App>) -> impl Route {
+fn create(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "pins").and(warp::post()).and(warp::body::stream()).then(move |stream| {
-        let app = app.clone();
-        reply(async move { add(&app, body::json(stream).await?).await })
+        let state = state.clone();
+        reply(async move { add(&state, body::json(stream).await?).await })
     })
 }
 
-fn remove(app: Arc<App>) -> impl Route {
+fn remove(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "pins" / "remove").and(warp::post()).and(warp::body::stream()).then(move |stream| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
             let RemovePin { cache, name, revision } = body::json(stream).await?;
-            let found = find(&app, &cache)?;
-            let removed = app.catalog.remove_pins(found.id, &name, revision).await;
+            let found = find(&state, &cache)?;
+            let removed = state.catalog.remove_pins(found.id, &name, revision).await;
             let removed = removed.map_err(|error| internal(&error))?;
             if removed == 0 {
                 let what = revision.map_or(String::new(), |revision| format!(", revision {revision}"));
@@ -67,12 +67,12 @@ fn remove(app: Arc<App>) -> impl Route {
     })
 }
 
-fn find(app: &App, name: &str) -> Result<Arc<Cache>, ApiError> {
-    app.caches().find(name).ok_or_else(|| unknown_cache(name))
+fn find(state: &State, name: &str) -> Result<Arc<Cache>, ApiError> {
+    state.caches().find(name).ok_or_else(|| unknown_cache(name))
 }
 
-async fn pins_of(app: &App, cache: &Cache, pins: &mut Vec<PinInfo>) -> Result<(), ApiError> {
-    let found = app.catalog.list_pins(cache.id).await.map_err(|error| internal(&error))?;
+async fn pins_of(state: &State, cache: &Cache, pins: &mut Vec<PinInfo>) -> Result<(), ApiError> {
+    let found = state.catalog.list_pins(cache.id).await.map_err(|error| internal(&error))?;
     pins.extend(found.into_iter().map(|pin| pin_info(cache, pin)));
     Ok(())
 }
@@ -94,9 +94,9 @@ fn pin_info(cache: &Cache, pin: PinRecord) -> PinInfo {
     }
 }
 
-async fn add(app: &App, request: CreatePin) -> Answer<PinInfo> {
+async fn add(state: &State, request: CreatePin) -> Answer<PinInfo> {
     let invalid = |message: &str, hint| failure(ErrorCode::Invalid, message, hint);
-    let cache = find(app, &request.cache)?;
+    let cache = find(state, &request.cache)?;
     if request.name.is_empty()
         || request.name.len() > NAME_LIMIT
         || request.name.chars().any(char::is_control)
@@ -117,7 +117,7 @@ async fn add(app: &App, request: CreatePin) -> Answer<PinInfo> {
     };
     let path = path_hash(&request.path)?;
     let new = NewPin { cache: cache.id, name: request.name.clone(), path, artifacts: Vec::new(), keep };
-    let revision = match app.catalog.add_pin(new).await.map_err(|error| internal(&error))? {
+    let revision = match state.catalog.add_pin(new).await.map_err(|error| internal(&error))? {
         PinOutcome::Added { revision } => revision,
         PinOutcome::UnknownPath => {
             let message = format!("cache `{}` does not hold {}", cache.name(), request.path);
@@ -125,7 +125,7 @@ async fn add(app: &App, request: CreatePin) -> Answer<PinInfo> {
         }
     };
     tracing::info!(cache = cache.name(), pin = request.name, revision, "pin added");
-    let pins = app.catalog.list_pins(cache.id).await.map_err(|error| internal(&error))?;
+    let pins = state.catalog.list_pins(cache.id).await.map_err(|error| internal(&error))?;
     let pin = pins.into_iter().find(|pin| pin.name == request.name && pin.revision == revision);
     let gone = || failure(ErrorCode::Conflict, "the pin was removed by someone else at the same time", None);
     pin.map(|pin| pin_info(&cache, pin)).ok_or_else(gone)

@@ -7,18 +7,18 @@ use warp::Filter;
 
 use super::error::failure;
 use super::reply;
-use crate::app::App;
+use crate::chain::chain;
 use crate::http::Route;
-use crate::http::error::chain;
+use crate::http::state::State;
 use crate::reload::{ReloadError, advice, reload};
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let state = state.clone();
     warp::path!("v1" / "reload").and(warp::post()).then(move || {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
             // Goes on even if whoever asked goes away.
-            let reloading = tokio::spawn(async move { reload(&app).await });
+            let reloading = tokio::spawn(async move { reload(&state.reloader).await });
             reloading.await.map_err(ReloadError::Interrupted).flatten().map_err(|error| refusal(&error))
         })
     })

@@ -6,26 +6,26 @@ use nar_storage::{Health, StorageSnapshot};
 
 use super::Answer;
 use super::error::internal;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 use crate::config::{self, Access, SigningMode};
+use crate::http::state::State;
 
 /// Every known cache, the enabled ones first.
-pub async fn cache_summaries(app: &App) -> Answer<Vec<CacheSummary>> {
+pub async fn cache_summaries(state: &State) -> Answer<Vec<CacheSummary>> {
     let mut summaries = Vec::new();
-    for cache in app.caches().iter() {
-        summaries.push(cache_summary(app, cache).await?);
+    for cache in state.caches().iter() {
+        summaries.push(cache_summary(state, cache).await?);
     }
-    for record in app.caches().disabled() {
-        summaries.push(disabled_summary(app, record).await?);
+    for record in state.caches().disabled() {
+        summaries.push(disabled_summary(state, record).await?);
     }
     Ok(summaries)
 }
 
 /// A cache that is not served: what it holds is still there.
-async fn disabled_summary(app: &App, record: &CacheRecord) -> Answer<CacheSummary> {
-    let stats = app.catalog.cache_stats(record.id).await.map_err(|error| internal(&error))?;
+async fn disabled_summary(state: &State, record: &CacheRecord) -> Answer<CacheSummary> {
+    let stats = state.catalog.cache_stats(record.id).await.map_err(|error| internal(&error))?;
     Ok(CacheSummary {
         name: record.name.clone(),
         enabled: false,
@@ -41,8 +41,8 @@ async fn disabled_summary(app: &App, record: &CacheRecord) -> Answer<CacheSummar
 }
 
 /// A cache in one line.
-pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
-    let stats = app.catalog.cache_stats(cache.id).await.map_err(|error| internal(&error))?;
+pub async fn cache_summary(state: &State, cache: &Cache) -> Answer<CacheSummary> {
+    let stats = state.catalog.cache_stats(cache.id).await.map_err(|error| internal(&error))?;
     Ok(CacheSummary {
         name: cache.name().to_owned(),
         enabled: cache.config().enabled,
@@ -53,7 +53,7 @@ pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
         paths: stats.paths,
         file_bytes: stats.file_bytes,
         nar_bytes: stats.nar_bytes,
-        url: app.origin.cache_url(cache, None),
+        url: state.origin.cache_url(cache, None),
         public_keys: cache.keys().published().iter().map(ToString::to_string).collect(),
         signing: match cache.config().signing {
             SigningMode::Auto => admin_api::Signing::Auto,
@@ -64,28 +64,28 @@ pub async fn cache_summary(app: &App, cache: &Cache) -> Answer<CacheSummary> {
 }
 
 /// The storages of a cache, as they are known to be: nothing is asked of them here.
-pub async fn storage_summaries(app: &App, cache: &Cache) -> Result<Vec<StorageSummary>, ApiError> {
+pub async fn storage_summaries(state: &State, cache: &Cache) -> Result<Vec<StorageSummary>, ApiError> {
     let snapshots = cache.storages().snapshot();
     let mut summaries = Vec::with_capacity(snapshots.len());
     for storage in cache.storages().iter() {
         let Some(snapshot) = snapshots.iter().find(|snapshot| &*snapshot.name == storage.name()) else {
             continue;
         };
-        summaries.push(storage_summary(app, cache, storage, snapshot).await?);
+        summaries.push(storage_summary(state, cache, storage, snapshot).await?);
     }
     for record in cache.former_storages().iter() {
-        summaries.extend(former_storage_summary(app, cache, record).await?);
+        summaries.extend(former_storage_summary(state, cache, record).await?);
     }
     Ok(summaries)
 }
 
 /// A storage that is gone from the file, as long as something is hidden with it.
 async fn former_storage_summary(
-    app: &App,
+    state: &State,
     cache: &Cache,
     record: &StorageRecord,
 ) -> Answer<Option<StorageSummary>> {
-    let stats = app.catalog.storage_stats(record.id).await.map_err(|error| internal(&error))?;
+    let stats = state.catalog.storage_stats(record.id).await.map_err(|error| internal(&error))?;
     let is_s3 = record.kind == config::StorageType::S3.as_str();
     Ok((stats.nars > 0).then(|| StorageSummary {
         cache: cache.name().to_owned(),
@@ -109,12 +109,12 @@ async fn former_storage_summary(
 }
 
 async fn storage_summary(
-    app: &App,
+    state: &State,
     cache: &Cache,
     storage: &CacheStorage,
     snapshot: &StorageSnapshot,
 ) -> Answer<StorageSummary> {
-    let stats = app.catalog.storage_stats(storage.id).await.map_err(|error| internal(&error))?;
+    let stats = state.catalog.storage_stats(storage.id).await.map_err(|error| internal(&error))?;
     let condition = storage.condition();
     let usage = condition.usage;
     let room = snapshot.max_size.map(|max_size| max_size.saturating_sub(snapshot.used));

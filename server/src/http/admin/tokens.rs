@@ -9,31 +9,33 @@ use warp::Filter;
 
 use super::error::{failure, internal, unknown_agent, unknown_cache, unknown_workspace};
 use super::{Answer, body, reply};
-use crate::app::App;
 use crate::auth::NewToken;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    any_of([create(app.clone()).boxed(), list(app.clone()).boxed(), revoke(app.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    any_of([create(state.clone()).boxed(), list(state.clone()).boxed(), revoke(state.clone()).boxed()])
 }
 
-fn list(app: Arc<App>) -> impl Route {
+fn list(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "tokens").and(warp::get()).then(move || {
-        let app = app.clone();
-        reply(async move { Ok::<_, ApiError>(app.tokens.list().iter().map(token_info).collect::<Vec<_>>()) })
+        let state = state.clone();
+        reply(
+            async move { Ok::<_, ApiError>(state.tokens.list().iter().map(token_info).collect::<Vec<_>>()) },
+        )
     })
 }
 
-fn create(app: Arc<App>) -> impl Route {
+fn create(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "tokens").and(warp::post()).and(warp::body::stream()).then(move |stream| {
-        let app = app.clone();
-        reply(async move { issue(&app, body::json(stream).await?).await })
+        let state = state.clone();
+        reply(async move { issue(&state, body::json(stream).await?).await })
     })
 }
 
-fn revoke(app: Arc<App>) -> impl Route {
+fn revoke(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "tokens" / String / "revoke").and(warp::post()).then(move |id: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
             let unknown = || {
                 failure(
@@ -43,15 +45,15 @@ fn revoke(app: Arc<App>) -> impl Route {
                 )
             };
             let parsed: Uuid = id.parse().map_err(|_| unknown())?;
-            let revoked = app.tokens.revoke(parsed).await.map_err(|error| internal(&error))?;
+            let revoked = state.tokens.revoke(parsed).await.map_err(|error| internal(&error))?;
             tracing::info!(token = %parsed, "token revoked");
             revoked.as_ref().map(token_info).ok_or_else(unknown)
         })
     })
 }
 
-async fn issue(app: &App, request: CreateToken) -> Answer<CreatedToken> {
-    let scope = scope(app, &request)?;
+async fn issue(state: &State, request: CreateToken) -> Answer<CreatedToken> {
+    let scope = scope(state, &request)?;
     let expires_at = match request.expires_seconds {
         None => None,
         Some(0) => return Err(failure(ErrorCode::Invalid, "the token would expire at once", None)),
@@ -61,7 +63,7 @@ async fn issue(app: &App, request: CreateToken) -> Answer<CreatedToken> {
         }
     };
     let new = NewToken { subject: request.subject.unwrap_or_default(), scope, expires_at };
-    let issued = app.tokens.issue(new).await.map_err(|error| internal(&error))?;
+    let issued = state.tokens.issue(new).await.map_err(|error| internal(&error))?;
     tracing::info!(token = %issued.record.id, "token issued");
     Ok(CreatedToken {
         id: issued.record.id.to_string(),
@@ -71,14 +73,14 @@ async fn issue(app: &App, request: CreateToken) -> Answer<CreatedToken> {
 }
 
 /// What a token is to be good for.
-fn scope(app: &App, request: &CreateToken) -> Answer<TokenScope> {
+fn scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
     let invalid = |message: &str, hint| Err(failure(ErrorCode::Invalid, message, Some(hint)));
     let permission = match request.permission {
         Permission::Read => TokenPermission::Read,
         Permission::Write => TokenPermission::Write,
         Permission::Admin => TokenPermission::Admin,
-        Permission::Activate => return activate_scope(app, request),
-        Permission::Agent => return agent_scope(app, request),
+        Permission::Activate => return activate_scope(state, request),
+        Permission::Agent => return agent_scope(state, request),
     };
     if request.workspace.is_some() || request.agent.is_some() {
         let hint = "use --permission activate with --workspace, or `cachectl agent token NAME`";
@@ -93,34 +95,34 @@ fn scope(app: &App, request: &CreateToken) -> Answer<TokenScope> {
         }
     };
     if let TokenCaches::Only(names) = &caches
-        && let Some(unknown) = names.iter().find(|name| app.caches().find(name).is_none())
+        && let Some(unknown) = names.iter().find(|name| state.caches().find(name).is_none())
     {
         return Err(unknown_cache(unknown));
     }
     Ok(TokenScope::Caches { caches, permission })
 }
 
-fn activate_scope(app: &App, request: &CreateToken) -> Answer<TokenScope> {
+fn activate_scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
     let Some(name) =
         request.workspace.as_ref().filter(|_| names_no_cache(request) && request.agent.is_none())
     else {
         let message = "deployments are activated in a workspace";
         return Err(failure(ErrorCode::Invalid, message, Some("use --workspace NAME, and no --cache")));
     };
-    if app.deploy.fleet().workspace(name).is_none() {
+    if state.deploy.fleet().workspace(name).is_none() {
         return Err(unknown_workspace(name));
     }
     Ok(TokenScope::Activate(name.clone()))
 }
 
-fn agent_scope(app: &App, request: &CreateToken) -> Answer<TokenScope> {
+fn agent_scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
     let Some(name) =
         request.agent.as_ref().filter(|_| names_no_cache(request) && request.workspace.is_none())
     else {
         let message = "the token of an agent is for one agent and nothing else";
         return Err(failure(ErrorCode::Invalid, message, Some("use `cachectl agent token NAME`")));
     };
-    if app.deploy.fleet().agent(name).is_none() {
+    if state.deploy.fleet().agent(name).is_none() {
         return Err(unknown_agent(name));
     }
     Ok(TokenScope::Agent(name.clone()))

@@ -13,8 +13,8 @@ use warp::Filter;
 use super::error::{failure, internal, unknown_cache};
 use super::summary::{cache_summary, storage_summaries};
 use super::{Answer, body, raw_query, reply};
-use crate::app::App;
 use crate::cache::Cache;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 
 /// Paths of a page if nothing else is asked for.
@@ -36,55 +36,55 @@ const SPANS: [(u64, &str); 6] = [
     (365, "more than a year"),
 ];
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
     let usage = {
-        let app = app.clone();
+        let state = state.clone();
         warp::path!("v1" / "usage").and(warp::get()).and(raw_query()).then(move |query: String| {
-            let app = app.clone();
-            reply(async move { usage(&app, body::query(&query)?).await })
+            let state = state.clone();
+            reply(async move { usage(&state, body::query(&query)?).await })
         })
     };
-    let app = app.clone();
+    let state = state.clone();
     let list = warp::path!("v1" / "caches" / String / "paths").and(warp::get()).and(raw_query()).then(
         move |name: String, query: String| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
-                list(&app, &cache, body::query(&query)?).await
+                let cache = state.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+                list(&state, &cache, body::query(&query)?).await
             })
         },
     );
     any_of([usage.boxed(), list.boxed()])
 }
 
-async fn usage(app: &App, wanted: UsageQuery) -> Answer<Usage> {
+async fn usage(state: &State, wanted: UsageQuery) -> Answer<Usage> {
     if let Some(name) = &wanted.cache
-        && app.caches().find(name).is_none()
+        && state.caches().find(name).is_none()
     {
         return Err(unknown_cache(name));
     }
-    let caches = app.caches();
+    let caches = state.caches();
     let caches: Vec<_> =
         caches.iter().filter(|cache| wanted.cache.as_ref().is_none_or(|name| name == cache.name())).collect();
     let mut usage = Usage::default();
     for cache in &caches {
         if wanted.by.is_none_or(|by| by == UsageBy::Storage) {
-            usage.storages.extend(storage_summaries(app, cache).await?);
+            usage.storages.extend(storage_summaries(state, cache).await?);
         }
         if wanted.by.is_none_or(|by| by == UsageBy::Cache) {
-            usage.caches.push(cache_summary(app, cache).await?);
+            usage.caches.push(cache_summary(state, cache).await?);
         }
     }
     if wanted.by == Some(UsageBy::Age) {
-        usage.by_age = by_age(app, &caches).await?;
+        usage.by_age = by_age(state, &caches).await?;
     }
     if let Some(top) = wanted.top {
-        usage.largest = largest(app, &caches, top.min(MOST_LARGEST)).await?;
+        usage.largest = largest(state, &caches, top.min(MOST_LARGEST)).await?;
     }
     Ok(usage)
 }
 
-async fn by_age(app: &App, caches: &[&Arc<Cache>]) -> Result<Vec<AgeBucket>, ApiError> {
+async fn by_age(state: &State, caches: &[&Arc<Cache>]) -> Result<Vec<AgeBucket>, ApiError> {
     let now = UnixTime::now();
     let ago = |days: u64| {
         UnixTime(now.0.saturating_sub(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY)))
@@ -97,7 +97,7 @@ async fn by_age(app: &App, caches: &[&Arc<Cache>]) -> Result<Vec<AgeBucket>, Api
             // A path that is used while we count is as young as can be.
             let before = (from_days > 0).then(|| UnixTime(ago(from_days).0 + 1));
             let since = to_days.map(|days| UnixTime(ago(days).0 + 1));
-            let totals = app.catalog.path_totals(cache.id, since, before).await;
+            let totals = state.catalog.path_totals(cache.id, since, before).await;
             let totals = totals.map_err(|error| internal(&error))?;
             bucket.paths += totals.paths;
             bucket.bytes += totals.bytes;
@@ -107,11 +107,11 @@ async fn by_age(app: &App, caches: &[&Arc<Cache>]) -> Result<Vec<AgeBucket>, Api
     Ok(buckets)
 }
 
-async fn largest(app: &App, caches: &[&Arc<Cache>], top: u32) -> Result<Vec<PathRow>, ApiError> {
+async fn largest(state: &State, caches: &[&Arc<Cache>], top: u32) -> Result<Vec<PathRow>, ApiError> {
     let mut rows = Vec::new();
     for cache in caches {
         let lines =
-            app.catalog.largest_paths(cache.id, top.into()).await.map_err(|error| internal(&error))?;
+            state.catalog.largest_paths(cache.id, top.into()).await.map_err(|error| internal(&error))?;
         rows.extend(lines.into_iter().map(|line| row(cache, line)));
     }
     rows.sort_by_key(|row| std::cmp::Reverse(row.file_size));
@@ -119,14 +119,15 @@ async fn largest(app: &App, caches: &[&Arc<Cache>], top: u32) -> Result<Vec<Path
     Ok(rows)
 }
 
-async fn list(app: &App, cache: &Cache, wanted: ListPaths) -> Answer<PathList> {
+async fn list(state: &State, cache: &Cache, wanted: ListPaths) -> Answer<PathList> {
     let limit = wanted.limit.unwrap_or(PAGE).clamp(1, MAX_PATHS_PER_PAGE) as usize;
     let text = wanted.query.map(|text| text.to_lowercase());
     let after = wanted.after.map(|after| after.parse::<StorePathHash>()).transpose();
     let mut after = after.map_err(|error| failure(ErrorCode::Invalid, format!("after: {error}"), None))?;
     let mut paths = Vec::new();
     loop {
-        let lines = app.catalog.path_lines(cache.id, after, BATCH).await.map_err(|error| internal(&error))?;
+        let lines =
+            state.catalog.path_lines(cache.id, after, BATCH).await.map_err(|error| internal(&error))?;
         let Some(last) = lines.last() else { return Ok(PathList { paths, next: None }) };
         after = Some(*last.path.hash());
         for line in lines {

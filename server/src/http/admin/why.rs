@@ -10,30 +10,31 @@ use warp::Filter;
 use super::error::{failure, internal, unknown_cache};
 use super::paths::parse_hash;
 use super::{Answer, reply};
-use crate::app::App;
 use crate::cache::Cache;
+use crate::clock::span;
 use crate::http::Route;
-use crate::jobs::{kept_for, span};
+use crate::http::state::State;
+use crate::jobs::kept_for;
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let state = state.clone();
     warp::path!("v1" / "caches" / String / "paths" / String / "why").and(warp::get()).then(
         move |name: String, hash: String| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                let cache = app.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
-                why(&app, &cache, &parse_hash(&hash)?).await
+                let cache = state.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
+                why(&state, &cache, &parse_hash(&hash)?).await
             })
         },
     )
 }
 
-async fn why(app: &App, cache: &Cache, hash: &StorePathHash) -> Answer<PathWhy> {
+async fn why(state: &State, cache: &Cache, hash: &StorePathHash) -> Answer<PathWhy> {
     let now = UnixTime::now();
-    let kept = kept_for(&cache.config(), app.config().server.gc_grace);
-    cache.record_uses(&app.catalog).await.map_err(|error| internal(&error))?;
-    let census = app.catalog.census(cache.id, now).await.map_err(|error| internal(&error))?;
-    let record = app.catalog.find_path(cache.id, hash).await.map_err(|error| internal(&error))?;
+    let kept = kept_for(&cache.config(), state.config().server.gc_grace);
+    cache.record_uses(&state.catalog).await.map_err(|error| internal(&error))?;
+    let census = state.catalog.census(cache.id, now).await.map_err(|error| internal(&error))?;
+    let record = state.catalog.find_path(cache.id, hash).await.map_err(|error| internal(&error))?;
     let (Some(fate), Some(record)) = (census.fate(hash), record) else {
         let message = format!("cache `{}` does not hold {hash}", cache.name());
         return Err(failure(ErrorCode::NotFound, message, None));
@@ -43,7 +44,7 @@ async fn why(app: &App, cache: &Cache, hash: &StorePathHash) -> Answer<PathWhy> 
     let live = goes_at.is_none_or(|time| time >= now.0);
     let mut chain = Vec::with_capacity(fate.chain.len());
     for hash in &fate.chain {
-        let found = app.catalog.find_path(cache.id, hash).await.map_err(|error| internal(&error))?;
+        let found = state.catalog.find_path(cache.id, hash).await.map_err(|error| internal(&error))?;
         chain.push(found.map_or_else(|| hash.to_string(), |record| record.path.base_name()));
     }
     Ok(PathWhy {

@@ -7,22 +7,22 @@ use warp::Filter;
 
 use super::error::failure;
 use super::{decoded, reply};
-use crate::app::App;
+use crate::http::state::State;
 use crate::http::{Route, any_of};
 use crate::workers::{WorkerState, WorkerStatus};
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let pause = set_paused(app.clone(), "pause", true);
-    let resume = set_paused(app.clone(), "resume", false);
-    any_of([list(app.clone()).boxed(), pause.boxed(), resume.boxed()])
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let pause = set_paused(state.clone(), "pause", true);
+    let resume = set_paused(state.clone(), "resume", false);
+    any_of([list(state.clone()).boxed(), pause.boxed(), resume.boxed()])
 }
 
-fn list(app: Arc<App>) -> impl Route {
+fn list(state: Arc<State>) -> impl Route {
     warp::path!("v1" / "workers").and(warp::get()).then(move || {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
-            let mut workers: Vec<_> = app.workers.list().iter().map(|worker| info(worker)).collect();
-            workers.extend(announcer(&app));
+            let mut workers: Vec<_> = state.workers.list().iter().map(|worker| info(worker)).collect();
+            workers.extend(announcer(&state));
             workers.sort_by(|a, b| a.name.cmp(&b.name));
             Ok::<_, ApiError>(workers)
         })
@@ -30,8 +30,8 @@ fn list(app: Arc<App>) -> impl Route {
 }
 
 /// What tells the network which paths are here. It runs beside the others, as it is at work all the time.
-fn announcer(app: &App) -> Option<WorkerInfo> {
-    let status = app.federation.network()?.announcing();
+fn announcer(state: &State) -> Option<WorkerInfo> {
+    let status = state.federation.network()?.announcing();
     let waiting = (status.waiting > 0)
         .then(|| format!("{} of {} paths left", status.waiting, status.round.max(status.waiting)));
     Some(WorkerInfo {
@@ -46,13 +46,13 @@ fn announcer(app: &App) -> Option<WorkerInfo> {
     })
 }
 
-fn set_paused(app: Arc<App>, verb: &'static str, paused: bool) -> impl Route {
+fn set_paused(state: Arc<State>, verb: &'static str, paused: bool) -> impl Route {
     let path = warp::path("v1").and(warp::path("workers")).and(warp::path::param::<String>());
     path.and(warp::path(verb)).and(warp::path::end()).and(warp::post()).then(move |name: String| {
-        let app = app.clone();
+        let state = state.clone();
         reply(async move {
             let name = decoded(&name);
-            let worker = app.workers.find(&name).ok_or_else(|| {
+            let worker = state.workers.find(&name).ok_or_else(|| {
                 let hint = Some("`cachectl worker list` shows the workers");
                 failure(ErrorCode::NotFound, format!("there is no worker called `{name}`"), hint)
             })?;

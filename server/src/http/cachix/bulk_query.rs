@@ -16,10 +16,10 @@ use warp::Filter;
 use warp::reply::{Reply, Response};
 
 use super::hash_list::HashListReader;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::http::body::{self, Arrival};
 use crate::http::error::HttpError;
+use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, reply};
 use crate::limits::budget::{Sender, Share};
 
@@ -37,8 +37,8 @@ const PIECES_AHEAD: usize = 2;
 /// How long a reader may take no piece.
 const READ_STALL: Duration = Duration::from_secs(30);
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path("narinfo"))
         .and(warp::path::end())
@@ -47,9 +47,9 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
         .and(warp::body::stream())
         .then(move |cache: Arc<Cache>, authorization: Option<String>, length: Option<u64>, stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                let sender = match access::read_api(&app.tokens, &cache, authorization.as_deref())? {
+                let sender = match access::read_api(&state.tokens, &cache, authorization.as_deref())? {
                     Some(_) => Sender::Known,
                     None => Sender::Anonymous,
                 };
@@ -58,20 +58,20 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                     return Err(body::too_large(BODY_LIMIT));
                 }
                 let share = Share::of_body(sender, usize::try_from(length).unwrap_or(usize::MAX));
-                answer(&app, &cache, share, body::pieces(stream)).await
+                answer(&state, &cache, share, body::pieces(stream)).await
             })
         })
 }
 
 async fn answer(
-    app: &App,
+    state: &State,
     cache: &Cache,
     share: Share,
     body: impl Stream<Item = Result<Bytes, String>>,
 ) -> Answer {
     let mut body = std::pin::pin!(body);
     let mut arrival = Arrival::new(BODY_LIMIT);
-    let answer = find_missing(app, cache, &share, &mut arrival, &mut body).await;
+    let answer = find_missing(state, cache, &share, &mut arrival, &mut body).await;
     match answer {
         Ok(missing) => Ok(missing.into_response(share)),
         Err(error) => {
@@ -85,7 +85,7 @@ async fn answer(
 }
 
 async fn find_missing<S>(
-    app: &App,
+    state: &State,
     cache: &Cache,
     share: &Share,
     arrival: &mut Arrival,
@@ -106,7 +106,7 @@ where
             }
             reader.read(&mut input, missing.room())?;
             if missing.is_full() {
-                missing.sift(app, cache).await?;
+                missing.sift(state, cache).await?;
                 // Looking up so many takes a while.
                 tokio::task::yield_now().await;
             }
@@ -114,7 +114,7 @@ where
         arrival.excuse(begun.elapsed());
     }
     reader.finish()?;
-    missing.sift(app, cache).await?;
+    missing.sift(state, cache).await?;
     Ok(missing)
 }
 
@@ -154,9 +154,9 @@ impl Missing {
     }
 
     /// Removes those that the cache has.
-    async fn sift(&mut self, app: &App, cache: &Cache) -> Result<(), HttpError> {
+    async fn sift(&mut self, state: &State, cache: &Cache) -> Result<(), HttpError> {
         let Some(last) = self.chunks.last_mut() else { return Ok(()) };
-        let missing = cache.missing(&app.catalog, &last[self.sifted..]).await?;
+        let missing = cache.missing(&state.catalog, &last[self.sifted..]).await?;
         last.truncate(self.sifted);
         last.extend(missing);
         self.sifted = last.len();

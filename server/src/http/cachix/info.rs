@@ -7,10 +7,10 @@ use serde::Serialize;
 use warp::Filter;
 use warp::reply::Reply;
 
-use crate::app::App;
 use crate::cache::Cache;
 use crate::config::PreferredCompression;
-use crate::http::{Answer, Route, Site, access, origin, reply};
+use crate::http::state::State;
+use crate::http::{Answer, Route, Site, access, reply};
 
 /// The reply, in the client's spelling (protocol reference 3.1).
 #[derive(Serialize)]
@@ -25,24 +25,24 @@ struct BinaryCache {
     preferred_compression_method: &'static str,
 }
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path::end())
         .and(warp::get().or(warp::head()).unify())
         .and(access::authorization())
-        .and(origin::host())
+        .and(access::host())
         .then(move |cache: Arc<Cache>, authorization: Option<String>, host: Option<String>| {
-            let app = app.clone();
-            reply(async move { get(&app, &cache, authorization.as_deref(), host.as_deref()) })
+            let state = state.clone();
+            reply(async move { get(&state, &cache, authorization.as_deref(), host.as_deref()) })
         })
 }
 
-fn get(app: &App, cache: &Cache, authorization: Option<&str>, host: Option<&str>) -> Answer {
-    let permission = access::read_api(&app.tokens, cache, authorization)?;
+fn get(state: &State, cache: &Cache, authorization: Option<&str>, host: Option<&str>) -> Answer {
+    let permission = access::read_api(&state.tokens, cache, authorization)?;
     let info = BinaryCache {
         name: cache.name().to_owned(),
-        uri: app.origin.cache_url(cache, host),
+        uri: state.origin.cache_url(cache, host),
         is_public: cache.is_public(),
         public_signing_keys: cache.keys().published().iter().map(ToString::to_string).collect(),
         github_username: String::new(),

@@ -8,9 +8,9 @@ use nix_formats::PublicKey;
 use serde::Deserialize;
 use warp::Filter;
 
-use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
+use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, body, reply, status};
 
 #[derive(Deserialize)]
@@ -19,8 +19,8 @@ struct SigningKeyCreate {
     public_key: String,
 }
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path("key"))
         .and(warp::path::end())
@@ -28,15 +28,15 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(access::authorization())
         .and(warp::body::stream())
         .then(move |cache: Arc<Cache>, authorization: Option<String>, stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
-                register(&app, &cache, body::json(stream).await?).await
+                access::write(&state.tokens, &cache, authorization.as_deref())?;
+                register(&state, &cache, body::json(stream).await?).await
             })
         })
 }
 
-async fn register(app: &App, cache: &Cache, new: SigningKeyCreate) -> Answer {
+async fn register(state: &State, cache: &Cache, new: SigningKeyCreate) -> Answer {
     let conflict = |reason: String| Err(HttpError::new(StatusCode::CONFLICT, reason));
     let key = PublicKey::from_base64(&cache.key_name, &new.public_key)
         .map_err(|error| HttpError::bad_request(format!("publicKey: {error}")))?;
@@ -44,7 +44,7 @@ async fn register(app: &App, cache: &Cache, new: SigningKeyCreate) -> Answer {
         return conflict(format!("cache `{}` is signed by the server (signing: server)", cache.name()));
     }
     let _keys_change = cache.keys_in_use.write().await;
-    match app.catalog.register_client_key(cache.id, key.name(), *key.as_bytes()).await? {
+    match state.catalog.register_client_key(cache.id, key.name(), *key.as_bytes()).await? {
         RegisterKey::Registered => cache.adopt_client_key(key),
         RegisterKey::AlreadyRegistered => {}
         RegisterKey::CacheNotEmpty { paths } => {

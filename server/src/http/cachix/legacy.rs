@@ -8,19 +8,19 @@ use warp::Filter;
 
 use super::compression::CompressionQuery;
 use super::nar_info_create::NarInfoCreate;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::PushError;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, RequestHead, request_head};
 use crate::http::segment::NarinfoName;
+use crate::http::state::State;
 use crate::http::{Route, Site, access, any_of, body, reply, status};
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    any_of([nar(app.clone(), site.clone()).boxed(), narinfo(app.clone(), site.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    any_of([nar(state.clone(), site.clone()).boxed(), narinfo(state.clone(), site.clone()).boxed()])
 }
 
-fn nar(app: Arc<App>, site: Site) -> impl Route {
+fn nar(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("nar"))
         .and(warp::path::end())
         .and(warp::post())
@@ -34,19 +34,19 @@ fn nar(app: Arc<App>, site: Site) -> impl Route {
                   query: CompressionQuery,
                   length,
                   stream| {
-                let app = app.clone();
+                let state = state.clone();
                 reply(async move {
-                    let owner = access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    let owner = access::write(&state.tokens, &cache, authorization.as_deref())?;
                     let (owner, compression) = (Some(owner), query.compression()?);
                     let body = body::pieces(stream);
-                    app.pusher.put_file(&cache, owner, compression, None, length, body).await?;
+                    state.pusher.put_file(&cache, owner, compression, None, length, body).await?;
                     Ok(status(StatusCode::OK))
                 })
             },
         )
 }
 
-fn narinfo(app: Arc<App>, site: Site) -> impl Route {
+fn narinfo(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path::param::<NarinfoName>())
         .and(warp::path::end())
         .and(warp::post())
@@ -59,18 +59,18 @@ fn narinfo(app: Arc<App>, site: Site) -> impl Route {
                   authorization: Option<String>,
                   head: RequestHead,
                   stream| {
-                let app = app.clone();
+                let state = state.clone();
                 reply(async move {
-                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    access::write(&state.tokens, &cache, authorization.as_deref())?;
                     let text = body::read(stream, body::JSON_LIMIT).await?;
                     let description = body::parse::<NarInfoCreate>(&text)?.into_description()?;
                     if *description.path.hash() != name.0 {
                         return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
                     }
                     let wanted = (name.0, description.file_hash);
-                    match app.pusher.commit_file(&cache, description).await {
+                    match state.pusher.commit_file(&cache, description).await {
                         Err(missing @ PushError::NarMissing(_)) => {
-                            forward::to_holder(&app, &cache, wanted, &head, &text, missing).await
+                            forward::to_holder(&state, &cache, wanted, &head, &text, missing).await
                         }
                         committed => {
                             committed?;

@@ -20,20 +20,20 @@ use std::sync::Arc;
 use warp::Filter;
 
 use super::{Route, Site, any_of};
-use crate::app::App;
+use crate::http::state::State;
 
 pub use part_url::PartUrlKey;
 
 /// All endpoints of the API for caches.
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
     any_of([
-        bulk_query::routes(app, site).boxed(),
-        part::routes(app, site).boxed(),
-        multipart::routes(app, site).boxed(),
-        info::routes(app, site).boxed(),
-        legacy::routes(app, site).boxed(),
-        key::routes(app, site).boxed(),
-        pin::routes(app, site).boxed(),
-        nar_url::routes(app, site).boxed(),
+        bulk_query::routes(state, site).boxed(),
+        part::routes(state, site).boxed(),
+        multipart::routes(state, site).boxed(),
+        info::routes(state, site).boxed(),
+        legacy::routes(state, site).boxed(),
+        key::routes(state, site).boxed(),
+        pin::routes(state, site).boxed(),
+        nar_url::routes(state, site).boxed(),
     ])
 }

@@ -16,19 +16,19 @@ use warp::reply::Reply;
 use super::compression::CompressionQuery;
 use super::nar_info_create::NarInfoCreate;
 use super::part_url::PartUrl;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{ListedPart, MAX_PART_NUMBER};
 use crate::http::error::HttpError;
 use crate::http::forward::{self, ForwardError, Patience, RequestHead, request_head};
-use crate::http::{Answer, Route, Site, access, any_of, body, origin, reply, status};
+use crate::http::state::State;
+use crate::http::{Answer, Route, Site, access, any_of, body, reply, status};
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
     any_of([
-        create(app.clone(), site.clone()).boxed(),
-        part_url(app.clone(), site.clone()).boxed(),
-        complete(app.clone(), site.clone()).boxed(),
-        abort(app.clone(), site.clone()).boxed(),
+        create(state.clone(), site.clone()).boxed(),
+        part_url(state.clone(), site.clone()).boxed(),
+        complete(state.clone(), site.clone()).boxed(),
+        abort(state.clone(), site.clone()).boxed(),
     ])
 }
 
@@ -65,31 +65,31 @@ struct CompletedPart {
     e_tag: String,
 }
 
-fn create(app: Arc<App>, site: Site) -> impl Route {
+fn create(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("multipart-nar"))
         .and(warp::path::end())
         .and(warp::post())
         .and(access::authorization())
         .and(warp::query::<CompressionQuery>())
         .then(move |cache: Arc<Cache>, authorization: Option<String>, query: CompressionQuery| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                let owner = access::write(&app.tokens, &cache, authorization.as_deref())?;
-                let upload = app.pusher.create(&cache, owner, query.compression()?).await?;
+                let owner = access::write(&state.tokens, &cache, authorization.as_deref())?;
+                let upload = state.pusher.create(&cache, owner, query.compression()?).await?;
                 Ok(warp::reply::json(&json!({ "narId": upload.id, "uploadId": upload.upload_id }))
                     .into_response())
             })
         })
 }
 
-fn part_url(app: Arc<App>, site: Site) -> impl Route {
+fn part_url(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("multipart-nar"))
         .and(warp::path::param::<Uuid>())
         .and(warp::path::end())
         .and(warp::post())
         .and(access::authorization())
         .and(warp::query::<PartQuery>())
-        .and(origin::host())
+        .and(access::host())
         .and(request_head())
         .and(warp::body::stream())
         .then(
@@ -100,21 +100,21 @@ fn part_url(app: Arc<App>, site: Site) -> impl Route {
                   host: Option<String>,
                   head: RequestHead,
                   stream| {
-                let app = app.clone();
+                let state = state.clone();
                 reply(async move {
-                    access::write(&app.tokens, &cache, authorization.as_deref())?;
-                    if let Some(owner) = forward::owner_elsewhere(&app, &cache, id, &head).await? {
-                        return forward::to_owner(&app, &owner, head, body::pieces(stream)).await;
+                    access::write(&state.tokens, &cache, authorization.as_deref())?;
+                    if let Some(owner) = forward::owner_elsewhere(&state, &cache, id, &head).await? {
+                        return forward::to_owner(&state, &owner, head, body::pieces(stream)).await;
                     }
                     let announcement: PartAnnouncement = body::json(stream).await?;
-                    sign_part(&app, &cache, id, &query, &announcement, host.as_deref())
+                    sign_part(&state, &cache, id, &query, &announcement, host.as_deref())
                 })
             },
         )
 }
 
 fn sign_part(
-    app: &App,
+    state: &State,
     cache: &Cache,
     id: Uuid,
     query: &PartQuery,
@@ -126,10 +126,10 @@ fn sign_part(
     }
     let md5 = parse_md5(&announcement.content_md5)
         .ok_or_else(|| HttpError::bad_request("contentMD5 must be the base64 of 16 bytes"))?;
-    let upload = app.pusher.find(cache, id, &query.upload_id)?;
-    let key = app.part_urls.load();
+    let upload = state.pusher.find(cache, id, &query.upload_id)?;
+    let key = state.part_urls.load();
     let path = PartUrl::new(&key, upload.id, query.part_number, md5).sign(&key, cache.name());
-    Ok(warp::reply::json(&json!({ "uploadUrl": app.origin.url(host, &path) })).into_response())
+    Ok(warp::reply::json(&json!({ "uploadUrl": state.origin.url(host, &path) })).into_response())
 }
 
 /// The 16 bytes of a base64 MD5.
@@ -137,7 +137,7 @@ pub fn parse_md5(text: &str) -> Option<[u8; 16]> {
     STANDARD.decode(text).ok()?.try_into().ok()
 }
 
-fn complete(app: Arc<App>, site: Site) -> impl Route {
+fn complete(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path!("multipart-nar" / Uuid / "complete"))
         .and(warp::post())
         .and(access::authorization())
@@ -151,20 +151,20 @@ fn complete(app: Arc<App>, site: Site) -> impl Route {
                   query: UploadQuery,
                   head: RequestHead,
                   stream| {
-                let app = app.clone();
+                let state = state.clone();
                 reply(async move {
-                    access::write(&app.tokens, &cache, authorization.as_deref())?;
-                    if let Some(owner) = forward::owner_elsewhere(&app, &cache, id, &head).await? {
+                    access::write(&state.tokens, &cache, authorization.as_deref())?;
+                    if let Some(owner) = forward::owner_elsewhere(&state, &cache, id, &head).await? {
                         let body = body::pieces(stream);
-                        return complete_elsewhere(&app, &cache, id, &owner, head, body).await;
+                        return complete_elsewhere(&state, &cache, id, &owner, head, body).await;
                     }
                     let (completed, _share): (CompletedUpload, _) = body::json_with_share(stream).await?;
                     let parts = completed.parts.map(|parts| parts.into_iter().map(listed).collect());
                     let description = completed.nar_info_create.into_description().inspect_err(|_| {
                         // The client will say the same again; only a new upload can be better.
-                        app.pusher.abort(&cache, id, &query.upload_id);
+                        state.pusher.abort(&cache, id, &query.upload_id);
                     })?;
-                    app.pusher.complete(&cache, id, &query.upload_id, parts, description).await?;
+                    state.pusher.complete(&cache, id, &query.upload_id, parts, description).await?;
                     Ok(status(StatusCode::OK))
                 })
             },
@@ -174,20 +174,20 @@ fn complete(app: Arc<App>, site: Site) -> impl Route {
 /// Lets the daemon that has the upload complete it, and serves the path from then on. If that daemon is gone, so is the
 /// upload, unless it was completed before.
 async fn complete_elsewhere(
-    app: &App,
+    state: &State,
     cache: &Cache,
     id: Uuid,
     owner: &str,
     head: RequestHead,
     body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
 ) -> Answer {
-    match app.forwarder.forward(owner, head, body, Patience::Long).await {
+    match state.forwarder.forward(owner, head, body, Patience::Long).await {
         Err(ForwardError::Owner) => {
-            app.pusher.find_completed(cache, id).await?;
+            state.pusher.find_completed(cache, id).await?;
             Ok(status(StatusCode::OK))
         }
         Ok(answer) if answer.status().is_success() => {
-            app.pusher.find_completed(cache, id).await?;
+            state.pusher.find_completed(cache, id).await?;
             Ok(answer)
         }
         answer => Ok(answer?),
@@ -198,20 +198,20 @@ fn listed(part: CompletedPart) -> ListedPart {
     ListedPart { number: part.part_number, etag: part.e_tag }
 }
 
-fn abort(app: Arc<App>, site: Site) -> impl Route {
+fn abort(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path!("multipart-nar" / Uuid / "abort"))
         .and(warp::post())
         .and(access::authorization())
         .and(warp::query::<UploadQuery>())
         .and(request_head())
         .then(move |cache: Arc<Cache>, id: Uuid, authorization: Option<String>, query: UploadQuery, head| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
-                if let Some(owner) = forward::owner_elsewhere(&app, &cache, id, &head).await? {
-                    return forward::to_owner(&app, &owner, head, stream::empty()).await;
+                access::write(&state.tokens, &cache, authorization.as_deref())?;
+                if let Some(owner) = forward::owner_elsewhere(&state, &cache, id, &head).await? {
+                    return forward::to_owner(&state, &owner, head, stream::empty()).await;
                 }
-                app.pusher.abort(&cache, id, &query.upload_id);
+                state.pusher.abort(&cache, id, &query.upload_id);
                 Ok(status(StatusCode::OK))
             })
         })

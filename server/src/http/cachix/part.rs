@@ -9,15 +9,15 @@ use warp::Filter;
 
 use super::multipart::parse_md5;
 use super::part_url::{PartUrl, PartUrlQuery};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::PushError;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, Patience, RequestHead, request_head};
+use crate::http::state::State;
 use crate::http::{Route, Site, body, reply, status};
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path!("multipart-nar" / Uuid / "part" / u32))
         .and(warp::put())
@@ -35,9 +35,9 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                   length: Option<u64>,
                   head: RequestHead,
                   stream| {
-                let app = app.clone();
+                let state = state.clone();
                 reply(async move {
-                    let md5 = PartUrl::verify(&app.part_urls.load(), cache.name(), id, number, &query)
+                    let md5 = PartUrl::verify(&state.part_urls.load(), cache.name(), id, number, &query)
                         .ok_or_else(|| {
                             HttpError::new(
                                 StatusCode::FORBIDDEN,
@@ -49,17 +49,17 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                             "Content-MD5 is not the one this URL was made for",
                         ));
                     }
-                    if let Some(owner) = forward::owner_elsewhere(&app, &cache, id, &head).await? {
+                    if let Some(owner) = forward::owner_elsewhere(&state, &cache, id, &head).await? {
                         let body = body::pieces(stream);
                         // The client tries a part again that could not be taken, and finds out the rest at the end.
-                        return Ok(app.forwarder.forward(&owner, head, body, Patience::Short).await?);
+                        return Ok(state.forwarder.forward(&owner, head, body, Patience::Short).await?);
                     }
-                    let upload = app.pusher.find_signed(&cache, id)?;
-                    if upload.owner.is_some_and(|owner| !app.tokens.may_continue(owner)) {
+                    let upload = state.pusher.find_signed(&cache, id)?;
+                    if upload.owner.is_some_and(|owner| !state.tokens.may_continue(owner)) {
                         return Err(PushError::TokenEnded.into());
                     }
                     let etag =
-                        app.pusher.put_part(&upload, number, length, md5, body::pieces(stream)).await?;
+                        state.pusher.put_part(&upload, number, length, md5, body::pieces(stream)).await?;
                     let mut response = status(StatusCode::OK);
                     let etag = HeaderValue::try_from(etag).map_err(|error| HttpError::internal(&error))?;
                     response.headers_mut().insert(ETAG, etag);

@@ -8,9 +8,9 @@ use nix_formats::StorePath;
 use serde::Deserialize;
 use warp::Filter;
 
-use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
+use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, body, reply, status};
 
 /// Longest name of a pin.
@@ -35,8 +35,8 @@ enum KeepPolicy {
     Forever,
 }
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path("pin"))
         .and(warp::path::end())
@@ -44,15 +44,15 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(access::authorization())
         .and(warp::body::stream())
         .then(move |cache: Arc<Cache>, authorization: Option<String>, stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
-                create(&app, &cache, body::json(stream).await?).await
+                access::write(&state.tokens, &cache, authorization.as_deref())?;
+                create(&state, &cache, body::json(stream).await?).await
             })
         })
 }
 
-async fn create(app: &App, cache: &Cache, pin: PinCreate) -> Answer {
+async fn create(state: &State, cache: &Cache, pin: PinCreate) -> Answer {
     let path = StorePath::from_full_path(&pin.store_path)
         .map_err(|error| HttpError::bad_request(format!("storePath: {error}")))?;
     if pin.name.is_empty() || pin.name.len() > NAME_LIMIT || pin.name.chars().any(char::is_control) {
@@ -76,7 +76,7 @@ async fn create(app: &App, cache: &Cache, pin: PinCreate) -> Answer {
             Some(KeepPolicy::Forever) => Keep::Forever,
         },
     };
-    match app.catalog.add_pin(new).await? {
+    match state.catalog.add_pin(new).await? {
         PinOutcome::Added { .. } => Ok(status(StatusCode::OK)),
         PinOutcome::UnknownPath => Err(HttpError::new(
             StatusCode::NOT_FOUND,

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use warp::Filter;
 use warp::reply::Reply;
 
-use crate::app::App;
 use crate::deploy::activate::{ActivateError, Source, Specification};
 use crate::http::error::HttpError;
-use crate::http::{Answer, Route, access, body, origin, reply};
+use crate::http::state::State;
+use crate::http::{Answer, Route, access, body, reply};
 
 /// The two shapes of the answer.
 #[derive(Clone, Copy)]
@@ -30,27 +30,27 @@ struct Activated {
     url: String,
 }
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
     let v1 = warp::path!("api" / "v1" / "deploy" / "activate").map(|| Version::V1);
     let v2 = warp::path!("api" / "v2" / "deploy" / "activate").map(|| Version::V2);
-    let app = app.clone();
+    let state = state.clone();
     v1.or(v2)
         .unify()
         .and(warp::post())
         .and(access::authorization())
-        .and(origin::host())
+        .and(access::host())
         .and(warp::body::stream())
         .then(move |version, authorization: Option<String>, host: Option<String>, stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                let (workspace, _) = access::activate(&app, authorization.as_deref())?;
+                let (workspace, _) = access::activate(&state, authorization.as_deref())?;
                 let specification: Specification = body::json(stream).await?;
-                let cache = app.caches().find(&workspace.cache);
-                let source = cache.as_ref().map(|cache| Source { cache, federation: &app.federation });
-                let done = app.deploy.activate(&workspace, source, specification, false).await?;
+                let cache = state.caches().find(&workspace.cache);
+                let source = cache.as_ref().map(|cache| Source { cache, federation: &state.federation });
+                let done = state.deploy.activate(&workspace, source, specification, false).await?;
                 let activated = done.into_iter().map(|(agent, deployment)| {
                     let id = deployment.id.0;
-                    let url = app.origin.url(host.as_deref(), &format!("/deploy/{id}"));
+                    let url = state.origin.url(host.as_deref(), &format!("/deploy/{id}"));
                     (agent.name.clone(), Activated { id, url })
                 });
                 answer(version, activated.collect())

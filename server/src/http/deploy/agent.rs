@@ -6,16 +6,16 @@ use warp::Filter;
 
 use super::message::{self, FetchSource};
 use super::socket::{Ending, Heard, Permit, Socket, Upgrade, upgrade};
-use crate::app::App;
 use crate::auth::TokenRef;
 use crate::deploy::{Agent, Delivery, Hello, Owner};
-use crate::http::{Route, access, origin, reply};
+use crate::http::state::State;
+use crate::http::{Route, access, reply};
 
 /// Longest text that is kept of what an agent says of itself.
 const LONGEST: usize = 100;
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let state = state.clone();
     let text = warp::header::optional::<String>;
     warp::path!("ws")
         .and(warp::get())
@@ -23,7 +23,7 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         .and(text("name"))
         .and(text("version"))
         .and(text("system"))
-        .and(origin::host())
+        .and(access::host())
         .and(upgrade())
         .then(
             move |authorization: Option<String>,
@@ -32,14 +32,14 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
                   system,
                   host,
                   upgrade: Upgrade| {
-                let app = app.clone();
+                let state = state.clone();
                 reply(async move {
-                    let (agent, token) = access::agent(&app, name.as_deref(), authorization.as_deref())?;
+                    let (agent, token) = access::agent(&state, name.as_deref(), authorization.as_deref())?;
                     let hello = Hello { version: shortened(version), system: shortened(system) };
                     let connected = Connected { agent: agent.clone(), token, hello, host };
-                    let serving = app.clone();
+                    let serving = state.clone();
                     let owner = Owner::Agent(agent.id);
-                    upgrade.accept(&app, owner, move |socket| serve(serving, connected, socket))
+                    upgrade.accept(&state, owner, move |socket| serve(serving, connected, socket))
                 })
             },
         )
@@ -58,18 +58,18 @@ fn shortened(text: Option<String>) -> String {
     text.unwrap_or_default().chars().filter(|character| !character.is_control()).take(LONGEST).collect()
 }
 
-async fn serve(app: Arc<App>, connected: Connected, mut socket: Socket) {
+async fn serve(state: Arc<State>, connected: Connected, mut socket: Socket) {
     let Connected { agent, token, hello, host } = connected;
-    let mut source = FetchSource::of(&app, &agent, host.as_deref());
+    let mut source = FetchSource::of(&state, &agent, host.as_deref());
     // An agent drops deployments that come before this.
     if socket.say(message::agent_registered(&agent, &source)).await.is_err() {
         return;
     }
     tracing::info!(agent = agent.name, version = hello.version, system = hello.system, "an agent connected");
     let system = hello.system.clone();
-    let mut delivery = Delivery::begin(app.deploy.clone(), agent.clone(), hello);
+    let mut delivery = Delivery::begin(state.deploy.clone(), agent.clone(), hello);
     let displaced = delivery.displaced();
-    let mut permit = Permit::new(&app, token, {
+    let mut permit = Permit::new(&state, token, {
         let agent = agent.clone();
         move |fleet| fleet.agent_by_id(agent.id) == Some(&agent)
     });
@@ -81,7 +81,7 @@ async fn serve(app: Arc<App>, connected: Connected, mut socket: Socket) {
             },
             record = delivery.next() => {
                 // The keys of the cache may be others than when the agent connected.
-                let now = FetchSource::of(&app, &agent, host.as_deref());
+                let now = FetchSource::of(&state, &agent, host.as_deref());
                 if now != source {
                     if socket.say(message::agent_registered(&agent, &now)).await.is_err() {
                         break None;

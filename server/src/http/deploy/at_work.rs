@@ -9,38 +9,44 @@ use warp::Filter;
 
 use super::message::{self, FetchSource};
 use super::socket::{Heard, Permit, Socket, Upgrade, upgrade};
-use crate::app::App;
 use crate::auth::TokenRef;
 use crate::deploy::{Agent, Owner};
-use crate::http::{Route, access, origin, reply};
+use crate::http::state::State;
+use crate::http::{Route, access, reply};
 
 /// How long the answer to a goodbye may be late.
 const RECORDING: Duration = Duration::from_secs(2);
 /// Messages that wait to be recorded. An agent sends three for each deployment.
 const QUEUE: usize = 100;
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let state = state.clone();
     warp::path!("ws-deployment")
         .and(warp::get())
         .and(access::authorization())
         .and(warp::header::optional::<String>("name"))
-        .and(origin::host())
+        .and(access::host())
         .and(upgrade())
         .then(move |authorization: Option<String>, name: Option<String>, host, upgrade: Upgrade| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                let (agent, token) = access::agent(&app, name.as_deref(), authorization.as_deref())?;
-                let serving = app.clone();
+                let (agent, token) = access::agent(&state, name.as_deref(), authorization.as_deref())?;
+                let serving = state.clone();
                 let owner = Owner::Agent(agent.id);
-                upgrade.accept(&app, owner, move |socket| serve(serving, agent, token, host, socket))
+                upgrade.accept(&state, owner, move |socket| serve(serving, agent, token, host, socket))
             })
         })
 }
 
-async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, host: Option<String>, mut socket: Socket) {
-    let at_work = app.deploy.online().begin_work(agent.id);
-    let source = FetchSource::of(&app, &agent, host.as_deref());
+async fn serve(
+    state: Arc<State>,
+    agent: Arc<Agent>,
+    token: TokenRef,
+    host: Option<String>,
+    mut socket: Socket,
+) {
+    let at_work = state.deploy.online().begin_work(agent.id);
+    let source = FetchSource::of(&state, &agent, host.as_deref());
     // Clients before 1.1 wait for it.
     if socket.say(message::agent_registered(&agent, &source)).await.is_err() {
         return;
@@ -49,7 +55,7 @@ async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, host: Option<S
     // take longer.
     let (reports, mut received) = mpsc::channel(QUEUE);
     let recording = {
-        let (deploy, agent) = (app.deploy.clone(), agent.clone());
+        let (deploy, agent) = (state.deploy.clone(), agent.clone());
         async move {
             while let Some(report) = received.recv().await {
                 deploy.report(&agent, report).await;
@@ -58,9 +64,9 @@ async fn serve(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, host: Option<S
             drop(at_work);
         }
     };
-    let recording = app.deploy.sockets().spawn(recording);
+    let recording = state.deploy.sockets().spawn(recording);
 
-    let mut permit = Permit::new(&app, token, {
+    let mut permit = Permit::new(&state, token, {
         let agent = agent.clone();
         move |fleet| fleet.agent_by_id(agent.id) == Some(&agent)
     });

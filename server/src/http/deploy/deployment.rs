@@ -10,9 +10,9 @@ use uuid::Uuid;
 use warp::Filter;
 use warp::reply::Reply;
 
-use crate::app::App;
 use crate::deploy::time;
 use crate::http::error::HttpError;
+use crate::http::state::State;
 use crate::http::{Answer, Route, access, any_of, reply};
 
 /// The reply, in the client's spelling (protocol reference 7.3).
@@ -29,29 +29,29 @@ struct Deployment {
     status: &'static str,
 }
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
     let status = {
-        let app = app.clone();
+        let state = state.clone();
         warp::path!("api" / "v1" / "deploy" / "deployment" / String)
             .and(warp::get())
             .and(access::authorization())
             .then(move |id: String, authorization: Option<String>| {
-                let app = app.clone();
-                reply(async move { status(&app, &id, authorization.as_deref()).await })
+                let state = state.clone();
+                reply(async move { status(&state, &id, authorization.as_deref()).await })
             })
     };
-    let app = app.clone();
+    let state = state.clone();
     let page = warp::path!("deploy" / Uuid).and(warp::get()).then(move |id: Uuid| {
-        let app = app.clone();
-        reply(async move { page(&app, DeploymentId(id)).await })
+        let state = state.clone();
+        reply(async move { page(&state, DeploymentId(id)).await })
     });
     any_of([status.boxed(), page.boxed()])
 }
 
-async fn status(app: &App, id: &str, authorization: Option<&str>) -> Answer {
-    let (workspace, _) = access::activate(app, authorization)?;
+async fn status(state: &State, id: &str, authorization: Option<&str>) -> Answer {
+    let (workspace, _) = access::activate(state, authorization)?;
     let id: Uuid = id.parse().map_err(|_| unknown())?;
-    let (_, record) = app.deploy.find_in(&workspace, DeploymentId(id)).await?.ok_or_else(unknown)?;
+    let (_, record) = state.deploy.find_in(&workspace, DeploymentId(id)).await?.ok_or_else(unknown)?;
     let deployment = Deployment {
         id,
         index: record.number,
@@ -66,9 +66,9 @@ async fn status(app: &App, id: &str, authorization: Option<&str>) -> Answer {
 }
 
 /// For people, without a token: nobody guesses the id, and whoever has it has seen what was activated.
-async fn page(app: &App, id: DeploymentId) -> Answer {
-    let record = app.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
-    let fleet = app.deploy.fleet();
+async fn page(state: &State, id: DeploymentId) -> Answer {
+    let record = state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
+    let fleet = state.deploy.fleet();
     let agent = fleet.agent_by_id(record.agent).map_or("(no longer declared)", |agent| agent.name.as_str());
     Ok(text(agent, &record).into_response())
 }

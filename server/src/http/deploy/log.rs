@@ -11,10 +11,10 @@ use warp::Filter;
 
 use super::message;
 use super::socket::{Ending, Heard, Permit, Socket, Upgrade, upgrade};
-use crate::app::App;
 use crate::auth::TokenRef;
 use crate::deploy::{Agent, LogProducer, LogView, Owner, Workspace};
 use crate::http::error::HttpError;
+use crate::http::state::State;
 use crate::http::{Answer, Route, access, reply};
 
 /// Most lines that are recorded at once.
@@ -28,8 +28,8 @@ struct Query {
     view: Option<String>,
 }
 
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
+    let state = state.clone();
     warp::path!("api" / "v1" / "deploy" / "log" / String)
         .and(warp::get())
         .and(warp::query::<Query>())
@@ -38,13 +38,13 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
         .and(upgrade())
         .then(
             move |id: String, query: Query, authorization: Option<String>, name: Option<String>, upgrade| {
-                let app = app.clone();
+                let state = state.clone();
                 let views = query.view.is_some_and(|view| !matches!(view.as_str(), "false" | "0"));
                 reply(async move {
                     if views {
-                        view(&app, &id, authorization.as_deref(), upgrade).await
+                        view(&state, &id, authorization.as_deref(), upgrade).await
                     } else {
-                        produce(&app, &id, name.as_deref(), authorization.as_deref(), upgrade).await
+                        produce(&state, &id, name.as_deref(), authorization.as_deref(), upgrade).await
                     }
                 })
             },
@@ -52,27 +52,33 @@ pub(super) fn routes(app: &Arc<App>) -> impl Route {
 }
 
 async fn produce(
-    app: &Arc<App>,
+    state: &Arc<State>,
     id: &str,
     name: Option<&str>,
     authorization: Option<&str>,
     upgrade: Upgrade,
 ) -> Answer {
-    let (agent, token) = access::agent(app, name, authorization)?;
+    let (agent, token) = access::agent(state, name, authorization)?;
     let id = parse(id)?;
-    let record = app.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
+    let record = state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
     if record.agent != agent.id {
         return Err(HttpError::new(StatusCode::FORBIDDEN, "this is a deployment of another agent"));
     }
-    let producer = app.deploy.produce_log(id);
-    let serving = app.clone();
-    upgrade.accept(app, Owner::Agent(agent.id), move |socket| take(serving, agent, token, producer, socket))
+    let producer = state.deploy.produce_log(id);
+    let serving = state.clone();
+    upgrade.accept(state, Owner::Agent(agent.id), move |socket| take(serving, agent, token, producer, socket))
 }
 
 /// Takes the lines of an agent.
-async fn take(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, producer: LogProducer, mut socket: Socket) {
+async fn take(
+    state: Arc<State>,
+    agent: Arc<Agent>,
+    token: TokenRef,
+    producer: LogProducer,
+    mut socket: Socket,
+) {
     socket.expect_no_answers();
-    let mut permit = Permit::new(&app, token, {
+    let mut permit = Permit::new(&state, token, {
         let agent = agent.clone();
         move |fleet| fleet.agent_by_id(agent.id) == Some(&agent)
     });
@@ -96,34 +102,34 @@ async fn take(app: Arc<App>, agent: Arc<Agent>, token: TokenRef, producer: LogPr
     socket.end(ending).await;
 }
 
-async fn view(app: &Arc<App>, id: &str, authorization: Option<&str>, upgrade: Upgrade) -> Answer {
-    let (workspace, token) = access::activate(app, authorization)?;
+async fn view(state: &Arc<State>, id: &str, authorization: Option<&str>, upgrade: Upgrade) -> Answer {
+    let (workspace, token) = access::activate(state, authorization)?;
     let id = parse(id)?;
-    if app.deploy.find_in(&workspace, id).await?.is_none() {
+    if state.deploy.find_in(&workspace, id).await?.is_none() {
         // Clients take any refusal as "no logs" and go on.
-        app.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
+        state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
         return Err(HttpError::new(
             StatusCode::UNAUTHORIZED,
             "the auth token is for another workspace than that of this deployment",
         ));
     }
-    let view = app.deploy.view_log(id);
-    let serving = app.clone();
-    upgrade.accept(app, Owner::Viewers(workspace.id), move |socket| {
+    let view = state.deploy.view_log(id);
+    let serving = state.clone();
+    upgrade.accept(state, Owner::Viewers(workspace.id), move |socket| {
         give(serving, workspace, token, view, socket)
     })
 }
 
 /// Gives the lines to a reader, up to the end of the deployment.
 async fn give(
-    app: Arc<App>,
+    state: Arc<State>,
     workspace: Arc<Workspace>,
     token: TokenRef,
     mut view: LogView,
     mut socket: Socket,
 ) {
     let mut permit =
-        Permit::new(&app, token, move |fleet| fleet.workspace(&workspace.name) == Some(&workspace));
+        Permit::new(&state, token, move |fleet| fleet.workspace(&workspace.name) == Some(&workspace));
     let ending = loop {
         tokio::select! {
             heard = socket.hear() => if let Heard::Gone = heard {

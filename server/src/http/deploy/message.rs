@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::app::App;
 use crate::deploy::{Agent, Report, time};
-use crate::http::origin::without_port;
+use crate::http::state::State;
+use crate::origin::without_port;
 
 /// Largest size that the catalog takes.
 const MOST_BYTES: u64 = i64::MAX as u64;
@@ -23,8 +23,8 @@ impl FetchSource {
     ///
     /// The agent makes the name of the key itself, from the host, and takes only the key from us (protocol reference 7.6).
     /// So the cache has to sign under that name with the key that is sent.
-    pub(super) fn of(app: &App, agent: &Agent, host: Option<&str>) -> Self {
-        let source = app.caches().find(&agent.workspace.cache).and_then(|cache| {
+    pub(super) fn of(state: &State, agent: &Agent, host: Option<&str>) -> Self {
+        let source = state.caches().find(&agent.workspace.cache).and_then(|cache| {
             let name = match host.map(without_port).filter(|host| is_key_host(host)) {
                 Some(host) => cache.sign_for_agents_of(host),
                 None => cache.key_name.clone(),

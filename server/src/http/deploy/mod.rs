@@ -23,15 +23,15 @@ use std::sync::Arc;
 use warp::Filter;
 
 use super::{Route, any_of};
-use crate::app::App;
+use crate::http::state::State;
 
 /// All endpoints of Cachix Deploy.
-pub(super) fn routes(app: &Arc<App>) -> impl Route {
+pub(super) fn routes(state: &Arc<State>) -> impl Route {
     any_of([
-        activate::routes(app).boxed(),
-        deployment::routes(app).boxed(),
-        agent::routes(app).boxed(),
-        at_work::routes(app).boxed(),
-        log::routes(app).boxed(),
+        activate::routes(state).boxed(),
+        deployment::routes(state).boxed(),
+        agent::routes(state).boxed(),
+        at_work::routes(state).boxed(),
+        log::routes(state).boxed(),
     ])
 }

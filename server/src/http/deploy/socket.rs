@@ -20,11 +20,11 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
 
-use crate::app::App;
 use crate::auth::TokenRef;
 use crate::deploy::{Fleet, Owner};
 use crate::http::Answer;
 use crate::http::error::HttpError;
+use crate::http::state::State;
 
 /// How long the other side may be silent before it is asked for a sign of life. Clients ping every 30 seconds.
 const QUIET: Duration = Duration::from_secs(75);
@@ -67,7 +67,7 @@ impl Upgrade {
     /// Answers the handshake and has `serve` talk on the socket.
     pub(super) fn accept<F>(
         self,
-        app: &App,
+        state: &State,
         owner: Owner,
         serve: impl FnOnce(Socket) -> F + Send + 'static,
     ) -> Answer
@@ -75,10 +75,10 @@ impl Upgrade {
         F: Future<Output = ()> + Send + 'static,
     {
         let (Some(key), Some(on_upgrade)) = (self.key, self.on_upgrade) else { return Ok(not_a_websocket()) };
-        let slot = app.deploy.slots().take(owner).ok_or_else(|| {
+        let slot = state.deploy.slots().take(owner).ok_or_else(|| {
             HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "too many connections; try again later")
         })?;
-        app.deploy.sockets().spawn(async move {
+        state.deploy.sockets().spawn(async move {
             let _slot = slot;
             match timeout(HANDSHAKE, on_upgrade).await {
                 Ok(Ok(upgraded)) => serve(Socket::over(TokioIo::new(upgraded)).await).await,
@@ -253,7 +253,7 @@ impl Ending {
 
 /// What has to stay true for a connection to go on.
 pub(super) struct Permit {
-    app: Arc<App>,
+    state: Arc<State>,
     token: TokenRef,
     revoked: watch::Receiver<()>,
     fleet: watch::Receiver<Arc<Fleet>>,
@@ -263,25 +263,25 @@ pub(super) struct Permit {
 impl Permit {
     /// A connection opened with `token` by someone of whom `declared` says whether the configuration still names them.
     pub(super) fn new(
-        app: &Arc<App>,
+        state: &Arc<State>,
         token: TokenRef,
         declared: impl Fn(&Fleet) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let (revoked, fleet) = (app.tokens.watch_revoked(), app.deploy.watch_fleet());
-        Self { app: app.clone(), token, revoked, fleet, declared: Box::new(declared) }
+        let (revoked, fleet) = (state.tokens.watch_revoked(), state.deploy.watch_fleet());
+        Self { state: state.clone(), token, revoked, fleet, declared: Box::new(declared) }
     }
 
     /// Waits until the connection has to end. May be dropped at any time.
     pub(super) async fn ended(&mut self) -> Ending {
         loop {
             let good =
-                self.app.tokens.is_good(self.token) && (self.declared)(&self.fleet.borrow_and_update());
+                self.state.tokens.is_good(self.token) && (self.declared)(&self.fleet.borrow_and_update());
             if !good {
                 return Ending::Forbidden;
             }
             // Senders live as long as the application.
             tokio::select! {
-                () = self.app.deploy.closing().cancelled() => return Ending::Stopping,
+                () = self.state.deploy.closing().cancelled() => return Ending::Stopping,
                 _ = self.revoked.changed() => {}
                 _ = self.fleet.changed() => {}
                 () = tokio::time::sleep(RECHECK) => {}

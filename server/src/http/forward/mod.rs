@@ -25,13 +25,13 @@ pub use self::relay::{ForwardError, Forwarder, Patience};
 
 use super::Answer;
 use super::error::HttpError;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::PushError;
+use crate::http::state::State;
 
 /// The daemon to ask about an upload, if that is another one.
 pub(super) async fn owner_elsewhere(
-    app: &App,
+    state: &State,
     cache: &Cache,
     upload: Uuid,
     head: &RequestHead,
@@ -39,18 +39,18 @@ pub(super) async fn owner_elsewhere(
     if head.is_forwarded() {
         return Ok(None);
     }
-    Ok(app.pusher.find_owner(cache, upload).await?)
+    Ok(state.pusher.find_owner(cache, upload).await?)
 }
 
 /// Passes a request on. An owner that is gone has taken the upload with it, which the client learns as it does of any
 /// upload that ended: by starting again.
 pub(super) async fn to_owner(
-    app: &App,
+    state: &State,
     owner: &str,
     head: RequestHead,
     body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
 ) -> Answer {
-    app.forwarder.forward(owner, head, body, Patience::Short).await.map_err(|error| match error {
+    state.forwarder.forward(owner, head, body, Patience::Short).await.map_err(|error| match error {
         ForwardError::Owner => PushError::UnknownUpload.into(),
         error => error.into(),
     })
@@ -59,7 +59,7 @@ pub(super) async fn to_owner(
 /// Passes the narinfo of `path` on to the daemons that have its file. `missing` is the answer if none does. Once one of them
 /// has committed the path, this daemon serves it as well.
 pub(super) async fn to_holder(
-    app: &App,
+    state: &State,
     cache: &Cache,
     (path, file): (StorePathHash, FileHash),
     head: &RequestHead,
@@ -69,12 +69,12 @@ pub(super) async fn to_holder(
     if head.is_forwarded() {
         return Err(missing.into());
     }
-    for holder in app.pusher.find_holders(cache, &file).await? {
+    for holder in state.pusher.find_holders(cache, &file).await? {
         let body = stream::iter([Ok(body.clone())]);
-        match app.forwarder.forward(&holder, head.clone(), body, Patience::Long).await {
+        match state.forwarder.forward(&holder, head.clone(), body, Patience::Long).await {
             Err(ForwardError::Owner) => {}
             Ok(answer) if answer.status().is_success() => {
-                return if app.pusher.catch_up(cache, &path).await? {
+                return if state.pusher.catch_up(cache, &path).await? {
                     Ok(answer)
                 } else {
                     Err(missing.into())

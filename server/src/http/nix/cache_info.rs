@@ -7,12 +7,12 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use warp::Filter;
 use warp::reply::{Reply, Response};
 
-use crate::app::App;
 use crate::cache::Cache;
+use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, reply};
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path("nix-cache-info"))
         .and(warp::path::end())
@@ -20,13 +20,13 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(access::authorization())
         .and(warp::header::optional::<String>(ACCEPT.as_str()))
         .then(move |cache: Arc<Cache>, authorization: Option<String>, accept: Option<String>| {
-            let app = app.clone();
-            reply(async move { get(&app, &cache, authorization.as_deref(), accept.as_deref()) })
+            let state = state.clone();
+            reply(async move { get(&state, &cache, authorization.as_deref(), accept.as_deref()) })
         })
 }
 
-fn get(app: &App, cache: &Cache, authorization: Option<&str>, accept: Option<&str>) -> Answer {
-    access::read(app, cache, authorization)?;
+fn get(state: &State, cache: &Cache, authorization: Option<&str>, accept: Option<&str>) -> Answer {
+    access::read(state, cache, authorization)?;
     if accept.is_some_and(|accept| accept.contains("application/json")) {
         let info = serde_json::json!({
             "storeDir": nix_formats::STORE_DIR,

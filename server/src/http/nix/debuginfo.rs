@@ -7,37 +7,37 @@ use nar_storage::layout;
 use warp::Filter;
 
 use super::untracked;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::http::segment::FileName;
+use crate::http::state::State;
 use crate::http::{Route, Site, access, any_of, body, reply, status};
 
 /// Largest link that a client may send.
 const BODY_LIMIT: u64 = 64 << 10;
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    any_of([get(app.clone(), site.clone()).boxed(), put(app.clone(), site.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    any_of([get(state.clone(), site.clone()).boxed(), put(state.clone(), site.clone()).boxed()])
 }
 
-fn get(app: Arc<App>, site: Site) -> impl Route {
+fn get(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("debuginfo"))
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())
         .and(warp::get().or(warp::head()).unify())
         .and(access::authorization())
         .then(move |cache: Arc<Cache>, name: FileName, authorization: Option<String>| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
                 // Debuggers ask with and without the suffix.
                 let build_id = name.0.strip_suffix(".debug").unwrap_or(&name.0);
                 let key = layout::debuginfo_key(build_id).ok();
-                untracked::send(&app, &cache, authorization.as_deref(), key, "application/json").await
+                untracked::send(&state, &cache, authorization.as_deref(), key, "application/json").await
             })
         })
 }
 
 /// Nix sends its links along (`index-debug-info`). Ours come from the verified NAR, so these are not needed.
-fn put(app: Arc<App>, site: Site) -> impl Route {
+fn put(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("debuginfo"))
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())
@@ -45,9 +45,9 @@ fn put(app: Arc<App>, site: Site) -> impl Route {
         .and(access::authorization())
         .and(warp::body::stream())
         .then(move |cache: Arc<Cache>, _name: FileName, authorization: Option<String>, stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                access::write(&state.tokens, &cache, authorization.as_deref())?;
                 body::discard(stream, BODY_LIMIT).await?;
                 Ok(status(StatusCode::OK))
             })

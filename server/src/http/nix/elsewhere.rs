@@ -14,20 +14,20 @@ use warp::reply::{Reply, Response};
 
 use super::nar::blob_response;
 use super::range::{Requested, requested};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::federation::{FetchError, Fetched, TicketText};
 use crate::http::error::HttpError;
 use crate::http::segment::NarName;
-use crate::http::serve::UnknownLength;
+use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, reply};
+use crate::listeners::serve::UnknownLength;
 
 /// Whatever changes the bytes on their way makes them another file than the narinfo says.
 const UNCHANGED: HeaderValue = HeaderValue::from_static("no-transform");
 const UNCHANGED_PRIVATE: HeaderValue = HeaderValue::from_static("private, no-transform");
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path("elsewhere"))
         .and(warp::path::param::<String>())
@@ -39,33 +39,33 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(warp::header::optional::<String>(RANGE.as_str()))
         .and(warp::header::optional::<String>(IF_RANGE.as_str()))
         .then(move |cache: Arc<Cache>, ticket, file, method, authorization, range, if_range| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
                 let authorization: Option<String> = authorization;
-                access::read(&app, &cache, authorization.as_deref())?;
+                access::read(&state, &cache, authorization.as_deref())?;
                 // What is had from elsewhere has no tag that a range could be asked for.
                 let range: Option<String> = range;
                 let range = range.filter(|_: &String| Option::<String>::is_none(&if_range));
-                send(&app, &cache, ticket, &file, &method, range.as_deref()).await
+                send(&state, &cache, ticket, &file, &method, range.as_deref()).await
             })
         })
 }
 
 async fn send(
-    app: &App,
+    state: &State,
     cache: &Arc<Cache>,
     ticket: String,
     file: &NarName,
     method: &Method,
     range: Option<&str>,
 ) -> Answer {
-    let ticket = app.federation.open_ticket(&TicketText(ticket), &file.0, cache);
+    let ticket = state.federation.open_ticket(&TicketText(ticket), &file.0, cache);
     let ticket = ticket.ok_or_else(HttpError::not_found)?;
     let mut response = Response::default();
     let mut size = ticket.file_size;
     let mut start = 0;
     if method == Method::GET {
-        match app.federation.fetch(cache, &ticket).await.map_err(refusal)? {
+        match state.federation.fetch(cache, &ticket).await.map_err(refusal)? {
             Fetched::Here(blob) => {
                 size = Some(blob.len());
                 response = blob_response(blob);

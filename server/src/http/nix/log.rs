@@ -18,11 +18,11 @@ use uuid::Uuid;
 use warp::Filter;
 
 use super::{encoding, turn_of, untracked};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{PushError, blocking, decoder, receive_to_file};
 use crate::http::error::HttpError;
 use crate::http::segment::FileName;
+use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, any_of, body, reply, status};
 use crate::limits::decoder_memory::DecodersBusy;
 
@@ -33,27 +33,27 @@ static UNPACKING: Semaphore = Semaphore::const_new(2);
 /// How long a log waits for its turn to be unpacked.
 const TURN: Duration = Duration::from_secs(120);
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    any_of([get(app.clone(), site.clone()).boxed(), put(app.clone(), site.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    any_of([get(state.clone(), site.clone()).boxed(), put(state.clone(), site.clone()).boxed()])
 }
 
-fn get(app: Arc<App>, site: Site) -> impl Route {
+fn get(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("log"))
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())
         .and(warp::get().or(warp::head()).unify())
         .and(access::authorization())
         .then(move |cache: Arc<Cache>, name: FileName, authorization: Option<String>| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
                 let key = layout::log_key(&name.0).ok();
-                untracked::send(&app, &cache, authorization.as_deref(), key, "text/plain; charset=utf-8")
+                untracked::send(&state, &cache, authorization.as_deref(), key, "text/plain; charset=utf-8")
                     .await
             })
         })
 }
 
-fn put(app: Arc<App>, site: Site) -> impl Route {
+fn put(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("log"))
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())
@@ -67,9 +67,9 @@ fn put(app: Arc<App>, site: Site) -> impl Route {
                   authorization: Option<String>,
                   encoding: Option<String>,
                   stream| {
-                let app = app.clone();
+                let state = state.clone();
                 reply(async move {
-                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    access::write(&state.tokens, &cache, authorization.as_deref())?;
                     let key = layout::log_key(&name.0)
                         .map_err(|_| HttpError::bad_request("this is no name of a build log"))?;
                     let encoding = encoding::compression(encoding.as_deref())?;

@@ -21,27 +21,27 @@ use warp::Filter;
 
 use super::error::HttpError;
 use super::{HotSite, Route, Site, any_of};
-use crate::app::App;
 use crate::cache::push::PushError;
+use crate::http::state::State;
 use crate::limits::decoder_memory::DecodersBusy;
 
 /// The two endpoints that nearly all requests go to. Kept apart so that they can come first.
-pub(super) fn hot_routes(app: &Arc<App>, site: impl HotSite) -> impl Route {
-    narinfo::get(app.clone(), site.clone()).or(nar::get(app.clone(), site)).unify().boxed()
+pub(super) fn hot_routes(state: &Arc<State>, site: impl HotSite) -> impl Route {
+    narinfo::get(state.clone(), site.clone()).or(nar::get(state.clone(), site)).unify().boxed()
 }
 
 /// All the other endpoints.
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
     any_of([
-        narinfo::routes(app, site).boxed(),
-        nar::routes(app, site).boxed(),
-        cache_info::routes(app, site).boxed(),
-        listing::routes(app, site).boxed(),
-        log::routes(app, site).boxed(),
-        realisation::routes(app, site).boxed(),
-        debuginfo::routes(app, site).boxed(),
-        serve::routes(app, site).boxed(),
-        elsewhere::routes(app, site).boxed(),
+        narinfo::routes(state, site).boxed(),
+        nar::routes(state, site).boxed(),
+        cache_info::routes(state, site).boxed(),
+        listing::routes(state, site).boxed(),
+        log::routes(state, site).boxed(),
+        realisation::routes(state, site).boxed(),
+        debuginfo::routes(state, site).boxed(),
+        serve::routes(state, site).boxed(),
+        elsewhere::routes(state, site).boxed(),
     ])
 }
 

@@ -15,10 +15,10 @@ use warp::reply::{Reply, Response};
 
 use super::narinfo::matches_etag;
 use super::range::{Requested, requested};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
 use crate::http::segment::{NarName, NoMatch};
+use crate::http::state::State;
 use crate::http::{Answer, HotSite, Route, Site, access, any_of, body, reply, status};
 
 /// The name of a NAR is the hash of its bytes, so they never change, and nobody on their way may change them.
@@ -28,7 +28,7 @@ const IMMUTABLE_PRIVATE: HeaderValue =
     HeaderValue::from_static("private, max-age=31536000, immutable, no-transform");
 
 /// `GET` and `HEAD`.
-pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
+pub(super) fn get(state: Arc<State>, site: impl HotSite) -> impl Route {
     site.and(warp::path("nar"))
         .and(warp::path::param::<NarName>())
         .and(warp::path::end())
@@ -40,10 +40,10 @@ pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
         .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
         .and(access::from_peer())
         .then(move |cache, name, method, authorization, range, if_range, known, from_peer| {
-            let app = app.clone();
+            let state = state.clone();
             async move {
                 let conditions = Conditions { range, if_range, known };
-                reply(send(&app, cache, name, method, authorization, conditions, from_peer)).await
+                reply(send(&state, cache, name, method, authorization, conditions, from_peer)).await
             }
         })
 }
@@ -57,7 +57,7 @@ struct Conditions {
 }
 
 async fn send(
-    app: &App,
+    state: &State,
     cache: Arc<Cache>,
     name: NarName,
     method: Method,
@@ -65,8 +65,8 @@ async fn send(
     conditions: Conditions,
     from_peer: bool,
 ) -> Answer {
-    access::read(app, &cache, authorization.as_deref())?;
-    let nar = cache.find_nar(&app.catalog, &name.0).await?.ok_or_else(HttpError::not_found)?;
+    access::read(state, &cache, authorization.as_deref())?;
+    let nar = cache.find_nar(&state.catalog, &name.0).await?.ok_or_else(HttpError::not_found)?;
     let etag = nar.etag.clone();
     let Conditions { range, if_range, known } = conditions;
     if known.is_some_and(|known| matches_etag(&known, &etag)) {
@@ -89,7 +89,8 @@ async fn send(
     {
         return Ok(found_at(&link));
     }
-    let blob = cache.open_nar(&app.catalog, &name.0, &nar, wanted).await?.ok_or_else(HttpError::not_found)?;
+    let blob =
+        cache.open_nar(&state.catalog, &name.0, &nar, wanted).await?.ok_or_else(HttpError::not_found)?;
     let mut response = if method == Method::HEAD { Response::default() } else { blob_response(blob) };
     let headers = response.headers_mut();
     let length = match requested {
@@ -155,11 +156,11 @@ fn unsatisfiable(size: u64) -> Response {
 }
 
 /// `PUT`, as `nix copy` sends it.
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    any_of([put(app.clone(), site.clone()).boxed(), put_other(app.clone(), site.clone()).boxed()])
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    any_of([put(state.clone(), site.clone()).boxed(), put_other(state.clone(), site.clone()).boxed()])
 }
 
-fn put(app: Arc<App>, site: Site) -> impl Route {
+fn put(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("nar"))
         .and(warp::path::param::<NarName>())
         .and(warp::path::end())
@@ -168,11 +169,11 @@ fn put(app: Arc<App>, site: Site) -> impl Route {
         .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
         .and(warp::body::stream())
         .then(move |cache: Arc<Cache>, name: NarName, authorization: Option<String>, length, stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                let owner = access::write(&app.tokens, &cache, authorization.as_deref())?;
+                let owner = access::write(&state.tokens, &cache, authorization.as_deref())?;
                 let (owner, body) = (Some(owner), body::pieces(stream));
-                app.pusher.put_file(&cache, owner, name.0.compression, Some(&name.0), length, body).await?;
+                state.pusher.put_file(&cache, owner, name.0.compression, Some(&name.0), length, body).await?;
                 Ok(status(StatusCode::OK))
             })
         })
@@ -190,19 +191,19 @@ impl FromStr for OtherName {
 }
 
 /// Takes every method, so that reading such a file is answered as reading any other that is not there.
-fn put_other(app: Arc<App>, site: Site) -> impl Route {
+fn put_other(state: Arc<State>, site: Site) -> impl Route {
     site.and(warp::path("nar"))
         .and(warp::path::param::<OtherName>())
         .and(warp::path::end())
         .and(warp::method())
         .and(access::authorization())
         .then(move |cache: Arc<Cache>, name: OtherName, method: Method, authorization: Option<String>| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
                 if method != Method::PUT {
                     return Err(HttpError::not_found());
                 }
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                access::write(&state.tokens, &cache, authorization.as_deref())?;
                 Err(refusal(&name.0))
             })
         })

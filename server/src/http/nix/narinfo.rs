@@ -10,20 +10,20 @@ use warp::Filter;
 use warp::reply::Response;
 
 use super::encoding;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::push::{PathDescription, PushError};
 use crate::federation::Outcome;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, RequestHead, request_head};
 use crate::http::segment::NarinfoName;
+use crate::http::state::State;
 use crate::http::{Answer, HotSite, Route, Site, access, body, reply, status};
 
 /// Largest narinfo taken from a client. References make the size: 64 KiB hold about 1,000.
 const BODY_LIMIT: usize = 4 << 20;
 
 /// `GET` and `HEAD`.
-pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
+pub(super) fn get(state: Arc<State>, site: impl HotSite) -> impl Route {
     site.and(warp::path::param::<NarinfoName>())
         .and(warp::path::end())
         .and(warp::get().or(warp::head()).unify())
@@ -36,32 +36,32 @@ pub(super) fn get(app: Arc<App>, site: impl HotSite) -> impl Route {
                   authorization: Option<String>,
                   known: Option<String>,
                   from_peer: bool| {
-                let app = app.clone();
+                let state = state.clone();
                 async move {
                     let (authorization, known) = (authorization.as_deref(), known.as_deref());
-                    reply(find(&app, &cache, &name, authorization, known, from_peer)).await
+                    reply(find(&state, &cache, &name, authorization, known, from_peer)).await
                 }
             },
         )
 }
 
 async fn find(
-    app: &App,
+    state: &State,
     cache: &Arc<Cache>,
     name: &NarinfoName,
     authorization: Option<&str>,
     known: Option<&str>,
     from_peer: bool,
 ) -> Answer {
-    access::read(app, cache, authorization)?;
-    if let Some(found) = cache.find_narinfo(&app.catalog, &name.0).await? {
+    access::read(state, cache, authorization)?;
+    if let Some(found) = cache.find_narinfo(&state.catalog, &name.0).await? {
         return Ok(found_reply(cache, &found.body, &found.etag, known));
     }
     if from_peer {
         return Ok(not_found());
     }
     // Boxed, as its future is large, and hits would carry it along.
-    match Box::pin(app.federation.find(cache, &name.0)).await {
+    match Box::pin(state.federation.find(cache, &name.0)).await {
         Outcome::Found(found) => Ok(found_reply(cache, &found.body, &found.etag, known)),
         Outcome::Absent => Ok(not_found()),
         Outcome::Unfinished => Ok(ask_again()),
@@ -114,8 +114,8 @@ pub(super) fn matches_etag(known: &str, etag: &HeaderValue) -> bool {
 }
 
 /// `PUT`, as `nix copy` sends it after the NAR.
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path::param::<NarinfoName>())
         .and(warp::path::end())
@@ -131,18 +131,18 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
                   encoding: Option<String>,
                   head: RequestHead,
                   stream| {
-                let app = app.clone();
+                let state = state.clone();
                 reply(async move {
-                    access::write(&app.tokens, &cache, authorization.as_deref())?;
+                    access::write(&state.tokens, &cache, authorization.as_deref())?;
                     let encoding = encoding::compression(encoding.as_deref())?;
                     let sent = body::read(stream, BODY_LIMIT).await?;
                     let text = encoding::unpack(sent.clone(), encoding, BODY_LIMIT, "the narinfo").await?;
                     let description = describe(&name, &text)?;
                     let wanted = (name.0, description.file_hash);
-                    match app.pusher.commit_file(&cache, description).await {
+                    match state.pusher.commit_file(&cache, description).await {
                         Err(missing @ PushError::NarMissing(_)) => {
                             let head = head.within(cache.name(), &format!("{}.narinfo", name.0));
-                            forward::to_holder(&app, &cache, wanted, &head, &sent, missing).await
+                            forward::to_holder(&state, &cache, wanted, &head, &sent, missing).await
                         }
                         committed => {
                             committed?;

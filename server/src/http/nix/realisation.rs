@@ -7,16 +7,16 @@ use nar_storage::{Key, layout};
 use warp::{Filter, Rejection};
 
 use super::untracked;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
 use crate::http::segment::FileName;
+use crate::http::state::State;
 use crate::http::{Route, Site, access, any_of, body, reply};
 
 /// Largest realisation taken from a client.
 const BODY_LIMIT: usize = 1 << 20;
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
     let old = warp::path("realisations")
         .and(warp::path::param::<FileName>())
         .and(warp::path::end())
@@ -29,7 +29,7 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
             file.0.strip_suffix(".doi").and_then(|output| layout::build_trace_key(&drv.0, output).ok())
         });
     let key = old.or(new).unify();
-    any_of([get(app.clone(), site.clone(), key).boxed(), put(app.clone(), site.clone(), key).boxed()])
+    any_of([get(state.clone(), site.clone(), key).boxed(), put(state.clone(), site.clone(), key).boxed()])
 }
 
 /// A filter that says which file a request is about; `None` for a name that no realisation can have.
@@ -39,23 +39,23 @@ impl<F> KeyFilter for F where
 {
 }
 
-fn get(app: Arc<App>, site: Site, key: impl KeyFilter) -> impl Route {
+fn get(state: Arc<State>, site: Site, key: impl KeyFilter) -> impl Route {
     site.and(key).and(warp::get().or(warp::head()).unify()).and(access::authorization()).then(
         move |cache: Arc<Cache>, key: Option<Key>, authorization: Option<String>| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                untracked::send(&app, &cache, authorization.as_deref(), key, "application/json").await
+                untracked::send(&state, &cache, authorization.as_deref(), key, "application/json").await
             })
         },
     )
 }
 
-fn put(app: Arc<App>, site: Site, key: impl KeyFilter) -> impl Route {
+fn put(state: Arc<State>, site: Site, key: impl KeyFilter) -> impl Route {
     site.and(key).and(warp::put()).and(access::authorization()).and(warp::body::stream()).then(
         move |cache: Arc<Cache>, key: Option<Key>, authorization: Option<String>, stream| {
-            let app = app.clone();
+            let state = state.clone();
             reply(async move {
-                access::write(&app.tokens, &cache, authorization.as_deref())?;
+                access::write(&state.tokens, &cache, authorization.as_deref())?;
                 let key = key.ok_or_else(|| HttpError::bad_request("this is no name of a realisation"))?;
                 let contents = body::read(stream, BODY_LIMIT).await?;
                 if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&contents).is_err() {

@@ -19,11 +19,11 @@ use warp::path::Tail;
 use warp::reply::{Reply, Response};
 
 use super::turn_of;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::publish::nar_file_name;
 use crate::cache::push::{PushError, blocking, decoder_of};
 use crate::http::error::HttpError;
+use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, reply};
 use crate::limits::budget::Share;
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
@@ -43,8 +43,8 @@ const READER_STALL: Duration = Duration::from_secs(60);
 /// The lowest rate in bytes per second at which a reader may read.
 const LOWEST_RATE: u64 = 8 << 10;
 
-pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
-    let app = app.clone();
+pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
+    let state = state.clone();
     site.clone()
         .and(warp::path("serve"))
         .and(warp::path::param::<StorePathHash>())
@@ -52,26 +52,26 @@ pub(super) fn routes(app: &Arc<App>, site: &Site) -> impl Route {
         .and(warp::get().or(warp::head()).unify())
         .and(access::authorization())
         .then(move |cache: Arc<Cache>, hash: StorePathHash, path: Tail, authorization: Option<String>| {
-            let app = app.clone();
-            reply(async move { get(&app, &cache, &hash, path.as_str(), authorization.as_deref()).await })
+            let state = state.clone();
+            reply(async move { get(&state, &cache, &hash, path.as_str(), authorization.as_deref()).await })
         })
 }
 
 async fn get(
-    app: &App,
+    state: &State,
     cache: &Arc<Cache>,
     hash: &StorePathHash,
     path: &str,
     authorization: Option<&str>,
 ) -> Answer {
-    access::read(app, cache, authorization)?;
+    access::read(state, cache, authorization)?;
     // Names in a NAR are bytes, and need not be UTF-8.
     let path = path
         .split('/')
         .filter(|component| !component.is_empty())
         .map(|component| percent_decode_str(component).collect())
         .collect();
-    let record = cache.find_path(&app.catalog, hash).await?.ok_or_else(HttpError::not_found)?;
+    let record = cache.find_path(&state.catalog, hash).await?.ok_or_else(HttpError::not_found)?;
     let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?;
     if !storage.can_be_read().await {
         return Err(HttpError::not_found());

@@ -8,20 +8,20 @@ use http::{HeaderValue, StatusCode};
 use nar_storage::Key;
 
 use super::nar::blob_response;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
+use crate::http::state::State;
 use crate::http::{Answer, access, status};
 
 /// Sends the file under `key`, if there is one.
 pub async fn send(
-    app: &App,
+    state: &State,
     cache: &Arc<Cache>,
     authorization: Option<&str>,
     key: Option<Key>,
     content_type: &'static str,
 ) -> Answer {
-    access::read(app, cache, authorization)?;
+    access::read(state, cache, authorization)?;
     let blob = match key {
         Some(key) => cache.storages().open_small(&key).await,
         None => None,

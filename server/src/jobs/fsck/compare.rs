@@ -20,7 +20,7 @@ impl Examined<'_> {
     pub(super) async fn compare_nars(&mut self, listing: &mut Listing) -> Result<(), JobError> {
         let mut after: Option<NarId> = None;
         loop {
-            let page = self.app.catalog.nars_on(self.storage.id, after, PAGE).await?;
+            let page = self.core.catalog.nars_on(self.storage.id, after, PAGE).await?;
             let Some(last) = page.last().map(|nar| nar.id) else { return Ok(()) };
             for nar in &page {
                 self.reporter.check()?;
@@ -54,7 +54,7 @@ impl Examined<'_> {
         if !matches!(hashed.await, Ok(Some(true))) {
             return Ok(());
         }
-        for path in self.app.catalog.paths_with_nar(nar.id).await? {
+        for path in self.core.catalog.paths_with_nar(nar.id).await? {
             self.note_restored(&path);
             if self.options.dry_run {
                 self.counts.paths_rebuilt += 1;
@@ -116,7 +116,7 @@ impl Examined<'_> {
         if self.options.dry_run {
             return Ok(());
         }
-        self.cache.hide_nar(&self.app.catalog, nar.id, name, &reason).await?;
+        self.cache.hide_nar(&self.core.catalog, nar.id, name, &reason).await?;
         Ok(())
     }
 
@@ -125,7 +125,7 @@ impl Examined<'_> {
         let mut after: Option<StorePathHash> = None;
         loop {
             self.reporter.check()?;
-            let page = self.app.catalog.list_paths(self.cache.id, after, PAGE).await?;
+            let page = self.core.catalog.list_paths(self.cache.id, after, PAGE).await?;
             let Some(last) = page.last().map(|path| *path.path.hash()) else { return Ok(()) };
             let here = page.iter().filter(|path| path.nar.storage == self.storage.id);
             let wrong: Vec<_> = here
@@ -136,7 +136,7 @@ impl Examined<'_> {
             if !wrong.is_empty() {
                 self.counts.narinfos_rewritten += match self.options.dry_run {
                     true => wrong.len() as u64,
-                    false => self.app.catalog.mark_unpublished(self.cache.id, &wrong).await?,
+                    false => self.core.catalog.mark_unpublished(self.cache.id, &wrong).await?,
                 };
             }
             after = Some(last);
@@ -164,7 +164,7 @@ impl Examined<'_> {
             unsigned += 1;
             if !missing.is_empty() && !self.options.dry_run {
                 let signatures = missing.iter().map(ToString::to_string).collect();
-                self.app.catalog.add_signatures(self.cache.id, *path.path.hash(), signatures).await?;
+                self.core.catalog.add_signatures(self.cache.id, *path.path.hash(), signatures).await?;
                 self.cache.index.forget_reply(path.path.hash());
             }
         }

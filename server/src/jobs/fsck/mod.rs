@@ -24,9 +24,9 @@ use self::listing::Listing;
 use super::JobError;
 use super::job::Reporter;
 use super::scope::Scope;
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::core::Core;
 
 /// What is to be done about what is found.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ pub(super) struct Options {
 
 /// One storage under examination.
 struct Examined<'a> {
-    app: &'a Arc<App>,
+    core: &'a Arc<Core>,
     cache: &'a Arc<Cache>,
     storage: &'a Arc<CacheStorage>,
     options: Options,
@@ -48,23 +48,23 @@ struct Examined<'a> {
 }
 
 pub(super) async fn fsck(
-    app: &Arc<App>,
+    core: &Arc<Core>,
     scope: &Scope,
     options: Options,
     reporter: &Reporter,
 ) -> Result<JobSummary, JobError> {
     let mut storages = Vec::new();
-    for (cache, storage) in &scope.storages(app) {
+    for (cache, storage) in &scope.storages(core) {
         let counts = FsckStorage {
             cache: cache.name().to_owned(),
             storage: storage.name().to_owned(),
             ..FsckStorage::default()
         };
-        let mut examined = Examined { app, cache, storage, options, reporter, counts };
+        let mut examined = Examined { core, cache, storage, options, reporter, counts };
         examined.run().await?;
         storages.push(examined.counts);
     }
-    app.pusher.publish_again();
+    core.pusher.publish_again();
     Ok(JobSummary::Fsck(FsckSummary { dry_run: options.dry_run, storages }))
 }
 
@@ -86,14 +86,14 @@ impl Examined<'_> {
         for key in std::mem::take(&mut listing.strange) {
             self.problem(format!("{key} does not belong there"));
         }
-        let nars = self.app.catalog.storage_stats(self.storage.id).await?.nars;
+        let nars = self.core.catalog.storage_stats(self.storage.id).await?.nars;
         self.reporter.begin(format!("comparing {place}"), Unit::Files, 0, Some(nars));
         self.compare_nars(&mut listing).await?;
         self.compare_paths(&mut listing).await?;
         let unknown = listing.narinfos.len() as u64 + listing.nars.len() as u64;
         self.reporter.begin(format!("looking at what else is in {place}"), Unit::Files, 0, Some(unknown));
         self.unknown(listing).await?;
-        let used = self.app.catalog.storage_used(self.storage.id).await?;
+        let used = self.core.catalog.storage_used(self.storage.id).await?;
         self.cache.storages().set_used(self.storage, used);
         Ok(())
     }

@@ -81,7 +81,7 @@ impl Examined<'_> {
     pub(super) async fn commit(&mut self, commit: PathCommit) -> Result<(), JobError> {
         let (hash, file_hash) = (*commit.path.hash(), commit.nar.file_hash);
         let path = commit.path.base_name();
-        match self.app.catalog.commit_path(commit).await {
+        match self.core.catalog.commit_path(commit).await {
             Ok(CommitOutcome::AlreadyPresent(_)) => {}
             Ok(CommitOutcome::Created { revealed, .. } | CommitOutcome::Healed { revealed, .. }) => {
                 self.counts.paths_rebuilt += 1 + revealed.len() as u64;

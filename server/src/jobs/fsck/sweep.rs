@@ -13,9 +13,9 @@ use super::super::JobError;
 use super::super::job::Reporter;
 use super::listing::Listing;
 use super::{Examined, Options};
-use crate::app::App;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::core::Core;
 
 /// Rows that are looked up at once.
 const PAGE: usize = 512;
@@ -25,14 +25,14 @@ const NARINFO_LIMIT: u64 = 4 << 20;
 /// Removes from a storage that was emptied what is left of the paths that were moved away, and moves what the catalog does
 /// not track.
 pub(in crate::jobs) async fn sweep(
-    app: &Arc<App>,
+    core: &Arc<Core>,
     cache: &Arc<Cache>,
     storage: &Arc<CacheStorage>,
     reporter: &Reporter,
 ) -> Result<(), JobError> {
     let options = Options { rebuild: false, dry_run: false };
     let counts = admin_api::FsckStorage::default();
-    let mut examined = Examined { app, cache, storage, options, reporter, counts };
+    let mut examined = Examined { core, cache, storage, options, reporter, counts };
     let objects = match Listing::read(storage.storage.as_ref(), reporter).await? {
         Ok(objects) => objects,
         Err(error) => {
@@ -73,7 +73,7 @@ impl Examined<'_> {
                 "{} files that no path seems to need were left, because not every narinfo could be read",
                 orphans.len()
             ));
-        } else if self.app.catalog.is_shared() {
+        } else if self.core.catalog.is_shared() {
             // They may be on their way into the catalog.
             self.problem(format!(
                 "{} files are in no daemon's catalog; they were left, because another daemon may be storing them",
@@ -96,7 +96,7 @@ impl Examined<'_> {
         let mut unknown = Vec::new();
         for page in hashes.chunks(PAGE) {
             self.reporter.check()?;
-            let homes = self.app.catalog.path_homes(self.cache.id, page).await?;
+            let homes = self.core.catalog.path_homes(self.cache.id, page).await?;
             for hash in page {
                 match homes.get(hash) {
                     None => unknown.push(*hash),
@@ -123,7 +123,7 @@ impl Examined<'_> {
         for page in names.chunks(PAGE) {
             self.reporter.check()?;
             let files: Vec<FileHash> = page.iter().map(|name| name.file_hash).collect();
-            let homes = self.app.catalog.nar_homes(self.cache.id, &files).await?;
+            let homes = self.core.catalog.nar_homes(self.cache.id, &files).await?;
             for name in page {
                 match homes.get(&name.file_hash) {
                     None => orphans.push(*name),
@@ -147,7 +147,7 @@ impl Examined<'_> {
             self.counts.orphans_removed += 1;
             return Ok(());
         }
-        match self.app.pusher.remove_unrecorded(self.cache, self.storage, name).await {
+        match self.core.pusher.remove_unrecorded(self.cache, self.storage, name).await {
             Ok(true) => self.counts.orphans_removed += 1,
             Ok(false) => {}
             Err(error) => self.problem(format!("{name} is needed by no path and cannot be removed: {error}")),

@@ -47,7 +47,7 @@ impl Collection<'_> {
         }
         reached("gc-hidden");
         let burial = Burial { cache: self.cache.id, paths, unused_since: plan.unused_since, now: plan.now };
-        match self.app.catalog.bury(burial).await {
+        match self.core.catalog.bury(burial).await {
             Ok(outcome) => {
                 reached("gc-buried");
                 self.show(hidden.iter().filter(|hash| outcome.alive.contains(hash)));

@@ -19,14 +19,14 @@ use std::sync::Arc;
 use admin_api::{ApiError, ErrorCode, GcCache, GcSummary, JobSummary, NoteLevel, Unit};
 use catalog::UnixTime;
 
-pub use self::plan::{kept_for, span};
+pub use self::plan::kept_for;
 
 use self::plan::Plan;
 use super::JobError;
 use super::job::Reporter;
 use super::scope::Scope;
-use crate::app::App;
 use crate::cache::Cache;
+use crate::core::Core;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -43,25 +43,25 @@ pub(super) struct Options {
 
 /// One cache under collection.
 struct Collection<'a> {
-    app: &'a App,
+    core: &'a Core,
     cache: &'a Arc<Cache>,
     reporter: &'a Reporter,
     counts: GcCache,
 }
 
 pub(super) async fn gc(
-    app: &App,
+    core: &Core,
     scope: &Scope,
     options: Options,
     reporter: &Reporter,
 ) -> Result<JobSummary, JobError> {
     if options.accept_clock && !options.dry_run {
-        app.clock.accept().await?;
+        core.clock.accept().await?;
     }
     let mut caches = Vec::new();
-    for cache in &scope.caches(app) {
+    for cache in &scope.caches(core) {
         let counts = GcCache { cache: cache.name().to_owned(), ..GcCache::default() };
-        let mut collection = Collection { app, cache, reporter, counts };
+        let mut collection = Collection { core, cache, reporter, counts };
         collection.run(options).await?;
         caches.push(collection.counts);
     }
@@ -81,7 +81,7 @@ impl Collection<'_> {
         if !options.dry_run {
             self.check_clock(options)?;
         }
-        let plan = Plan::make(self.app, self.cache, options, now).await?;
+        let plan = Plan::make(self.core, self.cache, options, now).await?;
         self.counts.paths_before = plan.census.len() as u64;
         self.counts.pinned = plan.census.pinned() as u64;
         if options.dry_run {
@@ -97,7 +97,7 @@ impl Collection<'_> {
 
     /// Fails while the clock is in doubt, as the age of paths means nothing then.
     fn check_clock(&self, options: Options) -> Result<(), JobError> {
-        match self.app.clock.doubt() {
+        match self.core.clock.doubt() {
             Some(doubt) if !options.dry_run => Err(JobError::Failed(ApiError {
                 code: ErrorCode::Conflict,
                 message: format!("nothing was collected: {}", doubt.text()),
@@ -118,7 +118,7 @@ impl Collection<'_> {
     async fn tell(&mut self, plan: &Plan) -> Result<(), JobError> {
         (self.counts.files_removed, self.counts.bytes_freed) = plan.census.freed(plan.count);
         self.counts.paths_removed = plan.count as u64;
-        for text in plan.reasons(&self.app.catalog, self.cache).await? {
+        for text in plan.reasons(&self.core.catalog, self.cache).await? {
             self.reporter.check()?;
             self.reporter.note(NoteLevel::Info, text);
             // Watchers take part in the telling, and only so many notes wait for them.

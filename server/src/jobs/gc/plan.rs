@@ -5,9 +5,10 @@ use std::time::Duration;
 use catalog::{Catalog, CatalogError, Census, GcPath, UnixTime};
 
 use super::Options;
-use crate::app::App;
 use crate::cache::Cache;
+use crate::clock::span;
 use crate::config::CacheConfig;
+use crate::core::Core;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
@@ -38,18 +39,18 @@ fn before(now: UnixTime, seconds: u64) -> UnixTime {
 
 impl Plan {
     pub(super) async fn make(
-        app: &App,
+        core: &Core,
         cache: &Cache,
         options: Options,
         now: UnixTime,
     ) -> Result<Self, CatalogError> {
-        let grace = app.config().server.gc_grace;
+        let grace = core.config().server.gc_grace;
         let kept = match options.older_than {
             Some(seconds) => seconds.max(grace.as_secs()),
             None => kept_for(&cache.config(), grace),
         };
-        cache.record_uses(&app.catalog).await?;
-        let census = app.catalog.census(cache.id, now).await?;
+        cache.record_uses(&core.catalog).await?;
+        let census = core.catalog.census(cache.id, now).await?;
         let cutoff = before(now, kept);
         let expired = census.unused_since(cutoff);
         let (count, unused_since) = match options.to_size {
@@ -81,15 +82,5 @@ impl Plan {
             reasons.push(format!("{path}: neither it nor what refers to it was used for {unused}{why}"));
         }
         Ok(reasons)
-    }
-}
-
-/// A length of time for a person: `3 days`.
-pub fn span(seconds: u64) -> String {
-    let units = [("day", DAY), ("hour", 60 * 60), ("minute", 60), ("second", 1)];
-    let (unit, length) = units.into_iter().find(|(_, length)| seconds >= *length).unwrap_or(("second", 1));
-    match seconds / length {
-        1 => format!("1 {unit}"),
-        number => format!("{number} {unit}s"),
     }
 }

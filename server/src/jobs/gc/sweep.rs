@@ -34,11 +34,11 @@ impl Collection<'_> {
     async fn sweep_tombstones(&mut self, storage: &Arc<CacheStorage>) -> Result<bool, JobError> {
         let mut after: Option<TombstoneId> = None;
         loop {
-            let page = self.app.catalog.tombstones(storage.id, after, PAGE).await?;
+            let page = self.core.catalog.tombstones(storage.id, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(true) };
             after = Some(last.id);
             self.reporter.check()?;
-            match self.app.pusher.remove_buried(self.cache, storage, &page).await {
+            match self.core.pusher.remove_buried(self.cache, storage, &page).await {
                 Ok(()) => self.reporter.advance(page.len() as u64),
                 Err(RemoveError::Catalog(error)) => return Err(error.into()),
                 Err(RemoveError::Storage(error)) => {
@@ -53,11 +53,11 @@ impl Collection<'_> {
     async fn sweep_files(&mut self, storage: &Arc<CacheStorage>) -> Result<(), JobError> {
         let mut after: Option<NarId> = None;
         loop {
-            let page = self.app.catalog.unneeded_nars(storage.id, after, PAGE).await?;
+            let page = self.core.catalog.unneeded_nars(storage.id, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.id);
             self.reporter.check()?;
-            let (freed, failed) = self.app.pusher.remove_unneeded(self.cache, storage, &page).await?;
+            let (freed, failed) = self.core.pusher.remove_unneeded(self.cache, storage, &page).await?;
             self.counts.files_removed += freed.files;
             self.counts.bytes_freed += freed.bytes;
             self.reporter.advance(freed.files);
@@ -82,7 +82,7 @@ impl Collection<'_> {
     pub(super) async fn count_postponed(&self) -> Result<u64, JobError> {
         let mut count = 0;
         for storage in self.cache.storages().iter() {
-            count += self.app.catalog.count_tombstones(storage.id).await?;
+            count += self.core.catalog.count_tombstones(storage.id).await?;
         }
         Ok(count)
     }

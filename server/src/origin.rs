@@ -4,18 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use url::{Host, Url};
-use warp::{Filter, Rejection};
 
 use crate::cache::Cache;
 use crate::config::ServerConfig;
 
 /// How long this machine's name may take to be resolved.
 const RESOLVE: Duration = Duration::from_secs(1);
-
-/// The text of the `Host` header.
-pub fn host() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
-    warp::header::optional::<String>("host")
-}
 
 /// The URL by which the daemons that share the catalog reach this one, without a slash at its end.
 pub fn node_url(server: &ServerConfig) -> String {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{Method, Request, StatusCode, Version};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,9 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 use warp::filters::BoxedFilter;
-use warp::reply::{Reply, Response};
+use warp::reply::Response;
 
-use super::error::HttpError;
 use super::watched::{ReplyBody, Watched};
 use crate::limits::connections::{Connections, Peer, Place};
 
@@ -222,11 +222,7 @@ fn answer(
         let result = result.map(|answer| answer.map(|answer| refuse_unmeasured(version, answer)));
         result.unwrap_or_else(|_| {
             tracing::error!("a request handler panicked");
-            let failed = HttpError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the server failed to answer; try again later",
-            );
-            Ok(failed.into_response())
+            Ok(failure(StatusCode::INTERNAL_SERVER_ERROR, "the server failed to answer; try again later\n"))
         })
     })
 }
@@ -241,8 +237,18 @@ fn refuse_unmeasured(version: Version, answer: Response) -> Response {
         return answer;
     }
     let reason = "the length of this file is not known beforehand: ask for it with HTTP/1.1 \
-                  (in nginx: proxy_http_version 1.1)";
-    HttpError::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, reason).into_response()
+                  (in nginx: proxy_http_version 1.1)\n";
+    failure(StatusCode::HTTP_VERSION_NOT_SUPPORTED, reason)
+}
+
+/// A reply that comes from no route.
+fn failure(status: StatusCode, text: &'static str) -> Response {
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Closing a socket with unread bytes resets it and may destroy the reply on its way, so the request is read first.
