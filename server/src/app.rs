@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Tokens;
 use crate::cache::Caches;
-use crate::cache::push::{Intents, Pusher};
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::clock::Clock;
 use crate::config::{Config, Secret, SecretError};
@@ -24,13 +23,17 @@ use crate::deploy::Deploy;
 use crate::federation::{Federation, FederationError};
 use crate::http::state::State;
 use crate::http::{self, Forwarder, PartUrlKey};
+use crate::ingest::Ingest;
 use crate::jobs::Jobs;
 use crate::listeners::serve::ConnectionLimits;
 use crate::listeners::{self, ListenError, Listeners, Reopener};
+use crate::nar_store::{Intents, NarStore};
 use crate::origin::{Origin, node_url, reachable_host};
+use crate::publish::Publisher;
 use crate::reload::{Controls, KeyControl, LogControl, Reloader, Started};
 use crate::sealing::Sealer;
 use crate::server_key::ServerKeyError;
+use crate::uploads::Uploads;
 use crate::workers::{self, Workers};
 use crate::{server_key, systemd};
 
@@ -149,7 +152,7 @@ impl App {
         let drained = async {
             // Whoever watches a job stays connected until it ends.
             tokio::join!(listeners.stopped(), jobs.shut_down(), core.deploy.close());
-            core.pusher.drain().await;
+            tokio::join!(core.ingest.drain(), core.nar_store.drain());
         };
         if tokio::time::timeout(core.config().server.drain_timeout, drained).await.is_err() {
             tracing::warn!("some transfers did not finish in time and are cut off");
@@ -159,7 +162,7 @@ impl App {
         watchdog.abort();
         revocations.abort();
         save_turns(core).await;
-        core.pusher.leave_uploads();
+        core.uploads.leave_uploads();
         core.catalog.close().await;
         listeners.remove_admin_socket();
         Ok(())
@@ -180,19 +183,26 @@ async fn open_core(config: Config, key: &[u8], host: &str, shared: &Shared) -> R
     if catalog.is_shared() {
         tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
     }
-    let pusher = Arc::new(Pusher::new(catalog.clone(), intents, &node_url));
-    pusher.disown_uploads().await;
-    pusher.take_up_uploads(&caches).await;
-    pusher.remove_leftovers(&caches).await;
+    let publisher = Arc::new(Publisher::new(catalog.clone()));
+    let nar_store = Arc::new(NarStore::new(catalog.clone(), intents, publisher.clone()));
+    let uploads = Arc::new(Uploads::new(&catalog, &node_url));
+    let ingest =
+        Arc::new(Ingest::new(catalog.clone(), uploads.clone(), nar_store.clone(), publisher.clone()));
+    uploads.clear_stale_upload_ownership().await;
+    uploads.resume_spooled_uploads(&caches).await;
+    nar_store.remove_leftovers(&caches, |cache, id| uploads.is_open(cache, id)).await;
     // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
-    pusher.publish_again();
+    publisher.publish_again();
     let deploy = Arc::new(Deploy::open(catalog.clone(), &config, &caches).await?);
-    let federation = Federation::new(&config.server, key, catalog.clone(), pusher.clone());
+    let federation = Federation::new(&config.server, key, catalog.clone(), uploads.clone(), ingest.clone());
     Ok(Core::new(Parts {
         clock,
         tokens: Tokens::load(catalog.clone(), key).await?,
         deploy,
-        pusher,
+        uploads,
+        ingest,
+        nar_store,
+        publisher,
         federation: Arc::new(federation),
         config,
         catalog,
@@ -223,7 +233,7 @@ async fn save_turns(core: &Core) {
 async fn end_uploads_of_revoked_tokens(core: Arc<Core>) {
     let mut revoked = core.tokens.watch_revoked();
     while revoked.changed().await.is_ok() {
-        let ended = core.pusher.end_uploads_of(|token| !core.tokens.may_continue(token));
+        let ended = core.uploads.end_uploads_of(|token| !core.tokens.may_continue(token));
         if ended > 0 {
             tracing::info!(ended, "ended the unfinished uploads of tokens that are not valid any more");
         }

@@ -9,10 +9,10 @@
 //!   (`cachectl gc --accept-clock`), or the clock is right again.
 //! * Nothing is recorded with a time before the last one that was seen.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use catalog::{Catalog, CatalogError, UnixTime};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Seconds of a day.
@@ -135,7 +135,7 @@ impl Clock {
     }
 
     fn lock(&self) -> MutexGuard<'_, Watch> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watch.lock()
     }
 }
 

@@ -9,13 +9,16 @@ use catalog::Catalog;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::auth::Tokens;
-use crate::cache::push::Pusher;
 use crate::cache::{Cache, Caches};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::deploy::Deploy;
 use crate::federation::Federation;
+use crate::ingest::Ingest;
+use crate::nar_store::NarStore;
 use crate::origin::without_port;
+use crate::publish::Publisher;
+use crate::uploads::Uploads;
 
 /// What every part of the running daemon shares.
 pub struct Core {
@@ -27,8 +30,14 @@ pub struct Core {
     pub tokens: Tokens,
     /// Workspaces, agents and deployments.
     pub deploy: Arc<Deploy>,
-    /// Receives and commits pushes.
-    pub pusher: Arc<Pusher>,
+    /// Receives what clients upload.
+    pub uploads: Arc<Uploads>,
+    /// Turns uploads into paths.
+    pub ingest: Arc<Ingest>,
+    /// Stores, moves and removes NAR files.
+    pub nar_store: Arc<NarStore>,
+    /// Writes the files beside the NARs.
+    pub publisher: Arc<Publisher>,
     /// Finds paths on other nodes and upstreams, and announces ours.
     pub federation: Arc<Federation>,
     config: ArcSwap<Config>,
@@ -47,8 +56,14 @@ pub struct Parts {
     pub tokens: Tokens,
     /// See [`Core::deploy`].
     pub deploy: Arc<Deploy>,
-    /// See [`Core::pusher`].
-    pub pusher: Arc<Pusher>,
+    /// See [`Core::uploads`].
+    pub uploads: Arc<Uploads>,
+    /// See [`Core::ingest`].
+    pub ingest: Arc<Ingest>,
+    /// See [`Core::nar_store`].
+    pub nar_store: Arc<NarStore>,
+    /// See [`Core::publisher`].
+    pub publisher: Arc<Publisher>,
     /// See [`Core::federation`].
     pub federation: Arc<Federation>,
     /// The configuration that the daemon starts with.
@@ -60,13 +75,16 @@ pub struct Parts {
 impl Core {
     /// Assembles the core.
     pub fn new(parts: Parts) -> Self {
-        let Parts { catalog, clock, tokens, deploy, pusher, federation, config, caches } = parts;
+        let Parts { catalog, clock, tokens, deploy, federation, config, caches, .. } = parts;
         Self {
             catalog,
             clock,
             tokens,
             deploy,
-            pusher,
+            uploads: parts.uploads,
+            ingest: parts.ingest,
+            nar_store: parts.nar_store,
+            publisher: parts.publisher,
             federation,
             config: ArcSwap::from_pointee(config),
             caches: ArcSwap::from_pointee(caches),
@@ -94,6 +112,12 @@ impl Core {
         let caches = Arc::new(caches);
         self.caches.store(caches.clone());
         self.federation.set_caches(caches);
+    }
+
+    /// Removes what crashes and failures left on the storages.
+    pub async fn remove_leftovers(&self) {
+        let is_open = |cache, id| self.uploads.is_open(cache, id);
+        self.nar_store.remove_leftovers(&self.caches(), is_open).await;
     }
 
     /// Waits until no reload runs. None begins while the guard is held.

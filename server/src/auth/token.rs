@@ -1,11 +1,11 @@
 //! Tokens: JSON Web Tokens signed with HMAC-SHA-256, each with a row in the catalog so that it can be listed and revoked.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 
 use catalog::{Catalog, CatalogError, TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -159,7 +159,7 @@ impl Tokens {
 
     /// From now on tokens are signed with `key`; those that were signed with another one are void.
     pub fn replace_key(&self, key: &[u8]) {
-        let mut current = self.key.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.key.write();
         *current = Key::new(key, current.number + 1);
         drop(current);
         self.revoked.send_replace(());
@@ -177,7 +177,7 @@ impl Tokens {
         };
         let claims = Claims::of(&record);
         let token = {
-            let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+            let key = self.key.read();
             jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key.encoding)
                 .expect("claims of strings and numbers always encode")
         };
@@ -188,7 +188,7 @@ impl Tokens {
 
     /// What `token` permits, if it is one of ours, still valid and not revoked.
     pub fn verify(&self, token: &str) -> Result<Grant, AuthError> {
-        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        let key = self.key.read();
         let claims = match jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation) {
             Ok(data) => data.claims,
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
@@ -196,7 +196,7 @@ impl Tokens {
             }
             Err(_) => return Err(AuthError::Invalid),
         };
-        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records.read();
         let record = records.get(&claims.jti).ok_or(AuthError::Invalid)?;
         if record.revoked_at.is_some() {
             return Err(AuthError::Revoked);
@@ -213,7 +213,7 @@ impl Tokens {
 
     /// Whether a token that was verified before is still good.
     pub fn is_good(&self, token: TokenRef) -> bool {
-        if token.key != self.key.read().unwrap_or_else(PoisonError::into_inner).number {
+        if token.key != self.key.read().number {
             return false;
         }
         self.may_continue(token)
@@ -222,7 +222,7 @@ impl Tokens {
     /// Whether what was begun with a token may go on: it was neither revoked nor has it expired. Another key for tokens
     /// does not end what is under way.
     pub fn may_continue(&self, token: TokenRef) -> bool {
-        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records.read();
         records.get(&token.id).is_some_and(|record| {
             record.revoked_at.is_none() && record.expires_at.is_none_or(|end| end > UnixTime::now())
         })
@@ -247,7 +247,7 @@ impl Tokens {
 
     /// Every token ever issued, oldest first.
     pub fn list(&self) -> Vec<TokenRecord> {
-        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records.read();
         let mut list: Vec<_> = records.values().cloned().collect();
         list.sort_by_key(|record| (record.created_at, record.id));
         list
@@ -256,7 +256,7 @@ impl Tokens {
     /// Reads the token table again, which another daemon has changed. What was issued or revoked here meanwhile stays.
     pub async fn reload(&self) -> Result<(), CatalogError> {
         let loaded = self.catalog.tokens().await?;
-        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+        let mut records = self.records.write();
         for mut record in loaded {
             let known = records.get(&record.id);
             record.revoked_at = record.revoked_at.or(known.and_then(|known| known.revoked_at));
@@ -268,10 +268,10 @@ impl Tokens {
     }
 
     fn find(&self, id: Uuid) -> Option<TokenRecord> {
-        self.records.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.records.read().get(&id).cloned()
     }
 
     fn remember(&self, record: TokenRecord) {
-        self.records.write().unwrap_or_else(PoisonError::into_inner).insert(record.id, record);
+        self.records.write().insert(record.id, record);
     }
 }

@@ -1,7 +1,7 @@
 //! Names that people gave to things, as parts of file names.
 
 /// The name with everything but ASCII letters, digits, `-` and `_` percent-encoded.
-pub(super) fn escape(name: &str) -> String {
+pub fn escape(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     name.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
@@ -9,7 +9,7 @@ pub(super) fn escape(name: &str) -> String {
 }
 
 /// Undoes [`escape`]; `None` for what it never makes.
-pub(super) fn unescape(name: &str) -> Option<String> {
+pub fn unescape(name: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {

@@ -9,12 +9,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use catalog::{CacheId, UnixTime};
 use http::HeaderValue;
 use nix_formats::StorePathHash;
+use parking_lot::{Mutex, RwLock};
 
 use super::recent::Recent;
 use super::storages::CacheStorage;
@@ -131,12 +132,12 @@ impl Index {
 
     /// Whether the cache holds the path.
     pub fn contains(&self, hash: &StorePathHash) -> bool {
-        self.shard(hash).read().unwrap_or_else(PoisonError::into_inner).contains_key(hash)
+        self.shard(hash).read().contains_key(hash)
     }
 
     /// Number of paths held.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.shards.iter().map(|shard| shard.read().len()).sum()
     }
 
     /// Whether the cache holds no path.
@@ -160,14 +161,14 @@ impl Index {
     pub fn paths(&self) -> Vec<StorePathHash> {
         let mut paths = Vec::with_capacity(self.len());
         for shard in &self.shards {
-            paths.extend(shard.read().unwrap_or_else(PoisonError::into_inner).keys());
+            paths.extend(shard.read().keys());
         }
         paths
     }
 
     /// Makes a path visible.
     pub fn insert(&self, hash: StorePathHash) {
-        let mut shard = self.shard(&hash).write().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(&hash).write();
         let held = shard.len();
         *shard.entry(hash).or_default().get_mut() |= SEEN;
         let is_new = shard.len() > held;
@@ -180,20 +181,20 @@ impl Index {
     /// Makes a path visible that was just recorded in a catalog which other daemons change too, or just read from it. Older
     /// changes of it may yet be heard, see [`Index::is_ahead_of_feed`].
     pub fn insert_ahead_of_feed(&self, hash: StorePathHash) {
-        self.ahead_of_feed.lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
+        self.ahead_of_feed.lock().insert(hash);
         self.insert(hash);
     }
 
     /// Whether a change of the path that is heard now may be older than what is known of it, so that the catalog has to be
     /// asked.
     pub fn is_ahead_of_feed(&self, hash: &StorePathHash) -> bool {
-        self.ahead_of_feed.lock().unwrap_or_else(PoisonError::into_inner).contains(hash)
+        self.ahead_of_feed.lock().contains(hash)
     }
 
     /// Makes a path visible that was read from the catalog for a reload, unless it was hidden since that began.
     pub fn insert_loaded(&self, hash: StorePathHash) {
-        let mut shard = self.shard(&hash).write().unwrap_or_else(PoisonError::into_inner);
-        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(&hash).write();
+        let hidden = self.hidden.lock();
         if !hidden.as_ref().is_some_and(|hidden| hidden.contains(&hash)) {
             *shard.entry(hash).or_default().get_mut() |= SEEN;
         }
@@ -201,7 +202,7 @@ impl Index {
 
     /// Notes that a path was hidden. Called with its shard locked.
     fn note_hidden(&self, hash: &StorePathHash) {
-        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hidden = self.hidden.lock();
         if let Some(hidden) = hidden.as_mut() {
             hidden.insert(*hash);
         }
@@ -209,9 +210,9 @@ impl Index {
 
     /// Begins to load the set again: what is not inserted from here on goes with [`Index::end_reload`].
     pub fn begin_reload(&self) {
-        *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashSet::new());
+        *self.hidden.lock() = Some(HashSet::new());
         for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.write();
             shard.values_mut().for_each(|value| *value.get_mut() &= !SEEN);
         }
     }
@@ -219,10 +220,10 @@ impl Index {
     /// Hides all paths that were not inserted since the reload began, and forgets all replies.
     pub fn end_reload(&self) {
         for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.write();
             shard.retain(|_, value| *value.get_mut() & SEEN != 0);
         }
-        *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.hidden.lock() = None;
         self.forget_replies();
     }
 
@@ -242,7 +243,7 @@ impl Index {
         now: UnixTime,
     ) -> HiddenUnused {
         let cutoff = minute_of(UnixTime(cutoff.0.min(now.0 - i64::from(NOTED_WITHIN_MINUTES) * 60)));
-        let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(hash).write();
         match shard.get(hash) {
             None => return HiddenUnused::Absent,
             Some(noted) if noted.load(Ordering::Relaxed) & !SEEN >= cutoff => return HiddenUnused::InUse,
@@ -258,7 +259,7 @@ impl Index {
 
     /// Hides a path, or forgets its reply so that it is rendered anew.
     pub fn remove(&self, hash: &StorePathHash) {
-        let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(hash).write();
         let was_held = shard.remove(hash).is_some();
         self.note_hidden(hash);
         drop(shard);
@@ -303,7 +304,7 @@ impl Index {
 
     /// Whether the cache holds the path; if so, that counts as use.
     pub fn touch(&self, hash: &StorePathHash, now: UnixTime) -> bool {
-        let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
+        let shard = self.shard(hash).read();
         let Some(minute) = shard.get(hash) else { return false };
         self.note_use(hash, minute, now);
         true
@@ -317,18 +318,18 @@ impl Index {
         }
         // The mark changes under the shard's exclusive lock only, so it stays what it was.
         noted.store(known & SEEN | minute, Ordering::Relaxed);
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(*hash, now);
+        self.touched.lock().insert(*hash, now);
     }
 
     /// Takes the uses noted since the last call.
     pub fn take_touched(&self) -> Vec<(CacheId, StorePathHash, UnixTime)> {
-        let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let touched = std::mem::take(&mut *self.touched.lock());
         touched.into_iter().map(|(hash, time)| (self.cache, hash, time)).collect()
     }
 
     /// Takes back uses that could not be written down, for the next attempt. Later ones that were noted meanwhile count.
     pub fn put_touched_back(&self, uses: Vec<(CacheId, StorePathHash, UnixTime)>) {
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = self.touched.lock();
         for (_, hash, time) in uses {
             touched.entry(hash).or_insert(time);
         }

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::Cache;
 use super::index::NarinfoReply;
+use super::narinfo::narinfo;
 use super::nars::KnownNar;
-use super::publish::narinfo;
 use super::storages::{Blame, CacheStorage};
 
 /// How long a storage may take to open a NAR. A disk that hangs takes longer to be found out by itself.
@@ -80,7 +80,7 @@ impl Cache {
 
     /// Whether the cache holds the path and can give it, as far as is known. If it holds it, that counts as use: whoever
     /// pushes it is told that it is there.
-    pub async fn can_give(&self, catalog: &Catalog, hash: &StorePathHash) -> Result<bool, CatalogError> {
+    pub async fn can_serve(&self, catalog: &Catalog, hash: &StorePathHash) -> Result<bool, CatalogError> {
         if !self.index.touch(hash, UnixTime::now()) {
             return Ok(false);
         }

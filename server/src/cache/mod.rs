@@ -1,13 +1,13 @@
 //! The domain: what a cache is, how paths get in, how they are found. No HTTP here.
 
 pub mod contents;
-mod file_name;
+pub mod file_name;
 pub mod index;
 pub mod keys;
 pub mod lookup;
+pub mod narinfo;
 pub mod nars;
-pub mod publish;
-pub mod push;
+mod push_error;
 mod recent;
 pub mod rotation;
 pub mod setup;
@@ -15,16 +15,18 @@ pub mod shared_key;
 pub mod storages;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use catalog::{CacheId, CacheRecord, Catalog, CatalogError, StorageId, StorageRecord};
 use futures_util::TryStreamExt;
 use nix_formats::PublicKey;
+use parking_lot::RwLock;
 
 use self::index::Index;
 use self::keys::KeyRing;
 use self::nars::Nars;
+pub use self::push_error::{PushError, blocking};
 use self::storages::{CacheStorage, Storages};
 use crate::config::{Access, CacheConfig};
 
@@ -43,9 +45,9 @@ pub struct Cache {
     /// The name of the key that clients expect: `NAME.HOST-1`.
     pub key_name: String,
     /// Held by a commit from signing to recording, and exclusively while keys or storages change, so that no path slips in
-    /// that is signed with a key, or lies on a storage, that the cache has just ceased to have. Taken before the lock of a
-    /// file.
-    pub keys_in_use: tokio::sync::RwLock<()>,
+    /// that is signed with a key, or lies on a storage, that the cache has just ceased to have. No disk is waited for while it
+    /// is held.
+    pub reconfigure_lock: tokio::sync::RwLock<()>,
     keys: RwLock<Arc<KeyRing>>,
 }
 
@@ -77,7 +79,7 @@ impl Cache {
 
     /// The keys it signs with and publishes at the moment.
     pub fn keys(&self) -> Arc<KeyRing> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys.read().clone()
     }
 
     /// From now on the cache publishes only what `key`, registered by a client, signs.
@@ -123,7 +125,7 @@ impl Cache {
 
     /// From now on the cache has these keys. Replies are rendered again, as they carry the earlier signatures.
     fn change_keys(&self, change: impl FnOnce(&KeyRing) -> KeyRing) {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.write();
         *keys = Arc::new(change(&keys));
         drop(keys);
         self.index.forget_replies();
@@ -132,6 +134,11 @@ impl Cache {
     /// Whether what lies on this storage can be had, as far as is known.
     pub fn gives_from(&self, id: StorageId) -> bool {
         self.storages.load().get(id).is_some_and(|storage| !storage.reach.is_lost())
+    }
+
+    /// Whether the cache still has this storage, as it is.
+    pub fn has_storage(&self, storage: &Arc<CacheStorage>) -> bool {
+        self.storages.load().get(storage.id).is_some_and(|current| Arc::ptr_eq(current, storage))
     }
 
     /// The storage with this row, unless it was taken out of the configuration.

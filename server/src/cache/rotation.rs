@@ -95,7 +95,7 @@ impl Cache {
     ) -> Result<SigningKeyRecord, RotationError> {
         let _changing = CHANGING.lock().await;
         // No client registers its key meanwhile.
-        let _keys_stay = self.keys_in_use.read().await;
+        let _keys_stay = self.reconfigure_lock.read().await;
         if catalog.is_shared() {
             return Err(RotationError::Shared);
         }
@@ -139,7 +139,7 @@ impl Cache {
         key: &PublicKey,
     ) -> Result<SigningKeyRecord, RotationError> {
         let _changing = CHANGING.lock().await;
-        let _keys_stay = self.keys_in_use.read().await;
+        let _keys_stay = self.reconfigure_lock.read().await;
         let unknown = || RotationError::Unknown { cache: self.name().to_owned(), key: key.name().to_owned() };
         let known = catalog.signing_keys(self.id).await.map_err(RotationError::Catalog)?;
         let is_meant = |other: &&SigningKeyRecord| {

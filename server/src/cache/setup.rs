@@ -1,7 +1,7 @@
 //! Builds the caches at start, and fits them to a changed configuration: catalog rows, storages, keys, and the index of
 //! what is there.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -266,8 +266,8 @@ async fn prepare(
             index: Index::new(record.id, setup.shared.replies.clone()),
             nars: Nars::default(),
             key_name,
-            keys_in_use: tokio::sync::RwLock::new(()),
-            keys: RwLock::new(Arc::new(keys)),
+            reconfigure_lock: tokio::sync::RwLock::new(()),
+            keys: parking_lot::RwLock::new(Arc::new(keys)),
         };
         cache.load_index(catalog).await?;
         return Ok(Planned { cache: Arc::new(cache), refit: None, states, revived, reindex: false });
@@ -425,9 +425,9 @@ impl Cache {
     /// Takes over what a reload has prepared.
     async fn refit(&self, refit: Refit) {
         let keys_change = self.keys().published() != refit.keys.published();
-        // Commits that are under way end first, which may take as long as the largest file takes to be stored.
+        // Commits that are being recorded end first.
         let _changing = match keys_change || refit.storages_change {
-            true => Some(self.keys_in_use.write().await),
+            true => Some(self.reconfigure_lock.write().await),
             false => None,
         };
         self.replace_keys(refit.keys);

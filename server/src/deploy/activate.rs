@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Agent, Deploy, Workspace};
 use crate::cache::Cache;
-use crate::cache::publish::narinfo;
+use crate::cache::narinfo::narinfo;
 use crate::federation::Federation;
 
 /// Most agents of one specification.
@@ -246,7 +246,7 @@ impl Deploy {
         federation: &Arc<Federation>,
         path: &StorePath,
     ) -> Result<Availability, CatalogError> {
-        let accepted = if cache.can_give(&self.catalog, path.hash()).await? {
+        let accepted = if cache.can_serve(&self.catalog, path.hash()).await? {
             let record = self.catalog.find_path(cache.id, path.hash()).await?;
             record.is_none_or(|record| cache.keys().agents_accept(&narinfo(cache, &record)))
         } else {

@@ -2,10 +2,11 @@
 //! crash would take back, and a slow reader holds nobody up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::{Catalog, CatalogError, DeploymentId, LogAppend, LogLine, NumberedLine, UnixTime};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -68,7 +69,7 @@ impl Logs {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DeploymentId, Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 

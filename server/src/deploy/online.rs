@@ -1,9 +1,10 @@
 //! Which agents are connected, and who of them is to be told something. In memory only: what matters is in the catalog.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use catalog::{AgentId, UnixTime};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -120,7 +121,7 @@ impl Online {
     }
 
     fn lock(&self) -> MutexGuard<'_, Agents> {
-        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+        self.agents.lock()
     }
 }
 

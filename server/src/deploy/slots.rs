@@ -1,9 +1,10 @@
 //! How many sockets may be open, in all and by one client.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use catalog::{AgentId, WorkspaceId};
+use parking_lot::{Mutex, MutexGuard};
 
 /// An agent may have one in so many of all sockets.
 const AGENT_SHARE: usize = 16;
@@ -56,7 +57,7 @@ impl Slots {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Owner, usize>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock()
     }
 }
 

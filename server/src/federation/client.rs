@@ -2,7 +2,6 @@
 //! of configured upstreams are, as far as `reach.rs` lets them.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use parking_lot::Mutex;
 use peer_network::NodeId;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
@@ -119,7 +119,7 @@ impl Client {
 
     /// The client whose connections go no further than that. There are few kinds, and each keeps its own connections.
     fn within(&self, reach: Reach) -> Http {
-        let mut clients = self.redirected.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.redirected.lock();
         if let Some((_, client)) = clients.iter().find(|(known, _)| *known == reach) {
             return client.clone();
         }

@@ -8,11 +8,11 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use nix_formats::StorePathHash;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use peer_network::digest::{Digest, DigestLog, DigestMessage};
 use peer_network::{Holdings, NodeId, Peers};
 
@@ -88,7 +88,7 @@ impl Digests {
 
     /// The caches are not the same any more: what our digest says counts no longer.
     pub fn forget_own(&self) {
-        let _built = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        let _built = self.building.lock();
         *self.own() = Own::None;
     }
 
@@ -97,7 +97,7 @@ impl Digests {
         if let Some(message) = self.since_if_built(epoch, position) {
             return message;
         }
-        let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        let _building = self.building.lock();
         if let Some(message) = self.since_if_built(epoch, position) {
             return message;
         }
@@ -124,7 +124,7 @@ impl Digests {
 
     /// Whether it is known that none of the nodes has the path.
     pub fn exclude(&self, path: &StorePathHash, peers: &Peers) -> bool {
-        let states = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        let states = self.peers.read();
         let excluded = |node: &NodeId| {
             let Some(state) = states.get(node) else { return false };
             let is_fresh = state.answered.is_some_and(|answered| answered.elapsed() < LONGEST_AGE);
@@ -138,13 +138,13 @@ impl Digests {
 
     /// How long ago a node told what it holds.
     pub fn age_of(&self, node: &NodeId) -> Option<Duration> {
-        let states = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        let states = self.peers.read();
         Some(states.get(node)?.answered?.elapsed())
     }
 
     /// The version of a node's digest that we have; zeros for none.
     pub fn version_of(&self, node: &NodeId) -> (u64, u64) {
-        let states = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        let states = self.peers.read();
         let known = states.get(node).and_then(|state| state.known.as_ref());
         known.map_or((0, 0), |known| (known.epoch, known.position))
     }
@@ -155,7 +155,7 @@ impl Digests {
         node: NodeId,
         message: Result<DigestMessage, DigestError>,
     ) -> Result<Vec<StorePathHash>, DigestError> {
-        let mut states = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.peers.write();
         let state = states.entry(node).or_insert(PeerState { known: None, answered: None, answers: false });
         // One that has no digest for us can be asked for paths all the same.
         state.answers = !matches!(message, Err(DigestError::Client(_)));
@@ -178,11 +178,11 @@ impl Digests {
 
     /// Forgets those that are gone.
     pub fn retain(&self, peers: &Peers) {
-        let mut states = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.peers.write();
         states.retain(|node, _| peers.contains_key(node));
     }
 
     fn own(&self) -> MutexGuard<'_, Own> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own.lock()
     }
 }

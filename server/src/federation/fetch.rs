@@ -13,7 +13,7 @@ use super::relay::{Pieces, Relay};
 use super::sources::Sources;
 use super::ticket::{Source, Ticket, TicketText};
 use crate::cache::Cache;
-use crate::cache::publish::nar_file_name;
+use crate::cache::narinfo::nar_file_name;
 use nix_formats::NarFileName;
 
 /// How long a reader waits until fewer NARs are being passed on.

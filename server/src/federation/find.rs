@@ -1,8 +1,8 @@
 //! Looking for a path that a cache lacks, once for all who ask at a time. Where it is looked for is in `look.rs`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use catalog::CacheId;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use http::HeaderValue;
 use nix_formats::{NarFileName, NarInfo, Signature, StorePathHash};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Federation;
 use crate::cache::Cache;
@@ -95,7 +96,7 @@ impl Default for Lookups {
 
 impl Lookups {
     fn running(&self) -> MutexGuard<'_, HashMap<Key, Lookup>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 
     fn key(&self, cache: CacheId, path: StorePathHash) -> Key {

@@ -5,10 +5,10 @@
 //! contains the load of the other side and of the way there, and nobody can lie about it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix_formats::StorePathHash;
+use parking_lot::{Mutex, MutexGuard};
 use url::Url;
 
 /// Failures in a row after which a cache is left alone.
@@ -115,7 +115,7 @@ impl HealthBook {
     /// The cache did not give what it promised of the path, or something else. It is not asked for that path for a while.
     pub fn quarantine(&self, cache: &Url, path: &StorePathHash) {
         let now = Instant::now();
-        let mut quarantine = self.quarantine.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut quarantine = self.quarantine.lock();
         if quarantine.len() >= MOST_QUARANTINED {
             quarantine.retain(|_, until| *until > now);
         }
@@ -127,7 +127,7 @@ impl HealthBook {
 
     /// Whether the cache may be asked for the path, as far as that path goes.
     pub fn gives(&self, cache: &Url, path: &StorePathHash) -> bool {
-        let quarantine = self.quarantine.lock().unwrap_or_else(PoisonError::into_inner);
+        let quarantine = self.quarantine.lock();
         quarantine.get(&(cache.clone(), *path)).is_none_or(|until| *until <= Instant::now())
     }
 
@@ -169,7 +169,7 @@ impl HealthBook {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Url, Health>> {
-        self.caches.lock().unwrap_or_else(PoisonError::into_inner)
+        self.caches.lock()
     }
 }
 

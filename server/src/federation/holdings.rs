@@ -1,8 +1,9 @@
 //! What we tell the network: our public caches and what they hold.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use peer_network::digest;
 use peer_network::record::{AnnouncedCache, NodeDescription};
 use peer_network::{HeldPath, Holdings, Stamp};
@@ -35,7 +36,7 @@ impl Shelf {
 
     /// The enabled caches.
     pub fn caches(&self) -> Arc<Caches> {
-        self.caches.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.caches.read().clone()
     }
 
     /// Takes other caches. Returns those of which others have to hear: they are public now and were not, or were and are not.
@@ -77,7 +78,7 @@ fn free(caches: &Caches) -> u64 {
 }
 
 fn replace<T>(place: &RwLock<T>, value: T) -> T {
-    std::mem::replace(&mut *place.write().unwrap_or_else(PoisonError::into_inner), value)
+    std::mem::replace(&mut *place.write(), value)
 }
 
 fn public(caches: &Caches) -> impl Iterator<Item = (u32, &Arc<Cache>)> {

@@ -3,20 +3,22 @@
 //! than it may be, its least recently used paths are collected.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::CacheId;
 use futures_util::stream;
 use nix_formats::{NarFileName, NarInfo, Signature};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{mpsc, watch};
 
 use super::Federation;
 use super::ticket::Ticket;
 use crate::cache::Cache;
+use crate::cache::PushError;
 use crate::cache::keys::Offered;
-use crate::cache::push::{PathDescription, PushError};
+use crate::ingest::PathDescription;
 
 /// Pieces that wait for the disk.
 const PIECES_AHEAD: usize = 8;
@@ -56,7 +58,7 @@ pub type Copy = mpsc::Sender<Result<Bytes, String>>;
 
 impl Keeping {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Receiver<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Reserves a NAR. If somebody else has done so, waits until it is there, or is not going to be; `None` then.
@@ -131,11 +133,13 @@ impl Federation {
     ) -> Result<(), PushError> {
         let body = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
         let name = file.is_hash_known.then_some(&file.name);
-        let hash =
-            self.pusher.put_file(cache, None, file.name.compression, name, file.size, Box::pin(body)).await?;
+        let hash = self
+            .uploads
+            .put_file(cache, None, file.name.compression, name, file.size, Box::pin(body))
+            .await?;
         let mut description = PathDescription::from_narinfo(narinfo, hash)?;
         description.offered = Offered::Checked(valid);
-        self.pusher.commit_file(cache, description).await
+        self.ingest.commit_file(cache, description).await
     }
 }
 

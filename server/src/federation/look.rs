@@ -13,7 +13,7 @@ use super::find::Outcome;
 use super::ticket::{Source, Ticket};
 use super::trust::{may_look_into, trusted_keys, valid_signatures};
 use crate::cache::Cache;
-use crate::cache::publish::narinfo;
+use crate::cache::narinfo::narinfo;
 
 /// How long the DHT may take to say who has a path if nobody else has it. Nodes of it that do not answer are waited for.
 const LAST_CALL: Duration = Duration::from_secs(2);

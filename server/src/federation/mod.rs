@@ -64,10 +64,11 @@ use self::health::{Health, HealthBook};
 use self::holdings::{Shelf, paths_of};
 use self::keep::Keeping;
 use self::ticket::TicketKey;
-use crate::cache::push::Pusher;
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError, SecretSource, ServerConfig};
+use crate::ingest::Ingest;
 use crate::origin::node_url;
+use crate::uploads::Uploads;
 
 /// The header by which a node says that it asks for itself, with its id: such requests are answered from what is here, so
 /// that no question goes in circles.
@@ -111,7 +112,8 @@ pub struct Federation {
     lookups: Lookups,
     keeping: Keeping,
     digests: Digests,
-    pusher: Arc<Pusher>,
+    uploads: Arc<Uploads>,
+    ingest: Arc<Ingest>,
     tickets: ArcSwap<TicketKey>,
     /// Told when a cache that keeps what it finds is too large.
     overgrown: Notify,
@@ -122,7 +124,13 @@ pub struct Federation {
 
 impl Federation {
     /// Prepares for asking others. Nothing is sent yet.
-    pub fn new(server: &ServerConfig, key: &[u8], catalog: Catalog, pusher: Arc<Pusher>) -> Self {
+    pub fn new(
+        server: &ServerConfig,
+        key: &[u8],
+        catalog: Catalog,
+        uploads: Arc<Uploads>,
+        ingest: Arc<Ingest>,
+    ) -> Self {
         Self {
             network: OnceLock::new(),
             shelf: Arc::new(Shelf::new(announced_url(server))),
@@ -132,7 +140,8 @@ impl Federation {
             lookups: Lookups::default(),
             keeping: Keeping::default(),
             digests: Digests::default(),
-            pusher,
+            uploads,
+            ingest,
             tickets: ArcSwap::from_pointee(TicketKey::derive(key)),
             overgrown: Notify::new(),
             stop: CancellationToken::new(),

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::keep::Copy;
 use super::sources::{Break, Feed, Sources};
 use super::ticket::Ticket;
-use crate::cache::push::decoder_of;
+use crate::decode::decoder_of;
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 use crate::limits::own_thread::{self, Outcome};
 

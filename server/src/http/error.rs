@@ -8,8 +8,8 @@ use http::{HeaderValue, StatusCode};
 use warp::reply::{Reply, Response};
 
 use crate::auth::AuthError;
+use crate::cache::PushError;
 use crate::cache::lookup::LookupError;
-use crate::cache::push::PushError;
 use crate::chain::chain;
 use catalog::CatalogError;
 

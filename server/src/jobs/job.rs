@@ -1,9 +1,10 @@
 //! One job: how far it has come, who watches it, and how it ends.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use admin_api::{ApiError, JobInfo, JobRequest, JobState, JobSummary, NoteLevel, StopCause, Unit};
 use catalog::UnixTime;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -211,5 +212,5 @@ impl Reporter {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

@@ -12,11 +12,12 @@ mod moves;
 mod scope;
 mod scrub;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use admin_api::{ApiError, ErrorCode, JobInfo, JobKind, JobRequest, JobState, StopCause};
 use catalog::CatalogError;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::task::TaskTracker;
 
 pub use self::gc::kept_for;
@@ -82,7 +83,7 @@ impl Jobs {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Job>>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock()
     }
 }
 

@@ -12,10 +12,11 @@ use super::fsck::sweep;
 use super::job::Reporter;
 use super::scope::Scope;
 use crate::cache::Cache;
-use crate::cache::push::{PushError, Relocated};
+use crate::cache::PushError;
 use crate::cache::storages::CacheStorage;
 use crate::config::Strategy;
 use crate::core::Core;
+use crate::nar_store::Relocated;
 
 /// Files that are looked up at once.
 const PAGE: u64 = 256;
@@ -74,7 +75,7 @@ impl Moves<'_> {
             self.leave(nar, "it is damaged");
             return Ok(false);
         }
-        match self.core.pusher.relocate(self.cache, nar, self.from, exclude).await {
+        match self.core.nar_store.relocate(self.cache, nar, self.from, exclude).await {
             Ok(Relocated::Moved(_)) => {
                 self.summary.moved_files += 1;
                 self.summary.moved_bytes += nar.file_size;

@@ -11,9 +11,9 @@
 //! through, and among equals some get through.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -103,7 +103,7 @@ impl Budget {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        let mut state: MutexGuard<'_, _> = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state: MutexGuard<'_, _> = self.state.lock();
         act(state.get_or_insert_with(|| State {
             size: self.size,
             free: self.size,

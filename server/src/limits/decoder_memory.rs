@@ -1,8 +1,9 @@
 //! Memory for decompressors: what a compressed stream asks for is its maker's choice, so all of them share a budget.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 const MIB: u64 = 1 << 20;
 
@@ -91,7 +92,7 @@ impl DecoderMemory {
     }
 
     fn lock(&self) -> MutexGuard<'_, u64> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        self.free.lock()
     }
 }
 
@@ -126,7 +127,7 @@ impl DecoderShare {
             if left.is_zero() {
                 return Err(busy());
             }
-            (free, _) = memory.freed.wait_timeout(free, left).unwrap_or_else(PoisonError::into_inner);
+            memory.freed.wait_for(&mut free, left);
         }
         *free -= more;
         self.bytes += more;

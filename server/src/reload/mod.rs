@@ -8,13 +8,14 @@ mod losses;
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::Reloaded;
 use catalog::CatalogError;
 use futures_util::future::join_all;
 use nar_storage::Health;
+use parking_lot::Mutex;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -92,12 +93,12 @@ impl Reloader {
     }
 
     fn text(&self) -> Option<Secret> {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.text.lock().clone()
     }
 
     /// The server key that is in use.
     pub fn key(&self) -> Arc<Zeroizing<String>> {
-        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.key.lock().clone()
     }
 }
 
@@ -219,9 +220,9 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
         core.tokens.replace_key(key.as_bytes());
         core.federation.replace_key(key.as_bytes());
         (reloader.controls.key)(key.as_bytes(), &config.server);
-        *reloader.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
+        *reloader.key.lock() = key;
     }
-    *reloader.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    *reloader.text.lock() = Some(text);
     (reloader.controls.logging)(&config.server.log);
     let mut changes = differences::between(&before, &config);
     if rotated {
@@ -235,8 +236,8 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
     // A service that does not answer is left to the probes.
     let _ = timeout(PATIENCE, settle(core, &listed_before)).await;
     // Files of unfinished work may lie on a storage that is back.
-    core.pusher.publish_again();
-    core.pusher.remove_leftovers(&core.caches()).await;
+    core.publisher.publish_again();
+    core.remove_leftovers().await;
     Ok(Reloaded { changes, needs_restart, warnings })
 }
 

@@ -16,7 +16,7 @@ mod supervise;
 mod touches;
 
 use std::error::Error;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -102,7 +102,7 @@ pub fn refit(core: &Arc<Core>, workers: &Workers) {
         let storages = cache.storages();
         wanted.extend(storages.iter().map(|storage| Subject::Storage(cache.clone(), storage.clone())));
     }
-    let mut running = workers.of_config.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut running = workers.of_config.lock();
     running.retain(|worker| {
         let stays = wanted.iter().any(|subject| subject.is_same(&worker.subject));
         if !stays {

@@ -46,8 +46,8 @@ impl Worker for Probe {
         let Some(revived) = stop.run_until_cancelled(probing).await else { return Ok(()) };
         if revived {
             // Files that could not be written or removed while it was away.
-            core.pusher.publish_again();
-            core.pusher.remove_leftovers(&core.caches()).await;
+            core.publisher.publish_again();
+            core.remove_leftovers().await;
         }
         if self.recounted.elapsed() >= RECOUNT {
             // Small errors must not add up, such as of a push that ended when the catalog did not answer.

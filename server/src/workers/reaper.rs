@@ -45,7 +45,7 @@ impl Worker for Reaper {
         if core.clock.doubt().is_some() {
             return Ok(());
         }
-        let expired = core.pusher.expire(core.config().server.upload_expiry);
+        let expired = core.uploads.expire(core.config().server.upload_expiry);
         if expired > 0 {
             tracing::info!(expired, "ended uploads that were never finished");
         }
@@ -55,7 +55,7 @@ impl Worker for Reaper {
             forget_lost_uploads(core).await?;
         }
         // Of uploads that ended without being recorded, and those that were too young before.
-        core.pusher.remove_leftovers(&core.caches()).await;
+        core.remove_leftovers().await;
         Ok(())
     }
 

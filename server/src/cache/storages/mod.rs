@@ -29,7 +29,7 @@ pub use self::open::{Backend, OpenStorageError, Place, check_secrets, location, 
 pub use self::reach::Reach;
 pub use self::storage::{Blame, CacheStorage};
 
-use super::push::PushError;
+use super::PushError;
 use crate::config::Strategy;
 
 /// The storages of one cache, in the order of the configuration.

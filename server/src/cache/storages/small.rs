@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use super::{CacheStorage, Storages};
-use crate::cache::push::PushError;
+use crate::cache::PushError;
 
 /// Why a small file could not be copied to another storage.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! One storage of a cache: what its errors and probes say about it.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -9,6 +9,7 @@ use catalog::{StorageId, UnixTime};
 use nar_storage::{
     Context, Health, HealthMonitor, Operation, Placement, Storage, StorageError, Usage, layout,
 };
+use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
@@ -272,7 +273,7 @@ impl CacheStorage {
             Ok(result) => result,
             Err(_) => Err(self.silent(Operation::Probe)),
         };
-        *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.probed.lock() = Some(Instant::now());
         // What cannot be written to may still be read.
         let readable = result.is_ok() || self.sign_of_life().await.is_ok();
         if let Ok(usage) = &result {
@@ -293,7 +294,7 @@ impl CacheStorage {
     }
 
     fn set_usage(&self, usage: Usage) {
-        *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = usage;
+        *self.usage.lock() = usage;
         self.placement.set_usage(self.name(), usage);
     }
 
@@ -322,7 +323,7 @@ impl CacheStorage {
     /// Probes unless that was done a moment ago.
     pub(super) async fn probe_again(&self) {
         let _asking = self.asking.lock().await;
-        let last = *self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.probed.lock();
         if last.is_none_or(|last| last.elapsed() >= SHORTEST_PAUSE) {
             self.probe().await;
         }
@@ -354,7 +355,7 @@ impl CacheStorage {
 
     /// How it is doing.
     pub fn condition(&self) -> Condition {
-        let usage = *self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        let usage = *self.usage.lock();
         let monitor = self.monitor();
         Condition {
             health: monitor.health(),
@@ -365,7 +366,7 @@ impl CacheStorage {
     }
 
     fn monitor(&self) -> MutexGuard<'_, HealthMonitor> {
-        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+        self.monitor.lock()
     }
 }
 

@@ -11,10 +11,10 @@ use warp::Filter;
 use super::error::{failure, internal, unknown_cache};
 use super::{Answer, body, reply};
 use crate::cache::Cache;
-use crate::cache::publish::{nar_file_name, narinfo};
-use crate::cache::push::Deletion;
+use crate::cache::narinfo::{nar_file_name, narinfo};
 use crate::http::state::State;
 use crate::http::{Route, any_of};
+use crate::nar_store::Deletion;
 
 pub(super) fn routes(state: &Arc<State>) -> impl Route {
     any_of([show(state.clone()).boxed(), remove(state.clone()).boxed()])
@@ -48,7 +48,7 @@ fn remove(state: Arc<State>) -> impl Route {
 
 async fn delete(state: &State, cache: &Arc<Cache>, hash: &str, recursive: bool) -> Answer<DeletedPaths> {
     let path = parse_hash(hash)?;
-    match state.pusher.delete_path(cache, path, recursive).await.map_err(|error| internal(&error))? {
+    match state.nar_store.delete_path(cache, path, recursive).await.map_err(|error| internal(&error))? {
         Deletion::Done { paths, freed, postponed } => {
             let number = paths.len();
             tracing::info!(cache = cache.name(), path = hash, number, recursive, "paths were deleted");

@@ -43,7 +43,7 @@ async fn register(state: &State, cache: &Cache, new: SigningKeyCreate) -> Answer
     if !cache.keys().accepts_registration() {
         return conflict(format!("cache `{}` is signed by the server (signing: server)", cache.name()));
     }
-    let _keys_change = cache.keys_in_use.write().await;
+    let _keys_change = cache.reconfigure_lock.write().await;
     match state.catalog.register_client_key(cache.id, key.name(), *key.as_bytes()).await? {
         RegisterKey::Registered => cache.adopt_client_key(key),
         RegisterKey::AlreadyRegistered => {}

@@ -9,7 +9,7 @@ use warp::Filter;
 use super::compression::CompressionQuery;
 use super::nar_info_create::NarInfoCreate;
 use crate::cache::Cache;
-use crate::cache::push::PushError;
+use crate::cache::PushError;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, RequestHead, request_head};
 use crate::http::segment::NarinfoName;
@@ -39,7 +39,7 @@ fn nar(state: Arc<State>, site: Site) -> impl Route {
                     let owner = access::write(&state.tokens, &cache, authorization.as_deref())?;
                     let (owner, compression) = (Some(owner), query.compression()?);
                     let body = body::pieces(stream);
-                    state.pusher.put_file(&cache, owner, compression, None, length, body).await?;
+                    state.uploads.put_file(&cache, owner, compression, None, length, body).await?;
                     Ok(status(StatusCode::OK))
                 })
             },
@@ -68,7 +68,7 @@ fn narinfo(state: Arc<State>, site: Site) -> impl Route {
                         return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
                     }
                     let wanted = (name.0, description.file_hash);
-                    match state.pusher.commit_file(&cache, description).await {
+                    match state.ingest.commit_file(&cache, description).await {
                         Err(missing @ PushError::NarMissing(_)) => {
                             forward::to_holder(&state, &cache, wanted, &head, &text, missing).await
                         }

@@ -17,11 +17,11 @@ use super::compression::CompressionQuery;
 use super::nar_info_create::NarInfoCreate;
 use super::part_url::PartUrl;
 use crate::cache::Cache;
-use crate::cache::push::{ListedPart, MAX_PART_NUMBER};
 use crate::http::error::HttpError;
 use crate::http::forward::{self, ForwardError, Patience, RequestHead, request_head};
 use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, any_of, body, reply, status};
+use crate::uploads::{ListedPart, MAX_PART_NUMBER};
 
 pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
     any_of([
@@ -75,7 +75,7 @@ fn create(state: Arc<State>, site: Site) -> impl Route {
             let state = state.clone();
             reply(async move {
                 let owner = access::write(&state.tokens, &cache, authorization.as_deref())?;
-                let upload = state.pusher.create(&cache, owner, query.compression()?).await?;
+                let upload = state.uploads.create(&cache, owner, query.compression()?).await?;
                 Ok(warp::reply::json(&json!({ "narId": upload.id, "uploadId": upload.upload_id }))
                     .into_response())
             })
@@ -126,7 +126,7 @@ fn sign_part(
     }
     let md5 = parse_md5(&announcement.content_md5)
         .ok_or_else(|| HttpError::bad_request("contentMD5 must be the base64 of 16 bytes"))?;
-    let upload = state.pusher.find(cache, id, &query.upload_id)?;
+    let upload = state.uploads.find(cache, id, &query.upload_id)?;
     let key = state.part_urls.load();
     let path = PartUrl::new(&key, upload.id, query.part_number, md5).sign(&key, cache.name());
     Ok(warp::reply::json(&json!({ "uploadUrl": state.origin.url(host, &path) })).into_response())
@@ -162,9 +162,9 @@ fn complete(state: Arc<State>, site: Site) -> impl Route {
                     let parts = completed.parts.map(|parts| parts.into_iter().map(listed).collect());
                     let description = completed.nar_info_create.into_description().inspect_err(|_| {
                         // The client will say the same again; only a new upload can be better.
-                        state.pusher.abort(&cache, id, &query.upload_id);
+                        state.uploads.abort(&cache, id, &query.upload_id);
                     })?;
-                    state.pusher.complete(&cache, id, &query.upload_id, parts, description).await?;
+                    state.ingest.complete(&cache, id, &query.upload_id, parts, description).await?;
                     Ok(status(StatusCode::OK))
                 })
             },
@@ -183,11 +183,11 @@ async fn complete_elsewhere(
 ) -> Answer {
     match state.forwarder.forward(owner, head, body, Patience::Long).await {
         Err(ForwardError::Owner) => {
-            state.pusher.find_completed(cache, id).await?;
+            state.ingest.find_completed(cache, id).await?;
             Ok(status(StatusCode::OK))
         }
         Ok(answer) if answer.status().is_success() => {
-            state.pusher.find_completed(cache, id).await?;
+            state.ingest.find_completed(cache, id).await?;
             Ok(answer)
         }
         answer => Ok(answer?),
@@ -211,7 +211,7 @@ fn abort(state: Arc<State>, site: Site) -> impl Route {
                 if let Some(owner) = forward::owner_elsewhere(&state, &cache, id, &head).await? {
                     return forward::to_owner(&state, &owner, head, stream::empty()).await;
                 }
-                state.pusher.abort(&cache, id, &query.upload_id);
+                state.uploads.abort(&cache, id, &query.upload_id);
                 Ok(status(StatusCode::OK))
             })
         })

@@ -4,8 +4,8 @@ use nix_formats::{FileHash, NarHash, StorePath};
 use serde::Deserialize;
 
 use crate::cache::keys::Offered;
-use crate::cache::push::PathDescription;
 use crate::http::error::HttpError;
+use crate::ingest::PathDescription;
 
 /// The client's JSON. Field names are those of its Haskell record.
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use warp::Filter;
 use super::multipart::parse_md5;
 use super::part_url::{PartUrl, PartUrlQuery};
 use crate::cache::Cache;
-use crate::cache::push::PushError;
+use crate::cache::PushError;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, Patience, RequestHead, request_head};
 use crate::http::state::State;
@@ -54,12 +54,12 @@ pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
                         // The client tries a part again that could not be taken, and finds out the rest at the end.
                         return Ok(state.forwarder.forward(&owner, head, body, Patience::Short).await?);
                     }
-                    let upload = state.pusher.find_signed(&cache, id)?;
+                    let upload = state.uploads.find_signed(&cache, id)?;
                     if upload.owner.is_some_and(|owner| !state.tokens.may_continue(owner)) {
                         return Err(PushError::TokenEnded.into());
                     }
                     let etag =
-                        state.pusher.put_part(&upload, number, length, md5, body::pieces(stream)).await?;
+                        state.uploads.put_part(&upload, number, length, md5, body::pieces(stream)).await?;
                     let mut response = status(StatusCode::OK);
                     let etag = HeaderValue::try_from(etag).map_err(|error| HttpError::internal(&error))?;
                     response.headers_mut().insert(ETAG, etag);

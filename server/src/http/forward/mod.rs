@@ -26,7 +26,7 @@ pub use self::relay::{ForwardError, Forwarder, Patience};
 use super::Answer;
 use super::error::HttpError;
 use crate::cache::Cache;
-use crate::cache::push::PushError;
+use crate::cache::PushError;
 use crate::http::state::State;
 
 /// The daemon to ask about an upload, if that is another one.
@@ -39,7 +39,7 @@ pub(super) async fn owner_elsewhere(
     if head.is_forwarded() {
         return Ok(None);
     }
-    Ok(state.pusher.find_owner(cache, upload).await?)
+    Ok(state.uploads.find_owner(cache, upload).await?)
 }
 
 /// Passes a request on. An owner that is gone has taken the upload with it, which the client learns as it does of any
@@ -69,12 +69,12 @@ pub(super) async fn to_holder(
     if head.is_forwarded() {
         return Err(missing.into());
     }
-    for holder in state.pusher.find_holders(cache, &file).await? {
+    for holder in state.uploads.find_holders(cache, &file).await? {
         let body = stream::iter([Ok(body.clone())]);
         match state.forwarder.forward(&holder, head.clone(), body, Patience::Long).await {
             Err(ForwardError::Owner) => {}
             Ok(answer) if answer.status().is_success() => {
-                return if state.pusher.catch_up(cache, &path).await? {
+                return if state.ingest.catch_up(cache, &path).await? {
                     Ok(answer)
                 } else {
                     Err(missing.into())

@@ -1,8 +1,8 @@
 //! Sends a request to another daemon while its body arrives, and gives back the answer while that arrives.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use http_body_util::{BodyDataStream, BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use warp::reply::{Reply, Response};
 
@@ -119,7 +120,7 @@ impl Progress {
     }
 
     fn note(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.lock() = Instant::now();
     }
 
     fn is_broken(&self) -> bool {
@@ -131,7 +132,7 @@ impl Progress {
             Patience::Long if self.ended.load(Ordering::Relaxed) => COMMIT,
             _ => STALL,
         };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) + limit
+        *self.last.lock() + limit
     }
 
     /// Waits until nothing has happened for too long.

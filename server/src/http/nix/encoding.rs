@@ -8,7 +8,8 @@ use http::header::CONTENT_ENCODING;
 use nix_formats::Compression;
 use warp::{Filter, Rejection};
 
-use crate::cache::push::{PushError, decoder};
+use crate::cache::PushError;
+use crate::decode::decoder;
 use crate::http::error::HttpError;
 use crate::limits::decoder_memory::DecodersBusy;
 

@@ -19,12 +19,14 @@ use warp::Filter;
 
 use super::{encoding, turn_of, untracked};
 use crate::cache::Cache;
-use crate::cache::push::{PushError, blocking, decoder, receive_to_file};
+use crate::cache::{PushError, blocking};
+use crate::decode::decoder;
 use crate::http::error::HttpError;
 use crate::http::segment::FileName;
 use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, any_of, body, reply, status};
 use crate::limits::decoder_memory::DecodersBusy;
+use crate::uploads::receive_to_file;
 
 /// Largest log, both as sent and unpacked.
 const LOG_LIMIT: u64 = 1 << 30;

@@ -21,7 +21,7 @@ use warp::Filter;
 
 use super::error::HttpError;
 use super::{HotSite, Route, Site, any_of};
-use crate::cache::push::PushError;
+use crate::cache::PushError;
 use crate::http::state::State;
 use crate::limits::decoder_memory::DecodersBusy;
 

@@ -173,7 +173,10 @@ fn put(state: Arc<State>, site: Site) -> impl Route {
             reply(async move {
                 let owner = access::write(&state.tokens, &cache, authorization.as_deref())?;
                 let (owner, body) = (Some(owner), body::pieces(stream));
-                state.pusher.put_file(&cache, owner, name.0.compression, Some(&name.0), length, body).await?;
+                state
+                    .uploads
+                    .put_file(&cache, owner, name.0.compression, Some(&name.0), length, body)
+                    .await?;
                 Ok(status(StatusCode::OK))
             })
         })

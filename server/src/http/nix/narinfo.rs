@@ -11,13 +11,14 @@ use warp::reply::Response;
 
 use super::encoding;
 use crate::cache::Cache;
-use crate::cache::push::{PathDescription, PushError};
+use crate::cache::PushError;
 use crate::federation::Outcome;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, RequestHead, request_head};
 use crate::http::segment::NarinfoName;
 use crate::http::state::State;
 use crate::http::{Answer, HotSite, Route, Site, access, body, reply, status};
+use crate::ingest::PathDescription;
 
 /// Largest narinfo taken from a client. References make the size: 64 KiB hold about 1,000.
 const BODY_LIMIT: usize = 4 << 20;
@@ -139,7 +140,7 @@ pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
                     let text = encoding::unpack(sent.clone(), encoding, BODY_LIMIT, "the narinfo").await?;
                     let description = describe(&name, &text)?;
                     let wanted = (name.0, description.file_hash);
-                    match state.pusher.commit_file(&cache, description).await {
+                    match state.ingest.commit_file(&cache, description).await {
                         Err(missing @ PushError::NarMissing(_)) => {
                             let head = head.within(cache.name(), &format!("{}.narinfo", name.0));
                             forward::to_holder(&state, &cache, wanted, &head, &sent, missing).await

@@ -20,8 +20,9 @@ use warp::reply::{Reply, Response};
 
 use super::turn_of;
 use crate::cache::Cache;
-use crate::cache::publish::nar_file_name;
-use crate::cache::push::{PushError, blocking, decoder_of};
+use crate::cache::narinfo::nar_file_name;
+use crate::cache::{PushError, blocking};
+use crate::decode::decoder_of;
 use crate::http::error::HttpError;
 use crate::http::state::State;
 use crate::http::{Answer, Route, Site, access, reply};

@@ -10,7 +10,7 @@ use super::Examined;
 use super::hashing::Hashing;
 use super::listing::Listing;
 use crate::cache::Cache;
-use crate::cache::publish::{recorded_narinfo, stored_narinfo};
+use crate::cache::narinfo::{recorded_narinfo, stored_narinfo};
 
 /// Rows that are looked up at once.
 const PAGE: u64 = 512;

@@ -1,8 +1,9 @@
 //! Hashing what is read.
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 /// Hashes what is read through it.
@@ -47,12 +48,12 @@ impl<R: Read> Shared<R> {
     /// Reads what is left, and returns SHA-256 of everything.
     pub(super) fn finish(mut self) -> io::Result<[u8; 32]> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).hash())
+        Ok(self.0.lock().hash())
     }
 }
 
 impl<R: Read> Read for Shared<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).read(buffer)
+        self.0.lock().read(buffer)
     }
 }

@@ -64,7 +64,7 @@ pub(super) async fn fsck(
         examined.run().await?;
         storages.push(examined.counts);
     }
-    core.pusher.publish_again();
+    core.publisher.publish_again();
     Ok(JobSummary::Fsck(FsckSummary { dry_run: options.dry_run, storages }))
 }
 

@@ -9,7 +9,8 @@ use super::super::JobError;
 use super::Examined;
 use super::hashing::{Hashing, Shared};
 use super::listing::Listing;
-use crate::cache::push::{Examined as Address, Subject, decoder};
+use crate::decode::decoder;
+use crate::ingest::{Examined as Address, Subject};
 
 impl Examined<'_> {
     /// Records the path of a narinfo, with the signatures that it has and those of the cache's own keys.

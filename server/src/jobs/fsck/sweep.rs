@@ -147,7 +147,7 @@ impl Examined<'_> {
             self.counts.orphans_removed += 1;
             return Ok(());
         }
-        match self.core.pusher.remove_unrecorded(self.cache, self.storage, name).await {
+        match self.core.nar_store.remove_unrecorded(self.cache, self.storage, name).await {
             Ok(true) => self.counts.orphans_removed += 1,
             Ok(false) => {}
             Err(error) => self.problem(format!("{name} is needed by no path and cannot be removed: {error}")),

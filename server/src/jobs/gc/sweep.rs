@@ -8,8 +8,8 @@ use nar_storage::StorageError;
 
 use super::super::JobError;
 use super::Collection;
-use crate::cache::push::RemoveError;
 use crate::cache::storages::CacheStorage;
+use crate::nar_store::RemoveError;
 
 /// Tombstones, or files, that are handled at once.
 const PAGE: u64 = 200;
@@ -38,7 +38,7 @@ impl Collection<'_> {
             let Some(last) = page.last() else { return Ok(true) };
             after = Some(last.id);
             self.reporter.check()?;
-            match self.core.pusher.remove_buried(self.cache, storage, &page).await {
+            match self.core.nar_store.remove_tombstoned(self.cache, storage, &page).await {
                 Ok(()) => self.reporter.advance(page.len() as u64),
                 Err(RemoveError::Catalog(error)) => return Err(error.into()),
                 Err(RemoveError::Storage(error)) => {
@@ -57,7 +57,7 @@ impl Collection<'_> {
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.id);
             self.reporter.check()?;
-            let (freed, failed) = self.core.pusher.remove_unneeded(self.cache, storage, &page).await?;
+            let (freed, failed) = self.core.nar_store.remove_unneeded(self.cache, storage, &page).await?;
             self.counts.files_removed += freed.files;
             self.counts.bytes_freed += freed.bytes;
             self.reporter.advance(freed.files);

@@ -1,0 +1,194 @@
+//! Recording a path in the catalog, which makes it visible.
+//!
+//! Three things are held, in this order, and each for as short as it can be:
+//!
+//! 1. The lock of the file, over the whole of it: nobody stores or removes the same file.
+//! 2. `Cache::reconfigure_lock`, from signing to recording: keys and storages stay as they are.
+//! 3. `Index::recording`, while the path is recorded and shown: no deletion comes in between.
+//!
+//! The last two are not held while a disk or a bucket is waited for, so that a reload or a deletion is not held up by the
+//! largest upload, nor everybody else by the reload that waits.
+
+use std::sync::Arc;
+
+use catalog::{CommitOutcome, NarId, PathCommit, PathRecord, StorageId};
+use nix_formats::{NarFileName, Signature, StorePathHash};
+
+use super::Ingest;
+use super::description::PathDescription;
+use crate::cache::contents::Contents;
+use crate::cache::keys::KeyRing;
+use crate::cache::narinfo::nar_file_name;
+use crate::cache::{Cache, PushError};
+use crate::nar_store::NarToStore;
+use crate::uploads::{Attempt, Upload};
+
+/// A path that is about to be recorded, and signed for that.
+pub(super) struct Signed<'a> {
+    description: &'a PathDescription,
+    keys: Arc<KeyRing>,
+    signatures: Vec<Signature>,
+}
+
+impl<'a> Signed<'a> {
+    /// Signs a path with the keys that the cache has at the moment.
+    pub(super) fn new(cache: &Cache, description: &'a PathDescription) -> Result<Self, PushError> {
+        let keys = cache.keys();
+        let signatures = keys.sign(&description.fingerprint(), &description.offered)?;
+        Ok(Self { description, keys, signatures })
+    }
+
+    /// The signatures for `commit`, made anew if the cache has other keys by now.
+    pub(super) fn put_into(&mut self, commit: &mut PathCommit, cache: &Cache) -> Result<(), PushError> {
+        if !Arc::ptr_eq(&self.keys, &cache.keys()) {
+            *self = Self::new(cache, self.description)?;
+        }
+        commit.signatures = self.signatures.iter().map(ToString::to_string).collect();
+        Ok(())
+    }
+}
+
+/// What recording a path came to.
+struct Recorded {
+    /// The path; none if it was there.
+    path: Option<Box<PathRecord>>,
+    /// Its NAR, if it took the place of one that was damaged or out of reach.
+    replaced: Option<(NarId, NarFileName)>,
+}
+
+impl Recorded {
+    /// Where the NAR lies; none if the path was there.
+    fn home(&self) -> Option<StorageId> {
+        self.path.as_ref().map(|path| path.nar.storage)
+    }
+}
+
+impl Ingest {
+    /// Stores the NAR unless the cache has it, records the path and publishes it. Where `commit` says the NAR lies does
+    /// not matter.
+    pub(super) async fn store_and_record(
+        &self,
+        cache: &Arc<Cache>,
+        upload: &Upload,
+        (nar, parts): (NarToStore, &[(u32, Attempt)]),
+        (mut commit, mut signed): (PathCommit, Signed<'_>),
+        contents: Contents,
+    ) -> Result<(), PushError> {
+        let _storing = self.nar_store.lock_file(cache.id, nar.name.file_hash).await;
+        let known = self.catalog.find_nar(cache.id, &nar.name.file_hash).await?;
+        if let Some(known) = known.filter(|known| !known.damaged && cache.gives_from(known.storage)) {
+            commit.nar.storage = known.storage;
+            match self.record_known(cache, commit.clone(), &mut signed).await {
+                Err(PushError::NarMissing(_)) => {}
+                recorded => {
+                    // An earlier attempt may have recorded it without knowing so.
+                    if recorded.is_ok()
+                        && let Some(stored) = upload.parked.take(&nar.name)
+                    {
+                        self.nar_store.finish_store(cache, stored, Some(known.storage)).await?;
+                    }
+                    return recorded;
+                }
+            }
+        }
+        self.nar_store.wait_for_removal(cache, &nar.name).await?;
+        let mut stored = match self.nar_store.find_parked(cache, &nar, &upload.parked).await {
+            Some(stored) => stored,
+            None => self.nar_store.put(cache, &nar, || upload.assemble(parts)).await?,
+        };
+        let recorded = loop {
+            let reconfigured = cache.reconfigure_lock.read().await;
+            if cache.has_storage(stored.storage()) {
+                commit.nar.storage = stored.storage().id;
+                commit.turns = cache.storages().turns();
+                break match signed.put_into(&mut commit, cache) {
+                    Ok(()) => self.record(cache, commit).await,
+                    Err(error) => Err(error),
+                };
+            }
+            // A reload has taken the storage away meanwhile.
+            drop(reconfigured);
+            stored = self.nar_store.move_stored(cache, stored).await?;
+        };
+        match recorded {
+            Ok(recorded) => {
+                self.nar_store.finish_store(cache, stored, recorded.home()).await?;
+                self.publish(cache, recorded, Some(contents)).await;
+                Ok(())
+            }
+            // The client may try again, and the bytes are here already.
+            Err(PushError::Catalog(error)) if error.is_temporary() => {
+                upload.parked.put(stored);
+                Err(error.into())
+            }
+            Err(error) => {
+                self.nar_store.finish_store(cache, stored, None).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Records a path whose NAR another path has brought before, and publishes it.
+    pub(super) async fn record_known(
+        &self,
+        cache: &Arc<Cache>,
+        mut commit: PathCommit,
+        signed: &mut Signed<'_>,
+    ) -> Result<(), PushError> {
+        let file = commit.nar.file_hash;
+        let reconfigured = cache.reconfigure_lock.read().await;
+        signed.put_into(&mut commit, cache)?;
+        let mut recorded = self.record(cache, commit).await?;
+        drop(reconfigured);
+        let replaced = recorded.replaced.take();
+        self.publish(cache, recorded, None).await;
+        if let Some((replaced, name)) = replaced {
+            // It was found damaged a moment ago, and nobody has stored it anew.
+            cache.hide_nar(&self.catalog, replaced, &name, "it was damaged before").await?;
+            return Err(PushError::NarMissing(file.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Records a path whose NAR is stored, and makes it visible.
+    async fn record(&self, cache: &Arc<Cache>, mut commit: PathCommit) -> Result<Recorded, PushError> {
+        commit.unavailable = cache.storages().unreachable();
+        let hash = *commit.path.hash();
+        let file_hash = commit.nar.file_hash;
+        let _recording = cache.index.recording.read().await;
+        let (record, revealed, replaced) = match self.catalog.commit_path(commit).await? {
+            CommitOutcome::AlreadyPresent(_) => {
+                self.show(cache, hash);
+                return Ok(Recorded { path: None, replaced: None });
+            }
+            CommitOutcome::Created { path, revealed, replaced }
+            | CommitOutcome::Healed { path, revealed, replaced } => (path, revealed, replaced),
+        };
+        cache.nars.forget(&file_hash);
+        cache.index.forget_reply(&hash);
+        revealed.into_iter().for_each(|path| self.show(cache, path));
+        if let Some(replaced) = &replaced {
+            cache.storages().removed(replaced.storage, replaced.file_size);
+        }
+        self.show(cache, hash);
+        tracing::debug!(cache = cache.name(), path = %hash, "path committed");
+        let replaced = replaced.map(|_| (record.nar.id, nar_file_name(&record)));
+        Ok(Recorded { path: Some(record), replaced })
+    }
+
+    /// Writes the files beside the NAR. The path is safe already: what fails here is done again in the background.
+    async fn publish(&self, cache: &Arc<Cache>, recorded: Recorded, contents: Option<Contents>) {
+        if let Some(path) = recorded.path {
+            self.publisher.publish(cache, &path, contents).await;
+        }
+    }
+
+    /// Makes a path visible that was recorded just now.
+    fn show(&self, cache: &Cache, path: StorePathHash) {
+        if self.catalog.is_shared() {
+            cache.index.insert_ahead_of_feed(path);
+        } else {
+            cache.index.insert(path);
+        }
+    }
+}

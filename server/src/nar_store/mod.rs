@@ -1,0 +1,74 @@
+//! The NAR files of caches on their storages, from the moment one is put there until it is removed.
+//!
+//! | file | what |
+//! |---|---|
+//! | `put.rs` | storing a verified NAR on the first storage that takes it |
+//! | `locks.rs` | one lock per file, so that it is not stored and removed at once |
+//! | `intent.rs` | notes of files that the catalog does not know yet |
+//! | `parked.rs` | a stored file whose path could not be recorded yet |
+//! | `recover.rs` | working off those notes after a crash |
+//! | `relocate.rs` | moving a file to another storage |
+//! | `delete.rs`, `collect.rs` | removing paths, and the files that no path needs |
+//!
+//! Order matters everywhere: a file is noted before it is stored, and durable before the catalog knows it; the catalog forgets
+//! a file only after it was removed. Knows nothing of uploads and of HTTP.
+
+mod collect;
+mod delete;
+mod intent;
+mod locks;
+mod parked;
+mod put;
+mod recover;
+mod relocate;
+
+use std::sync::Arc;
+
+use catalog::{CacheId, Catalog};
+use nix_formats::FileHash;
+use tokio::sync::OwnedMutexGuard;
+use tokio_util::task::TaskTracker;
+
+pub use self::collect::RemoveError;
+pub use self::delete::Deletion;
+pub use self::intent::Intents;
+pub use self::parked::Parked;
+pub use self::put::NarToStore;
+pub use self::relocate::Relocated;
+
+use self::locks::FileLocks;
+use crate::publish::Publisher;
+
+/// Stores, moves and removes NAR files.
+pub struct NarStore {
+    catalog: Catalog,
+    intents: Arc<Intents>,
+    locks: FileLocks,
+    publisher: Arc<Publisher>,
+    /// Deletions run to their end even if the client hangs up; a shutdown waits for them.
+    deletions: TaskTracker,
+}
+
+impl NarStore {
+    /// Creates a store that notes in `intents` what the catalog does not know yet.
+    pub fn new(catalog: Catalog, intents: Intents, publisher: Arc<Publisher>) -> Self {
+        Self {
+            catalog,
+            intents: Arc::new(intents),
+            locks: FileLocks::default(),
+            publisher,
+            deletions: TaskTracker::new(),
+        }
+    }
+
+    /// Locks a file against being stored, removed or moved by others in this process.
+    pub async fn lock_file(&self, cache: CacheId, file: FileHash) -> OwnedMutexGuard<()> {
+        self.locks.lock(cache, file).await
+    }
+
+    /// Waits until no deletion is under way. No new ones may be started.
+    pub async fn drain(&self) {
+        self.deletions.close();
+        self.deletions.wait().await;
+    }
+}

@@ -1,0 +1,37 @@
+//! A NAR that is stored but could not be recorded, as the catalog could not be written to.
+//!
+//! The client is asked to try again later, and what it sent must then still be here.
+
+use nix_formats::NarFileName;
+use parking_lot::Mutex;
+
+use super::put::Stored;
+
+/// Keeps what the last attempt to complete an upload has stored. When the upload ends without another attempt, the note
+/// of the file stays, so that the file is found and removed.
+#[derive(Default)]
+pub struct Parked(Mutex<Option<Stored>>);
+
+impl Parked {
+    /// Keeps a stored NAR for the next attempt.
+    pub fn put(&self, stored: Stored) {
+        let replaced = self.0.lock().replace(stored);
+        if let Some(replaced) = replaced {
+            replaced.intent.keep();
+        }
+    }
+
+    /// Takes the NAR of this name, if it is kept.
+    pub fn take(&self, name: &NarFileName) -> Option<Stored> {
+        let mut parked = self.0.lock();
+        parked.take_if(|stored| stored.name == *name)
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        if let Some(stored) = self.0.get_mut().take() {
+            stored.intent.keep();
+        }
+    }
+}

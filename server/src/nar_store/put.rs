@@ -1,0 +1,181 @@
+//! Storing a verified NAR, on the first storage that takes it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog::{CatalogError, StorageId};
+use nar_storage::{Durability, Reservation, layout};
+use nix_formats::NarFileName;
+use uuid::Uuid;
+
+use super::NarStore;
+use super::intent::Intent;
+use super::parked::Parked;
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
+use crate::cache::{PushError, blocking};
+
+/// How long another daemon may take to remove a file. One that takes longer has died over it.
+const REMOVAL: Duration = Duration::from_secs(20);
+/// How often to look whether it has.
+const REMOVAL_POLL: Duration = Duration::from_millis(100);
+
+/// A verified NAR file in the spool.
+pub struct NarToStore {
+    /// Its name.
+    pub name: NarFileName,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The upload that brought it.
+    pub upload: Uuid,
+}
+
+/// A NAR that is durable on a storage, and that the catalog does not know yet.
+pub struct Stored {
+    pub(super) name: NarFileName,
+    pub(super) size: u64,
+    pub(super) storage: Arc<CacheStorage>,
+    pub(super) reservation: Reservation,
+    pub(super) intent: Intent,
+}
+
+impl Stored {
+    /// The storage that it lies on.
+    pub fn storage(&self) -> &Arc<CacheStorage> {
+        &self.storage
+    }
+}
+
+impl NarStore {
+    /// What an earlier attempt of this upload has stored, if it is still there.
+    pub async fn find_parked(&self, cache: &Cache, nar: &NarToStore, parked: &Parked) -> Option<Stored> {
+        let stored = parked.take(&nar.name)?;
+        let found = match cache.storages().get(stored.storage.id) {
+            Some(storage) => storage.storage.head(&layout::nar_key(&stored.name)).await,
+            None => Ok(None),
+        };
+        match found {
+            Ok(Some(size)) if size == stored.size => Some(stored),
+            _ => {
+                stored.intent.keep();
+                None
+            }
+        }
+    }
+
+    /// Waits while another daemon removes the same file as garbage: it must not remove what is stored here. In this daemon
+    /// the lock of the file sees to that.
+    pub async fn wait_for_removal(&self, cache: &Cache, name: &NarFileName) -> Result<(), PushError> {
+        let deadline = Instant::now() + REMOVAL;
+        while self.catalog.is_shared()
+            && Instant::now() < deadline
+            && self.catalog.is_given_up(cache.id, &name.file_hash).await?
+        {
+            tokio::time::sleep(REMOVAL_POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Puts the NAR on the storage that the strategy picks or, where that fails, on the next one. `assemble` makes the upload
+    /// one file and says where that is.
+    pub async fn put<F>(
+        &self,
+        cache: &Arc<Cache>,
+        nar: &NarToStore,
+        assemble: impl Fn() -> F + Sync,
+    ) -> Result<Stored, PushError>
+    where
+        F: Future<Output = Result<PathBuf, PushError>> + Send,
+    {
+        let key = layout::nar_key(&nar.name);
+        let mut tried: Vec<Arc<str>> = Vec::new();
+        loop {
+            // Anew for each storage: the last one may have moved the file and then not made it durable.
+            let file = assemble().await?;
+            let (reservation, storage) = match cache.storages().reserve_spooled(nar.size, &file, &tried) {
+                Err(PushError::Full) => {
+                    cache.storages().look_for_room().await;
+                    cache.storages().reserve_spooled(nar.size, &file, &tried)?
+                }
+                reserved => reserved?,
+            };
+            let intent = self.note(cache, &storage, &nar.name, nar.upload).await?;
+            let Err(error) = storage.storage.put_file(&key, &file, Durability::Now).await else {
+                let (name, size) = (nar.name, nar.size);
+                return Ok(Stored { name, size, storage, reservation, intent });
+            };
+            if error.is_unfit() {
+                return Err(PushError::unfit(&error));
+            }
+            if error.is_of_spool() {
+                // The disk that the upload lies on is at fault, not the one it was to go to.
+                cache.storages().spool_failed(&file, &error);
+            } else {
+                storage.failed(&error);
+            }
+            // A storage that stopped answering may have it nevertheless. It is looked for when the storage is back.
+            intent.keep();
+            drop(reservation);
+            tried.push(storage.name().into());
+        }
+    }
+
+    /// Notes that a NAR is about to be on a storage without the catalog knowing it there.
+    pub(super) async fn note(
+        &self,
+        cache: &Cache,
+        storage: &CacheStorage,
+        nar: &NarFileName,
+        upload: Uuid,
+    ) -> Result<Intent, PushError> {
+        let intents = self.intents.clone();
+        let names = [cache.name().to_owned(), storage.name().to_owned(), nar.to_string(), upload.to_string()];
+        let noted = blocking(move || intents.note(&names[0], &names[1], &names[2], &names[3])).await?;
+        // It is the state directory that failed, and no storage.
+        noted.map_err(|error| {
+            let reason = format!("the state directory cannot be written to: {error}");
+            CatalogError::Unavailable { reason }.into()
+        })
+    }
+
+    /// Ends the storing of a NAR that lies on `stored.storage`. `home` is where the catalog has the file now, if recording
+    /// the path told.
+    pub async fn finish_store(
+        &self,
+        cache: &Cache,
+        stored: Stored,
+        home: Option<StorageId>,
+    ) -> Result<(), PushError> {
+        let Stored { name, storage, reservation, intent, .. } = stored;
+        let home = match home {
+            Some(home) => Ok(Some(home)),
+            None => {
+                let nar = self.catalog.find_nar(cache.id, &name.file_hash).await;
+                nar.map(|nar| nar.map(|nar| nar.storage))
+            }
+        };
+        match home {
+            Ok(Some(home)) if home == storage.id => reservation.commit(),
+            Ok(_) if self.catalog.is_shared() => {
+                // Another daemon may be about to record the same file.
+                intent.keep();
+                return Ok(());
+            }
+            Ok(_) => {
+                drop(reservation);
+                if let Err(error) = storage.storage.delete(&layout::nar_key(&name)).await {
+                    tracing::warn!(cache = cache.name(), %error, "could not remove a NAR that was not recorded");
+                    intent.keep();
+                    return Ok(());
+                }
+            }
+            // Whether it was recorded shows when the catalog answers again.
+            Err(_) => {
+                intent.keep();
+                return Ok(());
+            }
+        }
+        blocking(move || drop(intent)).await
+    }
+}

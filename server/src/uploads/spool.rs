@@ -1,0 +1,419 @@
+//! The bytes of one upload on disk, while they arrive.
+//!
+//! Parts come in any order, several at once, and may be repeated. Where a part's place in the file is known when it
+//! starts, it is written right there, so that a finished upload is one file that only needs a new name. Everything
+//! else (a repeat, a part that overtook the first one) goes to a file of its own and is copied into place at the end.
+//!
+//! A [`Follower`] reads the upload in part order while it is still growing.
+//!
+//! When the disk below fails, or is full, what still comes goes to another one, see [`SpoolDirs`]; the client notices
+//! nothing.
+
+mod follower;
+mod kept;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::spool_dirs::SpoolDirs;
+
+pub use self::follower::Follower;
+pub use self::kept::KeptFile;
+pub use self::writer::PartWriter;
+
+/// Identifies one attempt to upload a part. A part that is sent again gets a new one.
+pub type Attempt = u64;
+
+/// How long a follower waits for more bytes before it gives up; the upload is then read again when it is complete.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// Parts that would end beyond this many bytes of the upload's own file go to files of their own.
+const MAX_PLACED: u64 = 1 << 40;
+/// Bytes that are copied at once where the kernel does not do it.
+const COPY_BUFFER: usize = 256 << 10;
+
+/// A part that arrived whole.
+#[derive(Clone, Debug)]
+pub struct StoredPart {
+    /// The attempt that brought it.
+    pub attempt: Attempt,
+    /// Its length in bytes.
+    pub len: u64,
+    /// MD5 of its bytes.
+    pub md5: [u8; 16],
+    place: Place,
+}
+
+/// Where the bytes of an attempt are: in the upload's own file from `offset` on, or in a file of its own.
+#[derive(Clone, Debug)]
+struct Place {
+    file: Arc<File>,
+    path: Arc<Path>,
+    offset: u64,
+    own: bool,
+}
+
+impl Place {
+    /// A new file of its own.
+    fn create(path: PathBuf) -> io::Result<Self> {
+        Ok(Self { file: Arc::new(open_new(&path)?), path: path.into(), offset: 0, own: true })
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+}
+
+/// An attempt that is still being written.
+struct Writing {
+    part: u32,
+    place: Place,
+    written: u64,
+}
+
+#[derive(Default)]
+struct State {
+    next_attempt: Attempt,
+    parts: BTreeMap<u32, StoredPart>,
+    writing: HashMap<Attempt, Writing>,
+    /// Length of part 1, which every part but the last shares.
+    chunk: Option<u64>,
+    /// Parts whose place in the upload's own file is taken.
+    placed: Vec<u32>,
+    /// What the finished upload consists of, in order, once the client said so.
+    sealed: Option<Vec<(u32, Attempt)>>,
+    /// The most NAR bytes that decompression may yield, once the client said so.
+    nar_limit: Option<u64>,
+    closed: bool,
+    /// Whether the upload's own file is written to no more.
+    handed_over: bool,
+}
+
+/// The spooled bytes of one upload.
+pub struct Spool {
+    spool_dirs: Box<dyn SpoolDirs>,
+    /// Directories of the upload, the current one last.
+    directories: Mutex<Vec<PathBuf>>,
+    /// The upload's own file, in the first directory.
+    main: Place,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Whether the files stay when this is dropped.
+    stays: AtomicBool,
+}
+
+impl Spool {
+    /// Creates the upload's empty main file. Blocks.
+    pub fn create(spool_dirs: Box<dyn SpoolDirs>) -> io::Result<Arc<Self>> {
+        let mut directories = vec![spool_dirs.first()?];
+        let main = loop {
+            let directory = &directories[directories.len() - 1];
+            match Place::create(directory.join("main")) {
+                Ok(main) => break Place { own: false, ..main },
+                Err(error) => directories.push(spool_dirs.next(directory, error)?),
+            }
+        };
+        Ok(Arc::new(Self::new(spool_dirs, directories, main, State::default())))
+    }
+
+    fn new(spool_dirs: Box<dyn SpoolDirs>, directories: Vec<PathBuf>, main: Place, state: State) -> Self {
+        Self {
+            spool_dirs,
+            directories: Mutex::new(directories),
+            main,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            stays: AtomicBool::new(false),
+        }
+    }
+
+    /// The directory that new files go to.
+    pub fn directory(&self) -> PathBuf {
+        let directories = self.directories.lock();
+        directories.last().cloned().unwrap_or_default()
+    }
+
+    /// Goes on in another directory because `error` happened in `lost`. Gives the error back where there is none. Blocks.
+    pub fn move_on_from(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf> {
+        let mut directories = self.directories.lock();
+        let next = self.spool_dirs.next(lost, error)?;
+        if !directories.contains(&next) {
+            directories.push(next.clone());
+        }
+        Ok(next)
+    }
+
+    /// A new file of this name, where one can be made.
+    fn new_file(&self, name: &str) -> io::Result<Place> {
+        let mut directory = self.directory();
+        loop {
+            match Place::create(directory.join(name)) {
+                Err(error) => directory = self.move_on_from(&directory, error)?,
+                created => return created,
+            }
+        }
+    }
+
+    /// Begins an attempt to upload `part`; `len` is its announced length. Blocks.
+    pub fn begin(self: &Arc<Self>, part: u32, len: Option<u64>) -> io::Result<PartWriter> {
+        let mut state = self.lock();
+        let attempt = state.next_attempt;
+        state.next_attempt += 1;
+        // Once the first directory has failed, nothing new is put there.
+        let in_main = self.main.directory() == self.directory();
+        let offset = if in_main { state.claim_place(part, len) } else { None };
+        let place = match offset {
+            Some(offset) => Place { offset, ..self.main.clone() },
+            None => {
+                drop(state);
+                let place = self.new_file(&format!("part-{part}-{attempt}"))?;
+                state = self.lock();
+                place
+            }
+        };
+        state.writing.insert(attempt, Writing { part, place: place.clone(), written: 0 });
+        drop(state);
+        self.changed.notify_all();
+        Ok(PartWriter::new(self.clone(), attempt, place))
+    }
+
+    /// The parts that have arrived, by number.
+    pub fn parts(&self) -> BTreeMap<u32, StoredPart> {
+        self.lock().parts.clone()
+    }
+
+    /// Whether a part is being written right now.
+    pub fn is_busy(&self) -> bool {
+        !self.lock().writing.is_empty()
+    }
+
+    /// Whether no byte of any part has arrived, and none is under way.
+    pub fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.parts.is_empty() && state.writing.is_empty()
+    }
+
+    /// Fixes what the upload consists of and how large its NAR may be. Followers then know where the end is.
+    pub fn seal(&self, parts: Vec<(u32, Attempt)>, nar_limit: u64) {
+        let mut state = self.lock();
+        state.sealed = Some(parts);
+        state.nar_limit = Some(nar_limit);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Fixes only what the upload consists of, for uploads whose NAR size is announced in a later request.
+    pub fn seal_parts(&self, parts: Vec<(u32, Attempt)>) {
+        self.lock().sealed = Some(parts);
+        self.changed.notify_all();
+    }
+
+    /// Ends the upload: followers and writers fail from now on.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until decompression may go beyond `produced` bytes. `free` are always allowed; more only as far as the
+    /// client announced. Blocks.
+    pub fn wait_for_nar_budget(&self, produced: u64, free: u64) -> io::Result<()> {
+        let mut state = self.lock();
+        loop {
+            match state.nar_limit {
+                Some(limit) if produced <= limit => return Ok(()),
+                Some(limit) => return Err(NarLimitExceeded { limit }.into()),
+                None if produced <= free => return Ok(()),
+                None => self.wait(&mut state)?,
+            }
+        }
+    }
+
+    /// A reader over all parts in order that waits for those still to come.
+    pub fn follow(self: &Arc<Self>) -> Follower {
+        Follower::new(self.clone())
+    }
+
+    /// Makes the upload one file and returns its path. Blocks; cheap unless parts were repeated or came out of order.
+    pub fn assemble(&self, parts: &[(u32, Attempt)]) -> io::Result<PathBuf> {
+        let stored = self.parts();
+        let mut offset = 0;
+        let mut in_place = true;
+        let mut ordered = Vec::with_capacity(parts.len());
+        for (number, attempt) in parts {
+            let part = stored.get(number).filter(|part| part.attempt == *attempt).ok_or_else(replaced)?;
+            in_place &= part.len == 0 || (!part.place.own && part.place.offset == offset);
+            offset += part.len;
+            ordered.push(part);
+        }
+        // The file is gone from here where a storage has taken it in vain. Its bytes can still be read through what is open.
+        if in_place && self.main.path.exists() {
+            // From now on it may become an object of a storage, in which nobody writes.
+            self.lock().handed_over = true;
+            // An abandoned attempt may have written beyond the end.
+            self.main.file.set_len(offset)?;
+            return Ok(self.main.path.to_path_buf());
+        }
+        if let [part] = ordered[..]
+            && part.place.own
+            && part.place.path.exists()
+        {
+            return Ok(part.place.path.to_path_buf());
+        }
+        let mut directory = self.directory();
+        loop {
+            let path = directory.join("assembled");
+            let copied =
+                self.spool_dirs.check_room(&directory, offset).and_then(|_| copy_parts(&ordered, &path));
+            match copied {
+                Ok(()) => return Ok(path),
+                Err(error) => directory = self.move_on_from(&directory, error)?,
+            }
+        }
+    }
+
+    /// A new file beside the parts, for what is derived from them.
+    pub fn side_file(&self, name: &str) -> PathBuf {
+        self.directory().join(name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Waits for a change, but not for ever.
+    fn wait(&self, state: &mut MutexGuard<'_, State>) -> io::Result<()> {
+        if state.closed {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the upload was aborted"));
+        }
+        let timeout = self.changed.wait_for(state, IDLE_LIMIT);
+        if timeout.timed_out() && state.nar_limit.is_none() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the upload is idle"));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if self.stays.load(Ordering::Relaxed) {
+            return;
+        }
+        let directories = self.directories.get_mut();
+        for directory in directories {
+            if let Err(error) = std::fs::remove_dir_all(directory)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, "could not remove the spooled parts of an upload");
+            }
+        }
+    }
+}
+
+impl State {
+    /// The offset of `part` in the main file, if it is known and free.
+    fn claim_place(&mut self, part: u32, len: Option<u64>) -> Option<u64> {
+        let len = len?;
+        if self.placed.contains(&part) || self.handed_over {
+            return None;
+        }
+        let offset = if part == 1 {
+            self.chunk = Some(len);
+            0
+        } else {
+            let chunk = self.chunk.filter(|chunk| len <= *chunk)?;
+            chunk.checked_mul(u64::from(part) - 1)?
+        };
+        // What a client announces must not decide how large a file the file system has to take.
+        if offset.saturating_add(len) > MAX_PLACED {
+            return None;
+        }
+        self.placed.push(part);
+        Some(offset)
+    }
+}
+
+/// Decompression went beyond the NAR size that the client announced.
+#[derive(Debug, thiserror::Error)]
+#[error("the NAR is larger than the announced {limit} bytes")]
+pub struct NarLimitExceeded {
+    /// The announced size in bytes.
+    pub limit: u64,
+}
+
+impl From<NarLimitExceeded> for io::Error {
+    fn from(error: NarLimitExceeded) -> Self {
+        io::Error::new(io::ErrorKind::FileTooLarge, error)
+    }
+}
+
+/// What a follower finds when an attempt it was reading failed or was replaced by other bytes.
+fn replaced() -> io::Error {
+    io::Error::other(PartReplaced)
+}
+
+/// See [`replaced`].
+#[derive(Debug, thiserror::Error)]
+#[error("a part was replaced while it was read")]
+pub struct PartReplaced;
+
+fn open_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+}
+
+/// Writes the parts one after the other to a file at `path`, which must be on the disk that gave room for it last.
+fn copy_parts(parts: &[&StoredPart], path: &Path) -> io::Result<()> {
+    let mut target = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let copied = parts.iter().try_for_each(|part| copy_part(&part.place, part.len, &mut target));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    copied
+}
+
+/// Appends `len` bytes of `place` to `target`, within the kernel where both are on one file system.
+fn copy_part(place: &Place, len: u64, target: &mut File) -> io::Result<()> {
+    use rustix::fs::copy_file_range;
+    use rustix::io::Errno;
+    let mut from = place.offset;
+    let end = place.offset + len;
+    while from < end {
+        let wanted = usize::try_from(end - from).unwrap_or(usize::MAX);
+        match copy_file_range(&place.file, Some(&mut from), &*target, None, wanted) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                return copy_by_hand(&place.file, from..end, target);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn copy_by_hand(from: &File, range: Range<u64>, target: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; COPY_BUFFER];
+    let mut position = range.start;
+    while position < range.end {
+        let left = usize::try_from(range.end - position).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let read = from.read_at(&mut buffer[..wanted], position)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        target.write_all(&buffer[..read])?;
+        position += read as u64;
+    }
+    Ok(())
+}

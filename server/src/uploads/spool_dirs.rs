@@ -1,0 +1,103 @@
+//! Where an upload is spooled, and where it goes on when the disk below it gives out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nar_storage::{StorageError, is_unfit};
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::cache::storages::CacheStorage;
+use crate::cache::{Cache, PushError};
+
+/// Gives an upload directories, each on the file system of a storage that could take it.
+pub trait SpoolDirs: Send + Sync {
+    /// The first directory. Blocks.
+    fn first(&self) -> io::Result<PathBuf>;
+
+    /// Another directory, because `error` happened in `lost`. Gives the error back if there is none. Blocks.
+    fn next(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf>;
+
+    /// Fails as a full disk does where `directory` has no room for `len` more bytes. Returns how many may be written until
+    /// this is to be asked again, `len` or more. Blocks.
+    fn check_room(&self, directory: &Path, len: u64) -> io::Result<u64>;
+}
+
+/// The spools of a cache's storages.
+pub(super) struct StorageSpoolDirs {
+    cache: Arc<Cache>,
+    upload: Uuid,
+    size: Option<u64>,
+    /// The storages whose spools were used, the current one last.
+    used: Mutex<Vec<(Arc<CacheStorage>, PathBuf)>>,
+}
+
+impl StorageSpoolDirs {
+    /// Spools for an upload of `size` bytes, if that is known.
+    pub(super) fn new(cache: Arc<Cache>, upload: Uuid, size: Option<u64>) -> Self {
+        Self { cache, upload, size, used: Mutex::default() }
+    }
+
+    /// The same for an upload that is in the spool of `storage` already.
+    pub(super) fn beginning_in(
+        cache: Arc<Cache>,
+        upload: Uuid,
+        storage: Arc<CacheStorage>,
+        directory: PathBuf,
+    ) -> Self {
+        Self { used: Mutex::new(vec![(storage, directory)]), ..Self::new(cache, upload, None) }
+    }
+
+    /// Moves to the spool of a storage that was not used yet.
+    fn move_on(&self, used: &mut Vec<(Arc<CacheStorage>, PathBuf)>) -> Result<PathBuf, PushError> {
+        loop {
+            let tried: Vec<Arc<str>> = used.iter().map(|(storage, _)| storage.name().into()).collect();
+            let storage = self.cache.storages().choose(self.size, &tried)?.clone();
+            let directory = storage.storage.spool_dir().join(self.upload.to_string());
+            // Not what is above it: where the file system of the storage is not mounted, nothing must come into being.
+            let made = std::fs::create_dir(&directory);
+            used.push((storage.clone(), directory.clone()));
+            match made {
+                Ok(()) => return Ok(directory),
+                Err(error) => storage.failed(&StorageError::from_spool(storage.name(), error)),
+            }
+        }
+    }
+}
+
+impl SpoolDirs for StorageSpoolDirs {
+    fn first(&self) -> io::Result<PathBuf> {
+        let mut used = self.used.lock();
+        self.move_on(&mut used).map_err(io::Error::other)
+    }
+
+    fn next(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf> {
+        let Some(code) = error.raw_os_error() else { return Err(error) };
+        // No disk would take it, and none is to blame.
+        if is_unfit(&error) {
+            return Err(error);
+        }
+        let mut used = self.used.lock();
+        // Parts that arrive at the same time fail at the same time; one of them moves the upload.
+        if let Some((_, current)) = used.last()
+            && current != lost
+        {
+            return Ok(current.clone());
+        }
+        if let Some((storage, _)) = used.last() {
+            storage.failed(&StorageError::from_spool(storage.name(), io::Error::from_raw_os_error(code)));
+        }
+        self.move_on(&mut used).map_err(|_| error)
+    }
+
+    fn check_room(&self, directory: &Path, len: u64) -> io::Result<u64> {
+        let used = self.used.lock();
+        let storage = used.iter().find(|(_, spool)| spool == directory).map(|(storage, _)| storage.clone());
+        drop(used);
+        match storage {
+            Some(storage) => storage.check_spool_room(len),
+            None => Ok(len),
+        }
+    }
+}
