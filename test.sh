@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Sets up what the tests need, then runs all of them.
+# Sets up what the tests need, then runs all of them. Arguments go to `cargo nextest run`.
 #
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it says what that is. The tests run real Nix and real
 # daemons in mount and network namespaces of their own, which takes root. They start PostgreSQL and S3 servers of their own.
+#
+# CI_STRICT=1 makes it fail if anything cannot be tested here.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -84,29 +86,51 @@ if ! "$tools/bin/garage" --version 2>/dev/null | grep -qwF "$garage"; then
   trap - EXIT
 fi
 
-# What NixOS looks at nginx configurations with, in the version that nixpkgs has. Without it the rest is tested all the same.
+# What cannot be tested here is written to this file, one line each, and counted at the end.
+NOT_TESTED=$(mktemp)
+scenarios=$(mktemp)
+export NOT_TESTED
+trap 'rm -f "$NOT_TESTED" "$scenarios"' EXIT
+
+# What NixOS looks at nginx configurations with, in the version that nixpkgs has.
 if ! [ -x "$tools/gixy/bin/gixy" ]; then
   say "installing gixy, a linter for nginx, into $tools"
   if ! { python3 -m venv "$tools/gixy" && "$tools/gixy/bin/pip" install --quiet gixy==0.1.21 pyparsing==2.4.7 &&
     "$tools/gixy/bin/gixy" --version >/dev/null; }; then
     rm -rf "$tools/gixy"
-    echo "test.sh: gixy cannot be installed (it takes python3-venv and PyPI); no nginx.conf is linted" >&2
+    echo "test.sh: gixy cannot be installed (it takes python3-venv and PyPI)" >&2
   fi
 fi
 
 say "building"
 # The same targets and features as the tests below: another selection would compile large dependencies again.
-cargo build --release --workspace --bins --tests --features fail-points --locked
+cargo build --workspace --bins --tests --features fail-points --locked
 
 say "testing the examples in the documentation"
-cargo test --release --workspace --features fail-points --locked --doc --quiet
+cargo test --workspace --features fail-points --locked --doc --quiet
 
 say "testing the NixOS module"
 nixos-module/tests/run
 
-say "testing scenarios of several machines"
-# Many daemons on few processors: what takes too long once is tried again, and said.
-vm-tests/run --attempts 3
+say "testing with $(nix --version), and scenarios of several machines beside it"
+# The machines of a scenario mostly wait for each other.
+vm-tests/run --keep-going >"$scenarios" 2>&1 &
+scenarios_run=$!
+failed=
+cargo nextest run --workspace --features fail-points --locked "$@" || failed="$failed tests"
+wait "$scenarios_run" || failed="$failed scenarios"
+case $failed in
+  *scenarios*) cat "$scenarios" ;;
+  *) grep '^vm-tests: ' "$scenarios" ;;
+esac
 
-say "testing with $(nix --version)"
-cargo nextest run --release --workspace --features fail-points --locked "$@"
+count=$(wc -l <"$NOT_TESTED")
+if [ "$count" -gt 0 ]; then
+  say "not tested here: $count"
+  sed 's/^/  - /' "$NOT_TESTED"
+  if [ "${CI_STRICT:-}" = 1 ]; then failed="$failed what was not tested (CI_STRICT)"; fi
+fi
+if [ -n "$failed" ]; then
+  say "FAILED:$failed"
+  exit 1
+fi
