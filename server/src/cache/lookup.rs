@@ -17,7 +17,7 @@ use super::Cache;
 use super::index::NarinfoReply;
 use super::narinfo::narinfo;
 use super::nars::KnownNar;
-use super::storages::{Blame, CacheStorage};
+use super::storages::{CacheStorage, FaultScope};
 
 /// How long a storage may take to open a NAR. A disk that hangs takes longer to be found out by itself.
 const OPEN: Duration = Duration::from_millis(1900);
@@ -189,7 +189,7 @@ impl Cache {
         range: Option<Range<u64>>,
     ) -> Result<Option<Blob>, LookupError> {
         let Some(storage) = self.storage(nar.storage) else { return Ok(None) };
-        if storage.reach.is_lost() {
+        if storage.liveness.is_lost() {
             return Ok(None);
         }
         let begun = Instant::now();
@@ -219,7 +219,7 @@ impl Cache {
     ) -> Result<Option<Blob>, LookupError> {
         let error = failed.error;
         let blame = failed.storage.blame(&error, failed.took).await;
-        if blame != Blame::Object {
+        if blame != FaultScope::Object {
             tracing::warn!(cache = self.name(), %error, ?blame, "could not read a NAR");
             return Ok(None);
         }

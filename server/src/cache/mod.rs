@@ -37,7 +37,7 @@ pub struct Cache {
     name: String,
     config: ArcSwap<CacheConfig>,
     storages: ArcSwap<Storages>,
-    former_storages: ArcSwap<Vec<StorageRecord>>,
+    removed_storages: ArcSwap<Vec<StorageRecord>>,
     /// The paths it holds.
     pub index: Index,
     /// Its NAR files that were asked for lately.
@@ -68,8 +68,8 @@ impl Cache {
     }
 
     /// Storages that the configuration does not name any more. What lies there is hidden until it does.
-    pub fn former_storages(&self) -> Arc<Vec<StorageRecord>> {
-        self.former_storages.load_full()
+    pub fn removed_storages(&self) -> Arc<Vec<StorageRecord>> {
+        self.removed_storages.load_full()
     }
 
     /// Whether anyone may read it.
@@ -133,7 +133,7 @@ impl Cache {
 
     /// Whether what lies on this storage can be had, as far as is known.
     pub fn gives_from(&self, id: StorageId) -> bool {
-        self.storages.load().get(id).is_some_and(|storage| !storage.reach.is_lost())
+        self.storages.load().get(id).is_some_and(|storage| !storage.liveness.is_lost())
     }
 
     /// Whether the cache still has this storage, as it is.
@@ -167,17 +167,17 @@ pub struct Caches {
     ordered: Vec<Arc<Cache>>,
     disabled: Vec<CacheRecord>,
     /// Caches that a reload took out of service. What was under way in them ends, and they may come back.
-    dormant: Vec<Arc<Cache>>,
+    retired: Vec<Arc<Cache>>,
 }
 
 impl Caches {
     /// The caches to serve, in the order of the configuration, those that are known but switched off or gone from the file,
     /// and those of the latter that were served before.
-    pub fn new(ordered: Vec<Arc<Cache>>, disabled: Vec<CacheRecord>, dormant: Vec<Arc<Cache>>) -> Self {
+    pub fn new(ordered: Vec<Arc<Cache>>, disabled: Vec<CacheRecord>, retired: Vec<Arc<Cache>>) -> Self {
         let by_name = ordered.iter().map(|cache| (cache.name().to_owned(), cache.clone())).collect();
         let with_port = |cache: &Arc<Cache>| Some((cache.config.load().port?, cache.clone()));
         let by_port = ordered.iter().filter_map(with_port).collect();
-        Self { by_name, by_port, ordered, disabled, dormant }
+        Self { by_name, by_port, ordered, disabled, retired }
     }
 
     /// The enabled cache of this name.
@@ -196,7 +196,7 @@ impl Caches {
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Cache>> {
-        self.ordered.iter().chain(&self.dormant)
+        self.ordered.iter().chain(&self.retired)
     }
 
     /// The caches that keep their data but are not served.
@@ -205,18 +205,18 @@ impl Caches {
     }
 
     /// The same caches, with nothing left in memory of what this one, which is not served, was when it was.
-    pub fn without_dormant(&self, id: CacheId) -> Self {
-        let (gone, dormant): (Vec<_>, Vec<_>) =
-            self.dormant.iter().cloned().partition(|cache| cache.id == id);
+    pub fn without_retired(&self, id: CacheId) -> Self {
+        let (gone, retired): (Vec<_>, Vec<_>) =
+            self.retired.iter().cloned().partition(|cache| cache.id == id);
         // They hold on to its storages.
         gone.iter().for_each(|cache| cache.index.forget_replies());
-        Self::new(self.ordered.clone(), self.disabled.clone(), dormant)
+        Self::new(self.ordered.clone(), self.disabled.clone(), retired)
     }
 
     /// The same caches, without this one, which is not served.
     pub fn without(&self, id: CacheId) -> Self {
-        let Self { ordered, disabled, dormant, .. } = self.without_dormant(id);
-        Self::new(ordered, disabled.into_iter().filter(|cache| cache.id != id).collect(), dormant)
+        let Self { ordered, disabled, retired, .. } = self.without_retired(id);
+        Self::new(ordered, disabled.into_iter().filter(|cache| cache.id != id).collect(), retired)
     }
 
     /// All enabled ones, in the order of the configuration.

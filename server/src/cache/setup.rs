@@ -119,13 +119,13 @@ impl Shared {
 pub struct Plan {
     caches: Vec<Planned>,
     disabled: Vec<CacheRecord>,
-    dormant: Vec<Arc<Cache>>,
+    retired: Vec<Arc<Cache>>,
 }
 
 struct Planned {
     cache: Arc<Cache>,
     /// What replaces what it has. None for one that is new.
-    refit: Option<Refit>,
+    apply_reload: Option<PreparedReload>,
     states: Vec<StorageState>,
     /// Storages that have just become readable.
     revived: Vec<Arc<CacheStorage>>,
@@ -143,13 +143,13 @@ pub async fn set_up(setup: &Setup<'_>, catalog: &Catalog, before: &Caches) -> Re
         let Some(record) = find(&records, cache) else { continue };
         let known = before.find_by_id(record.id);
         let mut planned = prepare(setup, catalog, cache, record, &rows, known).await?;
-        planned.reindex |= before.dormant.iter().any(|dormant| dormant.id == record.id);
+        planned.reindex |= before.retired.iter().any(|retired| retired.id == record.id);
         caches.push(planned);
     }
     let is_kept = |cache: &Arc<Cache>| caches.iter().any(|planned: &Planned| planned.cache.id == cache.id);
-    let dormant = before.all().filter(|cache| !is_kept(cache)).cloned().collect();
+    let retired = before.all().filter(|cache| !is_kept(cache)).cloned().collect();
     let disabled = records.into_iter().filter(|record| !record.enabled).collect();
-    Ok(Plan { caches, disabled, dormant })
+    Ok(Plan { caches, disabled, retired })
 }
 
 /// The rows of caches and storages, also of those that the configuration does not name.
@@ -182,8 +182,8 @@ impl Plan {
         let mut caches = Vec::with_capacity(self.caches.len());
         for planned in self.caches {
             let cache = planned.cache;
-            if let Some(refit) = planned.refit {
-                cache.refit(refit).await;
+            if let Some(apply_reload) = planned.apply_reload {
+                cache.apply_reload(apply_reload).await;
             }
             cache.storages().take_effect(planned.states);
             for storage in &planned.revived {
@@ -194,7 +194,7 @@ impl Plan {
             }
             caches.push(cache);
         }
-        Ok(Caches::new(caches, self.disabled, self.dormant))
+        Ok(Caches::new(caches, self.disabled, self.retired))
     }
 }
 
@@ -221,7 +221,7 @@ fn open_files() -> usize {
 }
 
 /// What a reload changes in a cache that is being served.
-struct Refit {
+struct PreparedReload {
     config: CacheConfig,
     storages: Storages,
     /// Whether they are others, or in another order.
@@ -253,7 +253,7 @@ async fn prepare(
     let key_name = keys::name_for(config.name.as_str(), setup.host);
     let keys = load_keys(setup, catalog, config, record, &key_name).await?;
     let storages = prepare_storages(setup, catalog, config, record, rows, known.as_deref()).await?;
-    let former = former_storages(record, rows);
+    let former = removed_storages(record, rows);
     let PreparedStorages { storages, states, opened } = storages;
     let revived = probe_all(&opened).await;
     let Some(cache) = known else {
@@ -262,7 +262,7 @@ async fn prepare(
             name: config.name.as_str().to_owned(),
             config: ArcSwap::from_pointee(config.clone()),
             storages: ArcSwap::from_pointee(storages),
-            former_storages: ArcSwap::from_pointee(former),
+            removed_storages: ArcSwap::from_pointee(former),
             index: Index::new(record.id, setup.shared.replies.clone()),
             nars: Nars::default(),
             key_name,
@@ -270,7 +270,7 @@ async fn prepare(
             keys: parking_lot::RwLock::new(Arc::new(keys)),
         };
         cache.load_index(catalog).await?;
-        return Ok(Planned { cache: Arc::new(cache), refit: None, states, revived, reindex: false });
+        return Ok(Planned { cache: Arc::new(cache), apply_reload: None, states, revived, reindex: false });
     };
     let listed = |storages: &Storages| storages.iter().map(Arc::as_ptr).collect::<Vec<_>>();
     let reindex = listed(&cache.storages()) != listed(&storages);
@@ -278,13 +278,14 @@ async fn prepare(
         revived
     } else {
         // Their nix-cache-info has to say so.
-        storages.iter().filter(|storage| !storage.reach.is_lost()).cloned().collect()
+        storages.iter().filter(|storage| !storage.liveness.is_lost()).cloned().collect()
     };
-    let refit = Refit { config: config.clone(), storages, storages_change: reindex, former, keys };
-    Ok(Planned { cache, refit: Some(refit), states, revived, reindex })
+    let apply_reload =
+        PreparedReload { config: config.clone(), storages, storages_change: reindex, former, keys };
+    Ok(Planned { cache, apply_reload: Some(apply_reload), states, revived, reindex })
 }
 
-fn former_storages(cache: &CacheRecord, rows: &[StorageRecord]) -> Vec<StorageRecord> {
+fn removed_storages(cache: &CacheRecord, rows: &[StorageRecord]) -> Vec<StorageRecord> {
     rows.iter().filter(|row| row.cache == cache.id && !row.enabled).cloned().collect()
 }
 
@@ -423,20 +424,20 @@ impl Cache {
     }
 
     /// Takes over what a reload has prepared.
-    async fn refit(&self, refit: Refit) {
-        let keys_change = self.keys().published() != refit.keys.published();
+    async fn apply_reload(&self, apply_reload: PreparedReload) {
+        let keys_change = self.keys().published() != apply_reload.keys.published();
         // Commits that are being recorded end first.
-        let _changing = match keys_change || refit.storages_change {
+        let _changing = match keys_change || apply_reload.storages_change {
             true => Some(self.reconfigure_lock.write().await),
             false => None,
         };
-        self.replace_keys(refit.keys);
-        for (storage, config) in refit.storages.iter().zip(&refit.config.storages) {
+        self.replace_keys(apply_reload.keys);
+        for (storage, config) in apply_reload.storages.iter().zip(&apply_reload.config.storages) {
             storage.set_config(config.clone());
         }
-        self.config.store(Arc::new(refit.config));
-        self.storages.store(Arc::new(refit.storages));
-        self.former_storages.store(Arc::new(refit.former));
+        self.config.store(Arc::new(apply_reload.config));
+        self.storages.store(Arc::new(apply_reload.storages));
+        self.removed_storages.store(Arc::new(apply_reload.former));
     }
 
     /// Finds out whether a storage works and, if it does, sees to what has to be on it. Returns whether it has just become

@@ -191,7 +191,7 @@ impl Deploy {
     }
 
     /// Writes into the log of a deployment why it came to its end without its agent.
-    pub(super) async fn conclude(&self, id: DeploymentId, reason: &str) -> Result<(), CatalogError> {
+    pub(super) async fn close_log(&self, id: DeploymentId, reason: &str) -> Result<(), CatalogError> {
         let text = format!("{}: {reason}", LAST_LINES[1]);
         append(&self.catalog, id, vec![log_line(now(), text)]).await?;
         self.logs.changed(id);

@@ -176,7 +176,7 @@ impl Deploy {
     }
 
     /// Takes note of what another daemon changed.
-    pub fn heard(&self, change: &CatalogChange) {
+    pub fn on_catalog_change(&self, change: &CatalogChange) {
         match change {
             CatalogChange::Deployments { agent } => self.online.wake(*agent),
             CatalogChange::Resync => self.online.wake_all(),
@@ -185,7 +185,7 @@ impl Deploy {
     }
 
     /// Lets an event happen to a deployment, if it is one of `owner` or nobody is asked for. Wakes whoever waits for that.
-    async fn happen(
+    async fn apply_event(
         &self,
         id: DeploymentId,
         owner: Option<AgentId>,

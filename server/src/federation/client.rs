@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::PEER_HEADER;
-use super::reach::{Reach, Resolver, is_forbidden};
+use super::address_scope::{AddressScope, Resolver, is_forbidden};
 
 /// How long reaching a host may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ pub struct Client {
     /// For hosts that the configuration or the network names.
     direct: Http,
     /// For hosts that an upstream redirects to, by what they may be.
-    redirected: Mutex<Vec<(Reach, Http)>>,
+    redirected: Mutex<Vec<(AddressScope, Http)>>,
     tls: ClientConfig,
 }
 
@@ -70,7 +70,7 @@ type Http = HyperClient<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>;
 impl Client {
     pub fn new() -> Self {
         let tls = tls_config();
-        Self { direct: http_client(Reach::Anywhere, &tls), redirected: Mutex::default(), tls }
+        Self { direct: http_client(AddressScope::Anywhere, &tls), redirected: Mutex::default(), tls }
     }
 
     /// Asks for `url`; as a node of the network if `node` is given. Redirects are not followed.
@@ -102,7 +102,7 @@ impl Client {
         let mut answer = self.get_with(url, None, headers).await?;
         // Where it was reached, and not what its name says now.
         let address = answer.extensions().get::<HttpInfo>().map(|info| info.remote_addr().ip());
-        let reach = Reach::of_redirects_from(address);
+        let reach = AddressScope::of_redirects_from(address);
         let mut url = url.clone();
         for _ in 0..MOST_REDIRECTS {
             let Some(target) = redirect_of(&url, &answer)? else { return Ok(answer) };
@@ -118,7 +118,7 @@ impl Client {
     }
 
     /// The client whose connections go no further than that. There are few kinds, and each keeps its own connections.
-    fn within(&self, reach: Reach) -> Http {
+    fn within(&self, reach: AddressScope) -> Http {
         let mut clients = self.redirected.lock();
         if let Some((_, client)) = clients.iter().find(|(known, _)| *known == reach) {
             return client.clone();
@@ -172,7 +172,7 @@ pub async fn read_body(answer: Response<Incoming>, limit: usize) -> Result<Bytes
     Ok(body.to_bytes())
 }
 
-fn http_client(reach: Reach, tls: &ClientConfig) -> Http {
+fn http_client(reach: AddressScope, tls: &ClientConfig) -> Http {
     let mut tcp = HttpConnector::new_with_resolver(Resolver(reach));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

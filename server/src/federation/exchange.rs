@@ -103,7 +103,8 @@ impl Federation {
         let federation = self.clone();
         // Building it takes a while where there are many paths.
         let answer = move || {
-            let message = federation.digests.since(question.epoch, question.position, &*federation.shelf);
+            let message =
+                federation.digests.since(question.epoch, question.position, &*federation.public_caches);
             asker.seal(&message.encode())
         };
         tokio::task::spawn_blocking(answer).await.ok()?.ok()

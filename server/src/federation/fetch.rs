@@ -73,16 +73,16 @@ impl Federation {
         let permit = timeout(TURN, self.relays.clone().acquire_owned()).await;
         let permit = permit.map_err(|_| FetchError::Busy)?.map_err(|_| FetchError::Busy)?;
         let mut sources = Sources::new(self, cache, ticket);
-        let Some(feed) = sources.open().await else {
+        let Some(download) = sources.open().await else {
             self.now_absent(cache, &ticket.path);
             return Err(FetchError::Absent);
         };
-        let size = ticket.file_size.or(feed.length);
+        let size = ticket.file_size.or(download.length);
         let copy = match reservation {
             Some(reservation) => self.keep(cache, ticket, size, reservation).await,
             None => None,
         };
-        let pieces = Relay::start(sources, feed, ticket, permit, copy).map_err(|_| FetchError::Busy)?;
+        let pieces = Relay::start(sources, download, ticket, permit, copy).map_err(|_| FetchError::Busy)?;
         match size {
             Some(_) => Ok(Fetched::Stream { pieces, size }),
             None => measured(pieces).await.inspect_err(|_| self.now_absent(cache, &ticket.path)),
@@ -95,7 +95,7 @@ impl Federation {
         if !self.looks_around(cache) {
             return None;
         }
-        let holder = self.shelf.caches().find(name)?;
+        let holder = self.public_caches.caches().find(name)?;
         let verified = self.look_into(&holder, cache, &ticket.path).await?;
         if !ticket.takes(&verified.ticket) {
             return None;

@@ -169,7 +169,7 @@ impl Federation {
 
     /// Somebody has got these paths: that nobody had them is forgotten.
     pub(super) fn now_present(&self, paths: &[StorePathHash]) {
-        let caches = self.shelf.caches();
+        let caches = self.public_caches.caches();
         for (path, cache) in paths.iter().flat_map(|path| caches.iter().map(move |cache| (path, cache))) {
             let key = self.lookups.key(cache.id, *path);
             if self.lookups.answers.peek(&key).is_some_and(|answer| answer.found.is_none()) {

@@ -32,7 +32,7 @@ impl Federation {
     /// Whether it is known without a question that there is no point in one.
     pub(super) fn nobody_has(&self, cache: &Cache, hash: &StorePathHash) -> bool {
         let is_here = || {
-            let caches = self.shelf.caches();
+            let caches = self.public_caches.caches();
             caches.iter().any(|other| may_look_into(cache, other) && other.index.contains(hash))
         };
         cache.config().upstreams.is_empty() && !is_here() && self.no_node_has(hash)
@@ -84,7 +84,7 @@ impl Federation {
 
     /// In the other public caches of this daemon.
     async fn look_here(&self, cache: &Cache, hash: &StorePathHash) -> Option<Verified> {
-        for other in self.shelf.caches().iter() {
+        for other in self.public_caches.caches().iter() {
             if let Some(verified) = self.look_into(other, cache, hash).await {
                 return Some(verified);
             }
@@ -126,8 +126,8 @@ impl Federation {
         let Some(network) = self.network() else { return Vec::new() };
         let mut providers = network.find_providers(hash, deadline).await;
         // Ourselves under another name: a node that had our URL before, or shares it with us.
-        providers.retain(|provider| provider.peer.description.url != *self.shelf.url());
-        let caches = self.shelf.caches();
+        providers.retain(|provider| provider.peer.description.url != *self.public_caches.url());
+        let caches = self.public_caches.caches();
         let mut candidates: Vec<Candidate> =
             providers.iter().filter_map(|provider| Candidate::peer(provider, cache, &caches)).collect();
         candidates.sort_by_key(|candidate| self.health.expected_latency(&candidate.base));

@@ -24,6 +24,7 @@
 //! | `client.rs` | requests |
 //! | `reach.rs` | where redirects may lead |
 
+mod address_scope;
 mod ask;
 mod client;
 mod digests;
@@ -31,10 +32,9 @@ mod exchange;
 mod fetch;
 mod find;
 mod health;
-mod holdings;
 mod keep;
 mod look;
-mod reach;
+mod public_caches;
 mod relay;
 mod sign;
 mod sources;
@@ -61,8 +61,8 @@ use self::client::Client;
 use self::digests::Digests;
 use self::find::Lookups;
 use self::health::{Health, HealthBook};
-use self::holdings::{Shelf, paths_of};
 use self::keep::Keeping;
+use self::public_caches::{PublicCaches, paths_of};
 use self::ticket::TicketKey;
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError, SecretSource, ServerConfig};
@@ -96,7 +96,7 @@ pub struct PeerHealth {
     /// How long it takes to answer, the fastest of its caches.
     pub latency: Option<Duration>,
     /// For how long more one of its caches is left alone.
-    pub shunned_for: Option<Duration>,
+    pub breaker_open_for: Option<Duration>,
     /// How long ago it told what it holds.
     pub digest_age: Option<Duration>,
 }
@@ -105,7 +105,7 @@ pub struct PeerHealth {
 pub struct Federation {
     /// `None` if the daemon stays alone, and until it has started.
     network: OnceLock<Arc<Network>>,
-    shelf: Arc<Shelf>,
+    public_caches: Arc<PublicCaches>,
     catalog: Catalog,
     client: Client,
     health: HealthBook,
@@ -133,7 +133,7 @@ impl Federation {
     ) -> Self {
         Self {
             network: OnceLock::new(),
-            shelf: Arc::new(Shelf::new(announced_url(server))),
+            public_caches: Arc::new(PublicCaches::new(announced_url(server))),
             catalog,
             client: Client::new(),
             health: HealthBook::default(),
@@ -162,7 +162,7 @@ impl Federation {
         caches: Arc<Caches>,
     ) -> Result<(), FederationError> {
         let server = &config.server;
-        self.shelf.set_caches(caches);
+        self.public_caches.set_caches(caches);
         if server.standalone {
             return Ok(());
         }
@@ -176,8 +176,8 @@ impl Federation {
             directory: &server.state_dir,
             timing: Timing::default(),
         };
-        let network = Network::start(settings, keyring(server, key)?, self.shelf.clone()).await?;
-        tracing::info!(node = %network.id(), url = %self.shelf.url(), "taking part in the network");
+        let network = Network::start(settings, keyring(server, key)?, self.public_caches.clone()).await?;
+        tracing::info!(node = %network.id(), url = %self.public_caches.url(), "taking part in the network");
         tokio::spawn(self.clone().follow_peers(network.clone(), self.stop.clone()));
         let _ = self.network.set(network);
         self.follow_changes();
@@ -212,7 +212,7 @@ impl Federation {
 
     /// The caches are other ones, or other than they were.
     pub fn set_caches(self: &Arc<Self>, caches: Arc<Caches>) {
-        let changed = self.shelf.set_caches(caches);
+        let changed = self.public_caches.set_caches(caches);
         self.lookups.begin_generation();
         self.digests.forget_own();
         self.follow_changes();
@@ -227,7 +227,7 @@ impl Federation {
         if self.network.get().is_none() {
             return;
         }
-        for cache in self.shelf.caches().iter() {
+        for cache in self.public_caches.caches().iter() {
             let Some(number) = holdings::number(cache) else { continue };
             let federation = Arc::downgrade(self);
             cache.index.tell_changes_to(move |hash| {
@@ -241,9 +241,9 @@ impl Federation {
     /// A path has come or gone. Nothing of a private cache is even thought of.
     fn changed(&self, path: HeldPath) {
         if let Some(network) = self.network.get()
-            && self.shelf.announces(path.cache)
+            && self.public_caches.announces(path.cache)
         {
-            self.digests.note(path.hash, self.shelf.holds(&path));
+            self.digests.note(path.hash, self.public_caches.holds(&path));
             network.tell(path);
         }
     }
@@ -260,7 +260,7 @@ impl Federation {
         let shunned = |health: &Health| health.shunned_until?.checked_duration_since(now);
         PeerHealth {
             latency: healths.iter().filter_map(|health| health.latency).min(),
-            shunned_for: healths.iter().filter_map(shunned).max(),
+            breaker_open_for: healths.iter().filter_map(shunned).max(),
             digest_age: self.digests.age_of(&peer.id),
         }
     }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::keep::Copy;
-use super::sources::{Break, Feed, Sources};
+use super::sources::{Download, DownloadError, Sources};
 use super::ticket::Ticket;
 use crate::decode::decoder_of;
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
@@ -36,7 +36,7 @@ pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>;
 /// A NAR that is being passed on.
 pub struct Relay {
     sources: Sources,
-    feed: Feed,
+    download: Download,
     path: StorePathHash,
     file_hash: Option<FileHash>,
     /// Bytes of the file; where that is not known it goes on until the other side ends it.
@@ -85,19 +85,19 @@ enum Fault {
 }
 
 impl Relay {
-    /// The bytes of `feed`, and of what the sources have instead where it breaks off, as far as they are what the ticket
+    /// The bytes of `download`, and of what the sources have instead where it breaks off, as far as they are what the ticket
     /// says. Fails if the process may not have another thread.
     pub fn start(
         sources: Sources,
-        feed: Feed,
+        download: Download,
         ticket: &Ticket,
         permit: OwnedSemaphorePermit,
         copy: Option<Copy>,
     ) -> io::Result<Pieces> {
-        let file_size = ticket.file_size.or(feed.length);
+        let file_size = ticket.file_size.or(download.length);
         let relay = Self {
             sources,
-            feed,
+            download,
             path: ticket.path,
             file_hash: ticket.file_hash(),
             file_size,
@@ -222,14 +222,14 @@ impl Relay {
     /// The next piece, from wherever there is one; `None` at the end of a file of unknown size.
     async fn receive(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
-            let cause = match self.feed.next().await {
+            let cause = match self.download.next().await {
                 Ok(Some(piece)) => return Ok(Some(piece)),
                 Ok(None) if self.file_size.is_none() => return Ok(None),
-                Ok(None) => Break::Lost("it ends too early".to_owned()),
+                Ok(None) => DownloadError::Lost("it ends too early".to_owned()),
                 Err(cause) => cause,
             };
             match self.sources.resume(self.received, &cause).await {
-                Some(feed) => self.feed = feed,
+                Some(download) => self.download = download,
                 None => return Err(Fault::Broken(cause.to_string())),
             }
             tracing::info!(path = %self.path, at = self.received, %cause, "a NAR that broke off is fetched on");

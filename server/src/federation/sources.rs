@@ -43,7 +43,7 @@ pub struct Sources {
 }
 
 /// A file from some point on, as it arrives from one cache.
-pub struct Feed {
+pub struct Download {
     body: BodyDataStream<Incoming>,
     /// Bytes that it says it has, if it does.
     pub length: Option<u64>,
@@ -53,7 +53,7 @@ pub struct Feed {
 }
 
 /// Why nothing more comes from a cache.
-pub enum Break {
+pub enum DownloadError {
     /// The connection ended.
     Lost(String),
     /// It takes too long.
@@ -67,14 +67,14 @@ impl Sources {
     }
 
     /// The file from the first cache that gives it; `None` if nobody does.
-    pub async fn open(&mut self) -> Option<Feed> {
+    pub async fn open(&mut self) -> Option<Download> {
         self.open_at(0).await
     }
 
     /// The rest of the file from `offset` on, after it broke off there. A cache that is alone in having it may have lost
     /// but the connection. `None` also where the file's hash is not known: then it cannot be told whether the rest is of
     /// the same file.
-    pub async fn resume(&mut self, offset: u64, cause: &Break) -> Option<Feed> {
+    pub async fn resume(&mut self, offset: u64, cause: &DownloadError) -> Option<Download> {
         let broken = self.current.take()?;
         self.federation.health.failed(&broken.0.base, &self.ticket.path);
         if !self.ticket.is_file_known {
@@ -84,12 +84,12 @@ impl Sources {
         if self.broke_off.len() > MOST_BREAKS {
             return None;
         }
-        if let Some(feed) = self.open_at(offset).await {
-            return Some(feed);
+        if let Some(download) = self.open_at(offset).await {
+            return Some(download);
         }
         match (cause, broken) {
-            (Break::Lost(_), (candidate, url)) => self.fetch(candidate, url, offset).await,
-            (Break::Stalled(_), _) => None,
+            (DownloadError::Lost(_), (candidate, url)) => self.fetch(candidate, url, offset).await,
+            (DownloadError::Stalled(_), _) => None,
         }
     }
 
@@ -102,7 +102,7 @@ impl Sources {
         }
     }
 
-    async fn open_at(&mut self, offset: u64) -> Option<Feed> {
+    async fn open_at(&mut self, offset: u64) -> Option<Download> {
         let told = match &self.ticket.source {
             Source::Here(_) => None,
             Source::Peer(base) => Some(base.clone()),
@@ -113,8 +113,8 @@ impl Sources {
         {
             let (source, url) = (self.ticket.source.clone(), self.ticket.url.clone());
             let candidate = Candidate { source, base, public_keys: Vec::new() };
-            if let Some(feed) = self.fetch(candidate, url, offset).await {
-                return Some(feed);
+            if let Some(download) = self.fetch(candidate, url, offset).await {
+                return Some(download);
             }
         }
         let mut others = Vec::new();
@@ -132,9 +132,9 @@ impl Sources {
             };
             let theirs = verified.ticket;
             if self.ticket.takes(&theirs)
-                && let Some(feed) = self.fetch(candidate, theirs.url, offset).await
+                && let Some(download) = self.fetch(candidate, theirs.url, offset).await
             {
-                return Some(feed);
+                return Some(download);
             }
         }
         None
@@ -154,7 +154,7 @@ impl Sources {
         health.gives(base, &self.ticket.path) && health.admits(base)
     }
 
-    async fn fetch(&mut self, candidate: Candidate, url: String, offset: u64) -> Option<Feed> {
+    async fn fetch(&mut self, candidate: Candidate, url: String, offset: u64) -> Option<Download> {
         let (base, health, path) = (&candidate.base, &self.federation.health, &self.ticket.path);
         if !self.may_ask(base) {
             return None;
@@ -192,7 +192,7 @@ impl Sources {
         let length = length_of(&answer);
         self.current = Some((candidate, url));
         let body = BodyDataStream::new(answer.into_body());
-        Some(Feed { body, length, received: 0, waited: Duration::ZERO })
+        Some(Download { body, length, received: 0, waited: Duration::ZERO })
     }
 }
 
@@ -213,7 +213,7 @@ fn length_of(answer: &Response<Incoming>) -> Option<u64> {
     answer.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-impl fmt::Display for Break {
+impl fmt::Display for DownloadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost(reason) => formatter.write_str(reason),
@@ -222,21 +222,21 @@ impl fmt::Display for Break {
     }
 }
 
-impl Feed {
+impl Download {
     /// The next piece that is not empty; `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Break> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, DownloadError> {
         loop {
             let begun = Instant::now();
             let arrived = timeout(STALL, self.body.next()).await;
             self.waited += begun.elapsed();
             let rate = self.received.checked_div(self.waited.as_secs()).unwrap_or(u64::MAX);
             return match arrived {
-                Err(_) => Err(Break::Stalled("nothing arrives any more")),
+                Err(_) => Err(DownloadError::Stalled("nothing arrives any more")),
                 Ok(None) => Ok(None),
-                Ok(Some(Err(error))) => Err(Break::Lost(error.to_string())),
+                Ok(Some(Err(error))) => Err(DownloadError::Lost(error.to_string())),
                 Ok(Some(Ok(piece))) if piece.is_empty() => continue,
                 Ok(Some(Ok(_))) if self.waited > GRACE && rate < SLOWEST => {
-                    Err(Break::Stalled("it arrives too slowly"))
+                    Err(DownloadError::Stalled("it arrives too slowly"))
                 }
                 Ok(Some(Ok(piece))) => {
                     self.received += piece.len() as u64;

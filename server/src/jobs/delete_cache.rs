@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use super::JobError;
 use super::job::Reporter;
 use super::scope::cache_in_use;
-use crate::cache::storages::FormerStorage;
+use crate::cache::storages::RemovedStorage;
 use crate::core::Core;
 
 /// Paths that are forgotten in one transaction, which other writes wait for.
@@ -79,7 +79,7 @@ impl Deletion<'_> {
     /// Lets go of the cache in memory, if it was served before. Its storages are locked as long as somebody uses them.
     async fn let_go(&self) {
         let _no_reload = self.core.block_reloads().await;
-        let caches = self.core.caches().without_dormant(self.cache.id);
+        let caches = self.core.caches().without_retired(self.cache.id);
         self.core.set_caches(caches);
     }
 
@@ -90,7 +90,7 @@ impl Deletion<'_> {
         self.reporter.begin(format!("removing files from {place}"), Unit::Files, 0, None);
         let config = self.core.config();
         let cache = config.caches.iter().find(|cache| cache.name.as_str() == self.cache.name);
-        let storage = match FormerStorage::find(record, cache, &config.server.state_dir).await {
+        let storage = match RemovedStorage::find(record, cache, &config.server.state_dir).await {
             Ok(storage) => storage,
             Err(reason) => {
                 self.tell_of_rest(record, stats.nars, &reason);
@@ -201,7 +201,7 @@ impl Deletion<'_> {
     }
 
     /// Removes the directories of a storage that is empty.
-    async fn dismantle(&self, storage: &FormerStorage, place: &str) {
+    async fn dismantle(&self, storage: &RemovedStorage, place: &str) {
         match storage.dismantle().await {
             Ok(true) => {}
             Ok(false) => {
@@ -247,7 +247,7 @@ impl Deletion<'_> {
 }
 
 /// Makes a storage ready. What was under way when its cache was served may keep it locked for a moment.
-async fn prepare(storage: &FormerStorage) -> Result<(), StorageError> {
+async fn prepare(storage: &RemovedStorage) -> Result<(), StorageError> {
     let begun = Instant::now();
     loop {
         match storage.storage.prepare().await {

@@ -85,7 +85,7 @@ impl Moves<'_> {
             Ok(Relocated::Damaged(reason)) => self.leave(nar, &reason),
             Ok(Relocated::Unreadable(error)) => {
                 self.leave(nar, &error.to_string());
-                if self.from.reach.is_lost() {
+                if self.from.liveness.is_lost() {
                     return Err(gave_up(self.from, "cannot be read from"));
                 }
             }

@@ -158,7 +158,7 @@ impl Listeners {
 
     /// Serves what [`Listeners::bind_new`] bound, and takes no more connections on ports that no cache has any more. Requests
     /// that are under way there end as they would have.
-    pub fn refit(&self, config: &Config, new: Prepared) {
+    pub fn apply_reload(&self, config: &Config, new: Prepared) {
         let owner = |number| Port::of_caches(config).find(|wanted| wanted.number == number);
         self.lock().retain_mut(|open| {
             let Some(number) = open.entrance.port() else { return true };

@@ -68,7 +68,7 @@ impl NarStore {
         for (storage, deleted) in by_storage {
             // One that was taken out of the configuration a moment ago keeps what it has.
             let Some(storage) = cache.storage(storage) else { continue };
-            if storage.reach.is_lost() {
+            if storage.liveness.is_lost() {
                 postponed += deleted.len() as u64;
                 continue;
             }

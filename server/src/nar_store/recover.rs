@@ -82,7 +82,7 @@ impl NarStore {
         let storages = cache.storages();
         let Some(storage) = storages.find(&leftover.storage) else { return };
         let Ok(name) = NarFileName::parse(&leftover.nar) else { return };
-        if storage.reach.is_lost() || (self.catalog.is_shared() && leftover.age() < SETTLING) {
+        if storage.liveness.is_lost() || (self.catalog.is_shared() && leftover.age() < SETTLING) {
             return;
         }
         if leftover.upload.is_some_and(|id| is_open(cache.id, id)) {

@@ -215,7 +215,7 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
     let caches = plan.take_effect(&core.catalog).await.map_err(ReloadError::InPart)?;
     core.set_caches(caches);
     core.federation.set_network_keys(network_keys);
-    reloader.listeners.refit(&config, bound);
+    reloader.listeners.apply_reload(&config, bound);
     if rotated {
         core.tokens.replace_key(key.as_bytes());
         core.federation.replace_key(key.as_bytes());
@@ -231,10 +231,10 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
     let needs_restart = differences::between(&config, &wanted);
     let deploy = core.deploy.reconcile(&config, &core.caches()).await;
     core.set_config(config);
-    workers::refit(core, &reloader.workers);
+    workers::apply_reload(core, &reloader.workers);
     deploy.map_err(ReloadError::InPart)?;
     // A service that does not answer is left to the probes.
-    let _ = timeout(PATIENCE, settle(core, &listed_before)).await;
+    let _ = timeout(PATIENCE, wait_for_moved_storages(core, &listed_before)).await;
     // Files of unfinished work may lie on a storage that is back.
     core.publisher.publish_again();
     core.remove_leftovers().await;
@@ -273,7 +273,7 @@ impl Addresses {
 
 /// A storage whose root has moved is locked as long as somebody uses it under its old path. Waits a moment for that to end,
 /// so that it is found to work right away.
-async fn settle(core: &Core, before: &Addresses) {
+async fn wait_for_moved_storages(core: &Core, before: &Addresses) {
     loop {
         let lost: Vec<_> = storages(&core.caches())
             .into_iter()

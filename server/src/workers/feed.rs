@@ -81,12 +81,12 @@ async fn apply(core: &Core, change: CatalogChange) {
             let Some(cache) = find_cache(core, cache) else { return };
             until_done("signing keys", || load_keys(core, &cache).boxed()).await;
         }
-        CatalogChange::Deployments { .. } => core.deploy.heard(&change),
+        CatalogChange::Deployments { .. } => core.deploy.on_catalog_change(&change),
         CatalogChange::Tokens => until_done("tokens", || core.tokens.reload().boxed()).await,
         CatalogChange::Resync => {
             let begun = Instant::now();
             until_done("catalog", || load_all(core).boxed()).await;
-            core.deploy.heard(&change);
+            core.deploy.on_catalog_change(&change);
             tracing::info!(milliseconds = begun.elapsed().as_millis(), "in step with the catalog");
         }
     }

@@ -3,11 +3,11 @@
 //! Each [`Worker`] is one such thing. It is supervised: one that fails, or even panics, is seen, and tries again after a
 //! pause that grows; it never ends silently.
 
+mod capacity_collector;
 mod clock;
 mod deployments;
 mod feed;
 mod gc;
-mod overgrown;
 mod probe;
 mod publisher;
 mod reaper;
@@ -87,16 +87,16 @@ pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
         Box::new(reaper::Reaper::new(core)),
         Box::new(touches::Touches),
         Box::new(deployments::Deployments),
-        Box::new(overgrown::Overgrown::new(workers.jobs.clone())),
+        Box::new(overgrown::CapacityCollector::new(workers.jobs.clone())),
     ];
     for worker in own.into_iter().chain(more) {
         run(core, workers, worker, workers.stopping.clone());
     }
-    refit(core, workers);
+    apply_reload(core, workers);
 }
 
 /// Starts the workers that the configuration asks for, and ends those that it asks for no longer.
-pub fn refit(core: &Arc<Core>, workers: &Workers) {
+pub fn apply_reload(core: &Arc<Core>, workers: &Workers) {
     let mut wanted: Vec<Subject> = core.config().server.gc_interval.map(Subject::Gc).into_iter().collect();
     for cache in core.caches().iter() {
         let storages = cache.storages();

@@ -2,12 +2,15 @@
 
 use std::net::TcpListener;
 use std::path::Path as FilePath;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::harness::daemon::DAEMON;
+use crate::harness::faulty::{self, Fault};
 use crate::harness::{Compression, Path, Permission, SOON, Site, ports, wait_for};
 
 /// What `cachectl reload --json` tells.
@@ -512,6 +515,46 @@ fn transfers_that_are_under_way_go_on() {
     assert_eq!(site.reader("pub").narinfo_status(&large), 404);
     read.extend(reading.into_response().unwrap().body);
     assert!(read == large.file, "{} of {} bytes", read.len(), large.file.len());
+}
+
+/// A site as [`on_two_storages`] makes it, in order, where syncs of the first storage can hang.
+fn on_a_storage_that_may_hang() -> Site {
+    let edit = |config: &mut Value, directory: &FilePath| {
+        config["caches"][0]["storage-strategy"] = json!("in-order");
+        config["caches"][0]["storages"] = json!([disk(directory, "one"), disk(directory, "two")]);
+    };
+    Site::launched(edit, |directory| {
+        let mut command = Command::new(DAEMON);
+        command.env_clear().stdin(Stdio::null());
+        faulty::preload(&mut command, directory, "/one/pub/");
+        command
+    })
+}
+
+#[test]
+fn a_reload_waits_for_no_file_that_is_being_stored_and_stalls_no_other_push() {
+    let site = on_a_storage_that_may_hang();
+    let pusher = site.pusher("pub");
+    let (stuck, other) = (Path::small("stuck"), Path::small("other"));
+    let lies_on =
+        |path: &Path, name: &str| site.directory().join(name).join("pub").join(path.file_url()).exists();
+    faulty::set(site.directory(), Some(Fault::Hang));
+    thread::scope(|scope| {
+        let pushing = scope.spawn(|| pusher.push(&stuck));
+        wait_for(SOON, "a sync hangs", || faulty::has_hung(site.directory()).then_some(()));
+        // The storage on which the push hangs is taken away.
+        site.edit_config(|config| drop(config["caches"][0]["storages"].as_array_mut().unwrap().remove(0)));
+        assert_eq!(reload(&site).0, ["caches.pub.storages.one: gone; its data stays"]);
+        site.pusher("pub").push(&other);
+        site.reader("pub").assert_has(&other);
+        assert!(!pushing.is_finished(), "the disk does not hang");
+        faulty::set(site.directory(), None);
+        pushing.join().unwrap();
+    });
+    // It is acknowledged, so it is there, where the cache has its files now.
+    site.reader("pub").assert_has(&stuck);
+    assert!(lies_on(&stuck, "two"));
+    assert!(!lies_on(&stuck, "one"));
 }
 
 #[test]

@@ -10,9 +10,9 @@
 //! | `small.rs` | small files that may lie on any storage |
 
 mod check;
-mod former;
+mod liveness;
 mod open;
-mod reach;
+mod removed;
 mod small;
 mod storage;
 
@@ -24,10 +24,10 @@ use catalog::StorageId;
 use nar_storage::{Health, NoRoom, Placement, Reservation, StorageError, StorageSnapshot, StorageState};
 
 pub use self::check::check_buckets;
-pub use self::former::FormerStorage;
+pub use self::former::RemovedStorage;
 pub use self::open::{Backend, OpenStorageError, Place, check_secrets, location, open};
-pub use self::reach::Reach;
-pub use self::storage::{Blame, CacheStorage};
+pub use self::reach::Liveness;
+pub use self::storage::{CacheStorage, FaultScope};
 
 use super::PushError;
 use crate::config::Strategy;
@@ -49,7 +49,7 @@ impl Storages {
     pub fn take_effect(&self, states: Vec<StorageState>) {
         self.placement.reconfigure(self.strategy.into(), states);
         // What was found out about a storage before it was listed.
-        self.list.iter().for_each(|storage| storage.tell_placement());
+        self.list.iter().for_each(|storage| storage.update_placement());
     }
 
     /// What chooses among them.
@@ -169,7 +169,7 @@ impl Storages {
 
     /// Rows of the storages that cannot be read from. What they hold counts as absent for the moment.
     pub fn unreachable(&self) -> Vec<StorageId> {
-        self.list.iter().filter(|storage| storage.reach.is_lost()).map(|storage| storage.id).collect()
+        self.list.iter().filter(|storage| storage.liveness.is_lost()).map(|storage| storage.id).collect()
     }
 }
 

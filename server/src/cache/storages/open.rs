@@ -46,7 +46,7 @@ impl Backend {
     }
 }
 
-/// Where a storage of a cache is, for people and for [`super::FormerStorage`].
+/// Where a storage of a cache is, for people and for [`super::RemovedStorage`].
 pub fn location(cache: &str, kind: &StorageKind) -> String {
     match kind {
         StorageKind::Local { root } => root.join(cache).display().to_string(),

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use tokio::sync::Notify;
 
 use super::Backend;
-use super::reach::{Look, Reach};
+use super::liveness::{Freshness, Liveness};
 use crate::config::{StorageConfig, StorageKind, StorageType};
 
 /// How long a storage has for a sign of life. Together with a read that failed this stays below what a reader has to
@@ -42,7 +42,7 @@ pub struct CacheStorage {
     /// Where it is, for people: a path or a URL.
     pub location: String,
     /// Whether it can be read from.
-    pub reach: Reach,
+    pub liveness: Liveness,
     backend: Backend,
     cache: String,
     placement: Placement,
@@ -59,7 +59,7 @@ pub struct CacheStorage {
 
 /// Why something could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
+pub enum FaultScope {
     /// It is missing, or its disk cannot give it: it will not be there the next time either.
     Object,
     /// It cannot be had for now, for a reason that concerns nothing else.
@@ -91,7 +91,7 @@ impl CacheStorage {
             cache: backend.cache.clone(),
             backend,
             placement,
-            reach: Reach::new(),
+            liveness: Liveness::new(),
             monitor: Mutex::new(HealthMonitor::new(Instant::now())),
             usage: Mutex::new(Usage { total: None, free: None }),
             probed: Mutex::new(None),
@@ -131,7 +131,7 @@ impl CacheStorage {
     }
 
     /// Tells whoever places files what is known of its health and its room.
-    pub(super) fn tell_placement(&self) {
+    pub(super) fn update_placement(&self) {
         let condition = self.condition();
         self.placement.set_health(self.name(), condition.health);
         self.placement.set_usage(self.name(), condition.usage);
@@ -145,24 +145,24 @@ impl CacheStorage {
     /// Whether something on this storage may be promised. Asks the storage where it has not been heard of lately, which
     /// takes a second or two at most.
     pub async fn can_be_read(self: &Arc<Self>) -> bool {
-        match self.reach.look(UnixTime::now()) {
-            Look::Fresh => true,
-            Look::Lost => false,
-            Look::Aging => {
+        match self.liveness.freshness(UnixTime::now()) {
+            Freshness::Fresh => true,
+            Freshness::Lost => false,
+            Freshness::Aging => {
                 self.renew();
                 true
             }
-            Look::Stale => self.ask().await,
+            Freshness::Stale => self.ask().await,
         }
     }
 
     /// As [`CacheStorage::can_be_read`] if that takes no waiting.
     pub fn can_be_read_now(self: &Arc<Self>, now: UnixTime) -> Option<bool> {
-        match self.reach.look(now) {
-            Look::Fresh => Some(true),
-            Look::Lost => Some(false),
-            Look::Stale => None,
-            Look::Aging => {
+        match self.liveness.freshness(now) {
+            Freshness::Fresh => Some(true),
+            Freshness::Lost => Some(false),
+            Freshness::Stale => None,
+            Freshness::Aging => {
                 self.renew();
                 Some(true)
             }
@@ -179,15 +179,15 @@ impl CacheStorage {
     pub async fn ask(&self) -> bool {
         let _asking = self.asking.lock().await;
         // Someone else may have asked while this one waited for its turn.
-        if self.reach.is_lost() {
+        if self.liveness.is_lost() {
             return false;
         }
-        if self.reach.was_just_seen(UnixTime::now()) {
+        if self.liveness.was_just_seen(UnixTime::now()) {
             return true;
         }
         match self.sign_of_life().await {
             Ok(()) => {
-                self.reach.revive(UnixTime::now());
+                self.liveness.revive(UnixTime::now());
                 true
             }
             Err(error) => {
@@ -198,20 +198,20 @@ impl CacheStorage {
     }
 
     /// Takes note of a read that failed after `took`, and finds out whose fault it is.
-    pub async fn blame(&self, error: &StorageError, took: Duration) -> Blame {
+    pub async fn blame(&self, error: &StorageError, took: Duration) -> FaultScope {
         if error.is_lost() {
-            return Blame::Object;
+            return FaultScope::Object;
         }
         // A disk with a bad sector, or a bucket with an archived object, still gives everything else. Where it took long
         // to fail there is no time to ask.
         if took < QUICK && self.sign_of_life().await.is_ok() {
             return match self.kind() {
-                StorageType::Local => Blame::Object,
-                StorageType::S3 => Blame::Moment,
+                StorageType::Local => FaultScope::Object,
+                StorageType::S3 => FaultScope::Moment,
             };
         }
         self.cannot_be_read(error);
-        Blame::Storage
+        FaultScope::Storage
     }
 
     /// Whether it answers right now, whatever was heard of it before.
@@ -241,12 +241,12 @@ impl CacheStorage {
 
     /// Something was read from it.
     pub fn was_read(&self) {
-        self.reach.seen(UnixTime::now());
+        self.liveness.seen(UnixTime::now());
     }
 
     /// Takes note of a read that failed for a reason that concerns more than one object.
     pub fn cannot_be_read(&self, error: &StorageError) {
-        if self.reach.lose() {
+        if self.liveness.lose() {
             tracing::warn!(cache = self.cache, storage = self.name(), %error,
                 "a storage cannot be read from; what it holds is hidden until it answers again");
         }
@@ -285,11 +285,11 @@ impl CacheStorage {
         }
         self.tell(change, result.as_ref().err());
         if readable {
-            let revived = self.reach.is_lost();
-            self.reach.revive(UnixTime::now());
+            let revived = self.liveness.is_lost();
+            self.liveness.revive(UnixTime::now());
             return revived;
         }
-        self.reach.lose();
+        self.liveness.lose();
         false
     }
 

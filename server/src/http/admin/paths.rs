@@ -98,7 +98,7 @@ fn refusal(cache: &Cache, hash: &str, why: &Deleted) -> ApiError {
             "delete some of those that refer to it first",
         ),
         Deleted::OutOfUse(storage) => {
-            let former = cache.former_storages();
+            let former = cache.removed_storages();
             let storage = former.iter().find(|former| former.id == *storage);
             let storage = storage.map_or("one", |storage| storage.name.as_str());
             conflict(

@@ -73,7 +73,7 @@ pub async fn storage_summaries(state: &State, cache: &Cache) -> Result<Vec<Stora
         };
         summaries.push(storage_summary(state, cache, storage, snapshot).await?);
     }
-    for record in cache.former_storages().iter() {
+    for record in cache.removed_storages().iter() {
         summaries.extend(former_storage_summary(state, cache, record).await?);
     }
     Ok(summaries)

@@ -71,7 +71,7 @@ pub(super) async fn fsck(
 impl Examined<'_> {
     async fn run(&mut self) -> Result<(), JobError> {
         let place = self.place();
-        if self.storage.reach.is_lost() {
+        if self.storage.liveness.is_lost() {
             self.problem("it cannot be read from and was left out".to_owned());
             return Ok(());
         }

@@ -18,7 +18,7 @@ impl Collection<'_> {
     /// Removes what earlier runs and this one have left to be removed, from all storages that answer.
     pub(super) async fn sweep(&mut self) -> Result<(), JobError> {
         for storage in self.cache.storages().iter() {
-            if storage.reach.is_lost() {
+            if storage.liveness.is_lost() {
                 continue;
             }
             let message = format!("removing files from {}/{}", self.cache.name(), storage.name());

@@ -1,7 +1,8 @@
 /* Has writes and syncs of some files fail on demand. Preloaded into the daemon by tests.
  *
  * FAULTY_FILES  only files whose path contains this
- * FAULTY_CONTROL  a file; while it is there, its two words say what fails, "sync" or "write", and with which errno */
+ * FAULTY_CONTROL  a file; while it is there, its two words say what fails, "sync" or "write", and with which errno;
+ *                 with "hang" instead, syncs wait until the file is gone, and say "hanging" in a file beside it */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,6 +35,16 @@ static int fault(int fd, const char *operation)
     int code = 0;
     int read = fscanf(file, "%15s %d", what, &code);
     fclose(file);
+    if (!strcmp(what, "hang") && !strcmp(operation, "sync")) {
+        char hanging[4096];
+        snprintf(hanging, sizeof hanging, "%s.hanging", control);
+        FILE *note = fopen(hanging, "we");
+        if (note)
+            fclose(note);
+        while (!access(control, F_OK))
+            usleep(10000);
+        return 0;
+    }
     return read == 2 && !strcmp(what, operation) ? code : 0;
 }
 

@@ -11,6 +11,8 @@ pub enum Fault {
     Sync(i32),
     /// `write` and `pwrite`.
     Write(i32),
+    /// `fsync` and `fdatasync` do not return until the fault is mended.
+    Hang,
 }
 
 /// The errors of a broken and of a full disk.
@@ -33,6 +35,7 @@ pub fn set(directory: &Path, fault: Option<Fault>) {
             let (operation, code) = match fault {
                 Fault::Sync(code) => ("sync", code),
                 Fault::Write(code) => ("write", code),
+                Fault::Hang => ("hang", 0),
             };
             let new = directory.join("faulty.new");
             fs::write(&new, format!("{operation} {code}\n")).unwrap();
@@ -42,6 +45,11 @@ pub fn set(directory: &Path, fault: Option<Fault>) {
             let _ = fs::remove_file(file);
         }
     }
+}
+
+/// Whether a sync hangs, or did since the start.
+pub fn has_hung(directory: &Path) -> bool {
+    directory.join("faulty.hanging").exists()
 }
 
 fn control(directory: &Path) -> PathBuf {

@@ -12,7 +12,7 @@ use url::Url;
 use crate::cache::{Cache, Caches};
 
 /// The caches, as far as they concern others.
-pub struct Shelf {
+pub struct PublicCaches {
     url: Url,
     caches: RwLock<Arc<Caches>>,
     /// The caches that others may have heard of.
@@ -24,7 +24,7 @@ pub fn number(cache: &Cache) -> Option<u32> {
     u32::try_from(cache.id.0).ok()
 }
 
-impl Shelf {
+impl PublicCaches {
     pub fn new(url: Url) -> Self {
         Self { url, caches: RwLock::default(), announced: RwLock::default() }
     }
@@ -91,7 +91,7 @@ pub fn paths_of(cache: &Cache) -> Vec<HeldPath> {
     cache.index.paths().into_iter().map(|hash| HeldPath { cache: number, hash }).collect()
 }
 
-impl Holdings for Shelf {
+impl Holdings for PublicCaches {
     fn describe(&self) -> NodeDescription {
         let announced = |(id, cache): (u32, &Arc<Cache>)| AnnouncedCache {
             id,

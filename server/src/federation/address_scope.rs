@@ -33,7 +33,7 @@ pub enum AddressKind {
 
 /// The addresses to which a request may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum AddressScope {
     /// All: the operator named the host, or a node of the network did.
     Anywhere,
     /// Public ones, and those of this kind.
@@ -45,7 +45,7 @@ pub enum Reach {
 #[error("{0} is not a public address")]
 pub struct Forbidden(IpAddr);
 
-impl Reach {
+impl AddressScope {
     /// Where a host at this address may redirect to; an unknown one counts as public.
     pub fn of_redirects_from(address: Option<IpAddr>) -> Self {
         Self::PublicAnd(address.map_or(AddressKind::Public, kind_of))
@@ -79,7 +79,7 @@ impl Reach {
 
 /// Resolves names to addresses within reach, for the connector: what it returns is what is connected to.
 #[derive(Clone, Debug)]
-pub struct Resolver(pub Reach);
+pub struct Resolver(pub AddressScope);
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -206,8 +206,8 @@ mod tests {
 
     #[test]
     fn redirects_lead_to_public_addresses_and_to_those_of_the_kind_of_the_upstream() {
-        let reach = |from: &str| Reach::of_redirects_from(Some(from.parse().unwrap()));
-        let may = |reach: Reach, url: &str| reach.check(&Url::parse(url).unwrap()).is_ok();
+        let reach = |from: &str| AddressScope::of_redirects_from(Some(from.parse().unwrap()));
+        let may = |reach: AddressScope, url: &str| reach.check(&Url::parse(url).unwrap()).is_ok();
         for from in ["1.1.1.1", "127.0.0.1", "10.0.0.1", "169.254.0.1", "0.0.0.0"] {
             assert!(may(reach(from), "https://9.9.9.9/x"));
             assert!(!may(reach(from), "http://224.0.0.1/") && !may(reach(from), "http://0.0.0.0/"));
@@ -220,16 +220,16 @@ mod tests {
             assert_eq!(may(reach(from), "http://192.168.0.1/"), from == "10.0.0.1");
             assert_eq!(may(reach(from), "http://169.254.169.254/"), from == "169.254.0.1");
         }
-        assert!(!may(Reach::of_redirects_from(None), "http://127.0.0.1/"));
+        assert!(!may(AddressScope::of_redirects_from(None), "http://127.0.0.1/"));
     }
 
     #[tokio::test]
     async fn a_name_that_leads_to_this_machine_is_refused() {
         let name: Name = "localhost".parse().unwrap();
-        let public = Reach::PublicAnd(AddressKind::Public);
+        let public = AddressScope::PublicAnd(AddressKind::Public);
         let refused = Resolver(public).call(name.clone()).await.unwrap_err();
         assert!(is_forbidden(&refused));
-        let loopback = Reach::PublicAnd(AddressKind::Loopback);
+        let loopback = AddressScope::PublicAnd(AddressKind::Loopback);
         assert!(Resolver(loopback).call(name).await.unwrap().next().is_some());
     }
 }

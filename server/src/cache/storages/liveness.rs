@@ -16,14 +16,14 @@ const STALE: i64 = 3;
 /// A narinfo is in memory, so it could be handed out long after the storage with its NAR has died, and Nix would not ask
 /// elsewhere. Therefore it is only handed out while there is a sign of life of the storage that is not older than
 /// seconds. Every read is one; where there are none, one is asked for. An idle storage is asked for nothing.
-pub struct Reach {
+pub struct Liveness {
     seen: AtomicI64,
     renewing: AtomicBool,
 }
 
-/// What a [`Reach`] says at one moment.
+/// What a [`Liveness`] says at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum Freshness {
     /// It was read from a moment ago.
     Fresh,
     /// It was read from lately, and should be asked for a sign of life meanwhile. Said to one caller at a time.
@@ -34,22 +34,22 @@ pub enum Look {
     Lost,
 }
 
-impl Reach {
+impl Liveness {
     /// Of a storage that was not reached yet.
     pub(super) fn new() -> Self {
         Self { seen: AtomicI64::new(LOST), renewing: AtomicBool::new(false) }
     }
 
     /// What is known at `now`.
-    pub(super) fn look(&self, now: UnixTime) -> Look {
+    pub(super) fn freshness(&self, now: UnixTime) -> Freshness {
         let seen = self.seen.load(Ordering::Relaxed);
         // A clock that was set back is no reason to trust a sign of life for long.
         match now.0.abs_diff(seen) {
-            _ if seen == LOST => Look::Lost,
-            age if age < AGING as u64 => Look::Fresh,
-            age if age >= STALE as u64 => Look::Stale,
-            _ if self.renewing.swap(true, Ordering::Relaxed) => Look::Fresh,
-            _ => Look::Aging,
+            _ if seen == LOST => Freshness::Lost,
+            age if age < AGING as u64 => Freshness::Fresh,
+            age if age >= STALE as u64 => Freshness::Stale,
+            _ if self.renewing.swap(true, Ordering::Relaxed) => Freshness::Fresh,
+            _ => Freshness::Aging,
         }
     }
 
@@ -92,24 +92,24 @@ mod tests {
 
     #[test]
     fn a_sign_of_life_is_renewed_beside_requests_first_and_before_them_later() {
-        let reach = Reach::new();
-        assert_eq!(reach.look(UnixTime(100)), Look::Lost);
+        let reach = Liveness::new();
+        assert_eq!(reach.freshness(UnixTime(100)), Freshness::Lost);
         reach.revive(UnixTime(100));
-        assert_eq!(reach.look(UnixTime(100)), Look::Fresh);
-        assert_eq!(reach.look(UnixTime(101)), Look::Aging);
-        assert_eq!(reach.look(UnixTime(101)), Look::Fresh, "one renewal is enough");
+        assert_eq!(reach.freshness(UnixTime(100)), Freshness::Fresh);
+        assert_eq!(reach.freshness(UnixTime(101)), Freshness::Aging);
+        assert_eq!(reach.freshness(UnixTime(101)), Freshness::Fresh, "one renewal is enough");
         assert!(!reach.was_just_seen(UnixTime(101)), "whoever renews it has to ask");
         assert!(reach.was_just_seen(UnixTime(100)));
-        assert_eq!(reach.look(UnixTime(103)), Look::Stale);
-        assert_eq!(reach.look(UnixTime(50)), Look::Stale, "the clock was set back");
+        assert_eq!(reach.freshness(UnixTime(103)), Freshness::Stale);
+        assert_eq!(reach.freshness(UnixTime(50)), Freshness::Stale, "the clock was set back");
     }
 
     #[test]
     fn a_read_keeps_a_storage_fresh_but_does_not_bring_it_back() {
-        let reach = Reach::new();
+        let reach = Liveness::new();
         reach.revive(UnixTime(100));
         reach.seen(UnixTime(105));
-        assert_eq!(reach.look(UnixTime(105)), Look::Fresh);
+        assert_eq!(reach.freshness(UnixTime(105)), Freshness::Fresh);
         assert!(reach.lose());
         assert!(!reach.lose());
         reach.seen(UnixTime(106));

@@ -10,7 +10,7 @@ use super::{Place, open};
 use crate::config::{CacheConfig, StorageType};
 
 /// The storage of a cache that is not served.
-pub struct FormerStorage {
+pub struct RemovedStorage {
     /// The backend.
     pub storage: Arc<dyn Storage>,
     /// Whether the configuration still says where it is.
@@ -18,7 +18,7 @@ pub struct FormerStorage {
     local: Option<Arc<LocalStorage>>,
 }
 
-impl FormerStorage {
+impl RemovedStorage {
     /// Finds the storage of a catalog row: where the configuration of its cache, if that is only switched off, says, or else
     /// where a local one was last. The error is for people, and says why it is not found.
     ///

@@ -16,20 +16,20 @@ use crate::jobs::{End, Jobs};
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-pub(super) struct Overgrown {
+pub(super) struct CapacityCollector {
     jobs: Arc<Jobs>,
     /// Whether the last round left a cache too large.
     again: bool,
 }
 
-impl Overgrown {
+impl CapacityCollector {
     pub(super) fn new(jobs: Arc<Jobs>) -> Self {
         Self { jobs, again: false }
     }
 }
 
 #[async_trait]
-impl Worker for Overgrown {
+impl Worker for CapacityCollector {
     fn name(&self) -> String {
         "keep-limit".to_owned()
     }
