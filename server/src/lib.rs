@@ -10,6 +10,7 @@ pub mod config;
 pub mod core;
 mod decode;
 pub mod deploy;
+mod derived_key;
 mod doctor;
 mod fail_points;
 pub mod federation;

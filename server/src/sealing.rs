@@ -1,9 +1,9 @@
 //! Secrets that daemons with the same server key share through their catalog.
 
-use hmac::{Hmac, KeyInit, Mac};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::derived_key::derive;
 
 /// First byte of what is sealed, so that another way of sealing can follow.
 const VERSION: u8 = 1;
@@ -16,10 +16,7 @@ pub struct Sealer {
 impl Sealer {
     /// Derives the key, so that nothing made for another purpose is valid here.
     pub fn derive(server_key: &[u8]) -> Self {
-        let mut derivation =
-            Hmac::<Sha256>::new_from_slice(server_key).expect("HMAC takes keys of any length");
-        derivation.update(b"cache-server sealed secret v1");
-        let key = Zeroizing::new(<[u8; 32]>::from(derivation.finalize().into_bytes()));
+        let key = derive(server_key, "cache-server sealed secret v1");
         let key = UnboundKey::new(&CHACHA20_POLY1305, key.as_ref()).expect("the key has 32 bytes");
         Self { key: LessSafeKey::new(key) }
     }

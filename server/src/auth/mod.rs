@@ -3,6 +3,7 @@
 //! Nothing here knows HTTP beyond the text of an `Authorization` header.
 
 mod credential;
+mod hs256;
 mod token;
 
 pub use credential::Credential;

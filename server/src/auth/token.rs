@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{AuthError, Grant};
+use super::{AuthError, Grant, hs256};
 
 /// The `aud` claim, so that a token of another service that happens to share the key is none of ours.
 const AUDIENCE: &str = "cache-server";
@@ -143,6 +143,7 @@ impl Tokens {
     /// Loads the token table. `key` is the secret of `server.key`.
     pub async fn load(catalog: Catalog, key: &[u8]) -> Result<Self, CatalogError> {
         let records = catalog.tokens().await?.into_iter().map(|record| (record.id, record)).collect();
+        hs256::install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["aud", "sub"]);

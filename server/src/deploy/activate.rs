@@ -149,7 +149,7 @@ impl Deploy {
             let number = newer.map_or(0, |newer| newer.number);
             let reason = format!("deployment #{number} took its place before it began.");
             // The activation is durable by now, so a log that lacks a line must not make it a failure.
-            if let Err(error) = self.conclude(superseded.id, &reason).await {
+            if let Err(error) = self.close_log(superseded.id, &reason).await {
                 tracing::warn!(deployment = %superseded.id.0, %error, "could not record why it was cancelled");
             }
         }

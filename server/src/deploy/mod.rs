@@ -136,9 +136,9 @@ impl Deploy {
     /// Calls a deployment off. Returns it as it is then, and whether that changed anything: what has ended stays as it is.
     pub async fn cancel(&self, id: DeploymentId) -> Result<Option<(DeploymentRecord, bool)>, CatalogError> {
         let now = UnixTime::now();
-        let outcome = self.happen(id, None, Event::Cancelled { at: now }).await?;
+        let outcome = self.apply_event(id, None, Event::Cancelled { at: now }).await?;
         if let Some((_, true)) = &outcome {
-            self.conclude(id, "it was cancelled.").await?;
+            self.close_log(id, "it was cancelled.").await?;
         }
         Ok(outcome)
     }
@@ -157,10 +157,12 @@ impl Deploy {
             if age(since) < limit {
                 continue;
             }
-            if let Some((record, true)) = self.happen(record.id, None, Event::TimedOut { at: now }).await? {
+            if let Some((record, true)) =
+                self.apply_event(record.id, None, Event::TimedOut { at: now }).await?
+            {
                 tracing::warn!(deployment = %record.id.0, status = record.status.as_str(), "a deployment took too long");
                 let limit = humantime::format_duration(limit);
-                self.conclude(record.id, &format!("the server heard nothing of {what} within {limit}."))
+                self.close_log(record.id, &format!("the server heard nothing of {what} within {limit}."))
                     .await?;
                 expired += 1;
             }

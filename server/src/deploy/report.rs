@@ -38,7 +38,7 @@ impl Deploy {
             Report::Finished { id, at, succeeded } => (id, Event::Finished { at, succeeded }),
         };
         loop {
-            match self.happen(id, Some(agent.id), event.clone()).await {
+            match self.apply_event(id, Some(agent.id), event.clone()).await {
                 Ok(Some((record, true))) => {
                     tracing::info!(agent = agent.name, deployment = %id.0, number = record.number,
                         status = record.status.as_str(), "a deployment goes on");

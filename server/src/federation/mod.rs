@@ -7,7 +7,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `holdings.rs` | what we tell the network |
+//! | `public_caches.rs` | what we tell the network |
 //! | `find.rs` | looking for a path, once for all who ask at a time |
 //! | `look.rs` | where it is looked for |
 //! | `trust.rs` | whose signatures count |
@@ -22,7 +22,7 @@
 //! | `exchange.rs` | asking for that, and answering |
 //! | `health.rs` | who answers, how fast, and who is left alone for now |
 //! | `client.rs` | requests |
-//! | `reach.rs` | where redirects may lead |
+//! | `address_scope.rs` | where redirects may lead |
 
 mod address_scope;
 mod ask;
@@ -228,7 +228,7 @@ impl Federation {
             return;
         }
         for cache in self.public_caches.caches().iter() {
-            let Some(number) = holdings::number(cache) else { continue };
+            let Some(number) = public_caches::number(cache) else { continue };
             let federation = Arc::downgrade(self);
             cache.index.tell_changes_to(move |hash| {
                 if let Some(federation) = federation.upgrade() {

@@ -5,10 +5,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use nix_formats::{Compression, FileHash, NarFileName, NarHash, NarInfo, StorePathHash};
 use sha2::Sha256;
 use url::Url;
+
+use crate::derived_key::derive_mac;
 
 /// First byte of a ticket.
 const VERSION: u8 = 1;
@@ -62,11 +64,7 @@ pub struct TicketKey {
 impl TicketKey {
     /// Derives the key, so that nothing made for another purpose is valid here.
     pub fn derive(server_key: &[u8]) -> Self {
-        let mut derivation =
-            Hmac::<Sha256>::new_from_slice(server_key).expect("HMAC takes keys of any length");
-        derivation.update(b"cache-server elsewhere v1");
-        let key = derivation.finalize().into_bytes();
-        Self { mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"), former: None }
+        Self { mac: derive_mac(server_key, "cache-server elsewhere v1"), former: None }
     }
 
     /// The same key, for tickets that `former` has made as well.

@@ -87,7 +87,7 @@ pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
         Box::new(reaper::Reaper::new(core)),
         Box::new(touches::Touches),
         Box::new(deployments::Deployments),
-        Box::new(overgrown::CapacityCollector::new(workers.jobs.clone())),
+        Box::new(capacity_collector::CapacityCollector::new(workers.jobs.clone())),
     ];
     for worker in own.into_iter().chain(more) {
         run(core, workers, worker, workers.stopping.clone());

@@ -3,9 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | `storage.rs` | one storage: its health, and what its errors and probes do to that |
-//! | `reach.rs` | whether a storage can be read from, for the hot path |
+//! | `liveness.rs` | whether a storage can be read from, for the hot path |
 //! | `open.rs` | backends from the configuration |
-//! | `former.rs` | storages of caches that are not served any more |
+//! | `removed.rs` | storages of caches that are not served any more |
 //! | `check.rs` | whether the services that a configuration names would do |
 //! | `small.rs` | small files that may lie on any storage |
 
@@ -24,9 +24,9 @@ use catalog::StorageId;
 use nar_storage::{Health, NoRoom, Placement, Reservation, StorageError, StorageSnapshot, StorageState};
 
 pub use self::check::check_buckets;
-pub use self::former::RemovedStorage;
+pub use self::liveness::Liveness;
 pub use self::open::{Backend, OpenStorageError, Place, check_secrets, location, open};
-pub use self::reach::Liveness;
+pub use self::removed::RemovedStorage;
 pub use self::storage::{CacheStorage, FaultScope};
 
 use super::PushError;

@@ -111,7 +111,7 @@ fn info(state: &State, peer: &Peer) -> PeerInfo {
         load: peer.description.load,
         free: peer.description.free,
         latency: health.latency.as_ref().map(microseconds),
-        breaker_open_for: health.breaker_open_for.map(|time| time.as_secs()),
+        shunned_for: health.breaker_open_for.map(|time| time.as_secs()),
         digest_age: health.digest_age.map(|age| age.as_secs()),
     }
 }

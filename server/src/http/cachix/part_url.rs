@@ -8,10 +8,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use catalog::UnixTime;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 use uuid::Uuid;
+
+use crate::derived_key::derive_mac;
 
 /// Longest time a part URL is valid. It has to outlast the retries of the client and the transfer before it starts.
 const LONGEST_VALIDITY: Duration = Duration::from_secs(6 * 3600);
@@ -27,12 +29,8 @@ pub struct PartUrlKey {
 impl PartUrlKey {
     /// Derives the key, so that no signature made for another purpose is valid here. No URL outlives the `upload_expiry`.
     pub fn derive(server_key: &[u8], upload_expiry: Duration) -> Self {
-        let mut derivation =
-            Hmac::<Sha256>::new_from_slice(server_key).expect("HMAC takes keys of any length");
-        derivation.update(b"cache-server part url v1");
-        let key = derivation.finalize().into_bytes();
         Self {
-            mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
+            mac: derive_mac(server_key, "cache-server part url v1"),
             former: None,
             validity: upload_expiry.min(LONGEST_VALIDITY),
         }
