@@ -143,6 +143,12 @@ impl Report {
         self.0.borrow_mut().push(fault);
     }
 
+    /// Whether an error was reported at this place.
+    pub fn has_error(&self, place: &Place) -> bool {
+        let is_there = |fault: &Fault| fault.line == place.line && fault.path == place.path;
+        self.0.borrow().iter().any(|fault| fault.severity == Severity::Error && is_there(fault))
+    }
+
     /// The faults in the order of the file, each with the file's name; `Err` when one of them is an error.
     pub fn finish(self, file: Option<&Path>) -> Result<Vec<Fault>, Faults> {
         let mut faults = self.0.into_inner();

@@ -1,4 +1,7 @@
-//! What the daemon is told to be: every value is checked, every default filled in, every path absolute.
+//! The configuration in types: every value is checked, every default filled in, every path absolute.
+//!
+//! [`super::keys`] binds each field to its key. `Default` makes the blank that the decoder fills in; it is not the
+//! configuration of an empty file.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -9,10 +12,10 @@ use nix_formats::PublicKey;
 use url::Url;
 
 use super::values::Word;
-use super::{CacheName, DatabaseUrl, KeySource, Name, SecretError, SecretSource};
+use super::{CacheName, DatabaseUrl, KeySource, Name, SecretError, SecretSource, keys};
 
 /// A whole configuration, ready to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
     /// The file it was read from; `None` for the built-in one.
     pub source: Option<PathBuf>,
@@ -27,7 +30,7 @@ pub struct Config {
 }
 
 /// `server`: what concerns the daemon as a whole.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerConfig {
     /// Where the catalog is.
     pub database: DatabaseUrl,
@@ -113,6 +116,14 @@ impl ServerConfig {
         }
     }
 
+    /// The settings in force once a daemon that runs with these has read a file with the `wanted` ones again. What needs a
+    /// restart stays as it is.
+    pub fn after_reload(&self, wanted: &Self) -> Self {
+        let mut settings = self.clone();
+        keys::SERVER.apply_reload(&mut settings, wanted);
+        settings
+    }
+
     /// The address that the DHT listens on: as far as `hostname` says so, that of the other listeners.
     pub fn dht_address(&self) -> Ipv4Addr {
         let of_hostname = match self.hostname.as_str() {
@@ -124,7 +135,7 @@ impl ServerConfig {
 }
 
 /// `server.federation`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FederationConfig {
     /// How long a reader waits for what others have before it is told that the path is not here.
     pub lookup_timeout: Duration,
@@ -147,7 +158,7 @@ impl fmt::Display for Upstream {
 }
 
 /// `server.log`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogConfig {
     /// Directives of `tracing_subscriber::EnvFilter`, such as `info` or `info,cache_server=debug`.
     pub filter: String,
@@ -156,7 +167,7 @@ pub struct LogConfig {
 }
 
 /// One entry of `caches`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CacheConfig {
     /// Name in URLs and host names.
     pub name: CacheName,
@@ -198,7 +209,7 @@ pub struct CacheFederation {
 }
 
 /// One entry of `caches[].storages`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct StorageConfig {
     /// Name within the cache. The catalog knows the storage by it.
     pub name: Name,
@@ -232,10 +243,32 @@ impl StorageKind {
             Self::S3(_) => StorageType::S3,
         }
     }
+
+    /// The bucket, if this is one.
+    pub(super) fn s3(&self) -> Option<&S3Config> {
+        match self {
+            Self::Local { .. } => None,
+            Self::S3(s3) => Some(s3),
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn s3_mut(&mut self) -> Option<&mut S3Config> {
+        match self {
+            Self::Local { .. } => None,
+            Self::S3(s3) => Some(s3),
+        }
+    }
+}
+
+impl Default for StorageKind {
+    fn default() -> Self {
+        Self::Local { root: PathBuf::new() }
+    }
 }
 
 /// A bucket of an S3-compatible service.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct S3Config {
     /// Key prefix without slashes at its ends; the cache lives under `<root>/<cache>/`. May be empty.
     pub root: String,
@@ -256,7 +289,7 @@ pub struct S3Config {
 }
 
 /// One entry of `workspaces`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkspaceConfig {
     /// Name of the workspace.
     pub name: Name,
@@ -265,7 +298,7 @@ pub struct WorkspaceConfig {
 }
 
 /// One entry of `agents`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentConfig {
     /// Name of the agent, as a deploy specification calls it.
     pub name: Name,
@@ -275,20 +308,24 @@ pub struct AgentConfig {
 
 /// Declares an enum whose variants are words in the configuration file.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $(#[$first_doc:meta])* $first:ident = $first_word:literal,
+        $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)*
+    }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub enum $name { $(#[$first_doc])* #[default] $first, $($(#[$variant_doc])* $variant,)* }
 
         impl $name {
             /// The word for it in the configuration file.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
+                match self { Self::$first => $first_word, $(Self::$variant => $word,)* }
             }
         }
 
         impl Word for $name {
-            const ALL: &'static [Self] = &[$(Self::$variant),+];
+            const ALL: &'static [Self] = &[Self::$first, $(Self::$variant),*];
+            const WORDS: &'static [&'static str] = &[$first_word, $($word),*];
 
             fn word(self) -> &'static str {
                 self.as_str()

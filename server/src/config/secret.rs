@@ -92,14 +92,25 @@ impl SecretSource {
 }
 
 /// Where `server.key` comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum KeySource {
     /// `key`.
     Inline(Secret),
     /// `key-file`.
     File(PathBuf),
     /// Neither: the daemon makes one at its first start and keeps it in the state directory.
+    #[default]
     Generated,
+}
+
+impl From<Option<SecretSource>> for KeySource {
+    fn from(source: Option<SecretSource>) -> Self {
+        match source {
+            Some(SecretSource::Inline(secret)) => Self::Inline(secret),
+            Some(SecretSource::File(file)) => Self::File(file),
+            None => Self::Generated,
+        }
+    }
 }
 
 impl KeySource {

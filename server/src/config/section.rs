@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::SecretSource;
 use super::fault::{Fault, Place, Report};
-use super::keys::Keys;
+use super::keys::{AnyTable, Kind};
 use super::secret::Secret;
 use super::yaml::{Content, Node};
 
@@ -53,7 +53,7 @@ impl Wrong {
 pub struct Section<'r> {
     node: Rc<Node>,
     place: Place,
-    keys: &'static Keys,
+    keys: &'static dyn AnyTable,
     /// Where to report what is found wrong later.
     pub report: &'r Report,
 }
@@ -61,7 +61,7 @@ pub struct Section<'r> {
 impl<'r> Section<'r> {
     /// Opens the mapping that a file has to be. What is none is reported, and reads as a mapping without keys. A file
     /// without content is a fault as well: an editor or a deployment tool that was interrupted leaves such files behind.
-    pub fn open_file(node: Rc<Node>, keys: &'static Keys, report: &'r Report) -> Self {
+    pub fn open_file(node: Rc<Node>, keys: &'static dyn AnyTable, report: &'r Report) -> Self {
         let place = Place { path: String::new(), line: Some(node.line) };
         if !matches!(node.content, Content::Map(_)) {
             let found = match &node.content {
@@ -69,16 +69,16 @@ impl<'r> Section<'r> {
                 other => format!("the file is {}", other.kind()),
             };
             let fault = Fault::error(&place, found);
-            report.add(fault.expected(format!("a mapping of keys such as `{}`", keys.keys[0])));
+            report.add(fault.expected(Kind::Mapping(keys).expected()));
         }
         Self { node, place: Place::default(), keys, report }.with_reported_keys()
     }
 
     /// Opens a mapping and reports the keys that do not belong into it. `None` for what is no mapping.
-    fn open(node: Rc<Node>, place: Place, keys: &'static Keys, report: &'r Report) -> Option<Self> {
+    fn open(node: Rc<Node>, place: Place, keys: &'static dyn AnyTable, report: &'r Report) -> Option<Self> {
         if !matches!(node.content, Content::Map(_)) {
             let fault = Fault::error(&place, format!("is {}", node.content.kind()));
-            report.add(fault.expected(format!("a mapping of keys such as `{}`", keys.keys[0])));
+            report.add(fault.expected(Kind::Mapping(keys).expected()));
             return None;
         }
         Some(Self { node, place, keys, report }.with_reported_keys())
@@ -89,7 +89,7 @@ impl<'r> Section<'r> {
         self
     }
 
-    fn empty(place: Place, line: usize, keys: &'static Keys, report: &'r Report) -> Self {
+    fn empty(place: Place, line: usize, keys: &'static dyn AnyTable, report: &'r Report) -> Self {
         let content = Content::Null { written: false };
         Self { node: Rc::new(Node { line, content }), place, keys, report }
     }
@@ -104,11 +104,13 @@ impl<'r> Section<'r> {
             if let Some(first) = first {
                 let message = format!("given a second time; the first is in line {}", first.line);
                 self.report.add(Fault::error(&place, message));
-            } else if !self.keys.keys.contains(&entry.key.as_str()) {
+            } else if !self.keys.has(&entry.key) {
                 let fault = Fault::error(&place, "unknown key");
                 self.report.add(match self.keys.suggest(&entry.key) {
                     Some(suggestion) => fault.suggest(suggestion),
-                    None => fault.expected(format!("one of {}", quoted(self.keys.keys))),
+                    None => {
+                        fault.expected(format!("one of {}", quoted(&self.keys.names().collect::<Vec<_>>())))
+                    }
                 });
             }
         }
@@ -129,7 +131,7 @@ impl<'r> Section<'r> {
         let Content::Map(entries) = &self.node.content else {
             return false;
         };
-        let unknown = entries.iter().filter(|entry| !self.keys.keys.contains(&entry.key.as_str()));
+        let unknown = entries.iter().filter(|entry| !self.keys.has(&entry.key));
         unknown.into_iter().any(|entry| self.keys.nearest(&entry.key) == Some(key))
     }
 
@@ -161,6 +163,11 @@ impl<'r> Section<'r> {
             _ => None,
         };
         self.place.key(key, line.unwrap_or(self.node.line))
+    }
+
+    /// Whether the value of the key was reported as wrong.
+    pub fn is_wrong(&self, key: &str) -> bool {
+        self.report.has_error(&self.place(key))
     }
 
     /// Reports an error at a key.
@@ -206,15 +213,24 @@ impl<'r> Section<'r> {
     }
 
     /// The mapping under a key, without keys when absent.
-    pub fn section(&self, key: &str, keys: &'static Keys) -> Section<'r> {
+    pub fn section(&self, key: &str, keys: &'static dyn AnyTable) -> Section<'r> {
         let place = self.place(key);
         self.find(key)
             .and_then(|node| Self::open(Rc::clone(node), place.clone(), keys, self.report))
             .unwrap_or_else(|| Self::empty(place, self.node.line, keys, self.report))
     }
 
+    /// The same mapping once more, to look at several of its keys together. Its unknown keys are not reported again.
+    pub fn section_again(&self, key: &str, keys: &'static dyn AnyTable) -> Section<'r> {
+        let place = self.place(key);
+        match self.find(key) {
+            Some(node) => Self { node: Rc::clone(node), place, keys, report: self.report },
+            None => Self::empty(place, self.node.line, keys, self.report),
+        }
+    }
+
     /// The list of mappings under a key, empty when absent.
-    pub fn sections(&self, key: &str, keys: &'static Keys) -> Vec<Section<'r>> {
+    pub fn sections(&self, key: &str, keys: &'static dyn AnyTable) -> Vec<Section<'r>> {
         let place = self.place(key);
         let items = match self.find(key).map(|node| &node.content) {
             None => &[],

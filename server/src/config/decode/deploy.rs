@@ -2,36 +2,43 @@
 
 use url::Url;
 
+use super::Context;
 use crate::config::claims::Names;
 use crate::config::fault::Fault;
 use crate::config::section::Section;
-use crate::config::{AgentConfig, ServerConfig, WorkspaceConfig, keys, values};
+use crate::config::{AgentConfig, ServerConfig, WorkspaceConfig, keys};
 
 /// Reads `workspaces` and takes their names.
-pub fn workspaces(file: &Section<'_>, caches: &Names, names: &mut Names) -> Vec<WorkspaceConfig> {
+pub fn workspaces(
+    file: &Section<'_>,
+    context: &Context<'_>,
+    caches: &Names,
+    names: &mut Names,
+) -> Vec<WorkspaceConfig> {
     let sections = file.sections("workspaces", &keys::WORKSPACE);
     let read = sections.iter().filter_map(|section| {
         names.claim(section, "name");
-        let name = section.require("name", values::name);
+        let mut workspace = WorkspaceConfig::default();
+        let is_complete = keys::WORKSPACE.read(section, context, &mut workspace);
         section.expect("cache");
         caches.expect(section, "cache", "cache");
         // A bad name that a cache has was reported there.
-        let cache = section.text("cache").and_then(|name| name.parse().ok());
-        Some(WorkspaceConfig { name: name?, cache: cache? })
+        workspace.cache = section.text("cache").and_then(|name| name.parse().ok())?;
+        is_complete.then_some(workspace)
     });
     read.collect()
 }
 
 /// Reads `agents`.
-pub fn agents(file: &Section<'_>, workspaces: &Names) -> Vec<AgentConfig> {
+pub fn agents(file: &Section<'_>, context: &Context<'_>, workspaces: &Names) -> Vec<AgentConfig> {
     let mut names = Names::default();
     let sections = file.sections("agents", &keys::AGENT);
     let read = sections.iter().filter_map(|section| {
         names.claim(section, "name");
-        let name = section.require("name", values::name);
-        let workspace = section.require("workspace", values::name);
+        let mut agent = AgentConfig::default();
+        let is_complete = keys::AGENT.read(section, context, &mut agent);
         workspaces.expect(section, "workspace", "workspace");
-        Some(AgentConfig { name: name?, workspace: workspace? })
+        is_complete.then_some(agent)
     });
     read.collect()
 }
