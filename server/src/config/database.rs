@@ -77,13 +77,15 @@ pub(super) fn parse(text: &str, state_dir: &Path) -> Result<DatabaseUrl, Wrong> 
     let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
     let file = rest.strip_prefix("//").unwrap_or(rest);
     match scheme {
-        _ if file == ":memory:" => Err(wrong("would forget everything when the daemon stops".to_owned())),
-        "sqlite" if file.contains('?') => Err(wrong("has options, which are not yours to choose".to_owned())),
+        _ if file == ":memory:" => Err(wrong("would lose everything when the daemon stops".to_owned())),
+        "sqlite" if file.contains('?') => {
+            Err(wrong("has options, which the daemon chooses itself".to_owned()))
+        }
         "sqlite" => of_file(file),
         "postgres" | "postgresql" => Url::parse(text)
             .map(|url| DatabaseUrl::of_postgres(&url))
-            .map_err(|error| wrong(format!("is no URL: {error}"))),
-        _ if rest.starts_with("//") => Err(wrong(format!("`{scheme}` is no database we know"))),
+            .map_err(|error| wrong(format!("is not a URL: {error}"))),
+        _ if rest.starts_with("//") => Err(wrong(format!("`{scheme}` is not a supported database"))),
         _ => of_file(text),
     }
 }

@@ -44,7 +44,7 @@ impl FromStr for CacheName {
         if text.len() > 63 {
             Err(NameError("is longer than 63 characters"))
         } else if !text.bytes().all(|c| alphanumeric(c) || c == b'-') {
-            Err(NameError("has other characters than a-z, 0-9 and `-`"))
+            Err(NameError("has characters other than a-z, 0-9 and `-`"))
         } else if !ends.into_iter().all(|end| end.is_some_and(alphanumeric)) {
             Err(NameError("does not begin and end with a letter or digit"))
         } else {

@@ -1,4 +1,4 @@
-//! Reading mappings tolerantly: what is wrong is reported, and reading goes on.
+//! Tolerant reading of mappings: faults are reported, and reading continues.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -23,7 +23,7 @@ pub struct Wrong {
 impl Wrong {
     /// `text` is not what is expected.
     pub fn new(text: &str, expected: impl Into<String>) -> Self {
-        Self::because(format!("{} will not do", shown(text)), expected)
+        Self::because(format!("{} is not valid", shown(text)), expected)
     }
 
     /// A reason of its own.
@@ -48,19 +48,19 @@ impl Wrong {
 
 /// A mapping of the file with the keys that it may have.
 ///
-/// A key that is absent and a key without a value are the same. Of a repeated key the first counts, the others are
-/// faults. Methods that return `None` for a faulty value have reported it.
+/// A key without a value counts as absent. Of a repeated key the first one counts, and the others are faults. Methods that
+/// return `None` for a faulty value have reported it.
 pub struct Section<'r> {
     node: Rc<Node>,
     place: Place,
     keys: &'static dyn AnyTable,
-    /// Where to report what is found wrong later.
+    /// Where to report faults that are found later.
     pub report: &'r Report,
 }
 
 impl<'r> Section<'r> {
-    /// Opens the mapping that a file has to be. What is none is reported, and reads as a mapping without keys. A file
-    /// without content is a fault as well: an editor or a deployment tool that was interrupted leaves such files behind.
+    /// Opens the mapping that a file has to be. Anything else is reported, and reads as a mapping without keys. An empty
+    /// file is a fault as well: an interrupted editor or deployment tool leaves such files behind.
     pub fn open_file(node: Rc<Node>, keys: &'static dyn AnyTable, report: &'r Report) -> Self {
         let place = Place { path: String::new(), line: Some(node.line) };
         if !matches!(node.content, Content::Map(_)) {
@@ -74,7 +74,7 @@ impl<'r> Section<'r> {
         Self { node, place: Place::default(), keys, report }.with_reported_keys()
     }
 
-    /// Opens a mapping and reports the keys that do not belong into it. `None` for what is no mapping.
+    /// Opens a mapping and reports the keys that do not belong in it. Reports anything else and returns `None`.
     fn open(node: Rc<Node>, place: Place, keys: &'static dyn AnyTable, report: &'r Report) -> Option<Self> {
         if !matches!(node.content, Content::Map(_)) {
             let fault = Fault::error(&place, format!("is {}", node.content.kind()));
@@ -102,7 +102,7 @@ impl<'r> Section<'r> {
             let place = self.place.key(&entry.key, entry.line);
             let first = entries[..index].iter().find(|e| e.key == entry.key);
             if let Some(first) = first {
-                let message = format!("given a second time; the first is in line {}", first.line);
+                let message = format!("is given twice, first in line {}", first.line);
                 self.report.add(Fault::error(&place, message));
             } else if !self.keys.has(&entry.key) {
                 let fault = Fault::error(&place, "unknown key");
@@ -148,7 +148,7 @@ impl<'r> Section<'r> {
         self.find(key).is_some()
     }
 
-    /// The text under a key, whether or not it is a right one.
+    /// The text under a key, valid or not.
     pub fn text(&self, key: &str) -> Option<&str> {
         match &self.find(key)?.content {
             Content::Scalar(text) => Some(text),
@@ -156,7 +156,7 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// Where the key stands, or would.
+    /// The place of the key, or of its mapping if the key is absent.
     pub fn place(&self, key: &str) -> Place {
         let line = match &self.node.content {
             Content::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|e| e.line),
@@ -180,19 +180,19 @@ impl<'r> Section<'r> {
         self.report.add(Fault::warning(&self.place(key), message));
     }
 
-    /// The value of a key, when there is one and it is right.
+    /// The value of a key, if it is there and valid.
     pub fn read<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         self.parse(self.find(key)?, &self.place(key), parse)
     }
 
-    /// Reports a key that must be there and is not.
+    /// Reports a required key that is missing.
     pub fn expect(&self, key: &str) {
         if !self.has(key) && !self.is_misspelled(key) {
             self.error(key, "missing");
         }
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key.
     pub fn require<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         self.expect(key);
         self.read(key, parse)
@@ -255,7 +255,7 @@ impl<'r> Section<'r> {
         parse_file: impl FnOnce(&str) -> Result<PathBuf, Wrong>,
     ) -> Option<SecretSource> {
         if self.has(key) && self.has(file_key) {
-            self.error(file_key, format!("given together with `{key}`; only one of them can hold"));
+            self.error(file_key, format!("is given together with `{key}`; give only one of them"));
         }
         let file = self.read(file_key, parse_file).map(SecretSource::File);
         let inline = self.read(key, |text| match text {
@@ -288,7 +288,7 @@ pub fn quoted(words: &[&str]) -> String {
     }
 }
 
-/// What somebody wrote, fit for a message of one line.
+/// A text from the file, short enough for a message and on one line.
 pub fn shown(text: &str) -> String {
     const MOST: usize = 60;
     let line = text.replace(char::is_control, " ");

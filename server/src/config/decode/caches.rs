@@ -18,12 +18,12 @@ pub fn read(
     let sections = file.sections("caches", &keys::CACHE);
     if file.is_mapping() && !file.has("caches") && !file.is_misspelled("caches") {
         // Not a warning: a file that was cut off would take every cache out of service.
-        let fault = Fault::error(&file.place("caches"), "missing: there would be nothing to serve");
+        let fault = Fault::error(&file.place("caches"), "missing, so there would be nothing to serve");
         file.report.add(fault.suggest(
             "give a cache at least a name, as in `caches: [{name: main}]`, or write `caches: []` to serve none",
         ));
     } else if file.has_empty_list("caches") {
-        let fault = Fault::warning(&file.place("caches"), "no cache: there is nothing to serve");
+        let fault = Fault::warning(&file.place("caches"), "is empty, so there is nothing to serve");
         file.report.add(fault.suggest("give at least a name: `caches: [{name: main}]`"));
     }
     let mut caches = Vec::new();
@@ -49,11 +49,11 @@ fn read_one(
     };
     let is_complete = keys::CACHE.read(section, context, &mut cache);
     if cache.signing == SigningMode::Client && section.has("signing-key-file") {
-        section.error("signing-key-file", "given, though with `signing: client` the server signs nothing");
+        section.error("signing-key-file", "is given, but with `signing: client` the server signs nothing");
     }
     if cache.federation.keep_max_size.is_some() && !cache.federation.keep {
         let federation = section.section_again("federation", &keys::CACHE_FEDERATION);
-        federation.warn("keep-max-size", "means nothing without `keep: true`");
+        federation.warn("keep-max-size", "has no effect without `keep: true`");
     }
     // Two caches of one name would be reported for their directories as well.
     let directory = (is_complete && is_unique).then_some(&cache.name);

@@ -47,7 +47,7 @@ pub fn agents(file: &Section<'_>, context: &Context<'_>, workspaces: &Names) -> 
 pub fn warn_of_port(section: &Section<'_>, server: &ServerConfig) {
     let Some(port) = server.public_url.as_ref().and_then(Url::port) else { return };
     let message = format!(
-        "port {port} is out of reach for deploy agents, which always use port 80 (http) or 443 (https) of the host"
+        "deploy agents cannot reach port {port}; they always use port 80 (http) or 443 (https) of the host"
     );
     let fault = Fault::warning(&section.place("public-url"), message);
     section.report.add(fault.suggest("let a reverse proxy listen on port 80 or 443, and leave the port out"));

@@ -71,8 +71,8 @@ fn check_database_password(section: &Section<'_>, server: &ServerConfig) {
         return;
     }
     match server.database.password() {
-        (false, _) => section.error(KEY, "given, though `database` is a file, which has no password"),
-        (true, true) => section.error(KEY, "given, though the URL in `database` has a password already"),
+        (false, _) => section.error(KEY, "is given, but `database` is a file, which has no password"),
+        (true, true) => section.error(KEY, "is given, but the URL in `database` already has a password"),
         (true, false) => {}
     }
 }
@@ -80,7 +80,7 @@ fn check_database_password(section: &Section<'_>, server: &ServerConfig) {
 fn warn_of_short_key(section: &Section<'_>, key: &KeySource) {
     let KeySource::Inline(key) = key else { return };
     if key.expose().len() < MIN_KEY_LENGTH {
-        let message = "is short enough to be guessed, and with it every token can be forged";
+        let message = "is short enough to guess, and whoever guesses it can forge every token";
         let fault = Fault::warning(&section.place("key"), message)
             .expected(format!("at least {MIN_KEY_LENGTH} characters"))
             .suggest("make one with `openssl rand -hex 32`");
@@ -102,7 +102,7 @@ fn warn_of_address_without_names(section: &Section<'_>, public_url: Option<&Url>
 fn warn_of_network_of_one(section: &Section<'_>, config: &ServerConfig) {
     let alone = config.key == KeySource::Generated && config.dht_network_key_files.is_empty();
     if !config.standalone && !config.dht_bootstrap_hosts.is_empty() && alone {
-        let message = "a node with a generated key shares no network with the others";
+        let message = "a node with a generated key cannot join the network of other nodes";
         let fault = Fault::warning(&section.place("dht-bootstrap-host"), message);
         section.report.add(fault.suggest("give all nodes the same `dht-network-key-file` or `key`"));
     }

@@ -53,7 +53,7 @@ pub fn read(
 
 fn default_storage(cache: &Section<'_>, strategy: Strategy, server: &ServerConfig) -> Option<StorageConfig> {
     if server.default_storage != StorageType::Local {
-        let message = "none, and `server.default-storage` is not `local`, which needs no more keys";
+        let message = "missing; only with `server.default-storage: local` may a cache have none";
         cache.error("storages", message);
         return None;
     }
@@ -166,14 +166,14 @@ fn check_shares(cache: &Section<'_>, sections: &[Section<'_>], storages: &[Stora
     for (section, _) in written().filter(|(_, storage)| storage.split.is_none()) {
         complete = false;
         if !section.has("split") {
-            let message = format!("missing; `{}` shares the bytes by it", Strategy::Split);
+            let message = format!("missing; `storage-strategy: {}` needs it", Strategy::Split);
             let fault = Fault::error(&section.place("split"), message);
             section.report.add(fault.expected("a percentage from 1 to 100"));
         }
     }
     let sum: u32 = written().filter_map(|(_, storage)| storage.split).map(u32::from).sum();
     if complete && written().next().is_some() && sum != 100 {
-        let message = format!("the `split` of the storages sum to {sum}");
+        let message = format!("the `split` values of the storages sum to {sum}");
         let fault = Fault::error(&cache.place("storages"), message);
         cache.report.add(fault.expected("100"));
     }

@@ -76,11 +76,11 @@ impl Kind {
             Self::Port => "a port from 1 to 65535",
             Self::Days => "a number of days, at least 1",
             Self::Count => "a number, at least 1",
-            Self::Priority => "a number, where lower is asked first",
+            Self::Priority => "a number; Nix asks lower ones first",
             Self::Percentage => "a percentage from 1 to 100",
             Self::Size => "a size such as `500M`, `10 GiB` or a number of bytes",
             Self::Duration => "a time such as `30s`, `90min` or `2h`",
-            Self::PositiveDuration => "a time longer than nothing, such as `24h`",
+            Self::PositiveDuration => "a time longer than zero, such as `24h`",
             Self::Interval => "a time such as `12h`, or `off`",
             Self::Mode => "permissions in octal digits, such as `\"0660\"`",
             Self::Group => "the name or number of a group",
@@ -89,9 +89,9 @@ impl Kind {
             Self::Secret => "a secret",
             Self::SecretFile => "the path of a file with a secret",
             Self::Host => "an IP address or a host name",
-            Self::Ipv4 => "an IPv4 address, as the DHT speaks no IPv6",
+            Self::Ipv4 => "an IPv4 address; the DHT does not support IPv6",
             Self::HttpUrl => "a URL such as `https://cache.example.org`",
-            Self::ServerUrl => "scheme and host alone, because caches are reached as `NAME.HOST`",
+            Self::ServerUrl => "only a scheme and a host, because clients reach caches as `NAME.HOST`",
             Self::NodeUrl => "a URL such as `http://node-1.example.org:5000`",
             Self::Database => "the name of a SQLite file, `sqlite://FILE` or `postgres://USER@HOST/DATABASE`",
             Self::LogFilter => "a filter such as `info` or `info,cache_server=debug`",
@@ -100,7 +100,7 @@ impl Kind {
             }
             Self::Upstream => "the URL of a binary cache, and behind it the public keys that it signs with",
             Self::CacheName => {
-                "1 to 63 of `a-z`, `0-9` and `-`, as in a host name, because the cache is reached as `NAME.HOST`"
+                "1 to 63 characters of `a-z`, `0-9` and `-`, as in a host name, because clients reach the cache as `NAME.HOST`"
             }
             Self::Name => "1 to 100 characters without slashes",
             Self::Words(words) => return quoted(words),

@@ -1,8 +1,9 @@
 //! Every key of the configuration file, once: name, type, default, what a reload does with it, and documentation.
 //!
 //! One file per part of the configuration. Decoding, printing, reloading, `config.example.yaml`, the reference page and
-//! the NixOS options follow from these tables, so a new key takes a field in [`super::model`] and an entry here. Rules
-//! between keys are not here but in [`super::decode`], and rules about this machine in [`super::check`].
+//! the NixOS options follow from these tables, so a new key takes a field in [`super::model`] and an entry here; then
+//! `cargo run --release -- generate-reference .` writes the generated files. Rules between keys are in [`super::decode`],
+//! rules about this machine in [`super::check`].
 
 mod cache;
 mod deploy;

@@ -64,5 +64,5 @@ const SERVER_KEY: SecretOrFile<ServerConfig> = SecretOrFile {
     set: |server, source| server.key = KeySource::from(source),
     file_key: "key-file",
     // The original system's default, and what its configurations say for "none".
-    if_empty: Some("is empty: a key is made and kept in the state directory"),
+    if_empty: Some("is empty, so the daemon makes a key and keeps it in the state directory"),
 };

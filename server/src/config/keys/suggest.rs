@@ -15,7 +15,7 @@ impl dyn AnyTable {
             return Some(format!("did you mean `{meant}`?"));
         }
         let elsewhere = ALL.into_iter().find(|other| other.has(key))?;
-        Some(format!("it belongs into {}", elsewhere.title()))
+        Some(format!("it belongs in {}", elsewhere.title()))
     }
 }
 

@@ -39,7 +39,7 @@ pub fn http_url(text: &str) -> Result<Url, Wrong> {
         return Err(Wrong::new(text, expected()));
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return refuse("holds a user name or password, which has no place in a URL");
+        return refuse("contains a user name or password, which do not belong in a URL");
     }
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(Wrong::new(text, expected()));
