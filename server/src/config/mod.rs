@@ -1,8 +1,9 @@
 //! Configuration: one YAML file, read whole, checked whole, turned into types.
 //!
-//! [`find`] the file, [`load`] it or take the [`builtin`] one, [`check`] it against this machine, [`print_config`] what
-//! came out. Nothing outside this folder sees YAML, an unresolved path or an unset default. In turn this folder knows
-//! nothing of the parts that it configures.
+//! [`find`] the file, [`load`] it or take the [`builtin`] one, [`check`] it against this machine, [`print_config`] the
+//! result. `keys` defines every key once, `decode` has the rules between keys, and [`reference`] writes the documentation.
+//! Nothing outside this folder sees YAML, an unresolved path or an unset default. In turn this folder knows nothing of the
+//! parts that it configures.
 
 mod check;
 mod claims;
@@ -16,6 +17,7 @@ mod load;
 mod model;
 mod names;
 mod print;
+pub mod reference;
 mod secret;
 mod section;
 mod stated;
