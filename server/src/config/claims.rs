@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Place};
 use super::keys::nearest;
-use super::section::{Section, shown};
+use super::section::Section;
+use super::wrong::shown;
 
 /// Names that have to be unique, and that others may refer to.
 #[derive(Debug, Default)]

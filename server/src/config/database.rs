@@ -7,8 +7,8 @@ use url::Url;
 
 use super::keys::Kind;
 use super::secret::{MASK, Secret};
-use super::section::Wrong;
 use super::values;
+use super::wrong::Wrong;
 
 /// `sqlite://<absolute path>` or a `postgres://` URL. The latter may hold a password, so `Debug` and `Display` mask it.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -22,6 +22,8 @@ mod secret;
 mod section;
 mod stated;
 mod values;
+mod words;
+mod wrong;
 mod yaml;
 
 #[cfg(test)]
@@ -34,11 +36,11 @@ pub use fault::{Fault, Faults, Severity};
 pub use group::find_group;
 pub use load::{Loaded, builtin, load, load_again};
 pub use model::{
-    Access, AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, LogFormat,
-    PreferredCompression, S3Config, ServerConfig, SigningMode, StorageConfig, StorageKind, StorageType,
-    Strategy, Upstream, WorkspaceConfig,
+    AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, S3Config, ServerConfig,
+    StorageConfig, StorageKind, Upstream, WorkspaceConfig,
 };
 pub use names::{CacheName, Name, NameError};
 pub use print::print_config;
 pub use secret::{KeySource, Secret, SecretError, SecretSource};
 pub use stated::Stated;
+pub use words::{Access, LogFormat, PreferredCompression, SigningMode, StorageType, Strategy};

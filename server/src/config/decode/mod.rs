@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 use super::claims::{Names, Ports};
 use super::fault::Report;
-use super::section::{Section, Wrong};
+use super::section::Section;
+use super::wrong::Wrong;
 use super::yaml::Node;
 use super::{Config, Environment, keys, values};
 

@@ -1,7 +1,7 @@
 //! What values look like: for messages about wrong ones, and for documentation.
 
 use super::table::AnyTable;
-use crate::config::section::quoted;
+use crate::config::wrong::quoted;
 
 /// What a key takes, or one entry of its list.
 #[derive(Clone, Copy)]

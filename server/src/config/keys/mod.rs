@@ -8,6 +8,7 @@
 mod cache;
 mod deploy;
 mod field;
+mod field_secret;
 mod file;
 mod key;
 mod kind;

@@ -1,6 +1,7 @@
 //! Keys of `server` about what the daemon keeps, who may administer it, and its secrets.
 
-use super::field::{FileOfSecret, Maybe, One, ReadByDecoder, SecretOrFile};
+use super::field::{Maybe, One, ReadByDecoder};
+use super::field_secret::{FileOfSecret, SecretOrFile};
 use super::key::Key;
 use super::lens::lens;
 use super::table::Topic;

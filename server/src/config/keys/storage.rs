@@ -2,7 +2,8 @@
 
 use serde_yaml::Value;
 
-use super::field::{FileOfSecret, Maybe, One, OnlyPrinted, SecretOrFile};
+use super::field::{Maybe, One, OnlyPrinted};
+use super::field_secret::{FileOfSecret, SecretOrFile};
 use super::key::Key;
 use super::kind::Kind;
 use super::lens::{Lens, lens};

@@ -11,8 +11,8 @@ use url::Url;
 
 use super::kind::Kind;
 use crate::config::decode::Context;
-use crate::config::section::Wrong;
 use crate::config::values::{self, Word};
+use crate::config::wrong::Wrong;
 use crate::config::{CacheName, DatabaseUrl, Name, Upstream, database};
 
 /// A type of values.

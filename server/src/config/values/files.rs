@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::keys::Kind;
-use crate::config::section::{Wrong, shown};
+use crate::config::wrong::{Wrong, shown};
 
 /// Permission bits of a file, in octal digits.
 pub fn mode(text: &str) -> Result<u32, Wrong> {

@@ -15,7 +15,7 @@ pub use network::{host, http_url, ipv4, node_url, server_url, upstream};
 pub use units::{duration, interval, positive_duration, size};
 
 use super::keys::{Kind, nearest};
-use super::section::{Wrong, shown};
+use super::wrong::{Wrong, shown};
 
 /// An enum whose variants are words in the file.
 pub trait Word: Sized + Copy + 'static {

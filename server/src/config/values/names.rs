@@ -4,7 +4,7 @@ use nix_formats::PublicKey;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::keys::Kind;
-use crate::config::section::{Wrong, shown};
+use crate::config::wrong::{Wrong, shown};
 use crate::config::{CacheName, Name};
 
 /// A text that is not empty.

@@ -7,7 +7,7 @@ use url::Url;
 use super::names::public_key;
 use crate::config::Upstream;
 use crate::config::keys::Kind;
-use crate::config::section::{Wrong, shown};
+use crate::config::wrong::{Wrong, shown};
 
 /// An address or name to listen on or to connect to, without a port.
 pub fn host(text: &str) -> Result<String, Wrong> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use admin_api::units::{SizeError, parse_size};
 
 use crate::config::keys::Kind;
-use crate::config::section::{Wrong, shown};
+use crate::config::wrong::{Wrong, shown};
 
 /// A number of bytes.
 pub fn size(text: &str) -> Result<u64, Wrong> {
