@@ -47,7 +47,7 @@ words! {
 }
 
 words! {
-    /// Compression that a cache announces to pushing clients; the others are accepted all the same.
+    /// Compression that a cache asks pushing clients for. Uploads with another one are accepted too.
     PreferredCompression {
         /// Fast.
         Zstd = "zstd",
@@ -83,7 +83,7 @@ words! {
 }
 
 words! {
-    /// Kind of a storage.
+    /// Type of a storage.
     StorageType {
         /// A directory.
         Local = "local",
@@ -93,7 +93,7 @@ words! {
 }
 
 words! {
-    /// Shape of a log line.
+    /// Format of a log line.
     LogFormat {
         /// For people.
         Text = "text",

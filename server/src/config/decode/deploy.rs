@@ -22,7 +22,7 @@ pub fn workspaces(
         let is_complete = keys::WORKSPACE.read(section, context, &mut workspace);
         section.expect("cache");
         caches.expect(section, "cache", "cache");
-        // A bad name that a cache has was reported there.
+        // If a cache has this invalid name, the fault was reported at that cache.
         workspace.cache = section.text("cache").and_then(|name| name.parse().ok())?;
         is_complete.then_some(workspace)
     });
@@ -43,7 +43,7 @@ pub fn agents(file: &Section<'_>, context: &Context<'_>, workspaces: &Names) -> 
     read.collect()
 }
 
-/// Agents of cachix know the host of the server only: they use port 443, or 80 for plain HTTP, whatever the URL says.
+/// Agents of cachix use only the host of the URL: they connect to port 443, or to port 80 for plain HTTP.
 pub fn warn_of_port(section: &Section<'_>, server: &ServerConfig) {
     let Some(port) = server.public_url.as_ref().and_then(Url::port) else { return };
     let message = format!(

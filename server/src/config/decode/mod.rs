@@ -1,6 +1,6 @@
 //! From the tree of a file to a [`Config`]: one file per part of the configuration.
 //!
-//! The tables in [`keys`] read the keys one by one; here is what concerns several of them. Each function reads what it can,
+//! The tables in [`keys`] read the keys one by one; this folder has the rules that concern several keys. Each function reads what it can,
 //! reports what is wrong, and goes on with a default in its place. The result is used only if no error was reported.
 
 mod caches;
@@ -18,7 +18,7 @@ use super::wrong::Wrong;
 use super::yaml::Node;
 use super::{Config, Environment, keys, values};
 
-/// What the meaning of a value depends on beside its text.
+/// What the meaning of a value depends on, apart from its text.
 pub struct Context<'c> {
     /// The environment of the process.
     pub env: &'c Environment,

@@ -88,7 +88,7 @@ fn warn_of_short_key(section: &Section<'_>, key: &KeySource) {
     }
 }
 
-/// Caches are reached as `NAME.HOST`, and an address has no names below it.
+/// Clients reach caches as `NAME.HOST`, and an address has no names below it.
 fn warn_of_address_without_names(section: &Section<'_>, public_url: Option<&Url>) {
     let host = public_url.and_then(Url::host);
     if matches!(host, Some(url::Host::Ipv4(_) | url::Host::Ipv6(_))) {
@@ -98,7 +98,7 @@ fn warn_of_address_without_names(section: &Section<'_>, public_url: Option<&Url>
     }
 }
 
-/// Without a key that others have too, nodes cannot read each other's records.
+/// Nodes cannot read each other's records unless they share a key.
 fn warn_of_network_of_one(section: &Section<'_>, config: &ServerConfig) {
     let alone = config.key == KeySource::Generated && config.dht_network_key_files.is_empty();
     if !config.standalone && !config.dht_bootstrap_hosts.is_empty() && alone {

@@ -10,8 +10,8 @@ use crate::config::{
     CacheName, Name, S3Config, ServerConfig, StorageConfig, StorageKind, StorageType, Strategy, keys, values,
 };
 
-/// Reads the storages of a cache. `data` are the directories of every cache so far; `name` is that of the cache, if it
-/// has a right one.
+/// Reads the storages of a cache. `data` has the directories of the caches before; `name` is the name of this cache, if it
+/// is valid.
 pub fn read(
     cache: &Section<'_>,
     name: Option<&CacheName>,
@@ -39,7 +39,7 @@ pub fn read(
             storages.push(storage);
         }
     }
-    // With a storage missing, what can be said of all of them would be wrong.
+    // Without a storage that could not be read, checks of all of them would report wrong faults.
     if storages.len() == sections.len() {
         if strategy == Strategy::Split {
             check_shares(cache, &sections, &storages);
@@ -69,7 +69,7 @@ fn default_storage(cache: &Section<'_>, strategy: Strategy, server: &ServerConfi
 
 fn read_one(section: &Section<'_>, server: &ServerConfig, context: &Context<'_>) -> Option<StorageConfig> {
     let mut storage = StorageConfig::default();
-    // Those of S3 come when the type is known.
+    // The keys of S3 are read once the type is known.
     let is_complete = keys::STORAGE.read_if(|key| !is_of_s3(key), section, context, &mut storage);
     let storage_type = match section.has("type") {
         true => section.read("type", values::word)?,
@@ -92,9 +92,9 @@ fn read_s3(section: &Section<'_>, context: &Context<'_>, storage: &mut StorageCo
     let mut s3 = S3Config { root: root.trim_matches('/').to_owned(), ..S3Config::default() };
     let has_endpoint = section.has("s3_endpoint");
     if has_endpoint {
-        // The region for services other than AWS, which know no regions.
+        // Services other than AWS know no regions, but the protocol requires one.
         s3.region = "us-east-1".to_owned();
-        // Nearly all of them are reached that way, and few by host names of buckets.
+        // Few of them have a host name per bucket.
         s3.force_path_style = true;
     }
     storage.kind = StorageKind::S3(Box::new(s3));
@@ -117,7 +117,7 @@ fn is_of_s3(key: &str) -> bool {
     key.starts_with(keys::S3_PREFIX)
 }
 
-/// Roots of one cache must not meet, and neither must the directories of caches below them.
+/// Reports roots of one cache that overlap, and directories of caches that overlap below them.
 fn claim_directories(
     section: &Section<'_>,
     key: &str,
