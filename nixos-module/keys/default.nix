@@ -1,17 +1,46 @@
-# Makes options of the lists in this folder, one list for each section of the YAML file. A key that the daemon learns is
-# added to its list and nowhere else: option, documentation, rendered file and the comparison with config.example.yaml
-# follow from the entry.
+# Makes options of the keys of the YAML file, one list for each of its sections.
 #
-# An entry has
-#   type         of the value,
-#   default      what the daemon does without the key, as in config.example.yaml; for the documentation,
+# keys.json comes from the daemon (`cache-server generate-reference`), so a new key of the daemon is an option once that file
+# is generated again: option, documentation, rendered file and reload triggers follow from its entry. An entry has
+#   type         a name in types.nix, or `enum` with its `words`; `list` for one such value or a list of them,
+#   default      what the daemon does without the key; for the documentation. `derived` describes one that is worked out,
 #   description  and, where it helps, example,
 #   reload       true for what the daemon changes without a restart,
 #   secret       true for names of files with secrets: handed over by LoadCredential=, never taken from the store;
-# or `keys`, a section below this one.
+# or `keys`, a section below this one. adjustments.nix changes what is different on NixOS.
 { lib, pkgs }:
 let
+  inherit (lib) types;
   yaml = pkgs.formats.yaml { };
+  generated = builtins.fromJSON (builtins.readFile ./keys.json);
+  optionTypes = import ./types.nix { inherit types; };
+  adjustments = import ./adjustments.nix { inherit types optionTypes; };
+
+  typeOf =
+    entry:
+    let
+      one = if entry.type == "enum" then types.enum entry.words else optionTypes.${entry.type};
+    in
+    if entry.list or false then types.either one (types.listOf one) else one;
+
+  # The entry of a key with the type of its option and what NixOS has to add.
+  adjusted =
+    adjustment: entry:
+    if entry ? keys then
+      entry // { keys = adjustedKeys (adjustment.keys or { }) entry.keys; }
+    else
+      entry
+      // {
+        type = typeOf entry;
+        # systemd hands a secret over when the daemon starts, so a new file takes a restart.
+        reload = (entry.reload or false) && !(entry.secret or false);
+      }
+      // removeAttrs adjustment [ "note" ]
+      // {
+        description = entry.description + lib.optionalString (adjustment ? note) " ${adjustment.note}";
+      };
+  adjustedKeys = adjustments: lib.mapAttrs (key: adjusted (adjustments.${key} or { }));
+  sections = lib.mapAttrs (section: adjustedKeys adjustments.${section}) generated;
 
   secretNote = ''
 
@@ -36,7 +65,7 @@ let
           default = null;
           defaultText = lib.literalMD (
             if entry.default or null == null then
-              "none"
+              entry.derived or "none"
             else
               "`${builtins.toJSON entry.default}` (of the daemon)"
           );
@@ -53,15 +82,17 @@ let
       freeformType = yaml.type;
       options = lib.mapAttrs (_: keyOption) keys // options;
     };
-
-  arguments = { inherit (lib) types; };
 in
 {
   inherit section yaml;
 
-  server = import ./server.nix arguments;
-  cache = import ./cache.nix arguments;
-  storage = import ./storage.nix arguments;
+  inherit (sections)
+    server
+    cache
+    storage
+    workspace
+    agent
+    ;
 
   # What the daemon takes the key for, for what the module derives from it.
   effective =

@@ -53,8 +53,7 @@ in
           freeformType = keys.yaml.type;
           options.cache = mkOption {
             type = types.str;
-            example = "main";
-            description = "The cache that the machines of the workspace fetch from.";
+            inherit (keys.workspace.cache) description example;
           };
         }
       );
@@ -69,8 +68,7 @@ in
           freeformType = keys.yaml.type;
           options.workspace = mkOption {
             type = types.str;
-            example = "production";
-            description = "The workspace that the machine belongs to.";
+            inherit (keys.agent.workspace) description example;
           };
         }
       );

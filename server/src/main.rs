@@ -1,7 +1,7 @@
 //! The `cache-server` program: arguments, configuration, logging; then the daemon.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cache_server::app::{App, StartError};
@@ -9,6 +9,7 @@ use cache_server::cache::storages;
 use cache_server::chain::chain;
 use cache_server::config::{
     self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Secret, Severity, print_config,
+    reference,
 };
 use cache_server::reload::{self, LogControl};
 use cache_server::welcome;
@@ -53,6 +54,15 @@ enum Command {
         /// The file; by default the one the daemon would take
         file: Option<PathBuf>,
     },
+    /// Write the files of the repository that follow from the configuration keys
+    #[command(hide = true)]
+    GenerateReference {
+        /// Compare the files instead of writing them, and fail if one differs
+        #[arg(long)]
+        check: bool,
+        /// A checkout of the repository
+        directory: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -70,7 +80,17 @@ fn main() -> ExitCode {
             }
             Err(code) => code,
         },
+        Some(Command::GenerateReference { check, directory }) => generate_reference(check, &directory),
     }
+}
+
+fn generate_reference(check: bool, directory: &Path) -> ExitCode {
+    let complaints = match check {
+        true => reference::check(directory),
+        false => reference::generate(directory).err().map(|error| error.to_string()).into_iter().collect(),
+    };
+    complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
+    if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints to standard output; a reader that went away is no reason to fail.

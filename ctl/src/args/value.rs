@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use admin_api::units::parse_size as size;
 use thiserror::Error;
 
 /// How many characters a store hash has: 160 bits in nix32.
@@ -84,40 +85,11 @@ pub fn absolute(text: &str) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "the current directory has no readable name".to_owned())
 }
 
-/// The units of a size, in lower case, and how many bytes each has: as in the config of the daemon.
-const SIZE_UNITS: [(&str, u64); 13] = [
-    ("", 1),
-    ("k", 1 << 10),
-    ("m", 1 << 20),
-    ("g", 1 << 30),
-    ("t", 1 << 40),
-    ("kib", 1 << 10),
-    ("mib", 1 << 20),
-    ("gib", 1 << 30),
-    ("tib", 1 << 40),
-    ("kb", 1_000),
-    ("mb", 1_000_000),
-    ("gb", 1_000_000_000),
-    ("tb", 1_000_000_000_000),
-];
-
-/// Reads a size in bytes, such as `500GiB`.
-pub fn size(text: &str) -> Result<u64, String> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(end);
-    let unit = unit.trim().to_ascii_lowercase();
-    let factor = SIZE_UNITS.iter().find(|(name, _)| *name == unit).map(|&(_, factor)| factor);
-    let (false, Some(factor)) = (digits.is_empty(), factor) else {
-        return Err("write it like 50MB, 50MiB or 1G".to_owned());
-    };
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-    bytes.ok_or_else(|| "is too large".to_owned())
-}
-
 /// Reads a speed in bytes per second that is not zero, such as `50MB` or `50MB/s`.
 pub fn rate(text: &str) -> Result<u64, String> {
-    match size(text.trim_end().strip_suffix("/s").unwrap_or(text))? {
-        0 => Err("must be at least one byte per second".to_owned()),
-        rate => Ok(rate),
+    match size(text.trim_end().strip_suffix("/s").unwrap_or(text)) {
+        Err(error) => Err(error.to_string()),
+        Ok(0) => Err("must be at least one byte per second".to_owned()),
+        Ok(rate) => Ok(rate),
     }
 }

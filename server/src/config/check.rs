@@ -1,4 +1,4 @@
-//! What can be found wrong beyond the file itself: secrets, directories and ports on this machine.
+//! Checks beyond the file itself: secrets, directories and ports on this machine.
 
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
@@ -17,14 +17,14 @@ use super::{CacheConfig, Config, SigningMode, StorageKind};
 /// How far a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Only what the file says. For another machine, such as the one that builds the system.
+    /// Only the file. Right on a machine other than the daemon's, such as the one that builds the system.
     Offline,
-    /// Also whether this machine and user can provide what the file asks for.
+    /// Also whether this machine and this user can provide what the file asks for.
     Online,
 }
 
-/// Everything there is to say about a configuration that loads, in the order of the file. Nothing is changed or made;
-/// blocks on the file system and the resolver when online.
+/// Returns every fault of a configuration that loads, in the order of the file. Changes nothing; blocks on the file system
+/// and the resolver when online.
 pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
     let mut faults = loaded.warnings.clone();
     let mut probe = Probe { config: &loaded.config, lines: &loaded.lines, faults: Vec::new() };
@@ -94,13 +94,13 @@ impl Probe<'_> {
         self.faults.push(fault);
     }
 
-    /// Agents trust one key of the cache of their workspace, so there has to be one.
+    /// Warns of workspaces whose cache has no signing key yet: agents trust a key of the cache.
     fn agents(&mut self) {
         for (index, cache) in self.config.caches.iter().enumerate() {
             let is_used = self.config.workspaces.iter().any(|workspace| workspace.cache == cache.name);
             if is_used && cache.signing == SigningMode::Client {
                 let message = format!(
-                    "agents fetch from `{}` and can verify nothing there until a client has registered its key",
+                    "agents fetch from `{}` and cannot verify anything there until a client registers its key",
                     cache.name.as_str()
                 );
                 let fault = Fault::warning(&self.lines.place(&format!("caches[{index}].signing")), message);
@@ -126,7 +126,7 @@ impl Probe<'_> {
 
     fn warn_if_exposed(&mut self, key: &str, path: &Path) {
         if is_world_readable(path) {
-            let message = format!("everybody may read {}", path.display());
+            let message = format!("every user can read {}", path.display());
             let fault = Fault::warning(&self.lines.place(key), message);
             self.add(fault.suggest("give it mode 0600 or 0640"));
         }
@@ -152,7 +152,7 @@ impl Probe<'_> {
             self.warn_if_exposed(&key, path);
             match SigningKey::parse(text.expose().trim()) {
                 Err(error) => {
-                    let message = format!("{} holds no signing key of Nix: {error}", path.display());
+                    let message = format!("{} is not a signing key of Nix: {error}", path.display());
                     self.error(&key, message);
                 }
                 // Nix knows one key per name, so the signatures of one of the two would never be accepted.
@@ -204,9 +204,10 @@ impl Probe<'_> {
         match find_group(group) {
             Ok(gid) if may_give_to(gid) => {}
             // The daemon may well run as another user than this.
-            Ok(_) => {
-                self.warn(KEY, format!("this user is no member of `{group}`, as the daemon's has to be"))
-            }
+            Ok(_) => self.warn(
+                KEY,
+                format!("this user is not a member of `{group}`; the user of the daemon has to be one"),
+            ),
             Err(error) => self.error(KEY, error.to_string()),
         }
     }
@@ -225,7 +226,7 @@ impl Probe<'_> {
             match UdpSocket::bind(address) {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
-                    let message = format!("`{}` is no address of this machine", address.0);
+                    let message = format!("`{}` is not an address of this machine", address.0);
                     self.error("server.dht-bind-address", message);
                 }
                 Err(error) => {
@@ -266,7 +267,7 @@ fn listenable(hostname: &str) -> Result<(), (String, &'static str)> {
     };
     // Port 0 is never taken and needs no privilege.
     if !addresses.iter().any(|address| TcpListener::bind(address).is_ok()) {
-        return Err((format!("`{hostname}` is no address of this machine"), REMEDY));
+        return Err((format!("`{hostname}` is not an address of this machine"), REMEDY));
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! Things that only one entry of the file may have.
+//! Names, ports and directories that only one entry of the file may have.
 
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Place};
 use super::keys::nearest;
-use super::section::{Section, shown};
+use super::section::Section;
+use super::wrong::shown;
 
 /// Names that have to be unique, and that others may refer to.
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// Takes the name that `section` has under `key`, whether it is a valid one or not. `false` when it was taken.
+    /// Takes the name that `section` has under `key`, valid or not. Returns `false` and reports it if it was taken.
     pub fn claim(&mut self, section: &Section<'_>, key: &str) -> bool {
         let Some(name) = section.text(key) else {
             return true;
@@ -64,7 +65,7 @@ impl Ports {
         self.taken.push((port, place));
     }
 
-    /// Who took the port.
+    /// The listener that has the port.
     pub fn find(&self, port: u16) -> Option<&Place> {
         let (_, place) = self.taken.iter().find(|(taken, _)| *taken == port)?;
         Some(place)
@@ -85,7 +86,7 @@ impl Roots {
                 continue;
             }
             if taken == root {
-                return Err(format!("the same place as {first}"));
+                return Err(format!("is the same place as {first}"));
             } else if root.starts_with(taken) {
                 return Err(format!("lies within {first}"));
             } else if taken.starts_with(root) {

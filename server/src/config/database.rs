@@ -5,10 +5,13 @@ use std::path::Path;
 
 use url::Url;
 
+use super::keys::Kind;
 use super::secret::{MASK, Secret};
+use super::values;
+use super::wrong::Wrong;
 
 /// `sqlite://<absolute path>` or a `postgres://` URL. The latter may hold a password, so `Debug` and `Display` mask it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
 
 impl DatabaseUrl {
@@ -61,5 +64,28 @@ impl fmt::Display for DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A file name, `sqlite:…`, `sqlite://…` or a PostgreSQL URL. Messages do not show the text, which may hold a password.
+pub(super) fn parse(text: &str, state_dir: &Path) -> Result<DatabaseUrl, Wrong> {
+    let wrong = |message: String| Wrong::because(message, Kind::Database.expected());
+    let of_file = |file: &str| {
+        let path = values::resolve(state_dir, &values::path(file)?);
+        Ok(DatabaseUrl::of_sqlite_file(&path))
+    };
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    let file = rest.strip_prefix("//").unwrap_or(rest);
+    match scheme {
+        _ if file == ":memory:" => Err(wrong("would lose everything when the daemon stops".to_owned())),
+        "sqlite" if file.contains('?') => {
+            Err(wrong("has options, which the daemon chooses itself".to_owned()))
+        }
+        "sqlite" => of_file(file),
+        "postgres" | "postgresql" => Url::parse(text)
+            .map(|url| DatabaseUrl::of_postgres(&url))
+            .map_err(|error| wrong(format!("is not a URL: {error}"))),
+        _ if rest.starts_with("//") => Err(wrong(format!("`{scheme}` is not a supported database"))),
+        _ => of_file(text),
     }
 }

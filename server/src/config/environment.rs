@@ -1,4 +1,4 @@
-//! What the process environment contributes: where to search for the file, and where paths point by default.
+//! The process environment: where to search for the file, and default paths.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Environment {
         }
     }
 
-    /// The directory for everything that the daemon makes, when `server.state-dir` does not say.
+    /// The default of `server.state-dir`.
     pub(super) fn default_state_dir(&self, source: Option<&Path>) -> PathBuf {
         let system_wide = self.is_root && source.is_some_and(|file| file.starts_with("/etc"));
         let of_user = || {
@@ -54,7 +54,7 @@ impl Environment {
         }
     }
 
-    /// The socket for `cachectl`, when `server.admin-socket` does not say.
+    /// The default of `server.admin-socket`.
     pub(super) fn default_admin_socket(&self, state_dir: &Path) -> PathBuf {
         self.runtime_directory.as_deref().unwrap_or(state_dir).join("admin.sock")
     }

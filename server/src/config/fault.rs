@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, said so that a person can put it right.
+//! Faults of a configuration, each with its place and what to do about it.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,16 +11,16 @@ use thiserror::Error;
 pub enum Severity {
     /// The configuration cannot be used.
     Error,
-    /// It can be used, and is likely not what was meant.
+    /// The configuration can be used, but is probably not what its author meant.
     Warning,
 }
 
-/// One thing that is wrong. Displays as one line: `config.yaml:12: caches[0].acess: unknown key; did you mean …`.
+/// One fault. Displays as one line: `config.yaml:12: caches[0].acess: unknown key; did you mean …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// How bad it is.
     pub severity: Severity,
-    /// The configuration file, as it was named.
+    /// The configuration file, as the command line or the search named it.
     pub file: Option<PathBuf>,
     /// Where in the file, such as `caches[1].storages[0].type`. Empty for the file as a whole.
     pub path: String,
@@ -141,6 +141,12 @@ pub(super) struct Report(RefCell<Vec<Fault>>);
 impl Report {
     pub fn add(&self, fault: Fault) {
         self.0.borrow_mut().push(fault);
+    }
+
+    /// Whether an error was reported at this place.
+    pub fn has_error(&self, place: &Place) -> bool {
+        let is_there = |fault: &Fault| fault.line == place.line && fault.path == place.path;
+        self.0.borrow().iter().any(|fault| fault.severity == Severity::Error && is_there(fault))
     }
 
     /// The faults in the order of the file, each with the file's name; `Err` when one of them is an error.

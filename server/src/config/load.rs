@@ -13,7 +13,7 @@ use super::stated::Stated;
 use super::yaml::{self, Content, Node};
 use super::{Config, Environment, Secret, SecretSource};
 
-/// The configuration of a daemon that was given none: one public cache, this machine only, nobody else to talk to.
+/// The configuration of a daemon without a file: one public cache, for this machine only, without other nodes.
 const BUILTIN: &str = "\
 server:
   hostname: 127.0.0.1
@@ -22,24 +22,23 @@ caches:
   - name: main
 ";
 
-/// A configuration with what else is known of its file.
+/// A configuration, and what else is known about its file.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is likely not meant as it is written.
+    /// Faults that do not keep the daemon from starting.
     pub warnings: Vec<Fault>,
     /// Lines of the keys in the file.
     pub(super) lines: Lines,
-    /// What the file says in so many words.
+    /// What the file states explicitly.
     pub stated: Stated,
     /// All of the file, secrets included.
     pub text: Secret,
 }
 
 impl Loaded {
-    /// A fault that was found at the key `path`, such as `caches[0].name`, by someone who looked further than the check of
-    /// the file does.
+    /// A fault at the key `path`, such as `caches[0].name`, that a part of the daemon found beyond the check of the file.
     pub fn fault(&self, path: &str, message: impl Into<String>) -> Fault {
         let mut fault = Fault::error(&self.lines.place(path), message);
         fault.file.clone_from(&self.config.source);
@@ -47,17 +46,17 @@ impl Loaded {
     }
 }
 
-/// Reads a file and checks it as far as that goes without looking at anything else.
+/// Reads a file and checks it without looking at anything else on the machine.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with the file, warnings included, when anything is wrong enough to be an error.
+/// If a fault of the file is an error: all of its faults, warnings included.
 pub fn load(path: &Path, env: &Environment) -> Result<Loaded, Faults> {
     load_file(path, &File::read(path)?, env)
 }
 
-/// Reads a file again for a daemon that runs in `state_dir`. Returns what it is to run with until its next restart, and what
-/// it would run with after that.
+/// Reads a file again for a daemon that runs in `state_dir`. Returns the configuration until the next restart, and the one
+/// after it.
 ///
 /// # Errors
 ///
@@ -95,7 +94,7 @@ impl File {
     }
 }
 
-/// `path` is the file as it was named.
+/// `path` is the name of the file for messages.
 fn load_file(path: &Path, file: &File, env: &Environment) -> Result<Loaded, Faults> {
     let File { source, text, root } = file;
     let report = Report::default();
@@ -105,7 +104,7 @@ fn load_file(path: &Path, file: &File, env: &Environment) -> Result<Loaded, Faul
     Ok(Loaded { config, warnings, lines: Lines::of(root), stated: Stated::of(root), text: text.clone() })
 }
 
-/// The configuration of a daemon that was given none.
+/// The configuration of a daemon without a file.
 pub fn builtin(env: &Environment) -> Config {
     let report = Report::default();
     let root = yaml::parse(BUILTIN).expect("the built-in configuration is YAML");
@@ -122,7 +121,7 @@ fn warn_of_exposed_secrets(config: &Config, report: &Report) {
         .map(|(path, _)| format!("`{path}`"))
         .collect();
     if !inline.is_empty() && is_world_readable(file) {
-        let message = format!("everybody may read this file, and it holds {}", inline.join(", "));
+        let message = format!("every user can read this file, and it contains {}", inline.join(", "));
         let fault = Fault::warning(&Place::default(), message);
         report.add(fault.suggest("move secrets to files of their own, or the file to mode 0600"));
     }

@@ -1,8 +1,9 @@
 //! Configuration: one YAML file, read whole, checked whole, turned into types.
 //!
-//! [`find`] the file, [`load`] it or take the [`builtin`] one, [`check`] it against this machine, [`print_config`] what
-//! came out. Nothing outside this folder sees YAML, an unresolved path or an unset default. In turn this folder knows
-//! nothing of the parts that it configures.
+//! [`find`] the file, [`load`] it or take the [`builtin`] one, [`check`] it against this machine, [`print_config`] the
+//! result. `keys` defines every key once, `decode` has the rules between keys, and [`reference`] writes the documentation.
+//! Nothing outside this folder sees YAML, an unresolved path or an unset default. In turn this folder knows nothing of the
+//! parts that it configures.
 
 mod check;
 mod claims;
@@ -16,10 +17,13 @@ mod load;
 mod model;
 mod names;
 mod print;
+pub mod reference;
 mod secret;
 mod section;
 mod stated;
 mod values;
+mod words;
+mod wrong;
 mod yaml;
 
 #[cfg(test)]
@@ -32,11 +36,11 @@ pub use fault::{Fault, Faults, Severity};
 pub use group::find_group;
 pub use load::{Loaded, builtin, load, load_again};
 pub use model::{
-    Access, AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, LogFormat,
-    PreferredCompression, S3Config, ServerConfig, SigningMode, StorageConfig, StorageKind, StorageType,
-    Strategy, Upstream, WorkspaceConfig,
+    AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, S3Config, ServerConfig,
+    StorageConfig, StorageKind, Upstream, WorkspaceConfig,
 };
 pub use names::{CacheName, Name, NameError};
 pub use print::print_config;
 pub use secret::{KeySource, Secret, SecretError, SecretSource};
 pub use stated::Stated;
+pub use words::{Access, LogFormat, PreferredCompression, SigningMode, StorageType, Strategy};

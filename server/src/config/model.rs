@@ -1,4 +1,7 @@
-//! What the daemon is told to be: every value is checked, every default filled in, every path absolute.
+//! The configuration in types: every value is checked, every default filled in, every path absolute.
+//!
+//! [`super::keys`] binds each field to its key. `Default` makes the blank that the decoder fills in; it is not the
+//! configuration of an empty file.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -8,15 +11,17 @@ use std::time::Duration;
 use nix_formats::PublicKey;
 use url::Url;
 
-use super::values::Word;
-use super::{CacheName, DatabaseUrl, KeySource, Name, SecretError, SecretSource};
+use super::{
+    Access, CacheName, DatabaseUrl, KeySource, LogFormat, Name, PreferredCompression, SecretError,
+    SecretSource, SigningMode, StorageType, Strategy, keys,
+};
 
 /// A whole configuration, ready to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
-    /// The file it was read from; `None` for the built-in one.
+    /// The file; `None` for the built-in configuration.
     pub source: Option<PathBuf>,
-    /// What concerns the daemon as a whole.
+    /// Settings of the daemon as a whole.
     pub server: ServerConfig,
     /// The caches in the order of the file. Names are unique.
     pub caches: Vec<CacheConfig>,
@@ -26,75 +31,75 @@ pub struct Config {
     pub agents: Vec<AgentConfig>,
 }
 
-/// `server`: what concerns the daemon as a whole.
-#[derive(Debug, Clone, PartialEq)]
+/// `server`: the settings of the daemon as a whole.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerConfig {
     /// Where the catalog is.
     pub database: DatabaseUrl,
-    /// File with the password for a PostgreSQL database, which its URL has none of then.
+    /// File with the password for a PostgreSQL database. Its URL has no password then.
     pub database_password_file: Option<PathBuf>,
     /// Address or host name to listen on.
     pub hostname: String,
     /// How clients reach this server from outside. Its host is the `HOST` of `NAME.HOST`; it has no path.
     pub public_url: Option<Url>,
-    /// How the daemons that share the catalog reach this one, where [`ServerConfig::own_url`] would be wrong.
+    /// How the daemons that share the catalog reach this one, if [`ServerConfig::own_url`] would be wrong.
     pub node_url: Option<Url>,
-    /// Where everything lives that the daemon makes for itself: catalog, keys, the default storage.
+    /// The directory of everything that the daemon makes: catalog, keys, the default storage.
     pub state_dir: PathBuf,
     /// The Unix socket that `cachectl` talks to.
     pub admin_socket: PathBuf,
     /// Permission bits of that socket.
     pub admin_socket_mode: u32,
-    /// Group of that socket, by name or number; that of the daemon when absent.
+    /// Group of that socket, by name or number; the group of the daemon if absent.
     pub admin_socket_group: Option<String>,
     /// Port of the API, and of every cache by its host name.
     pub server_port: u16,
     /// Second port of the deploy sockets.
     pub deploy_port: u16,
-    /// No DHT: neither announce nor look up on other nodes.
+    /// Whether the daemon runs without the DHT: it neither announces its paths nor looks up paths on other nodes.
     pub standalone: bool,
     /// UDP port of the DHT.
     pub dht_port: u16,
     /// Address of the DHT; by default that of `hostname`, see [`ServerConfig::dht_address`].
     pub dht_bind_address: Option<Ipv4Addr>,
-    /// How other nodes of the DHT reach this one, where they cannot tell by themselves.
+    /// Address under which other nodes of the DHT reach this one, if they cannot tell by themselves.
     pub dht_public_address: Option<Ipv4Addr>,
-    /// Nodes to enter the DHT through. Empty on the first node of a network.
+    /// Nodes through which this one enters the DHT. Empty on the first node of a network.
     pub dht_bootstrap_hosts: Vec<String>,
     /// UDP port of the bootstrap hosts.
     pub dht_bootstrap_port: u16,
-    /// Files with the key that the nodes of one network share, and with its predecessors while it is being changed;
-    /// derived from `key` when there is none.
+    /// Files with the key that the nodes of one network share, and with its predecessors while it is being replaced. If
+    /// empty, the key is derived from `key`.
     pub dht_network_key_files: Vec<PathBuf>,
-    /// Most records that the DHT keeps for all nodes.
+    /// Largest number of records that the DHT keeps for all nodes.
     pub dht_max_records: u32,
-    /// Asking others for what is not here.
+    /// Lookups of missing paths on other nodes and upstreams.
     pub federation: FederationConfig,
     /// The key that tokens and part URLs are signed with.
     pub key: KeySource,
-    /// Days that an unused path is kept, for caches that do not say.
+    /// Days that an unused path is kept, in caches without a `retention`. Already applied to them.
     pub default_retention: u32,
-    /// Port of the first enabled cache that names none. Already handed out in [`CacheConfig::port`].
+    /// Port of the first enabled cache without a `port`. Already applied to [`CacheConfig::port`].
     pub default_port: u16,
-    /// Type of the storages that name none. Already applied.
+    /// Type of the storages without a `type`. Already applied to them.
     pub default_storage: StorageType,
-    /// Strategy of the caches that name none. Already applied.
+    /// Strategy of the caches without a `storage-strategy`. Already applied to them.
     pub default_storage_strategy: Strategy,
-    /// What is logged, and how.
+    /// Filter and format of the log.
     pub log: LogConfig,
-    /// How long running transfers may go on after the signal to stop.
+    /// How long running transfers may continue after the signal to stop.
     pub drain_timeout: Duration,
-    /// Age at which an unfinished upload is thrown away.
+    /// Age at which an unfinished upload is discarded.
     pub upload_expiry: Duration,
-    /// Pause between two collections of garbage; `None` for none at all.
+    /// Pause between two garbage collections; `None` for no collections.
     pub gc_interval: Option<Duration>,
-    /// How long everything is kept after it was made or used, whatever else is asked for.
+    /// How long every path is kept after it was made or used, whatever a collection is told.
     pub gc_grace: Duration,
-    /// How long a deployment may take from its start; then it has failed.
+    /// How long a deployment may take from its start before it counts as failed.
     pub deploy_timeout: Duration,
-    /// How long a deployment waits for its agent to begin; then it is cancelled.
+    /// How long a deployment waits for its agent to begin before it is cancelled.
     pub deploy_pending_timeout: Duration,
-    /// Client connections at a time, all listeners together.
+    /// Largest number of client connections at a time, over all listeners.
     pub max_connections: u32,
     /// Bytes of memory for rendered narinfo replies.
     pub narinfo_memory: u64,
@@ -113,7 +118,15 @@ impl ServerConfig {
         }
     }
 
-    /// The address that the DHT listens on: as far as `hostname` says so, that of the other listeners.
+    /// The settings of a daemon that runs with these, after a reload of a file with the `wanted` ones. Values that need a
+    /// restart stay as they are.
+    pub fn after_reload(&self, wanted: &Self) -> Self {
+        let mut settings = self.clone();
+        keys::SERVER.apply_reload(&mut settings, wanted);
+        settings
+    }
+
+    /// The address that the DHT listens on: by default that of the other listeners, as far as `hostname` tells.
     pub fn dht_address(&self) -> Ipv4Addr {
         let of_hostname = match self.hostname.as_str() {
             "localhost" => Ipv4Addr::LOCALHOST,
@@ -124,16 +137,16 @@ impl ServerConfig {
 }
 
 /// `server.federation`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FederationConfig {
-    /// How long a reader waits for what others have before it is told that the path is not here.
+    /// How long a reader waits for the answers of other nodes and upstreams.
     pub lookup_timeout: Duration,
 }
 
 /// One entry of `caches[].upstreams`. `Display` is its text in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
-    /// Where the binary cache is.
+    /// URL of the binary cache.
     pub url: Url,
     /// Keys that it signs with.
     pub public_keys: Vec<PublicKey>,
@@ -147,7 +160,7 @@ impl fmt::Display for Upstream {
 }
 
 /// `server.log`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogConfig {
     /// Directives of `tracing_subscriber::EnvFilter`, such as `info` or `info,cache_server=debug`.
     pub filter: String,
@@ -156,11 +169,11 @@ pub struct LogConfig {
 }
 
 /// One entry of `caches`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CacheConfig {
     /// Name in URLs and host names.
     pub name: CacheName,
-    /// Whether it is served at all. A disabled cache keeps its data.
+    /// Whether the cache is served. A disabled cache keeps its data.
     pub enabled: bool,
     /// Who may read.
     pub access: Access,
@@ -170,49 +183,49 @@ pub struct CacheConfig {
     pub port: Option<u16>,
     /// `Priority` of `nix-cache-info`: Nix asks substituters with lower numbers first.
     pub priority: u32,
-    /// What the cache asks pushing clients to compress with.
+    /// Compression that the cache asks pushing clients for.
     pub compression: PreferredCompression,
     /// Who signs the paths.
     pub signing: SigningMode,
     /// Nix secret key files to sign with instead of a generated key, the first under the primary name.
     pub signing_key_files: Vec<PathBuf>,
-    /// Keys whose signatures are kept beside ours.
+    /// Keys that the cache trusts beside its own. Their signatures are kept.
     pub trusted_public_keys: Vec<PublicKey>,
-    /// Binary caches to ask for what is missing here, in this order.
+    /// Binary caches to ask for missing paths, in this order.
     pub upstreams: Vec<Upstream>,
-    /// What becomes of what was found elsewhere.
+    /// What happens to paths that were found elsewhere.
     pub federation: CacheFederation,
     /// How a storage is chosen for a new file.
     pub storage_strategy: Strategy,
-    /// Where the files live, at least one. Names are unique within the cache.
+    /// Storages of the files, at least one. Names are unique within the cache.
     pub storages: Vec<StorageConfig>,
 }
 
 /// `caches[].federation`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheFederation {
-    /// Whether what was found elsewhere is kept here.
+    /// Whether paths that were found elsewhere are kept.
     pub keep: bool,
-    /// Bytes of the cache above which the least recently used paths go, for one that keeps what it found.
+    /// Bytes of the cache above which the least recently used paths are removed. Only with `keep`.
     pub keep_max_size: Option<u64>,
 }
 
 /// One entry of `caches[].storages`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct StorageConfig {
     /// Name within the cache. The catalog knows the storage by it.
     pub name: Name,
-    /// What kind of place it is, and where.
+    /// Type of the storage, and where it is.
     pub kind: StorageKind,
     /// Percentage of the bytes, for [`Strategy::Split`]. The shares of a cache sum to 100.
     pub split: Option<u8>,
     /// Used bytes at which the storage counts as full.
     pub max_size: Option<u64>,
-    /// Still read, no longer written.
+    /// Whether the storage takes no new files.
     pub draining: bool,
 }
 
-/// A kind of storage with what it needs.
+/// The type of a storage, with the settings of that type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StorageKind {
     /// A directory.
@@ -232,31 +245,53 @@ impl StorageKind {
             Self::S3(_) => StorageType::S3,
         }
     }
+
+    /// The bucket, if this is one.
+    pub(super) fn s3(&self) -> Option<&S3Config> {
+        match self {
+            Self::Local { .. } => None,
+            Self::S3(s3) => Some(s3),
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn s3_mut(&mut self) -> Option<&mut S3Config> {
+        match self {
+            Self::Local { .. } => None,
+            Self::S3(s3) => Some(s3),
+        }
+    }
+}
+
+impl Default for StorageKind {
+    fn default() -> Self {
+        Self::Local { root: PathBuf::new() }
+    }
 }
 
 /// A bucket of an S3-compatible service.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct S3Config {
     /// Key prefix without slashes at its ends; the cache lives under `<root>/<cache>/`. May be empty.
     pub root: String,
     /// Name of the bucket.
     pub bucket: String,
-    /// Region, also where the service does not care for one.
+    /// Region. Never empty, also if the service ignores it.
     pub region: String,
-    /// Base URL of the service; AWS's own for the region when absent.
+    /// Base URL of the service; AWS in the region if absent.
     pub endpoint: Option<Url>,
-    /// Bucket in the path instead of the host name.
+    /// Whether the bucket is named in the path instead of the host name.
     pub force_path_style: bool,
-    /// Send readers of NARs to the service itself, with a link that is good for a while.
+    /// Whether readers of NARs are redirected to the service itself, with links that expire.
     pub redirect: bool,
-    /// Access key id. Absent together with `secret_key`: the AWS credential chain is asked.
+    /// Access key id. Without it and `secret_key`, the AWS credential chain provides both.
     pub access_key: Option<SecretSource>,
     /// Secret access key.
     pub secret_key: Option<SecretSource>,
 }
 
 /// One entry of `workspaces`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkspaceConfig {
     /// Name of the workspace.
     pub name: Name,
@@ -265,106 +300,10 @@ pub struct WorkspaceConfig {
 }
 
 /// One entry of `agents`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentConfig {
     /// Name of the agent, as a deploy specification calls it.
     pub name: Name,
     /// The workspace that it belongs to.
     pub workspace: Name,
-}
-
-/// Declares an enum whose variants are words in the configuration file.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl $name {
-            /// The word for it in the configuration file.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-
-        impl Word for $name {
-            const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            fn word(self) -> &'static str {
-                self.as_str()
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-words! {
-    /// Who may read a cache. Writing always takes a token.
-    Access {
-        /// Everyone.
-        Public = "public",
-        /// Holders of a token.
-        Private = "private",
-    }
-}
-
-words! {
-    /// Compression that a cache announces to pushing clients; the others are accepted all the same.
-    PreferredCompression {
-        /// Fast.
-        Zstd = "zstd",
-        /// Small.
-        Xz = "xz",
-    }
-}
-
-words! {
-    /// Who signs the paths of a cache.
-    SigningMode {
-        /// The server, until a client registers its key while the cache is empty.
-        Auto = "auto",
-        /// The server, always.
-        Server = "server",
-        /// The clients; the server never makes a key.
-        Client = "client",
-    }
-}
-
-words! {
-    /// How a storage is chosen for a new file.
-    Strategy {
-        /// The next one in turn.
-        RoundRobin = "round-robin",
-        /// The first in listed order with room.
-        InOrder = "in-order",
-        /// The one furthest below its share of bytes.
-        Split = "split",
-        /// The one with the least used bytes.
-        LeastUsed = "least-used",
-    }
-}
-
-words! {
-    /// Kind of a storage.
-    StorageType {
-        /// A directory.
-        Local = "local",
-        /// A bucket of an S3-compatible service.
-        S3 = "s3",
-    }
-}
-
-words! {
-    /// Shape of a log line.
-    LogFormat {
-        /// For people.
-        Text = "text",
-        /// One JSON object per line.
-        Json = "json",
-    }
 }

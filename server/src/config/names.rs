@@ -13,7 +13,8 @@ pub struct NameError(&'static str);
 /// Name of a cache: 1 to 63 characters of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
 ///
 /// That is the grammar of a DNS label (RFC 1123) in lower case, because a cache is reachable as `NAME.HOST`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// `Default` is empty, and stands for a name that is still to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CacheName(String);
 
 impl CacheName {
@@ -43,7 +44,7 @@ impl FromStr for CacheName {
         if text.len() > 63 {
             Err(NameError("is longer than 63 characters"))
         } else if !text.bytes().all(|c| alphanumeric(c) || c == b'-') {
-            Err(NameError("has other characters than a-z, 0-9 and `-`"))
+            Err(NameError("has characters other than a-z, 0-9 and `-`"))
         } else if !ends.into_iter().all(|end| end.is_some_and(alphanumeric)) {
             Err(NameError("does not begin and end with a letter or digit"))
         } else {
@@ -60,7 +61,8 @@ impl fmt::Display for CacheName {
 
 /// Name of a storage, workspace or agent: 1 to 100 characters, none of them a slash or a control character, and no
 /// white space at the ends. Such a name is a URL path segment and a table cell, never a file name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// `Default` is empty, and stands for a name that is still to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(String);
 
 impl Name {

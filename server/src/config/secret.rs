@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// What stands for a secret wherever one would be shown.
+/// The text that replaces a secret wherever one would be shown.
 pub(super) const MASK: &str = "***";
 
-/// The largest file that is taken for a secret, in bytes. Guards against a path to something else, such as a disk.
+/// Largest file of a secret in bytes. Guards against the path of something else, such as a disk.
 const MAX_SECRET: u64 = 64 * 1024;
 
 /// A secret text. `Debug` and `Display` show `***`; the memory is wiped when it is dropped.
@@ -43,7 +43,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Why the file of a secret gave none. Names the file, never what is in it.
+/// Why a file has no secret. Names the file, never its content.
 #[derive(Debug, Error)]
 pub enum SecretError {
     /// It cannot be read.
@@ -61,7 +61,7 @@ pub enum SecretError {
         path: PathBuf,
     },
     /// It is not the text file that a secret is.
-    #[error("{} is no text file of at most {MAX_SECRET} bytes", path.display())]
+    #[error("{} is not a text file of at most {MAX_SECRET} bytes", path.display())]
     NotText {
         /// The file.
         path: PathBuf,
@@ -92,14 +92,25 @@ impl SecretSource {
 }
 
 /// Where `server.key` comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum KeySource {
     /// `key`.
     Inline(Secret),
     /// `key-file`.
     File(PathBuf),
     /// Neither: the daemon makes one at its first start and keeps it in the state directory.
+    #[default]
     Generated,
+}
+
+impl From<Option<SecretSource>> for KeySource {
+    fn from(source: Option<SecretSource>) -> Self {
+        match source {
+            Some(SecretSource::Inline(secret)) => Self::Inline(secret),
+            Some(SecretSource::File(file)) => Self::File(file),
+            None => Self::Generated,
+        }
+    }
 }
 
 impl KeySource {
@@ -138,7 +149,7 @@ fn read_secret_file(path: &Path) -> Result<Secret, SecretError> {
     Ok(Secret::new(text.to_owned()))
 }
 
-/// Whether every user of the machine may read the file. `false` when that cannot be found out.
+/// Whether every user of the machine may read the file. `false` if that is unknown.
 pub(super) fn is_world_readable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }

@@ -1,67 +1,31 @@
-//! Reading mappings tolerantly: what is wrong is reported, and reading goes on.
+//! Tolerant reading of mappings: faults are reported, and reading continues.
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::SecretSource;
 use super::fault::{Fault, Place, Report};
-use super::keys::Keys;
+use super::keys::{AnyTable, Kind};
 use super::secret::Secret;
+use super::wrong::{Wrong, quoted};
 use super::yaml::{Content, Node};
-
-/// Why a text is not the value that a key takes.
-#[derive(Debug)]
-pub struct Wrong {
-    /// What is wrong with it.
-    pub message: String,
-    /// What would be right.
-    pub expected: String,
-    /// What to do about it.
-    pub suggestion: Option<String>,
-}
-
-impl Wrong {
-    /// `text` is not what is expected.
-    pub fn new(text: &str, expected: impl Into<String>) -> Self {
-        Self::because(format!("{} will not do", shown(text)), expected)
-    }
-
-    /// A reason of its own.
-    pub fn because(message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { message: message.into(), expected: expected.into(), suggestion: None }
-    }
-
-    /// Adds what to do about it.
-    pub fn suggest(mut self, suggestion: impl Into<String>) -> Self {
-        self.suggestion = Some(suggestion.into());
-        self
-    }
-
-    fn at(self, place: &Place) -> Fault {
-        let fault = Fault::error(place, self.message).expected(self.expected);
-        match self.suggestion {
-            Some(suggestion) => fault.suggest(suggestion),
-            None => fault,
-        }
-    }
-}
 
 /// A mapping of the file with the keys that it may have.
 ///
-/// A key that is absent and a key without a value are the same. Of a repeated key the first counts, the others are
-/// faults. Methods that return `None` for a faulty value have reported it.
+/// A key without a value counts as absent. Of a repeated key the first one counts, and the others are faults. Methods that
+/// return `None` for a faulty value have reported it.
 pub struct Section<'r> {
     node: Rc<Node>,
     place: Place,
-    keys: &'static Keys,
-    /// Where to report what is found wrong later.
+    keys: &'static dyn AnyTable,
+    /// Where to report faults that are found later.
     pub report: &'r Report,
 }
 
 impl<'r> Section<'r> {
-    /// Opens the mapping that a file has to be. What is none is reported, and reads as a mapping without keys. A file
-    /// without content is a fault as well: an editor or a deployment tool that was interrupted leaves such files behind.
-    pub fn open_file(node: Rc<Node>, keys: &'static Keys, report: &'r Report) -> Self {
+    /// Opens the mapping that a file has to be. Anything else is reported, and reads as a mapping without keys. An empty
+    /// file is a fault as well: an interrupted editor or deployment tool leaves such files behind.
+    pub fn open_file(node: Rc<Node>, keys: &'static dyn AnyTable, report: &'r Report) -> Self {
         let place = Place { path: String::new(), line: Some(node.line) };
         if !matches!(node.content, Content::Map(_)) {
             let found = match &node.content {
@@ -69,16 +33,16 @@ impl<'r> Section<'r> {
                 other => format!("the file is {}", other.kind()),
             };
             let fault = Fault::error(&place, found);
-            report.add(fault.expected(format!("a mapping of keys such as `{}`", keys.keys[0])));
+            report.add(fault.expected(Kind::Mapping(keys).expected()));
         }
         Self { node, place: Place::default(), keys, report }.with_reported_keys()
     }
 
-    /// Opens a mapping and reports the keys that do not belong into it. `None` for what is no mapping.
-    fn open(node: Rc<Node>, place: Place, keys: &'static Keys, report: &'r Report) -> Option<Self> {
+    /// Opens a mapping and reports the keys that do not belong in it. Reports anything else and returns `None`.
+    fn open(node: Rc<Node>, place: Place, keys: &'static dyn AnyTable, report: &'r Report) -> Option<Self> {
         if !matches!(node.content, Content::Map(_)) {
             let fault = Fault::error(&place, format!("is {}", node.content.kind()));
-            report.add(fault.expected(format!("a mapping of keys such as `{}`", keys.keys[0])));
+            report.add(fault.expected(Kind::Mapping(keys).expected()));
             return None;
         }
         Some(Self { node, place, keys, report }.with_reported_keys())
@@ -89,7 +53,7 @@ impl<'r> Section<'r> {
         self
     }
 
-    fn empty(place: Place, line: usize, keys: &'static Keys, report: &'r Report) -> Self {
+    fn empty(place: Place, line: usize, keys: &'static dyn AnyTable, report: &'r Report) -> Self {
         let content = Content::Null { written: false };
         Self { node: Rc::new(Node { line, content }), place, keys, report }
     }
@@ -102,13 +66,15 @@ impl<'r> Section<'r> {
             let place = self.place.key(&entry.key, entry.line);
             let first = entries[..index].iter().find(|e| e.key == entry.key);
             if let Some(first) = first {
-                let message = format!("given a second time; the first is in line {}", first.line);
+                let message = format!("is given twice, first in line {}", first.line);
                 self.report.add(Fault::error(&place, message));
-            } else if !self.keys.keys.contains(&entry.key.as_str()) {
+            } else if !self.keys.has(&entry.key) {
                 let fault = Fault::error(&place, "unknown key");
                 self.report.add(match self.keys.suggest(&entry.key) {
                     Some(suggestion) => fault.suggest(suggestion),
-                    None => fault.expected(format!("one of {}", quoted(self.keys.keys))),
+                    None => {
+                        fault.expected(format!("one of {}", quoted(&self.keys.names().collect::<Vec<_>>())))
+                    }
                 });
             }
         }
@@ -129,7 +95,7 @@ impl<'r> Section<'r> {
         let Content::Map(entries) = &self.node.content else {
             return false;
         };
-        let unknown = entries.iter().filter(|entry| !self.keys.keys.contains(&entry.key.as_str()));
+        let unknown = entries.iter().filter(|entry| !self.keys.has(&entry.key));
         unknown.into_iter().any(|entry| self.keys.nearest(&entry.key) == Some(key))
     }
 
@@ -146,7 +112,7 @@ impl<'r> Section<'r> {
         self.find(key).is_some()
     }
 
-    /// The text under a key, whether or not it is a right one.
+    /// The text under a key, valid or not.
     pub fn text(&self, key: &str) -> Option<&str> {
         match &self.find(key)?.content {
             Content::Scalar(text) => Some(text),
@@ -154,13 +120,18 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// Where the key stands, or would.
+    /// The place of the key, or of its mapping if the key is absent.
     pub fn place(&self, key: &str) -> Place {
         let line = match &self.node.content {
             Content::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|e| e.line),
             _ => None,
         };
         self.place.key(key, line.unwrap_or(self.node.line))
+    }
+
+    /// Whether the value of the key was reported as wrong.
+    pub fn is_wrong(&self, key: &str) -> bool {
+        self.report.has_error(&self.place(key))
     }
 
     /// Reports an error at a key.
@@ -173,19 +144,19 @@ impl<'r> Section<'r> {
         self.report.add(Fault::warning(&self.place(key), message));
     }
 
-    /// The value of a key, when there is one and it is right.
+    /// The value of a key, if it is there and valid.
     pub fn read<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         self.parse(self.find(key)?, &self.place(key), parse)
     }
 
-    /// Reports a key that must be there and is not.
+    /// Reports a required key that is missing.
     pub fn expect(&self, key: &str) {
         if !self.has(key) && !self.is_misspelled(key) {
             self.error(key, "missing");
         }
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key.
     pub fn require<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         self.expect(key);
         self.read(key, parse)
@@ -206,15 +177,24 @@ impl<'r> Section<'r> {
     }
 
     /// The mapping under a key, without keys when absent.
-    pub fn section(&self, key: &str, keys: &'static Keys) -> Section<'r> {
+    pub fn section(&self, key: &str, keys: &'static dyn AnyTable) -> Section<'r> {
         let place = self.place(key);
         self.find(key)
             .and_then(|node| Self::open(Rc::clone(node), place.clone(), keys, self.report))
             .unwrap_or_else(|| Self::empty(place, self.node.line, keys, self.report))
     }
 
+    /// The same mapping once more, to look at several of its keys together. Its unknown keys are not reported again.
+    pub fn section_again(&self, key: &str, keys: &'static dyn AnyTable) -> Section<'r> {
+        let place = self.place(key);
+        match self.find(key) {
+            Some(node) => Self { node: Rc::clone(node), place, keys, report: self.report },
+            None => Self::empty(place, self.node.line, keys, self.report),
+        }
+    }
+
     /// The list of mappings under a key, empty when absent.
-    pub fn sections(&self, key: &str, keys: &'static Keys) -> Vec<Section<'r>> {
+    pub fn sections(&self, key: &str, keys: &'static dyn AnyTable) -> Vec<Section<'r>> {
         let place = self.place(key);
         let items = match self.find(key).map(|node| &node.content) {
             None => &[],
@@ -239,7 +219,7 @@ impl<'r> Section<'r> {
         parse_file: impl FnOnce(&str) -> Result<PathBuf, Wrong>,
     ) -> Option<SecretSource> {
         if self.has(key) && self.has(file_key) {
-            self.error(file_key, format!("given together with `{key}`; only one of them can hold"));
+            self.error(file_key, format!("is given together with `{key}`; give only one of them"));
         }
         let file = self.read(file_key, parse_file).map(SecretSource::File);
         let inline = self.read(key, |text| match text {
@@ -260,24 +240,5 @@ impl<'r> Section<'r> {
             other => Err(Wrong::because(format!("is {}", other.kind()), "a single value")),
         };
         parsed.map_err(|wrong| self.report.add(wrong.at(place))).ok()
-    }
-}
-
-/// Words as a list for people: "`a`, `b` or `c`".
-pub fn quoted(words: &[&str]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
-    }
-}
-
-/// What somebody wrote, fit for a message of one line.
-pub fn shown(text: &str) -> String {
-    const MOST: usize = 60;
-    let line = text.replace(char::is_control, " ");
-    match line.char_indices().nth(MOST) {
-        Some((end, _)) => format!("`{}…`", &line[..end]),
-        None => format!("`{line}`"),
     }
 }

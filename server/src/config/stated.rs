@@ -1,7 +1,7 @@
-//! What a file says in so many words, where leaving it out would mean the same.
+//! What a file states explicitly, although leaving it out would mean the same.
 //!
-//! A file that was cut off reads like one that leaves things out. Where that would cost something, a reload asks for the
-//! words.
+//! A truncated file reads like one that leaves things out. Where that would do damage, a reload wants the explicit
+//! statement.
 
 use std::collections::HashSet;
 

@@ -1,18 +1,18 @@
-//! YAML as a tree in which everything knows its line.
+//! YAML as a tree whose nodes know their lines.
 //!
-//! serde_yaml, which writes our YAML, is not used to read it: its values carry no lines, and it gives up at the first
-//! repeated key. Scalars stay text here. What a text has to be is known where it is used, so that nobody has to know
-//! which words YAML takes for a number or a boolean.
+//! serde_yaml writes our YAML but does not read it: its values carry no lines, and it stops at the first repeated key.
+//! Scalars stay text here. The reader of a key knows its type, so nobody has to know which words YAML takes for a number or
+//! a boolean.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-/// Deepest nesting that is accepted. Ours needs five levels; the tree is dropped recursively.
+/// Deepest nesting that is accepted. The configuration needs five levels; dropping the tree is recursive.
 const MAX_DEPTH: usize = 64;
 
-/// Something in the file.
+/// A node of the file.
 #[derive(Debug)]
 pub struct Node {
     /// Line where it begins, counted from 1.
@@ -26,7 +26,7 @@ pub struct Node {
 pub enum Content {
     /// No value.
     Null {
-        /// Whether the file says so (`~` or `null`), and does not just end after the colon.
+        /// Whether the file has `~` or `null`, and not just nothing after the colon.
         written: bool,
     },
     /// A text, a number, a truth value.
@@ -60,7 +60,7 @@ pub struct Entry {
     pub value: Rc<Node>,
 }
 
-/// Why a text is not YAML, or not YAML as it is wanted here.
+/// Why a text is not YAML, or not YAML that the configuration accepts.
 #[derive(Debug)]
 pub struct Malformed {
     /// What is wrong.
@@ -135,7 +135,7 @@ impl Builder {
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
                 let node =
-                    node.ok_or_else(|| Malformed::new(line, "an alias inside of what it stands for"))?;
+                    node.ok_or_else(|| Malformed::new(line, "an alias inside the node that it refers to"))?;
                 self.place(node, 0)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -149,7 +149,7 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::DocumentStart(_) if self.root.is_some() => {
-                Err(Malformed::new(line, "a second YAML document; only one is read"))
+                Err(Malformed::new(line, "a second YAML document; the file may have only one"))
             }
             _ => Ok(()),
         }
@@ -188,7 +188,7 @@ impl Builder {
                 None => match &node.content {
                     Content::Scalar(text) => *key = Some((text.clone(), node.line)),
                     other => {
-                        let message = format!("a key that is {}; keys are words", other.kind());
+                        let message = format!("a key that is {}; keys are single words", other.kind());
                         return Err(Malformed::new(node.line, message));
                     }
                 },
@@ -198,12 +198,12 @@ impl Builder {
     }
 }
 
-/// Tags of the core schema (`!!str`) say nothing new here. Others ask for something that nobody would do, such as
-/// decrypting the value.
+/// Refuses all tags but those of the core schema (`!!str`), which change nothing here. Other tags ask for processing that
+/// does not happen, such as decryption.
 fn refuse_tag(line: usize, tag: Option<&Tag>) -> Result<(), Malformed> {
     match tag {
         Some(tag) if !tag.is_yaml_core_schema() => {
-            let message = format!("the tag `{}{}` means nothing here", tag.handle, tag.suffix);
+            let message = format!("the tag `{}{}` is not supported", tag.handle, tag.suffix);
             Err(Malformed::new(line, message))
         }
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! What differs between two configurations, for people.
+//! The differences between two configurations, as lines for people.
 
 use serde_yaml::{Mapping, Value};
 
@@ -22,7 +22,7 @@ fn compare(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
             let path = join(path, name);
             match after.iter().find(|(other, _)| other == name) {
                 Some((_, now)) => compare(&path, value, now, lines),
-                None => lines.push(format!("{path}: gone; its data stays")),
+                None => lines.push(format!("{path}: removed; its data stays")),
             }
         }
         let is_new = |name: &String| !before.iter().any(|(other, _)| other == name);
@@ -37,7 +37,7 @@ fn compare(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
             && order(&before) != order(&after)
             && after.iter().all(|(name, _)| !is_new(name))
         {
-            lines.push(format!("{path}: in another order"));
+            lines.push(format!("{path}: in a different order"));
         }
         return;
     }
@@ -103,7 +103,7 @@ mod tests {
             differences(before, after),
             [
                 "server.port: 2 instead of 1",
-                "caches.a: gone; its data stays",
+                "caches.a: removed; its data stays",
                 "caches.b.keys: x, y instead of none",
                 "caches.c: new",
             ]
@@ -116,7 +116,7 @@ mod tests {
         let order = |names: &str| format!("{{storages: [{names}]}}");
         assert_eq!(
             differences(&order("{name: a}, {name: b}"), &order("{name: b}, {name: a}")),
-            ["storages: in another order"]
+            ["storages: in a different order"]
         );
     }
 }

@@ -1,12 +1,12 @@
-//! What a reload would take out of service because the file says nothing about it.
+//! Refuses reloads that would lose something only because the file does not mention it.
 //!
-//! A file that is read while it is being written, or that was cut off by a full disk, is often valid YAML. So what costs
-//! much is refused unless the file asks for it in so many words: no cache left, tokens void, a private cache open to all.
+//! A file that is still being written, or that a full disk cut off, is often valid YAML. So the file has to state damaging
+//! changes explicitly: no cache left in service, all tokens void, a private cache open to everybody.
 
 use crate::config::{Access, Config, Fault, Faults, KeySource, Loaded, Secret};
 
-/// Refuses a file that is the beginning of the one read before and ends within a line of it: half a number or half a name
-/// is valid, and wrong. `before` is the text of that file.
+/// Refuses a file that is the beginning of the file in force (`before`) and ends within a line: half a number or half a
+/// name is valid, but wrong.
 pub fn refuse_of_text(before: Option<&Secret>, loaded: &Loaded) -> Result<(), Faults> {
     let text = loaded.text.expose();
     let rest = before.and_then(|before| before.expose().strip_prefix(text));
@@ -24,14 +24,13 @@ pub fn refuse_of_text(before: Option<&Secret>, loaded: &Loaded) -> Result<(), Fa
 /// Refuses a configuration that would take every cache out of service without saying so.
 pub fn refuse_of_caches(before: &Config, loaded: &Loaded) -> Result<(), Faults> {
     let Some(lost) = lost_caches(before, &loaded.config) else { return Ok(()) };
-    let message = format!("no cache in service would be left: the file no longer has {lost}");
+    let message = format!("no cache would stay in service: the file no longer has {lost}");
     let remedy =
-        "to take them out of service keep their entries with `enabled: false`, or write `caches: []`";
+        "to take them out of service, keep their entries with `enabled: false`, or write `caches: []`";
     Err(Faults(vec![loaded.fault("caches", message).suggest(remedy)]))
 }
 
-/// Refuses a configuration that would open a cache to everybody that is `private` now, because it does not say who may read
-/// it.
+/// Refuses a configuration that would open a private cache to everybody only because `access` is missing.
 pub fn refuse_of_access(private: &[String], loaded: &Loaded) -> Result<(), Faults> {
     let caches = loaded.config.caches.iter().enumerate();
     let opened = caches.filter(|(_, cache)| {
@@ -42,7 +41,7 @@ pub fn refuse_of_access(private: &[String], loaded: &Loaded) -> Result<(), Fault
     let faults: Vec<Fault> = opened
         .map(|(index, cache)| {
             let message =
-                format!("`{}` is private, and everybody could read it: `access` is missing", cache.name);
+                format!("`{}` is private, and without `access` everybody could read it", cache.name);
             let remedy = "write `access: private`, or `access: public` to open it";
             loaded.fault(&format!("caches[{index}].name"), message).suggest(remedy)
         })
@@ -50,11 +49,11 @@ pub fn refuse_of_access(private: &[String], loaded: &Loaded) -> Result<(), Fault
     if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
 }
 
-/// Refuses a configuration without a server key if the one in force has one, unless the file says that there is none.
+/// Refuses a configuration without a server key if the one in force has one, unless the file states that there is none.
 pub fn refuse_of_key(before: &Config, loaded: &Loaded) -> Result<(), Faults> {
     let had_key = before.server.key != KeySource::Generated;
     if had_key && loaded.config.server.key == KeySource::Generated && !loaded.stated.no_server_key {
-        let message = "the file no longer has the server key, without which every token is void";
+        let message = "the file no longer has the server key, and without it every token is void";
         let remedy = "to give it up, write `key: null`; the daemon then makes a key of its own";
         return Err(Faults(vec![loaded.fault("server.key", message).suggest(remedy)]));
     }
@@ -73,14 +72,14 @@ pub fn refuse_of_key_text(in_use: &str, wanted: &str, loaded: &Loaded) -> Result
     Ok(())
 }
 
-/// The names of the caches that are served now and not in the file any more, if they were all.
+/// The names of the caches in service that the file no longer has, if it has none of those in service.
 fn lost_caches(before: &Config, after: &Config) -> Option<String> {
     let served: Vec<&str> = names_of_enabled(before).collect();
-    // That a file has no cache at all, it has to say.
+    // Only an explicit `caches: []` loads without a cache.
     if served.is_empty() || after.caches.is_empty() {
         return None;
     }
-    // One that takes their place was written on purpose, unless it is the beginning of a name.
+    // A cache with another name was written on purpose, unless the name is the beginning of an old one.
     let is_whole = |name: &str| served.iter().all(|served| *served == name || !served.starts_with(name));
     if names_of_enabled(after).any(is_whole) {
         return None;

@@ -189,7 +189,7 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
     let reading = tokio::task::spawn_blocking(move || read(&path, &known));
     let File { loaded: Loaded { mut config, warnings, text, .. }, wanted, key } = reading.await??;
     let warnings = warnings.iter().map(ToString::to_string).collect();
-    config.server = changeable(&before.server, config.server);
+    config.server = before.server.after_reload(&config.server);
 
     let mut rotated = *key != **reloader.key();
     if rotated && core.catalog.is_shared() {
@@ -325,26 +325,6 @@ fn read(path: &Path, known: &Known) -> Result<File, ReloadError> {
         check_secrets(cache)?;
     }
     Ok(File { loaded, wanted, key })
-}
-
-/// What a reload changes of `server`; the rest stays as it was.
-fn changeable(before: &ServerConfig, wanted: ServerConfig) -> ServerConfig {
-    ServerConfig {
-        key: wanted.key,
-        dht_network_key_files: wanted.dht_network_key_files,
-        // These were handed on to the caches when the file was read.
-        default_retention: wanted.default_retention,
-        default_port: wanted.default_port,
-        default_storage: wanted.default_storage,
-        default_storage_strategy: wanted.default_storage_strategy,
-        log: LogConfig { filter: wanted.log.filter, format: before.log.format },
-        drain_timeout: wanted.drain_timeout,
-        gc_interval: wanted.gc_interval,
-        gc_grace: wanted.gc_grace,
-        deploy_timeout: wanted.deploy_timeout,
-        deploy_pending_timeout: wanted.deploy_pending_timeout,
-        ..before.clone()
-    }
 }
 
 /// The hint for a person whose reload failed.

@@ -105,7 +105,7 @@ fn caches_come_and_go_with_their_ports() {
         caches(config).push(new);
     });
     let (changes, _) = reload(&site);
-    assert_eq!(changes, ["caches.my-cache-2: gone; its data stays", "caches.fresh: new"]);
+    assert_eq!(changes, ["caches.my-cache-2: removed; its data stays", "caches.fresh: new"]);
     site.cache("my-cache-2").get(&format!("/{}.narinfo", path.hash)).send().expect(404);
     site.api().get("/api/v1/cache/my-cache-2").send().expect(404);
     wait_for(SOON, "its port is closed", || site.cache_port("my-cache-2").connect().is_err().then_some(()));
@@ -140,7 +140,7 @@ fn storages_come_and_go_with_what_lies_on_them() {
         |path: &Path, name: &str| site.directory().join(name).join("pub").join(path.file_url()).exists();
     let mut two = json!(null);
     site.edit_config(|config| two = config["caches"][0]["storages"].as_array_mut().unwrap().remove(1));
-    assert_eq!(reload(&site).0, ["caches.pub.storages.two: gone; its data stays"]);
+    assert_eq!(reload(&site).0, ["caches.pub.storages.two: removed; its data stays"]);
     let reader = site.reader("pub");
     let hashes: Vec<&str> = paths.iter().map(|path| path.hash.as_str()).collect();
     let missing = pusher.missing(&hashes);

@@ -64,6 +64,7 @@ mod reload;
 pub mod routes;
 mod status;
 mod token;
+pub mod units;
 mod usage;
 mod worker;
 

@@ -4,12 +4,7 @@ use super::{Context, storages};
 use crate::config::claims::{Names, Ports, Roots};
 use crate::config::fault::Fault;
 use crate::config::section::Section;
-use crate::config::{
-    Access, CacheConfig, CacheFederation, PreferredCompression, ServerConfig, SigningMode, keys, values,
-};
-
-/// Default of `priority`: before cache.nixos.org, which says 40, so that what is here is not fetched from far away.
-const DEFAULT_PRIORITY: u32 = 30;
+use crate::config::{CacheConfig, ServerConfig, SigningMode, keys};
 
 /// Reads `caches`, takes their names and ports.
 pub fn read(
@@ -23,12 +18,12 @@ pub fn read(
     let sections = file.sections("caches", &keys::CACHE);
     if file.is_mapping() && !file.has("caches") && !file.is_misspelled("caches") {
         // Not a warning: a file that was cut off would take every cache out of service.
-        let fault = Fault::error(&file.place("caches"), "missing: there would be nothing to serve");
+        let fault = Fault::error(&file.place("caches"), "missing, so there would be nothing to serve");
         file.report.add(fault.suggest(
             "give a cache at least a name, as in `caches: [{name: main}]`, or write `caches: []` to serve none",
         ));
     } else if file.has_empty_list("caches") {
-        let fault = Fault::warning(&file.place("caches"), "no cache: there is nothing to serve");
+        let fault = Fault::warning(&file.place("caches"), "is empty, so there is nothing to serve");
         file.report.add(fault.suggest("give at least a name: `caches: [{name: main}]`"));
     }
     let mut caches = Vec::new();
@@ -47,47 +42,27 @@ fn read_one(
     data: &mut Roots,
     ports: &mut Ports,
 ) -> Option<CacheConfig> {
-    let name = section.require("name", values::cache_name);
-    let strategy = section.read("storage-strategy", values::word).unwrap_or(server.default_storage_strategy);
-    let signing = section.read("signing", values::word).unwrap_or(SigningMode::Auto);
-    if signing == SigningMode::Client && section.has("signing-key-file") {
-        section.error("signing-key-file", "given, though with `signing: client` the server signs nothing");
+    let mut cache = CacheConfig {
+        retention: server.default_retention,
+        storage_strategy: server.default_storage_strategy,
+        ..CacheConfig::default()
+    };
+    let is_complete = keys::CACHE.read(section, context, &mut cache);
+    if cache.signing == SigningMode::Client && section.has("signing-key-file") {
+        section.error("signing-key-file", "is given, but with `signing: client` the server signs nothing");
     }
-    // Two caches of one name would be told about their directories as well.
-    let directory = name.as_ref().filter(|_| is_unique);
-    let storages = storages::read(section, directory, strategy, server, context, data);
-    let enabled = section.read("enabled", values::truth).unwrap_or(true);
-    let port = section.read("port", values::port);
+    if cache.federation.keep_max_size.is_some() && !cache.federation.keep {
+        let federation = section.section_again("federation", &keys::CACHE_FEDERATION);
+        federation.warn("keep-max-size", "has no effect without `keep: true`");
+    }
+    // Two caches of one name would be reported for their directories as well.
+    let directory = (is_complete && is_unique).then_some(&cache.name);
+    cache.storages = storages::read(section, directory, cache.storage_strategy, server, context, data);
     // The listener of a disabled cache is not opened, so something else may have its port.
-    if let Some(port) = port.filter(|_| enabled) {
+    if let Some(port) = cache.port.filter(|_| cache.enabled) {
         ports.claim(section, "port", port);
     }
-    let cache = CacheConfig {
-        enabled,
-        access: section.read("access", values::word).unwrap_or(Access::Public),
-        retention: section.read("retention", values::days).unwrap_or(server.default_retention),
-        port,
-        priority: section.read("priority", values::priority).unwrap_or(DEFAULT_PRIORITY),
-        compression: section.read("compression", values::word).unwrap_or(PreferredCompression::Zstd),
-        signing,
-        signing_key_files: section.read_all("signing-key-file", |text| context.secret_file(text)),
-        trusted_public_keys: section.read_all("trusted-public-keys", values::public_key),
-        upstreams: section.read_all("upstreams", values::upstream),
-        federation: federation(&section.section("federation", &keys::CACHE_FEDERATION)),
-        storage_strategy: strategy,
-        storages,
-        name: name?,
-    };
-    Some(cache)
-}
-
-fn federation(section: &Section<'_>) -> CacheFederation {
-    let keep = section.read("keep", values::truth).unwrap_or(false);
-    let keep_max_size = section.read("keep-max-size", values::size);
-    if keep_max_size.is_some() && !keep {
-        section.warn("keep-max-size", "means nothing without `keep: true`");
-    }
-    CacheFederation { keep, keep_max_size }
+    is_complete.then_some(cache)
 }
 
 /// The original system gave `default-port` to every cache without a port, and so could run only one of them. Here the

@@ -1,7 +1,7 @@
 //! From the tree of a file to a [`Config`]: one file per part of the configuration.
 //!
-//! Each function reads what it can, reports what is wrong, and goes on with a default in its place; the configuration
-//! that comes out is used only when nothing was reported as an error.
+//! The tables in [`keys`] read the keys one by one; this folder has the rules that concern several keys. Each function reads what it can,
+//! reports what is wrong, and goes on with a default in its place. The result is used only if no error was reported.
 
 mod caches;
 mod deploy;
@@ -14,36 +14,37 @@ use std::rc::Rc;
 use super::claims::{Names, Ports};
 use super::fault::Report;
 use super::section::Section;
+use super::wrong::Wrong;
 use super::yaml::Node;
 use super::{Config, Environment, keys, values};
 
-/// What reading depends on beside the file's content.
-struct Context<'c> {
-    env: &'c Environment,
+/// What the meaning of a value depends on, apart from its text.
+pub struct Context<'c> {
+    /// The environment of the process.
+    pub env: &'c Environment,
     /// The file, as an absolute path.
-    source: Option<&'c Path>,
+    pub source: Option<&'c Path>,
+    /// The state directory, in which relative paths begin.
+    pub state_dir: PathBuf,
 }
 
 impl Context<'_> {
-    /// Where relative paths begin that say where the configuration itself is at home.
-    fn directory(&self) -> Option<&Path> {
-        self.source.and_then(Path::parent)
-    }
-
-    /// Resolves the name of a file that holds a secret.
-    fn secret_file(&self, text: &str) -> Result<PathBuf, super::section::Wrong> {
+    /// Resolves the name of a file that holds a secret: a relative one begins in the directory of credentials, or else
+    /// beside the configuration file.
+    pub fn secret_file(&self, text: &str) -> Result<PathBuf, Wrong> {
         let credentials = self.env.credentials_directory.as_deref();
-        let base = credentials.or(self.directory()).unwrap_or(Path::new("/"));
+        let base = credentials.or(self.source.and_then(Path::parent)).unwrap_or(Path::new("/"));
         Ok(values::resolve(base, &values::path(text)?))
     }
 }
 
 /// Reads a whole file. `source` is absolute.
 pub fn decode(root: Rc<Node>, source: Option<&Path>, env: &Environment, report: &Report) -> Config {
-    let context = Context { env, source };
     let file = Section::open_file(root, &keys::FILE, report);
-    let mut ports = Ports::default();
     let server_section = file.section("server", &keys::SERVER);
+    let state_dir = server::state_dir(&server_section, source, env);
+    let context = Context { env, source, state_dir };
+    let mut ports = Ports::default();
     let server = server::read(&server_section, &context, &mut ports);
 
     let mut cache_names = Names::default();
@@ -51,8 +52,8 @@ pub fn decode(root: Rc<Node>, source: Option<&Path>, env: &Environment, report: 
     caches::hand_out_default_port(&server_section, &server, &ports, &mut caches);
 
     let mut workspace_names = Names::default();
-    let workspaces = deploy::workspaces(&file, &cache_names, &mut workspace_names);
-    let agents = deploy::agents(&file, &workspace_names);
+    let workspaces = deploy::workspaces(&file, &context, &cache_names, &mut workspace_names);
+    let agents = deploy::agents(&file, &context, &workspace_names);
     if !agents.is_empty() {
         deploy::warn_of_port(&server_section, &server);
     }

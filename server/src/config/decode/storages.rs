@@ -10,11 +10,8 @@ use crate::config::{
     CacheName, Name, S3Config, ServerConfig, StorageConfig, StorageKind, StorageType, Strategy, keys, values,
 };
 
-/// The keys of a storage that mean something for S3 only begin with this.
-const S3_PREFIX: &str = "s3_";
-
-/// Reads the storages of a cache. `data` are the directories of every cache so far; `name` is that of the cache, if it
-/// has a right one.
+/// Reads the storages of a cache. `data` has the directories of the caches before; `name` is the name of this cache, if it
+/// is valid.
 pub fn read(
     cache: &Section<'_>,
     name: Option<&CacheName>,
@@ -42,7 +39,7 @@ pub fn read(
             storages.push(storage);
         }
     }
-    // With a storage missing, what can be said of all of them would be wrong.
+    // Without a storage that could not be read, checks of all of them would report wrong faults.
     if storages.len() == sections.len() {
         if strategy == Strategy::Split {
             check_shares(cache, &sections, &storages);
@@ -56,7 +53,7 @@ pub fn read(
 
 fn default_storage(cache: &Section<'_>, strategy: Strategy, server: &ServerConfig) -> Option<StorageConfig> {
     if server.default_storage != StorageType::Local {
-        let message = "none, and `server.default-storage` is not `local`, which needs no more keys";
+        let message = "missing; only with `server.default-storage: local` may a cache have none";
         cache.error("storages", message);
         return None;
     }
@@ -71,19 +68,18 @@ fn default_storage(cache: &Section<'_>, strategy: Strategy, server: &ServerConfi
 }
 
 fn read_one(section: &Section<'_>, server: &ServerConfig, context: &Context<'_>) -> Option<StorageConfig> {
-    let name = section.require("name", values::name);
-    let split = section.read("split", values::percentage);
-    let max_size = section.read("max-size", values::size);
-    let draining = section.read("draining", values::truth);
+    let mut storage = StorageConfig::default();
+    // The keys of S3 are read once the type is known.
+    let is_complete = keys::STORAGE.read_if(|key| !is_of_s3(key), section, context, &mut storage);
     let storage_type = match section.has("type") {
         true => section.read("type", values::word)?,
         false => server.default_storage,
     };
-    let kind = match storage_type {
-        StorageType::Local => read_local(section, server),
-        StorageType::S3 => read_s3(section, context),
-    };
-    Some(StorageConfig { name: name?, kind: kind?, split, max_size, draining: draining.unwrap_or(false) })
+    match storage_type {
+        StorageType::Local => storage.kind = read_local(section, server)?,
+        StorageType::S3 => read_s3(section, context, &mut storage)?,
+    }
+    is_complete.then_some(storage)
 }
 
 fn read_local(section: &Section<'_>, server: &ServerConfig) -> Option<StorageKind> {
@@ -91,19 +87,21 @@ fn read_local(section: &Section<'_>, server: &ServerConfig) -> Option<StorageKin
     Some(StorageKind::Local { root: values::resolve(&server.state_dir, &root) })
 }
 
-fn read_s3(section: &Section<'_>, context: &Context<'_>) -> Option<StorageKind> {
-    let file = |text: &str| context.secret_file(text);
+fn read_s3(section: &Section<'_>, context: &Context<'_>, storage: &mut StorageConfig) -> Option<()> {
     let root = section.read("root", values::text).unwrap_or_default();
-    let bucket = section.require("s3_bucket", values::text);
-    let endpoint = section.read("s3_endpoint", values::http_url);
-    let by_path = endpoint.is_some();
-    let region = match section.has("s3_endpoint") {
-        // What services that are not AWS's, and know no regions, are asked with.
-        true => section.read("s3_region", values::text).or(Some("us-east-1".to_owned())),
-        false => section.require("s3_region", values::text),
-    };
-    let access_key = section.secret("s3_access_key", "s3_access_key_file", file);
-    let secret_key = section.secret("s3_secret_key", "s3_secret_key_file", file);
+    let mut s3 = S3Config { root: root.trim_matches('/').to_owned(), ..S3Config::default() };
+    let has_endpoint = section.has("s3_endpoint");
+    if has_endpoint {
+        // Services other than AWS know no regions, but the protocol requires one.
+        s3.region = "us-east-1".to_owned();
+        // Few of them have a host name per bucket.
+        s3.force_path_style = true;
+    }
+    storage.kind = StorageKind::S3(Box::new(s3));
+    let is_complete = keys::STORAGE.read_if(is_of_s3, section, context, storage);
+    if !has_endpoint {
+        section.expect("s3_region");
+    }
     let halves = [
         ("s3_access_key", section.has("s3_access_key") || section.has("s3_access_key_file")),
         ("s3_secret_key", section.has("s3_secret_key") || section.has("s3_secret_key_file")),
@@ -111,20 +109,15 @@ fn read_s3(section: &Section<'_>, context: &Context<'_>) -> Option<StorageKind> 
     if let [(missing, false), (_, true)] | [(_, true), (missing, false)] = halves {
         section.error(missing, "missing; access key and secret key belong together");
     }
-    Some(StorageKind::S3(Box::new(S3Config {
-        root: root.trim_matches('/').to_owned(),
-        bucket: bucket?,
-        region: region?,
-        endpoint,
-        // Nearly every service but AWS's is reached that way, and few by host names of buckets.
-        force_path_style: section.read("s3_force_path_style", values::truth).unwrap_or(by_path),
-        redirect: section.read("s3_redirect", values::truth).unwrap_or(false),
-        access_key,
-        secret_key,
-    })))
+    let has_region = storage.kind.s3().is_some_and(|s3| !s3.region.is_empty());
+    (is_complete && has_region).then_some(())
 }
 
-/// Roots of one cache must not meet, and neither must the directories of caches below them.
+fn is_of_s3(key: &str) -> bool {
+    key.starts_with(keys::S3_PREFIX)
+}
+
+/// Reports roots of one cache that overlap, and directories of caches that overlap below them.
 fn claim_directories(
     section: &Section<'_>,
     key: &str,
@@ -159,8 +152,8 @@ fn warn_of_idle_keys(section: &Section<'_>, storage: &StorageConfig, strategy: S
         section.warn("split", "has no effect without `storage-strategy: split`");
     }
     if storage.kind.storage_type() != StorageType::S3 {
-        let s3_keys = keys::STORAGE.keys.iter().filter(|key| key.starts_with(S3_PREFIX));
-        for key in s3_keys.filter(|key| section.has(key)) {
+        let table: &dyn keys::AnyTable = &keys::STORAGE;
+        for key in table.names().filter(|key| is_of_s3(key) && section.has(key)) {
             section.warn(key, "has no effect without `type: s3`");
         }
     }
@@ -173,14 +166,14 @@ fn check_shares(cache: &Section<'_>, sections: &[Section<'_>], storages: &[Stora
     for (section, _) in written().filter(|(_, storage)| storage.split.is_none()) {
         complete = false;
         if !section.has("split") {
-            let message = format!("missing; `{}` shares the bytes by it", Strategy::Split);
+            let message = format!("missing; `storage-strategy: {}` needs it", Strategy::Split);
             let fault = Fault::error(&section.place("split"), message);
             section.report.add(fault.expected("a percentage from 1 to 100"));
         }
     }
     let sum: u32 = written().filter_map(|(_, storage)| storage.split).map(u32::from).sum();
     if complete && written().next().is_some() && sum != 100 {
-        let message = format!("the `split` of the storages sum to {sum}");
+        let message = format!("the `split` values of the storages sum to {sum}");
         let fault = Fault::error(&cache.place("storages"), message);
         cache.report.add(fault.expected("100"));
     }

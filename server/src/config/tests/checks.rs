@@ -71,7 +71,7 @@ fn secret_files_that_everybody_may_read_draw_a_warning() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let loaded = scene.load("{server: {key-file: key}, caches: [{name: a}]}").unwrap();
 
-    let message = format!("everybody may read {}", key.display());
+    let message = format!("every user can read {}", key.display());
     assert_eq!(findings(&loaded), [("server.key-file".to_owned(), message)]);
 }
 
@@ -87,7 +87,7 @@ fn signing_keys_have_to_be_keys_of_different_names() {
     let [(_, twice), (path, bad)] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(twice, "two keys have the name `a-1`");
     assert_eq!(path, "caches[0].signing-key-file");
-    assert!(bad.contains("/bad holds no signing key of Nix: ") && !bad.contains("hunter2"), "{bad}");
+    assert!(bad.contains("/bad is not a signing key of Nix: ") && !bad.contains("hunter2"), "{bad}");
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn the_group_of_the_admin_socket_has_to_exist() {
 fn the_daemon_has_to_be_able_to_listen_where_it_is_told_to() {
     for (hostname, message) in [
         ("host.invalid", "`host.invalid` cannot be resolved: "),
-        ("192.0.2.77", "`192.0.2.77` is no address of this machine"),
-        ("2001:db8::77", "`2001:db8::77` is no address of this machine"),
+        ("192.0.2.77", "`192.0.2.77` is not an address of this machine"),
+        ("2001:db8::77", "`2001:db8::77` is not an address of this machine"),
     ] {
         let loaded = loaded(&format!("{{server: {{hostname: '{hostname}'}}, caches: [{{name: a}}]}}"));
         let faults = check(&loaded, Reach::Online);

@@ -33,7 +33,7 @@ fn a_file_that_leaves_everything_out_says_what_the_original_system_said_by_defau
     assert_eq!(server.max_connections, 4096);
     assert_eq!(server.narinfo_memory, 64 * 1024 * 1024);
     assert_eq!((server.admin_socket_mode, server.admin_socket_group), (0o660, None));
-    assert_eq!(loaded.warnings[0].message, "no cache: there is nothing to serve");
+    assert_eq!(loaded.warnings[0].message, "is empty, so there is nothing to serve");
 }
 
 #[test]

@@ -31,15 +31,15 @@ fn a_fault_names_file_line_key_and_remedy() {
 // Keys.
 #[case("severs: {}", "1: severs: unknown key; did you mean `server`?")]
 #[case("server:\n  server_port: 1", "2: server.server_port: unknown key; did you mean `server-port`?")]
-#[case("port: 1", "1: port: unknown key; it belongs into an entry of `caches`")]
-#[case("server:\n  split: 1", "2: server.split: unknown key; it belongs into an entry of `storages`")]
+#[case("port: 1", "1: port: unknown key; it belongs in an entry of `caches`")]
+#[case("server:\n  split: 1", "2: server.split: unknown key; it belongs in an entry of `storages`")]
 #[case(
     "agents: [{what: 1, name: a, workspace: b}]\nworkspaces: [{name: b, cache: main}]",
     "1: agents[0].what: unknown key; expected one of `name` or `workspace`"
 )]
 #[case(
     "server:\n  key-file: a\n  hostname: b\n  key-file: c",
-    "4: server.key-file: given a second time; the first is in line 2"
+    "4: server.key-file: is given twice, first in line 2"
 )]
 // Kinds of nodes.
 #[case("server: [1]", "1: server: is a list; expected a mapping of keys such as `hostname`")]
@@ -72,64 +72,64 @@ fn a_fault_names_file_line_key_and_remedy() {
 )]
 #[case(
     "server: {standalone: maybe}",
-    "1: server.standalone: `maybe` will not do; expected `true` or `false`"
+    "1: server.standalone: `maybe` is not valid; expected `true` or `false`"
 )]
 #[case(
     "server: {drain-timeout: 30}",
-    "1: server.drain-timeout: `30` will not do; expected a time such as `30s`, `90min` or `2h`"
+    "1: server.drain-timeout: `30` is not valid; expected a time such as `30s`, `90min` or `2h`"
 )]
 #[case(
     "server: {upload-expiry: 0s}",
-    "1: server.upload-expiry: `0s` will not do; expected a time longer than nothing, such as `24h`"
+    "1: server.upload-expiry: `0s` is not valid; expected a time longer than zero, such as `24h`"
 )]
 #[case(
     "server: {gc-interval: daily}",
-    "1: server.gc-interval: `daily` will not do; expected a time such as `12h`, or `off`"
+    "1: server.gc-interval: `daily` is not valid; expected a time such as `12h`, or `off`"
 )]
 #[case(
     "server: {deploy-timeout: 0s}",
-    "1: server.deploy-timeout: `0s` will not do; expected a time longer than nothing, such as `24h`"
+    "1: server.deploy-timeout: `0s` is not valid; expected a time longer than zero, such as `24h`"
 )]
 #[case(
     "server: {deploy-pending-timeout: never}",
-    "1: server.deploy-pending-timeout: `never` will not do; expected a time such as `30s`, `90min` or `2h`"
+    "1: server.deploy-pending-timeout: `never` is not valid; expected a time such as `30s`, `90min` or `2h`"
 )]
 #[case(
     "server: {narinfo-memory: lots}",
-    "1: server.narinfo-memory: `lots` will not do; expected a size such as `500M`, `10 GiB` or a number of bytes"
+    "1: server.narinfo-memory: `lots` is not valid; expected a size such as `500M`, `10 GiB` or a number of bytes"
 )]
 #[case(
     "server: {log: {format: jsno}}",
-    "1: server.log.format: `jsno` will not do; expected `text` or `json`; did you mean `json`?"
+    "1: server.log.format: `jsno` is not valid; expected `text` or `json`; did you mean `json`?"
 )]
 #[case(
     "server: {hostname: '0.0.0.0:5000'}",
-    "1: server.hostname: `0.0.0.0:5000` will not do; expected an IP address or a host name; the port has its own key"
+    "1: server.hostname: `0.0.0.0:5000` is not valid; expected an IP address or a host name; the port has its own key"
 )]
 #[case(
     "server: {public-url: 'https://x.org/cache'}",
-    "1: server.public-url: has the path `/cache`; expected scheme and host alone, because caches are reached as `NAME.HOST`"
+    "1: server.public-url: has the path `/cache`; expected only a scheme and a host, because clients reach caches as `NAME.HOST`"
 )]
 #[case(
     "server: {state-dir: ~/x}",
-    "1: server.state-dir: `~/x` will not do; expected a path; `~` is not expanded, write the home directory out"
+    "1: server.state-dir: `~/x` is not valid; expected a path; `~` is not expanded, write the home directory out"
 )]
 #[case(
     "server: {database: 'mysql://u:hunter2@h/d'}",
-    "1: server.database: `mysql` is no database we know; expected the name of a SQLite file, `sqlite://FILE` or \
+    "1: server.database: `mysql` is not a supported database; expected the name of a SQLite file, `sqlite://FILE` or \
      `postgres://USER@HOST/DATABASE`"
 )]
 #[case(
     "server: {database-password-file: p}",
-    "1: server.database-password-file: given, though `database` is a file, which has no password"
+    "1: server.database-password-file: is given, but `database` is a file, which has no password"
 )]
 #[case(
     "server: {database: 'postgres://u:hunter2@h/d', database-password-file: p}",
-    "1: server.database-password-file: given, though the URL in `database` has a password already"
+    "1: server.database-password-file: is given, but the URL in `database` already has a password"
 )]
 #[case(
     "server:\n  key: 01234567890123456789012345678901\n  key-file: k",
-    "3: server.key-file: given together with `key`; only one of them can hold"
+    "3: server.key-file: is given together with `key`; give only one of them"
 )]
 #[case("server:\n  deploy-port: 5000", "2: server.deploy-port: 5000 is taken by `server.server-port`")]
 fn what_is_wrong_is_said(#[case] yaml: &str, #[case] expected: &str) {
@@ -140,21 +140,21 @@ fn what_is_wrong_is_said(#[case] yaml: &str, #[case] expected: &str) {
 #[rstest]
 #[case(
     "access: pubic",
-    "3: caches[0].access: `pubic` will not do; expected `public` or `private`; did you mean `public`?"
+    "3: caches[0].access: `pubic` is not valid; expected `public` or `private`; did you mean `public`?"
 )]
 #[case("retention: 0", "3: caches[0].retention: `0` is out of range; expected a number of days, at least 1")]
 #[case("port: 5001", "3: caches[0].port: 5001 is taken by `server.deploy-port`")]
 #[case(
     "priority: -1",
-    "3: caches[0].priority: `-1` is out of range; expected a number, where lower is asked first"
+    "3: caches[0].priority: `-1` is out of range; expected a number; Nix asks lower ones first"
 )]
 #[case(
     "upstreams:\n      - https://a.org\n      - ftp://b.org",
-    "5: caches[0].upstreams[1]: `ftp://b.org` will not do; expected a URL such as `https://cache.example.org`"
+    "5: caches[0].upstreams[1]: `ftp://b.org` is not valid; expected a URL such as `https://cache.example.org`"
 )]
 #[case(
     "upstreams: 'https://u:hunter2@a.org'",
-    "3: caches[0].upstreams: holds a user name or password, which has no place in a URL; expected a URL such as \
+    "3: caches[0].upstreams: contains a user name or password, which do not belong in a URL; expected a URL such as \
      `https://cache.example.org`"
 )]
 #[case(
@@ -164,13 +164,13 @@ fn what_is_wrong_is_said(#[case] yaml: &str, #[case] expected: &str) {
 )]
 #[case(
     "signing: client\n    signing-key-file: k",
-    "4: caches[0].signing-key-file: given, though with `signing: client` the server signs nothing"
+    "4: caches[0].signing-key-file: is given, but with `signing: client` the server signs nothing"
 )]
 #[case("storages: [{root: x}]", "3: caches[0].storages[0].name: missing")]
 #[case("storages: [{name: a, type: local}]", "3: caches[0].storages[0].root: missing")]
 #[case(
     "storages: [{name: a, type: s4, root: x}]",
-    "3: caches[0].storages[0].type: `s4` will not do; expected `local` or `s3`; did you mean `s3`?"
+    "3: caches[0].storages[0].type: `s4` is not valid; expected `local` or `s3`; did you mean `s3`?"
 )]
 #[case(
     "storages: [{name: a, type: s3, s3_endpoint: 'http://x'}]",
@@ -191,7 +191,7 @@ fn what_is_wrong_is_said(#[case] yaml: &str, #[case] expected: &str) {
 )]
 #[case(
     "storages:\n      - {name: a, root: x}\n      - {name: b, root: ./y/../x/}",
-    "5: caches[0].storages[1].root: the same place as `caches[0].storages[0].root` in line 4"
+    "5: caches[0].storages[1].root: is the same place as `caches[0].storages[0].root` in line 4"
 )]
 #[case(
     "storages:\n      - {name: a, root: /x}\n      - {name: b, root: /x/y}",
@@ -203,15 +203,15 @@ fn what_is_wrong_is_said(#[case] yaml: &str, #[case] expected: &str) {
 )]
 #[case(
     "storages:\n      - {name: a, type: s3, s3_bucket: x, s3_region: r}\n      - {name: b, type: s3, s3_bucket: x, s3_region: r}",
-    "5: caches[0].storages[1].root: the same place as `caches[0].storages[0].root` in line 4"
+    "5: caches[0].storages[1].root: is the same place as `caches[0].storages[0].root` in line 4"
 )]
 #[case(
     "storage-strategy: split\n    storages:\n      - {name: a, root: x, split: 40}\n      - {name: b, root: y, split: 50}",
-    "4: caches[0].storages: the `split` of the storages sum to 90; expected 100"
+    "4: caches[0].storages: the `split` values of the storages sum to 90; expected 100"
 )]
 #[case(
     "storage-strategy: split\n    storages:\n      - {name: a, root: x, split: 100}\n      - {name: b, root: y}",
-    "6: caches[0].storages[1].split: missing; `split` shares the bytes by it; expected a percentage from 1 to 100"
+    "6: caches[0].storages[1].split: missing; `storage-strategy: split` needs it; expected a percentage from 1 to 100"
 )]
 fn what_is_wrong_with_a_cache_is_said(#[case] yaml: &str, #[case] expected: &str) {
     assert_eq!(lines(&format!("{CACHE}    {yaml}\n")), [expected]);
@@ -221,8 +221,8 @@ fn what_is_wrong_with_a_cache_is_said(#[case] yaml: &str, #[case] expected: &str
 #[case("caches: [{}]", &["1: caches[0].name: missing"])]
 #[case(
     "caches:\n  - name: My_Cache",
-    &["2: caches[0].name: `My_Cache` has other characters than a-z, 0-9 and `-`; expected 1 to 63 of `a-z`, `0-9` and \
-       `-`, as in a host name, because the cache is reached as `NAME.HOST`; call it `my-cache`"]
+    &["2: caches[0].name: `My_Cache` has characters other than a-z, 0-9 and `-`; expected 1 to 63 characters of `a-z`, `0-9` and \
+       `-`, as in a host name, because clients reach the cache as `NAME.HOST`; call it `my-cache`"]
 )]
 #[case(
     "caches:\n  - name: a\n  - name: a",
@@ -238,7 +238,7 @@ fn what_is_wrong_with_a_cache_is_said(#[case] yaml: &str, #[case] expected: &str
 )]
 #[case(
     "server: {default-storage: s3}\ncaches:\n  - name: a",
-    &["3: caches[0].storages: none, and `server.default-storage` is not `local`, which needs no more keys"]
+    &["3: caches[0].storages: missing; only with `server.default-storage: local` may a cache have none"]
 )]
 #[case(
     "caches:\n  - name: main\nworkspaces:\n  - name: w\n    cache: mian",
@@ -264,10 +264,10 @@ fn entries_have_to_agree_with_each_other(#[case] yaml: &str, #[case] expected: &
 #[case("[", "not YAML")]
 #[case("a: 1\nb: [1, 2\nc: 3", "not YAML")]
 #[case("server:\n\thostname: a", "not YAML")]
-#[case("caches: []\n---\ncaches: []", "a second YAML document; only one is read")]
-#[case("server: {key: !vault abc}", "the tag `!vault` means nothing here")]
-#[case("server: {? [a] : b}", "a key that is a list; keys are words")]
-#[case("a: &a [*a]", "an alias inside of what it stands for")]
+#[case("caches: []\n---\ncaches: []", "a second YAML document; the file may have only one")]
+#[case("server: {key: !vault abc}", "the tag `!vault` is not supported")]
+#[case("server: {? [a] : b}", "a key that is a list; keys are single words")]
+#[case("a: &a [*a]", "an alias inside the node that it refers to")]
 #[case("server: {<<: 5}", "`<<` takes a mapping, not a single value")]
 fn what_is_no_yaml_is_one_fault_with_its_line(#[case] yaml: &str, #[case] message: &str) {
     let faults = faults(yaml);
@@ -413,11 +413,11 @@ agents: {}
 #[rstest]
 #[case(
     "server: {key: short}",
-    "1: warning: server.key: is short enough to be guessed, and with it every token can be forged; expected at least 32 characters; make one with `openssl rand -hex 32`"
+    "1: warning: server.key: is short enough to guess, and whoever guesses it can forge every token; expected at least 32 characters; make one with `openssl rand -hex 32`"
 )]
 #[case(
     "server: {key: ''}",
-    "1: warning: server.key: is empty: a key is made and kept in the state directory"
+    "1: warning: server.key: is empty, so the daemon makes a key and keeps it in the state directory"
 )]
 #[case(
     "server: {public-url: 'http://10.0.0.1'}",
@@ -425,15 +425,15 @@ agents: {}
 )]
 #[case(
     "{server: {public-url: 'http://x.org:5000'}, caches: [{name: a}], workspaces: [{name: w, cache: a}], agents: [{name: m, workspace: w}]}",
-    "1: warning: server.public-url: port 5000 is out of reach for deploy agents, which always use port 80 (http) or 443 (https) of the host; let a reverse proxy listen on port 80 or 443, and leave the port out"
+    "1: warning: server.public-url: deploy agents cannot reach port 5000; they always use port 80 (http) or 443 (https) of the host; let a reverse proxy listen on port 80 or 443, and leave the port out"
 )]
 #[case(
     "{server: {public-url: 'https://x.org:80'}, caches: [{name: a}], workspaces: [{name: w, cache: a}], agents: [{name: m, workspace: w}]}",
-    "1: warning: server.public-url: port 80 is out of reach for deploy agents, which always use port 80 (http) or 443 (https) of the host; let a reverse proxy listen on port 80 or 443, and leave the port out"
+    "1: warning: server.public-url: deploy agents cannot reach port 80; they always use port 80 (http) or 443 (https) of the host; let a reverse proxy listen on port 80 or 443, and leave the port out"
 )]
 #[case(
     "server: {dht-bootstrap-host: other}",
-    "1: warning: server.dht-bootstrap-host: a node with a generated key shares no network with the others; give all nodes the same `dht-network-key-file` or `key`"
+    "1: warning: server.dht-bootstrap-host: a node with a generated key cannot join the network of other nodes; give all nodes the same `dht-network-key-file` or `key`"
 )]
 #[case(
     "server: {default-port: 5000}",
@@ -453,7 +453,7 @@ agents: {}
 )]
 #[case(
     "caches: []",
-    "1: warning: caches: no cache: there is nothing to serve; give at least a name: `caches: [{name: main}]`"
+    "1: warning: caches: is empty, so there is nothing to serve; give at least a name: `caches: [{name: main}]`"
 )]
 fn what_is_likely_not_meant_is_a_warning(#[case] yaml: &str, #[case] expected: &str) {
     let yaml = if yaml.starts_with("server") { format!("{yaml}\n{CACHE}") } else { yaml.to_owned() };

@@ -7,6 +7,7 @@ mod example;
 mod faults;
 mod legacy;
 mod printing;
+mod reference;
 mod secrets;
 mod values;
 

@@ -99,11 +99,11 @@ fn every_key_is_printed() {
     let printed = print_config(&config(FULL));
 
     for table in keys::ALL {
-        for key in table.keys {
+        for key in table.names() {
             let shown = printed
                 .lines()
                 .any(|line| line.trim_start_matches([' ', '-']).starts_with(&format!("{key}:")));
-            assert!(shown, "{key} of {} is missing in\n{printed}", table.title);
+            assert!(shown, "{key} of {} is missing in\n{printed}", table.title());
         }
     }
 }

@@ -71,7 +71,7 @@ fn a_file_with_secrets_that_everybody_may_read_draws_a_warning() {
     let warnings = load(&file, &scene.env).unwrap().warnings;
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].severity, Severity::Warning);
-    assert_eq!(warnings[0].message, "everybody may read this file, and it holds `server.key`");
+    assert_eq!(warnings[0].message, "every user can read this file, and it contains `server.key`");
 
     mode(0o640);
     assert_eq!(load(&file, &scene.env).unwrap().warnings, []);

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use admin_api::units::format_size;
 use proptest::prelude::*;
 use rstest::rstest;
 
-use crate::config::values::{
-    duration, format_size, group, host, log_filter, mode, node_url, server_url, size, truth,
-};
+use crate::config::values::{duration, group, host, log_filter, mode, node_url, server_url, size, truth};
 use crate::config::{CacheName, Name};
 
 #[rstest]

@@ -1,0 +1,35 @@
+# What is different on NixOS from what keys.json says, by section and key: its `type`, what its default is
+# `derived` from, or a `note` that follows the description.
+{ types, optionTypes }:
+{
+  server = {
+    hostname.note = "Behind nginx on the same machine the default is right.";
+    public-url.note = "{option}`services.cache-server.nginx.enable` sets it.";
+    database.note = ''
+      A password must not be in the URL, because everybody may read the Nix store: use
+      {option}`services.cache-server.server.database-password-file`.
+    '';
+    state-dir = {
+      type = optionTypes.place;
+      derived = "`/var/lib/cache-server`, which systemd makes and owns";
+    };
+    admin-socket = {
+      type = optionTypes.place;
+      derived = "`/run/cache-server/admin.sock`, where {command}`cachectl` looks for it";
+    };
+    admin-socket-group.derived = "the group of {option}`services.cache-server.adminGroup`";
+    key-file.note = "Without it, the daemon makes a key at its first start and keeps it in the state directory.";
+    default-port.note = "The first cache is the first one by name.";
+  };
+  cache = {
+    # Lists only, which several modules can add to.
+    trusted-public-keys.type = types.listOf types.str;
+    upstreams.type = types.listOf types.str;
+    federation.keys.keep-max-size.type = types.either types.ints.positive types.str;
+  };
+  storage = {
+    max-size.type = types.either types.ints.positive types.str;
+  };
+  workspace = { };
+  agent = { };
+}

@@ -1,0 +1,163 @@
+//! Entries of `caches`.
+
+use super::STORAGE;
+use super::field::{Entries, Many, Maybe, Nested, One};
+use super::key::Key;
+use super::lens::lens;
+use super::table::{Table, Topic};
+use super::types::{
+    BOOL, CACHE_NAME, DAYS, PORT, PRIORITY, PUBLIC_KEY, SECRET_FILE, SIZE, Type, UPSTREAM, words,
+};
+use crate::config::{Access, CacheConfig, CacheFederation, PreferredCompression, SigningMode, Strategy};
+
+const ACCESS: Type<Access> = words();
+const COMPRESSION: Type<PreferredCompression> = words();
+const SIGNING: Type<SigningMode> = words();
+const STRATEGY: Type<Strategy> = words();
+
+/// An entry of `caches`.
+pub const CACHE: Table<CacheConfig> =
+    Table { title: "an entry of `caches`", path: "caches[]", topics: &[SERVING, TRUST, PLACEMENT] };
+
+const SERVING: Topic<CacheConfig> = Topic {
+    title: "Serving",
+    keys: &[
+        Key::new("name", &One(lens!(CacheConfig, name), CACHE_NAME))
+            .required()
+            .applied_on_reload()
+            .summary("Name of the cache, in URLs and host names")
+            .details("It has 1 to 63 letters a-z, digits and hyphens, as a label of a host name.")
+            .example("main"),
+        Key::new("enabled", &One(lens!(CacheConfig, enabled), BOOL))
+            .default("true")
+            .applied_on_reload()
+            .summary("Whether the cache is served")
+            .details("A disabled cache keeps its data."),
+        Key::new("access", &One(lens!(CacheConfig, access), ACCESS))
+            .default("public")
+            .applied_on_reload()
+            .summary("Who may read: `public` for everybody, `private` for holders of a token")
+            .details(
+                "Writing always takes a token. A reload that would open a private cache only because this key is missing \
+                 is refused: write `access: public` to open it.",
+            )
+            .example("private"),
+        Key::new("retention", &One(lens!(CacheConfig, retention), DAYS))
+            .derived("`server.default-retention`")
+            .applied_on_reload()
+            .summary("Days that a path is kept after its last use")
+            .example("30"),
+        Key::new("port", &Maybe(lens!(CacheConfig, port), PORT))
+            .derived("`server.default-port` for the first enabled cache that has none")
+            .applied_on_reload()
+            .summary("A port for this cache alone")
+            .details("Every cache is reachable at `server.server-port` too.")
+            .example("8081"),
+        // Before cache.nixos.org, so that Nix does not fetch from far away what is here.
+        Key::new("priority", &One(lens!(CacheConfig, priority), PRIORITY))
+            .default("30")
+            .applied_on_reload()
+            .summary("Priority among the substituters of a client: Nix asks caches with lower numbers first")
+            .details("cache.nixos.org has 40."),
+        Key::new("compression", &One(lens!(CacheConfig, compression), COMPRESSION))
+            .default("zstd")
+            .applied_on_reload()
+            .summary("Compression that pushing clients are asked for: `zstd` is fast, `xz` is small")
+            .details("Uploads with another compression are accepted too."),
+    ],
+};
+
+const TRUST: Topic<CacheConfig> = Topic {
+    title: "Signatures and upstreams",
+    keys: &[
+        Key::new("signing", &One(lens!(CacheConfig, signing), SIGNING))
+            .default("auto")
+            .applied_on_reload()
+            .summary("Who signs the paths: `server`, `client` or `auto`")
+            .details(
+                "`auto` is the server until a client registers a key while the cache is empty. With `client` the server \
+                 never makes a key.",
+            ),
+        Key::new("signing-key-file", &Many(lens!(CacheConfig, signing_key_files), SECRET_FILE))
+            .applied_on_reload()
+            .summary("Files with secret keys of Nix to sign with, one or a list")
+            .details(
+                "`nix key generate-secret` and `nix-store --generate-binary-cache-key` make such files. Several keys sign \
+                 side by side, which lets you replace a key. Without a file, the daemon makes a key.",
+            )
+            .example("/run/secrets/main-signing-key"),
+        Key::new("trusted-public-keys", &Many(lens!(CacheConfig, trusted_public_keys), PUBLIC_KEY))
+            .applied_on_reload()
+            .summary("Public keys that this cache trusts beside its own")
+            .details(
+                "Their signatures are kept beside ours, also those that arrive later (`nix store sign --store`). Paths \
+                 that they signed may come from upstreams and other nodes. With the key of another public cache of this \
+                 daemon, this cache also serves what that cache holds, and trusts its writers like its own.",
+            )
+            .example("[\"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=\"]"),
+        Key::new("upstreams", &Many(lens!(CacheConfig, upstreams), UPSTREAM))
+            .applied_on_reload()
+            .summary("Binary caches to ask, in this order, for paths that this cache does not have")
+            .details(
+                "A path is accepted only with a signature by one of `trusted-public-keys` or by a key that follows the URL: \
+                 `https://cache.example.org cache.example.org-1:BASE64`. The key of https://cache.nixos.org is built in. \
+                 Redirects are followed to public addresses, and to addresses of the same kind as that of the upstream \
+                 (this machine, a private network).",
+            )
+            .example("[\"https://cache.nixos.org\"]"),
+        Key::new("federation", &Nested(lens!(CacheConfig, federation), &CACHE_FEDERATION))
+            .applied_on_reload()
+            .summary("What happens to paths that were found on upstreams and other nodes"),
+    ],
+};
+
+/// `caches[].federation`.
+pub const CACHE_FEDERATION: Table<CacheFederation> = Table {
+    title: "`federation` of a cache",
+    path: "caches[].federation",
+    topics: &[Topic {
+        title: "Paths from elsewhere",
+        keys: &[
+            Key::new("keep", &One(lens!(CacheFederation, keep), BOOL))
+                .default("false")
+                .applied_on_reload()
+                .summary("Whether to keep what readers fetch from upstreams and other nodes")
+                .details("Such paths are kept like pushed ones, until nothing has used them for the `retention` of the cache."),
+            Key::new("keep-max-size", &Maybe(lens!(CacheFederation, keep_max_size), SIZE))
+                .applied_on_reload()
+                .summary("Size of the cache above which the least recently used paths are removed early")
+                .details(
+                    "Pinned paths stay. Pushed paths count and may be removed as well, so use a cache of its own to keep \
+                     paths from elsewhere. Needs `keep: true`.",
+                )
+                .example("100GB"),
+        ],
+    }],
+};
+
+const PLACEMENT: Topic<CacheConfig> = Topic {
+    title: "Storages",
+    keys: &[
+        Key::new("storage-strategy", &One(lens!(CacheConfig, storage_strategy), STRATEGY))
+            .derived("`server.default-storage-strategy`")
+            .applied_on_reload()
+            .summary("How the storage for a new file is chosen")
+            .details(
+                "A storage that is full or does not work is never chosen.\n\n\
+                 - `round-robin`: the next one in turn\n\
+                 - `in-order`: the first one with room, in the order of `storages`\n\
+                 - `split`: the one furthest below its share, see `split`\n\
+                 - `least-used`: the one with the least used bytes",
+            )
+            .example("in-order"),
+        Key::new("storages", &Entries(lens!(CacheConfig, storages), &STORAGE))
+            .derived("one local storage `default` in `storage` below `server.state-dir`")
+            .applied_on_reload()
+            .summary("Where the files of the cache are kept")
+            .details(
+                "Each storage is a Nix binary cache of its own, below `root/NAME` with the name of the cache. Before you \
+                 remove a storage that holds files, empty it with `cachectl storage drain`.",
+            )
+            .example("[{name: ssd, type: local, root: /mnt/ssd}]"),
+    ],
+};

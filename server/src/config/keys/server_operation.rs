@@ -1,0 +1,82 @@
+//! Keys of `server` about the daemon while it runs: log, limits, timeouts, garbage collection.
+
+use super::field::{Nested, One};
+use super::key::Key;
+use super::lens::lens;
+use super::table::{Table, Topic};
+use super::types::{COUNT, DURATION, INTERVAL, LOG_FILTER, POSITIVE_DURATION, SIZE, Type, words};
+use crate::config::{LogConfig, LogFormat, ServerConfig};
+
+const LOG_FORMAT: Type<LogFormat> = words();
+
+pub const OPERATION: Topic<ServerConfig> = Topic {
+    title: "Operation",
+    keys: &[
+        Key::new("log", &Nested(lens!(ServerConfig, log), &LOG)).summary("What the daemon logs, and how"),
+        Key::new("drain-timeout", &One(lens!(ServerConfig, drain_timeout), DURATION))
+            .default("30s")
+            .applied_on_reload()
+            .summary("How long running transfers may continue when the daemon stops"),
+        Key::new("upload-expiry", &One(lens!(ServerConfig, upload_expiry), POSITIVE_DURATION))
+            .default("24h")
+            .summary("Age at which an unfinished upload is discarded"),
+        Key::new("gc-interval", &One(lens!(ServerConfig, gc_interval), INTERVAL))
+            .default("12h")
+            .applied_on_reload()
+            .summary("Pause between two garbage collections, or `off` for none")
+            .details(
+                "A collection removes paths that nothing has used for the `retention` of their cache, that no pin holds, and \
+                 that no kept path refers to. `cachectl gc` collects at once. Collections pause while the system clock is in \
+                 doubt, see `cachectl doctor`.",
+            ),
+        Key::new("gc-grace", &One(lens!(ServerConfig, gc_grace), DURATION))
+            .default("1h")
+            .applied_on_reload()
+            .summary("How long a path stays after it was pushed or asked for, whatever `cachectl gc` is told")
+            .details("Clients rely on the answer that a path is present."),
+        Key::new("deploy-timeout", &One(lens!(ServerConfig, deploy_timeout), POSITIVE_DURATION))
+            .default("2h")
+            .applied_on_reload()
+            .summary("How long a deployment may take once its agent has begun")
+            .details("A deployment that takes longer counts as failed."),
+        Key::new(
+            "deploy-pending-timeout",
+            &One(lens!(ServerConfig, deploy_pending_timeout), POSITIVE_DURATION),
+        )
+        .default("7days")
+        .applied_on_reload()
+        .summary("How long a deployment waits for an agent that is offline")
+        .details("Then it is cancelled."),
+        Key::new("max-connections", &One(lens!(ServerConfig, max_connections), COUNT))
+            .default("4096")
+            .summary("Largest number of client connections at a time")
+            .details(
+                "At the limit, the connection that has been idle for longest is closed to make room; requests under way are \
+                 never cut off. One address may have half of the connections, except this machine itself, where a reverse \
+                 proxy may run. The sockets of deploy agents have a limit of the same size for themselves.",
+            ),
+        Key::new("narinfo-memory", &One(lens!(ServerConfig, narinfo_memory), SIZE))
+            .default("64 MiB")
+            .summary("Memory for narinfo replies that are kept ready"),
+    ],
+};
+
+/// `server.log`.
+pub const LOG: Table<LogConfig> = Table {
+    title: "`server.log`",
+    path: "server.log",
+    topics: &[Topic {
+        title: "Log",
+        keys: &[
+            Key::new("filter", &One(lens!(LogConfig, filter), LOG_FILTER))
+                .default("info")
+                .applied_on_reload()
+                .summary("How much is logged: `error`, `warn`, `info`, `debug` or `trace`")
+                .details("Parts of the program may have a level of their own: `info,cache_server=debug`.")
+                .example("info,cache_server=debug"),
+            Key::new("format", &One(lens!(LogConfig, format), LOG_FORMAT))
+                .default("text")
+                .summary("Format of the lines: `text` for people, `json` for machines"),
+        ],
+    }],
+};

@@ -1,0 +1,47 @@
+//! Files of the repository that follow from the key tables: the commented example, the reference page, the NixOS options.
+//!
+//! `cache-server generate-reference DIRECTORY` writes them into a checkout, and a test compares them with the committed
+//! ones. This folder knows the tables and nothing of how files are read.
+
+mod example;
+mod markdown;
+mod nix;
+mod text;
+
+use std::io;
+use std::path::Path;
+
+/// The command that writes the files, for messages.
+const COMMAND: &str = "cargo run --release -- generate-reference .";
+
+/// The generated files by their path in the repository.
+pub fn files() -> [(&'static str, String); 3] {
+    [
+        ("config.example.yaml", example::write()),
+        ("docs/reference/configuration.md", markdown::write()),
+        ("nixos-module/keys/keys.json", nix::write()),
+    ]
+}
+
+/// Writes the generated files into the checkout of the repository at `root`.
+///
+/// # Errors
+///
+/// If a file cannot be written.
+pub fn generate(root: &Path) -> io::Result<()> {
+    files().iter().try_for_each(|(path, content)| {
+        let path = root.join(path);
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(path, content)
+    })
+}
+
+/// Compares the generated files with those in the checkout at `root`. Returns a message for each file that differs.
+pub fn check(root: &Path) -> Vec<String> {
+    let differs = |(path, content): &(&str, String)| {
+        let committed = std::fs::read_to_string(root.join(path));
+        committed.map_or(true, |committed| committed != *content)
+    };
+    let message = |(path, _)| format!("{path} does not match server/src/config/keys: run `{COMMAND}`");
+    files().into_iter().filter(differs).map(message).collect()
+}

@@ -1,0 +1,78 @@
+//! Hosts, addresses and URLs.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use url::Url;
+
+use super::names::public_key;
+use crate::config::Upstream;
+use crate::config::keys::Kind;
+use crate::config::wrong::{Wrong, shown};
+
+/// An address or name to listen on or to connect to, without a port.
+pub fn host(text: &str) -> Result<String, Wrong> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let text = bare.unwrap_or(text);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text.parse::<IpAddr>().is_ok() || (!text.is_empty() && text.chars().all(allowed)) {
+        return Ok(text.to_owned());
+    }
+    let wrong = Wrong::new(text, Kind::Host.expected());
+    Err(match text.rsplit_once(':') {
+        _ if text == "*" => wrong.suggest("every address is `0.0.0.0`, or `::` with IPv6"),
+        _ if text.contains("://") => wrong.suggest("leave out the scheme"),
+        Some((_, port)) if port.parse::<u16>().is_ok() => wrong.suggest("the port has its own key"),
+        _ => wrong,
+    })
+}
+
+/// An IPv4 address.
+pub fn ipv4(text: &str) -> Result<Ipv4Addr, Wrong> {
+    text.parse().map_err(|_| Wrong::new(text, Kind::Ipv4.expected()))
+}
+
+/// The URL of an HTTP service.
+pub fn http_url(text: &str) -> Result<Url, Wrong> {
+    let expected = || Kind::HttpUrl.expected();
+    let refuse = |why: &str| Err(Wrong::because(why, expected()));
+    let Ok(url) = Url::parse(text) else {
+        return Err(Wrong::new(text, expected()));
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("contains a user name or password, which do not belong in a URL");
+    }
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(Wrong::new(text, expected()));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refuse("has a query or fragment");
+    }
+    Ok(url)
+}
+
+/// The URL of an HTTP server, without a path.
+pub fn server_url(text: &str) -> Result<Url, Wrong> {
+    let url = http_url(text)?;
+    match url.path() {
+        "/" => Ok(url),
+        path => Err(Wrong::because(format!("has the path {}", shown(path)), Kind::ServerUrl.expected())),
+    }
+}
+
+/// The URL by which one daemon reaches another.
+pub fn node_url(text: &str) -> Result<Url, Wrong> {
+    let url = http_url(text)?;
+    if url.scheme() != "http" || url.path() != "/" {
+        let message = "is not plain HTTP to a host and port, as daemons speak it among themselves";
+        return Err(Wrong::because(message, Kind::NodeUrl.expected()));
+    }
+    Ok(url)
+}
+
+/// A binary cache to ask: its URL, and behind it the keys that it signs with.
+pub fn upstream(text: &str) -> Result<Upstream, Wrong> {
+    let mut words = text.split_whitespace();
+    let url = http_url(words.next().unwrap_or_default())?;
+    let public_keys = words.map(public_key).collect::<Result<_, _>>()?;
+    Ok(Upstream { url, public_keys })
+}

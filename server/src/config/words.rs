@@ -1,0 +1,103 @@
+//! Settings that are one of several words.
+
+use super::values::Word;
+
+/// Declares an enum whose variants are words in the configuration file.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident {
+        $(#[$first_doc:meta])* $first:ident = $first_word:literal,
+        $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub enum $name { $(#[$first_doc])* #[default] $first, $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// The word for it in the configuration file.
+            pub fn as_str(self) -> &'static str {
+                match self { Self::$first => $first_word, $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl Word for $name {
+            const ALL: &'static [Self] = &[Self::$first, $(Self::$variant),*];
+            const WORDS: &'static [&'static str] = &[$first_word, $($word),*];
+
+            fn word(self) -> &'static str {
+                self.as_str()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Who may read a cache. Writing always takes a token.
+    Access {
+        /// Everyone.
+        Public = "public",
+        /// Holders of a token.
+        Private = "private",
+    }
+}
+
+words! {
+    /// Compression that a cache asks pushing clients for. Uploads with another one are accepted too.
+    PreferredCompression {
+        /// Fast.
+        Zstd = "zstd",
+        /// Small.
+        Xz = "xz",
+    }
+}
+
+words! {
+    /// Who signs the paths of a cache.
+    SigningMode {
+        /// The server, until a client registers its key while the cache is empty.
+        Auto = "auto",
+        /// The server, always.
+        Server = "server",
+        /// The clients; the server never makes a key.
+        Client = "client",
+    }
+}
+
+words! {
+    /// How a storage is chosen for a new file.
+    Strategy {
+        /// The next one in turn.
+        RoundRobin = "round-robin",
+        /// The first in listed order with room.
+        InOrder = "in-order",
+        /// The one furthest below its share of bytes.
+        Split = "split",
+        /// The one with the least used bytes.
+        LeastUsed = "least-used",
+    }
+}
+
+words! {
+    /// Type of a storage.
+    StorageType {
+        /// A directory.
+        Local = "local",
+        /// A bucket of an S3-compatible service.
+        S3 = "s3",
+    }
+}
+
+words! {
+    /// Format of a log line.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}
