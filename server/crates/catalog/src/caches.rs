@@ -6,7 +6,7 @@ use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryF
 
 use crate::entity::cache;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, UnixTime};
+use crate::{CacheId, CacheRecord, Catalog, CatalogError, UnixTime};
 
 /// A cache as the configuration declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,23 +17,6 @@ pub struct DeclaredCache {
     pub public: bool,
     /// Whether it is served.
     pub enabled: bool,
-}
-
-/// A cache as the catalog knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheRecord {
-    /// Its row.
-    pub id: CacheId,
-    /// The name of the cache, unique.
-    pub name: String,
-    /// Whether it is declared and enabled there.
-    pub enabled: bool,
-    /// Whether anyone may read it.
-    pub public: bool,
-    /// When it was first declared.
-    pub created_at: UnixTime,
-    /// What [`Catalog::save_turns`] or a commit saved last; empty at first.
-    pub turns: String,
 }
 
 impl Catalog {
@@ -100,18 +83,5 @@ async fn reconcile_caches(
         .exec(transaction)
         .await?;
     let caches = cache::Entity::find().order_by_asc(cache::Column::Name).all(transaction).await?;
-    Ok(Written::quietly(caches.into_iter().map(CacheRecord::from).collect()))
-}
-
-impl From<cache::Model> for CacheRecord {
-    fn from(row: cache::Model) -> Self {
-        Self {
-            id: row.id,
-            name: row.name,
-            enabled: row.enabled,
-            public: row.public,
-            created_at: row.created_at,
-            turns: row.turns,
-        }
-    }
+    Ok(Written::quietly(caches))
 }

@@ -29,8 +29,8 @@ impl Catalog {
     ///
     /// `url` is one of
     ///
-    /// * `sqlite:///absolute/path`, `sqlite://relative/path` or `sqlite::memory:`. A new SQLite file gets mode 0600, its
-    ///   missing directories 0700. One daemon uses it.
+    /// * `sqlite:///absolute/path` or `sqlite://relative/path`. A new SQLite file gets mode 0600, its missing directories
+    ///   0700. Only one daemon may use it.
     /// * `postgres://user:password@host:port/database`, for PostgreSQL 13 or newer. Several daemons may use it. What the
     ///   URL leaves out is taken from the environment (`PGHOST`, `PGPASSWORD` and so on) and from the password file;
     ///   `?host=/directory` names a Unix socket, `?sslmode=verify-full&sslrootcert=FILE` asks for TLS. A connection pooler
@@ -39,6 +39,7 @@ impl Catalog {
     /// # Errors
     ///
     /// [`CatalogError::NewerDatabase`] if a newer version of this program has changed the schema;
+    /// [`CatalogError::EarlyDatabase`] if an early development version made the database;
     /// [`CatalogError::Connect`] if the database server cannot be used.
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
         let database = Arc::new(Database::open(url).await?);

@@ -1,12 +1,15 @@
 //! What can go wrong in the catalog.
 
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::sqlx::sqlite::SqliteError;
-use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError};
+use sea_orm::{ConnAcquireErr, DbErr, EntityName, RuntimeErr, SqlxError};
 
+use crate::entity::field::Damage;
 use crate::{CacheId, StorageId};
 
 /// Why the catalog could not do what it was asked. Messages name tables and files; none holds a secret, but they are for
@@ -28,7 +31,10 @@ pub enum CatalogError {
         /// What the parser said.
         reason: String,
     },
-    /// The database file, or the directory it belongs in, could not be made.
+    /// The database URL asks for a database in memory.
+    #[error("a database in memory is lost when the daemon stops: name a file, as in sqlite:///path/to/file")]
+    InMemory,
+    /// The database file or its directory could not be created.
     #[error("cannot create {}: {reason}", path.display())]
     Create {
         /// The file or directory.
@@ -42,12 +48,12 @@ pub enum CatalogError {
     )]
     NoBackup,
     /// The database exists but could not be opened.
-    #[error("cannot open the database {}: {source}", path.display())]
+    #[error("cannot open the database {}", path.display())]
     Open {
         /// The database file.
         path: PathBuf,
-        /// What the driver said.
-        source: DbErr,
+        /// What the driver reported.
+        source: DriverError,
     },
     /// The database server could not be reached, or refused the connection, when the catalog was opened.
     #[error("cannot use the database at {server}: {reason}")]
@@ -67,6 +73,17 @@ pub enum CatalogError {
         /// The first applied migration that this version does not know.
         migration: String,
     },
+    /// The database was made before the first release, by a version with only some of the early migrations.
+    #[error(
+        "the database was made by an early development version of cache-server (it has {applied} of {of} early \
+         migrations): move it away and rebuild the catalog from the storages"
+    )]
+    EarlyDatabase {
+        /// How many of the early migrations were applied.
+        applied: usize,
+        /// How many early migrations there were.
+        of: usize,
+    },
     /// The database server is away, or too busy to answer in time; or the disk of a database in a file is full or fails.
     /// Nothing was done; the same call can succeed later.
     #[error("the database is not available: {reason}")]
@@ -82,15 +99,15 @@ pub enum CatalogError {
         reason: String,
     },
     /// The database refused a statement.
-    #[error("database: {0}")]
-    Database(DbErr),
+    #[error(transparent)]
+    Database(DriverError),
     /// A row holds a value that this program never writes.
     #[error("the catalog is damaged: column {column} of {table} holds {found}")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// The column.
-        column: &'static str,
+        column: String,
         /// What was found, shortened to its kind and length where it is binary.
         found: String,
     },
@@ -132,7 +149,32 @@ pub enum CatalogError {
     Closed,
 }
 
+/// An error of the database driver. The driver's errors repeat each cause in the text of the error above it, so this one has
+/// the whole text and no source.
+#[derive(Clone, Debug)]
+pub struct DriverError(DbErr);
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the database refused a statement: {}", self.0)
+    }
+}
+
+impl Error for DriverError {}
+
+impl From<DbErr> for DriverError {
+    fn from(error: DbErr) -> Self {
+        Self(error)
+    }
+}
+
 impl CatalogError {
+    /// A value in a column of `E` that this program never writes.
+    pub(crate) fn corrupt<E: EntityName + Default>(column: &str, found: impl fmt::Display) -> Self {
+        let table = E::default().table_name();
+        Self::Corrupt { table, column: column.to_owned(), found: found.to_string() }
+    }
+
     /// Whether the database was the reason, not the call: the same call can succeed once the database is back.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Uncertain { .. })
@@ -143,12 +185,14 @@ impl From<DbErr> for CatalogError {
     fn from(error: DbErr) -> Self {
         if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)) {
             Self::Closed
+        } else if let Some(Damage { table, column, found }) = Damage::in_error(&error) {
+            Self::Corrupt { table, column: column.clone(), found: found.clone() }
         } else if is_unavailable(&error) {
             let advice = driver_error(&error).and_then(sqlite_code).and_then(sqlite_advice);
             let reason = advice.map_or_else(|| error.to_string(), |advice| format!("{advice} ({error})"));
             Self::Unavailable { reason }
         } else {
-            Self::Database(error)
+            Self::Database(error.into())
         }
     }
 }
@@ -252,3 +296,6 @@ fn is_temporary_state(code: &str) -> bool {
     ];
     code.get(..2).is_some_and(|class| CLASSES.contains(&class)) || CODES.contains(&code)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,10 @@ use sea_orm::{
     RelationTrait, Select,
 };
 
+use crate::entity::field::{Field, stored};
+use crate::entity::values::{self, Count};
 use crate::entity::{nar, store_path};
-use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime, rows};
+use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
 
 /// A store path in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +41,11 @@ pub struct PathTotals {
 
 #[derive(FromQueryResult)]
 struct Row {
-    hash: Vec<u8>,
+    hash: Field<store_path::Entity, StorePathHash>,
     name: String,
     storage: StorageId,
-    file_size: i64,
-    nar_size: i64,
+    file_size: Field<nar::Entity, Count>,
+    nar_size: Field<nar::Entity, Count>,
     created_at: UnixTime,
     last_used_at: UnixTime,
     damaged: bool,
@@ -60,7 +62,7 @@ impl Catalog {
     ) -> Result<Vec<PathLine>, CatalogError> {
         let mut query = lines(cache).order_by_asc(store_path::Column::Hash).limit(limit);
         if let Some(after) = after {
-            query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
+            query = query.filter(store_path::Column::Hash.gt(stored(&after)));
         }
         self.read_lines(query).await
     }
@@ -96,8 +98,8 @@ impl Catalog {
             .await?;
         let (paths, bytes) = totals.unwrap_or_default();
         Ok(PathTotals {
-            paths: rows::unsigned("store_path", "count", paths)?,
-            bytes: rows::unsigned("nar", "file_size", bytes.unwrap_or(0))?,
+            paths: Count::of_sum::<store_path::Entity>("id", paths)?,
+            bytes: Count::of_sum::<nar::Entity>("file_size", bytes.unwrap_or(0))?,
         })
     }
 
@@ -127,10 +129,10 @@ impl TryFrom<Row> for PathLine {
 
     fn try_from(row: Row) -> Result<Self, CatalogError> {
         Ok(Self {
-            path: rows::store_path("store_path", row.hash, &row.name)?,
+            path: values::store_path::<store_path::Entity>("name", *row.hash, &row.name)?,
             storage: row.storage,
-            file_size: rows::unsigned("nar", "file_size", row.file_size)?,
-            nar_size: rows::unsigned("nar", "nar_size", row.nar_size)?,
+            file_size: row.file_size.get(),
+            nar_size: row.nar_size.get(),
             created_at: row.created_at,
             last_used_at: row.last_used_at,
             damaged: row.damaged,

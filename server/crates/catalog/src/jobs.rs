@@ -4,8 +4,9 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, DatabaseTransaction, EntityTrait};
 
 use crate::entity::storage_job;
+use crate::entity::values::Count;
 use crate::writer::Written;
-use crate::{Catalog, CatalogError, NarId, StorageId, UnixTime, rows};
+use crate::{Catalog, CatalogError, NarId, StorageId, UnixTime};
 
 /// A long job over the NAR files of a storage. There is one of each kind per storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,12 +20,16 @@ pub enum StorageJob {
 }
 
 impl StorageJob {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Scrub => "scrub",
             Self::Drain => "drain",
             Self::Rebalance => "rebalance",
         }
+    }
+
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        [Self::Scrub, Self::Drain, Self::Rebalance].into_iter().find(|job| job.as_str() == text)
     }
 }
 
@@ -54,8 +59,8 @@ impl Catalog {
         storage: StorageId,
         job: StorageJob,
     ) -> Result<Option<JobState>, CatalogError> {
-        let row = storage_job::Entity::find_by_id((storage, job.as_str().to_owned()));
-        row.one(self.readers()).await?.map(JobState::try_from).transpose()
+        let row = storage_job::Entity::find_by_id((storage, job.into())).one(self.readers()).await?;
+        Ok(row.map(JobState::from))
     }
 
     /// Saves how far a job has come, in place of what was saved before.
@@ -79,10 +84,10 @@ async fn save(
     state: &JobState,
 ) -> Result<Written<()>, CatalogError> {
     use storage_job::Column;
-    let count = |value| rows::signed("a count", value).map(ActiveValue::Set);
+    let count = |value| Count::new("a count", value).map(|count| ActiveValue::Set(count.into()));
     storage_job::Entity::insert(storage_job::ActiveModel {
         storage: ActiveValue::Set(storage),
-        kind: ActiveValue::Set(job.as_str().to_owned()),
+        kind: ActiveValue::Set(job.into()),
         after: ActiveValue::Set(state.after),
         started_at: ActiveValue::Set(state.started_at),
         finished_at: ActiveValue::Set(state.finished_at),
@@ -109,19 +114,16 @@ async fn save(
     Ok(Written::quietly(()))
 }
 
-impl TryFrom<storage_job::Model> for JobState {
-    type Error = CatalogError;
-
-    fn try_from(row: storage_job::Model) -> Result<Self, CatalogError> {
-        let count = |column, value| rows::unsigned("storage_job", column, value);
-        Ok(Self {
+impl From<storage_job::Model> for JobState {
+    fn from(row: storage_job::Model) -> Self {
+        Self {
             after: row.after,
             started_at: row.started_at,
             finished_at: row.finished_at,
-            files: count("files", row.files)?,
-            bytes: count("bytes", row.bytes)?,
-            damaged: count("damaged", row.damaged)?,
-            failed: count("failed", row.failed)?,
-        })
+            files: row.files.get(),
+            bytes: row.bytes.get(),
+            damaged: row.damaged.get(),
+            failed: row.failed.get(),
+        }
     }
 }

@@ -7,9 +7,10 @@ use sea_orm::{
     PaginatorTrait, QueryFilter, QueryOrder,
 };
 
+use crate::entity::values::Sealed;
 use crate::entity::{signing_key, store_path};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, UnixTime, rows};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, UnixTime};
 
 /// Who holds the secret half of a signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl KeyOrigin {
         }
     }
 
-    fn from_text(text: &str) -> Option<Self> {
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
         [Self::Server, Self::Added, Self::Given, Self::Client]
             .into_iter()
             .find(|origin| origin.as_str() == text)
@@ -270,14 +271,12 @@ pub(crate) async fn keys_of(
     connection: &impl ConnectionTrait,
     cache: CacheId,
 ) -> Result<Vec<SigningKeyRecord>, CatalogError> {
-    signing_key::Entity::find()
+    let rows = signing_key::Entity::find()
         .filter(signing_key::Column::Cache.eq(cache))
         .order_by_asc(signing_key::Column::Id)
         .all(connection)
-        .await?
-        .into_iter()
-        .map(SigningKeyRecord::try_from)
-        .collect()
+        .await?;
+    Ok(rows.into_iter().map(SigningKeyRecord::from).collect())
 }
 
 pub(crate) async fn insert(
@@ -288,34 +287,31 @@ pub(crate) async fn insert(
     origin: KeyOrigin,
     sealed: Option<Vec<u8>>,
 ) -> Result<SigningKeyRecord, CatalogError> {
-    signing_key::ActiveModel {
+    let row = signing_key::ActiveModel {
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(cache),
         name: ActiveValue::Set(name.to_owned()),
-        public_key: ActiveValue::Set(public_key.to_vec()),
-        origin: ActiveValue::Set(origin.as_str().to_owned()),
+        public_key: ActiveValue::Set(public_key.into()),
+        origin: ActiveValue::Set(origin.into()),
         created_at: ActiveValue::Set(UnixTime::now()),
         retired_at: ActiveValue::Set(None),
-        sealed: ActiveValue::Set(sealed),
+        sealed: ActiveValue::Set(sealed.map(|sealed| Sealed(sealed).into())),
     }
     .insert(transaction)
-    .await?
-    .try_into()
+    .await?;
+    Ok(row.into())
 }
 
-impl TryFrom<signing_key::Model> for SigningKeyRecord {
-    type Error = CatalogError;
-
-    fn try_from(row: signing_key::Model) -> Result<Self, CatalogError> {
-        const TABLE: &str = "signing_key";
-        Ok(Self {
+impl From<signing_key::Model> for SigningKeyRecord {
+    fn from(row: signing_key::Model) -> Self {
+        Self {
             id: row.id,
             name: row.name,
-            public_key: rows::bytes(TABLE, "public_key", row.public_key)?,
-            origin: rows::word(TABLE, "origin", &row.origin, KeyOrigin::from_text(&row.origin))?,
+            public_key: *row.public_key,
+            origin: *row.origin,
             created_at: row.created_at,
             retired_at: row.retired_at,
-            sealed: row.sealed,
-        })
+            sealed: row.sealed.map(|sealed| sealed.into_inner().0),
+        }
     }
 }

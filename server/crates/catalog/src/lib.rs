@@ -31,7 +31,6 @@ mod paths;
 mod pins;
 mod postgres;
 mod removal;
-mod rows;
 mod shared_keys;
 mod sqlite;
 mod storages;
@@ -44,14 +43,17 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use caches::{CacheRecord, DeclaredCache};
+pub use caches::DeclaredCache;
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
 pub use deploy::{
     AddedDeployments, AgentRecord, DeclaredAgent, DeclaredWorkspace, DeploymentRecord, DeploymentStatus,
-    Fleet, LogAppend, LogLine, NewDeployment, NumberedLine, WorkspaceRecord,
+    Fleet, LogAppend, LogLine, NewDeployment, NumberedLine,
 };
-pub use error::CatalogError;
+pub use entity::cache::Model as CacheRecord;
+pub use entity::storage::Model as StorageRecord;
+pub use entity::workspace::Model as WorkspaceRecord;
+pub use error::{CatalogError, DriverError};
 pub use gc::{
     Batches, Burial, Buried, Census, Deleted, DeletedPath, Deletion, Fate, GcPath, Held, Tombstone,
 };
@@ -66,7 +68,7 @@ pub use paths::{
 pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
 pub use removal::Forgotten;
 pub use shared_keys::SharedKey;
-pub use storages::{DeclaredStorage, StorageRecord};
+pub use storages::DeclaredStorage;
 pub use tokens::{TokenCaches, TokenPermission, TokenRecord, TokenScope};
 pub use types::{
     AgentId, CacheId, DeploymentId, NarId, PathId, PublishTicket, StorageId, TombstoneId, UnixTime,

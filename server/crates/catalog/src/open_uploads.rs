@@ -4,16 +4,19 @@
 use nix_formats::FileHash;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue, ColumnTrait, DatabaseTransaction, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use uuid::Uuid;
 
+use crate::entity::field::stored;
 use crate::entity::open_upload;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, UnixTime};
 
 /// An upload that was begun and is not completed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
+#[sea_orm(entity = "open_upload::Entity")]
 pub struct OpenUpload {
     /// The cache it goes to.
     pub cache: CacheId,
@@ -23,12 +26,6 @@ pub struct OpenUpload {
 
 /// Most uploads of one file that anybody is told of. Each is as good as any other.
 const MOST_WAITING: u64 = 4;
-
-impl From<open_upload::Model> for OpenUpload {
-    fn from(row: open_upload::Model) -> Self {
-        Self { cache: row.cache, owner: row.owner }
-    }
-}
 
 impl Catalog {
     /// Records that an upload was begun, by the `narId` the client is given. The same one again changes its owner.
@@ -70,20 +67,20 @@ impl Catalog {
         cache: CacheId,
         file: &FileHash,
     ) -> Result<Vec<OpenUpload>, CatalogError> {
-        let rows = open_upload::Entity::find()
+        let uploads = open_upload::Entity::find()
             .filter(open_upload::Column::Cache.eq(cache))
-            .filter(open_upload::Column::FileHash.eq(file.as_bytes().to_vec()))
+            .filter(open_upload::Column::FileHash.eq(stored(file)))
             .order_by_desc(open_upload::Column::CreatedAt)
             .limit(MOST_WAITING)
+            .into_partial_model()
             .all(self.readers())
             .await?;
-        Ok(rows.into_iter().map(OpenUpload::from).collect())
+        Ok(uploads)
     }
 
     /// Finds an upload that was begun, and neither completed nor forgotten since.
     pub async fn find_open_upload(&self, nar_id: Uuid) -> Result<Option<OpenUpload>, CatalogError> {
-        let row = open_upload::Entity::find_by_id(nar_id.as_bytes().to_vec()).one(self.readers()).await?;
-        Ok(row.map(OpenUpload::from))
+        Ok(open_upload::Entity::find_by_id(nar_id).into_partial_model().one(self.readers()).await?)
     }
 
     /// Forgets an upload that was given up.
@@ -131,10 +128,10 @@ async fn record(
     file: Option<&FileHash>,
 ) -> Result<(), CatalogError> {
     open_upload::Entity::insert(open_upload::ActiveModel {
-        nar_id: ActiveValue::Set(nar_id.as_bytes().to_vec()),
+        nar_id: ActiveValue::Set(nar_id.into()),
         cache: ActiveValue::Set(cache),
         owner: ActiveValue::Set(owner.to_owned()),
-        file_hash: ActiveValue::Set(file.map(|file| file.as_bytes().to_vec())),
+        file_hash: ActiveValue::Set(file.map(|&file| file.into())),
         created_at: ActiveValue::Set(UnixTime::now()),
     })
     .on_conflict(
@@ -148,6 +145,6 @@ async fn record(
 }
 
 pub(crate) async fn forget(transaction: &DatabaseTransaction, nar_id: Uuid) -> Result<(), CatalogError> {
-    open_upload::Entity::delete_by_id(nar_id.as_bytes().to_vec()).exec(transaction).await?;
+    open_upload::Entity::delete_by_id(nar_id).exec(transaction).await?;
     Ok(())
 }

@@ -7,9 +7,10 @@ use sea_orm::{
 };
 
 use crate::entity::pin;
+use crate::entity::values::{Count, store_path};
 use crate::paths::find_visible;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
+use crate::{CacheId, Catalog, CatalogError, UnixTime};
 
 /// How long a revision of a pin holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,14 +87,14 @@ impl Catalog {
         name: &str,
         revision: Option<u64>,
     ) -> Result<u64, CatalogError> {
-        let revision = revision.map(|revision| rows::signed("the revision", revision)).transpose()?;
+        let revision = revision.map(|revision| Count::new("the revision", revision)).transpose()?;
         self.write((cache, name.to_owned(), revision), |transaction, (cache, name, revision)| {
             Box::pin(async move {
                 let mut delete = pin::Entity::delete_many()
                     .filter(pin::Column::Cache.eq(*cache))
                     .filter(pin::Column::Name.eq(name.as_str()));
                 if let Some(revision) = revision {
-                    delete = delete.filter(pin::Column::Revision.eq(*revision));
+                    delete = delete.filter(pin::Column::Revision.eq(revision.signed()));
                 }
                 Ok(Written::quietly(delete.exec(transaction).await?.rows_affected))
             })
@@ -129,7 +130,8 @@ async fn add_pin(
             .filter(pin::Column::Name.eq(new.name.as_str()))
             .order_by_desc(pin::Column::Revision)
     };
-    let revision = of_this_name().one(transaction).await?.map_or(1, |newest| newest.revision + 1);
+    let revision =
+        of_this_name().one(transaction).await?.map_or(Count::ZERO, |newest| *newest.revision).plus(1);
     let (keep_days, keep_revisions, keep_forever) = match new.keep {
         Keep::All => (None, None, false),
         Keep::Days(days) => (Some(days.into()), None, false),
@@ -140,10 +142,10 @@ async fn add_pin(
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(new.cache),
         name: ActiveValue::Set(new.name.clone()),
-        revision: ActiveValue::Set(revision),
-        path_hash: ActiveValue::Set(path.hash),
+        revision: ActiveValue::Set(revision.into()),
+        path_hash: ActiveValue::Set(path.hash.into_inner().into()),
         path_name: ActiveValue::Set(path.name),
-        artifacts: ActiveValue::Set(rows::to_json(&new.artifacts)),
+        artifacts: ActiveValue::Set(new.artifacts.clone().into()),
         keep_days: ActiveValue::Set(keep_days),
         keep_revisions: ActiveValue::Set(keep_revisions),
         keep_forever: ActiveValue::Set(keep_forever),
@@ -163,32 +165,24 @@ async fn add_pin(
                 .await?;
         }
     }
-    Ok(Written::quietly(PinOutcome::Added { revision: rows::unsigned("pin", "revision", revision)? }))
+    Ok(Written::quietly(PinOutcome::Added { revision: revision.get() }))
 }
 
 impl TryFrom<pin::Model> for PinRecord {
     type Error = CatalogError;
 
     fn try_from(row: pin::Model) -> Result<Self, CatalogError> {
-        const TABLE: &str = "pin";
-        let count = |column, value: i64| {
-            u32::try_from(value).map_err(|_| CatalogError::Corrupt {
-                table: TABLE,
-                column,
-                found: value.to_string(),
-            })
-        };
         let keep = match (row.keep_days, row.keep_revisions, row.keep_forever) {
-            (Some(days), _, _) => Keep::Days(count("keep_days", days)?),
-            (None, Some(revisions), _) => Keep::Revisions(count("keep_revisions", revisions)?),
+            (Some(days), _, _) => Keep::Days(*days),
+            (None, Some(revisions), _) => Keep::Revisions(*revisions),
             (None, None, true) => Keep::Forever,
             (None, None, false) => Keep::All,
         };
         Ok(Self {
             name: row.name,
-            revision: rows::unsigned(TABLE, "revision", row.revision)?,
-            path: rows::store_path(TABLE, row.path_hash, &row.path_name)?,
-            artifacts: rows::from_json(TABLE, "artifacts", &row.artifacts)?,
+            revision: row.revision.get(),
+            path: store_path::<pin::Entity>("path_name", *row.path_hash, &row.path_name)?,
+            artifacts: row.artifacts.into_inner(),
             keep,
             created_at: row.created_at,
         })

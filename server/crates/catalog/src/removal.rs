@@ -26,8 +26,7 @@ pub enum Forgotten {
 impl Catalog {
     /// All caches, by name.
     pub async fn caches(&self) -> Result<Vec<CacheRecord>, CatalogError> {
-        let rows = cache::Entity::find().order_by_asc(cache::Column::Name).all(self.readers()).await?;
-        Ok(rows.into_iter().map(CacheRecord::from).collect())
+        Ok(cache::Entity::find().order_by_asc(cache::Column::Name).all(self.readers()).await?)
     }
 
     /// The storages that a cache has or had, by name.
@@ -37,7 +36,7 @@ impl Catalog {
             .order_by_asc(storage::Column::Name)
             .all(self.readers())
             .await?;
-        Ok(rows.into_iter().map(StorageRecord::from).collect())
+        Ok(rows)
     }
 
     /// Forgets at most `limit` paths of a cache that is not enabled, and files of it; when there are none any more, the

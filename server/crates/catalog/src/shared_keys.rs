@@ -4,6 +4,7 @@ use std::fmt;
 
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
+use crate::entity::field::stored;
 use crate::entity::signing_key;
 use crate::keys::{insert, keys_of};
 use crate::writer::Written;
@@ -63,8 +64,8 @@ impl Catalog {
                     .col_expr(signing_key::Column::Sealed, sealed.clone().into())
                     .filter(signing_key::Column::Cache.eq(*cache))
                     .filter(signing_key::Column::Name.eq(name.as_str()))
-                    .filter(signing_key::Column::PublicKey.eq(public_key.to_vec()))
-                    .filter(signing_key::Column::Origin.eq(KeyOrigin::Server.as_str()))
+                    .filter(signing_key::Column::PublicKey.eq(stored(public_key)))
+                    .filter(signing_key::Column::Origin.eq(stored(&KeyOrigin::Server)))
                     .exec(transaction)
                     .await?;
                 Ok(Written::quietly(()))

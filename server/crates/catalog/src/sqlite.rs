@@ -31,8 +31,8 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the database at `url` (`sqlite:///absolute/path`, `sqlite://relative/path` or `sqlite::memory:`), making the
-    /// file (mode 0600) and its directory (mode 0700) if they are missing, and brings its schema up to date.
+    /// Opens the database at `url` (`sqlite:///absolute/path` or `sqlite://relative/path`), creates the file (mode 0600) and
+    /// its directory (mode 0700) if they are missing, and brings its schema up to date.
     pub(crate) async fn open(url: &str) -> Result<Self, CatalogError> {
         let database = Self::connect(url).await?;
         let transaction = database.writer.begin().await?;
@@ -42,16 +42,15 @@ impl Sqlite {
     }
 
     async fn connect(url: &str) -> Result<Self, CatalogError> {
+        if is_in_memory(url) {
+            return Err(CatalogError::InMemory);
+        }
         let options: SqliteConnectOptions =
             url.parse().map_err(|error: SqlxError| CatalogError::InvalidUrl { reason: error.to_string() })?;
         let options = options.foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
-        if is_in_memory(url) {
-            return Self::connect_in_memory(options).await;
-        }
-
         let path = options.get_filename().to_owned();
         create_private_file(&path)?;
-        let open_error = |source| CatalogError::Open { path: path.clone(), source };
+        let open_error = |source: DbErr| CatalogError::Open { path: path.clone(), source: source.into() };
         let writer = pool(1)
             .connect_with(
                 options
@@ -69,17 +68,9 @@ impl Sqlite {
             .map_err(connection_error)
             .map_err(open_error)?;
         Ok(Self {
-            writer: WriterConnection::new(writer, true),
+            writer: WriterConnection::new(writer),
             readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
         })
-    }
-
-    /// A database in memory belongs to one connection, so readers and the writer take turns on it.
-    async fn connect_in_memory(options: SqliteConnectOptions) -> Result<Self, CatalogError> {
-        let pool = pool(1).connect_with(options).await.map_err(connection_error)?;
-        let writer = WriterConnection::new(pool, false);
-        let readers = writer.connection().clone();
-        Ok(Self { writer, readers })
     }
 
     /// Where queries go.
@@ -103,7 +94,7 @@ impl Sqlite {
     }
 }
 
-/// The parsed options do not say.
+/// Whether the URL asks for a database in memory. The parsed options do not tell.
 fn is_in_memory(url: &str) -> bool {
     let database = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let (file, parameters) = database.split_once('?').unwrap_or((database, ""));

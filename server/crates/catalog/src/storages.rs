@@ -11,7 +11,7 @@ use sea_orm::{
 
 use crate::entity::{nar, storage};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId, StorageRecord};
 
 /// A storage of a cache as the configuration declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,25 +24,6 @@ pub struct DeclaredStorage {
     pub kind: String,
     /// Where it is: a directory or a URL.
     pub location: String,
-}
-
-/// A storage of a cache as the catalog knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StorageRecord {
-    /// Its row.
-    pub id: StorageId,
-    /// The cache that uses it.
-    pub cache: CacheId,
-    /// Its name, unique within the cache.
-    pub name: String,
-    /// The kind of storage, such as `local`.
-    pub kind: String,
-    /// Whether it is declared. If not, the paths whose files lie on it are hidden.
-    pub enabled: bool,
-    /// The id that a local storage carries in its marker file, once that is known.
-    pub marker: Option<String>,
-    /// Where it is, as was declared last; unknown if that was before this was asked.
-    pub location: Option<String>,
 }
 
 impl Catalog {
@@ -139,7 +120,7 @@ async fn all(connection: &impl ConnectionTrait) -> Result<Vec<StorageRecord>, Ca
         .order_by_asc(storage::Column::Name)
         .all(connection)
         .await?;
-    Ok(rows.into_iter().map(StorageRecord::from).collect())
+    Ok(rows)
 }
 
 /// A query for the ids of the storages of all caches that are not enabled.
@@ -198,19 +179,5 @@ impl Storages {
             return damaged;
         }
         Condition::any().add(damaged).add(nar::Column::Storage.is_in(self.disabled.iter().copied()))
-    }
-}
-
-impl From<storage::Model> for StorageRecord {
-    fn from(row: storage::Model) -> Self {
-        Self {
-            id: row.id,
-            cache: row.cache,
-            name: row.name,
-            kind: row.kind,
-            enabled: row.enabled,
-            marker: row.marker,
-            location: row.location,
-        }
     }
 }

@@ -74,15 +74,3 @@ impl UnixTime {
         Self(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 }
-
-impl AgentId {
-    pub(crate) fn to_row(self) -> Vec<u8> {
-        self.0.as_bytes().to_vec()
-    }
-}
-
-impl DeploymentId {
-    pub(crate) fn to_row(self) -> Vec<u8> {
-        self.0.as_bytes().to_vec()
-    }
-}

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::entity::upload;
 use crate::paths::touch;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, UnixTime, open_uploads, rows};
+use crate::{CacheId, Catalog, CatalogError, UnixTime, open_uploads};
 
 /// An upload that was completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,8 @@ pub struct FinishedUpload {
 impl Catalog {
     /// Finds an upload that was completed, by the `narId` the client was given.
     pub async fn find_finished_upload(&self, nar_id: Uuid) -> Result<Option<FinishedUpload>, CatalogError> {
-        upload::Entity::find_by_id(nar_id.as_bytes().to_vec())
-            .one(self.readers())
-            .await?
-            .map(|row| {
-                Ok(FinishedUpload { cache: row.cache, path: rows::path_hash("upload", row.path_hash)? })
-            })
-            .transpose()
+        let row = upload::Entity::find_by_id(nar_id).one(self.readers()).await?;
+        Ok(row.map(|row| FinishedUpload { cache: row.cache, path: *row.path_hash }))
     }
 
     /// Records that an upload was completed whose path the cache had already, which counts as a use of the path. For a new
@@ -44,7 +39,7 @@ impl Catalog {
             Box::pin(async move {
                 let now = UnixTime::now();
                 finish(transaction, *nar_id, *cache, path, now).await?;
-                touch(transaction, *cache, now, &[path.as_bytes().to_vec()]).await
+                touch(transaction, *cache, now, &[*path]).await
             })
         })
         .await
@@ -74,9 +69,9 @@ pub(crate) async fn finish(
     finished_at: UnixTime,
 ) -> Result<(), CatalogError> {
     upload::Entity::insert(upload::ActiveModel {
-        nar_id: ActiveValue::Set(nar_id.as_bytes().to_vec()),
+        nar_id: ActiveValue::Set(nar_id.into()),
         cache: ActiveValue::Set(cache),
-        path_hash: ActiveValue::Set(path.as_bytes().to_vec()),
+        path_hash: ActiveValue::Set((*path).into()),
         finished_at: ActiveValue::Set(finished_at),
     })
     .on_conflict(OnConflict::column(upload::Column::NarId).do_nothing().to_owned())

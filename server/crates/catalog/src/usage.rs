@@ -7,9 +7,10 @@ use sea_orm::{
     RelationTrait,
 };
 
+use crate::entity::values::Count;
 use crate::entity::{nar, storage, store_path};
 use crate::storages::Storages;
-use crate::{CacheId, Catalog, CatalogError, StorageId, rows};
+use crate::{CacheId, Catalog, CatalogError, StorageId};
 
 /// What a cache holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,9 +64,9 @@ impl Catalog {
             // The counts are separate reads.
             paths: paths.saturating_sub(hidden_paths),
             hidden_paths,
-            nars: rows::unsigned("nar", "count", nars)?,
-            file_bytes: rows::unsigned("nar", "file_size", file_bytes.unwrap_or(0))?,
-            nar_bytes: rows::unsigned("nar", "nar_size", nar_bytes.unwrap_or(0))?,
+            nars: Count::of_sum::<nar::Entity>("count", nars)?,
+            file_bytes: Count::of_sum::<nar::Entity>("file_size", file_bytes.unwrap_or(0))?,
+            nar_bytes: Count::of_sum::<nar::Entity>("nar_size", nar_bytes.unwrap_or(0))?,
         })
     }
 
@@ -83,9 +84,9 @@ impl Catalog {
             .await?;
         let mut stats = StorageStats::default();
         for (damaged, nars, bytes) in by_damage {
-            let nars = rows::unsigned("nar", "count", nars)?;
+            let nars = Count::of_sum::<nar::Entity>("count", nars)?;
             stats.nars += nars;
-            stats.file_bytes += rows::unsigned("nar", "file_size", bytes)?;
+            stats.file_bytes += Count::of_sum::<nar::Entity>("file_size", bytes)?;
             stats.damaged_nars += if damaged { nars } else { 0 };
         }
         let row = storage::Entity::find_by_id(storage).one(self.readers()).await?;
@@ -117,7 +118,7 @@ impl Catalog {
             .into_tuple()
             .one(self.readers())
             .await?;
-        rows::unsigned("nar", "file_size", used.flatten().unwrap_or(0))
+        Count::of_sum::<nar::Entity>("file_size", used.flatten().unwrap_or(0))
     }
 }
 

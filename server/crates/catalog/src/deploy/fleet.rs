@@ -7,9 +7,11 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
+use crate::entity::field::stored;
+use crate::entity::values::Count;
 use crate::entity::{agent, workspace};
 use crate::writer::Written;
-use crate::{AgentId, CacheId, Catalog, CatalogError, UnixTime, WorkspaceId, rows};
+use crate::{AgentId, CacheId, Catalog, CatalogError, UnixTime, WorkspaceId, WorkspaceRecord};
 
 /// Rows that are inserted at a time, so that their values fit into one statement.
 const BATCH: usize = 500;
@@ -30,19 +32,6 @@ pub struct DeclaredAgent {
     pub name: String,
     /// The name of its workspace. An agent of a workspace that is not declared counts as not declared.
     pub workspace: String,
-}
-
-/// A workspace as the catalog knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkspaceRecord {
-    /// Its row.
-    pub id: WorkspaceId,
-    /// Its name, unique.
-    pub name: String,
-    /// The cache that its agents fetch from.
-    pub cache: CacheId,
-    /// Whether it is declared.
-    pub enabled: bool,
 }
 
 /// An agent as the catalog knows it.
@@ -108,7 +97,7 @@ impl Catalog {
                     .col_expr(agent::Column::Version, version.as_str().into())
                     .col_expr(agent::Column::System, system.as_str().into())
                     .col_expr(agent::Column::LastSeenAt, (*at).into())
-                    .filter(agent::Column::Id.eq(agent.to_row()))
+                    .filter(agent::Column::Id.eq(stored(agent)))
                     .exec(transaction)
                     .await?;
                 Ok(Written::quietly(()))
@@ -123,7 +112,7 @@ impl Catalog {
             Box::pin(async move {
                 agent::Entity::update_many()
                     .col_expr(agent::Column::LastSeenAt, (*at).into())
-                    .filter(agent::Column::Id.eq(agent.to_row()))
+                    .filter(agent::Column::Id.eq(stored(agent)))
                     .filter(agent::Column::LastSeenAt.lt(*at))
                     .exec(transaction)
                     .await?;
@@ -175,12 +164,12 @@ async fn reconcile(
             .filter_map(|(id, declared)| {
                 let workspace = *ids.get(declared.workspace.as_str())?;
                 Some(agent::ActiveModel {
-                    id: ActiveValue::Set(id.to_row()),
+                    id: ActiveValue::Set((*id).into()),
                     name: ActiveValue::Set(declared.name.clone()),
                     workspace: ActiveValue::Set(workspace),
                     enabled: ActiveValue::Set(true),
                     created_at: ActiveValue::Set(now),
-                    last_number: ActiveValue::Set(0),
+                    last_number: ActiveValue::Set(Count::ZERO.into()),
                     version: ActiveValue::Set(None),
                     system: ActiveValue::Set(None),
                     last_seen_at: ActiveValue::Set(None),
@@ -205,30 +194,19 @@ async fn reconcile(
 async fn load(connection: &impl sea_orm::ConnectionTrait) -> Result<Fleet, CatalogError> {
     let workspaces = workspace::Entity::find().order_by_asc(workspace::Column::Name).all(connection).await?;
     let agents = agent::Entity::find().order_by_asc(agent::Column::Name).all(connection).await?;
-    Ok(Fleet {
-        workspaces: workspaces.into_iter().map(WorkspaceRecord::from).collect(),
-        agents: agents.into_iter().map(AgentRecord::try_from).collect::<Result<_, _>>()?,
-    })
+    Ok(Fleet { workspaces, agents: agents.into_iter().map(AgentRecord::from).collect() })
 }
 
-impl From<workspace::Model> for WorkspaceRecord {
-    fn from(row: workspace::Model) -> Self {
-        Self { id: row.id, name: row.name, cache: row.cache, enabled: row.enabled }
-    }
-}
-
-impl TryFrom<agent::Model> for AgentRecord {
-    type Error = CatalogError;
-
-    fn try_from(row: agent::Model) -> Result<Self, CatalogError> {
-        Ok(Self {
-            id: AgentId(Uuid::from_bytes(rows::bytes("agent", "id", row.id)?)),
+impl From<agent::Model> for AgentRecord {
+    fn from(row: agent::Model) -> Self {
+        Self {
+            id: *row.id,
             name: row.name,
             workspace: row.workspace,
             enabled: row.enabled,
             version: row.version,
             system: row.system,
             last_seen_at: row.last_seen_at,
-        })
+        }
     }
 }

@@ -6,17 +6,18 @@ use sea_orm::{
 };
 
 use super::deployments::{DeploymentStatus, find};
+use crate::entity::field::{Field, stored};
+use crate::entity::values::Count;
 use crate::entity::{deployment, deployment_log};
 use crate::writer::Written;
-use crate::{Catalog, CatalogError, DeploymentId, UnixTime, rows};
+use crate::{Catalog, CatalogError, DeploymentId, UnixTime};
 
-const TABLE: &str = "deployment_log";
 /// Rows that are inserted at a time, so that their values fit into one statement.
 const BATCH: usize = 1000;
 /// Deployments whose logs are removed in one transaction.
 const FORGOTTEN_AT_ONCE: u64 = 50;
 /// Bytes beyond the limit that are there for last lines.
-const LAST_LINES: i64 = 64 << 10;
+const LAST_LINES: u64 = 64 << 10;
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,16 +67,14 @@ impl Catalog {
         after: u64,
         limit: u64,
     ) -> Result<Vec<NumberedLine>, CatalogError> {
-        deployment_log::Entity::find()
-            .filter(deployment_log::Column::Deployment.eq(deployment.to_row()))
-            .filter(deployment_log::Column::Number.gt(rows::signed("the number of a line", after)?))
+        let lines = deployment_log::Entity::find()
+            .filter(deployment_log::Column::Deployment.eq(stored(&deployment)))
+            .filter(deployment_log::Column::Number.gt(stored(&Count::new("the number of a line", after)?)))
             .order_by_asc(deployment_log::Column::Number)
             .limit(limit)
             .all(self.readers())
-            .await?
-            .into_iter()
-            .map(NumberedLine::try_from)
-            .collect()
+            .await?;
+        Ok(lines.into_iter().map(NumberedLine::from).collect())
     }
 
     /// Removes the logs of some of the deployments that have ended and that nothing was heard of since a time but their
@@ -87,23 +86,22 @@ impl Catalog {
 
 async fn add(transaction: &DatabaseTransaction, append: &LogAppend) -> Result<Written<bool>, CatalogError> {
     let Some(row) = find(transaction, append.deployment).await? else { return Ok(Written::quietly(false)) };
-    let limit = rows::signed("the limit of a log", append.limit)?;
-    let (mut number, mut bytes, mut truncated) = (row.log_lines, row.log_bytes, row.log_truncated);
+    let (mut number, mut bytes, mut truncated) = (*row.log_lines, *row.log_bytes, row.log_truncated);
     let mut added = Vec::new();
-    let mut push = |line: &LogLine, bytes: &mut i64| {
-        number += 1;
-        *bytes += size_of(line);
+    let mut push = |line: &LogLine, bytes: &mut Count| {
+        number = number.plus(1);
+        *bytes = bytes.plus(size_of(line));
         added.push(deployment_log::ActiveModel {
-            deployment: ActiveValue::Set(row.id.clone()),
-            number: ActiveValue::Set(number),
+            deployment: ActiveValue::Set(append.deployment.into()),
+            number: ActiveValue::Set(number.into()),
             time: ActiveValue::Set(line.time.clone()),
             line: ActiveValue::Set(line.line.clone()),
         });
     };
     for line in &append.lines {
-        let room = if line.is_last { limit + LAST_LINES } else { limit };
+        let room = if line.is_last { append.limit.saturating_add(LAST_LINES) } else { append.limit };
         // Once a line was left out, a shorter one after it is left out as well.
-        if bytes + size_of(line) <= room && (line.is_last || !truncated) {
+        if bytes.plus(size_of(line)).get() <= room && (line.is_last || !truncated) {
             push(line, &mut bytes);
         } else if !truncated {
             truncated = true;
@@ -115,8 +113,8 @@ async fn add(transaction: &DatabaseTransaction, append: &LogAppend) -> Result<Wr
         deployment_log::Entity::insert_many(some).exec_without_returning(transaction).await?;
     }
     deployment::Entity::update_many()
-        .col_expr(deployment::Column::LogLines, number.into())
-        .col_expr(deployment::Column::LogBytes, bytes.into())
+        .col_expr(deployment::Column::LogLines, stored(&number).into())
+        .col_expr(deployment::Column::LogBytes, stored(&bytes).into())
         .col_expr(deployment::Column::LogTruncated, truncated.into())
         .filter(deployment::Column::Id.eq(row.id))
         .exec(transaction)
@@ -124,15 +122,15 @@ async fn add(transaction: &DatabaseTransaction, append: &LogAppend) -> Result<Wr
     Ok(Written::quietly(true))
 }
 
-fn size_of(line: &LogLine) -> i64 {
-    i64::try_from(line.line.len() + line.time.len()).unwrap_or(i64::MAX)
+fn size_of(line: &LogLine) -> u64 {
+    (line.line.len() + line.time.len()) as u64
 }
 
 async fn forget(transaction: &DatabaseTransaction, before: UnixTime) -> Result<Written<u64>, CatalogError> {
-    let old: Vec<Vec<u8>> = deployment::Entity::find()
+    let old: Vec<Field<deployment::Entity, DeploymentId>> = deployment::Entity::find()
         .select_only()
         .column(deployment::Column::Id)
-        .filter(deployment::Column::Status.is_not_in(DeploymentStatus::OPEN))
+        .filter(deployment::Column::Status.is_not_in(DeploymentStatus::OPEN.iter().map(stored)))
         // All of them by our clock; when it ended is known by that of the agent only.
         .filter(deployment::Column::CreatedAt.lt(before))
         .filter(null_or_before(deployment::Column::DeliveredAt, before))
@@ -160,11 +158,8 @@ fn null_or_before(column: deployment::Column, time: UnixTime) -> Condition {
     Condition::any().add(column.is_null()).add(column.lt(time))
 }
 
-impl TryFrom<deployment_log::Model> for NumberedLine {
-    type Error = CatalogError;
-
-    fn try_from(row: deployment_log::Model) -> Result<Self, CatalogError> {
-        let number = rows::unsigned(TABLE, "number", row.number)?;
-        Ok(Self { number, time: row.time, line: row.line })
+impl From<deployment_log::Model> for NumberedLine {
+    fn from(row: deployment_log::Model) -> Self {
+        Self { number: row.number.get(), time: row.time, line: row.line }
     }
 }

@@ -13,10 +13,11 @@ use super::IN_LIST;
 use super::census::GcPath;
 use super::holds::pinned;
 use crate::deploy::held_by_agents;
+use crate::entity::field::{Field, stored};
 use crate::entity::{nar, reference, store_path, tombstone};
 use crate::storages::Storages;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, UnixTime, rows};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, UnixTime};
 
 /// Dead paths, to be taken out of their cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Catalog {
 async fn bury(transaction: &DatabaseTransaction, burial: &Burial) -> Result<Written<Buried>, CatalogError> {
     let found = load(transaction, burial).await?;
     let storages = Storages::of(transaction, burial.cache).await?;
-    let hashes: Vec<_> = found.iter().map(|(path, _)| path.hash.clone()).collect();
+    let hashes: Vec<_> = found.iter().map(|(path, _)| *path.hash).collect();
     let pinned = pinned(transaction, burial.cache, &hashes, burial.now).await?;
     let deployed = held_by_agents(transaction, burial.cache, Some(&hashes)).await?;
     let is_alive = |(path, nar): &Row| {
@@ -64,8 +65,9 @@ async fn bury(transaction: &DatabaseTransaction, burial: &Burial) -> Result<Writ
             || !storages.is_enabled(nar.storage)
     };
     let ids: Vec<PathId> = found.iter().map(|(path, _)| path.id).collect();
-    let mut alive: HashSet<Vec<u8>> = referred_from_outside(transaction, burial.cache, &ids, &hashes).await?;
-    alive.extend(found.iter().filter(|row| is_alive(row)).map(|(path, _)| path.hash.clone()));
+    let mut alive: HashSet<StorePathHash> =
+        referred_from_outside(transaction, burial.cache, &ids, &hashes).await?;
+    alive.extend(found.iter().filter(|row| is_alive(row)).map(|(path, _)| *path.hash));
     if !alive.is_empty() {
         revive_targets(transaction, &found, &mut alive).await?;
     }
@@ -73,8 +75,8 @@ async fn bury(transaction: &DatabaseTransaction, burial: &Burial) -> Result<Writ
     let mut outcome = Buried::default();
     let mut dead = Vec::new();
     for (path, nar) in found {
-        let hash = rows::path_hash("store_path", path.hash.clone())?;
-        if !alive.contains(&path.hash) {
+        let hash = *path.hash;
+        if !alive.contains(&hash) {
             outcome.buried.push(hash);
             dead.push((path, nar));
         } else if !nar.damaged && storages.is_enabled(nar.storage) {
@@ -113,8 +115,8 @@ async fn referred_from_outside(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     ids: &[PathId],
-    hashes: &[Vec<u8>],
-) -> Result<HashSet<Vec<u8>>, CatalogError> {
+    hashes: &[StorePathHash],
+) -> Result<HashSet<StorePathHash>, CatalogError> {
     let inside: HashSet<PathId> = ids.iter().copied().collect();
     let mut found = HashSet::new();
     for some in hashes.chunks(IN_LIST) {
@@ -124,12 +126,13 @@ async fn referred_from_outside(
             .join(JoinType::InnerJoin, reference::Relation::StorePath.def())
             // Not by an index: SQLite would begin with all paths of the cache.
             .filter(store_path::Column::Cache.into_expr().add(0).eq(cache))
-            .filter(reference::Column::Hash.is_in(some.iter().cloned()));
+            .filter(reference::Column::Hash.is_in(some.iter().map(stored)));
         if ids.len() <= IN_LIST {
             query = query.filter(reference::Column::Path.is_not_in(ids.iter().copied()));
         }
-        let referring: Vec<(Vec<u8>, PathId)> = query.into_tuple().all(transaction).await?;
-        found.extend(referring.into_iter().filter(|(_, path)| !inside.contains(path)).map(|(hash, _)| hash));
+        let referring: Vec<(Field<reference::Entity, StorePathHash>, PathId)> =
+            query.into_tuple().all(transaction).await?;
+        found.extend(referring.into_iter().filter(|(_, path)| !inside.contains(path)).map(|(hash, _)| *hash));
     }
     Ok(found)
 }
@@ -138,17 +141,15 @@ async fn referred_from_outside(
 async fn revive_targets(
     transaction: &DatabaseTransaction,
     found: &[Row],
-    alive: &mut HashSet<Vec<u8>>,
+    alive: &mut HashSet<StorePathHash>,
 ) -> Result<(), CatalogError> {
-    let here: HashSet<&[u8]> = found.iter().map(|(path, _)| path.hash.as_slice()).collect();
-    let by_hash: HashMap<&[u8], PathId> =
-        found.iter().map(|(path, _)| (path.hash.as_slice(), path.id)).collect();
-    let mut new: Vec<PathId> =
-        alive.iter().filter_map(|hash| by_hash.get(hash.as_slice()).copied()).collect();
+    let by_hash: HashMap<StorePathHash, PathId> =
+        found.iter().map(|(path, _)| (*path.hash, path.id)).collect();
+    let mut new: Vec<PathId> = alive.iter().filter_map(|hash| by_hash.get(hash).copied()).collect();
     while !new.is_empty() {
         let mut next = Vec::new();
         for some in new.chunks(IN_LIST) {
-            let targets: Vec<Vec<u8>> = reference::Entity::find()
+            let targets: Vec<Field<reference::Entity, StorePathHash>> = reference::Entity::find()
                 .select_only()
                 .column(reference::Column::Hash)
                 .filter(reference::Column::Path.is_in(some.iter().copied()))
@@ -156,8 +157,10 @@ async fn revive_targets(
                 .all(transaction)
                 .await?;
             for target in targets {
-                if here.contains(target.as_slice()) && alive.insert(target.clone()) {
-                    next.extend(by_hash.get(target.as_slice()));
+                if let Some(&path) = by_hash.get(&*target)
+                    && alive.insert(*target)
+                {
+                    next.push(path);
                 }
             }
         }
@@ -177,7 +180,7 @@ pub(super) async fn remove(
             id: ActiveValue::NotSet,
             cache: ActiveValue::Set(cache),
             storage: ActiveValue::Set(nar.storage),
-            hash: ActiveValue::Set(path.hash.clone()),
+            hash: ActiveValue::Set((*path.hash).into()),
             nar: ActiveValue::Set(nar.id),
         });
         tombstone::Entity::insert_many(tombstones).exec_without_returning(transaction).await?;

@@ -14,12 +14,14 @@ use super::bury::{Row, remove};
 use super::holds::pins_on;
 use super::tombstones::Tombstone;
 use crate::deploy::held_by_agents;
+use crate::entity::field::{Field, stored};
+use crate::entity::values;
 use crate::entity::{nar, reference, store_path, tombstone};
 use crate::storages::Storages;
 use crate::writer::Written;
 use crate::{
     CacheId, Catalog, CatalogChange, CatalogError, NarRecord, PathChange, PathId, PinRecord, StorageId,
-    UnixTime, rows,
+    UnixTime,
 };
 
 /// How many of the paths that refer to one are named.
@@ -96,7 +98,7 @@ async fn delete(
     let found = store_path::Entity::find()
         .find_also_related(nar::Entity)
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.eq(deletion.path.as_bytes().to_vec()))
+        .filter(store_path::Column::Hash.eq(stored(&deletion.path)))
         .one(transaction)
         .await?;
     let Some((path, Some(nar))) = found else { return Ok(Written::quietly(Deleted::Unknown)) };
@@ -112,17 +114,17 @@ async fn delete(
     if let Some((_, nar)) = going.iter().find(|(_, nar)| !storages.is_enabled(nar.storage)) {
         return Ok(Written::quietly(Deleted::OutOfUse(nar.storage)));
     }
-    let hashes: Vec<Vec<u8>> = going.iter().map(|(path, _)| path.hash.clone()).collect();
+    let hashes: Vec<StorePathHash> = going.iter().map(|(path, _)| *path.hash).collect();
     let mut pins = pins_on(transaction, cache, &hashes, deletion.now).await?;
-    let wanted: HashSet<&[u8]> = hashes.iter().map(Vec::as_slice).collect();
-    pins.retain(|pin| wanted.contains(pin.path.hash().as_bytes().as_slice()));
+    let wanted: HashSet<StorePathHash> = hashes.iter().copied().collect();
+    pins.retain(|pin| wanted.contains(pin.path.hash()));
     if !pins.is_empty() {
         return Ok(Written::quietly(Deleted::Pinned(pins)));
     }
     let deployed = held_by_agents(transaction, cache, Some(&hashes)).await?;
     for (path, _) in &going {
         if let Some(agent) = deployed.get(&path.hash) {
-            let path = rows::store_path("store_path", path.hash.clone(), &path.name)?;
+            let path = path_of(path)?;
             return Ok(Written::quietly(Deleted::Deployed { path, agent: agent.clone() }));
         }
     }
@@ -138,12 +140,12 @@ async fn delete(
 }
 
 /// The references to any of these hashes from paths of the cache.
-fn references_to(cache: CacheId, hashes: &[Vec<u8>]) -> Select<reference::Entity> {
+fn references_to(cache: CacheId, hashes: &[StorePathHash]) -> Select<reference::Entity> {
     reference::Entity::find()
         .join(JoinType::InnerJoin, reference::Relation::StorePath.def())
         // Not by an index: SQLite would begin with all paths of the cache.
         .filter(store_path::Column::Cache.into_expr().add(0).eq(cache))
-        .filter(reference::Column::Hash.is_in(hashes.iter().cloned()))
+        .filter(reference::Column::Hash.is_in(hashes.iter().map(stored)))
 }
 
 /// Who needs a path besides itself.
@@ -152,23 +154,28 @@ async fn needed(
     cache: CacheId,
     path: &store_path::Model,
 ) -> Result<Option<Deleted>, CatalogError> {
-    let referring = references_to(cache, std::slice::from_ref(&path.hash))
+    let referring = references_to(cache, &[*path.hash])
         .filter(reference::Column::Path.ne(path.id))
         .select_only()
         .columns([store_path::Column::Hash, store_path::Column::Name])
         .distinct();
-    let count = referring.clone().into_tuple::<(Vec<u8>, String)>().count(transaction).await?;
+    let count = referring
+        .clone()
+        .into_tuple::<(Field<store_path::Entity, StorePathHash>, String)>()
+        .count(transaction)
+        .await?;
     if count == 0 {
         return Ok(None);
     }
-    let some: Vec<(Vec<u8>, String)> = referring
+    let some: Vec<(Field<store_path::Entity, StorePathHash>, String)> = referring
         .order_by_asc(store_path::Column::Name)
         .order_by_asc(store_path::Column::Hash)
         .limit(NAMED)
         .into_tuple()
         .all(transaction)
         .await?;
-    let by = some.into_iter().map(|(hash, name)| rows::store_path("store_path", hash, &name));
+    let by =
+        some.into_iter().map(|(hash, name)| values::store_path::<store_path::Entity>("name", *hash, &name));
     Ok(Some(Deleted::Needed { by: by.collect::<Result<_, _>>()?, count }))
 }
 
@@ -182,7 +189,7 @@ async fn add_referring(
     let mut begin = 0;
     while begin < going.len() {
         let end = going.len().min(begin + IN_LIST);
-        let hashes: Vec<Vec<u8>> = going[begin..end].iter().map(|(path, _)| path.hash.clone()).collect();
+        let hashes: Vec<StorePathHash> = going[begin..end].iter().map(|(path, _)| *path.hash).collect();
         begin = end;
         let mut referring: Vec<PathId> = references_to(cache, &hashes)
             .select_only()
@@ -222,18 +229,21 @@ async fn describe(
             .all(transaction)
             .await?;
         for (path, nar) in some {
-            let row = tombstones.iter().rfind(|row| row.nar == nar.id && row.hash == path.hash);
-            let row = row.cloned().ok_or_else(|| CatalogError::Corrupt {
-                table: "tombstone",
-                column: "nar",
-                found: "nothing, within the transaction that had written it".to_owned(),
+            let row = tombstones.iter().rfind(|row| row.nar == nar.id && *row.hash == *path.hash);
+            let row = row.cloned().ok_or_else(|| {
+                let found = "nothing, within the transaction that had written it";
+                CatalogError::corrupt::<tombstone::Entity>("nar", found)
             })?;
             deleted.push(DeletedPath {
-                path: rows::store_path("store_path", path.hash.clone(), &path.name)?,
-                tombstone: row.try_into()?,
-                nar: nar.clone().try_into()?,
+                path: path_of(path)?,
+                tombstone: row.into(),
+                nar: nar.clone().into(),
             });
         }
     }
     Ok(deleted)
+}
+
+fn path_of(row: &store_path::Model) -> Result<StorePath, CatalogError> {
+    values::store_path::<store_path::Entity>("name", *row.hash, &row.name)
 }

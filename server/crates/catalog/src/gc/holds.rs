@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use nix_formats::StorePathHash;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::IN_LIST;
+use crate::entity::field::stored;
 use crate::entity::pin;
 use crate::pins::Keep;
 use crate::{CacheId, CatalogError, PinRecord, UnixTime};
@@ -36,25 +38,25 @@ pub(super) fn holding(pins: Vec<PinRecord>, now: UnixTime) -> Vec<PinRecord> {
 pub(super) async fn pinned(
     connection: &impl ConnectionTrait,
     cache: CacheId,
-    hashes: &[Vec<u8>],
+    hashes: &[StorePathHash],
     now: UnixTime,
-) -> Result<HashSet<Vec<u8>>, CatalogError> {
+) -> Result<HashSet<StorePathHash>, CatalogError> {
     let pins = pins_on(connection, cache, hashes, now).await?;
-    Ok(pins.into_iter().map(|pin| pin.path.hash().as_bytes().to_vec()).collect())
+    Ok(pins.into_iter().map(|pin| *pin.path.hash()).collect())
 }
 
 /// The revisions that hold now of all pins that are on any of the hashes: also those that are on other paths.
 pub(super) async fn pins_on(
     connection: &impl ConnectionTrait,
     cache: CacheId,
-    hashes: &[Vec<u8>],
+    hashes: &[StorePathHash],
     now: UnixTime,
 ) -> Result<Vec<PinRecord>, CatalogError> {
     let mut names = HashSet::new();
     for some in hashes.chunks(IN_LIST) {
         let on_these = pin::Entity::find()
             .filter(pin::Column::Cache.eq(cache))
-            .filter(pin::Column::PathHash.is_in(some.iter().cloned()))
+            .filter(pin::Column::PathHash.is_in(some.iter().map(stored)))
             .all(connection)
             .await?;
         names.extend(on_these.into_iter().map(|pin| pin.name));

@@ -14,7 +14,9 @@ use super::census::Census;
 use super::holds::holding;
 use super::trace::{Edges, trace};
 use crate::deploy::held_by_agents;
-use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime, rows};
+use crate::entity::nar;
+use crate::entity::values::Count;
+use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
 
 /// How many paths are read at a time.
 const PAGE: usize = if cfg!(test) { 7 } else { 5_000 };
@@ -81,7 +83,7 @@ impl Catalog {
             }
         }
         for (hash, agent) in held_by_agents(self.readers(), cache, None).await? {
-            if let Some(&number) = numbers.get(hash.as_slice()) {
+            if let Some(&number) = numbers.get(hash.as_bytes()) {
                 census.own[number as usize] = ALWAYS;
                 census.agents.insert(number, agent);
             }
@@ -156,7 +158,7 @@ impl Catalog {
                 census.own[number as usize] = ALWAYS;
             }
             let size = nar.map_or(0, |nar| nar.size);
-            census.sizes.push(rows::unsigned("nar", "file_size", size)?);
+            census.sizes.push(Count::of_sum::<nar::Entity>("file_size", size)?);
         }
         Ok(())
     }
@@ -272,7 +274,7 @@ fn parse_numbers(
 ) -> Result<Vec<i64>, CatalogError> {
     let Some(list) = list else { return Ok(Vec::new()) };
     let parse = |text: &str| {
-        let found = || CatalogError::Corrupt { table, column, found: format!("{text:?}") };
+        let found = || CatalogError::Corrupt { table, column: column.to_owned(), found: format!("{text:?}") };
         text.parse().map_err(|_| found())
     };
     list.split(',').map(parse).collect()
@@ -299,7 +301,11 @@ fn split_hashes(
 
 /// One row of many has a value of another length, or none.
 fn uneven(table: &'static str, column: &'static str) -> CatalogError {
-    CatalogError::Corrupt { table, column, found: "values that do not belong there".to_owned() }
+    CatalogError::Corrupt {
+        table,
+        column: column.to_owned(),
+        found: "values that do not belong there".to_owned(),
+    }
 }
 
 fn statement<const N: usize>(backend: DbBackend, text: &str, values: [i64; N]) -> Statement {

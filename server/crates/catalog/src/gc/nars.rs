@@ -5,6 +5,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::IN_LIST;
+use crate::entity::field::stored;
 use crate::entity::{nar, store_path, tombstone};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, NarId, NarRecord, StorageId};
@@ -27,7 +28,7 @@ impl Catalog {
             .limit(limit)
             .all(self.readers())
             .await?;
-        found.into_iter().map(NarRecord::try_from).collect()
+        Ok(found.into_iter().map(NarRecord::from).collect())
     }
 
     /// Those of these NAR files that [`Catalog::unneeded_nars`] would give, in the order of their ids.
@@ -40,7 +41,7 @@ impl Catalog {
                 .filter(Expr::not_exists(tombstones_with_it()))
                 .all(self.readers())
                 .await?;
-            found.extend(rows.into_iter().map(NarRecord::try_from).collect::<Result<Vec<_>, _>>()?);
+            found.extend(rows.into_iter().map(NarRecord::from));
         }
         found.sort_unstable_by_key(|nar| nar.id);
         Ok(found)
@@ -56,7 +57,7 @@ impl Catalog {
     pub async fn is_given_up(&self, cache: CacheId, file: &FileHash) -> Result<bool, CatalogError> {
         let found = nar::Entity::find()
             .filter(nar::Column::Cache.eq(cache))
-            .filter(nar::Column::FileHash.eq(file.as_bytes().to_vec()))
+            .filter(nar::Column::FileHash.eq(stored(file)))
             .filter(nar::Column::Damaged.eq(true))
             .filter(Expr::not_exists(paths_with_it()))
             .one(self.readers())

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 use super::IN_LIST;
 use crate::entity::tombstone;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, StorageId, TombstoneId, rows};
+use crate::{CacheId, Catalog, CatalogError, StorageId, TombstoneId};
 
 /// A path that was taken out of its cache, and whose files beside the NAR are to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +30,14 @@ impl Catalog {
         after: Option<TombstoneId>,
         limit: u64,
     ) -> Result<Vec<Tombstone>, CatalogError> {
-        tombstone::Entity::find()
+        let rows = tombstone::Entity::find()
             .filter(tombstone::Column::Storage.eq(storage))
             .filter(tombstone::Column::Id.gt(after.unwrap_or(TombstoneId(0))))
             .order_by_asc(tombstone::Column::Id)
             .limit(limit)
             .all(self.readers())
-            .await?
-            .into_iter()
-            .map(Tombstone::try_from)
-            .collect()
+            .await?;
+        Ok(rows.into_iter().map(Tombstone::from).collect())
     }
 
     /// How many tombstones of a storage there are.
@@ -65,15 +63,8 @@ impl Catalog {
     }
 }
 
-impl TryFrom<tombstone::Model> for Tombstone {
-    type Error = CatalogError;
-
-    fn try_from(row: tombstone::Model) -> Result<Self, CatalogError> {
-        Ok(Self {
-            id: row.id,
-            cache: row.cache,
-            storage: row.storage,
-            hash: rows::path_hash("tombstone", row.hash)?,
-        })
+impl From<tombstone::Model> for Tombstone {
+    fn from(row: tombstone::Model) -> Self {
+        Self { id: row.id, cache: row.cache, storage: row.storage, hash: *row.hash }
     }
 }

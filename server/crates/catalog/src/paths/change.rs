@@ -7,6 +7,8 @@ use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, E
 
 use super::load::{self, IN_LIST};
 use super::unpublished;
+use crate::entity::field::stored;
+use crate::entity::values::Signatures;
 use crate::entity::{nar, store_path};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, UnixTime};
@@ -37,7 +39,7 @@ impl Catalog {
     pub async fn touch(&self, uses: Vec<(CacheId, StorePathHash, UnixTime)>) -> Result<(), CatalogError> {
         let mut by_time: HashMap<_, Vec<_>> = HashMap::new();
         for (cache, hash, time) in uses {
-            by_time.entry((cache, time)).or_default().push(hash.as_bytes().to_vec());
+            by_time.entry((cache, time)).or_default().push(hash);
         }
         for ((cache, time), mut hashes) in by_time {
             while !hashes.is_empty() {
@@ -75,13 +77,13 @@ async fn add_signatures(
 ) -> Result<Written<bool>, CatalogError> {
     let Some(row) = store_path::Entity::find()
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.eq(hash.as_bytes().to_vec()))
+        .filter(store_path::Column::Hash.eq(stored(hash)))
         .one(transaction)
         .await?
     else {
         return Ok(Written::quietly(false));
     };
-    let mut all = load::split_signatures(&row.signatures);
+    let mut all = row.signatures.into_inner().into_vec();
     let before = all.len();
     for signature in signatures {
         if !all.contains(signature) {
@@ -93,7 +95,7 @@ async fn add_signatures(
     }
     store_path::ActiveModel {
         id: ActiveValue::Unchanged(row.id),
-        signatures: ActiveValue::Set(load::join_signatures(&all)?),
+        signatures: ActiveValue::Set(Signatures::new(all)?.into()),
         ..Default::default()
     }
     .update(transaction)
@@ -108,12 +110,12 @@ pub(crate) async fn touch(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     time: UnixTime,
-    hashes: &[Vec<u8>],
+    hashes: &[StorePathHash],
 ) -> Result<Written<()>, CatalogError> {
     store_path::Entity::update_many()
         .col_expr(store_path::Column::LastUsedAt, time.into())
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.is_in(hashes.iter().cloned()))
+        .filter(store_path::Column::Hash.is_in(hashes.iter().map(stored)))
         .filter(store_path::Column::LastUsedAt.lt(time))
         .exec(transaction)
         .await?;

@@ -5,9 +5,10 @@ use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, E
 
 use super::load::{self, PathKey};
 use super::{NarRecord, NewNar, PathCommit};
+use crate::entity::values::Count;
 use crate::entity::{nar, store_path};
 use crate::storages::Storages;
-use crate::{CacheId, CatalogError, NarId, StorageId, UnixTime, rows};
+use crate::{CacheId, CatalogError, NarId, StorageId, UnixTime};
 
 /// A NAR file in whose place another one was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub(super) async fn claim(
     }
     let row = nar_row(cache, new, now)?;
     let Some(known) = known else {
-        let nar = row.insert(transaction).await?.try_into()?;
+        let nar = row.insert(transaction).await?.into();
         return Ok(Claimed { nar, revealed: Vec::new(), replaced: None });
     };
     let (nar, paths) = replace(transaction, known.id, row).await?;
@@ -101,7 +102,7 @@ pub(super) async fn replace(
         .await?;
     nar::Entity::delete_by_id(old).exec(transaction).await?;
     let paths = load::paths_of(transaction, new.id).await?;
-    Ok((new.try_into()?, paths))
+    Ok((new.into(), paths))
 }
 
 fn same_contents(known: &NarRecord, new: &NewNar) -> bool {
@@ -116,11 +117,11 @@ fn nar_row(cache: CacheId, new: &NewNar, now: UnixTime) -> Result<nar::ActiveMod
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(cache),
         storage: ActiveValue::Set(new.storage),
-        file_hash: ActiveValue::Set(new.file_hash.as_bytes().to_vec()),
-        compression: ActiveValue::Set(new.compression.narinfo_name().to_owned()),
-        file_size: ActiveValue::Set(rows::signed("the file size", new.file_size)?),
-        nar_hash: ActiveValue::Set(new.nar_hash.as_bytes().to_vec()),
-        nar_size: ActiveValue::Set(rows::signed("the NAR size", new.nar_size)?),
+        file_hash: ActiveValue::Set(new.file_hash.into()),
+        compression: ActiveValue::Set(new.compression.into()),
+        file_size: ActiveValue::Set(Count::new("the file size", new.file_size)?.into()),
+        nar_hash: ActiveValue::Set(new.nar_hash.into()),
+        nar_size: ActiveValue::Set(Count::new("the NAR size", new.nar_size)?.into()),
         damaged: ActiveValue::Set(false),
         created_at: ActiveValue::Set(now),
     })

@@ -7,10 +7,11 @@ use uuid::Uuid;
 use super::claim::{Claimed, ReplacedNar, Usable, claim};
 use super::load::{self, IN_LIST};
 use super::{NarRecord, PathRecord, unpublished};
+use crate::entity::values::{Count, Signatures};
 use crate::entity::{reference, store_path};
 use crate::writer::Written;
 use crate::{
-    CacheId, Catalog, CatalogChange, CatalogError, PathChange, StorageId, UnixTime, caches, rows, uploads,
+    CacheId, Catalog, CatalogChange, CatalogError, PathChange, StorageId, UnixTime, caches, uploads,
 };
 
 /// A store path that is to become visible. Its NAR must be verified and durable in its storage.
@@ -118,10 +119,9 @@ async fn run(
         None => None,
         Some((path, Some(nar))) if !usable.has(nar.storage, nar.damaged) => Some(path),
         Some(row) => {
-            let mut record = load::record(transaction, row).await?.ok_or_else(|| CatalogError::Corrupt {
-                table: "store_path",
-                column: "id",
-                found: "nothing, within the transaction that had found it".to_owned(),
+            let mut record = load::record(transaction, row).await?.ok_or_else(|| {
+                let found = "nothing, within the transaction that had found it";
+                CatalogError::corrupt::<store_path::Entity>("id", found)
             })?;
             note_use(transaction, &mut record, commit.created_at).await?;
             return Ok(Written::quietly(CommitOutcome::AlreadyPresent(Box::new(record))));
@@ -177,12 +177,12 @@ async fn insert_path(
     let row = store_path::ActiveModel {
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(commit.cache),
-        hash: ActiveValue::Set(commit.path.hash().as_bytes().to_vec()),
+        hash: ActiveValue::Set((*commit.path.hash()).into()),
         name: ActiveValue::Set(commit.path.name().to_owned()),
         nar: ActiveValue::Set(nar.id),
         deriver: ActiveValue::Set(commit.deriver.clone()),
         ca: ActiveValue::Set(commit.ca.clone()),
-        signatures: ActiveValue::Set(load::join_signatures(&commit.signatures)?),
+        signatures: ActiveValue::Set(Signatures::new(commit.signatures.clone())?.into()),
         created_at: ActiveValue::Set(commit.created_at),
         last_used_at: ActiveValue::Set(commit.created_at),
     }
@@ -195,8 +195,8 @@ async fn insert_path(
             .map(|(target, position)| {
                 Ok(reference::ActiveModel {
                     path: ActiveValue::Set(row.id),
-                    position: ActiveValue::Set(rows::signed("the position", position as u64)?),
-                    hash: ActiveValue::Set(target.hash().as_bytes().to_vec()),
+                    position: ActiveValue::Set(Count::new("the position", position as u64)?.into()),
+                    hash: ActiveValue::Set((*target.hash()).into()),
                     name: ActiveValue::Set(target.name().to_owned()),
                 })
             })
@@ -211,7 +211,7 @@ async fn insert_path(
         references: commit.references.clone(),
         deriver: row.deriver,
         ca: row.ca,
-        signatures: load::split_signatures(&row.signatures),
+        signatures: row.signatures.into_inner().into_vec(),
         created_at: row.created_at,
         last_used_at: row.last_used_at,
     })

@@ -7,8 +7,9 @@ use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, Rela
 
 use super::NarRecord;
 use super::load::IN_LIST;
+use crate::entity::field::{Field, stored};
 use crate::entity::{nar, store_path};
-use crate::{CacheId, Catalog, CatalogError, NarId, StorageId, rows};
+use crate::{CacheId, Catalog, CatalogError, NarId, StorageId};
 
 /// Where the NAR file of a path lies, and so the files beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +31,19 @@ impl Catalog {
     ) -> Result<HashMap<StorePathHash, PathHome>, CatalogError> {
         let mut homes = HashMap::with_capacity(paths.len());
         for some in paths.chunks(IN_LIST) {
-            let found: Vec<(Vec<u8>, StorageId, NarId, bool)> = store_path::Entity::find()
-                .select_only()
-                .column(store_path::Column::Hash)
-                .columns([nar::Column::Storage, nar::Column::Id, nar::Column::Damaged])
-                .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
-                .filter(store_path::Column::Cache.eq(cache))
-                .filter(store_path::Column::Hash.is_in(some.iter().map(|hash| hash.as_bytes().to_vec())))
-                .into_tuple()
-                .all(self.readers())
-                .await?;
+            let found: Vec<(Field<store_path::Entity, StorePathHash>, StorageId, NarId, bool)> =
+                store_path::Entity::find()
+                    .select_only()
+                    .column(store_path::Column::Hash)
+                    .columns([nar::Column::Storage, nar::Column::Id, nar::Column::Damaged])
+                    .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
+                    .filter(store_path::Column::Cache.eq(cache))
+                    .filter(store_path::Column::Hash.is_in(some.iter().map(stored)))
+                    .into_tuple()
+                    .all(self.readers())
+                    .await?;
             for (hash, storage, nar, damaged) in found {
-                homes.insert(rows::path_hash("store_path", hash)?, PathHome { storage, nar, damaged });
+                homes.insert(*hash, PathHome { storage, nar, damaged });
             }
         }
         Ok(homes)
@@ -58,11 +60,11 @@ impl Catalog {
         for some in files.chunks(IN_LIST) {
             let found = nar::Entity::find()
                 .filter(nar::Column::Cache.eq(cache))
-                .filter(nar::Column::FileHash.is_in(some.iter().map(|hash| hash.as_bytes().to_vec())))
+                .filter(nar::Column::FileHash.is_in(some.iter().map(stored)))
                 .all(self.readers())
                 .await?;
             for row in found {
-                let nar = NarRecord::try_from(row)?;
+                let nar = NarRecord::from(row);
                 homes.insert(nar.file_hash, nar);
             }
         }

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use nix_formats::{FileHash, NarHash, StorePath, StorePathHash};
+use nix_formats::{FileHash, StorePath, StorePathHash};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
 };
 
 use super::{NarRecord, PathRecord};
+use crate::entity::field::{Field, stored};
+use crate::entity::values;
 use crate::entity::{nar, reference, store_path};
 use crate::storages::Storages;
-use crate::{CacheId, CatalogChange, CatalogError, NarId, PathChange, PathId, rows};
+use crate::{CacheId, CatalogChange, CatalogError, NarId, PathChange, PathId};
 
 /// How many values stand in one `IN (…)` or `VALUES`. Databases limit the parameters of a statement.
 pub(super) const IN_LIST: usize = 1000;
@@ -27,7 +29,7 @@ pub(super) async fn find_with_nar(
     let found = store_path::Entity::find()
         .find_also_related(nar::Entity)
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.eq(hash.as_bytes().to_vec()))
+        .filter(store_path::Column::Hash.eq(stored(hash)))
         .one(connection)
         .await?;
     Ok(found)
@@ -51,13 +53,12 @@ pub(super) async fn find_nar(
     cache: CacheId,
     file_hash: &FileHash,
 ) -> Result<Option<NarRecord>, CatalogError> {
-    nar::Entity::find()
+    let row = nar::Entity::find()
         .filter(nar::Column::Cache.eq(cache))
-        .filter(nar::Column::FileHash.eq(file_hash.as_bytes().to_vec()))
+        .filter(nar::Column::FileHash.eq(stored(file_hash)))
         .one(connection)
-        .await?
-        .map(NarRecord::try_from)
-        .transpose()
+        .await?;
+    Ok(row.map(NarRecord::from))
 }
 
 /// What identifies a path.
@@ -78,7 +79,7 @@ pub(super) async fn paths_of(
     connection: &impl ConnectionTrait,
     nar: NarId,
 ) -> Result<Vec<PathKey>, CatalogError> {
-    let paths: Vec<(PathId, CacheId, Vec<u8>)> = store_path::Entity::find()
+    let paths: Vec<(PathId, CacheId, Field<store_path::Entity, StorePathHash>)> = store_path::Entity::find()
         .select_only()
         .columns([store_path::Column::Id, store_path::Column::Cache, store_path::Column::Hash])
         .filter(store_path::Column::Nar.eq(nar))
@@ -86,10 +87,7 @@ pub(super) async fn paths_of(
         .into_tuple()
         .all(connection)
         .await?;
-    paths
-        .into_iter()
-        .map(|(id, cache, hash)| Ok(PathKey { id, cache, hash: rows::path_hash("store_path", hash)? }))
-        .collect()
+    Ok(paths.into_iter().map(|(id, cache, hash)| PathKey { id, cache, hash: *hash }).collect())
 }
 
 /// Makes the record of a row. `None` if the row was replaced since it was read: look again.
@@ -121,21 +119,22 @@ async fn references_of(
 ) -> Result<HashMap<PathId, Vec<StorePath>>, CatalogError> {
     let mut references: HashMap<PathId, Vec<StorePath>> = HashMap::new();
     for some in ids.chunks(IN_LIST) {
-        let found: Vec<(PathId, Option<Vec<u8>>, Option<String>)> = store_path::Entity::find()
-            .select_only()
-            .column(store_path::Column::Id)
-            .columns([reference::Column::Hash, reference::Column::Name])
-            .join(JoinType::LeftJoin, store_path::Relation::Reference.def())
-            .filter(store_path::Column::Id.is_in(some.iter().copied()))
-            .order_by_asc(store_path::Column::Id)
-            .order_by_asc(reference::Column::Position)
-            .into_tuple()
-            .all(connection)
-            .await?;
+        let found: Vec<(PathId, Option<Field<reference::Entity, StorePathHash>>, Option<String>)> =
+            store_path::Entity::find()
+                .select_only()
+                .column(store_path::Column::Id)
+                .columns([reference::Column::Hash, reference::Column::Name])
+                .join(JoinType::LeftJoin, store_path::Relation::Reference.def())
+                .filter(store_path::Column::Id.is_in(some.iter().copied()))
+                .order_by_asc(store_path::Column::Id)
+                .order_by_asc(reference::Column::Position)
+                .into_tuple()
+                .all(connection)
+                .await?;
         for (path, hash, name) in found {
             let of_path = references.entry(path).or_default();
             if let (Some(hash), Some(name)) = (hash, name) {
-                of_path.push(rows::store_path("reference", hash, &name)?);
+                of_path.push(values::store_path::<reference::Entity>("name", *hash, &name)?);
             }
         }
     }
@@ -143,51 +142,33 @@ async fn references_of(
 }
 
 fn path_record((row, nar): PathRow, references: Vec<StorePath>) -> Result<PathRecord, CatalogError> {
-    let nar = nar.ok_or_else(|| CatalogError::Corrupt {
-        table: "store_path",
-        column: "nar",
-        found: "the id of a row that does not exist".to_owned(),
+    let nar = nar.ok_or_else(|| {
+        CatalogError::corrupt::<store_path::Entity>("nar", "the id of a row that does not exist")
     })?;
     Ok(PathRecord {
         id: row.id,
-        path: rows::store_path("store_path", row.hash, &row.name)?,
-        nar: nar.try_into()?,
+        path: values::store_path::<store_path::Entity>("name", *row.hash, &row.name)?,
+        nar: nar.into(),
         references,
         deriver: row.deriver,
         ca: row.ca,
-        signatures: split_signatures(&row.signatures),
+        signatures: row.signatures.into_inner().into_vec(),
         created_at: row.created_at,
         last_used_at: row.last_used_at,
     })
 }
 
-impl TryFrom<nar::Model> for NarRecord {
-    type Error = CatalogError;
-
-    fn try_from(row: nar::Model) -> Result<Self, CatalogError> {
-        const TABLE: &str = "nar";
-        Ok(Self {
+impl From<nar::Model> for NarRecord {
+    fn from(row: nar::Model) -> Self {
+        Self {
             id: row.id,
             storage: row.storage,
-            file_hash: FileHash::from_bytes(rows::bytes(TABLE, "file_hash", row.file_hash)?),
-            compression: rows::compression(TABLE, &row.compression)?,
-            file_size: rows::unsigned(TABLE, "file_size", row.file_size)?,
-            nar_hash: NarHash::from_bytes(rows::bytes(TABLE, "nar_hash", row.nar_hash)?),
-            nar_size: rows::unsigned(TABLE, "nar_size", row.nar_size)?,
+            file_hash: *row.file_hash,
+            compression: *row.compression,
+            file_size: row.file_size.get(),
+            nar_hash: *row.nar_hash,
+            nar_size: row.nar_size.get(),
             damaged: row.damaged,
-        })
+        }
     }
-}
-
-/// Reads the column `signatures`.
-pub(super) fn split_signatures(text: &str) -> Vec<String> {
-    text.lines().map(str::to_owned).collect()
-}
-
-/// Writes the column `signatures`.
-pub(super) fn join_signatures(signatures: &[String]) -> Result<String, CatalogError> {
-    if signatures.iter().any(|signature| signature.contains(['\n', '\r'])) {
-        return Err(CatalogError::MultilineSignature);
-    }
-    Ok(signatures.join("\n"))
 }

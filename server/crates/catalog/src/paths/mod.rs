@@ -12,6 +12,7 @@ mod visible;
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SelectTwo};
 
+use crate::entity::field::stored;
 use crate::entity::{nar, store_path};
 use crate::{CacheId, Catalog, CatalogError, NarId, PathId, StorageId, UnixTime};
 
@@ -112,7 +113,7 @@ impl Catalog {
             .find_also_related(nar::Entity)
             .filter(store_path::Column::Cache.eq(cache));
         if let Some(after) = after {
-            query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
+            query = query.filter(store_path::Column::Hash.gt(stored(&after)));
         }
         self.all_records(query.order_by_asc(store_path::Column::Hash).limit(limit)).await
     }

@@ -42,7 +42,7 @@ impl Catalog {
             query = query.filter(nar::Column::Id.gt(after));
         }
         let found = query.order_by_asc(nar::Column::Id).limit(limit).all(self.readers()).await?;
-        found.into_iter().map(NarRecord::try_from).collect()
+        Ok(found.into_iter().map(NarRecord::from).collect())
     }
 
     /// Records that a NAR file lies on another storage of its cache now, if it still is on this one and not damaged. The

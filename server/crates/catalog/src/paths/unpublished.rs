@@ -13,6 +13,7 @@ use sea_orm::{
 
 use super::PathRecord;
 use super::load::{self, IN_LIST};
+use crate::entity::field::stored;
 use crate::entity::{nar, store_path, unpublished_path};
 use crate::storages::{Storages, disabled_storages};
 use crate::writer::Written;
@@ -143,7 +144,7 @@ async fn mark_unpublished(
         .column(store_path::Column::Id)
         .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.is_in(paths.iter().map(|hash| hash.as_bytes().to_vec())))
+        .filter(store_path::Column::Hash.is_in(paths.iter().map(stored)))
         .filter(storages.showing())
         .order_by_asc(store_path::Column::Id)
         .into_tuple()

@@ -6,9 +6,10 @@ use futures_util::stream::{self, Stream};
 use nix_formats::StorePathHash;
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait};
 
+use crate::entity::field::{Field, stored};
 use crate::entity::store_path;
 use crate::storages::Storages;
-use crate::{CacheId, Catalog, CatalogError, rows};
+use crate::{CacheId, Catalog, CatalogError};
 
 /// How many hashes are read at a time. A row costs some hundred bytes while it is read. Few in tests, where each path takes
 /// a millisecond to make.
@@ -23,7 +24,7 @@ impl Catalog {
         &self,
         cache: CacheId,
     ) -> impl Stream<Item = Result<Vec<StorePathHash>, CatalogError>> + Send + use<> {
-        let reading = HashReading { catalog: self.clone(), cache, hidden: None, after: Vec::new() };
+        let reading = HashReading { catalog: self.clone(), cache, hidden: None, after: None };
         stream::try_unfold(reading, HashReading::next)
     }
 }
@@ -35,13 +36,13 @@ struct HashReading {
     /// Which paths are hidden, once read.
     hidden: Option<Hidden>,
     /// The last hash that was read.
-    after: Vec<u8>,
+    after: Option<StorePathHash>,
 }
 
 /// How hidden paths are left out.
 enum Hidden {
     /// By their hashes, as there are few.
-    These(HashSet<Vec<u8>>),
+    These(HashSet<StorePathHash>),
     /// By the query, which then looks at the rows: a whole storage is gone.
     Many(Storages),
 }
@@ -55,13 +56,15 @@ impl HashReading {
         let mut query = store_path::Entity::find()
             .select_only()
             .column(store_path::Column::Hash)
-            .filter(store_path::Column::Cache.eq(self.cache))
-            .filter(store_path::Column::Hash.gt(self.after.clone()));
+            .filter(store_path::Column::Cache.eq(self.cache));
+        if let Some(after) = &self.after {
+            query = query.filter(store_path::Column::Hash.gt(stored(after)));
+        }
         if let Hidden::Many(storages) = &hidden {
             query =
                 query.join(JoinType::InnerJoin, store_path::Relation::Nar.def()).filter(storages.showing());
         }
-        let mut hashes: Vec<Vec<u8>> = query
+        let hashes: Vec<Field<store_path::Entity, StorePathHash>> = query
             .order_by_asc(store_path::Column::Hash)
             .limit(BATCH)
             .into_tuple()
@@ -70,19 +73,18 @@ impl HashReading {
         let Some(last) = hashes.last() else {
             return Ok(None);
         };
-        self.after.clone_from(last);
+        self.after = Some(**last);
+        let mut batch: Vec<_> = hashes.into_iter().map(Field::into_inner).collect();
         if let Hidden::These(hidden) = &hidden {
-            hashes.retain(|hash| !hidden.contains(hash));
+            batch.retain(|hash| !hidden.contains(hash));
         }
-        let batch =
-            hashes.into_iter().map(|hash| rows::path_hash("store_path", hash)).collect::<Result<_, _>>()?;
         self.hidden = Some(hidden);
         Ok(Some((batch, self)))
     }
 
     async fn read_hidden(&self) -> Result<Hidden, CatalogError> {
         let storages = Storages::of(self.catalog.readers(), self.cache).await?;
-        let hashes: Vec<Vec<u8>> = store_path::Entity::find()
+        let hashes: Vec<Field<store_path::Entity, StorePathHash>> = store_path::Entity::find()
             .select_only()
             .column(store_path::Column::Hash)
             .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
@@ -92,6 +94,10 @@ impl HashReading {
             .all(self.catalog.readers())
             .await?;
         let few = hashes.len() as u64 <= BATCH;
-        Ok(if few { Hidden::These(hashes.into_iter().collect()) } else { Hidden::Many(storages) })
+        Ok(if few {
+            Hidden::These(hashes.into_iter().map(Field::into_inner).collect())
+        } else {
+            Hidden::Many(storages)
+        })
     }
 }

@@ -29,18 +29,17 @@ pub(super) struct WriterConnection {
     connection: DatabaseConnection,
     /// Whether the last transaction is not known to have ended well.
     suspect: AtomicBool,
-    /// Whether another connection would find the same database. One in memory goes with its connection.
-    replaceable: bool,
 }
 
 impl WriterConnection {
     /// Takes a pool of one connection.
-    pub(super) fn new(pool: SqlitePool, replaceable: bool) -> Self {
+    pub(super) fn new(pool: SqlitePool) -> Self {
         let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone());
-        Self { pool, connection, suspect: AtomicBool::new(false), replaceable }
+        Self { pool, connection, suspect: AtomicBool::new(false) }
     }
 
     /// The connection for statements outside of transactions.
+    #[cfg(test)]
     pub(super) fn connection(&self) -> &DatabaseConnection {
         &self.connection
     }
@@ -94,11 +93,7 @@ impl WriterConnection {
         if !self.suspect.load(Ordering::SeqCst) {
             return Ok(());
         }
-        if self.replaceable {
-            self.pool.acquire().await.map_err(connection_error)?.close().await.map_err(connection_error)?;
-        } else {
-            self.check_idle().await?;
-        }
+        self.pool.acquire().await.map_err(connection_error)?.close().await.map_err(connection_error)?;
         self.suspect.store(false, Ordering::SeqCst);
         Ok(())
     }

@@ -1,36 +1,30 @@
-//! NAR files, store paths, and what they refer to.
+//! NAR files, store paths, their references, and the list of unpublished paths.
 
-use sea_orm_migration::prelude::{
-    DbErr, DeriveIden, DeriveMigrationName, ForeignKey, ForeignKeyAction, Index, MigrationTrait,
-    SchemaManager, Table, async_trait,
-};
+use sea_orm_migration::prelude::{DbErr, ForeignKey, ForeignKeyAction, Index, SchemaManager, Table};
 use sea_orm_migration::schema::{big_integer, big_integer_uniq, big_pk_auto, blob, boolean, text, text_null};
+use sea_orm_migration::sea_orm::DbBackend;
 
-#[derive(DeriveMigrationName)]
-pub(super) struct Migration;
+use super::names::{Cache, Nar, Reference, Storage, StorePath, UnpublishedPath};
 
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create_nar(manager).await?;
-        create_store_path(manager).await?;
-        create_reference(manager).await?;
-        manager
-            .create_table(
-                Table::create()
-                    .table(UnpublishedPath::Table)
-                    .col(big_pk_auto(UnpublishedPath::Id))
-                    .col(big_integer_uniq(UnpublishedPath::Path))
-                    .foreign_key(
-                        ForeignKey::create()
-                            .from(UnpublishedPath::Table, UnpublishedPath::Path)
-                            .to(StorePath::Table, StorePath::Id)
-                            .on_delete(ForeignKeyAction::Cascade),
-                    )
-                    .take(),
-            )
-            .await
-    }
+pub(super) async fn create(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create_nar(manager).await?;
+    create_store_path(manager).await?;
+    create_reference(manager).await?;
+    manager
+        .create_table(
+            Table::create()
+                .table(UnpublishedPath::Table)
+                .col(big_pk_auto(UnpublishedPath::Id))
+                .col(big_integer_uniq(UnpublishedPath::Path))
+                .foreign_key(
+                    ForeignKey::create()
+                        .from(UnpublishedPath::Table, UnpublishedPath::Path)
+                        .to(StorePath::Table, StorePath::Id)
+                        .on_delete(ForeignKeyAction::Cascade),
+                )
+                .take(),
+        )
+        .await
 }
 
 async fn create_nar(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -66,13 +60,13 @@ async fn create_nar(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    // Whoever works through a storage reads it in the order of ids.
+    // Jobs work through a storage in the order of ids.
     manager
         .create_index(
             Index::create().name("nar_storage").table(Nar::Table).col(Nar::Storage).col(Nar::Id).take(),
         )
         .await?;
-    // Holds all that the sums over a storage need, so that they do not visit the rows.
+    // Covers the sums over a storage, so that they do not read the rows.
     manager
         .create_index(
             Index::create()
@@ -130,87 +124,30 @@ async fn create_store_path(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 async fn create_reference(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    manager
-        .create_table(
-            Table::create()
-                .table(Reference::Table)
-                .col(big_integer(Reference::Path))
-                .col(big_integer(Reference::Position))
-                .col(blob(Reference::Hash))
-                .col(text(Reference::Name))
-                .primary_key(Index::create().col(Reference::Path).col(Reference::Position))
-                .foreign_key(
-                    ForeignKey::create()
-                        .from(Reference::Table, Reference::Path)
-                        .to(StorePath::Table, StorePath::Id)
-                        .on_delete(ForeignKeyAction::Cascade),
-                )
-                .take(),
+    let mut table = Table::create()
+        .table(Reference::Table)
+        .col(big_integer(Reference::Path))
+        .col(big_integer(Reference::Position))
+        .col(blob(Reference::Hash))
+        .col(text(Reference::Name))
+        .primary_key(Index::create().col(Reference::Path).col(Reference::Position))
+        .foreign_key(
+            ForeignKey::create()
+                .from(Reference::Table, Reference::Path)
+                .to(StorePath::Table, StorePath::Id)
+                .on_delete(ForeignKeyAction::Cascade),
         )
-        .await?;
-    // Garbage collection asks who refers to a path.
+        .take();
+    // Garbage collection reads all references in the order of their paths. A SQLite table with row numbers would need a
+    // second lookup for each. PostgreSQL has no such option and does not need it.
+    if manager.get_database_backend() == DbBackend::Sqlite {
+        table.extra("WITHOUT ROWID");
+    }
+    manager.create_table(table).await?;
+    // Garbage collection asks which paths refer to a path.
     manager
         .create_index(
             Index::create().name("reference_hash").table(Reference::Table).col(Reference::Hash).take(),
         )
         .await
-}
-
-#[derive(DeriveIden)]
-enum Cache {
-    Table,
-    Id,
-}
-
-#[derive(DeriveIden)]
-enum Storage {
-    Table,
-    Id,
-}
-
-#[derive(DeriveIden)]
-#[expect(clippy::enum_variant_names, reason = "the variants are the names of columns")]
-enum Nar {
-    Table,
-    Id,
-    Cache,
-    Storage,
-    FileHash,
-    Compression,
-    FileSize,
-    NarHash,
-    NarSize,
-    Damaged,
-    CreatedAt,
-}
-
-#[derive(DeriveIden)]
-enum StorePath {
-    Table,
-    Id,
-    Cache,
-    Hash,
-    Name,
-    Nar,
-    Deriver,
-    Ca,
-    Signatures,
-    CreatedAt,
-    LastUsedAt,
-}
-
-#[derive(DeriveIden)]
-enum Reference {
-    Table,
-    Path,
-    Position,
-    Hash,
-    Name,
-}
-
-#[derive(DeriveIden)]
-enum UnpublishedPath {
-    Table,
-    Id,
-    Path,
 }

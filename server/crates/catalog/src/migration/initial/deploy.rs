@@ -1,38 +1,31 @@
 //! Workspaces, agents, deployments and their logs.
 
-use sea_orm_migration::prelude::{
-    DbErr, DeriveIden, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
-    async_trait,
-};
+use sea_orm_migration::prelude::{DbErr, ForeignKey, Index, SchemaManager, Table};
 use sea_orm_migration::schema::{big_integer, big_integer_null, big_pk_auto, blob, boolean, text, text_null};
 
-#[derive(DeriveMigrationName)]
-pub(super) struct Migration;
+use super::names::{Agent, Deployment, DeploymentLog, Workspace};
 
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create_workspace(manager).await?;
-        create_agent(manager).await?;
-        create_deployment(manager).await?;
-        manager
-            .create_table(
-                Table::create()
-                    .table(DeploymentLog::Table)
-                    .col(blob(DeploymentLog::Deployment))
-                    .col(big_integer(DeploymentLog::Number))
-                    .col(text(DeploymentLog::Time))
-                    .col(text(DeploymentLog::Line))
-                    .primary_key(Index::create().col(DeploymentLog::Deployment).col(DeploymentLog::Number))
-                    .foreign_key(
-                        ForeignKey::create()
-                            .from(DeploymentLog::Table, DeploymentLog::Deployment)
-                            .to(Deployment::Table, Deployment::Id),
-                    )
-                    .take(),
-            )
-            .await
-    }
+pub(super) async fn create(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create_workspace(manager).await?;
+    create_agent(manager).await?;
+    create_deployment(manager).await?;
+    manager
+        .create_table(
+            Table::create()
+                .table(DeploymentLog::Table)
+                .col(blob(DeploymentLog::Deployment))
+                .col(big_integer(DeploymentLog::Number))
+                .col(text(DeploymentLog::Time))
+                .col(text(DeploymentLog::Line))
+                .primary_key(Index::create().col(DeploymentLog::Deployment).col(DeploymentLog::Number))
+                .foreign_key(
+                    ForeignKey::create()
+                        .from(DeploymentLog::Table, DeploymentLog::Deployment)
+                        .to(Deployment::Table, Deployment::Id),
+                )
+                .take(),
+        )
+        .await
 }
 
 async fn create_workspace(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -42,7 +35,7 @@ async fn create_workspace(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .table(Workspace::Table)
                 .col(big_pk_auto(Workspace::Id))
                 .col(text(Workspace::Name).unique_key())
-                // Without a constraint: a workspace that is gone from the configuration must not keep its cache.
+                // No foreign key: a workspace that the configuration no longer declares must not keep its cache alive.
                 .col(big_integer(Workspace::Cache))
                 .col(boolean(Workspace::Enabled))
                 .col(big_integer(Workspace::CreatedAt))
@@ -121,7 +114,7 @@ async fn create_deployment(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             Index::create().name("deployment_path").table(Deployment::Table).col(Deployment::PathHash).take(),
         )
         .await?;
-    // Those that have not ended are asked for again and again.
+    // Open deployments are queried often.
     manager
         .create_index(
             Index::create()
@@ -132,58 +125,4 @@ async fn create_deployment(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await
-}
-
-#[derive(DeriveIden)]
-enum Workspace {
-    Table,
-    Id,
-    Name,
-    Cache,
-    Enabled,
-    CreatedAt,
-}
-
-#[derive(DeriveIden)]
-enum Agent {
-    Table,
-    Id,
-    Name,
-    Workspace,
-    Enabled,
-    CreatedAt,
-    LastNumber,
-    Version,
-    System,
-    LastSeenAt,
-}
-
-#[derive(DeriveIden)]
-enum Deployment {
-    Table,
-    Id,
-    Agent,
-    Number,
-    StorePath,
-    PathHash,
-    RollbackScripts,
-    Status,
-    ClosureSize,
-    CreatedAt,
-    DeliveredAt,
-    StartedAt,
-    FinishedAt,
-    BegunAt,
-    LogLines,
-    LogBytes,
-    LogTruncated,
-}
-
-#[derive(DeriveIden)]
-enum DeploymentLog {
-    Table,
-    Deployment,
-    Number,
-    Time,
-    Line,
 }
