@@ -1,5 +1,4 @@
-//! Caches. The configuration declares them; the catalog gives them ids and remembers those that the configuration no
-//! longer names.
+//! Caches. The configuration declares them; the catalog gives them ids and keeps those that are no longer declared.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
@@ -13,15 +12,15 @@ use crate::{CacheId, CacheRecord, Catalog, CatalogError, UnixTime};
 pub struct DeclaredCache {
     /// The name of the cache, unique.
     pub name: String,
-    /// Whether anyone may read it.
+    /// Whether anyone may read the cache.
     pub public: bool,
-    /// Whether it is served.
+    /// Whether the cache is served.
     pub enabled: bool,
 }
 
 impl Catalog {
-    /// Makes the caches agree with the configuration: adds new ones, updates known ones, disables the others. Removes
-    /// nothing. Returns all caches, also those that are not declared, by name.
+    /// Reconciles the caches with the configuration: adds new ones, updates known ones and disables the rest. Removes
+    /// nothing. Returns all caches by name, including undeclared ones.
     pub async fn reconcile_caches(
         &self,
         declared: &[DeclaredCache],
@@ -32,8 +31,8 @@ impl Catalog {
         .await
     }
 
-    /// Saves whose turn it is among the storages of a cache, in whatever words the caller understands. A commit saves it
-    /// together with the path: see [`crate::PathCommit::turns`].
+    /// Saves the state of a cache's storage strategy in a format of the caller. A commit saves it together with the path:
+    /// see [`crate::PathCommit::turns`].
     pub async fn save_turns(&self, cache: CacheId, turns: String) -> Result<(), CatalogError> {
         self.write((cache, turns), |transaction, (cache, turns)| {
             Box::pin(async move { save_turns(transaction, *cache, turns).await.map(Written::quietly) })

@@ -1,4 +1,4 @@
-//! Looking into what a cache holds: path by path, by size, by age.
+//! Views of the contents of a cache for operators: by path, by size and by age.
 
 use nix_formats::{StorePath, StorePathHash};
 use sea_orm::{
@@ -11,12 +11,12 @@ use crate::entity::values::{self, Count};
 use crate::entity::{nar, store_path};
 use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
 
-/// A store path in one line.
+/// A store path in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathLine {
     /// The store path.
     pub path: StorePath,
-    /// Where its NAR file lies.
+    /// The storage of its NAR file.
     pub storage: StorageId,
     /// Size of the file in bytes.
     pub file_size: u64,
@@ -24,18 +24,18 @@ pub struct PathLine {
     pub nar_size: u64,
     /// When it was committed.
     pub created_at: UnixTime,
-    /// When it was last used, as far as the uses were written down.
+    /// When it was last used, as far as uses are recorded.
     pub last_used_at: UnixTime,
-    /// Whether it is hidden because the file was found missing or changed.
+    /// Whether it is hidden because its file is missing or changed.
     pub damaged: bool,
 }
 
-/// The paths that were last used within a span of time.
+/// The paths last used within a period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathTotals {
-    /// How many there are.
+    /// The number of paths.
     pub paths: u64,
-    /// Size of their files in bytes. A file that several paths share counts for each.
+    /// The size of their files in bytes. A shared file counts once per path.
     pub bytes: u64,
 }
 
@@ -52,8 +52,8 @@ struct Row {
 }
 
 impl Catalog {
-    /// Paths of a cache, hidden ones included, in the order of the bytes of their hashes, starting behind `after`. At most
-    /// `limit`; fewer means that there are no more.
+    /// Returns at most `limit` paths of a cache after `after`, in the byte order of their hashes, including hidden ones. Fewer
+    /// than `limit` means that there are no more.
     pub async fn path_lines(
         &self,
         cache: CacheId,
@@ -67,7 +67,7 @@ impl Catalog {
         self.read_lines(query).await
     }
 
-    /// The paths of a cache with the largest files, the largest first.
+    /// Returns the paths of a cache with the largest files, largest first.
     pub async fn largest_paths(&self, cache: CacheId, limit: u64) -> Result<Vec<PathLine>, CatalogError> {
         let query = lines(cache)
             .order_by_desc(nar::Column::FileSize)
@@ -76,7 +76,7 @@ impl Catalog {
         self.read_lines(query).await
     }
 
-    /// How much of a cache was last used at `from` or later and before `to`; without a `from` or `to` there is no such limit.
+    /// Returns how much of a cache was last used from `from` until before `to`. `None` means no limit.
     pub async fn path_totals(
         &self,
         cache: CacheId,
@@ -109,7 +109,7 @@ impl Catalog {
     }
 }
 
-/// A query for the lines of all paths of a cache.
+/// Returns a query for the lines of all paths of a cache.
 fn lines(cache: CacheId) -> Select<store_path::Entity> {
     store_path::Entity::find()
         .select_only()

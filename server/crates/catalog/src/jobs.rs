@@ -1,4 +1,4 @@
-//! How far long jobs over a storage have come, so that they go on after a restart.
+//! Progress of long jobs over a storage, so that they resume after a restart.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, DatabaseTransaction, EntityTrait};
@@ -8,7 +8,7 @@ use crate::entity::values::Count;
 use crate::writer::Written;
 use crate::{Catalog, CatalogError, NarId, StorageId, UnixTime};
 
-/// A long job over the NAR files of a storage. There is one of each kind per storage.
+/// A long job over the NAR files of a storage. Each storage has at most one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StorageJob {
     /// Reads every file and checks its hash.
@@ -33,27 +33,27 @@ impl StorageJob {
     }
 }
 
-/// How far a job has come.
+/// The progress of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobState {
-    /// The last file it is done with, in the order of [`Catalog::nars_on`].
+    /// The last file that it has processed, in the order of [`Catalog::nars_on`].
     pub after: Option<NarId>,
-    /// When it began.
+    /// When it started.
     pub started_at: UnixTime,
-    /// When it came to its end.
+    /// When it ended.
     pub finished_at: Option<UnixTime>,
-    /// Files it is done with.
+    /// The number of files processed.
     pub files: u64,
-    /// Their size, in bytes.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// Files among them that it found damaged.
+    /// How many of them were damaged.
     pub damaged: u64,
-    /// Files among them that it could neither check nor move.
+    /// How many of them could be neither checked nor moved.
     pub failed: u64,
 }
 
 impl Catalog {
-    /// What was saved last about a job.
+    /// Returns the saved progress of a job.
     pub async fn job_state(
         &self,
         storage: StorageId,
@@ -63,7 +63,7 @@ impl Catalog {
         Ok(row.map(JobState::from))
     }
 
-    /// Saves how far a job has come, in place of what was saved before.
+    /// Saves the progress of a job and replaces what was saved before.
     pub async fn save_job_state(
         &self,
         storage: StorageId,

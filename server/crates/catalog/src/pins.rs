@@ -1,4 +1,4 @@
-//! Pins: names under which paths are kept from garbage collection, in numbered revisions.
+//! Pins: names that protect paths from garbage collection, in numbered revisions.
 
 use nix_formats::{StorePath, StorePathHash};
 use sea_orm::{
@@ -12,16 +12,16 @@ use crate::paths::find_visible;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, UnixTime};
 
-/// How long a revision of a pin holds.
+/// How long a revision of a pin protects its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// As long as the pin exists: nothing was asked for.
+    /// As long as the pin exists, which is the default.
     All,
-    /// For so many days after it was made.
+    /// For so many days after it was added.
     Days(u32),
     /// Until so many newer revisions exist. The newest is always kept.
     Revisions(u32),
-    /// Forever, as was asked for.
+    /// Forever, as requested explicitly.
     Forever,
 }
 
@@ -32,15 +32,15 @@ pub struct NewPin {
     pub cache: CacheId,
     /// The name of the pin.
     pub name: String,
-    /// The path it holds on to.
+    /// The path that it protects.
     pub path: StorePathHash,
     /// Files inside the path, as the client named them.
     pub artifacts: Vec<String>,
-    /// How long it holds.
+    /// How long it protects the path.
     pub keep: Keep,
 }
 
-/// What became of a new pin.
+/// The outcome of adding a pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinOutcome {
     /// It was added.
@@ -48,7 +48,7 @@ pub enum PinOutcome {
         /// Its number under the name, from 1.
         revision: u64,
     },
-    /// The cache does not hold the path, or hides it.
+    /// The cache does not have the path, or the path is hidden.
     UnknownPath,
 }
 
@@ -57,13 +57,13 @@ pub enum PinOutcome {
 pub struct PinRecord {
     /// The name of the pin.
     pub name: String,
-    /// Its number under the name, from 1: higher than that of every older revision that there is.
+    /// The number of the revision, from 1: higher than that of every older revision that exists.
     pub revision: u64,
-    /// The path it holds on to.
+    /// The path that it protects.
     pub path: StorePath,
     /// Files inside the path, as the client named them.
     pub artifacts: Vec<String>,
-    /// How long it holds.
+    /// How long it protects the path.
     pub keep: Keep,
     /// When it was added.
     pub created_at: UnixTime,
@@ -80,7 +80,7 @@ impl Catalog {
         self.write((pin, now), |transaction, (pin, now)| Box::pin(add_pin(transaction, pin, *now))).await
     }
 
-    /// Removes a revision of a pin, or without one all of them. Returns how many there were.
+    /// Removes one revision of a pin, or all of them without `revision`. Returns how many were removed.
     pub async fn remove_pins(
         &self,
         cache: CacheId,
@@ -102,7 +102,7 @@ impl Catalog {
         .await
     }
 
-    /// All pins of a cache, by name, each with its newest revision first.
+    /// Returns all pins of a cache by name, each with its newest revision first.
     pub async fn list_pins(&self, cache: CacheId) -> Result<Vec<PinRecord>, CatalogError> {
         pin::Entity::find()
             .filter(pin::Column::Cache.eq(cache))

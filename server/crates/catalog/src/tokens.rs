@@ -1,4 +1,4 @@
-//! Access tokens that were issued, so that they can be listed and revoked.
+//! Issued access tokens, so that they can be listed and revoked.
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
@@ -11,16 +11,16 @@ use crate::entity::token;
 use crate::writer::Written;
 use crate::{Catalog, CatalogChange, CatalogError, UnixTime};
 
-/// The caches that a token is for.
+/// The caches that a token gives access to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenCaches {
-    /// All caches, also those declared later.
+    /// All caches, including those declared later.
     All,
     /// The caches with these names.
     Only(Vec<String>),
 }
 
-/// What a token permits. Each permission includes those before it.
+/// What a token permits on caches. Each permission includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TokenPermission {
     /// Reading.
@@ -32,7 +32,7 @@ pub enum TokenPermission {
 }
 
 impl TokenPermission {
-    /// How it is written: `read`, `write` or `admin`.
+    /// Returns the name: `read`, `write` or `admin`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -41,20 +41,20 @@ impl TokenPermission {
         }
     }
 
-    /// The permission that is written so.
+    /// Returns the permission with this name.
     pub fn from_text(text: &str) -> Option<Self> {
         [Self::Read, Self::Write, Self::Admin].into_iter().find(|permission| permission.as_str() == text)
     }
 }
 
-/// What a token is good for.
+/// What a token gives access to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenScope {
-    /// Working with caches.
+    /// Access to caches.
     Caches {
         /// The caches.
         caches: TokenCaches,
-        /// What it permits there.
+        /// What it permits on them.
         permission: TokenPermission,
     },
     /// Being the deploy agent of this name, and reading the cache of its workspace.
@@ -63,20 +63,20 @@ pub enum TokenScope {
     Activate(String),
 }
 
-/// A token that was issued. The token itself is not kept.
+/// An issued token. The token itself is not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRecord {
-    /// Its id, which the token carries.
+    /// The id in the token.
     pub id: Uuid,
-    /// Who it was issued to.
+    /// The holder.
     pub subject: String,
-    /// What it is good for.
+    /// What it gives access to.
     pub scope: TokenScope,
     /// When it was issued.
     pub created_at: UnixTime,
-    /// When it ends, if ever.
+    /// When it expires, if ever.
     pub expires_at: Option<UnixTime>,
-    /// Since when it is no longer valid.
+    /// When it was revoked.
     pub revoked_at: Option<UnixTime>,
 }
 
@@ -113,7 +113,7 @@ impl Catalog {
         .await
     }
 
-    /// Ends a token now. Returns false if it does not exist or was revoked before.
+    /// Revokes a token. Returns false if it does not exist or was already revoked.
     pub async fn revoke_token(&self, id: Uuid) -> Result<bool, CatalogError> {
         self.write(id, |transaction, id| {
             Box::pin(async move {
@@ -132,7 +132,7 @@ impl Catalog {
         .await
     }
 
-    /// All tokens that were issued, also those that ended, oldest first.
+    /// Returns all issued tokens, including expired and revoked ones, oldest first.
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>, CatalogError> {
         token::Entity::find()
             .order_by_asc(token::Column::CreatedAt)
@@ -165,7 +165,7 @@ pub(crate) async fn take_from_tokens(
         }
         let mut changed = row.into_active_model();
         if others.is_empty() {
-            // What it was for stays to be seen.
+            // The names stay, so that operators see what it was for.
             changed.revoked_at = ActiveValue::Set(Some(UnixTime::now()));
         } else {
             let scope = TokenScope::Caches { caches: TokenCaches::Only(others), permission };

@@ -1,5 +1,5 @@
-//! Uploads that were completed. A client whose `complete` got no answer asks again and must get the same one, although
-//! nothing else of the upload is left.
+//! Completed uploads. A client whose `complete` got no reply repeats it and must get the same reply, although nothing else of
+//! the upload is left.
 
 use nix_formats::StorePathHash;
 use sea_orm::sea_query::OnConflict;
@@ -16,19 +16,19 @@ use crate::{CacheId, Catalog, CatalogError, UnixTime, open_uploads};
 pub struct FinishedUpload {
     /// The cache it went to.
     pub cache: CacheId,
-    /// The path that it made visible, or found visible.
+    /// The path that it made visible or found visible.
     pub path: StorePathHash,
 }
 
 impl Catalog {
-    /// Finds an upload that was completed, by the `narId` the client was given.
+    /// Finds a completed upload by the `narId` of the client.
     pub async fn find_finished_upload(&self, nar_id: Uuid) -> Result<Option<FinishedUpload>, CatalogError> {
         let row = upload::Entity::find_by_id(nar_id).one(self.readers()).await?;
         Ok(row.map(|row| FinishedUpload { cache: row.cache, path: *row.path_hash }))
     }
 
-    /// Records that an upload was completed whose path the cache had already, which counts as a use of the path. For a new
-    /// path [`Catalog::commit_path`] does it.
+    /// Records the completion of an upload whose path the cache had already, which counts as a use of the path. For a new path
+    /// [`Catalog::commit_path`] does this.
     pub async fn record_finished_upload(
         &self,
         nar_id: Uuid,
@@ -45,7 +45,8 @@ impl Catalog {
         .await
     }
 
-    /// Forgets uploads that were completed before this time, which no client will ask about any more. Returns how many.
+    /// Deletes the records of uploads that were completed before this time, which no client repeats any more. Returns how
+    /// many there were.
     pub async fn forget_finished_uploads(&self, before: UnixTime) -> Result<u64, CatalogError> {
         self.write(before, |transaction, before| {
             Box::pin(async move {
@@ -60,7 +61,7 @@ impl Catalog {
     }
 }
 
-/// Records that an upload was completed, which is no longer open then. The first record stays.
+/// Records that an upload was completed and is no longer open. The first record is kept.
 pub(crate) async fn finish(
     transaction: &DatabaseTransaction,
     nar_id: Uuid,

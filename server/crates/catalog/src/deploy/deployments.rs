@@ -1,5 +1,5 @@
-//! Deployments. What may become of one is not decided here: the caller says so, and the writer makes sure that nothing
-//! comes between reading and writing.
+//! Deployments. The caller decides about transitions of their state; the writer guarantees that nothing happens between reading
+//! and writing.
 
 use std::collections::BTreeMap;
 
@@ -15,27 +15,27 @@ use crate::entity::{agent, deployment};
 use crate::writer::Written;
 use crate::{AgentId, Catalog, CatalogChange, CatalogError, DeploymentId, UnixTime};
 
-/// How far a deployment has come.
+/// The state of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeploymentStatus {
-    /// Its agent has not begun.
+    /// Its agent has not started it.
     Pending,
-    /// Its agent has begun.
+    /// Its agent has started it.
     InProgress,
-    /// It was called off.
+    /// It was cancelled.
     Cancelled,
-    /// Its agent could not do it, or was not heard of in time.
+    /// Its agent failed, or did not report in time.
     Failed,
-    /// Its agent has done it.
+    /// Its agent activated it.
     Succeeded,
 }
 
 impl DeploymentStatus {
-    /// Those that have not ended.
+    /// The states of deployments that have not ended.
     pub(crate) const OPEN: [Self; 2] = [Self::Pending, Self::InProgress];
     const ALL: [Self; 5] = [Self::Pending, Self::InProgress, Self::Cancelled, Self::Failed, Self::Succeeded];
 
-    /// How clients write it.
+    /// Returns the name that clients use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -46,27 +46,27 @@ impl DeploymentStatus {
         }
     }
 
-    /// The status that is written so.
+    /// Returns the state with this name.
     pub fn from_text(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// Whether nothing comes after it.
+    /// Returns whether the state is final.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Cancelled | Self::Failed | Self::Succeeded)
     }
 }
 
-/// A deployment to be added.
+/// A deployment to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDeployment {
     /// Its id, new.
     pub id: DeploymentId,
     /// Its agent.
     pub agent: AgentId,
-    /// What the agent is to run.
+    /// The system that the agent is to activate.
     pub store_path: StorePath,
-    /// The script that judges it, by Nix system.
+    /// The rollback script for each Nix system.
     pub rollback_scripts: BTreeMap<String, String>,
 }
 
@@ -77,53 +77,53 @@ pub struct DeploymentRecord {
     pub id: DeploymentId,
     /// Its agent.
     pub agent: AgentId,
-    /// Its number among those of its agent, from 1.
+    /// Its number among the deployments of its agent, from 1.
     pub number: u64,
-    /// What the agent is to run.
+    /// The system that the agent is to activate.
     pub store_path: String,
-    /// The script that judges it, by Nix system.
+    /// The rollback script for each Nix system.
     pub rollback_scripts: BTreeMap<String, String>,
-    /// How far it has come.
+    /// Its state.
     pub status: DeploymentStatus,
-    /// Bytes of what is to run with all it refers to, once the agent has said so.
+    /// The size of the closure in bytes, once the agent has reported it.
     pub closure_size: Option<u64>,
     /// When it was added.
     pub created_at: UnixTime,
-    /// When it was last sent to the agent.
+    /// When it was last sent to the agent, by our clock.
     pub delivered_at: Option<UnixTime>,
-    /// When it began, by the clock of the agent.
+    /// When it started, by the clock of the agent.
     pub started_at: Option<UnixTime>,
-    /// When it ended, by the clock of the agent where that said so.
+    /// When it ended, by the clock of the agent if it reported the end, else by ours.
     pub finished_at: Option<UnixTime>,
-    /// When the agent was heard to begin, by our clock.
+    /// When the agent reported the start, by our clock.
     pub begun_at: Option<UnixTime>,
-    /// Lines of its log.
+    /// The number of lines in its log.
     pub log_lines: u64,
     /// Whether the log lacks lines.
     pub log_truncated: bool,
 }
 
-/// What [`Catalog::add_deployments`] did.
+/// The outcome of [`Catalog::add_deployments`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddedDeployments {
     /// The new ones, in the order in which they were given.
     pub added: Vec<DeploymentRecord>,
-    /// Those that were called off, as new ones took their place.
+    /// Deployments that the new ones replaced.
     pub superseded: Vec<DeploymentRecord>,
 }
 
 impl Catalog {
-    /// Adds deployments, all of them or none. The pending ones of the same agents are cancelled.
+    /// Adds all of the deployments or none. Cancels the pending ones of the same agents.
     pub async fn add_deployments(&self, new: Vec<NewDeployment>) -> Result<AddedDeployments, CatalogError> {
         self.write(new, |transaction, new| Box::pin(add(transaction, new))).await
     }
 
-    /// A deployment.
+    /// Finds a deployment.
     pub async fn find_deployment(&self, id: DeploymentId) -> Result<Option<DeploymentRecord>, CatalogError> {
         Ok(find(self.readers(), id).await?.map(DeploymentRecord::from))
     }
 
-    /// The deployment with this number of an agent.
+    /// Finds the deployment with this number of an agent.
     pub async fn find_deployment_of(
         &self,
         agent: AgentId,
@@ -137,8 +137,8 @@ impl Catalog {
         Ok(row.map(DeploymentRecord::from))
     }
 
-    /// Changes a deployment to what `change` makes of it. Returns it as it is then, and whether it was changed; `None`
-    /// if there is none. Its id, agent, number, paths and log stay as they are.
+    /// Applies `change` to a deployment. Returns the deployment afterwards and whether it changed, `None` if it does not exist.
+    /// Its id, agent, number, paths and log never change.
     pub async fn change_deployment<F>(
         &self,
         id: DeploymentId,
@@ -151,7 +151,7 @@ impl Catalog {
         self.write((id, change), |transaction, (id, change)| Box::pin(apply(transaction, *id, change))).await
     }
 
-    /// The first deployment of an agent that has not ended.
+    /// Returns the first deployment of an agent that has not ended.
     pub async fn open_deployment(&self, agent: AgentId) -> Result<Option<DeploymentRecord>, CatalogError> {
         let row = open()
             .filter(deployment::Column::Agent.eq(stored(&agent)))
@@ -161,12 +161,12 @@ impl Catalog {
         Ok(row.map(DeploymentRecord::from))
     }
 
-    /// All deployments that have not ended.
+    /// Returns all deployments that have not ended.
     pub async fn open_deployments(&self) -> Result<Vec<DeploymentRecord>, CatalogError> {
         Ok(records(open().all(self.readers()).await?))
     }
 
-    /// The newest deployments, of one agent or of all, with this status or any, at most `limit`.
+    /// Returns at most `limit` of the newest deployments, of one agent or all, in one state or any.
     pub async fn list_deployments(
         &self,
         agent: Option<AgentId>,
@@ -176,7 +176,7 @@ impl Catalog {
         let mut query = deployment::Entity::find();
         query = match agent {
             Some(agent) => query.filter(deployment::Column::Agent.eq(stored(&agent))),
-            // Within an agent the numbers say it, whatever the clock did.
+            // The numbers order the deployments of one agent, whatever the clock did.
             None => query.order_by_desc(deployment::Column::CreatedAt),
         };
         if let Some(status) = status {

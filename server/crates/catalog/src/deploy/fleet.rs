@@ -1,5 +1,5 @@
-//! Workspaces and agents. The configuration declares them; the catalog gives them ids and remembers those that the
-//! configuration no longer names.
+//! Workspaces and agents. The configuration declares them; the catalog gives them ids and keeps those that are no longer
+//! declared.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::entity::{agent, workspace};
 use crate::writer::Written;
 use crate::{AgentId, CacheId, Catalog, CatalogError, UnixTime, WorkspaceId, WorkspaceRecord};
 
-/// Rows that are inserted at a time, so that their values fit into one statement.
+/// The number of rows inserted at a time, so that their values fit into one statement.
 const BATCH: usize = 500;
 
 /// A workspace as the configuration declares it.
@@ -37,23 +37,23 @@ pub struct DeclaredAgent {
 /// An agent as the catalog knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentRecord {
-    /// The id that its client is told.
+    /// The id that its client knows.
     pub id: AgentId,
     /// Its name, unique over all workspaces.
     pub name: String,
-    /// The workspace that it belongs to.
+    /// Its workspace.
     pub workspace: WorkspaceId,
-    /// Whether it is declared.
+    /// Whether the configuration declares it.
     pub enabled: bool,
-    /// The version of its client, as that said when it connected last.
+    /// The version of its client at the last connection.
     pub version: Option<String>,
-    /// The Nix system of its machine, as its client said.
+    /// The Nix system of its machine at the last connection.
     pub system: Option<String>,
     /// When it connected or disconnected last.
     pub last_seen_at: Option<UnixTime>,
 }
 
-/// All workspaces and agents, also those that are not declared, by name.
+/// All workspaces and agents by name, including undeclared ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
     /// The workspaces.
@@ -63,14 +63,14 @@ pub struct Fleet {
 }
 
 impl Catalog {
-    /// Makes the workspaces and agents agree with the configuration: adds new ones, updates known ones, disables the
-    /// others. Removes nothing.
+    /// Reconciles the workspaces and agents with the configuration: adds new ones, updates known ones and disables the rest.
+    /// Removes nothing.
     pub async fn reconcile_fleet(
         &self,
         workspaces: &[DeclaredWorkspace],
         agents: &[DeclaredAgent],
     ) -> Result<Fleet, CatalogError> {
-        // Made here and not in the transaction, which may run more than once.
+        // Generated here and not in the transaction, which may run more than once.
         let agents: Vec<_> = agents.iter().map(|agent| (AgentId(Uuid::new_v4()), agent.clone())).collect();
         self.write((workspaces.to_vec(), agents), |transaction, (workspaces, agents)| {
             Box::pin(reconcile(transaction, workspaces, agents))
@@ -78,12 +78,12 @@ impl Catalog {
         .await
     }
 
-    /// All workspaces and agents, with what was last heard of them.
+    /// Returns all workspaces and agents.
     pub async fn fleet(&self) -> Result<Fleet, CatalogError> {
         load(self.readers()).await
     }
 
-    /// Notes that an agent has connected.
+    /// Records that an agent connected.
     pub async fn agent_connected(
         &self,
         agent: AgentId,
@@ -106,7 +106,7 @@ impl Catalog {
         .await
     }
 
-    /// Notes that an agent was connected until then.
+    /// Records that an agent was connected until this time.
     pub async fn agent_disconnected(&self, agent: AgentId, at: UnixTime) -> Result<(), CatalogError> {
         self.write((agent, at), |transaction, (agent, at)| {
             Box::pin(async move {

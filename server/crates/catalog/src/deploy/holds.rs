@@ -1,5 +1,5 @@
-//! What agents run, would go back to, or are told to run. Garbage collection leaves it alone, whatever its age and whatever
-//! became of the agent: a machine that is out of the configuration for a day must find its system when it is back.
+//! The systems that agents run, can roll back to, or are to activate. Garbage collection keeps them whatever their age, even for
+//! undeclared agents: a machine that leaves the configuration for a day must find its system when it returns.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,13 +11,13 @@ use crate::entity::field::{Field, stored};
 use crate::entity::{agent, deployment, workspace};
 use crate::{AgentId, CacheId, CatalogError, WorkspaceId};
 
-/// Values in one `IN` list.
+/// The most values in one `IN` list.
 const IN_LIST: usize = 500;
-/// Where all store paths are.
+/// The directory of all store paths.
 const STORE: &str = "/nix/store/";
 
-/// The paths that agents of a cache hold, by their hashes, each with the name of an agent. With `only`, those of these
-/// hashes, and perhaps others.
+/// Returns the hashes of the paths that agents of a cache need, each with the name of an agent. With `only`, at least those of
+/// these hashes.
 pub(crate) async fn held_by_agents(
     connection: &impl ConnectionTrait,
     cache: CacheId,
@@ -41,7 +41,7 @@ pub(crate) async fn held_by_agents(
     Ok(held)
 }
 
-/// Names by id.
+/// Returns the names of the agents of a cache by id.
 async fn agents_of(
     connection: &impl ConnectionTrait,
     cache: CacheId,
@@ -66,7 +66,7 @@ async fn agents_of(
     Ok(agents.into_iter().map(|(id, name)| (*id, name)).collect())
 }
 
-/// The agents of deployments of these paths.
+/// Returns the agents of deployments of these paths.
 async fn agents_with(
     connection: &impl ConnectionTrait,
     hashes: &[StorePathHash],
@@ -86,8 +86,8 @@ async fn agents_with(
     Ok(agents)
 }
 
-/// The deployments of an agent whose paths it needs: what it runs, what it ran before that, what it tried last, and what
-/// it is told to run.
+/// Returns the deployments whose paths an agent needs: the current and the previous one, the last one that it tried, and those
+/// that are open.
 async fn held_of(
     connection: &impl ConnectionTrait,
     agent: AgentId,
@@ -112,7 +112,7 @@ async fn held_of(
     Ok(held)
 }
 
-/// The scripts that are still to judge a deployment.
+/// Adds the rollback scripts of open deployments.
 async fn hold_scripts(
     connection: &impl ConnectionTrait,
     agents: &HashMap<AgentId, String>,

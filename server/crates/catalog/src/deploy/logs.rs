@@ -1,4 +1,4 @@
-//! What deployments print.
+//! The logs of deployments.
 
 use sea_orm::{
     ActiveValue, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
@@ -12,55 +12,55 @@ use crate::entity::{deployment, deployment_log};
 use crate::writer::Written;
 use crate::{Catalog, CatalogError, DeploymentId, UnixTime};
 
-/// Rows that are inserted at a time, so that their values fit into one statement.
+/// The number of rows inserted at a time, so that their values fit into one statement.
 const BATCH: usize = 1000;
-/// Deployments whose logs are removed in one transaction.
+/// The most deployments whose logs are removed in one transaction.
 const FORGOTTEN_AT_ONCE: u64 = 50;
-/// Bytes beyond the limit that are there for last lines.
+/// Bytes beyond the limit that are reserved for final lines.
 const LAST_LINES: u64 = 64 << 10;
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// When it was written, in the agent's words.
+    /// The time as the agent wrote it.
     pub time: String,
-    /// The line, without its end.
+    /// The text without the line break.
     pub line: String,
-    /// Whether it tells how the deployment went. Such a line is kept when the log is full.
+    /// Whether the line reports the outcome of the deployment. Such a line is kept even if the log is full.
     pub is_last: bool,
 }
 
-/// A line of a log with its place.
+/// A line of a log with its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NumberedLine {
     /// Its number in the log, from 1.
     pub number: u64,
-    /// When it was written, in the agent's words.
+    /// The time as the agent wrote it.
     pub time: String,
-    /// The line, without its end.
+    /// The text without the line break.
     pub line: String,
 }
 
-/// Lines to be added to a log.
+/// Lines to append to a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogAppend {
     /// The deployment.
     pub deployment: DeploymentId,
     /// The lines.
     pub lines: Vec<LogLine>,
-    /// How many bytes the log may have.
+    /// The most bytes that the log may have.
     pub limit: u64,
-    /// What is written once in place of all lines for which there is no room.
+    /// The line that replaces, once, all lines that do not fit.
     pub notice: LogLine,
 }
 
 impl Catalog {
-    /// Adds lines at the end of a log, as far as there is room. Returns false if there is no such deployment.
+    /// Appends lines to a log as long as they fit. Returns false if the deployment does not exist.
     pub async fn append_log(&self, append: LogAppend) -> Result<bool, CatalogError> {
         self.write(append, |transaction, append| Box::pin(add(transaction, append))).await
     }
 
-    /// Up to `limit` lines of a log after the one with number `after`, in their order.
+    /// Returns up to `limit` lines of a log after the line with number `after`, in order.
     pub async fn read_log(
         &self,
         deployment: DeploymentId,
@@ -77,8 +77,8 @@ impl Catalog {
         Ok(lines.into_iter().map(NumberedLine::from).collect())
     }
 
-    /// Removes the logs of some of the deployments that have ended and that nothing was heard of since a time but their
-    /// end. Returns of how many; as long as there are any, there may be more.
+    /// Removes the logs of some deployments that have ended and were neither added, delivered nor started since `before`.
+    /// Returns how many; repeat it until it returns 0.
     pub async fn forget_logs(&self, before: UnixTime) -> Result<u64, CatalogError> {
         self.write(before, |transaction, before| Box::pin(forget(transaction, *before))).await
     }
@@ -100,7 +100,7 @@ async fn add(transaction: &DatabaseTransaction, append: &LogAppend) -> Result<Wr
     };
     for line in &append.lines {
         let room = if line.is_last { append.limit.saturating_add(LAST_LINES) } else { append.limit };
-        // Once a line was left out, a shorter one after it is left out as well.
+        // After a line was left out, later and shorter ones are left out as well.
         if bytes.plus(size_of(line)).get() <= room && (line.is_last || !truncated) {
             push(line, &mut bytes);
         } else if !truncated {
@@ -131,7 +131,7 @@ async fn forget(transaction: &DatabaseTransaction, before: UnixTime) -> Result<W
         .select_only()
         .column(deployment::Column::Id)
         .filter(deployment::Column::Status.is_not_in(DeploymentStatus::OPEN.iter().map(stored)))
-        // All of them by our clock; when it ended is known by that of the agent only.
+        // These times are by our clock; the end is known only by the clock of the agent.
         .filter(deployment::Column::CreatedAt.lt(before))
         .filter(null_or_before(deployment::Column::DeliveredAt, before))
         .filter(null_or_before(deployment::Column::BegunAt, before))

@@ -1,4 +1,4 @@
-//! Deploy: workspaces and agents, what the agents are told to run, and what they say about it.
+//! Deploy: workspaces, agents, deployments and their logs.
 
 mod deployments;
 mod fleet;

@@ -4,7 +4,8 @@ use sea_orm::entity::prelude::*;
 use uuid::Uuid;
 
 use super::field::Field;
-use crate::{TokenCaches, UnixTime, tokens::TokenRight};
+use crate::tokens::TokenRight;
+use crate::{TokenCaches, UnixTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "token")]

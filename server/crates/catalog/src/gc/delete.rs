@@ -1,4 +1,4 @@
-//! Taking a path out of its cache because someone said so, whatever its age.
+//! Removal of a path from its cache on request, whatever its age.
 
 use std::collections::HashSet;
 
@@ -10,8 +10,8 @@ use sea_orm::{
 };
 
 use super::IN_LIST;
-use super::bury::{Row, remove};
 use super::holds::pins_on;
+use super::tombstone_paths::{Row, remove};
 use super::tombstones::Tombstone;
 use crate::deploy::held_by_agents;
 use crate::entity::field::{Field, stored};
@@ -24,28 +24,28 @@ use crate::{
     UnixTime,
 };
 
-/// How many of the paths that refer to one are named.
+/// The most referring paths that are named.
 const NAMED: u64 = 5;
-/// Most paths that go at once. Other writes wait for them.
+/// The most paths that are deleted at once. Other writes wait meanwhile.
 const MOST: usize = if cfg!(test) { 20 } else { 10_000 };
 
-/// A path that is to be taken out of its cache.
+/// A request to delete a path from its cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deletion {
     /// The cache.
     pub cache: CacheId,
     /// The path.
     pub path: StorePathHash,
-    /// Whether what refers to it, directly or not, goes as well.
+    /// Whether to delete the paths that refer to it, directly or not, as well.
     pub recursive: bool,
-    /// What pins hold at this time does not go.
+    /// The time at which pins are evaluated.
     pub now: UnixTime,
 }
 
-/// What became of a path that was to be deleted. All but [`Deleted::Done`] have changed nothing.
+/// The outcome of a deletion. Only [`Deleted::Done`] changes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is gone, with these paths, itself included.
+    /// These paths were deleted, including the requested one.
     Done(Vec<DeletedPath>),
     /// The cache does not have it.
     Unknown,
@@ -56,35 +56,35 @@ pub enum Deleted {
         /// How many there are.
         count: u64,
     },
-    /// It, or one of those that would have to go with it, is held by these pins.
+    /// These pins protect it, or a path that would be deleted with it.
     Pinned(Vec<PinRecord>),
-    /// It, or one of those that would have to go with it, is held by this deploy agent.
+    /// A deploy agent needs it, or a path that would be deleted with it.
     Deployed {
-        /// The path that is held.
+        /// The path that the agent needs.
         path: StorePath,
         /// The name of the agent.
         agent: String,
     },
-    /// More than so many paths would have to go with it.
+    /// More than so many paths would be deleted with it.
     TooMany(usize),
-    /// It, or one of those that would have to go with it, lies on this storage, which is not in use.
+    /// It, or a path that would be deleted with it, is on this storage, which is disabled.
     OutOfUse(StorageId),
 }
 
-/// A path that was deleted, and what is left of it.
+/// A deleted path and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedPath {
     /// The path.
     pub path: StorePath,
-    /// What stands for the files beside its NAR.
+    /// The tombstone for the files beside its NAR.
     pub tombstone: Tombstone,
     /// Its file, which other paths may need.
     pub nar: NarRecord,
 }
 
 impl Catalog {
-    /// Takes a path out of its cache and leaves a tombstone, whatever its age. Refused if that would leave another path
-    /// without what it refers to, or if a pin holds it.
+    /// Deletes a path from its cache, whatever its age, and leaves a tombstone. Refuses if another path refers to it, or if a
+    /// pin or an agent protects it.
     pub async fn delete_path(&self, deletion: Deletion) -> Result<Deleted, CatalogError> {
         self.write(deletion, |transaction, deletion| Box::pin(delete(transaction, deletion))).await
     }
@@ -139,16 +139,16 @@ async fn delete(
     Ok(Written::with_changes(Deleted::Done(deleted), changes))
 }
 
-/// The references to any of these hashes from paths of the cache.
+/// Returns the references of paths of the cache to any of these hashes.
 fn references_to(cache: CacheId, hashes: &[StorePathHash]) -> Select<reference::Entity> {
     reference::Entity::find()
         .join(JoinType::InnerJoin, reference::Relation::StorePath.def())
-        // Not by an index: SQLite would begin with all paths of the cache.
+        // Prevents the index: SQLite would start with all paths of the cache.
         .filter(store_path::Column::Cache.into_expr().add(0).eq(cache))
         .filter(reference::Column::Hash.is_in(hashes.iter().map(stored)))
 }
 
-/// Who needs a path besides itself.
+/// Returns the paths that refer to a path, apart from itself.
 async fn needed(
     transaction: &DatabaseTransaction,
     cache: CacheId,
@@ -179,7 +179,7 @@ async fn needed(
     Ok(Some(Deleted::Needed { by: by.collect::<Result<_, _>>()?, count }))
 }
 
-/// Adds all that refers to those in the list, directly or not. Gives up with an error if that gets too much.
+/// Adds all paths that refer to those in the list, directly or not. Returns an error if there are too many.
 async fn add_referring(
     transaction: &DatabaseTransaction,
     cache: CacheId,
@@ -215,7 +215,7 @@ async fn add_referring(
     Ok(Ok(()))
 }
 
-/// Pairs what was removed with its tombstones.
+/// Pairs the removed paths with their tombstones.
 async fn describe(
     transaction: &DatabaseTransaction,
     gone: Vec<Row>,

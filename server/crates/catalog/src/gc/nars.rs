@@ -1,4 +1,4 @@
-//! NAR files that no path needs: those of buried paths, and those that a healed path has left.
+//! NAR files that no path needs: those of tombstoned paths, and those that the healing of a path left.
 
 use nix_formats::FileHash;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
@@ -11,8 +11,8 @@ use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, NarId, NarRecord, StorageId};
 
 impl Catalog {
-    /// NAR files on a storage that no path needs, and no tombstone whose narinfo may still name them, in the order of their
-    /// ids, starting behind `after`. At most `limit`; fewer means that there are no more for now.
+    /// Returns at most `limit` NAR files on a storage after `after`, in the order of their ids, that neither a path nor a
+    /// tombstone, whose narinfo may still name them, needs. Fewer than `limit` means that there are no more for now.
     pub async fn unneeded_nars(
         &self,
         storage: StorageId,
@@ -31,7 +31,7 @@ impl Catalog {
         Ok(found.into_iter().map(NarRecord::from).collect())
     }
 
-    /// Those of these NAR files that [`Catalog::unneeded_nars`] would give, in the order of their ids.
+    /// Returns those of these NAR files that [`Catalog::unneeded_nars`] would return, in the order of their ids.
     pub async fn unneeded_of(&self, nars: &[NarId]) -> Result<Vec<NarRecord>, CatalogError> {
         let mut found = Vec::with_capacity(nars.len());
         for some in nars.chunks(IN_LIST) {
@@ -47,13 +47,13 @@ impl Catalog {
         Ok(found)
     }
 
-    /// Gives up those of the NAR files that no path needs, and returns which. From then on they count as damaged, so that
-    /// whoever pushes one of them stores it anew; they can be removed.
+    /// Gives up those of the NAR files that no path needs and returns them. From then on they count as damaged, so that a push
+    /// stores them anew, and they can be removed.
     pub async fn give_up_nars(&self, nars: Vec<NarId>) -> Result<Vec<NarId>, CatalogError> {
         self.write(nars, |transaction, nars| Box::pin(give_up(transaction, nars))).await
     }
 
-    /// Whether a file of the cache was given up and is not forgotten: some daemon may be removing it at this moment.
+    /// Returns whether a file of the cache was given up and is still recorded: a daemon may be removing it right now.
     pub async fn is_given_up(&self, cache: CacheId, file: &FileHash) -> Result<bool, CatalogError> {
         let found = nar::Entity::find()
             .filter(nar::Column::Cache.eq(cache))
@@ -65,14 +65,14 @@ impl Catalog {
         Ok(found.is_some())
     }
 
-    /// Forgets NAR files that were given up and are removed. Returns those that were still known; a file that was pushed
-    /// meanwhile is known under another id.
+    /// Deletes the records of NAR files that were given up and removed. Returns those that still existed; a file that was pushed
+    /// meanwhile has another id.
     pub async fn forget_nars(&self, nars: Vec<NarId>) -> Result<Vec<NarId>, CatalogError> {
         self.write(nars, |transaction, nars| Box::pin(forget(transaction, nars))).await
     }
 }
 
-/// A query for the paths that need the file of the surrounding query.
+/// Returns a query for the paths that need the file of the outer query.
 fn paths_with_it() -> SelectStatement {
     Query::select()
         .expr(Expr::val(1))
@@ -83,7 +83,7 @@ fn paths_with_it() -> SelectStatement {
         .take()
 }
 
-/// A query for the tombstones whose narinfo may still name the file of the surrounding query.
+/// Returns a query for the tombstones whose narinfo may still name the file of the outer query.
 fn tombstones_with_it() -> SelectStatement {
     Query::select()
         .expr(Expr::val(1))

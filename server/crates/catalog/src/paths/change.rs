@@ -1,4 +1,4 @@
-//! What can happen to a path after it was committed.
+//! Changes to committed paths.
 
 use std::collections::HashMap;
 
@@ -14,15 +14,15 @@ use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, UnixTime};
 
 impl Catalog {
-    /// Records that a NAR file is missing or changed, which hides the paths that need it. Returns their hashes, also when
-    /// the file was known to be damaged. Pushing one of the paths again heals it, and then the file has a new id, as has one
-    /// that was moved: a report about what was there before comes too late to do harm, and returns nothing.
+    /// Records that a NAR file is missing or changed, which hides the paths that need it. Returns their hashes, even if the
+    /// file was already known to be damaged. A file that was healed by another push, or moved, has a new id: a late report
+    /// about its old id changes nothing and returns no paths.
     pub async fn mark_damaged(&self, nar: NarId) -> Result<Vec<StorePathHash>, CatalogError> {
         self.write(nar, |transaction, nar| Box::pin(mark_damaged(transaction, *nar))).await
     }
 
-    /// Adds those of the signatures (`name:base64`) that the path does not have yet, and notes that its narinfo is to be
-    /// published again. Returns whether there were any; a path that does not exist has nothing added.
+    /// Adds the signatures (`name:base64`) that the path does not have yet, and schedules its narinfo to be published again.
+    /// Returns whether any were added, which is false if the path does not exist.
     pub async fn add_signatures(
         &self,
         cache: CacheId,
@@ -35,7 +35,7 @@ impl Catalog {
         .await
     }
 
-    /// Notes when paths were used. A time before the one that is known, or a path that does not exist, changes nothing.
+    /// Records when paths were used. A time before the recorded one, or a path that does not exist, changes nothing.
     pub async fn touch(&self, uses: Vec<(CacheId, StorePathHash, UnixTime)>) -> Result<(), CatalogError> {
         let mut by_time: HashMap<_, Vec<_>> = HashMap::new();
         for (cache, hash, time) in uses {
@@ -43,7 +43,7 @@ impl Catalog {
         }
         for ((cache, time), mut hashes) in by_time {
             while !hashes.is_empty() {
-                // One command each, so that a flush of many does not hold up a commit.
+                // One command each, so that a large flush does not delay a commit.
                 let some = hashes.split_off(hashes.len().saturating_sub(IN_LIST));
                 self.write((cache, time, some), |transaction, (cache, time, hashes)| {
                     Box::pin(touch(transaction, *cache, *time, hashes))
@@ -105,7 +105,7 @@ async fn add_signatures(
     Ok(Written::with_changes(true, vec![change]))
 }
 
-/// Notes that paths were used at this time.
+/// Records that paths were used at this time.
 pub(crate) async fn touch(
     transaction: &DatabaseTransaction,
     cache: CacheId,

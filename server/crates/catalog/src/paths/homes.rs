@@ -1,4 +1,4 @@
-//! Where things lie, for many at once: for comparing what a storage has with what the catalog knows.
+//! The storages of many paths and files at once, to compare a storage with the catalog.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::entity::field::{Field, stored};
 use crate::entity::{nar, store_path};
 use crate::{CacheId, Catalog, CatalogError, NarId, StorageId};
 
-/// Where the NAR file of a path lies, and so the files beside it.
+/// Where the NAR file of a path is, and with it the files beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathHome {
     /// The storage.
@@ -23,7 +23,7 @@ pub struct PathHome {
 }
 
 impl Catalog {
-    /// Where paths of a cache lie, hidden ones included. Those that the cache does not hold are left out.
+    /// Returns where paths of a cache are, including hidden ones. Paths that the cache does not have are left out.
     pub async fn path_homes(
         &self,
         cache: CacheId,
@@ -49,7 +49,7 @@ impl Catalog {
         Ok(homes)
     }
 
-    /// NAR files of a cache by the hashes of the files, damaged ones included. Those that the cache does not hold are left
+    /// Returns NAR files of a cache by their file hashes, including damaged ones. Files that the cache does not have are left
     /// out.
     pub async fn nar_homes(
         &self,

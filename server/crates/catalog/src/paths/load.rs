@@ -1,4 +1,4 @@
-//! From rows to records.
+//! Loading of paths with their files and references.
 
 use std::collections::HashMap;
 
@@ -14,11 +14,11 @@ use crate::entity::{nar, reference, store_path};
 use crate::storages::Storages;
 use crate::{CacheId, CatalogChange, CatalogError, NarId, PathChange, PathId};
 
-/// How many values stand in one `IN (…)` or `VALUES`. Databases limit the parameters of a statement.
+/// The most values in one `IN (…)` or `VALUES`. Databases limit the parameters of a statement.
 pub(super) const IN_LIST: usize = 1000;
 
-/// A row of `store_path` with the row of `nar` that it refers to. The foreign key promises that there is one, the join
-/// cannot say so.
+/// A row of `store_path` with its row of `nar`. The foreign key guarantees that there is one, but the type of the join cannot
+/// express that.
 pub(super) type PathRow = (store_path::Model, Option<nar::Model>);
 
 pub(super) async fn find_with_nar(
@@ -61,7 +61,7 @@ pub(super) async fn find_nar(
     Ok(row.map(NarRecord::from))
 }
 
-/// What identifies a path.
+/// The identity of a path.
 pub(super) struct PathKey {
     pub(super) id: PathId,
     pub(super) cache: CacheId,
@@ -74,7 +74,7 @@ impl PathKey {
     }
 }
 
-/// All paths that need a NAR file, in the order of their rows.
+/// Returns all paths that need a NAR file, in the order of their rows.
 pub(super) async fn paths_of(
     connection: &impl ConnectionTrait,
     nar: NarId,
@@ -90,7 +90,7 @@ pub(super) async fn paths_of(
     Ok(paths.into_iter().map(|(id, cache, hash)| PathKey { id, cache, hash: *hash }).collect())
 }
 
-/// Makes the record of a row. `None` if the row was replaced since it was read: look again.
+/// Returns the record of a row, `None` if the row was replaced since it was read: read it again.
 pub(super) async fn record(
     connection: &impl ConnectionTrait,
     row: PathRow,
@@ -98,7 +98,7 @@ pub(super) async fn record(
     Ok(records(connection, vec![row]).await?.pop().flatten())
 }
 
-/// Makes records of rows, in the same order. `None` where the row was replaced since it was read.
+/// Returns the records of rows in the same order, `None` for a row that was replaced since it was read.
 pub(super) async fn records(
     connection: &impl ConnectionTrait,
     found: Vec<PathRow>,
@@ -111,8 +111,8 @@ pub(super) async fn records(
         .collect()
 }
 
-/// What paths refer to, each in order. Has an entry for each path whose row is still there, also if it refers to nothing:
-/// the row and its references are read in one statement, so that they fit together.
+/// Returns the references of paths, each in order. Each path whose row still exists has an entry, even without references: one
+/// statement reads the row and its references, so that they are consistent.
 async fn references_of(
     connection: &impl ConnectionTrait,
     ids: &[PathId],

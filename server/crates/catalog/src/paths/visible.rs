@@ -1,4 +1,4 @@
-//! The hashes of all visible paths, for the index that is kept in memory.
+//! The hashes of all visible paths, for the index in memory.
 
 use std::collections::HashSet;
 
@@ -11,15 +11,15 @@ use crate::entity::store_path;
 use crate::storages::Storages;
 use crate::{CacheId, Catalog, CatalogError};
 
-/// How many hashes are read at a time. A row costs some hundred bytes while it is read. Few in tests, where each path takes
-/// a millisecond to make.
+/// The number of hashes read at a time. A row costs some hundred bytes while it is read. Small in tests, where creating a path
+/// takes a millisecond.
 const BATCH: u64 = if cfg!(test) { 100 } else { 10_000 };
 
 impl Catalog {
-    /// The hashes of all visible paths of a cache, in batches, in the order of their bytes. A path that is committed,
-    /// damaged or healed meanwhile may be given in either state; the calls that do so report it.
+    /// Returns the hashes of all visible paths of a cache in batches, in byte order. A path that is committed, damaged or healed
+    /// meanwhile may appear in either state; the calls that change it report it.
     ///
-    /// Only the index by hash is read, not the rows, unless many paths are hidden.
+    /// Reads only the index by hash, not the rows, unless many paths are hidden.
     pub fn visible_path_hashes(
         &self,
         cache: CacheId,
@@ -33,17 +33,17 @@ impl Catalog {
 struct HashReading {
     catalog: Catalog,
     cache: CacheId,
-    /// Which paths are hidden, once read.
+    /// The hidden paths, once read.
     hidden: Option<Hidden>,
     /// The last hash that was read.
     after: Option<StorePathHash>,
 }
 
-/// How hidden paths are left out.
+/// How hidden paths are filtered out.
 enum Hidden {
-    /// By their hashes, as there are few.
+    /// By their hashes, because there are few.
     These(HashSet<StorePathHash>),
-    /// By the query, which then looks at the rows: a whole storage is gone.
+    /// By the query, which then reads the rows: a whole storage is disabled.
     Many(Storages),
 }
 

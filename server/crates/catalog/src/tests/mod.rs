@@ -47,7 +47,8 @@ macro_rules! tests {
         $(mod $subject {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
-                use crate::tests::{$subject, support::Backend};
+                use crate::tests::$subject;
+                use crate::tests::support::Backend;
                 $subject::$promise(Backend::$backend()).await;
             })*
         })*

@@ -1,4 +1,4 @@
-//! SQLite: a file that this daemon alone writes. Everything that holds for SQLite only is here.
+//! SQLite: a file that only this daemon writes. Everything specific to SQLite is here.
 
 mod writer;
 
@@ -16,14 +16,14 @@ use self::writer::WriterConnection;
 use crate::writer::{Command, Turn};
 use crate::{CatalogError, migration};
 
-/// How long a statement waits for another process that holds the database, such as a backup.
+/// How long a statement waits while another process, such as a backup, locks the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many queries read at the same time. Each connection is a thread.
+/// The number of concurrent readers. Each connection has a thread.
 const READERS: u32 = 4;
-/// The write-ahead log is cut to this size when it was checkpointed, in bytes.
+/// The size in bytes to which the write-ahead log is truncated after a checkpoint.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
 
-/// One connection that writes, several that read.
+/// One connection for writing and several for reading.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     writer: WriterConnection,
@@ -85,8 +85,8 @@ impl Sqlite {
     }
 
     pub(crate) async fn close(&self) {
-        // The writer's connection is the last: SQLite then puts all that is in its log into the database and removes the
-        // log, which a connection that only reads cannot.
+        // The writer is closed last: then SQLite moves its log into the database and removes it, which a read-only
+        // connection cannot do.
         if let Err(error) = self.readers.close_by_ref().await {
             tracing::warn!(%error, "closing the catalog failed");
         }
@@ -115,7 +115,7 @@ fn connection_error(error: SqlxError) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
-/// SQLite gives the files that it puts beside the database the same mode.
+/// Creates the file with mode 0600. SQLite gives the files beside the database the same mode.
 fn create_private_file(path: &Path) -> Result<(), CatalogError> {
     let failed = |path: &Path| {
         let path = path.to_owned();

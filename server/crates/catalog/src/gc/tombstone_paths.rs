@@ -1,4 +1,4 @@
-//! Taking dead paths out of the cache.
+//! Removal of dead paths from their cache.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,73 +19,76 @@ use crate::storages::Storages;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, UnixTime};
 
-/// Dead paths, to be taken out of their cache.
+/// A batch of dead paths to remove from their cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Burial {
+pub struct TombstoneBatch {
     /// The cache.
     pub cache: CacheId,
     /// The paths: a batch of a [`crate::Census`], after the batches before it.
     pub paths: Vec<GcPath>,
-    /// What was made or used since then is not dead.
+    /// Paths that were created or used since then are alive.
     pub unused_since: UnixTime,
-    /// What pins hold at this time is not dead.
+    /// Paths that pins protect at this time are alive.
     pub now: UnixTime,
 }
 
-/// What became of dead paths.
+/// The outcome for a batch of dead paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Buried {
-    /// They are gone from the cache, and their files are to be removed.
-    pub buried: Vec<StorePathHash>,
-    /// They are alive after all, and visible.
+pub struct TombstoneOutcome {
+    /// Paths that were removed from the cache. Their files are still to be removed.
+    pub tombstoned: Vec<StorePathHash>,
+    /// Paths that are alive after all, and visible.
     pub alive: Vec<StorePathHash>,
 }
 
 pub(super) type Row = (store_path::Model, nar::Model);
 
 impl Catalog {
-    /// Takes paths out of their cache, unless something has brought them back to life since the census: a use, a pin, a
-    /// path that refers to them. Leaves a tombstone for each.
-    pub async fn bury(&self, burial: Burial) -> Result<Buried, CatalogError> {
-        self.write(burial, |transaction, burial| Box::pin(bury(transaction, burial))).await
+    /// Removes paths from their cache unless something has revived them since the census: a use, a pin, or a path that refers
+    /// to them. Leaves a tombstone for each.
+    pub async fn tombstone_paths(&self, batch: TombstoneBatch) -> Result<TombstoneOutcome, CatalogError> {
+        self.write(batch, |transaction, batch| Box::pin(tombstone(transaction, batch))).await
     }
 }
 
-async fn bury(transaction: &DatabaseTransaction, burial: &Burial) -> Result<Written<Buried>, CatalogError> {
-    let found = load(transaction, burial).await?;
-    let storages = Storages::of(transaction, burial.cache).await?;
+async fn tombstone(
+    transaction: &DatabaseTransaction,
+    batch: &TombstoneBatch,
+) -> Result<Written<TombstoneOutcome>, CatalogError> {
+    let found = load(transaction, batch).await?;
+    let storages = Storages::of(transaction, batch.cache).await?;
     let hashes: Vec<_> = found.iter().map(|(path, _)| *path.hash).collect();
-    let pinned = pinned(transaction, burial.cache, &hashes, burial.now).await?;
-    let deployed = held_by_agents(transaction, burial.cache, Some(&hashes)).await?;
+    let pinned = pinned(transaction, batch.cache, &hashes, batch.now).await?;
+    let deployed = held_by_agents(transaction, batch.cache, Some(&hashes)).await?;
     let is_alive = |(path, nar): &Row| {
-        path.created_at >= burial.unused_since
-            || path.last_used_at >= burial.unused_since
+        path.created_at >= batch.unused_since
+            || path.last_used_at >= batch.unused_since
             || pinned.contains(&path.hash)
             || deployed.contains_key(&path.hash)
             || !storages.is_enabled(nar.storage)
     };
     let ids: Vec<PathId> = found.iter().map(|(path, _)| path.id).collect();
     let mut alive: HashSet<StorePathHash> =
-        referred_from_outside(transaction, burial.cache, &ids, &hashes).await?;
+        referred_from_outside(transaction, batch.cache, &ids, &hashes).await?;
     alive.extend(found.iter().filter(|row| is_alive(row)).map(|(path, _)| *path.hash));
     if !alive.is_empty() {
         revive_targets(transaction, &found, &mut alive).await?;
     }
 
-    let mut outcome = Buried::default();
+    let mut outcome = TombstoneOutcome::default();
     let mut dead = Vec::new();
     for (path, nar) in found {
         let hash = *path.hash;
         if !alive.contains(&hash) {
-            outcome.buried.push(hash);
+            outcome.tombstoned.push(hash);
             dead.push((path, nar));
         } else if !nar.damaged && storages.is_enabled(nar.storage) {
             outcome.alive.push(hash);
         }
     }
-    remove(transaction, burial.cache, &dead).await?;
-    let changes = outcome.buried.iter().map(|&path| CatalogChange::Path {
-        cache: burial.cache,
+    remove(transaction, batch.cache, &dead).await?;
+    let changes = outcome.tombstoned.iter().map(|&path| CatalogChange::Path {
+        cache: batch.cache,
         path,
         change: PathChange::Removed,
     });
@@ -93,24 +96,24 @@ async fn bury(transaction: &DatabaseTransaction, burial: &Burial) -> Result<Writ
     Ok(Written::with_changes(outcome, changes))
 }
 
-/// Those that are still there. A path that was healed since is another row.
-async fn load(transaction: &DatabaseTransaction, burial: &Burial) -> Result<Vec<Row>, CatalogError> {
-    let mut found = Vec::with_capacity(burial.paths.len());
-    for some in burial.paths.chunks(IN_LIST) {
+/// Returns the paths that still exist. A path that was healed since the census has another row.
+async fn load(transaction: &DatabaseTransaction, batch: &TombstoneBatch) -> Result<Vec<Row>, CatalogError> {
+    let mut found = Vec::with_capacity(batch.paths.len());
+    for some in batch.paths.chunks(IN_LIST) {
         let rows = store_path::Entity::find()
             .find_also_related(nar::Entity)
             .filter(store_path::Column::Id.is_in(some.iter().map(|path| path.id)))
             .all(transaction)
             .await?;
-        // By rows alone: asked for the cache as well, SQLite would read all paths of it.
-        let of_cache = rows.into_iter().filter(|(path, _)| path.cache == burial.cache);
+        // By ids alone: with a condition on the cache, SQLite would read all of its paths.
+        let of_cache = rows.into_iter().filter(|(path, _)| path.cache == batch.cache);
         found.extend(of_cache.filter_map(|(path, nar)| Some((path, nar?))));
     }
     Ok(found)
 }
 
-/// Those of the hashes that paths of the cache other than these refer to. What did so at the time of the census was buried
-/// before, or is alive.
+/// Returns the hashes to which other paths of the cache refer. Paths that did so at the time of the census were tombstoned
+/// before, or are alive.
 async fn referred_from_outside(
     transaction: &DatabaseTransaction,
     cache: CacheId,
@@ -124,7 +127,7 @@ async fn referred_from_outside(
             .select_only()
             .columns([reference::Column::Hash, reference::Column::Path])
             .join(JoinType::InnerJoin, reference::Relation::StorePath.def())
-            // Not by an index: SQLite would begin with all paths of the cache.
+            // Prevents the index: SQLite would start with all paths of the cache.
             .filter(store_path::Column::Cache.into_expr().add(0).eq(cache))
             .filter(reference::Column::Hash.is_in(some.iter().map(stored)));
         if ids.len() <= IN_LIST {
@@ -137,7 +140,7 @@ async fn referred_from_outside(
     Ok(found)
 }
 
-/// Adds all that those alive refer to.
+/// Adds everything that the living paths refer to.
 async fn revive_targets(
     transaction: &DatabaseTransaction,
     found: &[Row],
@@ -184,8 +187,8 @@ pub(super) async fn remove(
             nar: ActiveValue::Set(nar.id),
         });
         tombstone::Entity::insert_many(tombstones).exec_without_returning(transaction).await?;
-        // References and the place on the list of unpublished paths go with it. A pin that holds no more stays: its number
-        // must not be used again, and who lists pins sees what they were.
+        // References and entries in the list of unpublished paths are deleted with the row. An expired pin stays: its number
+        // must not be reused, and operators can still list it.
         store_path::Entity::delete_many()
             .filter(store_path::Column::Id.is_in(some.iter().map(|(path, _)| path.id)))
             .exec(transaction)
