@@ -1,12 +1,14 @@
-//! The two SHA-256 hashes of a NAR. They are types of their own, because one given for the other is never noticed
-//! until a client refuses what it downloaded.
+//! The two SHA-256 hashes of a NAR. They are separate types, because a mix-up would go unnoticed until a client rejects a
+//! download.
 
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use thiserror::Error;
 
 use crate::nix32;
@@ -25,21 +27,21 @@ pub enum ParseHashError {
         /// Length found, in bytes.
         actual: usize,
     },
-    /// `sha256-` is followed by something else than base 64.
+    /// `sha256-` is not followed by base 64.
     #[error("expected 44 base-64 characters after `sha256-`")]
     Sri,
     /// 64 characters that are not all hex digits.
     #[error("not a hex number")]
     Hex,
     /// 52 characters that are not base 32.
-    #[error("not a base-32 number: {0}")]
+    #[error("not a base-32 number")]
     Nix32(#[from] nix32::Nix32Error),
     /// 44 characters that are not padded base 64 of 32 bytes.
     #[error("not padded base 64 of 32 bytes")]
     Base64,
 }
 
-/// Reads what `Hash::parseAny` in Nix reads for SHA-256; the lengths tell the encodings apart.
+/// Parses the forms that `Hash::parseAny` in Nix accepts for SHA-256. The lengths tell the encodings apart.
 fn parse_sha256(text: &str) -> Result<[u8; SHA256_LEN], ParseHashError> {
     if let Some(sri) = text.strip_prefix("sha256-") {
         return parse_base64(sri).map_err(|_| ParseHashError::Sri);
@@ -91,17 +93,17 @@ macro_rules! sha256_type {
         pub struct $name([u8; SHA256_LEN]);
 
         impl $name {
-            /// Takes a computed hash.
+            /// Wraps a computed hash.
             pub const fn from_bytes(bytes: [u8; SHA256_LEN]) -> Self {
                 Self(bytes)
             }
 
-            /// The raw hash.
+            /// Returns the raw hash.
             pub const fn as_bytes(&self) -> &[u8; SHA256_LEN] {
                 &self.0
             }
 
-            /// Reads hex (either case), base 32 or padded base 64, each bare or after `sha256:`, and the SRI form
+            /// Parses hex (either case), base 32 or padded base 64, each bare or after `sha256:`, and the SRI form
             /// `sha256-<base 64>`.
             ///
             /// # Errors
@@ -111,12 +113,12 @@ macro_rules! sha256_type {
                 parse_sha256(text).map(Self)
             }
 
-            /// `sha256:` and the base-32 form: what narinfo and fingerprints hold.
+            /// Returns `sha256:` and the base-32 form, as in narinfo and fingerprints.
             pub fn to_prefixed(&self) -> String {
                 format!("sha256:{self}")
             }
 
-            /// 64 lowercase hex digits.
+            /// Returns 64 lowercase hex digits.
             pub fn to_hex(&self) -> String {
                 to_hex(&self.0)
             }

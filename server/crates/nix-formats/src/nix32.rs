@@ -6,7 +6,7 @@ mod tests;
 
 use thiserror::Error;
 
-/// The digits, in ascending order of value and of ASCII code; so numbers of one length sort like their texts.
+/// The digits in ascending order of value and of ASCII code, so that numbers of one length sort like their texts.
 const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
 /// Marks a byte that is no digit in [`VALUES`].
@@ -26,18 +26,18 @@ const VALUES: [u8; 256] = {
 /// Why a text is not the base-32 form of so many bytes.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum Nix32Error {
-    /// The text has not the one length that the number of bytes asks for.
+    /// The text does not have the length that the number of bytes requires.
     #[error("expected {expected} base-32 characters, found {actual}")]
     Length {
-        /// Characters that the bytes take.
+        /// The characters that the bytes require.
         expected: usize,
-        /// Length of the text in bytes.
+        /// The length of the text in bytes.
         actual: usize,
     },
     /// A byte of the text is outside the alphabet.
     #[error("byte {position} is not one of 0123456789abcdfghijklmnpqrsvwxyz")]
     Digit {
-        /// Offset of the byte, from 0.
+        /// The offset of the byte, from 0.
         position: usize,
     },
     /// The first character stands for more bits than the bytes have.
@@ -45,17 +45,17 @@ pub enum Nix32Error {
     Padding,
 }
 
-/// Characters that `bytes` bytes take: 32 for a store path hash (20 bytes), 52 for SHA-256 (32 bytes).
+/// Returns the characters that `bytes` bytes require: 32 for a store path hash (20 bytes), 52 for SHA-256 (32 bytes).
 pub const fn encoded_len(bytes: usize) -> usize {
     (bytes * 8).div_ceil(5)
 }
 
-/// Bytes that make a whole number of digits, [`GROUP_DIGITS`].
+/// The bytes of a whole number of digits, [`GROUP_DIGITS`].
 const GROUP_BYTES: usize = 5;
 /// See [`GROUP_BYTES`].
 const GROUP_DIGITS: usize = 8;
 
-/// Renders `bytes`.
+/// Encodes `bytes`.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = vec![0; encoded_len(bytes.len())];
     // The first bytes are the last digits.
@@ -71,20 +71,20 @@ pub fn encode(bytes: &[u8]) -> String {
     String::from_utf8(text).expect("all digits are ASCII")
 }
 
-/// Reads the text of exactly `len` bytes.
+/// Decodes the text of exactly `len` bytes.
 ///
 /// # Errors
 ///
-/// See [`Nix32Error`]. Every byte string has one text only: what `decode` accepts, [`encode`] gives back unchanged.
+/// See [`Nix32Error`]. Every byte string has exactly one text: [`encode`] returns what `decode` accepts unchanged.
 pub fn decode(text: &str, len: usize) -> Result<Vec<u8>, Nix32Error> {
-    // Checked before anything is allocated, so that a wrong `len` from outside cannot ask for memory.
+    // Checked before any allocation, so that an untrusted `len` cannot request memory.
     check_len(text, len)?;
     let mut bytes = vec![0; len];
     decode_into(text, &mut bytes)?;
     Ok(bytes)
 }
 
-/// Like [`decode`], for as many bytes as `bytes` has, without allocating. After an error `bytes` holds nothing useful.
+/// Like [`decode`] without allocation, for the length of `bytes`. After an error the content of `bytes` is unspecified.
 ///
 /// # Errors
 ///
