@@ -1,21 +1,20 @@
-//! What a storage hands out for reading.
+//! Objects opened for reading.
 
-use std::{
-    fmt, io,
-    ops::Range,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 
-/// An object opened for reading, or a range of one.
+/// An object, or a range of one, opened for reading.
 #[derive(Debug)]
 pub struct Blob {
-    /// Size of the whole object in bytes.
+    /// The size of the whole object in bytes.
     pub total_size: u64,
-    /// The part of it that the body holds, half-open, in bytes.
+    /// The half-open range in bytes that the body holds.
     pub range: Range<u64>,
     body: BlobBody,
 }
@@ -23,21 +22,20 @@ pub struct Blob {
 /// The bytes of a [`Blob`].
 #[derive(Debug)]
 pub enum BlobBody {
-    /// All of them at once.
+    /// All bytes at once.
     Bytes(Bytes),
-    /// A piece at a time.
+    /// A stream of pieces.
     Stream(BlobStream),
 }
 
 impl Blob {
-    /// A blob whose bytes are at hand: the whole object where `range` is none. For backends.
-    #[must_use]
+    /// Creates a blob from bytes in memory. For backends.
     pub fn from_bytes(total_size: u64, range: Range<u64>, bytes: Bytes) -> Self {
         debug_assert_eq!(bytes.len() as u64, range.end - range.start);
         Self { total_size, range, body: BlobBody::Bytes(bytes) }
     }
 
-    /// A blob whose bytes come as `pieces`, which need not be trusted to be as many as promised. For backends.
+    /// Creates a blob from a stream of pieces, whose total length is checked. For backends.
     pub fn from_stream(
         total_size: u64,
         range: Range<u64>,
@@ -47,20 +45,18 @@ impl Blob {
         Self { total_size, range, body }
     }
 
-    /// Number of bytes in the body.
-    #[must_use]
+    /// Returns the number of bytes in the body.
     #[allow(clippy::len_without_is_empty, reason = "an empty object is nothing special to any caller")]
     pub fn len(&self) -> u64 {
         self.range.end - self.range.start
     }
 
-    /// The bytes, to be passed on.
-    #[must_use]
+    /// Returns the body.
     pub fn into_body(self) -> BlobBody {
         self.body
     }
 
-    /// Reads all of the body into memory: for objects known to be small. Fails as [`BlobStream`] does.
+    /// Reads the whole body into memory, for objects known to be small. Fails as [`BlobStream`] does.
     pub async fn into_bytes(self) -> io::Result<Bytes> {
         match self.body {
             BlobBody::Bytes(bytes) => Ok(bytes),
@@ -75,10 +71,10 @@ impl Blob {
     }
 }
 
-/// The pieces of a body that is too large to be read in one go.
+/// The pieces of a body that is too large to be read at once.
 ///
-/// It yields exactly the promised number of bytes and ends, or it yields an error and ends. A short object is never
-/// mistaken for a whole one, whatever the backend does.
+/// The stream yields exactly the promised number of bytes, or ends with an error. A short object is never mistaken for a whole
+/// one, whatever the backend does.
 pub struct BlobStream {
     remaining: u64,
     pieces: Option<Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>>,
@@ -89,8 +85,7 @@ impl BlobStream {
         Self { remaining: len, pieces: Some(Box::pin(pieces)) }
     }
 
-    /// Bytes still to come.
-    #[must_use]
+    /// Returns the number of bytes still to come.
     pub fn remaining(&self) -> u64 {
         self.remaining
     }

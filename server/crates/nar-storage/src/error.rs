@@ -1,106 +1,110 @@
-//! What can go wrong with a storage.
+//! Errors of storages.
 
-use std::{fmt, io, ops::Range, sync::Arc};
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use thiserror::Error;
 
 use crate::Key;
 
-/// A failed operation of a storage. Every variant says which storage, which operation and, where there is one, which
-/// key; none of it is meant for a client's eyes.
+/// A failed operation of a storage.
+///
+/// The text of every variant names the storage, the operation and, if there is one, the key. It includes the error of the
+/// operating system, which is therefore no [`source`](std::error::Error::source): a storage's error is one line wherever it
+/// is shown. The text is for logs and operators, not for clients.
 #[derive(Debug, Error)]
 pub enum StorageError {
-    /// The storage works and does not hold the object.
-    #[error("{context}: not there")]
+    /// The storage works and does not have the object.
+    #[error("{context}: not found")]
     NotFound {
         /// What was attempted.
         context: Context,
     },
-    /// The object has another size than the caller knows it to have: it is damaged.
-    #[error("{context}: damaged, it has {actual} bytes instead of {expected}")]
+    /// The object has another size than the caller expects: it is damaged.
+    #[error("{context}: the object is damaged: it has {actual} bytes instead of {expected}")]
     SizeMismatch {
         /// What was attempted.
         context: Context,
-        /// Size in bytes that the caller expects.
+        /// The expected size in bytes.
         expected: u64,
-        /// Size in bytes that was found.
+        /// The actual size in bytes.
         actual: u64,
     },
-    /// The range asked for is not within the object.
+    /// The requested range is outside of the object.
     #[error("{context}: bytes {}..{} are not within its {size} bytes", range.start, range.end)]
     InvalidRange {
         /// What was attempted.
         context: Context,
-        /// The range asked for, half-open, in bytes.
+        /// The requested half-open range in bytes.
         range: Range<u64>,
-        /// Size of the object in bytes.
+        /// The size of the object in bytes.
         size: u64,
     },
-    /// No space or no quota is left.
+    /// No space or quota is left.
     #[error("{context}: the storage is full")]
     Full {
         /// What was attempted.
         context: Context,
     },
-    /// The file system refuses access to the daemon.
-    #[error("{context}: {source}; check owner and mode of the storage's directory")]
+    /// The file system denies access to the daemon.
+    #[error("{context}: {cause}; check owner and mode of the storage's directory")]
     Denied {
         /// What was attempted.
         context: Context,
-        /// What the system said.
-        source: io::Error,
+        /// What the operating system reported.
+        cause: io::Error,
     },
-    /// The storage as a whole does not work: not mounted, read-only, gone, or failing.
+    /// The whole storage is unavailable: not mounted, read-only, missing or failing.
     #[error("{context}: the storage is unavailable: {reason}")]
     Unavailable {
         /// What was attempted.
         context: Context,
-        /// What is wrong with it.
+        /// Why it is unavailable.
         reason: String,
     },
-    /// The object cannot be stored or named by any file system of this kind: it is too large, or its name too long. Says
-    /// nothing about the storage.
-    #[error("{context}: the file system does not take it: {source}")]
+    /// No file system of this kind can store the object: it is too large, or its name is too long. The storage itself is fine.
+    #[error("{context}: the file system does not accept the object: {cause}")]
     Unfit {
         /// What was attempted.
         context: Context,
-        /// What the system said.
-        source: io::Error,
+        /// What the operating system reported.
+        cause: io::Error,
     },
-    /// The file that was to be stored cannot be read from the spool, which is on another disk. Says nothing about the storage.
-    #[error("{context}: the spooled file cannot be read: {source}")]
+    /// The spooled file, which is on another disk, cannot be read. The storage itself is fine.
+    #[error("{context}: cannot read the spooled file: {cause}")]
     Spool {
         /// What was attempted.
         context: Context,
-        /// What the system said.
-        source: io::Error,
+        /// What the operating system reported.
+        cause: io::Error,
     },
-    /// Anything else.
-    #[error("{context}: {source}")]
+    /// Any other error.
+    #[error("{context}: {cause}")]
     Io {
         /// What was attempted.
         context: Context,
-        /// What the system said.
-        source: io::Error,
+        /// What the operating system reported.
+        cause: io::Error,
     },
 }
 
 impl StorageError {
-    /// Sorts an error of the operating system by what it means for the storage.
-    #[must_use]
-    pub fn from_io(context: Context, source: io::Error) -> Self {
+    /// Classifies an error of the operating system by its meaning for the storage.
+    pub fn from_io(context: Context, cause: io::Error) -> Self {
         use io::ErrorKind as Kind;
-        match (source.kind(), Errno::from_io_error(&source)) {
+        match (cause.kind(), Errno::from_io_error(&cause)) {
             (Kind::NotFound, _) if context.operation.finds_objects() => Self::NotFound { context },
             (Kind::NotFound, _) => {
                 let reason =
-                    format!("one of its directories is gone ({source}); is its file system mounted?");
+                    format!("one of its directories is missing ({cause}); is its file system mounted?");
                 Self::Unavailable { context, reason }
             }
             (Kind::StorageFull | Kind::QuotaExceeded, _) => Self::Full { context },
-            (Kind::PermissionDenied, _) => Self::Denied { context, source },
-            _ if is_unfit(&source) => Self::Unfit { context, source },
+            (Kind::PermissionDenied, _) => Self::Denied { context, cause },
+            _ if is_unfit(&cause) => Self::Unfit { context, cause },
             (
                 Kind::TimedOut
                 | Kind::ReadOnlyFilesystem
@@ -121,20 +125,17 @@ impl StorageError {
                     | Errno::SHUTDOWN
                     | Errno::UCLEAN,
                 ),
-            ) => Self::Unavailable { context, reason: source.to_string() },
-            _ => Self::Io { context, source },
+            ) => Self::Unavailable { context, reason: cause.to_string() },
+            _ => Self::Io { context, cause },
         }
     }
 
-    /// Sorts an error of writing to the spool of the storage called `storage`, which is no operation of the storage
-    /// itself: it means the same as one of a put.
-    #[must_use]
-    pub fn from_spool(storage: &str, source: io::Error) -> Self {
-        Self::from_io(Context { storage: storage.into(), operation: Operation::Put, key: None }, source)
+    /// Classifies an error of writing to the spool of the storage called `storage`, which means the same as an error of a put.
+    pub fn from_spool(storage: &str, cause: io::Error) -> Self {
+        Self::from_io(Context { storage: storage.into(), operation: Operation::Put, key: None }, cause)
     }
 
-    /// What was attempted, on which storage and key.
-    #[must_use]
+    /// Returns the storage, operation and key.
     pub fn context(&self) -> &Context {
         match self {
             Self::NotFound { context }
@@ -149,46 +150,39 @@ impl StorageError {
         }
     }
 
-    /// The object is not there.
-    #[must_use]
+    /// Returns whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 
-    /// The object is missing or has the wrong size, so that nothing may promise it any more until it is pushed again.
-    #[must_use]
+    /// Returns whether the object is missing or has the wrong size, so that it must not be advertised until it is pushed again.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::SizeMismatch { .. })
     }
 
-    /// Another storage may have room.
-    #[must_use]
+    /// Returns whether the storage is full. Another one may have room.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })
     }
 
-    /// No storage would take the object: its sender is at fault.
-    #[must_use]
+    /// Returns whether no storage would accept the object, which is the fault of its sender.
     pub fn is_unfit(&self) -> bool {
         matches!(self, Self::Unfit { .. })
     }
 
-    /// The disk that the file was spooled on failed, and not the storage.
-    #[must_use]
+    /// Returns whether the disk of the spool failed, not the storage.
     pub fn is_of_spool(&self) -> bool {
         matches!(self, Self::Spool { .. })
     }
 
-    /// The storage does not work for now; what it holds is neither lost nor known to be there.
-    #[must_use]
+    /// Returns whether the storage is unavailable. Whether its objects exist is unknown.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Denied { .. })
     }
 }
 
-/// Whether an error of the operating system is about what a client asked for, such as a file beyond the largest size or a
-/// name beyond the longest, and says nothing about the disk.
-#[must_use]
+/// Returns whether an error of the operating system concerns the request, such as a file that is too large or a name that is too
+/// long, and not the disk.
 pub fn is_unfit(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -196,14 +190,14 @@ pub fn is_unfit(error: &io::Error) -> bool {
     )
 }
 
-/// What was attempted when a [`StorageError`] happened.
+/// The storage, operation and object of a [`StorageError`].
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Name of the storage.
+    /// The name of the storage.
     pub storage: Arc<str>,
-    /// What it was asked to do.
+    /// The operation.
     pub operation: Operation,
-    /// The object concerned, where it is a single one.
+    /// The object, if the operation concerns a single one.
     pub key: Option<Key>,
 }
 
@@ -217,7 +211,7 @@ impl fmt::Display for Context {
 /// The operations of a [`Storage`](crate::Storage), as errors name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Making the storage ready.
+    /// Preparing the storage.
     Prepare,
     /// Storing an object.
     Put,
@@ -225,20 +219,20 @@ pub enum Operation {
     Sync,
     /// Reading an object.
     Open,
-    /// Asking for the size of an object.
+    /// Reading the size of an object.
     Head,
-    /// Removing an object.
+    /// Deleting an object.
     Delete,
     /// Listing objects.
     List,
-    /// Asking for the space left.
+    /// Reading the free space.
     Usage,
     /// Checking that the storage works.
     Probe,
 }
 
 impl Operation {
-    /// Whether what the operation does not find is an object. Others miss what the storage consists of.
+    /// Returns whether the operation looks for an object. Other operations that find nothing miss a part of the storage.
     fn finds_objects(self) -> bool {
         match self {
             Self::Open | Self::Head | Self::Delete | Self::Sync => true,

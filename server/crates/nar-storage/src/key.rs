@@ -1,26 +1,28 @@
-//! Names of stored objects.
+//! Keys of stored objects.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
-/// Longest key in bytes. The longest one of a binary cache, a build trace entry, needs about 480; S3 allows 1024 with
-/// the prefix that a cache adds.
+/// The longest key in bytes. The longest one of a binary cache, a build trace entry, needs about 480; S3 allows 1024 including the
+/// prefix of a cache.
 const MAX_KEY_LEN: usize = 512;
-/// Longest component in bytes: `NAME_MAX` of every file system that matters.
+/// The longest component in bytes: `NAME_MAX` of all common file systems.
 const MAX_COMPONENT_LEN: usize = 255;
 
-/// Name of an object within a storage, such as `nar/<file hash>.nar.zst` or `<store hash>.narinfo`.
+/// The key of an object within a storage, such as `nar/<file hash>.nar.zst` or `<store hash>.narinfo`.
 ///
 /// A key is relative and `/`-separated, at most 512 bytes of printable ASCII without spaces, each component 1 to 255
-/// bytes. No component starts with a dot: those names are the storage's own (its spool), and `.` and `..` are refused
-/// along with them. Joined to a directory, a key never leaves it.
+/// bytes. No component starts with a dot, which excludes `.` and `..` and the names that are reserved for the storage. Joined to a
+/// directory, a key never leaves it.
 ///
 /// Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);
 
-/// Why a text is not a [`Key`]. The text itself is left out, as it may be anything a client has sent.
+/// Why a text is not a [`Key`]. The text itself is left out, because a client may have sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidKey {
     /// Empty, or longer than the 512 bytes allowed.
@@ -29,7 +31,7 @@ pub enum InvalidKey {
     /// A component is empty, longer than 255 bytes, or starts with a dot.
     #[error("a component of a storage key has 1 to {MAX_COMPONENT_LEN} bytes and does not start with a dot")]
     Component,
-    /// Something else than printable ASCII.
+    /// The text is not printable ASCII.
     #[error("a storage key is printable ASCII without spaces")]
     Character,
     /// Not the name that the wanted kind of object has (see [`layout`](crate::layout)).
@@ -38,7 +40,7 @@ pub enum InvalidKey {
 }
 
 impl Key {
-    /// Checks `text` and makes it a key.
+    /// Parses a key.
     pub fn new(text: &str) -> Result<Self, InvalidKey> {
         if text.is_empty() || text.len() > MAX_KEY_LEN {
             return Err(InvalidKey::Length);
@@ -55,14 +57,13 @@ impl Key {
         Ok(Self(text.into()))
     }
 
-    /// For names assembled from parts whose grammar makes them valid.
+    /// Creates a key from parts whose grammar makes it valid.
     pub(crate) fn from_valid_parts(text: String) -> Self {
         debug_assert!(Self::new(&text).is_ok(), "not a key: {text}");
         Self(text.into())
     }
 
-    /// The key as text.
-    #[must_use]
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

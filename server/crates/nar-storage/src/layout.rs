@@ -1,47 +1,42 @@
-//! Which object of a binary cache has which key.
+//! The keys of the objects of a binary cache.
 //!
-//! The names are those of Nix's binary cache format (`src/libstore/binary-cache-store.cc`), so that what a storage
-//! holds can be read by `nix copy --from file://…` and served by any static web server. Everything is flat: one
-//! directory per kind of object at most, and nothing of ours in between.
+//! The names are those of Nix's binary cache format (`src/libstore/binary-cache-store.cc`), so that `nix copy --from file://…` can
+//! read a storage and any static web server can serve it. The layout is flat: at most one directory per kind of object.
 
 use nix_formats::{NarFileName, StorePath, StorePathHash};
 
 use crate::{InvalidKey, Key};
 
-/// File that makes a directory a binary cache.
+/// The file that marks a directory as a binary cache.
 pub const NIX_CACHE_INFO: &str = "nix-cache-info";
-/// What the keys of all NAR files start with, for [`Storage::list`](crate::Storage::list).
+/// The prefix of the keys of all NAR files, for [`Storage::list`](crate::Storage::list).
 pub const NAR_PREFIX: &str = "nar/";
-/// What the keys of all narinfo files end with.
+/// The suffix of the keys of all narinfo files.
 pub const NARINFO_SUFFIX: &str = ".narinfo";
 
 /// Hexadecimal digits of a build id, which is a SHA-1 hash.
 const BUILD_ID_LEN: usize = 40;
 /// Hexadecimal digits of a SHA-256 hash.
 const SHA256_HEX_LEN: usize = 64;
-/// Longest output name in bytes. Nix has no limit but that of a store path's name, which it becomes a part of.
+/// The longest output name in bytes. Nix has no limit but that of a store path name, which contains the output name.
 const MAX_OUTPUT_LEN: usize = 211;
 
 /// `nix-cache-info`.
-#[must_use]
 pub fn nix_cache_info_key() -> Key {
     Key::from_valid_parts(NIX_CACHE_INFO.to_owned())
 }
 
 /// `nar/<file hash>.nar[.<extension>]`: a compressed NAR.
-#[must_use]
 pub fn nar_key(name: &NarFileName) -> Key {
     Key::from_valid_parts(format!("{NAR_PREFIX}{name}"))
 }
 
 /// `<store hash>.narinfo`.
-#[must_use]
 pub fn narinfo_key(hash: &StorePathHash) -> Key {
     Key::from_valid_parts(format!("{hash}{NARINFO_SUFFIX}"))
 }
 
-/// `<store hash>.ls`: what is in a NAR, as JSON.
-#[must_use]
+/// `<store hash>.ls`: the listing of a NAR as JSON.
 pub fn listing_key(hash: &StorePathHash) -> Key {
     Key::from_valid_parts(format!("{hash}.ls"))
 }
@@ -52,8 +47,8 @@ pub fn log_key(derivation: &str) -> Result<Key, InvalidKey> {
     Ok(Key::from_valid_parts(format!("log/{derivation}")))
 }
 
-/// `realisations/sha256:<hex>!<output>.doi`: what an output of a content-addressed derivation turned out to be, for Nix
-/// before 2.32. `id` is what is between the slash and the extension.
+/// `realisations/sha256:<hex>!<output>.doi`: the realisation of an output of a content-addressed derivation, for Nix before 2.32.
+/// `id` is the part between the slash and the extension.
 pub fn realisation_key(id: &str) -> Result<Key, InvalidKey> {
     const WHAT: InvalidKey = InvalidKey::Name("realisation");
     let (hash, output) = id.strip_prefix("sha256:").and_then(|id| id.split_once('!')).ok_or(WHAT)?;
@@ -71,8 +66,8 @@ pub fn build_trace_key(derivation: &str, output: &str) -> Result<Key, InvalidKey
     Ok(Key::from_valid_parts(format!("build-trace-v2/{derivation}/{output}.doi")))
 }
 
-/// `debuginfo/<build id>.debug`: which NAR has the debug symbols of a build id (40 lower-case hexadecimal digits), and
-/// where in it.
+/// `debuginfo/<build id>.debug`: the NAR with the debug symbols of a build id (40 lower-case hexadecimal digits), and the file in
+/// it.
 pub fn debuginfo_key(build_id: &str) -> Result<Key, InvalidKey> {
     if build_id.len() != BUILD_ID_LEN || !is_lower_hex(build_id) {
         return Err(InvalidKey::Name("build id"));
@@ -85,7 +80,7 @@ fn check_derivation(base_name: &str) -> Result<(), InvalidKey> {
     if valid { Ok(()) } else { Err(InvalidKey::Name("derivation name")) }
 }
 
-/// Output names obey the rules of store path names, which they end up in, and cannot be told to start with a dot here.
+/// Output names follow the rules of store path names, which contain them, and must not start with a dot.
 fn check_output(name: &str) -> Result<(), InvalidKey> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
     let valid =

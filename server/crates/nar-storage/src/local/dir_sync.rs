@@ -1,37 +1,35 @@
-//! One fsync of a directory for everyone who waits for one.
+//! Shared fsyncs of directories: one serves all waiting callers.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::{
-    fs::{Mode, OFlags},
-    io::Errno,
-};
+use parking_lot::Mutex;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use tokio::sync::oneshot;
 
-use super::{lock, threads::Pool};
+use super::threads::Pool;
 
 type Fsync = dyn Fn(&Path) -> Result<(), Errno> + Send + Sync;
 type Waiters = Vec<oneshot::Sender<Result<(), Errno>>>;
 
-/// Makes directory entries durable. A directory is synced by one thread at a time; whoever arrives while it is at it
-/// waits for the next round, which begins after their change and serves all of them.
+/// Makes directory entries durable. One thread at a time syncs a directory. Callers that arrive meanwhile wait for the next round,
+/// which starts after their changes and serves all of them.
 pub(super) struct DirSync {
-    /// Directories with a thread at work, and who waits for its next round.
+    /// The directories that a thread is syncing, and the callers that wait for the next round.
     waiting: Mutex<HashMap<PathBuf, Waiters>>,
     fsync: Box<Fsync>,
     pool: Pool,
 }
 
-/// Directories that are synced at the same time.
+/// The most directories that are synced at the same time.
 const AT_ONCE: usize = 16;
 
 impl DirSync {
-    /// `fsync` makes the entries of a directory durable and blocks.
+    /// Creates it with `fsync`, which makes the entries of a directory durable and blocks.
     pub(super) fn new(fsync: impl Fn(&Path) -> Result<(), Errno> + Send + Sync + 'static) -> Self {
         Self { waiting: Mutex::default(), fsync: Box::new(fsync), pool: Pool::new(AT_ONCE) }
     }
@@ -39,7 +37,7 @@ impl DirSync {
     /// Returns when every change made to `directory` before the call is durable.
     pub(super) async fn sync(self: &Arc<Self>, directory: PathBuf) -> io::Result<()> {
         let (done, waiter) = oneshot::channel();
-        let idle = match lock(&self.waiting).entry(directory.clone()) {
+        let idle = match self.waiting.lock().entry(directory.clone()) {
             Entry::Occupied(mut at_work) => {
                 at_work.get_mut().push(done);
                 false
@@ -50,7 +48,7 @@ impl DirSync {
             }
         };
         if idle {
-            let this = Arc::clone(self);
+            let this = self.clone();
             self.pool.spawn(move || this.run(&directory));
         }
         match waiter.await {
@@ -59,19 +57,19 @@ impl DirSync {
         }
     }
 
-    /// Syncs until nobody waits any more.
+    /// Syncs until no caller waits.
     fn run(&self, directory: &Path) {
         while let Some(waiters) = self.next_round(directory) {
             let result = (self.fsync)(directory);
             for waiter in waiters {
-                // One who gave up waiting needs no answer.
+                // The caller may have been dropped.
                 let _ = waiter.send(result);
             }
         }
     }
 
     fn next_round(&self, directory: &Path) -> Option<Waiters> {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         let waiters = waiting.get_mut(directory).map(std::mem::take).filter(|waiters| !waiters.is_empty());
         if waiters.is_none() {
             waiting.remove(directory);

@@ -1,19 +1,18 @@
-//! Which directories have to be synced for a name to be durable.
+//! The directories to sync so that a name is durable.
 
-use std::{
-    collections::HashSet,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use super::lock;
+use parking_lot::Mutex;
+
 use crate::Key;
 
 /// The directories below a root.
 ///
-/// A file is only as durable as the entries of all directories above it. Syncing all of them for every file would
-/// double the cost of a put, so the ones directly below the root, a handful, are remembered once they are durable.
+/// A file is only as durable as the entries of all directories above it. Syncing all of them for every file would double the cost of
+/// a put, so the few directories directly below the root are remembered once they are durable.
 pub(super) struct Directories {
     root: PathBuf,
     durable: Mutex<HashSet<PathBuf>>,
@@ -24,13 +23,13 @@ impl Directories {
         Self { root, durable: Mutex::default() }
     }
 
-    /// Creates the directories above `key`, but never the root: where that is missing, a disk is. Blocks.
+    /// Creates the directories above `key`, but never the root: if that is missing, the disk is. Blocks.
     pub(super) fn create_above(&self, key: &Key) -> io::Result<()> {
         let mut directory = self.root.clone();
         for component in above(key) {
             directory.push(component);
             match fs::create_dir(&directory) {
-                Ok(()) => lock(&self.durable).remove(&directory),
+                Ok(()) => self.durable.lock().remove(&directory),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             };
@@ -38,9 +37,9 @@ impl Directories {
         Ok(())
     }
 
-    /// The directories whose sync makes the name of `key` durable. The first one is its parent.
+    /// Returns the directories to sync so that the name of `key` is durable. The first one is its parent.
     pub(super) fn to_sync(&self, key: &Key) -> Vec<PathBuf> {
-        let durable = lock(&self.durable);
+        let durable = self.durable.lock();
         let mut directory: PathBuf = self.root.join(key.as_str());
         let mut to_sync = Vec::new();
         while directory != self.root && directory.pop() {
@@ -52,11 +51,11 @@ impl Directories {
         to_sync
     }
 
-    /// Notes that what [`to_sync`](Self::to_sync) named has been synced.
+    /// Records that the directories of [`to_sync`](Self::to_sync) were synced.
     pub(super) fn synced(&self, key: &Key) {
         if let Some(topmost) = above(key).next() {
             let topmost = self.root.join(topmost);
-            let mut durable = lock(&self.durable);
+            let mut durable = self.durable.lock();
             if !durable.contains(&topmost) {
                 durable.insert(topmost);
             }
@@ -64,7 +63,7 @@ impl Directories {
     }
 }
 
-/// The components of the directory that `key` is in.
+/// Returns the components of the directory of `key`.
 fn above(key: &Key) -> impl Iterator<Item = &std::ffi::OsStr> {
     Path::new(key.as_str()).parent().into_iter().flat_map(Path::iter)
 }

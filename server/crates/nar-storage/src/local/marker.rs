@@ -1,28 +1,27 @@
-//! The file by which a storage knows its directory.
+//! The marker file by which a storage recognizes its directory.
 //!
-//! Where a disk is not mounted there is an empty directory, what was once written to that one, or another disk. A file
-//! in the root with an id that no other storage has tells them from the storage. Its content is all that counts: the
-//! directory may be moved, and its file system be another one after every start.
+//! If a disk is not mounted, its mount point is an empty directory, a directory with old files, or another disk. A file in the root
+//! with a unique id tells these from the storage. Only its content counts: the directory may be moved, and its file system may
+//! change with every start.
 
-use std::{
-    fs::File,
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
-};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{Shared, put::Temporary};
+use super::Shared;
+use super::put::Temporary;
 
-/// Name of the file within the root. No [`Key`](crate::Key) starts with a dot.
+/// The name of the file within the root. No [`Key`](crate::Key) starts with a dot.
 const MARKER: &str = ".cache-server-storage";
-/// Longest id in bytes. Ours have 36; people may choose their own.
+/// The longest id in bytes. Generated ids have 36; operators may choose their own.
 const MAX_LEN: usize = 128;
 
-/// Why a directory is not taken for the storage. The reader is who has to do something about it.
+/// Why a directory is not accepted as the storage. The text is for the operator who has to act.
 #[derive(Debug, Error)]
-pub(super) enum Stranger {
+pub(super) enum MarkerMismatch {
     #[error(
         "{} is missing; is its file system mounted? If that directory really is this storage, create the file \
          with the line {expected}",
@@ -41,41 +40,41 @@ pub(super) enum Stranger {
         marker.display()
     )]
     Illegible { marker: PathBuf },
-    #[error("it could not be made ready so far; every probe tries again")]
+    #[error("it is not prepared yet; every probe retries")]
     Unprepared,
 }
 
-impl From<Stranger> for io::Error {
-    fn from(stranger: Stranger) -> Self {
-        Self::other(stranger)
+impl From<MarkerMismatch> for io::Error {
+    fn from(mismatch: MarkerMismatch) -> Self {
+        Self::other(mismatch)
     }
 }
 
-/// The file that marks `root`.
+/// Returns the path of the marker file of `root`.
 pub(super) fn path(root: &Path) -> PathBuf {
     root.join(MARKER)
 }
 
-/// Makes sure that `root` is the storage with the id `expected`. Blocks.
+/// Checks that `root` is the storage with the id `expected`. Blocks.
 pub(super) fn check(root: &Path, expected: &str) -> io::Result<()> {
     let (marker, expected) = (path(root), expected.to_owned());
     match read(&marker)? {
         Some(found) if found == expected => Ok(()),
-        Some(found) => Err(Stranger::Another { marker, found, expected }.into()),
-        None => Err(Stranger::Unmarked { marker, expected }.into()),
+        Some(found) => Err(MarkerMismatch::Another { marker, found, expected }.into()),
+        None => Err(MarkerMismatch::Unmarked { marker, expected }.into()),
     }
 }
 
-/// The id of the storage in `root`, none if it is not marked. Blocks.
+/// Returns the id of the storage in `root`, `None` without a marker. Blocks.
 pub(super) fn find(root: &Path) -> io::Result<Option<String>> {
     let marker = path(root);
     match read(&marker)? {
-        Some(id) if !is_id(&id) => Err(Stranger::Illegible { marker }.into()),
+        Some(id) if !is_id(&id) => Err(MarkerMismatch::Illegible { marker }.into()),
         found => Ok(found),
     }
 }
 
-/// Marks the root with a new id. The mark is whole or not there; it is durable once the root is synced. Blocks.
+/// Marks the root with a new id, atomically. The marker is durable once the root is synced. Blocks.
 pub(super) fn create(shared: &Shared) -> io::Result<String> {
     let id = Uuid::new_v4().to_string();
     let mut marker = Temporary::create(shared)?;
@@ -85,7 +84,7 @@ pub(super) fn create(shared: &Shared) -> io::Result<String> {
     Ok(id)
 }
 
-/// What the file says, whatever that is, but for white space around it.
+/// Returns the trimmed content of the file, valid or not.
 fn read(marker: &Path) -> io::Result<Option<String>> {
     let file = match File::open(marker) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -94,7 +93,7 @@ fn read(marker: &Path) -> io::Result<Option<String>> {
         opened => opened?,
     };
     let mut text = Vec::new();
-    // With an end of line, and one byte to see that there is too much.
+    // Including a line break, and one byte to detect longer content.
     file.take(MAX_LEN as u64 + 2).read_to_end(&mut text)?;
     Ok(Some(String::from_utf8_lossy(&text).trim().to_owned()))
 }

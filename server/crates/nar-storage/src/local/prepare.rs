@@ -1,32 +1,30 @@
-//! Making a directory a storage, and checking that it is one.
+//! Preparing and probing a directory.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-    sync::atomic::Ordering,
-};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use super::{Shared, dir_sync, marker};
 use crate::spool;
 
-/// Directory of most objects, see [`layout`](crate::layout).
+/// The directory of most objects, see [`layout`](crate::layout).
 const NARS: &str = "nar";
 
-/// What is known of a prepared storage.
+/// The state of a prepared storage.
 pub(super) struct Ready {
     /// See [`Shared::answers_inline`].
     pub(super) inline: bool,
-    /// Id of the storage, see [`marker`].
+    /// The id of the storage, see [`marker`].
     pub(super) marker: String,
     /// Locked as long as the storage is in use.
     _lock: File,
 }
 
-/// Creates the root and what is in it, and removes what a crash left in the spool, unless the root is not the storage
-/// with the id `expected`. Blocks.
+/// Creates the root and its directories and removes orphans from the spool, unless the root is not the storage with the id
+/// `expected`. Blocks.
 pub(super) fn prepare(shared: &Shared, expected: Option<&str>) -> io::Result<Ready> {
-    // Before anything is touched: the spool of another storage is none of our business either.
+    // Before any change: the spool of another storage must not be cleared either.
     match expected {
         Some(expected) => marker::check(&shared.root, expected)?,
         None => marker::find(&shared.root).map(|_| ())?,
@@ -34,8 +32,8 @@ pub(super) fn prepare(shared: &Shared, expected: Option<&str>) -> io::Result<Rea
     create_durably(&shared.root)?;
     create_contents(shared)?;
     let lock = spool::claim(&shared.spool, &shared.name)?;
-    // Whoever held the lock until now may have marked the root. Where a mark is expected, none is ever made: the disk
-    // may have dropped out since the first look.
+    // The previous holder of the lock may have marked the root. If a marker is expected, none is ever created: the disk may have
+    // disappeared since the first check.
     let marker = match expected {
         Some(expected) => {
             marker::check(&shared.root, expected)?;
@@ -50,7 +48,7 @@ pub(super) fn prepare(shared: &Shared, expected: Option<&str>) -> io::Result<Rea
     Ok(Ready { inline: is_local(&shared.root)?, marker, _lock: lock })
 }
 
-/// Checks that the storage is there and can be written to. Blocks.
+/// Checks that the storage is available and writable. Blocks.
 pub(super) fn probe(shared: &Shared) -> io::Result<()> {
     shared.check_present()?;
     restore(shared)?;
@@ -58,18 +56,18 @@ pub(super) fn probe(shared: &Shared) -> io::Result<()> {
     let path = shared.spool.join(format!(".probe-{number}"));
     let mut file = File::create_new(&path)?;
     let written = file.write_all(b"probe").and_then(|()| file.sync_data());
-    // Whatever the outcome of the write, it must not stay.
+    // The file must not stay, whatever the outcome of the write.
     let removed = fs::remove_file(&path);
     written.and(removed)
 }
 
-/// Creates again what someone has removed from a root that is still the storage.
+/// Restores directories that were removed from the root of the storage.
 fn restore(shared: &Shared) -> io::Result<()> {
     if shared.spool.is_dir() && shared.root.join(NARS).is_dir() {
         return Ok(());
     }
     create_contents(shared)?;
-    // Puts take it that the directory of the NARs has a durable name.
+    // Puts assume that the name of the NAR directory is durable.
     Ok(dir_sync::fsync(&shared.root)?)
 }
 
@@ -78,7 +76,7 @@ fn create_contents(shared: &Shared) -> io::Result<()> {
     spool::create(&shared.spool)
 }
 
-/// Creates `directory` and what is missing above it, durably: an object in it must not vanish with the directory.
+/// Creates `directory` and its missing parents durably, so that no object is lost with its directory.
 fn create_durably(directory: &Path) -> io::Result<()> {
     let missing = directory.ancestors().take_while(|ancestor| !ancestor.exists()).count();
     fs::create_dir_all(directory)?;
@@ -90,8 +88,8 @@ fn create_durably(directory: &Path) -> io::Result<()> {
         .try_for_each(|parent| dir_sync::fsync(parent).map_err(io::Error::from))
 }
 
-/// Whether `directory` is on a file system whose calls wait for a local disk at most, and not for that when told not
-/// to. A call to any other may hang with a server or a user process, whatever its flags say.
+/// Returns whether `directory` is on a file system whose calls wait for a local disk at most, and not even for that with the right
+/// flags. Calls to other file systems may hang on a server or a user process, whatever the flags.
 fn is_local(directory: &Path) -> io::Result<bool> {
     /// Magic numbers from statfs(2).
     const LOCAL: [u32; 9] = [

@@ -1,39 +1,34 @@
-//! Large files, a chunk at a time.
+//! Streams of large files.
 
-use std::{
-    fs::File,
-    io,
-    num::NonZeroU64,
-    ops::Range,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::fs::File;
+use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use rustix::fs::Advice;
 
-use super::{
-    pool::{Buffer, CHUNK},
-    read::{Reader, read_full},
-};
+use super::pool::{Buffer, CHUNK};
+use super::read::{Reader, read_full};
 
-/// A read on a blocking thread, and how much of the buffer it has filled.
+/// A read on a blocking thread that returns the buffer and the number of bytes in it.
 type Reading = Pin<Box<dyn Future<Output = io::Result<(Buffer, usize)>> + Send + Sync>>;
 
-/// How far ahead of a file that is not in memory the kernel is told to read, in bytes.
+/// The read-ahead in bytes for a file that is not cached.
 const READ_AHEAD: u64 = 4 * 1024 * 1024;
 
 /// Part of a file as a stream of chunks.
 ///
-/// It holds one buffer while it reads and none while it waits to be polled: a slow reader costs no more than the
-/// chunks it has taken. May end early; [`BlobStream`](crate::BlobStream) turns that into an error.
+/// It holds one buffer while it reads and none while it waits to be polled, so a slow reader costs only the chunks that it has
+/// taken. It may end early; [`BlobStream`](crate::BlobStream) turns that into an error.
 pub(super) struct FileStream {
     reader: Reader,
-    /// What is still to be handed out.
+    /// The range still to be returned.
     range: Range<u64>,
-    /// Up to where the kernel was told to read. Behind the position as long as the file turns out to be in memory.
+    /// The end of the requested read-ahead. Behind the position as long as the file is cached.
     advised: u64,
     reading: Option<Reading>,
 }
@@ -52,11 +47,11 @@ impl FileStream {
         Some(Ok(buffer.into_bytes(len)))
     }
 
-    /// The part that the kernel should read next, if it has to be told.
+    /// Returns the next part for the kernel to read ahead, if any.
     fn read_ahead(&mut self) -> Option<(u64, NonZeroU64)> {
         let from = self.advised.max(self.range.start);
         let to = self.range.end.min(self.range.start + READ_AHEAD);
-        // Half a window at a time: not a call for every chunk, and not so late that the disk falls idle.
+        // Half a window at a time: not a call per chunk, but early enough that the disk never idles.
         if to.saturating_sub(from) < READ_AHEAD / 2 && to != self.range.end {
             return None;
         }
@@ -79,27 +74,27 @@ impl FileStream {
         })
     }
 
-    /// What the kernel has in memory at the position, if it has anything.
+    /// Returns the cached bytes at the position, if any.
     fn read_inline(&mut self, buffer: &mut Buffer) -> Option<usize> {
         if !self.reader.inline {
             return None;
         }
         let len = self.reader.read_inline(buffer.as_mut(), self.range.start);
-        // Once part of the file has come from disk, the disk is kept busy while the client takes what it has read.
+        // Once a part came from the disk, the disk stays busy while the client takes the bytes.
         if len > 0
             && self.advised > 0
             && let Some(ahead) = self.read_ahead()
         {
-            let file = Arc::clone(&self.reader.file);
+            let file = self.reader.file.clone();
             self.reader.threads.run_aside(move || advise(&file, ahead));
         }
         Some(len).filter(|len| *len > 0)
     }
 }
 
-/// Tells the kernel to read `len` bytes from `offset` on. Blocks.
+/// Asks the kernel to read `len` bytes from `offset` on. Blocks.
 fn advise(file: &File, (offset, len): (u64, NonZeroU64)) {
-    // Only advice: without it the reads that follow are slower, not wrong.
+    // Only advice: without it the following reads are slower.
     let _ = rustix::fs::fadvise(file, offset, Some(len), Advice::WillNeed);
 }
 

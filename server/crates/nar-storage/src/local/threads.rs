@@ -1,30 +1,30 @@
 //! The blocking threads of one storage.
 
-use std::{io, sync::Arc, time::Duration};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::Semaphore,
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-/// How long a quick operation may take. Disks that spin up, or are busy, are slower than one thinks.
+/// How long a quick operation may take, with a margin for disks that spin up or are busy.
 const QUICK: Duration = Duration::from_secs(10);
-/// How long an operation may take that moves as many bytes as a NAR has.
+/// How long an operation may take that moves the bytes of a NAR.
 const SLOW: Duration = Duration::from_secs(600);
 
-/// Runs what may block on a bounded number of threads and, as far as the caller is concerned, for a bounded time.
+/// Runs blocking operations on a bounded number of threads. Callers wait for a bounded time.
 ///
-/// The threads belong to the storage. A disk that has died takes none of those that others wait for, and when an operation
-/// gets no thread in time, that is due to this disk and to nothing else in the process.
+/// The threads belong to the storage: a dead disk blocks no threads of other storages, and if an operation gets no thread in time,
+/// its own disk is the reason.
 pub(super) struct Threads {
     free: Arc<Semaphore>,
     patience: Duration,
     pool: Pool,
 }
 
-/// Blocking threads of one's own. They start when they are needed and end when they have been idle for some seconds.
+/// A pool of blocking threads. They start on demand and end after some idle seconds.
 pub(super) struct Pool {
     /// A runtime that runs no tasks: only its blocking threads are used. Always there until it is dropped.
     runtime: Option<Runtime>,
@@ -48,7 +48,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // Whoever drops it may be a task, which must not wait for threads that a disk holds up.
+        // A task may drop it, and must not wait for threads that a disk blocks.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -56,12 +56,12 @@ impl Drop for Pool {
 }
 
 impl Threads {
-    /// Threads for what a reader waits for.
+    /// Returns threads for operations that readers wait for.
     pub(super) fn quick() -> Self {
         Self::new(64, QUICK)
     }
 
-    /// Threads for what may take its time: readers do not queue behind the syncs of a busy push.
+    /// Returns threads for slow operations, so that readers do not queue behind the syncs of a busy push.
     pub(super) fn slow() -> Self {
         Self::new(32, SLOW)
     }
@@ -70,14 +70,14 @@ impl Threads {
         Self { free: Arc::new(Semaphore::new(threads)), patience, pool: Pool::new(threads) }
     }
 
-    /// Runs `job` on a blocking thread. When that takes too long the caller gets [`io::ErrorKind::TimedOut`]; the
-    /// job goes on, as nothing can stop it, and keeps its thread from others until it ends.
+    /// Runs `job` on a blocking thread. If it takes too long, returns [`io::ErrorKind::TimedOut`]; the job cannot be stopped and
+    /// keeps its thread until it ends.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let run = async {
-            let thread = Arc::clone(&self.free).acquire_owned().await.map_err(io::Error::other)?;
+            let thread = self.free.clone().acquire_owned().await.map_err(io::Error::other)?;
             let job = move || {
                 let result = job();
                 drop(thread);
@@ -98,7 +98,7 @@ impl Threads {
 
     /// Runs `job` if a thread is free, and lets nobody wait for it.
     pub(super) fn run_aside(&self, job: impl FnOnce() + Send + 'static) {
-        if let Ok(thread) = Arc::clone(&self.free).try_acquire_owned() {
+        if let Ok(thread) = self.free.clone().try_acquire_owned() {
             self.pool.spawn(move || {
                 job();
                 drop(thread);

@@ -1,11 +1,9 @@
 //! The body of an answer.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use aws_sdk_s3::primitives::SdkBody;
 use bytes::Bytes;

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use aws_config::ConfigLoader;
-use aws_sdk_s3::{
-    Client, Config,
-    config::{
-        BehaviorVersion, Credentials, IdentityCache, Region, RequestChecksumCalculation,
-        ResponseChecksumValidation, SharedCredentialsProvider, SharedHttpClient,
-        StalledStreamProtectionConfig,
-        interceptors::InterceptorContext,
-        retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition},
-        timeout::TimeoutConfig,
-    },
+use aws_sdk_s3::config::interceptors::InterceptorContext;
+use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition};
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, IdentityCache, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_sdk_s3::{Client, Config};
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 use super::S3Settings;
 

@@ -1,42 +1,41 @@
-//! What an answer, or the lack of one, means for a storage.
+//! The meaning of error replies, or of missing replies, for a storage.
 
-use std::{error::Error, iter};
+use std::error::Error;
+use std::iter;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::{
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
-};
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::{Context, StorageError};
 
-/// Longest part of a service's own words that is repeated, in characters.
+/// The longest part of a service's message that is repeated, in characters.
 const MAX_WORDS: usize = 200;
 
-/// What a request came to that did not succeed.
+/// The meaning of a failed request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The service works and says that there is no such object.
+    /// The service works and has no such object.
     NoSuchKey,
-    /// The bucket may not grow.
+    /// The bucket is at its quota.
     Full,
-    /// The object is smaller than where the range asked for starts.
+    /// The requested range starts beyond the end of the object.
     BeyondEnd,
-    /// No object, and no word on whether that is for lack of the bucket: how services answer `HEAD`.
+    /// The object or the bucket is missing: services reply so to `HEAD`.
     NotFoundOrNoBucket,
-    /// Anything else. Nothing follows from it for an object.
+    /// Any other failure, which says nothing about an object.
     Unavailable(String),
 }
 
-/// What is known of a refusal.
+/// The details of an error reply.
 #[derive(Debug, Default, Clone, Copy)]
 struct Refusal<'a> {
-    /// HTTP status.
+    /// The HTTP status.
     status: u16,
-    /// S3's word for it. Absent in most answers to `HEAD`, and where something else than an S3 service answers.
+    /// The error code of S3. Missing in most replies to `HEAD`, and in replies that are not from an S3 service.
     code: Option<&'a str>,
     message: Option<&'a str>,
-    /// Region that the bucket is in, where the service tells.
+    /// The region of the bucket, if the service reports it.
     region: Option<&'a str>,
 }
 
@@ -79,7 +78,7 @@ impl Failure {
             ("QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded", _) | (_, 507) => {
                 return Self::Full;
             }
-            // Garage has no code of its own for it.
+            // Garage has no code for it.
             ("AccessDenied", _) if message.is_some_and(|message| message.contains("quota is reached")) => {
                 return Self::Full;
             }
@@ -98,7 +97,7 @@ impl Failure {
             )
             | (_, 301 | 307 | 308) => "the region is wrong",
             (_, 401 | 403) => "access is denied",
-            // The SDK's own word for a 404 without a body.
+            // The code of the SDK for a 404 without a body.
             ("NotFound", 404) => return Self::NotFoundOrNoBucket,
             ("", 404) => "it does not answer like S3",
             (_, 429 | 503) => "it is overloaded",
@@ -118,7 +117,7 @@ impl Failure {
         Self::Unavailable(reason)
     }
 
-    /// The error for the caller. `place` says which bucket it is about.
+    /// Returns the error for the caller. `place` names the bucket.
     pub(super) fn into_error(self, context: Context, place: &str) -> StorageError {
         let reason = match self {
             Self::NoSuchKey => return StorageError::NotFound { context },
@@ -135,7 +134,7 @@ fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| cause.is::<CredentialsError>())
 }
 
-/// The innermost cause, which is the one that a person can do something about.
+/// Returns the innermost cause, which is the one that an operator can act on.
 fn root(error: &(dyn Error + 'static)) -> String {
     one_line(&causes(error).last().unwrap_or(error).to_string())
 }
@@ -144,7 +143,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     iter::successors(Some(error), |cause| (*cause).source())
 }
 
-/// Foreign words, fit for a line of a log.
+/// Returns foreign text, sanitized for a line of a log.
 fn one_line(words: &str) -> String {
     let shown = words.chars().map(|char| if char.is_control() { ' ' } else { char });
     shown.take(MAX_WORDS).collect::<String>().trim().to_owned()
