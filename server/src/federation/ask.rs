@@ -17,6 +17,7 @@ use super::ticket::{Source, Ticket, within};
 use super::trust::{keys_of_peer, trusted_keys, valid_signatures};
 use crate::cache::keys::NIXOS_KEY;
 use crate::cache::{Cache, Caches};
+use crate::chain::chain;
 use crate::config::Upstream;
 
 /// Longest narinfo that is taken.
@@ -211,7 +212,7 @@ impl Federation {
         let text = read_body(answer, LONGEST_NARINFO).await?;
         let text = std::str::from_utf8(&text).map_err(|_| unusable("its narinfo is not text"))?;
         let mut narinfo = NarInfo::parse(text)
-            .map_err(|error| AskError::Unusable(format!("its narinfo is malformed: {error}")))?;
+            .map_err(|error| AskError::Unusable(format!("its narinfo is malformed: {}", chain(&error))))?;
         if narinfo.store_path.hash() != path {
             return Err(unusable("its narinfo is about another path"));
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use catalog::{
-    Burial, CacheId, Catalog, DeclaredCache, DeclaredStorage, NewNar, PathCommit, StorageId, UnixTime,
+    CacheId, Catalog, DeclaredCache, DeclaredStorage, NewNar, PathCommit, StorageId, TombstoneBatch, UnixTime,
 };
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 use sea_orm::{ConnectionTrait, Database};
@@ -22,9 +22,9 @@ const PATHS: u32 = 1_000_000;
 const REFERENCES: u32 = 5;
 /// Paths that refer to each other only, and live or die together.
 const CLOSURE: u32 = 500;
-/// Paths that are buried, which is enough to see what that costs.
+/// Paths that are tombstoned, which is enough to see what that costs.
 const BURIED: usize = 10_000;
-/// As many as the daemon buries at once in the beginning.
+/// As many as the daemon tombstones at once in the beginning.
 const BATCH: usize = 16;
 const CUTOFF: UnixTime = UnixTime(1_000);
 
@@ -71,21 +71,21 @@ async fn measure(url: &str, numbers: &str, random: &str) {
     );
 
     let stop = Arc::new(AtomicBool::new(false));
-    let pushing = tokio::spawn(push(catalog.clone(), cache, storage, Arc::clone(&stop)));
+    let pushing = tokio::spawn(push(catalog.clone(), cache, storage, stop.clone()));
     let start = Instant::now();
     let mut slowest = Duration::ZERO;
     let mut batches = census.batches(dead.min(BURIED), BATCH);
     while let Some(paths) = batches.next() {
         let begin = Instant::now();
-        let burial = Burial { cache, paths, unused_since: CUTOFF, now: UnixTime::now() };
-        catalog.bury(burial).await.unwrap();
+        let batch = TombstoneBatch { cache, paths, unused_since: CUTOFF, now: UnixTime::now() };
+        catalog.tombstone_paths(batch).await.unwrap();
         slowest = slowest.max(begin.elapsed());
         batches.took(begin.elapsed());
     }
     let elapsed = start.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
     let (pushes, longest) = pushing.await.unwrap();
-    println!("buried {} paths in {elapsed:.1} s, a batch in {slowest:.0?} at most", dead.min(BURIED));
+    println!("tombstoned {} paths in {elapsed:.1} s, a batch in {slowest:.0?} at most", dead.min(BURIED));
     println!("{pushes} pushes meanwhile, the slowest in {longest:.0?}");
 }
 

@@ -1,4 +1,4 @@
-//! A consistent copy of the catalog while it is in use.
+//! Backup of a catalog in use.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,13 +11,13 @@ use crate::database::Database;
 use crate::{Catalog, CatalogError};
 
 impl Catalog {
-    /// Writes a copy of the catalog, as it is at one moment, to a new file with mode 0600, and returns its size in bytes.
-    /// Durable when this returns; nothing is left behind on error. Reads and writes go on meanwhile.
+    /// Writes a consistent copy of the catalog to a new file with mode 0600 and returns its size in bytes. The copy is durable
+    /// when this returns; an error leaves no file behind. Reads and writes continue meanwhile.
     ///
     /// # Errors
     ///
-    /// [`CatalogError::Create`] if the file is there already or cannot be made; [`CatalogError::NoBackup`] if the database is
-    /// not SQLite.
+    /// [`CatalogError::Create`] if the file exists or cannot be created; [`CatalogError::NoBackup`] if the database is not
+    /// SQLite.
     pub async fn backup(&self, file: &Path) -> Result<u64, CatalogError> {
         let Database::Sqlite(database) = self.database() else { return Err(CatalogError::NoBackup) };
         let failed =
@@ -30,12 +30,12 @@ impl Catalog {
     }
 }
 
-/// A file that is removed unless it is finished.
+/// A file that is removed when it is dropped unfinished.
 struct Unfinished(Option<PathBuf>);
 
 impl Unfinished {
     fn create(path: &Path) -> io::Result<Self> {
-        // SQLite takes an empty file for a new one, and would give one of its own making the usual mode.
+        // SQLite accepts an empty file, and would create one with the default mode.
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Self(Some(path.to_owned())))
     }
@@ -56,7 +56,7 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
-            // Whoever asked is told of the error that led here.
+            // The caller gets the error that led here.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,44 +1,26 @@
-//! Caches. The configuration declares them; the catalog gives them ids and remembers those that the configuration no
-//! longer names.
+//! Caches. The configuration declares them; the catalog gives them ids and keeps those that are no longer declared.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::entity::cache;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, UnixTime};
+use crate::{CacheId, CacheRecord, Catalog, CatalogError, UnixTime};
 
 /// A cache as the configuration declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredCache {
     /// The name of the cache, unique.
     pub name: String,
-    /// Whether anyone may read it.
+    /// Whether anyone may read the cache.
     pub public: bool,
-    /// Whether it is served.
+    /// Whether the cache is served.
     pub enabled: bool,
-}
-
-/// A cache as the catalog knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheRecord {
-    /// Its row.
-    pub id: CacheId,
-    /// The name of the cache, unique.
-    pub name: String,
-    /// Whether it is declared and enabled there.
-    pub enabled: bool,
-    /// Whether anyone may read it.
-    pub public: bool,
-    /// When it was first declared.
-    pub created_at: UnixTime,
-    /// What [`Catalog::save_turns`] or a commit saved last; empty at first.
-    pub turns: String,
 }
 
 impl Catalog {
-    /// Makes the caches agree with the configuration: adds new ones, updates known ones, disables the others. Removes
-    /// nothing. Returns all caches, also those that are not declared, by name.
+    /// Reconciles the caches with the configuration: adds new ones, updates known ones and disables the rest. Removes
+    /// nothing. Returns all caches by name, including undeclared ones.
     pub async fn reconcile_caches(
         &self,
         declared: &[DeclaredCache],
@@ -49,8 +31,8 @@ impl Catalog {
         .await
     }
 
-    /// Saves whose turn it is among the storages of a cache, in whatever words the caller understands. A commit saves it
-    /// together with the path: see [`crate::PathCommit::turns`].
+    /// Saves the state of a cache's storage strategy in a format of the caller. A commit saves it together with the path:
+    /// see [`crate::PathCommit::turns`].
     pub async fn save_turns(&self, cache: CacheId, turns: String) -> Result<(), CatalogError> {
         self.write((cache, turns), |transaction, (cache, turns)| {
             Box::pin(async move { save_turns(transaction, *cache, turns).await.map(Written::quietly) })
@@ -100,18 +82,5 @@ async fn reconcile_caches(
         .exec(transaction)
         .await?;
     let caches = cache::Entity::find().order_by_asc(cache::Column::Name).all(transaction).await?;
-    Ok(Written::quietly(caches.into_iter().map(CacheRecord::from).collect()))
-}
-
-impl From<cache::Model> for CacheRecord {
-    fn from(row: cache::Model) -> Self {
-        Self {
-            id: row.id,
-            name: row.name,
-            enabled: row.enabled,
-            public: row.public,
-            created_at: row.created_at,
-            turns: row.turns,
-        }
-    }
+    Ok(Written::quietly(caches))
 }

@@ -1,4 +1,4 @@
-//! The handle: opening, closing, and the two ways into the database.
+//! The handle of the catalog: opening, closing, reading and writing.
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ impl Catalog {
     ///
     /// `url` is one of
     ///
-    /// * `sqlite:///absolute/path`, `sqlite://relative/path` or `sqlite::memory:`. A new SQLite file gets mode 0600, its
-    ///   missing directories 0700. One daemon uses it.
+    /// * `sqlite:///absolute/path` or `sqlite://relative/path`. A new SQLite file gets mode 0600, its missing directories
+    ///   0700. Only one daemon may use it.
     /// * `postgres://user:password@host:port/database`, for PostgreSQL 13 or newer. Several daemons may use it. What the
     ///   URL leaves out is taken from the environment (`PGHOST`, `PGPASSWORD` and so on) and from the password file;
     ///   `?host=/directory` names a Unix socket, `?sslmode=verify-full&sslrootcert=FILE` asks for TLS. A connection pooler
@@ -39,31 +39,32 @@ impl Catalog {
     /// # Errors
     ///
     /// [`CatalogError::NewerDatabase`] if a newer version of this program has changed the schema;
+    /// [`CatalogError::EarlyDatabase`] if an early development version made the database;
     /// [`CatalogError::Connect`] if the database server cannot be used.
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
         let database = Arc::new(Database::open(url).await?);
-        let writer = Writer::start(Arc::clone(&database));
+        let writer = Writer::start(database.clone());
         Ok(Self { shared: Arc::new(Shared { database, writer }) })
     }
 
-    /// Refuses new writes, waits until those submitted are done, and closes the database. Later calls, on any clone, give
+    /// Refuses new writes, waits for those submitted, and closes the database. Later calls on any clone return
     /// [`CatalogError::Closed`] or a database error.
     pub async fn close(&self) {
         self.shared.writer.close().await;
         self.shared.database.close().await;
     }
 
-    /// Whether other daemons may use the same database: it is on PostgreSQL.
+    /// Returns whether other daemons may use the same database, that is, whether it is on PostgreSQL.
     pub fn is_shared(&self) -> bool {
         matches!(self.database(), Database::Postgres(_))
     }
 
-    /// How many writes were done in how many transactions since the catalog was opened.
+    /// Returns how many writes ran in how many transactions since the catalog was opened.
     pub fn writer_stats(&self) -> WriterStats {
         self.shared.writer.stats()
     }
 
-    /// Where queries go. They see every write that was acknowledged before they began, by any daemon.
+    /// Returns the connection for queries. They see every write of any daemon that was acknowledged before they began.
     pub(crate) fn readers(&self) -> &impl ConnectionTrait {
         self.database()
     }
@@ -72,11 +73,10 @@ impl Catalog {
         &self.shared.database
     }
 
-    /// Runs `work` on the writer and returns its result once it is durable. An error undoes what `work` did, and nothing
-    /// else.
+    /// Runs `work` on the writer and returns its result once it is durable. An error rolls back `work` and nothing else.
     ///
     /// No other write runs at the same time, not even by another daemon, so what `work` reads stays true until its end. It
-    /// may run more than once, when the database was lost before the end of the transaction.
+    /// may run more than once if the connection to the database is lost before the transaction ends.
     pub(crate) async fn write<I, T, F>(&self, input: I, work: F) -> Result<T, CatalogError>
     where
         I: Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! What changed in the catalog, for those who keep parts of it in memory.
+//! Changes to the catalog, for code that keeps parts of it in memory.
 
 use futures_util::stream::{self, Stream, StreamExt};
 use nix_formats::StorePathHash;
@@ -18,47 +18,46 @@ pub enum CatalogChange {
         /// What happened to it.
         change: PathChange,
     },
-    /// The signing keys of a cache changed: look at [`Catalog::signing_keys`].
+    /// The signing keys of a cache changed: read [`Catalog::signing_keys`].
     SigningKeys {
         /// The cache.
         cache: CacheId,
     },
-    /// A token was issued or revoked: look at [`Catalog::tokens`].
+    /// A token was issued or revoked: read [`Catalog::tokens`].
     Tokens,
-    /// A deployment of this agent was added or changed: look at [`Catalog::open_deployment`].
+    /// A deployment of this agent was added or changed: read [`Catalog::open_deployment`].
     Deployments {
         /// The agent.
         agent: AgentId,
     },
-    /// Changes may have been missed, or more changed than can be told: a storage was enabled or disabled. Whatever is kept in memory is to be loaded again; the changes that follow are whole
-    /// from here on.
+    /// Changes may have been missed, or too many happened at once, as when a storage was enabled or disabled. Load again
+    /// everything kept in memory; the changes that follow are complete.
     Resync,
 }
 
 /// What happened to a store path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathChange {
-    /// It became visible: it is new, or was healed, or its file was brought back from a storage that is not enabled.
+    /// It became visible: it is new, it was healed, or its file was moved off a disabled storage.
     Inserted,
-    /// It is as visible as before, but what its narinfo says changed.
+    /// Its visibility is the same, but its narinfo changed.
     Updated,
-    /// Its file is damaged: it must not be served until it is inserted again.
+    /// Its file is damaged: do not serve it until it is inserted again.
     Hidden,
-    /// It is gone.
+    /// It was removed.
     Removed,
 }
 
 impl Catalog {
-    /// The changes to the catalog, in the order in which they took effect, usually within milliseconds.
+    /// Returns the changes to the catalog in the order in which they took effect, usually within milliseconds.
     ///
-    /// On PostgreSQL the first item is [`CatalogChange::Resync`], which means that the stream listens: load what is to be
-    /// kept in memory then, not before, so that nothing falls between. It comes again whenever the connection was lost,
-    /// or a storage was enabled or disabled.
-    /// Changes that this daemon made come as well; applying all of them, in their order, leads to the true state. The
-    /// stream ends when the catalog is closed. Each stream takes a connection; poll it without long pauses, as the server
-    /// keeps for it what it has not read.
+    /// On PostgreSQL the first item is [`CatalogChange::Resync`]: the stream is listening. Load the state to keep in memory
+    /// then, not before, so that no change is missed. The item is repeated after a lost connection and after a storage was
+    /// enabled or disabled. The stream includes the changes of this daemon; applying all of them in order gives the true
+    /// state. The stream ends when the catalog is closed. Each stream takes a connection; poll it without long pauses,
+    /// because the server buffers what was not read.
     ///
-    /// On SQLite this daemon is the only one that writes, and the stream ends at once.
+    /// On SQLite, where only this daemon writes, the stream ends at once.
     pub fn changes(&self) -> impl Stream<Item = CatalogChange> + Send + use<> {
         match self.database() {
             Database::Sqlite(_) => stream::empty().left_stream(),

@@ -1,4 +1,4 @@
-//! The last time that a daemon knew, so that the next start notices a clock that is wrong.
+//! The latest time that a daemon has seen, so that the next start notices a wrong clock.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, EntityTrait};
@@ -7,17 +7,17 @@ use crate::entity::clock;
 use crate::writer::Written;
 use crate::{Catalog, CatalogError, UnixTime};
 
-/// The only row.
+/// The id of the only row.
 const ROW: i64 = 1;
 
 impl Catalog {
-    /// The latest time that any daemon has noted, or `None` before the first note.
+    /// Returns the latest time that any daemon recorded, `None` before the first.
     pub async fn time_last_seen(&self) -> Result<Option<UnixTime>, CatalogError> {
         let row = clock::Entity::find_by_id(ROW).one(self.readers()).await?;
         Ok(row.map(|row| row.seen_at))
     }
 
-    /// Notes that it is this time. An earlier one than another daemon has noted changes nothing.
+    /// Records the current time. A time before the recorded one changes nothing.
     pub async fn note_time(&self, now: UnixTime) -> Result<(), CatalogError> {
         self.write(now, |transaction, now| {
             Box::pin(async move {
@@ -31,7 +31,7 @@ impl Catalog {
         .await
     }
 
-    /// Sets the time that was last seen, also to an earlier one: somebody has looked at the clock.
+    /// Sets the recorded time, even to an earlier one, after somebody checked the clock.
     pub async fn reset_time(&self, now: UnixTime) -> Result<(), CatalogError> {
         self.write(now, |transaction, now| {
             Box::pin(async move {

@@ -1,4 +1,4 @@
-//! The kinds of database, and what they have in common.
+//! The two kinds of database behind one type.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    /// Opens the database at `url` and brings its schema up to date.
+    /// Opens the database at `url` and migrates its schema.
     pub(crate) async fn open(url: &str) -> Result<Self, CatalogError> {
         match url.split_once(':') {
             Some(("sqlite", _)) => Sqlite::open(url).await.map(Self::Sqlite),

@@ -1,20 +1,23 @@
-//! What can go wrong in the catalog.
+//! Errors of the catalog.
 
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::sqlx::sqlite::SqliteError;
-use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError};
+use sea_orm::{ConnAcquireErr, DbErr, EntityName, RuntimeErr, SqlxError};
 
+use crate::entity::field::Damage;
 use crate::{CacheId, StorageId};
 
-/// Why the catalog could not do what it was asked. Messages name tables and files; none holds a secret, but they are for
-/// logs and operators, not for clients.
+/// Why an operation of the catalog failed. Messages name tables and files and hold no secrets, but they are for logs and
+/// operators, not for clients.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// The database URL is for a kind of database that this program cannot use. The URL itself is left out, as it may
-    /// hold a password.
+    /// The database URL names an unsupported kind of database. The URL itself is left out because it may hold a
+    /// password.
     #[error(
         "unsupported database `{scheme}`: expected sqlite:///path/to/file or postgres://user@host/database"
     )]
@@ -22,75 +25,88 @@ pub enum CatalogError {
         /// What stands before the first colon of the URL.
         scheme: String,
     },
-    /// The database URL cannot be understood.
+    /// The database URL cannot be parsed.
     #[error("invalid database URL: {reason}")]
     InvalidUrl {
-        /// What the parser said.
+        /// What the parser reported.
         reason: String,
     },
-    /// The database file, or the directory it belongs in, could not be made.
+    /// The database URL asks for a database in memory.
+    #[error("a database in memory is lost when the daemon stops: name a file, as in sqlite:///path/to/file")]
+    InMemory,
+    /// The database file or its directory could not be created.
     #[error("cannot create {}: {reason}", path.display())]
     Create {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// What the operating system reported.
         reason: String,
     },
-    /// A copy of a database server was asked for.
+    /// A backup of a database server was requested.
     #[error(
-        "only a catalog in SQLite is copied by the daemon: use the tools of the database server, such as pg_dump"
+        "the daemon backs up only a catalog in SQLite: use the tools of the database server, such as pg_dump"
     )]
     NoBackup,
-    /// The database exists but could not be opened.
-    #[error("cannot open the database {}: {source}", path.display())]
+    /// The database exists but cannot be opened.
+    #[error("cannot open the database {}", path.display())]
     Open {
         /// The database file.
         path: PathBuf,
-        /// What the driver said.
-        source: DbErr,
+        /// What the driver reported.
+        source: DriverError,
     },
-    /// The database server could not be reached, or refused the connection, when the catalog was opened.
+    /// The database server cannot be reached, or refused the connection, when the catalog was opened.
     #[error("cannot use the database at {server}: {reason}")]
     Connect {
         /// Address and name of the database, without user and password.
         server: String,
-        /// What the driver or the server said.
+        /// What the driver or the server reported.
         reason: String,
     },
-    /// The database was changed by a newer version of this program. Going back to an older one could lose what the newer
-    /// one has recorded.
+    /// A newer version of this program changed the database. An older one could lose what the newer one recorded.
     #[error(
-        "the database was made by a newer version of cache-server (it has the migration `{migration}`): \
-         start that version, or restore a backup made before the upgrade"
+        "a newer version of cache-server made the database (it has the migration `{migration}`): start that \
+         version, or restore a backup from before the upgrade"
     )]
     NewerDatabase {
         /// The first applied migration that this version does not know.
         migration: String,
     },
-    /// The database server is away, or too busy to answer in time; or the disk of a database in a file is full or fails.
-    /// Nothing was done; the same call can succeed later.
+    /// The database was made before the first release, by a version with only some of the early migrations.
+    #[error(
+        "an early development version of cache-server made the database (it has {applied} of {of} early \
+         migrations): move the database away and rebuild the catalog from the storages"
+    )]
+    EarlyDatabase {
+        /// How many of the early migrations were applied.
+        applied: usize,
+        /// How many early migrations there were.
+        of: usize,
+    },
+    /// The database server is down or too slow, or the disk of a SQLite database is full or failing. Nothing was changed;
+    /// the same call can succeed later.
     #[error("the database is not available: {reason}")]
     Unavailable {
-        /// What the driver or the server said.
+        /// What the driver or the server reported.
         reason: String,
     },
-    /// The database server went away while it committed, and did not come back in time to say whether it had done so. The
-    /// write happened wholly or not at all: whoever undoes what it recorded must look first, once the database is back.
-    #[error("the database went away during a commit that may have happened: {reason}")]
+    /// The connection to the database server was lost during a commit, and the server did not report the outcome in time.
+    /// The write took effect completely or not at all: before undoing it, check once the database is back.
+    #[error("the connection to the database was lost during a commit, which may have succeeded: {reason}")]
     Uncertain {
-        /// What the driver or the server said.
+        /// What the driver or the server reported.
         reason: String,
     },
-    /// The database refused a statement.
-    #[error("database: {0}")]
-    Database(DbErr),
+    /// The database refused a statement. The text has the cause, so there is no source.
+    #[error("the database refused a statement: {0}")]
+    Database(DriverError),
     /// A row holds a value that this program never writes.
     #[error("the catalog is damaged: column {column} of {table} holds {found}")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// The column.
-        column: &'static str,
+        column: String,
         /// What was found, shortened to its kind and length where it is binary.
         found: String,
     },
@@ -105,21 +121,21 @@ pub enum CatalogError {
     /// A signature holds a line break, which would end the narinfo line it is to stand on.
     #[error("a signature holds a line break")]
     MultilineSignature,
-    /// One file hash was committed with two different contents. Whoever verified one of them is wrong.
+    /// One file hash was committed with two different contents, so one of the two was not verified.
     #[error("the file {file_hash} is already recorded with another NAR hash, size or compression")]
     ContradictingNar {
         /// SHA-256 of the compressed file, in nix32.
         file_hash: String,
     },
-    /// A file is said to lie on a storage that the cache does not have, or that is not enabled. The configuration changed
-    /// since the storage was chosen: choose again.
-    #[error("storage {} is not in use by the cache", storage.0)]
+    /// The storage of a file does not belong to the cache or is disabled. The configuration changed after the storage was
+    /// chosen: choose again.
+    #[error("the cache does not use storage {}", storage.0)]
     StorageNotInUse {
         /// The storage.
         storage: StorageId,
     },
-    /// A signing key of this name was published with another public key. Nix keeps one key per name, so the name cannot
-    /// be used again.
+    /// A signing key of this name was published with another public key. Nix keeps one key per name, so the name cannot be
+    /// reused.
     #[error("cache {} already has another signing key named `{name}`", cache.0)]
     KeyNameTaken {
         /// The cache.
@@ -132,8 +148,33 @@ pub enum CatalogError {
     Closed,
 }
 
+/// An error of the database driver. The driver's errors repeat each cause in the text of the error above it, so this one has
+/// the whole text and no source.
+#[derive(Clone, Debug)]
+pub struct DriverError(DbErr);
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl Error for DriverError {}
+
+impl From<DbErr> for DriverError {
+    fn from(error: DbErr) -> Self {
+        Self(error)
+    }
+}
+
 impl CatalogError {
-    /// Whether the database was the reason, not the call: the same call can succeed once the database is back.
+    /// A value in a column of `E` that this program never writes.
+    pub(crate) fn corrupt<E: EntityName + Default>(column: &str, found: impl fmt::Display) -> Self {
+        let table = E::default().table_name();
+        Self::Corrupt { table, column: column.to_owned(), found: found.to_string() }
+    }
+
+    /// Returns whether the database failed, not the call. The same call can succeed once the database is back.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Uncertain { .. })
     }
@@ -143,17 +184,19 @@ impl From<DbErr> for CatalogError {
     fn from(error: DbErr) -> Self {
         if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)) {
             Self::Closed
+        } else if let Some(Damage { table, column, found }) = Damage::in_error(&error) {
+            Self::Corrupt { table, column: column.clone(), found: found.clone() }
         } else if is_unavailable(&error) {
             let advice = driver_error(&error).and_then(sqlite_code).and_then(sqlite_advice);
             let reason = advice.map_or_else(|| error.to_string(), |advice| format!("{advice} ({error})"));
             Self::Unavailable { reason }
         } else {
-            Self::Database(error)
+            Self::Database(error.into())
         }
     }
 }
 
-/// Whether the error says that the database could not be asked, rather than what it answered.
+/// Returns whether the database could not be reached, as opposed to having refused the statement.
 pub(crate) fn is_unavailable(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) | DbErr::Conn(_) => true,
@@ -177,7 +220,7 @@ pub(crate) fn is_unavailable(error: &DbErr) -> bool {
     }
 }
 
-/// What the driver said, if the error is from there.
+/// Returns the error of the driver, if there is one.
 fn driver_error(error: &DbErr) -> Option<&SqlxError> {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error))
@@ -187,8 +230,7 @@ fn driver_error(error: &DbErr) -> Option<&SqlxError> {
     }
 }
 
-/// Codes of SQLite (<https://www.sqlite.org/rescode.html>) that are about the state of its files and disk, not about the
-/// statement.
+/// Codes of SQLite (<https://www.sqlite.org/rescode.html>) that concern its files and disk, not the statement.
 const SQLITE_TEMPORARY: [i32; 8] = [
     SQLITE_BUSY,
     6, // SQLITE_LOCKED
@@ -205,19 +247,19 @@ const SQLITE_IOERR: i32 = 10;
 const SQLITE_FULL: i32 = 13;
 const SQLITE_CANTOPEN: i32 = 14;
 
-/// What a person can do about it.
+/// Returns what the operator can do.
 fn sqlite_advice(code: i32) -> Option<&'static str> {
     match code {
         SQLITE_FULL => {
-            Some("the disk that the database is on, usually that of the state directory, is full: make room")
+            Some("the disk of the database, usually that of the state directory, is full: free some space")
         }
-        SQLITE_IOERR => Some("the disk that the database is on fails: check it and the kernel's log"),
+        SQLITE_IOERR => Some("the disk of the database is failing: check the disk and the kernel log"),
         SQLITE_READONLY => Some(
-            "the database cannot be written to: check its owner and mode, and whether its disk is mounted read-only",
+            "the database is not writable: check its owner and mode, and whether its disk is mounted read-only",
         ),
-        SQLITE_CANTOPEN => {
-            Some("the files of the database cannot be opened: check that its directory is there and writable")
-        }
+        SQLITE_CANTOPEN => Some(
+            "the files of the database cannot be opened: check that its directory exists and is writable",
+        ),
         SQLITE_BUSY => Some("another process, such as a backup, holds the database"),
         _ => None,
     }
@@ -227,15 +269,15 @@ fn sqlite_code(error: &SqlxError) -> Option<i32> {
     primary_code(error.as_database_error()?)
 }
 
-/// The code of SQLite without what an extended one adds.
+/// Returns the primary code of SQLite.
 fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
     let error = error.try_downcast_ref::<SqliteError>()?;
     let code: i32 = error.code()?.parse().ok()?;
     Some(code & 0xff)
 }
 
-/// Whether a code of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) is about the state that
-/// the server is in, not about the statement.
+/// Returns whether a code of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) concerns the state
+/// of the server, not the statement.
 fn is_temporary_state(code: &str) -> bool {
     /// Connection exceptions; insufficient resources, such as a full disk.
     const CLASSES: [&str; 2] = ["08", "53"];
@@ -252,3 +294,6 @@ fn is_temporary_state(code: &str) -> bool {
     ];
     code.get(..2).is_some_and(|class| CLASSES.contains(&class)) || CODES.contains(&code)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Looking into what a cache holds: path by path, by size, by age.
+//! Views of the contents of a cache for operators: by path, by size and by age.
 
 use nix_formats::{StorePath, StorePathHash};
 use sea_orm::{
@@ -6,15 +6,17 @@ use sea_orm::{
     RelationTrait, Select,
 };
 
+use crate::entity::field::{Field, stored};
+use crate::entity::values::{self, Count};
 use crate::entity::{nar, store_path};
-use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime, rows};
+use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
 
-/// A store path in one line.
+/// A store path in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathLine {
     /// The store path.
     pub path: StorePath,
-    /// Where its NAR file lies.
+    /// The storage of its NAR file.
     pub storage: StorageId,
     /// Size of the file in bytes.
     pub file_size: u64,
@@ -22,36 +24,36 @@ pub struct PathLine {
     pub nar_size: u64,
     /// When it was committed.
     pub created_at: UnixTime,
-    /// When it was last used, as far as the uses were written down.
+    /// When it was last used, as far as uses are recorded.
     pub last_used_at: UnixTime,
-    /// Whether it is hidden because the file was found missing or changed.
+    /// Whether it is hidden because its file is missing or changed.
     pub damaged: bool,
 }
 
-/// The paths that were last used within a span of time.
+/// The paths last used within a period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathTotals {
-    /// How many there are.
+    /// The number of paths.
     pub paths: u64,
-    /// Size of their files in bytes. A file that several paths share counts for each.
+    /// The size of their files in bytes. A shared file counts once per path.
     pub bytes: u64,
 }
 
 #[derive(FromQueryResult)]
 struct Row {
-    hash: Vec<u8>,
+    hash: Field<store_path::Entity, StorePathHash>,
     name: String,
     storage: StorageId,
-    file_size: i64,
-    nar_size: i64,
+    file_size: Field<nar::Entity, Count>,
+    nar_size: Field<nar::Entity, Count>,
     created_at: UnixTime,
     last_used_at: UnixTime,
     damaged: bool,
 }
 
 impl Catalog {
-    /// Paths of a cache, hidden ones included, in the order of the bytes of their hashes, starting behind `after`. At most
-    /// `limit`; fewer means that there are no more.
+    /// Returns at most `limit` paths of a cache after `after`, in the byte order of their hashes, including hidden ones. Fewer
+    /// than `limit` means that there are no more.
     pub async fn path_lines(
         &self,
         cache: CacheId,
@@ -60,12 +62,12 @@ impl Catalog {
     ) -> Result<Vec<PathLine>, CatalogError> {
         let mut query = lines(cache).order_by_asc(store_path::Column::Hash).limit(limit);
         if let Some(after) = after {
-            query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
+            query = query.filter(store_path::Column::Hash.gt(stored(&after)));
         }
         self.read_lines(query).await
     }
 
-    /// The paths of a cache with the largest files, the largest first.
+    /// Returns the paths of a cache with the largest files, largest first.
     pub async fn largest_paths(&self, cache: CacheId, limit: u64) -> Result<Vec<PathLine>, CatalogError> {
         let query = lines(cache)
             .order_by_desc(nar::Column::FileSize)
@@ -74,7 +76,7 @@ impl Catalog {
         self.read_lines(query).await
     }
 
-    /// How much of a cache was last used at `from` or later and before `to`; without a `from` or `to` there is no such limit.
+    /// Returns how much of a cache was last used from `from` until before `to`. `None` means no limit.
     pub async fn path_totals(
         &self,
         cache: CacheId,
@@ -96,8 +98,8 @@ impl Catalog {
             .await?;
         let (paths, bytes) = totals.unwrap_or_default();
         Ok(PathTotals {
-            paths: rows::unsigned("store_path", "count", paths)?,
-            bytes: rows::unsigned("nar", "file_size", bytes.unwrap_or(0))?,
+            paths: Count::of_sum::<store_path::Entity>("id", paths)?,
+            bytes: Count::of_sum::<nar::Entity>("file_size", bytes.unwrap_or(0))?,
         })
     }
 
@@ -107,7 +109,7 @@ impl Catalog {
     }
 }
 
-/// A query for the lines of all paths of a cache.
+/// Returns a query for the lines of all paths of a cache.
 fn lines(cache: CacheId) -> Select<store_path::Entity> {
     store_path::Entity::find()
         .select_only()
@@ -127,10 +129,10 @@ impl TryFrom<Row> for PathLine {
 
     fn try_from(row: Row) -> Result<Self, CatalogError> {
         Ok(Self {
-            path: rows::store_path("store_path", row.hash, &row.name)?,
+            path: values::store_path::<store_path::Entity>("name", *row.hash, &row.name)?,
             storage: row.storage,
-            file_size: rows::unsigned("nar", "file_size", row.file_size)?,
-            nar_size: rows::unsigned("nar", "nar_size", row.nar_size)?,
+            file_size: row.file_size.get(),
+            nar_size: row.nar_size.get(),
             created_at: row.created_at,
             last_used_at: row.last_used_at,
             damaged: row.damaged,

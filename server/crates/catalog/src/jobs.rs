@@ -1,13 +1,14 @@
-//! How far long jobs over a storage have come, so that they go on after a restart.
+//! Progress of long jobs over a storage, so that they resume after a restart.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, DatabaseTransaction, EntityTrait};
 
 use crate::entity::storage_job;
+use crate::entity::values::Count;
 use crate::writer::Written;
-use crate::{Catalog, CatalogError, NarId, StorageId, UnixTime, rows};
+use crate::{Catalog, CatalogError, NarId, StorageId, UnixTime};
 
-/// A long job over the NAR files of a storage. There is one of each kind per storage.
+/// A long job over the NAR files of a storage. Each storage has at most one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StorageJob {
     /// Reads every file and checks its hash.
@@ -19,46 +20,50 @@ pub enum StorageJob {
 }
 
 impl StorageJob {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Scrub => "scrub",
             Self::Drain => "drain",
             Self::Rebalance => "rebalance",
         }
     }
+
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        [Self::Scrub, Self::Drain, Self::Rebalance].into_iter().find(|job| job.as_str() == text)
+    }
 }
 
-/// How far a job has come.
+/// The progress of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobState {
-    /// The last file it is done with, in the order of [`Catalog::nars_on`].
+    /// The last file that it has processed, in the order of [`Catalog::nars_on`].
     pub after: Option<NarId>,
-    /// When it began.
+    /// When it started.
     pub started_at: UnixTime,
-    /// When it came to its end.
+    /// When it ended.
     pub finished_at: Option<UnixTime>,
-    /// Files it is done with.
+    /// The number of files processed.
     pub files: u64,
-    /// Their size, in bytes.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// Files among them that it found damaged.
+    /// How many of them were damaged.
     pub damaged: u64,
-    /// Files among them that it could neither check nor move.
+    /// How many of them could be neither checked nor moved.
     pub failed: u64,
 }
 
 impl Catalog {
-    /// What was saved last about a job.
+    /// Returns the saved progress of a job.
     pub async fn job_state(
         &self,
         storage: StorageId,
         job: StorageJob,
     ) -> Result<Option<JobState>, CatalogError> {
-        let row = storage_job::Entity::find_by_id((storage, job.as_str().to_owned()));
-        row.one(self.readers()).await?.map(JobState::try_from).transpose()
+        let row = storage_job::Entity::find_by_id((storage, job.into())).one(self.readers()).await?;
+        Ok(row.map(JobState::from))
     }
 
-    /// Saves how far a job has come, in place of what was saved before.
+    /// Saves the progress of a job and replaces what was saved before.
     pub async fn save_job_state(
         &self,
         storage: StorageId,
@@ -79,10 +84,10 @@ async fn save(
     state: &JobState,
 ) -> Result<Written<()>, CatalogError> {
     use storage_job::Column;
-    let count = |value| rows::signed("a count", value).map(ActiveValue::Set);
+    let count = |value| Count::new("a count", value).map(|count| ActiveValue::Set(count.into()));
     storage_job::Entity::insert(storage_job::ActiveModel {
         storage: ActiveValue::Set(storage),
-        kind: ActiveValue::Set(job.as_str().to_owned()),
+        kind: ActiveValue::Set(job.into()),
         after: ActiveValue::Set(state.after),
         started_at: ActiveValue::Set(state.started_at),
         finished_at: ActiveValue::Set(state.finished_at),
@@ -109,19 +114,16 @@ async fn save(
     Ok(Written::quietly(()))
 }
 
-impl TryFrom<storage_job::Model> for JobState {
-    type Error = CatalogError;
-
-    fn try_from(row: storage_job::Model) -> Result<Self, CatalogError> {
-        let count = |column, value| rows::unsigned("storage_job", column, value);
-        Ok(Self {
+impl From<storage_job::Model> for JobState {
+    fn from(row: storage_job::Model) -> Self {
+        Self {
             after: row.after,
             started_at: row.started_at,
             finished_at: row.finished_at,
-            files: count("files", row.files)?,
-            bytes: count("bytes", row.bytes)?,
-            damaged: count("damaged", row.damaged)?,
-            failed: count("failed", row.failed)?,
-        })
+            files: row.files.get(),
+            bytes: row.bytes.get(),
+            damaged: row.damaged.get(),
+            failed: row.failed.get(),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The public keys that caches publish. Secret keys are files, or come here encrypted.
+//! The public keys that caches publish. Secret keys are in files, or stored here encrypted.
 
 use std::fmt;
 
@@ -7,18 +7,19 @@ use sea_orm::{
     PaginatorTrait, QueryFilter, QueryOrder,
 };
 
+use crate::entity::values::Sealed;
 use crate::entity::{signing_key, store_path};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, UnixTime, rows};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, UnixTime};
 
 /// Who holds the secret half of a signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
-    /// This server signs with it. It was made for the cache, or is named in the configuration.
+    /// This server signs with it. It was generated for the cache, or the configuration names it.
     Server,
-    /// This server signs with it, and made it when it was told to sign with a further one.
+    /// This server signs with it. An operator added it, and the server generated it.
     Added,
-    /// This server signs with it, and was given it when it was told to sign with a further one.
+    /// This server signs with it. An operator added it and provided it.
     Given,
     /// The pushing client signs with it.
     Client,
@@ -34,7 +35,7 @@ impl KeyOrigin {
         }
     }
 
-    fn from_text(text: &str) -> Option<Self> {
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
         [Self::Server, Self::Added, Self::Given, Self::Client]
             .into_iter()
             .find(|origin| origin.as_str() == text)
@@ -54,20 +55,20 @@ pub struct SigningKeyRecord {
     pub origin: KeyOrigin,
     /// When it was added.
     pub created_at: UnixTime,
-    /// Since when it is no longer published.
+    /// When it stopped being published.
     pub retired_at: Option<UnixTime>,
-    /// The secret half, encrypted by whoever shared it: see [`Catalog::share_server_key`].
+    /// The encrypted secret half: see [`Catalog::share_server_key`].
     pub sealed: Option<Vec<u8>>,
 }
 
 impl SigningKeyRecord {
-    /// Whether it was added to the keys that a cache has by itself.
+    /// Returns whether an operator added it to the keys of the cache.
     pub fn is_added(&self) -> bool {
         matches!(self.origin, KeyOrigin::Added | KeyOrigin::Given)
     }
 }
 
-/// Leaves out the sealed half, which is nobody's business.
+/// Leaves out the secret half.
 impl fmt::Debug for SigningKeyRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, name, public_key, origin, created_at, retired_at, sealed: _ } = self;
@@ -83,7 +84,7 @@ impl fmt::Debug for SigningKeyRecord {
     }
 }
 
-/// What became of a client's key.
+/// The outcome of registering a client's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegisterKey {
     /// The cache is now signed by the client: the key is published, and every server key is retired.
@@ -92,23 +93,23 @@ pub enum RegisterKey {
     AlreadyRegistered,
     /// The cache holds paths that the client did not sign.
     CacheNotEmpty {
-        /// How many, hidden ones included.
+        /// How many paths, including hidden ones.
         paths: u64,
     },
-    /// Another key of a client was once published under the name.
+    /// Another client key was once published under the name.
     NameTaken,
     /// The cache is signed with another client key.
     OtherClientKey,
 }
 
 impl Catalog {
-    /// All keys that the cache ever published, retired ones included, in the order in which they were added.
+    /// Returns all keys that the cache ever published, including retired ones, in the order in which they were added.
     pub async fn signing_keys(&self, cache: CacheId) -> Result<Vec<SigningKeyRecord>, CatalogError> {
         keys_of(self.readers(), cache).await
     }
 
-    /// Publishes a key that this server signs with. The same name and key again changes nothing, and does not bring back a
-    /// key that was retired: look at `retired_at` of what is returned.
+    /// Publishes a key that this server signs with. Repeating the same name and key changes nothing and does not republish a
+    /// retired key: check `retired_at` of the result.
     ///
     /// # Errors
     ///
@@ -126,7 +127,7 @@ impl Catalog {
         .await
     }
 
-    /// Publishes a further key that this server signs with.
+    /// Publishes an additional key that this server signs with.
     ///
     /// # Errors
     ///
@@ -145,7 +146,7 @@ impl Catalog {
         .await
     }
 
-    /// Publishes a key no more, and returns it. `None` if no key with this id is published.
+    /// Retires a published key and returns it. Returns `None` if no key with this id is published.
     pub async fn retire_key(
         &self,
         cache: CacheId,
@@ -155,8 +156,8 @@ impl Catalog {
             .await
     }
 
-    /// Makes the cache client-signed with this key, which is possible only while it holds no paths. The decision and the
-    /// change are one step: no path can be committed between them.
+    /// Makes the cache client-signed with this key, which is possible only while it holds no paths. The check and the change
+    /// are one transaction: no path can be committed between them.
     pub async fn register_client_key(
         &self,
         cache: CacheId,
@@ -251,7 +252,7 @@ async fn register_client_key(
     if paths > 0 {
         return Ok(RegisterKey::CacheNotEmpty { paths });
     }
-    // A server key may hold the name: it has signed nothing that is still here.
+    // A server key may have the name: it has signed nothing that still exists.
     if client_keys().any(|key| key.name == name && key.public_key != public_key) {
         return Ok(RegisterKey::NameTaken);
     }
@@ -265,19 +266,17 @@ async fn register_client_key(
     Ok(RegisterKey::Registered)
 }
 
-/// The keys that the cache ever published, in the order in which they were added.
+/// Returns the keys that the cache ever published, in the order in which they were added.
 pub(crate) async fn keys_of(
     connection: &impl ConnectionTrait,
     cache: CacheId,
 ) -> Result<Vec<SigningKeyRecord>, CatalogError> {
-    signing_key::Entity::find()
+    let rows = signing_key::Entity::find()
         .filter(signing_key::Column::Cache.eq(cache))
         .order_by_asc(signing_key::Column::Id)
         .all(connection)
-        .await?
-        .into_iter()
-        .map(SigningKeyRecord::try_from)
-        .collect()
+        .await?;
+    Ok(rows.into_iter().map(SigningKeyRecord::from).collect())
 }
 
 pub(crate) async fn insert(
@@ -288,34 +287,31 @@ pub(crate) async fn insert(
     origin: KeyOrigin,
     sealed: Option<Vec<u8>>,
 ) -> Result<SigningKeyRecord, CatalogError> {
-    signing_key::ActiveModel {
+    let row = signing_key::ActiveModel {
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(cache),
         name: ActiveValue::Set(name.to_owned()),
-        public_key: ActiveValue::Set(public_key.to_vec()),
-        origin: ActiveValue::Set(origin.as_str().to_owned()),
+        public_key: ActiveValue::Set(public_key.into()),
+        origin: ActiveValue::Set(origin.into()),
         created_at: ActiveValue::Set(UnixTime::now()),
         retired_at: ActiveValue::Set(None),
-        sealed: ActiveValue::Set(sealed),
+        sealed: ActiveValue::Set(sealed.map(|sealed| Sealed(sealed).into())),
     }
     .insert(transaction)
-    .await?
-    .try_into()
+    .await?;
+    Ok(row.into())
 }
 
-impl TryFrom<signing_key::Model> for SigningKeyRecord {
-    type Error = CatalogError;
-
-    fn try_from(row: signing_key::Model) -> Result<Self, CatalogError> {
-        const TABLE: &str = "signing_key";
-        Ok(Self {
+impl From<signing_key::Model> for SigningKeyRecord {
+    fn from(row: signing_key::Model) -> Self {
+        Self {
             id: row.id,
             name: row.name,
-            public_key: rows::bytes(TABLE, "public_key", row.public_key)?,
-            origin: rows::word(TABLE, "origin", &row.origin, KeyOrigin::from_text(&row.origin))?,
+            public_key: *row.public_key,
+            origin: *row.origin,
             created_at: row.created_at,
             retired_at: row.retired_at,
-            sealed: row.sealed,
-        })
+            sealed: row.sealed.map(|sealed| sealed.into_inner().0),
+        }
     }
 }

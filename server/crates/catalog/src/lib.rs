@@ -1,16 +1,16 @@
-//! What the daemon knows: which caches exist, which store paths they hold, where each NAR lies, which keys sign, which
+//! The catalog: which caches exist, which store paths they hold, which storage holds each NAR, which keys sign, and which
 //! tokens are valid.
 //!
-//! Everything lives in one SQL database behind [`Catalog`]. This crate knows nothing of HTTP, of files other than the
-//! database, or of policy: it records what it is told and answers questions.
+//! All data is in one SQL database behind [`Catalog`]. This crate knows neither HTTP nor policy, and no files but the
+//! database: it records facts and answers queries.
 //!
 //! Two rules hold for every write:
 //!
-//! * a call that returned `Ok` is on stable storage and survives a power cut;
-//! * writes take effect one after the other, those of one daemon in the order in which they were submitted.
+//! * a write that returned `Ok` is on stable storage and survives a power failure;
+//! * writes take effect one after the other, and those of one daemon in the order in which they were submitted.
 //!
-//! The database is SQLite, which one daemon uses, or PostgreSQL, which several may share; [`Catalog::changes`] tells each of
-//! them what the others did.
+//! The database is SQLite for one daemon, or PostgreSQL, which several daemons may share. [`Catalog::changes`] reports the
+//! changes that other daemons make.
 
 mod backup;
 mod caches;
@@ -31,7 +31,6 @@ mod paths;
 mod pins;
 mod postgres;
 mod removal;
-mod rows;
 mod shared_keys;
 mod sqlite;
 mod storages;
@@ -44,16 +43,20 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use caches::{CacheRecord, DeclaredCache};
+pub use caches::DeclaredCache;
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
 pub use deploy::{
     AddedDeployments, AgentRecord, DeclaredAgent, DeclaredWorkspace, DeploymentRecord, DeploymentStatus,
-    Fleet, LogAppend, LogLine, NewDeployment, NumberedLine, WorkspaceRecord,
+    Fleet, LogAppend, LogLine, NewDeployment, NumberedLine,
 };
-pub use error::CatalogError;
+pub use entity::cache::Model as CacheRecord;
+pub use entity::storage::Model as StorageRecord;
+pub use entity::workspace::Model as WorkspaceRecord;
+pub use error::{CatalogError, DriverError};
 pub use gc::{
-    Batches, Burial, Buried, Census, Deleted, DeletedPath, Deletion, Fate, GcPath, Held, Tombstone,
+    Batches, Census, Deleted, DeletedPath, Deletion, Fate, GcPath, Held, Tombstone, TombstoneBatch,
+    TombstoneOutcome,
 };
 pub use inspect::{PathLine, PathTotals};
 pub use jobs::{JobState, StorageJob};
@@ -66,7 +69,7 @@ pub use paths::{
 pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
 pub use removal::Forgotten;
 pub use shared_keys::SharedKey;
-pub use storages::{DeclaredStorage, StorageRecord};
+pub use storages::DeclaredStorage;
 pub use tokens::{TokenCaches, TokenPermission, TokenRecord, TokenScope};
 pub use types::{
     AgentId, CacheId, DeploymentId, NarId, PathId, PublishTicket, StorageId, TombstoneId, UnixTime,

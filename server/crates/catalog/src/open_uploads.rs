@@ -1,37 +1,33 @@
-//! Uploads that were begun. Where several daemons share the database, this tells each of them which one has the parts of an
-//! upload that a client asks about.
+//! Open uploads. If several daemons share the database, each of them finds here which one holds the parts of an upload.
 
 use nix_formats::FileHash;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue, ColumnTrait, DatabaseTransaction, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use uuid::Uuid;
 
+use crate::entity::field::stored;
 use crate::entity::open_upload;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, UnixTime};
 
-/// An upload that was begun and is not completed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An upload that has begun and is not completed.
+#[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
+#[sea_orm(entity = "open_upload::Entity")]
 pub struct OpenUpload {
-    /// The cache it goes to.
+    /// The target cache.
     pub cache: CacheId,
-    /// The daemon that has its parts, as that called itself.
+    /// The daemon that holds its parts, by the name it chose.
     pub owner: String,
 }
 
-/// Most uploads of one file that anybody is told of. Each is as good as any other.
+/// The most uploads of one file that a query returns. They are interchangeable.
 const MOST_WAITING: u64 = 4;
 
-impl From<open_upload::Model> for OpenUpload {
-    fn from(row: open_upload::Model) -> Self {
-        Self { cache: row.cache, owner: row.owner }
-    }
-}
-
 impl Catalog {
-    /// Records that an upload was begun, by the `narId` the client is given. The same one again changes its owner.
+    /// Records that an upload has begun, by the `narId` of the client. Recording it again changes its owner.
     pub async fn record_open_upload(
         &self,
         nar_id: Uuid,
@@ -47,7 +43,7 @@ impl Catalog {
         .await
     }
 
-    /// Records an upload that came in one piece, as this file, and waits for its narinfo.
+    /// Records an upload that arrived in one piece as this file and waits for its narinfo.
     pub async fn record_waiting_file(
         &self,
         nar_id: Uuid,
@@ -64,29 +60,29 @@ impl Catalog {
         .await
     }
 
-    /// Finds the uploads that brought this file and wait for its narinfo, the newest first. A few at most.
+    /// Finds a few uploads of this file that wait for its narinfo, newest first.
     pub async fn find_waiting_files(
         &self,
         cache: CacheId,
         file: &FileHash,
     ) -> Result<Vec<OpenUpload>, CatalogError> {
-        let rows = open_upload::Entity::find()
+        let uploads = open_upload::Entity::find()
             .filter(open_upload::Column::Cache.eq(cache))
-            .filter(open_upload::Column::FileHash.eq(file.as_bytes().to_vec()))
+            .filter(open_upload::Column::FileHash.eq(stored(file)))
             .order_by_desc(open_upload::Column::CreatedAt)
             .limit(MOST_WAITING)
+            .into_partial_model()
             .all(self.readers())
             .await?;
-        Ok(rows.into_iter().map(OpenUpload::from).collect())
+        Ok(uploads)
     }
 
-    /// Finds an upload that was begun, and neither completed nor forgotten since.
+    /// Finds an open upload.
     pub async fn find_open_upload(&self, nar_id: Uuid) -> Result<Option<OpenUpload>, CatalogError> {
-        let row = open_upload::Entity::find_by_id(nar_id.as_bytes().to_vec()).one(self.readers()).await?;
-        Ok(row.map(OpenUpload::from))
+        Ok(open_upload::Entity::find_by_id(nar_id).into_partial_model().one(self.readers()).await?)
     }
 
-    /// Forgets an upload that was given up.
+    /// Deletes the record of an abandoned upload.
     pub async fn forget_open_upload(&self, nar_id: Uuid) -> Result<(), CatalogError> {
         self.write(nar_id, |transaction, nar_id| {
             Box::pin(async move { forget(transaction, *nar_id).await.map(Written::quietly) })
@@ -94,7 +90,7 @@ impl Catalog {
         .await
     }
 
-    /// Forgets all uploads of a daemon, which has lost their parts. Returns how many.
+    /// Deletes the records of all uploads of a daemon that lost their parts. Returns how many there were.
     pub async fn forget_open_uploads_of(&self, owner: &str) -> Result<u64, CatalogError> {
         self.write(owner.to_owned(), |transaction, owner| {
             Box::pin(async move {
@@ -108,7 +104,7 @@ impl Catalog {
         .await
     }
 
-    /// Forgets uploads that were begun before this time. Their owner may never come back to do so. Returns how many.
+    /// Deletes the records of uploads that began before this time; their owner may never return. Returns how many there were.
     pub async fn forget_open_uploads_before(&self, time: UnixTime) -> Result<u64, CatalogError> {
         self.write(time, |transaction, time| {
             Box::pin(async move {
@@ -131,10 +127,10 @@ async fn record(
     file: Option<&FileHash>,
 ) -> Result<(), CatalogError> {
     open_upload::Entity::insert(open_upload::ActiveModel {
-        nar_id: ActiveValue::Set(nar_id.as_bytes().to_vec()),
+        nar_id: ActiveValue::Set(nar_id.into()),
         cache: ActiveValue::Set(cache),
         owner: ActiveValue::Set(owner.to_owned()),
-        file_hash: ActiveValue::Set(file.map(|file| file.as_bytes().to_vec())),
+        file_hash: ActiveValue::Set(file.map(|&file| file.into())),
         created_at: ActiveValue::Set(UnixTime::now()),
     })
     .on_conflict(
@@ -148,6 +144,6 @@ async fn record(
 }
 
 pub(crate) async fn forget(transaction: &DatabaseTransaction, nar_id: Uuid) -> Result<(), CatalogError> {
-    open_upload::Entity::delete_by_id(nar_id.as_bytes().to_vec()).exec(transaction).await?;
+    open_upload::Entity::delete_by_id(nar_id).exec(transaction).await?;
     Ok(())
 }

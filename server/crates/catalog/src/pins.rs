@@ -1,4 +1,4 @@
-//! Pins: names under which paths are kept from garbage collection, in numbered revisions.
+//! Pins: names that protect paths from garbage collection, in numbered revisions.
 
 use nix_formats::{StorePath, StorePathHash};
 use sea_orm::{
@@ -7,20 +7,21 @@ use sea_orm::{
 };
 
 use crate::entity::pin;
+use crate::entity::values::{Count, store_path};
 use crate::paths::find_visible;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, UnixTime, rows};
+use crate::{CacheId, Catalog, CatalogError, UnixTime};
 
-/// How long a revision of a pin holds.
+/// How long a revision of a pin protects its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// As long as the pin exists: nothing was asked for.
+    /// As long as the pin exists, which is the default.
     All,
-    /// For so many days after it was made.
+    /// For so many days after it was added.
     Days(u32),
     /// Until so many newer revisions exist. The newest is always kept.
     Revisions(u32),
-    /// Forever, as was asked for.
+    /// Forever, as requested explicitly.
     Forever,
 }
 
@@ -31,15 +32,15 @@ pub struct NewPin {
     pub cache: CacheId,
     /// The name of the pin.
     pub name: String,
-    /// The path it holds on to.
+    /// The path that it protects.
     pub path: StorePathHash,
     /// Files inside the path, as the client named them.
     pub artifacts: Vec<String>,
-    /// How long it holds.
+    /// How long it protects the path.
     pub keep: Keep,
 }
 
-/// What became of a new pin.
+/// The outcome of adding a pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinOutcome {
     /// It was added.
@@ -47,7 +48,7 @@ pub enum PinOutcome {
         /// Its number under the name, from 1.
         revision: u64,
     },
-    /// The cache does not hold the path, or hides it.
+    /// The cache does not have the path, or the path is hidden.
     UnknownPath,
 }
 
@@ -56,13 +57,13 @@ pub enum PinOutcome {
 pub struct PinRecord {
     /// The name of the pin.
     pub name: String,
-    /// Its number under the name, from 1: higher than that of every older revision that there is.
+    /// The number of the revision, from 1: higher than that of every older revision that exists.
     pub revision: u64,
-    /// The path it holds on to.
+    /// The path that it protects.
     pub path: StorePath,
     /// Files inside the path, as the client named them.
     pub artifacts: Vec<String>,
-    /// How long it holds.
+    /// How long it protects the path.
     pub keep: Keep,
     /// When it was added.
     pub created_at: UnixTime,
@@ -79,21 +80,21 @@ impl Catalog {
         self.write((pin, now), |transaction, (pin, now)| Box::pin(add_pin(transaction, pin, *now))).await
     }
 
-    /// Removes a revision of a pin, or without one all of them. Returns how many there were.
+    /// Removes one revision of a pin, or all of them without `revision`. Returns how many were removed.
     pub async fn remove_pins(
         &self,
         cache: CacheId,
         name: &str,
         revision: Option<u64>,
     ) -> Result<u64, CatalogError> {
-        let revision = revision.map(|revision| rows::signed("the revision", revision)).transpose()?;
+        let revision = revision.map(|revision| Count::new("the revision", revision)).transpose()?;
         self.write((cache, name.to_owned(), revision), |transaction, (cache, name, revision)| {
             Box::pin(async move {
                 let mut delete = pin::Entity::delete_many()
                     .filter(pin::Column::Cache.eq(*cache))
                     .filter(pin::Column::Name.eq(name.as_str()));
                 if let Some(revision) = revision {
-                    delete = delete.filter(pin::Column::Revision.eq(*revision));
+                    delete = delete.filter(pin::Column::Revision.eq(revision.signed()));
                 }
                 Ok(Written::quietly(delete.exec(transaction).await?.rows_affected))
             })
@@ -101,7 +102,7 @@ impl Catalog {
         .await
     }
 
-    /// All pins of a cache, by name, each with its newest revision first.
+    /// Returns all pins of a cache by name, each with its newest revision first.
     pub async fn list_pins(&self, cache: CacheId) -> Result<Vec<PinRecord>, CatalogError> {
         pin::Entity::find()
             .filter(pin::Column::Cache.eq(cache))
@@ -129,7 +130,8 @@ async fn add_pin(
             .filter(pin::Column::Name.eq(new.name.as_str()))
             .order_by_desc(pin::Column::Revision)
     };
-    let revision = of_this_name().one(transaction).await?.map_or(1, |newest| newest.revision + 1);
+    let revision =
+        of_this_name().one(transaction).await?.map_or(Count::ZERO, |newest| *newest.revision).plus(1);
     let (keep_days, keep_revisions, keep_forever) = match new.keep {
         Keep::All => (None, None, false),
         Keep::Days(days) => (Some(days.into()), None, false),
@@ -140,10 +142,10 @@ async fn add_pin(
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(new.cache),
         name: ActiveValue::Set(new.name.clone()),
-        revision: ActiveValue::Set(revision),
-        path_hash: ActiveValue::Set(path.hash),
+        revision: ActiveValue::Set(revision.into()),
+        path_hash: ActiveValue::Set(path.hash.into_inner().into()),
         path_name: ActiveValue::Set(path.name),
-        artifacts: ActiveValue::Set(rows::to_json(&new.artifacts)),
+        artifacts: ActiveValue::Set(new.artifacts.clone().into()),
         keep_days: ActiveValue::Set(keep_days),
         keep_revisions: ActiveValue::Set(keep_revisions),
         keep_forever: ActiveValue::Set(keep_forever),
@@ -163,32 +165,24 @@ async fn add_pin(
                 .await?;
         }
     }
-    Ok(Written::quietly(PinOutcome::Added { revision: rows::unsigned("pin", "revision", revision)? }))
+    Ok(Written::quietly(PinOutcome::Added { revision: revision.get() }))
 }
 
 impl TryFrom<pin::Model> for PinRecord {
     type Error = CatalogError;
 
     fn try_from(row: pin::Model) -> Result<Self, CatalogError> {
-        const TABLE: &str = "pin";
-        let count = |column, value: i64| {
-            u32::try_from(value).map_err(|_| CatalogError::Corrupt {
-                table: TABLE,
-                column,
-                found: value.to_string(),
-            })
-        };
         let keep = match (row.keep_days, row.keep_revisions, row.keep_forever) {
-            (Some(days), _, _) => Keep::Days(count("keep_days", days)?),
-            (None, Some(revisions), _) => Keep::Revisions(count("keep_revisions", revisions)?),
+            (Some(days), _, _) => Keep::Days(*days),
+            (None, Some(revisions), _) => Keep::Revisions(*revisions),
             (None, None, true) => Keep::Forever,
             (None, None, false) => Keep::All,
         };
         Ok(Self {
             name: row.name,
-            revision: rows::unsigned(TABLE, "revision", row.revision)?,
-            path: rows::store_path(TABLE, row.path_hash, &row.path_name)?,
-            artifacts: rows::from_json(TABLE, "artifacts", &row.artifacts)?,
+            revision: row.revision.get(),
+            path: store_path::<pin::Entity>("path_name", *row.path_hash, &row.path_name)?,
+            artifacts: row.artifacts.into_inner(),
             keep,
             created_at: row.created_at,
         })

@@ -1,4 +1,4 @@
-//! Forgetting a cache that is not in use.
+//! Removal of a disabled cache.
 
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -12,36 +12,35 @@ use crate::tokens::take_from_tokens;
 use crate::writer::Written;
 use crate::{CacheId, CacheRecord, Catalog, CatalogChange, CatalogError, StorageRecord};
 
-/// What became of a part of a cache.
+/// The outcome of one step of removing a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgotten {
-    /// So many paths are gone. There may be more.
+    /// So many paths were removed. There may be more.
     Paths(u64),
-    /// The cache is gone with all that belonged to it.
+    /// The cache was removed with everything that belonged to it.
     Cache,
-    /// The cache is enabled: it keeps what it has.
+    /// The cache is enabled. Nothing was removed.
     InUse,
 }
 
 impl Catalog {
-    /// All caches, by name.
+    /// Returns all caches by name.
     pub async fn caches(&self) -> Result<Vec<CacheRecord>, CatalogError> {
-        let rows = cache::Entity::find().order_by_asc(cache::Column::Name).all(self.readers()).await?;
-        Ok(rows.into_iter().map(CacheRecord::from).collect())
+        Ok(cache::Entity::find().order_by_asc(cache::Column::Name).all(self.readers()).await?)
     }
 
-    /// The storages that a cache has or had, by name.
+    /// Returns the current and former storages of a cache by name.
     pub async fn storages_of(&self, cache: CacheId) -> Result<Vec<StorageRecord>, CatalogError> {
         let rows = storage::Entity::find()
             .filter(storage::Column::Cache.eq(cache))
             .order_by_asc(storage::Column::Name)
             .all(self.readers())
             .await?;
-        Ok(rows.into_iter().map(StorageRecord::from).collect())
+        Ok(rows)
     }
 
-    /// Forgets at most `limit` paths of a cache that is not enabled, and files of it; when there are none any more, the
-    /// cache. To be repeated until it says that the cache is gone: other writes get their turn in between.
+    /// Removes at most `limit` paths and files of a disabled cache, and the cache itself once none are left. Repeat it until
+    /// it returns [`Forgotten::Cache`]; other writes run in between.
     pub async fn forget_cache(&self, cache: CacheId, limit: u64) -> Result<Forgotten, CatalogError> {
         self.write((cache, limit), |transaction, (cache, limit)| {
             Box::pin(forget(transaction, *cache, *limit))
@@ -66,7 +65,7 @@ async fn forget(
         .column(store_path::Column::Id)
         .filter(store_path::Column::Cache.eq(cache))
         .limit(limit);
-    // References and the places on the list of unpublished paths go with them.
+    // References and entries in the list of unpublished paths are removed with them.
     let paths = store_path::Entity::delete_many()
         .filter(store_path::Column::Id.in_subquery(some.into_query()))
         .exec(transaction)
@@ -95,7 +94,7 @@ async fn forget(
     Ok(Written::with_changes(Forgotten::Cache, changes))
 }
 
-/// Forgets a cache that has neither paths nor files.
+/// Removes a cache that has neither paths nor files.
 async fn forget_rest(transaction: &DatabaseTransaction, cache: CacheId) -> Result<(), CatalogError> {
     pin::Entity::delete_many().filter(pin::Column::Cache.eq(cache)).exec(transaction).await?;
     tombstone::Entity::delete_many().filter(tombstone::Column::Cache.eq(cache)).exec(transaction).await?;

@@ -1,24 +1,25 @@
-//! Signing keys that several daemons share: the first to start makes one, the others take it over.
+//! Signing keys that several daemons share: the first to start generates one, the others adopt it.
 
 use std::fmt;
 
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
+use crate::entity::field::stored;
 use crate::entity::signing_key;
 use crate::keys::{insert, keys_of};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogChange, CatalogError, KeyOrigin};
 
-/// The key that a cache is signed with, whoever made it.
+/// The key that signs a cache, whichever daemon generated it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SharedKey {
     /// The Ed25519 public key.
     pub public_key: [u8; 32],
-    /// The secret half as it was given, encrypted. `None` if it was never given: it is in a file somewhere.
+    /// The encrypted secret half. `None` if it was never stored here because it is in a file.
     pub sealed: Option<Vec<u8>>,
 }
 
-/// Leaves out the sealed half, which is nobody's business.
+/// Leaves out the secret half.
 impl fmt::Debug for SharedKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("SharedKey").field("public_key", &self.public_key).finish_non_exhaustive()
@@ -26,13 +27,13 @@ impl fmt::Debug for SharedKey {
 }
 
 impl Catalog {
-    /// Publishes a key that this server signs with, and keeps its secret half for the other daemons, encrypted as it must be
-    /// given. If the cache publishes a server key of that name already, that one is returned, and the new one forgotten. So
-    /// daemons that start at once end up with the same key.
+    /// Publishes a key that this server signs with and stores its secret half, which the caller encrypts, for the other
+    /// daemons. If the cache already publishes a server key of that name, returns that key and drops the new one, so daemons
+    /// that start at once agree on one key.
     ///
     /// # Errors
     ///
-    /// [`CatalogError::KeyNameTaken`] if a client's key or a retired one has the name.
+    /// [`CatalogError::KeyNameTaken`] if a client key or a retired key has the name.
     pub async fn share_server_key(
         &self,
         cache: CacheId,
@@ -47,8 +48,8 @@ impl Catalog {
         .await
     }
 
-    /// Keeps the secret half of a server key that is published already, encrypted anew or for the first time. Nothing
-    /// happens if the cache publishes no such key.
+    /// Stores the secret half of a published server key, newly encrypted or for the first time. Does nothing if the cache does
+    /// not publish such a key.
     pub async fn reseal_server_key(
         &self,
         cache: CacheId,
@@ -63,8 +64,8 @@ impl Catalog {
                     .col_expr(signing_key::Column::Sealed, sealed.clone().into())
                     .filter(signing_key::Column::Cache.eq(*cache))
                     .filter(signing_key::Column::Name.eq(name.as_str()))
-                    .filter(signing_key::Column::PublicKey.eq(public_key.to_vec()))
-                    .filter(signing_key::Column::Origin.eq(KeyOrigin::Server.as_str()))
+                    .filter(signing_key::Column::PublicKey.eq(stored(public_key)))
+                    .filter(signing_key::Column::Origin.eq(stored(&KeyOrigin::Server)))
                     .exec(transaction)
                     .await?;
                 Ok(Written::quietly(()))

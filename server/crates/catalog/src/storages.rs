@@ -1,5 +1,5 @@
-//! The storages of caches. The configuration declares them; the catalog gives them ids and remembers those that the
-//! configuration no longer names. What lies on those is hidden until they are declared again.
+//! The storages of caches. The configuration declares them; the catalog gives them ids and keeps those that are no longer
+//! declared. The paths on those are hidden until they are declared again.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use sea_orm::{
 
 use crate::entity::{nar, storage};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId, StorageRecord};
 
 /// A storage of a cache as the configuration declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,35 +22,15 @@ pub struct DeclaredStorage {
     pub name: String,
     /// The kind of storage, such as `local`.
     pub kind: String,
-    /// Where it is: a directory or a URL.
+    /// Its directory or URL.
     pub location: String,
 }
 
-/// A storage of a cache as the catalog knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StorageRecord {
-    /// Its row.
-    pub id: StorageId,
-    /// The cache that uses it.
-    pub cache: CacheId,
-    /// Its name, unique within the cache.
-    pub name: String,
-    /// The kind of storage, such as `local`.
-    pub kind: String,
-    /// Whether it is declared. If not, the paths whose files lie on it are hidden.
-    pub enabled: bool,
-    /// The id that a local storage carries in its marker file, once that is known.
-    pub marker: Option<String>,
-    /// Where it is, as was declared last; unknown if that was before this was asked.
-    pub location: Option<String>,
-}
-
 impl Catalog {
-    /// Makes the storages of all caches agree with the configuration, as [`Catalog::reconcile_caches`] does for caches.
-    /// Returns all storages, also those that are not declared, by cache and name.
+    /// Reconciles the storages of all caches with the configuration, as [`Catalog::reconcile_caches`] does for caches.
+    /// Returns all storages by cache and name, including undeclared ones.
     ///
-    /// If that hides or brings back what lies on one of them, the others who use the database hear
-    /// [`CatalogChange::Resync`].
+    /// If that hides or reveals the paths of a storage, other daemons on the database receive [`CatalogChange::Resync`].
     pub async fn reconcile_storages(
         &self,
         declared: &[DeclaredStorage],
@@ -61,7 +41,7 @@ impl Catalog {
         .await
     }
 
-    /// Notes the id that a local storage carries in its marker file.
+    /// Records the id in the marker file of a local storage.
     pub async fn set_storage_marker(&self, storage: StorageId, marker: String) -> Result<(), CatalogError> {
         self.write((storage, marker), |transaction, (storage, marker)| {
             Box::pin(async move {
@@ -78,7 +58,7 @@ impl Catalog {
 }
 
 impl Catalog {
-    /// The storages of a cache, and whether they are enabled.
+    /// Returns the storages of a cache and whether each is enabled.
     pub(crate) async fn storage_states(
         &self,
         cache: CacheId,
@@ -139,10 +119,10 @@ async fn all(connection: &impl ConnectionTrait) -> Result<Vec<StorageRecord>, Ca
         .order_by_asc(storage::Column::Name)
         .all(connection)
         .await?;
-    Ok(rows.into_iter().map(StorageRecord::from).collect())
+    Ok(rows)
 }
 
-/// A query for the ids of the storages of all caches that are not enabled.
+/// Returns a query for the ids of the disabled storages of all caches.
 pub(crate) fn disabled_storages() -> SelectStatement {
     storage::Entity::find()
         .select_only()
@@ -151,8 +131,8 @@ pub(crate) fn disabled_storages() -> SelectStatement {
         .into_query()
 }
 
-/// The storages of one cache, by whether they are enabled. Queries name them one by one, as there are few and NAR files are
-/// indexed by storage.
+/// The enabled and disabled storages of one cache. Queries list their ids, because there are few and NAR files are indexed by
+/// storage.
 pub(crate) struct Storages {
     enabled: Vec<StorageId>,
     disabled: Vec<StorageId>,
@@ -177,19 +157,19 @@ impl Storages {
         self.enabled.contains(&storage)
     }
 
-    /// Enabled or not.
+    /// Returns all storages, enabled or not.
     pub(crate) fn all(&self) -> impl Iterator<Item = StorageId> + use<'_> {
         self.enabled.iter().chain(&self.disabled).copied()
     }
 
-    /// Holds for NAR files whose paths are visible.
+    /// Returns a condition that selects NAR files whose paths are visible.
     pub(crate) fn showing(&self) -> Condition {
         Condition::all()
             .add(nar::Column::Storage.is_in(self.enabled.iter().copied()))
             .add(nar::Column::Damaged.eq(false))
     }
 
-    /// Holds for NAR files whose paths are hidden.
+    /// Returns a condition that selects NAR files whose paths are hidden.
     pub(crate) fn hiding(&self) -> Condition {
         let damaged = Condition::all()
             .add(nar::Column::Storage.is_in(self.enabled.iter().copied()))
@@ -198,19 +178,5 @@ impl Storages {
             return damaged;
         }
         Condition::any().add(damaged).add(nar::Column::Storage.is_in(self.disabled.iter().copied()))
-    }
-}
-
-impl From<storage::Model> for StorageRecord {
-    fn from(row: storage::Model) -> Self {
-        Self {
-            id: row.id,
-            cache: row.cache,
-            name: row.name,
-            kind: row.kind,
-            enabled: row.enabled,
-            marker: row.marker,
-            location: row.location,
-        }
     }
 }

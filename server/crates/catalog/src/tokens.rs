@@ -1,4 +1,4 @@
-//! Access tokens that were issued, so that they can be listed and revoked.
+//! Issued access tokens, so that they can be listed and revoked.
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
@@ -6,22 +6,21 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use crate::entity::field::{Stored, stored};
 use crate::entity::token;
 use crate::writer::Written;
-use crate::{Catalog, CatalogChange, CatalogError, UnixTime, rows};
+use crate::{Catalog, CatalogChange, CatalogError, UnixTime};
 
-const TABLE: &str = "token";
-
-/// The caches that a token is for.
+/// The caches that a token gives access to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenCaches {
-    /// All caches, also those declared later.
+    /// All caches, including those declared later.
     All,
     /// The caches with these names.
     Only(Vec<String>),
 }
 
-/// What a token permits. Each permission includes those before it.
+/// What a token permits on caches. Each permission includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TokenPermission {
     /// Reading.
@@ -33,7 +32,7 @@ pub enum TokenPermission {
 }
 
 impl TokenPermission {
-    /// How it is written: `read`, `write` or `admin`.
+    /// Returns the name: `read`, `write` or `admin`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -42,20 +41,20 @@ impl TokenPermission {
         }
     }
 
-    /// The permission that is written so.
+    /// Returns the permission with this name.
     pub fn from_text(text: &str) -> Option<Self> {
         [Self::Read, Self::Write, Self::Admin].into_iter().find(|permission| permission.as_str() == text)
     }
 }
 
-/// What a token is good for.
+/// What a token gives access to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenScope {
-    /// Working with caches.
+    /// Access to caches.
     Caches {
         /// The caches.
         caches: TokenCaches,
-        /// What it permits there.
+        /// What it permits on them.
         permission: TokenPermission,
     },
     /// Being the deploy agent of this name, and reading the cache of its workspace.
@@ -64,39 +63,43 @@ pub enum TokenScope {
     Activate(String),
 }
 
-/// A token that was issued. The token itself is not kept.
+/// An issued token. The token itself is not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRecord {
-    /// Its id, which the token carries.
+    /// The id in the token.
     pub id: Uuid,
-    /// Who it was issued to.
+    /// The holder.
     pub subject: String,
-    /// What it is good for.
+    /// What it gives access to.
     pub scope: TokenScope,
     /// When it was issued.
     pub created_at: UnixTime,
-    /// When it ends, if ever.
+    /// When it expires, if ever.
     pub expires_at: Option<UnixTime>,
-    /// Since when it is no longer valid.
+    /// When it was revoked.
     pub revoked_at: Option<UnixTime>,
 }
 
-/// The text that stands for [`TokenCaches::All`]; a JSON list never looks like it.
-const ALL_CACHES: &str = "*";
-/// The permission of [`TokenScope::Agent`].
-const AGENT: &str = "agent";
-/// The permission of [`TokenScope::Activate`].
-const ACTIVATE: &str = "activate";
+/// What the `permission` of a row says: a permission on caches, or what else the token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRight {
+    /// [`TokenScope::Caches`].
+    Caches(TokenPermission),
+    /// [`TokenScope::Agent`].
+    Agent,
+    /// [`TokenScope::Activate`].
+    Activate,
+}
 
 impl Catalog {
     /// Records a token that is being issued.
     pub async fn insert_token(&self, token: TokenRecord) -> Result<(), CatalogError> {
-        let (names, permission) = write_scope(token.scope);
+        let (names, right) = token.scope.into_columns();
         let row = token::ActiveModel {
-            id: ActiveValue::Set(token.id.as_bytes().to_vec()),
+            id: ActiveValue::Set(token.id.into()),
             subject: ActiveValue::Set(token.subject),
-            caches: ActiveValue::Set(names),
-            permission: ActiveValue::Set(permission.to_owned()),
+            caches: ActiveValue::Set(names.into()),
+            permission: ActiveValue::Set(right.into()),
             created_at: ActiveValue::Set(token.created_at),
             expires_at: ActiveValue::Set(token.expires_at),
             revoked_at: ActiveValue::Set(token.revoked_at),
@@ -110,13 +113,13 @@ impl Catalog {
         .await
     }
 
-    /// Ends a token now. Returns false if it does not exist or was revoked before.
+    /// Revokes a token. Returns false if it does not exist or was already revoked.
     pub async fn revoke_token(&self, id: Uuid) -> Result<bool, CatalogError> {
         self.write(id, |transaction, id| {
             Box::pin(async move {
                 let revoked = token::Entity::update_many()
                     .col_expr(token::Column::RevokedAt, UnixTime::now().into())
-                    .filter(token::Column::Id.eq(id.as_bytes().to_vec()))
+                    .filter(token::Column::Id.eq(stored(id)))
                     .filter(token::Column::RevokedAt.is_null())
                     .exec(transaction)
                     .await?;
@@ -129,7 +132,7 @@ impl Catalog {
         .await
     }
 
-    /// All tokens that were issued, also those that ended, oldest first.
+    /// Returns all issued tokens, including expired and revoked ones, oldest first.
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>, CatalogError> {
         token::Entity::find()
             .order_by_asc(token::Column::CreatedAt)
@@ -152,7 +155,7 @@ pub(crate) async fn take_from_tokens(
     let valid = token::Entity::find().filter(token::Column::RevokedAt.is_null()).all(transaction).await?;
     for row in valid {
         let TokenScope::Caches { caches: TokenCaches::Only(names), permission } =
-            read_scope(&row.caches, &row.permission)?
+            TokenScope::from_columns(row.caches.clone().into_inner(), *row.permission)?
         else {
             continue;
         };
@@ -162,11 +165,11 @@ pub(crate) async fn take_from_tokens(
         }
         let mut changed = row.into_active_model();
         if others.is_empty() {
-            // What it was for stays to be seen.
+            // The names stay, so that operators see what it was for.
             changed.revoked_at = ActiveValue::Set(Some(UnixTime::now()));
         } else {
             let scope = TokenScope::Caches { caches: TokenCaches::Only(others), permission };
-            changed.caches = ActiveValue::Set(write_scope(scope).0);
+            changed.caches = ActiveValue::Set(scope.into_columns().0.into());
         }
         changed.update(transaction).await?;
         any = true;
@@ -174,37 +177,71 @@ pub(crate) async fn take_from_tokens(
     Ok(any)
 }
 
-/// The names that a scope is about, and the permission.
-fn write_scope(scope: TokenScope) -> (String, &'static str) {
-    match scope {
-        TokenScope::Caches { caches: TokenCaches::All, permission } => {
-            (ALL_CACHES.to_owned(), permission.as_str())
+impl TokenScope {
+    fn into_columns(self) -> (TokenCaches, TokenRight) {
+        match self {
+            Self::Caches { caches, permission } => (caches, TokenRight::Caches(permission)),
+            Self::Agent(name) => (TokenCaches::Only(vec![name]), TokenRight::Agent),
+            Self::Activate(workspace) => (TokenCaches::Only(vec![workspace]), TokenRight::Activate),
         }
-        TokenScope::Caches { caches: TokenCaches::Only(names), permission } => {
-            (rows::to_json(&names), permission.as_str())
-        }
-        TokenScope::Agent(name) => (rows::to_json(&[name]), AGENT),
-        TokenScope::Activate(workspace) => (rows::to_json(&[workspace]), ACTIVATE),
+    }
+
+    fn from_columns(names: TokenCaches, right: TokenRight) -> Result<Self, CatalogError> {
+        Ok(match right {
+            TokenRight::Caches(permission) => Self::Caches { caches: names, permission },
+            TokenRight::Agent => Self::Agent(only_name(names)?),
+            TokenRight::Activate => Self::Activate(only_name(names)?),
+        })
     }
 }
 
-fn read_scope(names: &str, permission: &str) -> Result<TokenScope, CatalogError> {
-    let list = || rows::from_json(TABLE, "caches", names);
-    let one = || {
-        <[String; 1]>::try_from(list()?).map(|[name]| name).map_err(|list| CatalogError::Corrupt {
-            table: TABLE,
-            column: "caches",
-            found: format!("{} names", list.len()),
-        })
-    };
-    Ok(match permission {
-        AGENT => TokenScope::Agent(one()?),
-        ACTIVATE => TokenScope::Activate(one()?),
-        _ => TokenScope::Caches {
-            caches: if names == ALL_CACHES { TokenCaches::All } else { TokenCaches::Only(list()?) },
-            permission: rows::word(TABLE, "permission", permission, TokenPermission::from_text(permission))?,
+fn only_name(names: TokenCaches) -> Result<String, CatalogError> {
+    let found = match names {
+        TokenCaches::All => "all names".to_owned(),
+        TokenCaches::Only(names) => match <[String; 1]>::try_from(names) {
+            Ok([name]) => return Ok(name),
+            Err(names) => format!("{} names", names.len()),
         },
-    })
+    };
+    Err(CatalogError::corrupt::<token::Entity>("caches", found))
+}
+
+/// `*` for all caches, which no JSON list looks like, or a JSON list of names.
+impl Stored for TokenCaches {
+    type Raw = String;
+
+    fn to_raw(&self) -> String {
+        match self {
+            Self::All => "*".to_owned(),
+            Self::Only(names) => names.to_raw(),
+        }
+    }
+
+    fn from_raw(raw: String) -> Result<Self, String> {
+        if raw == "*" { Ok(Self::All) } else { Stored::from_raw(raw).map(Self::Only) }
+    }
+}
+
+/// The name of a permission, `agent` or `activate`.
+impl Stored for TokenRight {
+    type Raw = String;
+
+    fn to_raw(&self) -> String {
+        let word = match self {
+            Self::Caches(permission) => permission.as_str(),
+            Self::Agent => "agent",
+            Self::Activate => "activate",
+        };
+        word.to_owned()
+    }
+
+    fn from_raw(raw: String) -> Result<Self, String> {
+        match raw.as_str() {
+            "agent" => Ok(Self::Agent),
+            "activate" => Ok(Self::Activate),
+            word => TokenPermission::from_text(word).map(Self::Caches).ok_or_else(|| format!("{word:?}")),
+        }
+    }
 }
 
 impl TryFrom<token::Model> for TokenRecord {
@@ -212,9 +249,9 @@ impl TryFrom<token::Model> for TokenRecord {
 
     fn try_from(row: token::Model) -> Result<Self, CatalogError> {
         Ok(Self {
-            id: Uuid::from_bytes(rows::bytes(TABLE, "id", row.id)?),
+            id: *row.id,
             subject: row.subject,
-            scope: read_scope(&row.caches, &row.permission)?,
+            scope: TokenScope::from_columns(row.caches.into_inner(), *row.permission)?,
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,

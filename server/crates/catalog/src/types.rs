@@ -6,41 +6,41 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sea_orm::DeriveValueType;
 use uuid::Uuid;
 
-/// A cache, by its row in the catalog. Disabling and enabling a cache keeps its id.
+/// The id of a cache. It stays the same while the cache is disabled and enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct CacheId(pub i64);
 
-/// A storage of one cache, by its row in the catalog.
+/// The id of a storage of one cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct StorageId(pub i64);
 
-/// A compressed NAR file of one cache, by its row in the catalog. Ids are never used again after a deletion, and a file that
-/// was replaced or moved is a new row: an id held for where it lay before then refers to nothing.
+/// The id of a compressed NAR file of one cache. Ids are never reused. A file that is replaced or moved gets a new row, so an
+/// old id refers to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct NarId(pub i64);
 
-/// A store path of one cache, by its row in the catalog. Ids are never used again after a deletion, and a path that was
-/// healed is a new row: an id held for its damaged predecessor then refers to nothing.
+/// The id of a store path of one cache. Ids are never reused. A path that is healed gets a new row, so the id of its damaged
+/// predecessor refers to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct PathId(pub i64);
 
-/// A place on the list of paths that are to be published. A path that is put on the list again gets a higher one.
+/// A position in the list of paths that wait to be published. A path that is added again gets a higher one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct PublishTicket(pub i64);
 
-/// A store path that was taken out of its cache and whose files are still to be removed.
+/// The id of a tombstone: a store path that was removed from its cache and whose files are still to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct TombstoneId(pub i64);
 
-/// A deploy workspace, by its row in the catalog. Disabling and enabling it keeps its id.
+/// The id of a deploy workspace. It stays the same while the workspace is disabled and enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct WorkspaceId(pub i64);
 
-/// A deploy agent, by the UUID that clients know it by. It stays the same whatever becomes of the agent.
+/// The UUID by which clients know a deploy agent. It never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AgentId(pub Uuid);
 
-/// A deployment, by the UUID that clients know it by.
+/// The UUID by which clients know a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeploymentId(pub Uuid);
 
@@ -52,37 +52,25 @@ pub struct UnixTime(pub i64);
 static EARLIEST: AtomicI64 = AtomicI64::new(0);
 
 impl UnixTime {
-    /// The time of the system clock, but none before [`UnixTime::never_before`]. What is recorded has this time.
+    /// Returns the time of the system clock, but never one before [`UnixTime::never_before`]. Records carry this time.
     pub fn now() -> Self {
         Self::of_system_clock().max(Self(EARLIEST.load(Ordering::Relaxed)))
     }
 
-    /// From now on it is this time at least in this process, whatever the system clock says. For a time that has certainly
-    /// passed: a path that is pushed while the clock is behind is not old once the clock is right again.
+    /// Sets the earliest time that [`UnixTime::now`] returns in this process, whatever the system clock shows. Use it for a
+    /// time that has certainly passed: then a path pushed while the clock is behind is not old once the clock is right.
     pub fn never_before(earliest: Self) {
         EARLIEST.fetch_max(earliest.0, Ordering::Relaxed);
     }
 
-    /// Takes [`UnixTime::never_before`] back to `earliest`, as the system clock was set right.
+    /// Resets [`UnixTime::never_before`] to `earliest` after the system clock was corrected.
     pub fn reset_never_before(earliest: Self) {
         EARLIEST.store(earliest.0, Ordering::Relaxed);
     }
 
-    /// The time of the system clock. A clock set before 1970 gives 0.
+    /// Returns the time of the system clock, 0 if it is set before 1970.
     pub fn of_system_clock() -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self(i64::try_from(seconds).unwrap_or(i64::MAX))
-    }
-}
-
-impl AgentId {
-    pub(crate) fn to_row(self) -> Vec<u8> {
-        self.0.as_bytes().to_vec()
-    }
-}
-
-impl DeploymentId {
-    pub(crate) fn to_row(self) -> Vec<u8> {
-        self.0.as_bytes().to_vec()
     }
 }

@@ -1,5 +1,5 @@
-//! Uploads that were completed. A client whose `complete` got no answer asks again and must get the same one, although
-//! nothing else of the upload is left.
+//! Completed uploads. A client whose `complete` got no reply repeats it and must get the same reply, although nothing else of
+//! the upload is left.
 
 use nix_formats::StorePathHash;
 use sea_orm::sea_query::OnConflict;
@@ -9,31 +9,26 @@ use uuid::Uuid;
 use crate::entity::upload;
 use crate::paths::touch;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, UnixTime, open_uploads, rows};
+use crate::{CacheId, Catalog, CatalogError, UnixTime, open_uploads};
 
 /// An upload that was completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishedUpload {
-    /// The cache it went to.
+    /// The target cache.
     pub cache: CacheId,
-    /// The path that it made visible, or found visible.
+    /// The path that it made visible or found visible.
     pub path: StorePathHash,
 }
 
 impl Catalog {
-    /// Finds an upload that was completed, by the `narId` the client was given.
+    /// Finds a completed upload by the `narId` of the client.
     pub async fn find_finished_upload(&self, nar_id: Uuid) -> Result<Option<FinishedUpload>, CatalogError> {
-        upload::Entity::find_by_id(nar_id.as_bytes().to_vec())
-            .one(self.readers())
-            .await?
-            .map(|row| {
-                Ok(FinishedUpload { cache: row.cache, path: rows::path_hash("upload", row.path_hash)? })
-            })
-            .transpose()
+        let row = upload::Entity::find_by_id(nar_id).one(self.readers()).await?;
+        Ok(row.map(|row| FinishedUpload { cache: row.cache, path: *row.path_hash }))
     }
 
-    /// Records that an upload was completed whose path the cache had already, which counts as a use of the path. For a new
-    /// path [`Catalog::commit_path`] does it.
+    /// Records the completion of an upload whose path the cache had already, which counts as a use of the path. For a new path
+    /// [`Catalog::commit_path`] does this.
     pub async fn record_finished_upload(
         &self,
         nar_id: Uuid,
@@ -44,13 +39,14 @@ impl Catalog {
             Box::pin(async move {
                 let now = UnixTime::now();
                 finish(transaction, *nar_id, *cache, path, now).await?;
-                touch(transaction, *cache, now, &[path.as_bytes().to_vec()]).await
+                touch(transaction, *cache, now, &[*path]).await
             })
         })
         .await
     }
 
-    /// Forgets uploads that were completed before this time, which no client will ask about any more. Returns how many.
+    /// Deletes the records of uploads that were completed before this time, which no client repeats any more. Returns how
+    /// many there were.
     pub async fn forget_finished_uploads(&self, before: UnixTime) -> Result<u64, CatalogError> {
         self.write(before, |transaction, before| {
             Box::pin(async move {
@@ -65,7 +61,7 @@ impl Catalog {
     }
 }
 
-/// Records that an upload was completed, which is no longer open then. The first record stays.
+/// Records that an upload was completed and is no longer open. The first record is kept.
 pub(crate) async fn finish(
     transaction: &DatabaseTransaction,
     nar_id: Uuid,
@@ -74,9 +70,9 @@ pub(crate) async fn finish(
     finished_at: UnixTime,
 ) -> Result<(), CatalogError> {
     upload::Entity::insert(upload::ActiveModel {
-        nar_id: ActiveValue::Set(nar_id.as_bytes().to_vec()),
+        nar_id: ActiveValue::Set(nar_id.into()),
         cache: ActiveValue::Set(cache),
-        path_hash: ActiveValue::Set(path.as_bytes().to_vec()),
+        path_hash: ActiveValue::Set((*path).into()),
         finished_at: ActiveValue::Set(finished_at),
     })
     .on_conflict(OnConflict::column(upload::Column::NarId).do_nothing().to_owned())

@@ -1,5 +1,5 @@
-//! How much there is. Counted when asked, from indexes that hold all that is needed, so that no counter can drift from the
-//! rows: about a tenth of a second per million paths.
+//! Sizes and counts. They are computed from covering indexes on request, so that no counter can drift from the rows. A million
+//! paths take about a tenth of a second.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -7,18 +7,19 @@ use sea_orm::{
     RelationTrait,
 };
 
+use crate::entity::values::Count;
 use crate::entity::{nar, storage, store_path};
 use crate::storages::Storages;
-use crate::{CacheId, Catalog, CatalogError, StorageId, rows};
+use crate::{CacheId, Catalog, CatalogError, StorageId};
 
-/// What a cache holds.
+/// The contents of a cache in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
     /// Visible store paths.
     pub paths: u64,
-    /// Store paths that are hidden because their NAR file is damaged or lies on a storage that is not enabled.
+    /// Store paths that are hidden because their NAR file is damaged or on a disabled storage.
     pub hidden_paths: u64,
-    /// NAR files that are not damaged, on storages that are enabled or not.
+    /// Undamaged NAR files on enabled and disabled storages.
     pub nars: u64,
     /// Size of those files, in bytes.
     pub file_bytes: u64,
@@ -26,21 +27,21 @@ pub struct CacheStats {
     pub nar_bytes: u64,
 }
 
-/// What lies on a storage.
+/// The contents of a storage in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageStats {
-    /// NAR files, damaged ones included.
+    /// NAR files, including damaged ones.
     pub nars: u64,
-    /// Their size, in bytes: the same as [`Catalog::storage_used`].
+    /// Their size in bytes, as [`Catalog::storage_used`] returns it.
     pub file_bytes: u64,
-    /// Those of the files that are known to be damaged.
+    /// How many of the files are known to be damaged.
     pub damaged_nars: u64,
-    /// Store paths that are hidden because their file is one of these and damaged; all, if the storage is not enabled.
+    /// Store paths that are hidden because their file is damaged; all paths if the storage is disabled.
     pub hidden_paths: u64,
 }
 
 impl Catalog {
-    /// What a cache holds. Reads two indexes from end to end.
+    /// Returns the contents of a cache in numbers. Reads two indexes from end to end.
     pub async fn cache_stats(&self, cache: CacheId) -> Result<CacheStats, CatalogError> {
         let storages = Storages::of(self.readers(), cache).await?;
         let paths = store_path::Entity::find()
@@ -63,13 +64,13 @@ impl Catalog {
             // The counts are separate reads.
             paths: paths.saturating_sub(hidden_paths),
             hidden_paths,
-            nars: rows::unsigned("nar", "count", nars)?,
-            file_bytes: rows::unsigned("nar", "file_size", file_bytes.unwrap_or(0))?,
-            nar_bytes: rows::unsigned("nar", "nar_size", nar_bytes.unwrap_or(0))?,
+            nars: Count::of_sum::<nar::Entity>("count", nars)?,
+            file_bytes: Count::of_sum::<nar::Entity>("file_size", file_bytes.unwrap_or(0))?,
+            nar_bytes: Count::of_sum::<nar::Entity>("nar_size", nar_bytes.unwrap_or(0))?,
         })
     }
 
-    /// What lies on a storage. Reads the parts of two indexes that belong to it, or to what is hidden there.
+    /// Returns the contents of a storage in numbers. Reads the entries of the storage in two indexes.
     pub async fn storage_stats(&self, storage: StorageId) -> Result<StorageStats, CatalogError> {
         let by_damage: Vec<(bool, i64, i64)> = nar::Entity::find()
             .select_only()
@@ -83,9 +84,9 @@ impl Catalog {
             .await?;
         let mut stats = StorageStats::default();
         for (damaged, nars, bytes) in by_damage {
-            let nars = rows::unsigned("nar", "count", nars)?;
+            let nars = Count::of_sum::<nar::Entity>("count", nars)?;
             stats.nars += nars;
-            stats.file_bytes += rows::unsigned("nar", "file_size", bytes)?;
+            stats.file_bytes += Count::of_sum::<nar::Entity>("file_size", bytes)?;
             stats.damaged_nars += if damaged { nars } else { 0 };
         }
         let row = storage::Entity::find_by_id(storage).one(self.readers()).await?;
@@ -97,7 +98,7 @@ impl Catalog {
         Ok(stats)
     }
 
-    /// How many paths have a NAR file of which this holds.
+    /// Counts the paths whose NAR file matches the condition.
     async fn count_paths(&self, nars: Condition) -> Result<u64, CatalogError> {
         let count = store_path::Entity::find()
             .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
@@ -107,8 +108,8 @@ impl Catalog {
         Ok(count)
     }
 
-    /// Size of all NAR files in a storage, in bytes. Damaged files count, as they may still take their room. Reads the part
-    /// of one index that belongs to the storage: ask at the start and keep a running figure, not once per push.
+    /// Returns the size of all NAR files on a storage in bytes. Damaged files count, because they may still take space. Reads
+    /// the entries of the storage in one index: call it at the start and keep a running total, not once per push.
     pub async fn storage_used(&self, storage: StorageId) -> Result<u64, CatalogError> {
         let used: Option<Option<i64>> = nar::Entity::find()
             .select_only()
@@ -117,11 +118,11 @@ impl Catalog {
             .into_tuple()
             .one(self.readers())
             .await?;
-        rows::unsigned("nar", "file_size", used.flatten().unwrap_or(0))
+        Count::of_sum::<nar::Entity>("file_size", used.flatten().unwrap_or(0))
     }
 }
 
-/// A sum as a 64-bit integer; PostgreSQL would make it a decimal number.
+/// Returns a sum as a 64-bit integer; PostgreSQL would return a decimal.
 pub(crate) fn sum(column: nar::Column) -> Expr {
     column.sum().cast_as("bigint")
 }

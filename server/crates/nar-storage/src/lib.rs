@@ -1,8 +1,8 @@
-//! Where bytes live.
+//! Storages: where the bytes of binary caches are kept.
 //!
-//! A [`Storage`] keeps objects under [`Key`]s and is, seen from outside, a standard flat binary cache: [`layout`] says
-//! which object has which key. This crate knows files, durability and streaming. It does not know caches, catalogs,
-//! tokens or HTTP, and it never looks inside an object.
+//! A [`Storage`] keeps objects under [`Key`]s and is itself a standard flat binary cache: [`layout`] defines the key of each
+//! object. This crate knows files, durability and streaming. It knows neither caches, catalogs, tokens nor HTTP, and never reads
+//! the contents of an object.
 //!
 //! Every backend passes the scenarios in `tests/suite`.
 

@@ -1,33 +1,30 @@
-//! Spools: directories of files that are to become objects. A storage has one of its own.
+//! Spools: directories of files that are to become objects. Each storage has one.
 //!
-//! What a crash leaves there belongs to nobody and goes, but for directories that hold a file called [`KEPT`].
+//! Files that a crash leaves in a spool are orphans and are removed, except for directories that hold a file called [`KEPT`].
 
-use std::{
-    fs::{self, DirBuilder, File, TryLockError},
-    io,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
-};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 
-/// Name of a file that keeps the directory it is in from being removed by [`Storage::prepare`](crate::Storage::prepare).
-/// Whoever made it takes the directory up again, or removes it.
+/// The name of a file that protects its directory from removal by [`Storage::prepare`](crate::Storage::prepare). Its creator
+/// resumes or removes the directory.
 pub const KEPT: &str = "kept";
 
-/// Creates the spool `directory` where it is missing, readable by nobody else. Blocks.
+/// Creates the spool `directory` with mode 0700 if it is missing. Blocks.
 pub(crate) fn create(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-/// Takes the spool for the storage called `storage`, as long as the file returned stays open, and removes what a crash
-/// left there. Blocks.
+/// Locks the spool for the storage called `storage` as long as the returned file stays open, and removes orphans. Blocks.
 pub(crate) fn claim(directory: &Path, storage: &str) -> io::Result<File> {
     let lock = lock(directory)?;
     clear(directory, storage)?;
     Ok(lock)
 }
 
-/// Opens the file at `spooled`. Its absence is no [`io::ErrorKind::NotFound`], which would be taken for that of an
-/// object. Blocks.
+/// Opens the file at `spooled`. A missing file is not reported as [`io::ErrorKind::NotFound`], which callers would take for a
+/// missing object. Blocks.
 pub(crate) fn open(spooled: &Path) -> io::Result<File> {
     File::open(spooled).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::other(format!("{} is not in the spool", spooled.display())),
@@ -35,7 +32,7 @@ pub(crate) fn open(spooled: &Path) -> io::Result<File> {
     })
 }
 
-/// Two daemons on one spool would take each other's uploads for left-overs.
+/// Locks a spool: two daemons on one spool would take each other's uploads for orphans.
 fn lock(directory: &Path) -> io::Result<File> {
     // The directory itself is locked, so that an idle spool is empty.
     let lock = File::open(directory)?;
@@ -45,7 +42,7 @@ fn lock(directory: &Path) -> io::Result<File> {
             Err(io::Error::other(format!("{} is in use by another daemon", directory.display())))
         }
         Err(TryLockError::Error(error)) => {
-            tracing::warn!(spool = %directory.display(), %error, "cannot lock the spool, make sure that no other daemon uses it");
+            tracing::warn!(spool = %directory.display(), %error, "cannot lock the spool: make sure that no other daemon uses it");
             Ok(lock)
         }
     }

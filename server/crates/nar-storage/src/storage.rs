@@ -1,11 +1,9 @@
 //! The trait that every backend implements.
 
-use std::{
-    io::{self, Read},
-    ops::Range,
-    path::Path,
-    time::Duration,
-};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,49 +11,47 @@ use futures_util::stream::BoxStream;
 
 use crate::{Blob, Key, StorageError};
 
-/// A place that keeps objects.
+/// A storage of objects.
 ///
-/// An object appears and is replaced as a whole: readers see all of its bytes or none. Operations may be cancelled by
-/// dropping their future; what was begun may then still happen.
+/// An object appears and is replaced as a whole: readers see all of its bytes or none. Dropping the future of an operation cancels
+/// it, but it may still take effect.
 ///
-/// A backend that cannot reach its objects answers [`StorageError::Unavailable`], never
-/// [`StorageError::NotFound`]: callers hide and forget what is not found.
+/// A backend that cannot reach its objects returns [`StorageError::Unavailable`], never [`StorageError::NotFound`]: callers hide
+/// objects that are not found.
 #[async_trait]
 pub trait Storage: Send + Sync {
-    /// Name from the configuration.
+    /// Returns the name from the configuration.
     fn name(&self) -> &str;
 
-    /// Directory for files that are to be [put](Storage::put_file), on the storage's own file system where it has one.
+    /// Returns the directory for files to be [put](Storage::put_file), on the file system of the storage if it has one.
     ///
-    /// It exists once [`prepare`](Storage::prepare) has succeeded, which also empties it: what a crash left there
-    /// belongs to nobody, but for directories that hold a file called [`KEPT`](crate::KEPT). Names that start with a dot
-    /// are the storage's own.
+    /// It exists once [`prepare`](Storage::prepare) has succeeded, which also removes orphans, except for directories that hold
+    /// a file called [`KEPT`](crate::KEPT). Names that start with a dot are reserved for the storage.
     fn spool_dir(&self) -> &Path;
 
-    /// Makes the storage ready for use: creates what is missing and removes what a crash left in the spool. To be
-    /// called before anything else; does nothing once it has succeeded. [`probe`](Storage::probe) does it as well, so
-    /// that a storage that was dead at start is ready as soon as it works.
+    /// Prepares the storage: creates missing directories and removes orphans from the spool. Call it before anything else; it
+    /// does nothing once it has succeeded. [`probe`](Storage::probe) does the same, so that a storage that was down at the start
+    /// is ready as soon as it works.
     async fn prepare(&self) -> Result<(), StorageError>;
 
-    /// Stores a spooled file under `key`, replacing what is there. The file leaves the spool.
+    /// Moves a spooled file to `key` and replaces an existing object.
     ///
-    /// With [`Durability::Now`] the bytes and the name survive a power loss once this returns. On error the spooled
-    /// file is still there and another storage can be tried, unless only making it durable failed. The object keeps
-    /// the mode of the file.
+    /// With [`Durability::Now`] the bytes and the name survive a power failure once this returns. After an error the spooled file
+    /// still exists and another storage can be tried, unless only making it durable failed. The object keeps the mode of the
+    /// file.
     async fn put_file(&self, key: &Key, spooled: &Path, durability: Durability) -> Result<(), StorageError>;
 
-    /// Stores a small object under `key`, replacing what is there. Leaves nothing behind on error.
+    /// Stores a small object under `key` and replaces an existing one. An error leaves nothing behind.
     async fn put_bytes(&self, key: &Key, bytes: Bytes, durability: Durability) -> Result<(), StorageError>;
 
-    /// Makes earlier puts with [`Durability::Later`], and deletions, of these keys durable. A key that is not there is
-    /// no error: what is made durable is its absence.
+    /// Makes earlier puts with [`Durability::Later`] and deletions of these keys durable. A missing key is no error: its absence
+    /// becomes durable.
     async fn sync(&self, keys: &[Key]) -> Result<(), StorageError>;
 
     /// Opens an object, or the part of it in `range`, for reading.
     ///
-    /// With an `expected_size` (of the whole object, in bytes) any other size is a [`StorageError::SizeMismatch`],
-    /// noticed before a byte is handed out. A range that is not within the object is a
-    /// [`StorageError::InvalidRange`].
+    /// With an `expected_size` of the whole object in bytes, any other size is a [`StorageError::SizeMismatch`], returned before
+    /// any byte. A range outside of the object is a [`StorageError::InvalidRange`].
     async fn open(
         &self,
         key: &Key,
@@ -63,67 +59,65 @@ pub trait Storage: Send + Sync {
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError>;
 
-    /// Opens a whole object for code on a blocking thread. Blocks, and so does reading: neither works on a thread that
-    /// runs async code.
+    /// Opens a whole object for code on a blocking thread. Opening and reading block, so neither may run on a thread of the async
+    /// runtime.
     fn open_blocking(&self, key: &Key) -> Result<Box<dyn Read + Send>, StorageError>;
 
-    /// Size of an object in bytes, none if it is not there.
+    /// Returns the size of an object in bytes, `None` if it does not exist.
     async fn head(&self, key: &Key) -> Result<Option<u64>, StorageError>;
 
-    /// Removes an object and says whether it was there. Durable after [`sync`](Storage::sync); readers that have it
-    /// open finish undisturbed.
+    /// Deletes an object and returns whether it existed. The deletion is durable after [`sync`](Storage::sync). Readers that have
+    /// the object open are not affected.
     async fn delete(&self, key: &Key) -> Result<bool, StorageError>;
 
-    /// All objects whose key starts with `prefix`, with their sizes in bytes, in no particular order. Memory is
-    /// bounded whatever their number. An error does not end the listing, it stands for what could not be listed.
+    /// Lists all objects whose key starts with `prefix`, with their sizes in bytes, in no particular order and in bounded memory.
+    /// An error does not end the listing; it stands for a part that cannot be listed.
     fn list(&self, prefix: &str) -> BoxStream<'_, Result<(Key, u64), StorageError>>;
 
-    /// Space of the medium.
+    /// Returns the space of the medium.
     async fn usage(&self) -> Result<Usage, StorageError>;
 
-    /// Checks that the storage is there and can be written to.
+    /// Checks that the storage is available and writable.
     async fn probe(&self) -> Result<(), StorageError>;
 
-    /// URL from which anybody can read the object until `expires` is over, without asking us. None where clients
-    /// cannot, or shall not, reach the storage themselves. Whether the object is there is not looked at.
+    /// Returns a URL from which anybody can read the object directly until it expires. `None` if clients cannot or must not reach
+    /// the storage. Does not check that the object exists.
     async fn presign_get(&self, key: &Key, expires: Duration) -> Result<Option<String>, StorageError> {
         let _ = (key, expires);
         Ok(None)
     }
 }
 
-/// When a put has to survive a power loss.
+/// When a put must be durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Once the put returns.
+    /// As soon as the put returns.
     Now,
     /// After a later [`Storage::sync`] of the key.
     Later,
 }
 
-/// Space of the medium under a storage, as far as it has such a thing.
+/// The space of the medium of a storage, if it has a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Size of the medium in bytes.
+    /// The size of the medium in bytes.
     pub total: Option<u64>,
-    /// Bytes on it that the daemon may still write.
+    /// The bytes on it that the daemon can still write.
     pub free: Option<u64>,
 }
 
 impl Usage {
-    /// Bytes that stay free: a medium counts as full when 95 % of it are used.
-    #[must_use]
+    /// Returns the bytes that stay free: a medium counts as full when 95 % of it are used.
     pub fn kept_free(&self) -> u64 {
         self.total.unwrap_or(0).div_ceil(20)
     }
 
-    /// Bytes that are left until the medium counts as full, as far as it tells.
-    #[must_use]
+    /// Returns the bytes left until the medium counts as full, if known.
     pub fn room(&self) -> Option<u64> {
         self.free.map(|free| free.saturating_sub(self.kept_free()))
     }
 
-    /// The space of the file system that `path` is on. Blocks.
+    /// Returns the space of the file system of `path`. Blocks.
     pub fn of_file_system(path: &Path) -> io::Result<Self> {
         let space = rustix::fs::statvfs(path)?;
         let bytes = |blocks: u64| Some(blocks.saturating_mul(space.f_frsize));

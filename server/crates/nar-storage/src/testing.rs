@@ -1,59 +1,55 @@
 //! A storage that fails on demand.
 
-use std::{
-    io::{self, Read},
-    ops::Range,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{
-    Stream, StreamExt, future,
-    stream::{self, BoxStream},
-};
-use tokio::{runtime::Handle, sync::watch};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt, future};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use crate::{Blob, BlobBody, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
-/// What goes wrong.
+/// A fault to inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Bodies end after that many bytes as if the object were shorter.
+    /// Bodies end after that many bytes, as if the object were shorter.
     ShortRead(u64),
     /// Bodies fail after that many bytes.
     ReadError(u64),
-    /// Bodies stop for good after that many bytes. What reads on a blocking thread stops until the fault is lifted, and
-    /// fails then: a thread cannot be left behind.
+    /// Bodies stall forever after that many bytes. Readers on a blocking thread stall until the fault is cleared and then fail,
+    /// because a thread cannot be leaked.
     StalledRead(u64),
-    /// Objects are found missing when they are read or looked for.
+    /// Objects are missing when they are read or looked up.
     Missing,
-    /// Somebody else deletes an object before we do.
+    /// Another party deletes an object first.
     DeletedElsewhere,
-    /// Puts find no space.
+    /// Puts fail because the storage is full.
     Full,
-    /// Nothing works.
+    /// Every operation fails.
     Unavailable,
-    /// Nothing answers until the fault is lifted.
+    /// No operation returns until the fault is cleared.
     Hanging,
 }
 
-/// Passes everything on to another storage but for the fault it is set to.
+/// Forwards operations to another storage, except for the injected fault.
 pub struct FaultyStorage {
     inner: Arc<dyn Storage>,
     fault: watch::Sender<Option<Fault>>,
 }
 
 impl FaultyStorage {
-    /// Works like `inner` until told otherwise.
-    #[must_use]
+    /// Wraps `inner` without a fault.
     pub fn new(inner: Arc<dyn Storage>) -> Self {
         Self { inner, fault: watch::Sender::default() }
     }
 
-    /// Fails in this way from now on, or no more.
+    /// Injects a fault, or clears it.
     pub fn set(&self, fault: impl Into<Option<Fault>>) {
         self.fault.send_replace(fault.into());
     }
@@ -62,7 +58,7 @@ impl FaultyStorage {
         *self.fault.borrow()
     }
 
-    /// What becomes of an operation before it reaches the other storage.
+    /// Applies the fault to an operation before it reaches the other storage.
     async fn check(&self, operation: Operation, key: Option<&Key>) -> Result<(), StorageError> {
         lifted(self.fault.subscribe(), Fault::Hanging).await;
         let context = Context { storage: self.name().into(), operation, key: key.cloned() };
@@ -79,9 +75,9 @@ impl FaultyStorage {
     }
 }
 
-/// Waits until a fault is no longer the one that is set.
+/// Waits until the fault changes.
 async fn lifted(mut fault: watch::Receiver<Option<Fault>>, which: Fault) {
-    // An error means that nobody can set it any more.
+    // An error means that the fault cannot change any more.
     let _ = fault.wait_for(|fault| *fault != Some(which)).await;
 }
 
@@ -190,9 +186,9 @@ impl Storage for FaultyStorage {
     }
 }
 
-/// What a blocking reader finds where a body breaks off.
+/// The end of an interrupted body for a blocking reader.
 struct Broken {
-    /// The fault that is to be lifted before.
+    /// The fault that must be cleared first.
     stall: Option<(Handle, watch::Receiver<Option<Fault>>, Fault)>,
 }
 
@@ -205,7 +201,7 @@ impl Read for Broken {
     }
 }
 
-/// The first `after` bytes of a body, then something else.
+/// The first `after` bytes of a body, followed by a fault.
 fn cut(blob: Blob, after: u64, then: impl Stream<Item = io::Result<Bytes>> + Send + Sync + 'static) -> Blob {
     let (total_size, range) = (blob.total_size, blob.range.clone());
     let pieces = match blob.into_body() {

@@ -1,13 +1,14 @@
-//! How a NAR file is compressed.
+//! Compression of NAR files.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A compression that a narinfo can name and this project can undo.
+/// A compression that a narinfo can name and this project can decompress.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Compression {
-    /// The NAR as it is.
+    /// No compression.
     None,
     /// xz, the default of `nix copy`.
     Xz,
@@ -21,7 +22,7 @@ pub enum Compression {
     Brotli,
 }
 
-/// A narinfo names a compression outside [`Compression`].
+/// The error for a name that is no [`Compression`].
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("unsupported compression `{0}`; supported are none, xz, zstd, bzip2, gzip and br")]
 pub struct UnknownCompression(pub String);
@@ -29,7 +30,7 @@ pub struct UnknownCompression(pub String);
 impl Compression {
     const ALL: [Self; 6] = [Self::None, Self::Xz, Self::Zstd, Self::Bzip2, Self::Gzip, Self::Brotli];
 
-    /// The value of the narinfo line `Compression`. Note `zstd`: Nix refuses `zst` there (protocol reference 2.3).
+    /// Returns the value of the narinfo line `Compression`. Note `zstd`: Nix refuses `zst` there (protocol reference 2.3).
     pub const fn narinfo_name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -41,7 +42,7 @@ impl Compression {
         }
     }
 
-    /// What follows `.nar` in the name of a NAR file, with its dot; empty for [`Compression::None`].
+    /// Returns the suffix after `.nar` in the name of a NAR file, with its dot; empty for [`Compression::None`].
     pub const fn extension(self) -> &'static str {
         match self {
             Self::None => "",
@@ -57,7 +58,7 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// If it is another name.
+    /// If the name is unknown.
     pub fn from_narinfo_name(name: &str) -> Result<Self, UnknownCompression> {
         Self::ALL
             .into_iter()
@@ -74,7 +75,7 @@ impl Compression {
 impl FromStr for Compression {
     type Err = UnknownCompression;
 
-    /// Reads the name that narinfo uses.
+    /// Parses the name that narinfo uses.
     fn from_str(name: &str) -> Result<Self, UnknownCompression> {
         Self::from_narinfo_name(name)
     }

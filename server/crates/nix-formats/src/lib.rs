@@ -1,8 +1,7 @@
-//! The formats a Nix binary cache is made of, as types that are valid once they exist: store paths, hashes, narinfo,
-//! signatures and NAR.
+//! The formats of a Nix binary cache as types that are always valid: store paths, hashes, narinfo, signatures and NAR.
 //!
-//! This crate knows bytes and text only. It does no I/O of its own (NAR is read from and written to any
-//! [`std::io::Read`] and [`std::io::Write`]), has no async, and must not know about HTTP, storage or the catalog.
+//! This crate knows only bytes and text. It does no I/O of its own (a NAR is read from any [`std::io::Read`] and written to any
+//! [`std::io::Write`]), is not async, and must not know HTTP, storages or the catalog.
 
 mod compression;
 mod content_address;
@@ -14,6 +13,9 @@ mod store_path;
 
 pub mod nar;
 pub mod nix32;
+
+#[cfg(test)]
+mod tests;
 
 pub use compression::{Compression, UnknownCompression};
 pub use content_address::{ContentAddress, ContentAddressError, ContentAddressMethod, HashAlgorithm};

@@ -136,12 +136,12 @@ impl Storages {
     /// Takes note that the disk below the file `spooled` failed, whichever storage that is the spool of.
     pub fn spool_failed(&self, spooled: &Path, error: &StorageError) {
         let owner = self.list.iter().find(|storage| spooled.starts_with(storage.storage.spool_dir()));
-        if let (Some(owner), StorageError::Spool { source, .. }) = (owner, error) {
-            let source = match source.raw_os_error() {
+        if let (Some(owner), StorageError::Spool { cause, .. }) = (owner, error) {
+            let cause = match cause.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
-                None => io::Error::other(source.to_string()),
+                None => io::Error::other(cause.to_string()),
             };
-            owner.failed(&StorageError::from_spool(owner.name(), source));
+            owner.failed(&StorageError::from_spool(owner.name(), cause));
         }
     }
 

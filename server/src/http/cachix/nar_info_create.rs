@@ -58,6 +58,6 @@ impl NarInfoCreate {
     }
 }
 
-fn invalid(field: &str, error: &dyn std::fmt::Display) -> HttpError {
-    HttpError::bad_request(format!("{field}: {error}"))
+fn invalid(field: &str, error: &(dyn std::error::Error + 'static)) -> HttpError {
+    HttpError::bad_request(format!("{field}: {}", crate::chain::chain(error)))
 }

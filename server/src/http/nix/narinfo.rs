@@ -12,6 +12,7 @@ use warp::reply::Response;
 use super::encoding;
 use crate::cache::Cache;
 use crate::cache::PushError;
+use crate::chain::chain;
 use crate::federation::Outcome;
 use crate::http::error::HttpError;
 use crate::http::forward::{self, RequestHead, request_head};
@@ -158,7 +159,7 @@ pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
 fn describe(name: &NarinfoName, text: &[u8]) -> Result<PathDescription, HttpError> {
     let text = std::str::from_utf8(text).map_err(|_| HttpError::bad_request("a narinfo is UTF-8 text"))?;
     let narinfo = NarInfo::parse(text)
-        .map_err(|error| HttpError::bad_request(format!("malformed narinfo: {error}")))?;
+        .map_err(|error| HttpError::bad_request(format!("malformed narinfo: {}", chain(&error))))?;
     if *narinfo.store_path.hash() != name.0 {
         return Err(HttpError::bad_request("the narinfo is for another store path than its name says"));
     }

@@ -170,7 +170,8 @@ impl Examined<'_> {
             let file = storage.open_blocking(&key).map_err(|error| error.to_string())?;
             let file = Shared::new(Hashing::new(file));
             let mut nar = Hashing::new(decoder(file.clone(), compression).map_err(text)?);
-            let summary = nix_formats::nar::parse(&mut nar, &mut ()).map_err(|error| error.to_string())?;
+            let summary =
+                nix_formats::nar::parse(&mut nar, &mut ()).map_err(|error| crate::chain::chain(&error))?;
             let nar_hash = NarHash::from_bytes(nar.hash());
             drop(nar);
             let file_hash = FileHash::from_bytes(file.finish().map_err(text)?);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use admin_api::Unit;
-use catalog::{Burial, GcPath};
+use catalog::{GcPath, TombstoneBatch};
 use nix_formats::StorePathHash;
 
 use super::super::JobError;
@@ -46,12 +46,13 @@ impl Collection<'_> {
             }
         }
         reached("gc-hidden");
-        let burial = Burial { cache: self.cache.id, paths, unused_since: plan.unused_since, now: plan.now };
-        match self.core.catalog.bury(burial).await {
+        let batch =
+            TombstoneBatch { cache: self.cache.id, paths, unused_since: plan.unused_since, now: plan.now };
+        match self.core.catalog.tombstone_paths(batch).await {
             Ok(outcome) => {
                 reached("gc-buried");
                 self.show(hidden.iter().filter(|hash| outcome.alive.contains(hash)));
-                self.counts.paths_removed += outcome.buried.len() as u64;
+                self.counts.paths_removed += outcome.tombstoned.len() as u64;
                 Ok(())
             }
             Err(error) => {

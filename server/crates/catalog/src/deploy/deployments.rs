@@ -1,5 +1,5 @@
-//! Deployments. What may become of one is not decided here: the caller says so, and the writer makes sure that nothing
-//! comes between reading and writing.
+//! Deployments. The caller decides about transitions of their state; the writer guarantees that nothing happens between reading
+//! and writing.
 
 use std::collections::BTreeMap;
 
@@ -8,35 +8,34 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
     QueryFilter, QueryOrder, QuerySelect,
 };
-use uuid::Uuid;
 
+use crate::entity::field::{Field, stored};
+use crate::entity::values::Count;
 use crate::entity::{agent, deployment};
 use crate::writer::Written;
-use crate::{AgentId, Catalog, CatalogChange, CatalogError, DeploymentId, UnixTime, rows};
+use crate::{AgentId, Catalog, CatalogChange, CatalogError, DeploymentId, UnixTime};
 
-const TABLE: &str = "deployment";
-
-/// How far a deployment has come.
+/// The state of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeploymentStatus {
-    /// Its agent has not begun.
+    /// Its agent has not started it.
     Pending,
-    /// Its agent has begun.
+    /// Its agent has started it.
     InProgress,
-    /// It was called off.
+    /// It was cancelled.
     Cancelled,
-    /// Its agent could not do it, or was not heard of in time.
+    /// Its agent failed, or did not report in time.
     Failed,
-    /// Its agent has done it.
+    /// Its agent activated it.
     Succeeded,
 }
 
 impl DeploymentStatus {
-    /// Those that have not ended, as rows hold them.
-    pub(crate) const OPEN: [&'static str; 2] = [Self::Pending.as_str(), Self::InProgress.as_str()];
+    /// The states of deployments that have not ended.
+    pub(crate) const OPEN: [Self; 2] = [Self::Pending, Self::InProgress];
     const ALL: [Self; 5] = [Self::Pending, Self::InProgress, Self::Cancelled, Self::Failed, Self::Succeeded];
 
-    /// How clients write it.
+    /// Returns the name that clients use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -47,27 +46,27 @@ impl DeploymentStatus {
         }
     }
 
-    /// The status that is written so.
+    /// Returns the state with this name.
     pub fn from_text(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// Whether nothing comes after it.
+    /// Returns whether the state is final.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Cancelled | Self::Failed | Self::Succeeded)
     }
 }
 
-/// A deployment to be added.
+/// A deployment to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDeployment {
     /// Its id, new.
     pub id: DeploymentId,
     /// Its agent.
     pub agent: AgentId,
-    /// What the agent is to run.
+    /// The system that the agent is to activate.
     pub store_path: StorePath,
-    /// The script that judges it, by Nix system.
+    /// The rollback script for each Nix system.
     pub rollback_scripts: BTreeMap<String, String>,
 }
 
@@ -78,69 +77,68 @@ pub struct DeploymentRecord {
     pub id: DeploymentId,
     /// Its agent.
     pub agent: AgentId,
-    /// Its number among those of its agent, from 1.
+    /// Its number among the deployments of its agent, from 1.
     pub number: u64,
-    /// What the agent is to run.
+    /// The system that the agent is to activate.
     pub store_path: String,
-    /// The script that judges it, by Nix system.
+    /// The rollback script for each Nix system.
     pub rollback_scripts: BTreeMap<String, String>,
-    /// How far it has come.
+    /// Its state.
     pub status: DeploymentStatus,
-    /// Bytes of what is to run with all it refers to, once the agent has said so.
+    /// The size of the closure in bytes, once the agent has reported it.
     pub closure_size: Option<u64>,
     /// When it was added.
     pub created_at: UnixTime,
-    /// When it was last sent to the agent.
+    /// When it was last sent to the agent, by our clock.
     pub delivered_at: Option<UnixTime>,
-    /// When it began, by the clock of the agent.
+    /// When it started, by the clock of the agent.
     pub started_at: Option<UnixTime>,
-    /// When it ended, by the clock of the agent where that said so.
+    /// When it ended, by the clock of the agent if it reported the end, else by ours.
     pub finished_at: Option<UnixTime>,
-    /// When the agent was heard to begin, by our clock.
+    /// When the agent reported the start, by our clock.
     pub begun_at: Option<UnixTime>,
-    /// Lines of its log.
+    /// The number of lines in its log.
     pub log_lines: u64,
     /// Whether the log lacks lines.
     pub log_truncated: bool,
 }
 
-/// What [`Catalog::add_deployments`] did.
+/// The outcome of [`Catalog::add_deployments`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddedDeployments {
     /// The new ones, in the order in which they were given.
     pub added: Vec<DeploymentRecord>,
-    /// Those that were called off, as new ones took their place.
+    /// Deployments that the new ones replaced.
     pub superseded: Vec<DeploymentRecord>,
 }
 
 impl Catalog {
-    /// Adds deployments, all of them or none. The pending ones of the same agents are cancelled.
+    /// Adds all of the deployments or none. Cancels the pending ones of the same agents.
     pub async fn add_deployments(&self, new: Vec<NewDeployment>) -> Result<AddedDeployments, CatalogError> {
         self.write(new, |transaction, new| Box::pin(add(transaction, new))).await
     }
 
-    /// A deployment.
+    /// Finds a deployment.
     pub async fn find_deployment(&self, id: DeploymentId) -> Result<Option<DeploymentRecord>, CatalogError> {
-        find(self.readers(), id).await?.map(DeploymentRecord::try_from).transpose()
+        Ok(find(self.readers(), id).await?.map(DeploymentRecord::from))
     }
 
-    /// The deployment with this number of an agent.
+    /// Finds the deployment with this number of an agent.
     pub async fn find_deployment_of(
         &self,
         agent: AgentId,
         number: u64,
     ) -> Result<Option<DeploymentRecord>, CatalogError> {
-        deployment::Entity::find()
-            .filter(deployment::Column::Agent.eq(agent.to_row()))
-            .filter(deployment::Column::Number.eq(rows::signed("the number of a deployment", number)?))
+        let row = deployment::Entity::find()
+            .filter(deployment::Column::Agent.eq(stored(&agent)))
+            .filter(deployment::Column::Number.eq(stored(&Count::new("the number of a deployment", number)?)))
             .one(self.readers())
-            .await?
-            .map(DeploymentRecord::try_from)
-            .transpose()
+            .await?;
+        Ok(row.map(DeploymentRecord::from))
     }
 
-    /// Changes a deployment to what `change` makes of it. Returns it as it is then, and whether it was changed; `None`
-    /// if there is none. Its id, agent, number, paths and log stay as they are.
+    /// Applies `change` to a deployment. Returns the deployment afterwards and whether it changed, `None` if it does not exist.
+    /// Its id, agent, number, paths and log never change.
     pub async fn change_deployment<F>(
         &self,
         id: DeploymentId,
@@ -153,23 +151,22 @@ impl Catalog {
         self.write((id, change), |transaction, (id, change)| Box::pin(apply(transaction, *id, change))).await
     }
 
-    /// The first deployment of an agent that has not ended.
+    /// Returns the first deployment of an agent that has not ended.
     pub async fn open_deployment(&self, agent: AgentId) -> Result<Option<DeploymentRecord>, CatalogError> {
-        open()
-            .filter(deployment::Column::Agent.eq(agent.to_row()))
+        let row = open()
+            .filter(deployment::Column::Agent.eq(stored(&agent)))
             .order_by_asc(deployment::Column::Number)
             .one(self.readers())
-            .await?
-            .map(DeploymentRecord::try_from)
-            .transpose()
+            .await?;
+        Ok(row.map(DeploymentRecord::from))
     }
 
-    /// All deployments that have not ended.
+    /// Returns all deployments that have not ended.
     pub async fn open_deployments(&self) -> Result<Vec<DeploymentRecord>, CatalogError> {
-        records(open().all(self.readers()).await?)
+        Ok(records(open().all(self.readers()).await?))
     }
 
-    /// The newest deployments, of one agent or of all, with this status or any, at most `limit`.
+    /// Returns at most `limit` of the newest deployments, of one agent or all, in one state or any.
     pub async fn list_deployments(
         &self,
         agent: Option<AgentId>,
@@ -178,33 +175,34 @@ impl Catalog {
     ) -> Result<Vec<DeploymentRecord>, CatalogError> {
         let mut query = deployment::Entity::find();
         query = match agent {
-            Some(agent) => query.filter(deployment::Column::Agent.eq(agent.to_row())),
-            // Within an agent the numbers say it, whatever the clock did.
+            Some(agent) => query.filter(deployment::Column::Agent.eq(stored(&agent))),
+            // The numbers order the deployments of one agent, whatever the clock did.
             None => query.order_by_desc(deployment::Column::CreatedAt),
         };
         if let Some(status) = status {
-            query = query.filter(deployment::Column::Status.eq(status.as_str()));
+            query = query.filter(deployment::Column::Status.eq(stored(&status)));
         }
         let query = query.order_by_desc(deployment::Column::Number).limit(limit);
-        records(query.all(self.readers()).await?)
+        Ok(records(query.all(self.readers()).await?))
     }
 }
 
 type Change = Box<dyn Fn(&DeploymentRecord) -> Option<DeploymentRecord> + Send + Sync>;
 
 fn open() -> sea_orm::Select<deployment::Entity> {
-    deployment::Entity::find().filter(deployment::Column::Status.is_in(DeploymentStatus::OPEN))
+    deployment::Entity::find()
+        .filter(deployment::Column::Status.is_in(DeploymentStatus::OPEN.iter().map(stored)))
 }
 
 pub(super) async fn find(
     connection: &impl ConnectionTrait,
     id: DeploymentId,
 ) -> Result<Option<deployment::Model>, CatalogError> {
-    Ok(deployment::Entity::find_by_id(id.to_row()).one(connection).await?)
+    Ok(deployment::Entity::find_by_id(id).one(connection).await?)
 }
 
-fn records(rows: Vec<deployment::Model>) -> Result<Vec<DeploymentRecord>, CatalogError> {
-    rows.into_iter().map(DeploymentRecord::try_from).collect()
+fn records(rows: Vec<deployment::Model>) -> Vec<DeploymentRecord> {
+    rows.into_iter().map(DeploymentRecord::from).collect()
 }
 
 async fn add(
@@ -216,48 +214,49 @@ async fn add(
     let mut changes = Vec::new();
     for new in new {
         let pending = deployment::Entity::find()
-            .filter(deployment::Column::Agent.eq(new.agent.to_row()))
-            .filter(deployment::Column::Status.eq(DeploymentStatus::Pending.as_str()))
+            .filter(deployment::Column::Agent.eq(stored(&new.agent)))
+            .filter(deployment::Column::Status.eq(stored(&DeploymentStatus::Pending)))
             .all(transaction)
             .await?;
         for row in pending {
-            let mut superseded = DeploymentRecord::try_from(row)?;
+            let mut superseded = DeploymentRecord::from(row);
             superseded.status = DeploymentStatus::Cancelled;
             superseded.finished_at = Some(now);
             save(transaction, &superseded).await?;
             done.superseded.push(superseded);
         }
         let number = next_number(transaction, new.agent).await?;
+        let scripts = (!new.rollback_scripts.is_empty()).then(|| new.rollback_scripts.clone());
         let row = deployment::ActiveModel {
-            id: ActiveValue::Set(new.id.to_row()),
-            agent: ActiveValue::Set(new.agent.to_row()),
-            number: ActiveValue::Set(number),
+            id: ActiveValue::Set(new.id.into()),
+            agent: ActiveValue::Set(new.agent.into()),
+            number: ActiveValue::Set(number.into()),
             store_path: ActiveValue::Set(new.store_path.to_full_path()),
-            path_hash: ActiveValue::Set(new.store_path.hash().as_bytes().to_vec()),
-            rollback_scripts: ActiveValue::Set(write_scripts(&new.rollback_scripts)),
-            status: ActiveValue::Set(DeploymentStatus::Pending.as_str().to_owned()),
+            path_hash: ActiveValue::Set((*new.store_path.hash()).into()),
+            rollback_scripts: ActiveValue::Set(scripts.map(Into::into)),
+            status: ActiveValue::Set(DeploymentStatus::Pending.into()),
             closure_size: ActiveValue::Set(None),
             created_at: ActiveValue::Set(now),
             delivered_at: ActiveValue::Set(None),
             started_at: ActiveValue::Set(None),
             finished_at: ActiveValue::Set(None),
             begun_at: ActiveValue::Set(None),
-            log_lines: ActiveValue::Set(0),
-            log_bytes: ActiveValue::Set(0),
+            log_lines: ActiveValue::Set(Count::ZERO.into()),
+            log_bytes: ActiveValue::Set(Count::ZERO.into()),
             log_truncated: ActiveValue::Set(false),
         };
-        done.added.push(row.insert(transaction).await?.try_into()?);
+        done.added.push(row.insert(transaction).await?.into());
         changes.push(CatalogChange::Deployments { agent: new.agent });
     }
     Ok(Written::with_changes(done, changes))
 }
 
-async fn next_number(transaction: &DatabaseTransaction, agent: AgentId) -> Result<i64, CatalogError> {
-    let row = agent::Entity::find_by_id(agent.to_row()).one(transaction).await?;
-    let number = row.map_or(0, |agent| agent.last_number) + 1;
+async fn next_number(transaction: &DatabaseTransaction, agent: AgentId) -> Result<Count, CatalogError> {
+    let row = agent::Entity::find_by_id(agent).one(transaction).await?;
+    let number = row.map_or(Count::ZERO, |agent| *agent.last_number).plus(1);
     agent::Entity::update_many()
-        .col_expr(agent::Column::LastNumber, number.into())
-        .filter(agent::Column::Id.eq(agent.to_row()))
+        .col_expr(agent::Column::LastNumber, stored(&number).into())
+        .filter(agent::Column::Id.eq(stored(&agent)))
         .exec(transaction)
         .await?;
     Ok(number)
@@ -269,7 +268,7 @@ async fn apply(
     change: &Change,
 ) -> Result<Written<Option<(DeploymentRecord, bool)>>, CatalogError> {
     let Some(row) = find(transaction, id).await? else { return Ok(Written::quietly(None)) };
-    let record = DeploymentRecord::try_from(row)?;
+    let record = DeploymentRecord::from(row);
     match change(&record) {
         Some(changed) if changed != record => {
             save(transaction, &changed).await?;
@@ -282,60 +281,37 @@ async fn apply(
 
 async fn save(transaction: &DatabaseTransaction, record: &DeploymentRecord) -> Result<(), CatalogError> {
     let closure_size =
-        record.closure_size.map(|size| rows::signed("the size of a closure", size)).transpose()?;
+        record.closure_size.map(|size| Count::new("the size of a closure", size)).transpose()?;
     deployment::Entity::update_many()
-        .col_expr(deployment::Column::Status, record.status.as_str().into())
-        .col_expr(deployment::Column::ClosureSize, closure_size.into())
+        .col_expr(deployment::Column::Status, stored(&record.status).into())
+        .col_expr(deployment::Column::ClosureSize, closure_size.map(Count::signed).into())
         .col_expr(deployment::Column::DeliveredAt, record.delivered_at.into())
         .col_expr(deployment::Column::StartedAt, record.started_at.into())
         .col_expr(deployment::Column::FinishedAt, record.finished_at.into())
         .col_expr(deployment::Column::BegunAt, record.begun_at.into())
-        .filter(deployment::Column::Id.eq(record.id.to_row()))
+        .filter(deployment::Column::Id.eq(stored(&record.id)))
         .exec(transaction)
         .await?;
     Ok(())
 }
 
-fn write_scripts(scripts: &BTreeMap<String, String>) -> Option<String> {
-    (!scripts.is_empty())
-        .then(|| {
-            scripts
-                .iter()
-                .map(|(system, script)| (system.clone(), script.as_str().into()))
-                .collect::<serde_json::Map<_, _>>()
-        })
-        .map(|object| serde_json::Value::Object(object).to_string())
-}
-
-impl TryFrom<deployment::Model> for DeploymentRecord {
-    type Error = CatalogError;
-
-    fn try_from(row: deployment::Model) -> Result<Self, CatalogError> {
-        let scripts = row.rollback_scripts.as_deref().map(serde_json::from_str).transpose();
-        Ok(Self {
-            id: DeploymentId(Uuid::from_bytes(rows::bytes(TABLE, "id", row.id)?)),
-            agent: AgentId(Uuid::from_bytes(rows::bytes(TABLE, "agent", row.agent)?)),
-            number: rows::unsigned(TABLE, "number", row.number)?,
+impl From<deployment::Model> for DeploymentRecord {
+    fn from(row: deployment::Model) -> Self {
+        Self {
+            id: *row.id,
+            agent: *row.agent,
+            number: row.number.get(),
             store_path: row.store_path,
-            rollback_scripts: scripts
-                .map_err(|error| CatalogError::Corrupt {
-                    table: TABLE,
-                    column: "rollback_scripts",
-                    found: format!("text that is not a JSON object of strings ({error})"),
-                })?
-                .unwrap_or_default(),
-            status: rows::word(TABLE, "status", &row.status, DeploymentStatus::from_text(&row.status))?,
-            closure_size: row
-                .closure_size
-                .map(|size| rows::unsigned(TABLE, "closure_size", size))
-                .transpose()?,
+            rollback_scripts: row.rollback_scripts.map(Field::into_inner).unwrap_or_default(),
+            status: *row.status,
+            closure_size: row.closure_size.map(|size| size.get()),
             created_at: row.created_at,
             delivered_at: row.delivered_at,
             started_at: row.started_at,
             finished_at: row.finished_at,
             begun_at: row.begun_at,
-            log_lines: rows::unsigned(TABLE, "log_lines", row.log_lines)?,
+            log_lines: row.log_lines.get(),
             log_truncated: row.log_truncated,
-        })
+        }
     }
 }

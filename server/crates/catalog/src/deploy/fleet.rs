@@ -1,5 +1,5 @@
-//! Workspaces and agents. The configuration declares them; the catalog gives them ids and remembers those that the
-//! configuration no longer names.
+//! Workspaces and agents. The configuration declares them; the catalog gives them ids and keeps those that are no longer
+//! declared.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,13 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
+use crate::entity::field::stored;
+use crate::entity::values::Count;
 use crate::entity::{agent, workspace};
 use crate::writer::Written;
-use crate::{AgentId, CacheId, Catalog, CatalogError, UnixTime, WorkspaceId, rows};
+use crate::{AgentId, CacheId, Catalog, CatalogError, UnixTime, WorkspaceId, WorkspaceRecord};
 
-/// Rows that are inserted at a time, so that their values fit into one statement.
+/// The number of rows inserted at a time, so that their values fit into one statement.
 const BATCH: usize = 500;
 
 /// A workspace as the configuration declares it.
@@ -32,39 +34,26 @@ pub struct DeclaredAgent {
     pub workspace: String,
 }
 
-/// A workspace as the catalog knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkspaceRecord {
-    /// Its row.
-    pub id: WorkspaceId,
-    /// Its name, unique.
-    pub name: String,
-    /// The cache that its agents fetch from.
-    pub cache: CacheId,
-    /// Whether it is declared.
-    pub enabled: bool,
-}
-
 /// An agent as the catalog knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentRecord {
-    /// The id that its client is told.
+    /// The id that its client knows.
     pub id: AgentId,
     /// Its name, unique over all workspaces.
     pub name: String,
-    /// The workspace that it belongs to.
+    /// Its workspace.
     pub workspace: WorkspaceId,
-    /// Whether it is declared.
+    /// Whether the configuration declares it.
     pub enabled: bool,
-    /// The version of its client, as that said when it connected last.
+    /// The version of its client at the last connection.
     pub version: Option<String>,
-    /// The Nix system of its machine, as its client said.
+    /// The Nix system of its machine at the last connection.
     pub system: Option<String>,
     /// When it connected or disconnected last.
     pub last_seen_at: Option<UnixTime>,
 }
 
-/// All workspaces and agents, also those that are not declared, by name.
+/// All workspaces and agents by name, including undeclared ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
     /// The workspaces.
@@ -74,14 +63,14 @@ pub struct Fleet {
 }
 
 impl Catalog {
-    /// Makes the workspaces and agents agree with the configuration: adds new ones, updates known ones, disables the
-    /// others. Removes nothing.
+    /// Reconciles the workspaces and agents with the configuration: adds new ones, updates known ones and disables the rest.
+    /// Removes nothing.
     pub async fn reconcile_fleet(
         &self,
         workspaces: &[DeclaredWorkspace],
         agents: &[DeclaredAgent],
     ) -> Result<Fleet, CatalogError> {
-        // Made here and not in the transaction, which may run more than once.
+        // Generated here and not in the transaction, which may run more than once.
         let agents: Vec<_> = agents.iter().map(|agent| (AgentId(Uuid::new_v4()), agent.clone())).collect();
         self.write((workspaces.to_vec(), agents), |transaction, (workspaces, agents)| {
             Box::pin(reconcile(transaction, workspaces, agents))
@@ -89,12 +78,12 @@ impl Catalog {
         .await
     }
 
-    /// All workspaces and agents, with what was last heard of them.
+    /// Returns all workspaces and agents.
     pub async fn fleet(&self) -> Result<Fleet, CatalogError> {
         load(self.readers()).await
     }
 
-    /// Notes that an agent has connected.
+    /// Records that an agent connected.
     pub async fn agent_connected(
         &self,
         agent: AgentId,
@@ -108,7 +97,7 @@ impl Catalog {
                     .col_expr(agent::Column::Version, version.as_str().into())
                     .col_expr(agent::Column::System, system.as_str().into())
                     .col_expr(agent::Column::LastSeenAt, (*at).into())
-                    .filter(agent::Column::Id.eq(agent.to_row()))
+                    .filter(agent::Column::Id.eq(stored(agent)))
                     .exec(transaction)
                     .await?;
                 Ok(Written::quietly(()))
@@ -117,13 +106,13 @@ impl Catalog {
         .await
     }
 
-    /// Notes that an agent was connected until then.
+    /// Records that an agent was connected until this time.
     pub async fn agent_disconnected(&self, agent: AgentId, at: UnixTime) -> Result<(), CatalogError> {
         self.write((agent, at), |transaction, (agent, at)| {
             Box::pin(async move {
                 agent::Entity::update_many()
                     .col_expr(agent::Column::LastSeenAt, (*at).into())
-                    .filter(agent::Column::Id.eq(agent.to_row()))
+                    .filter(agent::Column::Id.eq(stored(agent)))
                     .filter(agent::Column::LastSeenAt.lt(*at))
                     .exec(transaction)
                     .await?;
@@ -175,12 +164,12 @@ async fn reconcile(
             .filter_map(|(id, declared)| {
                 let workspace = *ids.get(declared.workspace.as_str())?;
                 Some(agent::ActiveModel {
-                    id: ActiveValue::Set(id.to_row()),
+                    id: ActiveValue::Set((*id).into()),
                     name: ActiveValue::Set(declared.name.clone()),
                     workspace: ActiveValue::Set(workspace),
                     enabled: ActiveValue::Set(true),
                     created_at: ActiveValue::Set(now),
-                    last_number: ActiveValue::Set(0),
+                    last_number: ActiveValue::Set(Count::ZERO.into()),
                     version: ActiveValue::Set(None),
                     system: ActiveValue::Set(None),
                     last_seen_at: ActiveValue::Set(None),
@@ -205,30 +194,19 @@ async fn reconcile(
 async fn load(connection: &impl sea_orm::ConnectionTrait) -> Result<Fleet, CatalogError> {
     let workspaces = workspace::Entity::find().order_by_asc(workspace::Column::Name).all(connection).await?;
     let agents = agent::Entity::find().order_by_asc(agent::Column::Name).all(connection).await?;
-    Ok(Fleet {
-        workspaces: workspaces.into_iter().map(WorkspaceRecord::from).collect(),
-        agents: agents.into_iter().map(AgentRecord::try_from).collect::<Result<_, _>>()?,
-    })
+    Ok(Fleet { workspaces, agents: agents.into_iter().map(AgentRecord::from).collect() })
 }
 
-impl From<workspace::Model> for WorkspaceRecord {
-    fn from(row: workspace::Model) -> Self {
-        Self { id: row.id, name: row.name, cache: row.cache, enabled: row.enabled }
-    }
-}
-
-impl TryFrom<agent::Model> for AgentRecord {
-    type Error = CatalogError;
-
-    fn try_from(row: agent::Model) -> Result<Self, CatalogError> {
-        Ok(Self {
-            id: AgentId(Uuid::from_bytes(rows::bytes("agent", "id", row.id)?)),
+impl From<agent::Model> for AgentRecord {
+    fn from(row: agent::Model) -> Self {
+        Self {
+            id: *row.id,
             name: row.name,
             workspace: row.workspace,
             enabled: row.enabled,
             version: row.version,
             system: row.system,
             last_seen_at: row.last_seen_at,
-        })
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Deploy: workspaces and agents, what the agents are told to run, and what they say about it.
+//! Deploy: workspaces, agents, deployments and their logs.
 
 mod deployments;
 mod fleet;
@@ -6,7 +6,7 @@ mod holds;
 mod logs;
 
 pub use deployments::{AddedDeployments, DeploymentRecord, DeploymentStatus, NewDeployment};
-pub use fleet::{AgentRecord, DeclaredAgent, DeclaredWorkspace, Fleet, WorkspaceRecord};
+pub use fleet::{AgentRecord, DeclaredAgent, DeclaredWorkspace, Fleet};
 pub use logs::{LogAppend, LogLine, NumberedLine};
 
 pub(crate) use holds::held_by_agents;

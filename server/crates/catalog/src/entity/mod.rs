@@ -1,10 +1,14 @@
-//! The rows as the database holds them, one file per table. Hashes are raw bytes, times are Unix seconds.
+//! The rows of the database, one file per table.
+//!
+//! Columns have the types of the domain; `field.rs` and `values.rs` say how those are stored. Times are Unix seconds. A model
+//! that needs no conversion is the public record of its table.
 
 pub(crate) mod agent;
 pub(crate) mod cache;
 pub(crate) mod clock;
 pub(crate) mod deployment;
 pub(crate) mod deployment_log;
+pub(crate) mod field;
 pub(crate) mod nar;
 pub(crate) mod open_upload;
 pub(crate) mod pin;
@@ -17,4 +21,5 @@ pub(crate) mod token;
 pub(crate) mod tombstone;
 pub(crate) mod unpublished_path;
 pub(crate) mod upload;
+pub(crate) mod values;
 pub(crate) mod workspace;

@@ -1,7 +1,10 @@
 //! Compressed NAR files. Several store paths of a cache may share one.
 
+use nix_formats::{Compression, FileHash, NarHash};
 use sea_orm::entity::prelude::*;
 
+use super::field::Field;
+use super::values::Count;
 use crate::{CacheId, NarId, StorageId, UnixTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -11,14 +14,11 @@ pub struct Model {
     pub id: NarId,
     pub cache: CacheId,
     pub storage: StorageId,
-    /// 32 bytes.
-    pub file_hash: Vec<u8>,
-    /// The word that narinfo uses.
-    pub compression: String,
-    pub file_size: i64,
-    /// 32 bytes.
-    pub nar_hash: Vec<u8>,
-    pub nar_size: i64,
+    pub file_hash: Field<Entity, FileHash>,
+    pub compression: Field<Entity, Compression>,
+    pub file_size: Field<Entity, Count>,
+    pub nar_hash: Field<Entity, NarHash>,
+    pub nar_size: Field<Entity, Count>,
     pub damaged: bool,
     pub created_at: UnixTime,
 }

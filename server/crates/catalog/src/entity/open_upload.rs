@@ -1,20 +1,23 @@
-//! Uploads that a daemon has begun to take and not finished.
+//! Uploads that have begun and are not finished.
 
+use nix_formats::FileHash;
 use sea_orm::entity::prelude::*;
+use uuid::Uuid;
 
+use super::field::Field;
 use crate::{CacheId, UnixTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "open_upload")]
 pub struct Model {
-    /// The UUID that the client knows as `narId`, 16 bytes.
+    /// The UUID that the client knows as `narId`.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub nar_id: Vec<u8>,
+    pub nar_id: Field<Entity, Uuid>,
     pub cache: CacheId,
-    /// The daemon that has the parts, by the name it chose.
+    /// The daemon that holds the parts, by the name it chose.
     pub owner: String,
-    /// SHA-256 of the file that came in one piece and waits for its narinfo.
-    pub file_hash: Option<Vec<u8>>,
+    /// The hash of a file that arrived in one piece and waits for its narinfo.
+    pub file_hash: Option<Field<Entity, FileHash>>,
     pub created_at: UnixTime,
 }
 

@@ -1,7 +1,10 @@
-//! Revisions of pins. A pin holds on to a store hash, so it outlives the healing of the path.
+//! Revisions of pins. A pin refers to a store hash, not to a row, so it survives the healing of the path.
 
+use nix_formats::StorePathHash;
 use sea_orm::entity::prelude::*;
 
+use super::field::Field;
+use super::values::Count;
 use crate::{CacheId, UnixTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -12,14 +15,13 @@ pub struct Model {
     pub cache: CacheId,
     pub name: String,
     /// 1 for the first revision under a name.
-    pub revision: i64,
-    /// 20 bytes.
-    pub path_hash: Vec<u8>,
+    pub revision: Field<Entity, Count>,
+    pub path_hash: Field<Entity, StorePathHash>,
     pub path_name: String,
     /// A JSON list of strings.
-    pub artifacts: String,
-    pub keep_days: Option<i64>,
-    pub keep_revisions: Option<i64>,
+    pub artifacts: Field<Entity, Vec<String>>,
+    pub keep_days: Option<Field<Entity, u32>>,
+    pub keep_revisions: Option<Field<Entity, u32>>,
     pub keep_forever: bool,
     pub created_at: UnixTime,
 }

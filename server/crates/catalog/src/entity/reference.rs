@@ -1,7 +1,10 @@
-//! What a store path refers to, in the order in which the narinfo lists it. The target need not exist.
+//! References of store paths, in the order in which the narinfo lists them. The target need not exist.
 
+use nix_formats::StorePathHash;
 use sea_orm::entity::prelude::*;
 
+use super::field::Field;
+use super::values::Count;
 use crate::PathId;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -10,9 +13,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub path: PathId,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub position: i64,
-    /// 20 bytes.
-    pub hash: Vec<u8>,
+    pub position: Field<Entity, Count>,
+    pub hash: Field<Entity, StorePathHash>,
     pub name: String,
 }
 

@@ -2,7 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{CacheId, UnixTime};
+use super::field::Field;
+use super::values::Sealed;
+use crate::{CacheId, KeyOrigin, UnixTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "signing_key")]
@@ -11,14 +13,12 @@ pub struct Model {
     pub id: i64,
     pub cache: CacheId,
     pub name: String,
-    /// 32 bytes.
-    pub public_key: Vec<u8>,
-    /// `server` or `client`.
-    pub origin: String,
+    pub public_key: Field<Entity, [u8; 32]>,
+    pub origin: Field<Entity, KeyOrigin>,
     pub created_at: UnixTime,
     pub retired_at: Option<UnixTime>,
-    /// The secret half, encrypted, where several daemons share it.
-    pub sealed: Option<Vec<u8>>,
+    /// The secret half, encrypted, if several daemons share it.
+    pub sealed: Option<Field<Entity, Sealed>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,25 +1,26 @@
-//! How far long jobs over a storage have come.
+//! Progress of long jobs over a storage.
 
 use sea_orm::entity::prelude::*;
 
-use crate::{NarId, StorageId, UnixTime};
+use super::field::Field;
+use super::values::Count;
+use crate::{NarId, StorageId, StorageJob, UnixTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "storage_job")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub storage: StorageId,
-    /// A word for what the job does.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub kind: String,
-    /// The last NAR file it is done with.
+    pub kind: Field<Entity, StorageJob>,
+    /// The last NAR file that it has processed.
     pub after: Option<NarId>,
     pub started_at: UnixTime,
     pub finished_at: Option<UnixTime>,
-    pub files: i64,
-    pub bytes: i64,
-    pub damaged: i64,
-    pub failed: i64,
+    pub files: Field<Entity, Count>,
+    pub bytes: Field<Entity, Count>,
+    pub damaged: Field<Entity, Count>,
+    pub failed: Field<Entity, Count>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,7 +1,10 @@
-//! Store paths of caches. Visible to clients while the NAR is not damaged and lies on a storage that is enabled.
+//! Store paths of caches. A path is visible to clients while its NAR is undamaged and on an enabled storage.
 
+use nix_formats::StorePathHash;
 use sea_orm::entity::prelude::*;
 
+use super::field::Field;
+use super::values::Signatures;
 use crate::{CacheId, NarId, PathId, UnixTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -10,14 +13,12 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: PathId,
     pub cache: CacheId,
-    /// 20 bytes.
-    pub hash: Vec<u8>,
+    pub hash: Field<Entity, StorePathHash>,
     pub name: String,
     pub nar: NarId,
     pub deriver: Option<String>,
     pub ca: Option<String>,
-    /// One per line, without a final line break.
-    pub signatures: String,
+    pub signatures: Field<Entity, Signatures>,
     pub created_at: UnixTime,
     pub last_used_at: UnixTime,
 }

@@ -1,20 +1,22 @@
-//! Access tokens that were issued. The token itself is not stored.
+//! Issued access tokens. The token itself is not stored.
 
 use sea_orm::entity::prelude::*;
+use uuid::Uuid;
 
-use crate::UnixTime;
+use super::field::Field;
+use crate::tokens::TokenRight;
+use crate::{TokenCaches, UnixTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "token")]
 pub struct Model {
-    /// The UUID in the `jti` claim, 16 bytes.
+    /// The UUID in the `jti` claim.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Vec<u8>,
+    pub id: Field<Entity, Uuid>,
     pub subject: String,
-    /// `*` or a JSON list of names: of caches, or of the one agent or workspace that it is for.
-    pub caches: String,
-    /// `read`, `write` or `admin` on caches, `agent`, or `activate` in a workspace.
-    pub permission: String,
+    /// The names of caches, or the name of the one agent or workspace that the token is for.
+    pub caches: Field<Entity, TokenCaches>,
+    pub permission: Field<Entity, TokenRight>,
     pub created_at: UnixTime,
     pub expires_at: Option<UnixTime>,
     pub revoked_at: Option<UnixTime>,

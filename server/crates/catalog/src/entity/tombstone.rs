@@ -1,7 +1,9 @@
-//! Store paths that garbage collection has taken out of their cache. Their rows are gone; what is left are files.
+//! Store paths that were removed from their cache. Their rows are deleted; their files are still to be removed.
 
+use nix_formats::StorePathHash;
 use sea_orm::entity::prelude::*;
 
+use super::field::Field;
 use crate::{CacheId, NarId, StorageId, TombstoneId};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -10,11 +12,10 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: TombstoneId,
     pub cache: CacheId,
-    /// Where the files beside the NAR are.
+    /// The storage that holds the files beside the NAR.
     pub storage: StorageId,
-    /// 20 bytes.
-    pub hash: Vec<u8>,
-    /// The file that the path needed. Its row may be gone by now.
+    pub hash: Field<Entity, StorePathHash>,
+    /// The NAR file of the path. Its row may be deleted already.
     pub nar: NarId,
 }
 

@@ -1,18 +1,18 @@
-//! Dead paths, a batch at a time.
+//! Batches of dead paths.
 
 use std::time::Duration;
 
 use super::census::{Census, GcPath};
 
-/// How long burying a batch should take, in which all other writes wait.
+/// The longest that tombstoning a batch should take. All other writes wait meanwhile.
 const AT_MOST: Duration = Duration::from_millis(40);
 /// A batch that takes less than this may be larger.
 const AT_LEAST: Duration = Duration::from_millis(15);
-/// The sizes that [`Batches::took`] chooses among.
+/// The bounds of the size that [`Batches::took`] chooses.
 const SMALLEST: usize = 8;
 const LARGEST: usize = 256;
 
-/// The first paths that may go, in their order. See [`Census::batches`].
+/// The first removable paths in order, in batches. See [`Census::batches`].
 pub struct Batches<'c> {
     census: &'c Census,
     start: usize,
@@ -25,7 +25,7 @@ impl<'c> Batches<'c> {
         Self { census, start: 0, count, size }
     }
 
-    /// Tells how long it took to bury the batch that was given last. Those that follow get smaller if that was long, and
+    /// Adapts the size of the following batches to the time that tombstoning the last one took: smaller if that was long,
     /// larger if it was short.
     pub fn took(&mut self, elapsed: Duration) {
         if elapsed > AT_MOST {

@@ -1,4 +1,4 @@
-//! What keeps each path of a cache alive, and until when.
+//! The census: what keeps each path of a cache alive, and until when.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,31 +11,31 @@ use crate::{PathId, UnixTime};
 
 /// The paths of a cache at one moment, with what keeps them alive.
 ///
-/// A path lives as long as one that refers to it, directly or not. So all that has to be known of it is when the last of
-/// those was used: it may go when that is long enough ago. Paths are asked for by how many may go, in the order in which
-/// they may: the first that may go is number 0.
+/// A path lives as long as a path that refers to it, directly or not. So the census only needs to know when the last of those
+/// was used: the path is removable once that is long enough ago. Queries count paths in the order in which they become
+/// removable: the first is number 0.
 #[derive(Default)]
 pub struct Census {
     pub(super) ids: Vec<i64>,
     pub(super) hashes: Vec<[u8; 20]>,
-    /// When each was used last, or made.
+    /// When each was last used or created.
     pub(super) own: Vec<i64>,
     /// The row of its file, until [`Census::count_files`]; then the number of the file.
     pub(super) nars: Vec<i64>,
-    /// Size of its file.
+    /// The size of its file in bytes.
     pub(super) sizes: Vec<u64>,
-    /// How many paths need each file.
+    /// The number of paths that need each file.
     needed_by: Vec<u32>,
-    /// Names of the pins that hold paths.
+    /// The names of the pins that protect paths.
     pub(super) pins: HashMap<u32, String>,
-    /// Names of the deploy agents that hold paths.
+    /// The names of the deploy agents that protect paths.
     pub(super) agents: HashMap<u32, String>,
-    /// Paths on storages that are not in use, about which nothing is decided.
-    pub(super) shelved: HashSet<u32>,
+    /// Paths on disabled storages, which are kept.
+    pub(super) on_disabled: HashSet<u32>,
     pub(super) traced: Trace,
 }
 
-/// A path, as garbage collection handles it.
+/// A path in garbage collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcPath {
     /// Its row.
@@ -47,48 +47,48 @@ pub struct GcPath {
 /// What keeps a path alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fate {
-    /// The path, the one that refers to it, and so on up to the one that keeps them all.
+    /// The path, a path that refers to it, and so on up to the one that keeps them all alive.
     pub chain: Vec<StorePathHash>,
-    /// What keeps the last one of the chain.
+    /// What keeps the last path of the chain.
     pub held: Held,
 }
 
-/// Why a path that nothing refers to is kept.
+/// Why a path is kept, apart from references to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// By a pin of this name.
+    /// A pin of this name protects it.
     Pin(String),
-    /// By the deploy agent of this name, which runs it, may go back to it, or is told to run it.
+    /// The deploy agent of this name runs it, can roll back to it, or is to activate it.
     Agent(String),
-    /// It lies on a storage that is not in use, and nothing there is touched.
+    /// It is on a disabled storage, where nothing is removed.
     Storage,
-    /// By having been made or used then, if that is not too long ago.
+    /// It was created or last used then.
     Use(UnixTime),
 }
 
 impl Census {
-    /// How many paths the cache has, hidden ones included.
+    /// Returns the number of paths in the cache, including hidden ones.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether the cache has no paths.
+    /// Returns whether the cache has no paths.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// How many paths pins hold directly.
+    /// Returns the number of paths that pins protect directly.
     pub fn pinned(&self) -> usize {
         self.pins.len()
     }
 
-    /// How many paths may go because nothing that needs them was used since `cutoff`.
+    /// Returns how many paths are removable because nothing that needs them was used since `cutoff`.
     pub fn unused_since(&self, cutoff: UnixTime) -> usize {
         self.traced.order.partition_point(|&path| self.traced.until[path as usize] < cutoff.0)
     }
 
-    /// How many paths have to go until the files of the rest take no more than `target` bytes: the least recently used
-    /// ones, but none that was used since `cutoff`. At least `count`.
+    /// Returns how many of the least recently used paths to remove until the files of the rest take at most `target` bytes:
+    /// at least `count`, but none that was used since `cutoff`.
     pub fn to_size(&self, count: usize, target: u64, cutoff: UnixTime) -> usize {
         let limit = self.unused_since(cutoff);
         let mut left = self.files_of_all();
@@ -102,25 +102,24 @@ impl Census {
         limit.max(count)
     }
 
-    /// How many files, and bytes of files, no path needs any more when the first `count` are gone.
+    /// Returns how many files, and how many bytes, no path needs once the first `count` paths are removed.
     pub fn freed(&self, count: usize) -> (u64, u64) {
         let mut files = Files::of(self);
         let bytes = self.traced.order[..count].iter().map(|&path| files.remove(path)).sum();
         (files.removed, bytes)
     }
 
-    /// The first `count` paths in the order in which they may go, in batches of about `size`. What refers to each other in
-    /// a circle is in one batch.
+    /// Returns the first `count` removable paths in batches of about `size`. A cycle of references is in one batch.
     pub fn batches(&self, count: usize, size: usize) -> Batches<'_> {
         Batches::new(self, count, size)
     }
 
-    /// When a path, or one that needs it, was last used; `None` if it is held whatever its age, or not there.
+    /// Returns when a path, or one that needs it, was last used; `None` if it is kept whatever its age, or does not exist.
     pub fn last_use(&self, hash: &StorePathHash) -> Option<UnixTime> {
         self.last_use_of_path(self.find(hash)?)
     }
 
-    /// As [`Census::last_use`], of the path with this number in the order in which they may go.
+    /// As [`Census::last_use`], for the removable path with this number.
     pub fn last_use_of(&self, number: usize) -> Option<UnixTime> {
         self.last_use_of_path(*self.traced.order.get(number)?)
     }
@@ -130,7 +129,7 @@ impl Census {
         (until != ALWAYS).then_some(UnixTime(until))
     }
 
-    /// What keeps a path alive, or did last; `None` if the cache does not have it.
+    /// Returns what keeps a path alive, or did last; `None` if the cache does not have it.
     pub fn fate(&self, hash: &StorePathHash) -> Option<Fate> {
         let mut path = self.find(hash)?;
         let mut chain = vec![*hash];
@@ -142,7 +141,7 @@ impl Census {
             Held::Pin(name.clone())
         } else if let Some(name) = self.agents.get(&path) {
             Held::Agent(name.clone())
-        } else if self.shelved.contains(&path) {
+        } else if self.on_disabled.contains(&path) {
             Held::Storage
         } else {
             Held::Use(UnixTime(self.own[path as usize]))
@@ -150,7 +149,7 @@ impl Census {
         Some(Fate { chain, held })
     }
 
-    /// Not worth an index: asked once, for an operator.
+    /// Searches without an index, because this is a rare query of operators.
     fn find(&self, hash: &StorePathHash) -> Option<u32> {
         let number = self.hashes.iter().position(|known| known == hash.as_bytes())?;
         u32::try_from(number).ok()
@@ -161,7 +160,7 @@ impl Census {
         GcPath { id: PathId(self.ids[number]), hash: StorePathHash::from_bytes(self.hashes[number]) }
     }
 
-    /// Gives files consecutive numbers in place of their rows.
+    /// Replaces the rows of files by consecutive numbers.
     pub(super) fn count_files(&mut self) {
         let mut rows = self.nars.clone();
         rows.sort_unstable();
@@ -184,7 +183,7 @@ impl Census {
     }
 }
 
-/// How many paths still need each file while paths are taken away.
+/// The number of paths that still need each file while paths are removed.
 struct Files<'c> {
     census: &'c Census,
     needed_by: Vec<u32>,
@@ -196,7 +195,7 @@ impl<'c> Files<'c> {
         Self { census, needed_by: census.needed_by.clone(), removed: 0 }
     }
 
-    /// Takes a path away. Returns the bytes of its file if that was the last one that needed it.
+    /// Removes a path. Returns the size of its file if no other path needs it.
     fn remove(&mut self, path: u32) -> u64 {
         let left = &mut self.needed_by[self.census.nars[path as usize] as usize];
         *left -= 1;

@@ -1,4 +1,4 @@
-//! Taking a path out of its cache because someone said so, whatever its age.
+//! Removal of a path from its cache on request, whatever its age.
 
 use std::collections::HashSet;
 
@@ -10,40 +10,43 @@ use sea_orm::{
 };
 
 use super::IN_LIST;
-use super::bury::{Row, remove};
 use super::holds::pins_on;
+use super::tombstone_paths::{Row, remove};
 use super::tombstones::Tombstone;
 use crate::deploy::held_by_agents;
+use crate::entity::field::{Field, stored};
+use crate::entity::values;
 use crate::entity::{nar, reference, store_path, tombstone};
+use crate::paths::{all_with_nar, find_with_nar};
 use crate::storages::Storages;
 use crate::writer::Written;
 use crate::{
     CacheId, Catalog, CatalogChange, CatalogError, NarRecord, PathChange, PathId, PinRecord, StorageId,
-    UnixTime, rows,
+    UnixTime,
 };
 
-/// How many of the paths that refer to one are named.
+/// The most referring paths that are named.
 const NAMED: u64 = 5;
-/// Most paths that go at once. Other writes wait for them.
+/// The most paths that are deleted at once. Other writes wait meanwhile.
 const MOST: usize = if cfg!(test) { 20 } else { 10_000 };
 
-/// A path that is to be taken out of its cache.
+/// A request to delete a path from its cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deletion {
     /// The cache.
     pub cache: CacheId,
     /// The path.
     pub path: StorePathHash,
-    /// Whether what refers to it, directly or not, goes as well.
+    /// Whether to delete the paths that refer to it, directly or not, as well.
     pub recursive: bool,
-    /// What pins hold at this time does not go.
+    /// The time at which pins are evaluated.
     pub now: UnixTime,
 }
 
-/// What became of a path that was to be deleted. All but [`Deleted::Done`] have changed nothing.
+/// The outcome of a deletion. Only [`Deleted::Done`] changes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is gone, with these paths, itself included.
+    /// These paths were deleted, including the requested one.
     Done(Vec<DeletedPath>),
     /// The cache does not have it.
     Unknown,
@@ -54,35 +57,35 @@ pub enum Deleted {
         /// How many there are.
         count: u64,
     },
-    /// It, or one of those that would have to go with it, is held by these pins.
+    /// These pins protect it, or a path that would be deleted with it.
     Pinned(Vec<PinRecord>),
-    /// It, or one of those that would have to go with it, is held by this deploy agent.
+    /// A deploy agent needs it, or a path that would be deleted with it.
     Deployed {
-        /// The path that is held.
+        /// The path that the agent needs.
         path: StorePath,
         /// The name of the agent.
         agent: String,
     },
-    /// More than so many paths would have to go with it.
+    /// More than so many paths would be deleted with it.
     TooMany(usize),
-    /// It, or one of those that would have to go with it, lies on this storage, which is not in use.
+    /// It, or a path that would be deleted with it, is on this storage, which is disabled.
     OutOfUse(StorageId),
 }
 
-/// A path that was deleted, and what is left of it.
+/// A deleted path and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedPath {
     /// The path.
     pub path: StorePath,
-    /// What stands for the files beside its NAR.
+    /// The tombstone for the files beside its NAR.
     pub tombstone: Tombstone,
     /// Its file, which other paths may need.
     pub nar: NarRecord,
 }
 
 impl Catalog {
-    /// Takes a path out of its cache and leaves a tombstone, whatever its age. Refused if that would leave another path
-    /// without what it refers to, or if a pin holds it.
+    /// Deletes a path from its cache, whatever its age, and leaves a tombstone. Refuses if another path refers to it, or if a
+    /// pin or an agent protects it.
     pub async fn delete_path(&self, deletion: Deletion) -> Result<Deleted, CatalogError> {
         self.write(deletion, |transaction, deletion| Box::pin(delete(transaction, deletion))).await
     }
@@ -93,12 +96,7 @@ async fn delete(
     deletion: &Deletion,
 ) -> Result<Written<Deleted>, CatalogError> {
     let cache = deletion.cache;
-    let found = store_path::Entity::find()
-        .find_also_related(nar::Entity)
-        .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.eq(deletion.path.as_bytes().to_vec()))
-        .one(transaction)
-        .await?;
+    let found = find_with_nar(transaction, cache, &deletion.path).await?;
     let Some((path, Some(nar))) = found else { return Ok(Written::quietly(Deleted::Unknown)) };
     let mut going = vec![(path, nar)];
     if deletion.recursive {
@@ -112,17 +110,17 @@ async fn delete(
     if let Some((_, nar)) = going.iter().find(|(_, nar)| !storages.is_enabled(nar.storage)) {
         return Ok(Written::quietly(Deleted::OutOfUse(nar.storage)));
     }
-    let hashes: Vec<Vec<u8>> = going.iter().map(|(path, _)| path.hash.clone()).collect();
+    let hashes: Vec<StorePathHash> = going.iter().map(|(path, _)| *path.hash).collect();
     let mut pins = pins_on(transaction, cache, &hashes, deletion.now).await?;
-    let wanted: HashSet<&[u8]> = hashes.iter().map(Vec::as_slice).collect();
-    pins.retain(|pin| wanted.contains(pin.path.hash().as_bytes().as_slice()));
+    let wanted: HashSet<StorePathHash> = hashes.iter().copied().collect();
+    pins.retain(|pin| wanted.contains(pin.path.hash()));
     if !pins.is_empty() {
         return Ok(Written::quietly(Deleted::Pinned(pins)));
     }
     let deployed = held_by_agents(transaction, cache, Some(&hashes)).await?;
     for (path, _) in &going {
         if let Some(agent) = deployed.get(&path.hash) {
-            let path = rows::store_path("store_path", path.hash.clone(), &path.name)?;
+            let path = path_of(path)?;
             return Ok(Written::quietly(Deleted::Deployed { path, agent: agent.clone() }));
         }
     }
@@ -137,42 +135,47 @@ async fn delete(
     Ok(Written::with_changes(Deleted::Done(deleted), changes))
 }
 
-/// The references to any of these hashes from paths of the cache.
-fn references_to(cache: CacheId, hashes: &[Vec<u8>]) -> Select<reference::Entity> {
+/// Returns the references of paths of the cache to any of these hashes.
+fn references_to(cache: CacheId, hashes: &[StorePathHash]) -> Select<reference::Entity> {
     reference::Entity::find()
         .join(JoinType::InnerJoin, reference::Relation::StorePath.def())
-        // Not by an index: SQLite would begin with all paths of the cache.
+        // Prevents the index: SQLite would start with all paths of the cache.
         .filter(store_path::Column::Cache.into_expr().add(0).eq(cache))
-        .filter(reference::Column::Hash.is_in(hashes.iter().cloned()))
+        .filter(reference::Column::Hash.is_in(hashes.iter().map(stored)))
 }
 
-/// Who needs a path besides itself.
+/// Returns the paths that refer to a path, apart from itself.
 async fn needed(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     path: &store_path::Model,
 ) -> Result<Option<Deleted>, CatalogError> {
-    let referring = references_to(cache, std::slice::from_ref(&path.hash))
+    let referring = references_to(cache, &[*path.hash])
         .filter(reference::Column::Path.ne(path.id))
         .select_only()
         .columns([store_path::Column::Hash, store_path::Column::Name])
         .distinct();
-    let count = referring.clone().into_tuple::<(Vec<u8>, String)>().count(transaction).await?;
+    let count = referring
+        .clone()
+        .into_tuple::<(Field<store_path::Entity, StorePathHash>, String)>()
+        .count(transaction)
+        .await?;
     if count == 0 {
         return Ok(None);
     }
-    let some: Vec<(Vec<u8>, String)> = referring
+    let some: Vec<(Field<store_path::Entity, StorePathHash>, String)> = referring
         .order_by_asc(store_path::Column::Name)
         .order_by_asc(store_path::Column::Hash)
         .limit(NAMED)
         .into_tuple()
         .all(transaction)
         .await?;
-    let by = some.into_iter().map(|(hash, name)| rows::store_path("store_path", hash, &name));
+    let by =
+        some.into_iter().map(|(hash, name)| values::store_path::<store_path::Entity>("name", *hash, &name));
     Ok(Some(Deleted::Needed { by: by.collect::<Result<_, _>>()?, count }))
 }
 
-/// Adds all that refers to those in the list, directly or not. Gives up with an error if that gets too much.
+/// Adds all paths that refer to those in the list, directly or not. Returns an error if there are too many.
 async fn add_referring(
     transaction: &DatabaseTransaction,
     cache: CacheId,
@@ -182,7 +185,7 @@ async fn add_referring(
     let mut begin = 0;
     while begin < going.len() {
         let end = going.len().min(begin + IN_LIST);
-        let hashes: Vec<Vec<u8>> = going[begin..end].iter().map(|(path, _)| path.hash.clone()).collect();
+        let hashes: Vec<StorePathHash> = going[begin..end].iter().map(|(path, _)| *path.hash).collect();
         begin = end;
         let mut referring: Vec<PathId> = references_to(cache, &hashes)
             .select_only()
@@ -197,18 +200,17 @@ async fn add_referring(
             return Ok(Err(MOST));
         }
         for some in referring.chunks(IN_LIST) {
-            let rows = store_path::Entity::find()
+            let query = store_path::Entity::find()
                 .find_also_related(nar::Entity)
-                .filter(store_path::Column::Id.is_in(some.iter().copied()))
-                .all(transaction)
-                .await?;
+                .filter(store_path::Column::Id.is_in(some.iter().copied()));
+            let rows = all_with_nar(transaction, query).await?;
             going.extend(rows.into_iter().filter_map(|(path, nar)| Some((path, nar?))));
         }
     }
     Ok(Ok(()))
 }
 
-/// Pairs what was removed with its tombstones.
+/// Pairs the removed paths with their tombstones.
 async fn describe(
     transaction: &DatabaseTransaction,
     gone: Vec<Row>,
@@ -222,18 +224,21 @@ async fn describe(
             .all(transaction)
             .await?;
         for (path, nar) in some {
-            let row = tombstones.iter().rfind(|row| row.nar == nar.id && row.hash == path.hash);
-            let row = row.cloned().ok_or_else(|| CatalogError::Corrupt {
-                table: "tombstone",
-                column: "nar",
-                found: "nothing, within the transaction that had written it".to_owned(),
+            let row = tombstones.iter().rfind(|row| row.nar == nar.id && *row.hash == *path.hash);
+            let row = row.cloned().ok_or_else(|| {
+                let found = "nothing, within the transaction that had written it";
+                CatalogError::corrupt::<tombstone::Entity>("nar", found)
             })?;
             deleted.push(DeletedPath {
-                path: rows::store_path("store_path", path.hash.clone(), &path.name)?,
-                tombstone: row.try_into()?,
-                nar: nar.clone().try_into()?,
+                path: path_of(path)?,
+                tombstone: row.into(),
+                nar: nar.clone().into(),
             });
         }
     }
     Ok(deleted)
+}
+
+fn path_of(row: &store_path::Model) -> Result<StorePath, CatalogError> {
+    values::store_path::<store_path::Entity>("name", *row.hash, &row.name)
 }

@@ -1,18 +1,20 @@
-//! Which paths are held whatever their age.
+//! Paths that pins protect.
 
 use std::collections::HashSet;
 
+use nix_formats::StorePathHash;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::IN_LIST;
+use crate::entity::field::stored;
 use crate::entity::pin;
 use crate::pins::Keep;
 use crate::{CacheId, CatalogError, PinRecord, UnixTime};
 
-/// Seconds of a day.
+/// Seconds in a day.
 const DAY: i64 = 24 * 60 * 60;
 
-/// Those of the pins, given by name and each with its newest revision first, that still hold.
+/// Returns the revisions that still protect their path. `pins` is ordered by name, each with its newest revision first.
 pub(super) fn holding(pins: Vec<PinRecord>, now: UnixTime) -> Vec<PinRecord> {
     let mut newer = 0;
     let mut name = String::new();
@@ -32,29 +34,29 @@ pub(super) fn holding(pins: Vec<PinRecord>, now: UnixTime) -> Vec<PinRecord> {
     held
 }
 
-/// Those of the hashes that a pin holds now, and maybe others.
+/// Returns the hashes that a pin protects now, including all of `hashes` that one does.
 pub(super) async fn pinned(
     connection: &impl ConnectionTrait,
     cache: CacheId,
-    hashes: &[Vec<u8>],
+    hashes: &[StorePathHash],
     now: UnixTime,
-) -> Result<HashSet<Vec<u8>>, CatalogError> {
+) -> Result<HashSet<StorePathHash>, CatalogError> {
     let pins = pins_on(connection, cache, hashes, now).await?;
-    Ok(pins.into_iter().map(|pin| pin.path.hash().as_bytes().to_vec()).collect())
+    Ok(pins.into_iter().map(|pin| *pin.path.hash()).collect())
 }
 
-/// The revisions that hold now of all pins that are on any of the hashes: also those that are on other paths.
+/// Returns the revisions that protect their path now, of all pins on any of the hashes, including revisions on other paths.
 pub(super) async fn pins_on(
     connection: &impl ConnectionTrait,
     cache: CacheId,
-    hashes: &[Vec<u8>],
+    hashes: &[StorePathHash],
     now: UnixTime,
 ) -> Result<Vec<PinRecord>, CatalogError> {
     let mut names = HashSet::new();
     for some in hashes.chunks(IN_LIST) {
         let on_these = pin::Entity::find()
             .filter(pin::Column::Cache.eq(cache))
-            .filter(pin::Column::PathHash.is_in(some.iter().cloned()))
+            .filter(pin::Column::PathHash.is_in(some.iter().map(stored)))
             .all(connection)
             .await?;
         names.extend(on_these.into_iter().map(|pin| pin.name));
@@ -62,7 +64,7 @@ pub(super) async fn pins_on(
     let names: Vec<String> = names.into_iter().collect();
     let mut held = Vec::new();
     for some in names.chunks(IN_LIST) {
-        // With those that do not hold: a revision holds by how many newer ones there are.
+        // All revisions: whether one is kept depends on the number of newer ones.
         let pins = pin::Entity::find()
             .filter(pin::Column::Cache.eq(cache))
             .filter(pin::Column::Name.is_in(some.iter().cloned()))

@@ -1,10 +1,11 @@
-//! Reading the paths of a cache, what they refer to, and which of them are held.
+//! Loading of the paths of a cache, their references and what protects them.
 //!
-//! In pages, so that no read lasts long: on SQLite one would keep the log from being cut, on PostgreSQL it would keep dead
-//! rows. What changes between two pages is seen in either state, which does no harm: a path is buried only after what
-//! matters about it was looked at once more, in the transaction that buries it.
+//! The data is read in pages, so that no read lasts long: on SQLite a long read would keep the log from being truncated, on
+//! PostgreSQL it would keep dead rows. A change between two pages is seen in either state, which does no harm: the transaction
+//! that tombstones a path checks it once more.
 //!
-//! The database makes one row of a page, with all values of a column in one: handing each over costs more than finding it.
+//! The database returns one row per page, with all values of a column in one value: transferring a row costs more than finding
+//! it.
 
 use std::collections::HashMap;
 
@@ -14,18 +15,20 @@ use super::census::Census;
 use super::holds::holding;
 use super::trace::{Edges, trace};
 use crate::deploy::held_by_agents;
-use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime, rows};
+use crate::entity::nar;
+use crate::entity::values::Count;
+use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
 
-/// How many paths are read at a time.
+/// The number of paths read at a time.
 const PAGE: usize = if cfg!(test) { 7 } else { 5_000 };
-/// Paths of other caches in a row whose references are read and not used: asking once more would take as long.
+/// The longest run of paths of other caches whose references are read and ignored: another query would take as long.
 const GAP: i64 = if cfg!(test) { 2 } else { 64 };
 /// Bytes of the hash of a store path.
 const HASH: usize = 20;
-/// The time of use of what is held: always.
+/// The time of use of protected paths.
 pub(super) const ALWAYS: i64 = i64::MAX;
 
-/// Some paths: numbers between commas, hashes one after the other. All are `None` if there are none.
+/// A page of paths: numbers separated by commas, hashes concatenated. All are `None` if the page is empty.
 #[derive(FromQueryResult)]
 struct Paths {
     ids: Option<String>,
@@ -34,7 +37,7 @@ struct Paths {
     nars: Option<String>,
 }
 
-/// Some files, likewise.
+/// A page of files, likewise.
 #[derive(FromQueryResult)]
 struct Nars {
     ids: Option<String>,
@@ -42,7 +45,7 @@ struct Nars {
     storages: Option<String>,
 }
 
-/// The paths that refer to others, each as often as it does, and what they refer to.
+/// A page of references: the referring path and the hash of the target of each.
 #[derive(FromQueryResult)]
 struct References {
     paths: Option<String>,
@@ -63,10 +66,10 @@ struct NarRow {
 }
 
 impl Catalog {
-    /// Finds out what keeps each path of a cache alive at this moment, and until when. Uses that are known in memory only
-    /// are to be written down before ([`Catalog::touch`]).
+    /// Determines what keeps each path of a cache alive now, and until when. Record uses that are known only in memory first
+    /// ([`Catalog::touch`]).
     ///
-    /// Memory: about 150 bytes per path and 4 per reference while it is made, less afterwards.
+    /// Takes about 150 bytes of memory per path and 4 per reference while it runs, and less afterwards.
     pub async fn census(&self, cache: CacheId, now: UnixTime) -> Result<Census, CatalogError> {
         let mut census = Census::default();
         self.load_paths(cache, &mut census).await?;
@@ -81,13 +84,13 @@ impl Catalog {
             }
         }
         for (hash, agent) in held_by_agents(self.readers(), cache, None).await? {
-            if let Some(&number) = numbers.get(hash.as_slice()) {
+            if let Some(&number) = numbers.get(hash.as_bytes()) {
                 census.own[number as usize] = ALWAYS;
                 census.agents.insert(number, agent);
             }
         }
         drop(numbers);
-        // A second of work on a large cache.
+        // This takes a second for a large cache.
         let done = tokio::task::spawn_blocking(move || {
             let traced = trace(&census.own, &edges);
             census.count_files();
@@ -124,8 +127,7 @@ impl Catalog {
         }
     }
 
-    /// Reads the files of the paths. By themselves: joined with the paths, page by page, PostgreSQL would read all of them
-    /// for each page.
+    /// Reads the files in a query of their own: in a join with the paths, PostgreSQL would read all files for each page.
     async fn load_nars(&self, cache: CacheId, census: &mut Census) -> Result<(), CatalogError> {
         let enabled: HashMap<StorageId, bool> = self.storage_states(cache).await?;
         let backend = self.readers().get_database_backend();
@@ -150,13 +152,13 @@ impl Catalog {
         for (number, id) in (0..).zip(&census.nars) {
             let nar = nars.binary_search_by_key(id, |nar| nar.id).ok().map(|place| &nars[place]);
             let is_in_use = |nar: &NarRow| enabled.get(&StorageId(nar.storage)).copied().unwrap_or(false);
-            // One that was moved just now is looked at the next time.
+            // A file that has just been moved is left to the next census.
             if !nar.is_some_and(is_in_use) {
-                census.shelved.insert(number);
+                census.on_disabled.insert(number);
                 census.own[number as usize] = ALWAYS;
             }
             let size = nar.map_or(0, |nar| nar.size);
-            census.sizes.push(rows::unsigned("nar", "file_size", size)?);
+            census.sizes.push(Count::of_sum::<nar::Entity>("file_size", size)?);
         }
         Ok(())
     }
@@ -183,7 +185,7 @@ impl Catalog {
                     while census.ids.get(number).is_some_and(|id| *id < path) {
                         number += 1;
                     }
-                    // Other caches have their paths in between.
+                    // Paths of other caches are in between.
                     if census.ids.get(number) == Some(&path)
                         && let Some(&target) = numbers.get(&hash)
                         && target as usize != number
@@ -199,7 +201,7 @@ impl Catalog {
 }
 
 impl Paths {
-    /// In the order of their ids. They are found so, in fact; but no database promises that.
+    /// Returns the rows in the order of their ids. The database returns them so, but does not guarantee it.
     fn rows(self) -> Result<Vec<PathRow>, CatalogError> {
         let ids = parse_numbers("store_path", "id", self.ids)?;
         let hashes = split_hashes("store_path", ids.len(), self.hashes)?;
@@ -230,7 +232,7 @@ impl Nars {
 }
 
 impl References {
-    /// In the order of the paths, likewise.
+    /// Returns the references in the order of the paths, likewise.
     fn pairs(self) -> Result<Vec<(i64, [u8; HASH])>, CatalogError> {
         let paths = parse_numbers("reference", "path", self.paths)?;
         let hashes = split_hashes("reference", paths.len(), self.hashes)?;
@@ -240,7 +242,7 @@ impl References {
     }
 }
 
-/// All values of a column of numbers as one text.
+/// Returns SQL for all values of a column of numbers as one text.
 fn numbers_of(backend: DbBackend, column: &str) -> String {
     match backend {
         DbBackend::Postgres => format!("string_agg({column}::text, ',')"),
@@ -248,7 +250,7 @@ fn numbers_of(backend: DbBackend, column: &str) -> String {
     }
 }
 
-/// All values of a column of bytes, one after the other. SQLite joins bytes as if they were text, whatever they are.
+/// Returns SQL for all values of a column of bytes, concatenated. SQLite concatenates bytes as text without changing them.
 fn bytes_of(backend: DbBackend, column: &str) -> String {
     match backend {
         DbBackend::Postgres => format!("string_agg({column}, ''::bytea)"),
@@ -256,8 +258,8 @@ fn bytes_of(backend: DbBackend, column: &str) -> String {
     }
 }
 
-/// A column that no index is used for: SQLite would read the whole cache by it, and sort it, for each page. PostgreSQL, which
-/// knows how much there is, would do worse for being kept from it.
+/// Returns a column without the use of its index: SQLite would read and sort the whole cache for each page. PostgreSQL has
+/// statistics and chooses better by itself.
 fn unindexed(backend: DbBackend, column: &str) -> String {
     match backend {
         DbBackend::Postgres => column.to_owned(),
@@ -272,7 +274,7 @@ fn parse_numbers(
 ) -> Result<Vec<i64>, CatalogError> {
     let Some(list) = list else { return Ok(Vec::new()) };
     let parse = |text: &str| {
-        let found = || CatalogError::Corrupt { table, column, found: format!("{text:?}") };
+        let found = || CatalogError::Corrupt { table, column: column.to_owned(), found: format!("{text:?}") };
         text.parse().map_err(|_| found())
     };
     list.split(',').map(parse).collect()
@@ -297,16 +299,20 @@ fn split_hashes(
     if hashes.len() == count && rest.is_empty() { Ok(hashes.to_vec()) } else { Err(uneven(table, "hash")) }
 }
 
-/// One row of many has a value of another length, or none.
+/// The error for a row whose value has another length or is missing.
 fn uneven(table: &'static str, column: &'static str) -> CatalogError {
-    CatalogError::Corrupt { table, column, found: "values that do not belong there".to_owned() }
+    CatalogError::Corrupt {
+        table,
+        column: column.to_owned(),
+        found: "values that do not belong there".to_owned(),
+    }
 }
 
 fn statement<const N: usize>(backend: DbBackend, text: &str, values: [i64; N]) -> Statement {
     Statement::from_sql_and_values(backend, positional(backend, text), values.map(Value::from))
 }
 
-/// The text with the database's own way to name parameters.
+/// Returns the SQL with the parameter syntax of the database.
 fn positional(backend: DbBackend, text: &str) -> String {
     if backend != DbBackend::Postgres {
         return text.to_owned();

@@ -1,17 +1,18 @@
-//! NAR files that no path needs: those of buried paths, and those that a healed path has left.
+//! NAR files that no path needs: those of tombstoned paths, and those that the healing of a path left.
 
 use nix_formats::FileHash;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::IN_LIST;
+use crate::entity::field::stored;
 use crate::entity::{nar, store_path, tombstone};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, NarId, NarRecord, StorageId};
 
 impl Catalog {
-    /// NAR files on a storage that no path needs, and no tombstone whose narinfo may still name them, in the order of their
-    /// ids, starting behind `after`. At most `limit`; fewer means that there are no more for now.
+    /// Returns at most `limit` NAR files on a storage after `after`, in the order of their ids, that neither a path nor a
+    /// tombstone, whose narinfo may still name them, needs. Fewer than `limit` means that there are no more for now.
     pub async fn unneeded_nars(
         &self,
         storage: StorageId,
@@ -27,10 +28,10 @@ impl Catalog {
             .limit(limit)
             .all(self.readers())
             .await?;
-        found.into_iter().map(NarRecord::try_from).collect()
+        Ok(found.into_iter().map(NarRecord::from).collect())
     }
 
-    /// Those of these NAR files that [`Catalog::unneeded_nars`] would give, in the order of their ids.
+    /// Returns those of these NAR files that [`Catalog::unneeded_nars`] would return, in the order of their ids.
     pub async fn unneeded_of(&self, nars: &[NarId]) -> Result<Vec<NarRecord>, CatalogError> {
         let mut found = Vec::with_capacity(nars.len());
         for some in nars.chunks(IN_LIST) {
@@ -40,23 +41,23 @@ impl Catalog {
                 .filter(Expr::not_exists(tombstones_with_it()))
                 .all(self.readers())
                 .await?;
-            found.extend(rows.into_iter().map(NarRecord::try_from).collect::<Result<Vec<_>, _>>()?);
+            found.extend(rows.into_iter().map(NarRecord::from));
         }
         found.sort_unstable_by_key(|nar| nar.id);
         Ok(found)
     }
 
-    /// Gives up those of the NAR files that no path needs, and returns which. From then on they count as damaged, so that
-    /// whoever pushes one of them stores it anew; they can be removed.
+    /// Gives up those of the NAR files that no path needs and returns them. From then on they count as damaged, so that a push
+    /// stores them anew, and they can be removed.
     pub async fn give_up_nars(&self, nars: Vec<NarId>) -> Result<Vec<NarId>, CatalogError> {
         self.write(nars, |transaction, nars| Box::pin(give_up(transaction, nars))).await
     }
 
-    /// Whether a file of the cache was given up and is not forgotten: some daemon may be removing it at this moment.
+    /// Returns whether a file of the cache was given up and is still recorded: a daemon may be removing it right now.
     pub async fn is_given_up(&self, cache: CacheId, file: &FileHash) -> Result<bool, CatalogError> {
         let found = nar::Entity::find()
             .filter(nar::Column::Cache.eq(cache))
-            .filter(nar::Column::FileHash.eq(file.as_bytes().to_vec()))
+            .filter(nar::Column::FileHash.eq(stored(file)))
             .filter(nar::Column::Damaged.eq(true))
             .filter(Expr::not_exists(paths_with_it()))
             .one(self.readers())
@@ -64,14 +65,14 @@ impl Catalog {
         Ok(found.is_some())
     }
 
-    /// Forgets NAR files that were given up and are removed. Returns those that were still known; a file that was pushed
-    /// meanwhile is known under another id.
+    /// Deletes the records of NAR files that were given up and removed. Returns those that still existed; a file that was pushed
+    /// meanwhile has another id.
     pub async fn forget_nars(&self, nars: Vec<NarId>) -> Result<Vec<NarId>, CatalogError> {
         self.write(nars, |transaction, nars| Box::pin(forget(transaction, nars))).await
     }
 }
 
-/// A query for the paths that need the file of the surrounding query.
+/// Returns a query for the paths that need the file of the outer query.
 fn paths_with_it() -> SelectStatement {
     Query::select()
         .expr(Expr::val(1))
@@ -82,7 +83,7 @@ fn paths_with_it() -> SelectStatement {
         .take()
 }
 
-/// A query for the tombstones whose narinfo may still name the file of the surrounding query.
+/// Returns a query for the tombstones whose narinfo may still name the file of the outer query.
 fn tombstones_with_it() -> SelectStatement {
     Query::select()
         .expr(Expr::val(1))

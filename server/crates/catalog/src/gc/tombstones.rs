@@ -1,4 +1,4 @@
-//! What is left of buried paths in the storages.
+//! The tombstones of removed paths.
 
 use nix_formats::StorePathHash;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -6,49 +6,47 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 use super::IN_LIST;
 use crate::entity::tombstone;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, StorageId, TombstoneId, rows};
+use crate::{CacheId, Catalog, CatalogError, StorageId, TombstoneId};
 
-/// A path that was taken out of its cache, and whose files beside the NAR are to be removed.
+/// A path that was removed from its cache and whose files beside the NAR are still to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     /// Its row.
     pub id: TombstoneId,
     /// The cache that had the path.
     pub cache: CacheId,
-    /// Where the files are.
+    /// The storage of the files.
     pub storage: StorageId,
     /// The path.
     pub hash: StorePathHash,
 }
 
 impl Catalog {
-    /// Tombstones of paths whose files are on a storage, in the order of their ids, starting behind `after`. At most
-    /// `limit`; fewer means that there are no more for now.
+    /// Returns at most `limit` tombstones of a storage after `after`, in the order of their ids. Fewer than `limit` means that
+    /// there are no more for now.
     pub async fn tombstones(
         &self,
         storage: StorageId,
         after: Option<TombstoneId>,
         limit: u64,
     ) -> Result<Vec<Tombstone>, CatalogError> {
-        tombstone::Entity::find()
+        let rows = tombstone::Entity::find()
             .filter(tombstone::Column::Storage.eq(storage))
             .filter(tombstone::Column::Id.gt(after.unwrap_or(TombstoneId(0))))
             .order_by_asc(tombstone::Column::Id)
             .limit(limit)
             .all(self.readers())
-            .await?
-            .into_iter()
-            .map(Tombstone::try_from)
-            .collect()
+            .await?;
+        Ok(rows.into_iter().map(Tombstone::from).collect())
     }
 
-    /// How many tombstones of a storage there are.
+    /// Returns the number of tombstones of a storage.
     pub async fn count_tombstones(&self, storage: StorageId) -> Result<u64, CatalogError> {
         let count = tombstone::Entity::find().filter(tombstone::Column::Storage.eq(storage));
         Ok(count.count(self.readers()).await?)
     }
 
-    /// Notes that nothing is left beside the NARs of these paths.
+    /// Deletes tombstones whose files beside the NAR are removed.
     pub async fn remove_tombstones(&self, tombstones: Vec<TombstoneId>) -> Result<(), CatalogError> {
         self.write(tombstones, |transaction, tombstones| {
             Box::pin(async move {
@@ -65,15 +63,8 @@ impl Catalog {
     }
 }
 
-impl TryFrom<tombstone::Model> for Tombstone {
-    type Error = CatalogError;
-
-    fn try_from(row: tombstone::Model) -> Result<Self, CatalogError> {
-        Ok(Self {
-            id: row.id,
-            cache: row.cache,
-            storage: row.storage,
-            hash: rows::path_hash("tombstone", row.hash)?,
-        })
+impl From<tombstone::Model> for Tombstone {
+    fn from(row: tombstone::Model) -> Self {
+        Self { id: row.id, cache: row.cache, storage: row.storage, hash: *row.hash }
     }
 }

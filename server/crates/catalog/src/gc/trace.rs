@@ -1,8 +1,8 @@
-//! How life is passed on along references.
+//! Propagation of the time of use along references.
 
 /// Stands for no path.
 pub(super) const NONE: u32 = u32::MAX;
-/// Marks what was not reached yet. No path has lived that long ago.
+/// Marks paths that were not reached yet. No path is that old.
 const UNREACHED: i64 = i64::MIN;
 
 /// References between paths, by their numbers: those of path `n` are `targets[starts[n]..starts[n + 1]]`.
@@ -16,44 +16,44 @@ impl Edges {
         Self { starts: Vec::with_capacity(paths + 1), targets: Vec::new() }
     }
 
-    /// Adds a reference. Those of a path come after those of the paths before it.
+    /// Adds a reference. References must be added in the order of their paths.
     pub(super) fn add(&mut self, path: usize, target: u32) {
         self.begin(path);
         self.targets.push(target);
     }
 
-    /// To be called with the number of paths when all references are there.
+    /// Completes the edges after all references were added.
     pub(super) fn finish(&mut self, paths: usize) {
         self.begin(paths);
     }
 
     fn begin(&mut self, path: usize) {
         if self.starts.len() <= path {
-            // Four thousand million references would not fit into memory anyway.
+            // More than 2^32 references would not fit into memory anyway.
             let start = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
             self.starts.resize(path + 1, start);
         }
     }
 }
 
-/// What follows from the references.
+/// The result of following the references.
 #[derive(Default)]
 pub(super) struct Trace {
     /// The latest time at which each path, or one that refers to it, directly or not, was used.
     pub(super) until: Vec<i64>,
-    /// The path through whose reference it got that; [`NONE`] if it is its own.
+    /// The path whose reference passed that time on; [`NONE`] if it is the own time.
     pub(super) via: Vec<u32>,
-    /// All paths in an order in which they may go: by `until`, and a path before what it refers to.
+    /// All paths in an order in which they can be removed: by `until`, and a path before its references.
     pub(super) order: Vec<u32>,
-    /// Parts of `order`, first and last place, that hold a cycle and can only go at once.
+    /// Parts of `order`, by first and last index, that hold a cycle and must be removed together.
     pub(super) cycles: Vec<(usize, usize)>,
 }
 
-/// Passes each path's own time of use on to all that it refers to.
+/// Passes the time of use of each path on to everything that it refers to.
 ///
-/// The paths are visited from the latest use to the earliest, each with everything it reaches that was not reached before,
-/// so each is visited once: by the latest that reaches it. What is left last has nothing alive above it. Depth first, as
-/// the order in which paths are left, backwards, puts every path before what it refers to.
+/// The paths are visited from the latest use to the earliest, each with everything that it reaches and that was not reached
+/// before. So each path is visited once, from the latest use that reaches it. The search is depth first, because the reverse of
+/// the order in which paths are finished puts every path before its references.
 pub(super) fn trace(own: &[i64], edges: &Edges) -> Trace {
     let paths = own.len();
     let mut sources: Vec<u32> = (0..).take(paths).collect();
@@ -98,7 +98,7 @@ pub(super) fn trace(own: &[i64], edges: &Edges) -> Trace {
     Trace { until, via, order, cycles }
 }
 
-/// The parts of `order` between the ends of references that lead backwards, those that overlap as one.
+/// Returns the parts of `order` between the ends of backward references, with overlapping parts merged.
 fn cycles(order: &[u32], backwards: &[(u32, u32)]) -> Vec<(usize, usize)> {
     if backwards.is_empty() {
         return Vec::new();

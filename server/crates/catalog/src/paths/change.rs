@@ -1,4 +1,4 @@
-//! What can happen to a path after it was committed.
+//! Changes to committed paths.
 
 use std::collections::HashMap;
 
@@ -7,20 +7,22 @@ use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, E
 
 use super::load::{self, IN_LIST};
 use super::unpublished;
+use crate::entity::field::stored;
+use crate::entity::values::Signatures;
 use crate::entity::{nar, store_path};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, UnixTime};
 
 impl Catalog {
-    /// Records that a NAR file is missing or changed, which hides the paths that need it. Returns their hashes, also when
-    /// the file was known to be damaged. Pushing one of the paths again heals it, and then the file has a new id, as has one
-    /// that was moved: a report about what was there before comes too late to do harm, and returns nothing.
+    /// Records that a NAR file is missing or changed, which hides the paths that need it. Returns their hashes, even if the
+    /// file was already known to be damaged. A file that was healed by another push, or moved, has a new id: a late report
+    /// about its old id changes nothing and returns no paths.
     pub async fn mark_damaged(&self, nar: NarId) -> Result<Vec<StorePathHash>, CatalogError> {
         self.write(nar, |transaction, nar| Box::pin(mark_damaged(transaction, *nar))).await
     }
 
-    /// Adds those of the signatures (`name:base64`) that the path does not have yet, and notes that its narinfo is to be
-    /// published again. Returns whether there were any; a path that does not exist has nothing added.
+    /// Adds the signatures (`name:base64`) that the path does not have yet, and schedules its narinfo to be published again.
+    /// Returns whether any were added, which is false if the path does not exist.
     pub async fn add_signatures(
         &self,
         cache: CacheId,
@@ -33,15 +35,15 @@ impl Catalog {
         .await
     }
 
-    /// Notes when paths were used. A time before the one that is known, or a path that does not exist, changes nothing.
+    /// Records when paths were used. A time before the recorded one, or a path that does not exist, changes nothing.
     pub async fn touch(&self, uses: Vec<(CacheId, StorePathHash, UnixTime)>) -> Result<(), CatalogError> {
         let mut by_time: HashMap<_, Vec<_>> = HashMap::new();
         for (cache, hash, time) in uses {
-            by_time.entry((cache, time)).or_default().push(hash.as_bytes().to_vec());
+            by_time.entry((cache, time)).or_default().push(hash);
         }
         for ((cache, time), mut hashes) in by_time {
             while !hashes.is_empty() {
-                // One command each, so that a flush of many does not hold up a commit.
+                // One command each, so that a large flush does not delay a commit.
                 let some = hashes.split_off(hashes.len().saturating_sub(IN_LIST));
                 self.write((cache, time, some), |transaction, (cache, time, hashes)| {
                     Box::pin(touch(transaction, *cache, *time, hashes))
@@ -75,13 +77,13 @@ async fn add_signatures(
 ) -> Result<Written<bool>, CatalogError> {
     let Some(row) = store_path::Entity::find()
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.eq(hash.as_bytes().to_vec()))
+        .filter(store_path::Column::Hash.eq(stored(hash)))
         .one(transaction)
         .await?
     else {
         return Ok(Written::quietly(false));
     };
-    let mut all = load::split_signatures(&row.signatures);
+    let mut all = row.signatures.into_inner().into_vec();
     let before = all.len();
     for signature in signatures {
         if !all.contains(signature) {
@@ -93,7 +95,7 @@ async fn add_signatures(
     }
     store_path::ActiveModel {
         id: ActiveValue::Unchanged(row.id),
-        signatures: ActiveValue::Set(load::join_signatures(&all)?),
+        signatures: ActiveValue::Set(Signatures::new(all)?.into()),
         ..Default::default()
     }
     .update(transaction)
@@ -103,17 +105,17 @@ async fn add_signatures(
     Ok(Written::with_changes(true, vec![change]))
 }
 
-/// Notes that paths were used at this time.
+/// Records that paths were used at this time.
 pub(crate) async fn touch(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     time: UnixTime,
-    hashes: &[Vec<u8>],
+    hashes: &[StorePathHash],
 ) -> Result<Written<()>, CatalogError> {
     store_path::Entity::update_many()
         .col_expr(store_path::Column::LastUsedAt, time.into())
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.is_in(hashes.iter().cloned()))
+        .filter(store_path::Column::Hash.is_in(hashes.iter().map(stored)))
         .filter(store_path::Column::LastUsedAt.lt(time))
         .exec(transaction)
         .await?;

@@ -1,33 +1,34 @@
-//! Which row stands for a NAR file.
+//! The row of a NAR file in a commit.
 
 use nix_formats::StorePathHash;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use super::load::{self, PathKey};
 use super::{NarRecord, NewNar, PathCommit};
+use crate::entity::values::Count;
 use crate::entity::{nar, store_path};
 use crate::storages::Storages;
-use crate::{CacheId, CatalogError, NarId, StorageId, UnixTime, rows};
+use crate::{CacheId, CatalogError, NarId, StorageId, UnixTime};
 
-/// A NAR file in whose place another one was recorded.
+/// A NAR file that was replaced by another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplacedNar {
-    /// Where it lay, or should have lain. If it is there, nothing refers to it any more, unless the file that replaced it
-    /// lies on the same storage.
+    /// The storage on which it was recorded. Nothing refers to the file there any more, unless the new file is on the same
+    /// storage.
     pub storage: StorageId,
     /// Its size in bytes.
     pub file_size: u64,
 }
 
-/// The row that a commit uses.
+/// The row that a commit uses for its file.
 pub(super) struct Claimed {
     pub(super) nar: NarRecord,
-    /// The paths that became visible with it.
+    /// Other paths that became visible with the file.
     pub(super) revealed: Vec<StorePathHash>,
     pub(super) replaced: Option<ReplacedNar>,
 }
 
-/// Which files a commit can rely on.
+/// Decides which recorded files a commit can use.
 pub(super) struct Usable<'c> {
     storages: Storages,
     unavailable: &'c [StorageId],
@@ -47,7 +48,7 @@ impl<'c> Usable<'c> {
     }
 }
 
-/// The row for a file: the one there is, a new one, or a new one in place of one that cannot be used.
+/// Returns the row for a file: the existing one, a new one, or a new one that replaces an unusable one.
 pub(super) async fn claim(
     transaction: &DatabaseTransaction,
     cache: CacheId,
@@ -69,7 +70,7 @@ pub(super) async fn claim(
     }
     let row = nar_row(cache, new, now)?;
     let Some(known) = known else {
-        let nar = row.insert(transaction).await?.try_into()?;
+        let nar = row.insert(transaction).await?.into();
         return Ok(Claimed { nar, revealed: Vec::new(), replaced: None });
     };
     let (nar, paths) = replace(transaction, known.id, row).await?;
@@ -80,14 +81,14 @@ pub(super) async fn claim(
     })
 }
 
-/// Puts a row with a new id in the place of another one of the same file, so that whoever looked at the old place and
-/// reports damage only now means a file that is gone, not the sound one. Returns the new row and the paths that need it.
+/// Replaces a row by one with a new id for the same file, so that a late report of damage at the old place does not concern
+/// the sound file. Returns the new row and the paths that need it.
 pub(super) async fn replace(
     transaction: &DatabaseTransaction,
     old: NarId,
     row: nar::ActiveModel,
 ) -> Result<(NarRecord, Vec<PathKey>), CatalogError> {
-    // Both rows exist for a moment, and the hash of the file is unique.
+    // Both rows exist for a moment, and the file hash must be unique.
     nar::Entity::update_many()
         .col_expr(nar::Column::FileHash, Vec::<u8>::new().into())
         .filter(nar::Column::Id.eq(old))
@@ -101,7 +102,7 @@ pub(super) async fn replace(
         .await?;
     nar::Entity::delete_by_id(old).exec(transaction).await?;
     let paths = load::paths_of(transaction, new.id).await?;
-    Ok((new.try_into()?, paths))
+    Ok((new.into(), paths))
 }
 
 fn same_contents(known: &NarRecord, new: &NewNar) -> bool {
@@ -116,11 +117,11 @@ fn nar_row(cache: CacheId, new: &NewNar, now: UnixTime) -> Result<nar::ActiveMod
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(cache),
         storage: ActiveValue::Set(new.storage),
-        file_hash: ActiveValue::Set(new.file_hash.as_bytes().to_vec()),
-        compression: ActiveValue::Set(new.compression.narinfo_name().to_owned()),
-        file_size: ActiveValue::Set(rows::signed("the file size", new.file_size)?),
-        nar_hash: ActiveValue::Set(new.nar_hash.as_bytes().to_vec()),
-        nar_size: ActiveValue::Set(rows::signed("the NAR size", new.nar_size)?),
+        file_hash: ActiveValue::Set(new.file_hash.into()),
+        compression: ActiveValue::Set(new.compression.into()),
+        file_size: ActiveValue::Set(Count::new("the file size", new.file_size)?.into()),
+        nar_hash: ActiveValue::Set(new.nar_hash.into()),
+        nar_size: ActiveValue::Set(Count::new("the NAR size", new.nar_size)?.into()),
         damaged: ActiveValue::Set(false),
         created_at: ActiveValue::Set(now),
     })

@@ -1,4 +1,4 @@
-//! Committing a path: the moment at which a push counts.
+//! Committing a path, which is the moment at which a push counts.
 
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
@@ -7,44 +7,45 @@ use uuid::Uuid;
 use super::claim::{Claimed, ReplacedNar, Usable, claim};
 use super::load::{self, IN_LIST};
 use super::{NarRecord, PathRecord, unpublished};
+use crate::entity::values::{Count, Signatures};
 use crate::entity::{reference, store_path};
 use crate::writer::Written;
 use crate::{
-    CacheId, Catalog, CatalogChange, CatalogError, PathChange, StorageId, UnixTime, caches, rows, uploads,
+    CacheId, Catalog, CatalogChange, CatalogError, PathChange, StorageId, UnixTime, caches, uploads,
 };
 
-/// A store path that is to become visible. Its NAR must be verified and durable in its storage.
+/// A store path to make visible. Its NAR must be verified and durable on its storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathCommit {
-    /// The cache it is pushed to.
+    /// The cache that it is pushed to.
     pub cache: CacheId,
     /// The store path.
     pub path: StorePath,
-    /// The file that holds it.
+    /// The file that holds its NAR.
     pub nar: NewNar,
-    /// What it refers to, in the order in which the narinfo is to list it. The targets need not exist.
+    /// Its references, in the order in which the narinfo lists them. The targets need not exist.
     pub references: Vec<StorePath>,
-    /// Base name of the derivation that made it.
+    /// The base name of the derivation that built it.
     pub deriver: Option<String>,
     /// Its content address.
     pub ca: Option<String>,
-    /// `name:base64` each, all of them checked.
+    /// Its signatures as `name:base64`, all of them verified.
     pub signatures: Vec<String>,
-    /// The upload that this completes, so that [`Catalog::find_finished_upload`] knows it.
+    /// The upload that this completes, for [`Catalog::find_finished_upload`].
     pub upload: Option<Uuid>,
-    /// When.
+    /// The time of the commit.
     pub created_at: UnixTime,
-    /// What [`crate::CacheRecord::turns`] is to be from now on. Saved if the commit creates or heals the path, that is, if
-    /// the file counts as one that was put into its storage.
+    /// The new value of [`crate::CacheRecord::turns`]. Saved if the commit creates or heals the path, that is, if the file
+    /// counts as stored.
     pub turns: Option<String>,
-    /// Storages that cannot give their files at the moment. What lies there is pushed again, to another storage.
+    /// Storages that are unavailable at the moment. A file there is replaced by the committed one.
     pub unavailable: Vec<StorageId>,
 }
 
-/// A NAR file that was put into a storage.
+/// A NAR file that was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewNar {
-    /// Where the file lies.
+    /// The storage that holds the file.
     pub storage: StorageId,
     /// SHA-256 of the file.
     pub file_hash: FileHash,
@@ -58,48 +59,47 @@ pub struct NewNar {
     pub nar_size: u64,
 }
 
-/// What a commit did. In every case the path is visible now. A path that is created or healed comes with all its record.
+/// The outcome of a commit. In every case the path is visible now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
     /// The path is new.
     Created {
-        /// The new path. If its file lies on another storage than the one committed, the cache had the same file already
-        /// and the committed copy is not needed.
+        /// The new path. If its file is on another storage than the committed one, the cache had the same file already and
+        /// the committed copy is not needed.
         path: Box<PathRecord>,
-        /// Other paths that became visible again, because they need the same file and it could not be used.
+        /// Other paths that became visible again, because they need the same file, which was unusable.
         revealed: Vec<StorePathHash>,
-        /// What the committed file replaced.
+        /// The file that the committed one replaced.
         replaced: Option<ReplacedNar>,
     },
-    /// The path was there and visible. It is left as it was, but counts as used, and the committed file is not recorded.
-    /// Another path may use a file of the same hash, though: ask [`Catalog::find_nar`] before removing it.
+    /// The path existed and was visible. It is unchanged but counts as used, and the committed file is not recorded. Another
+    /// path may use a file of the same hash: check [`Catalog::find_nar`] before removing the file.
     AlreadyPresent(Box<PathRecord>),
-    /// The path was hidden because its file could not be used. Everything about it is replaced by what was committed. If
-    /// that is another file, the old one stays recorded, where [`Catalog::nars_on`] finds it, until it is collected as
-    /// garbage.
+    /// The path was hidden because its file was unusable. The commit replaced everything about it. If it has another file
+    /// now, the old one stays recorded, where [`Catalog::nars_on`] finds it, until garbage collection removes it.
     Healed {
         /// The path, which is a new row.
         path: Box<PathRecord>,
         /// Other paths that became visible again, as for `Created`.
         revealed: Vec<StorePathHash>,
-        /// What the committed file replaced.
+        /// The file that the committed one replaced.
         replaced: Option<ReplacedNar>,
     },
 }
 
 impl Catalog {
-    /// Makes a path visible, or finds that it is. Durable when this returns.
+    /// Makes a path visible unless it is visible already. Durable when this returns.
     ///
-    /// A file that the cache holds already is not recorded twice: the path of the outcome says where it lies. A file that
-    /// cannot be used is taken to be replaced by the committed one, under a new id. It cannot be used if it is known as
-    /// damaged, or lies on a storage that is not enabled or is given as unavailable.
+    /// A file that the cache has already is not recorded twice: the path of the outcome names its storage. The committed file
+    /// replaces an unusable one under a new id. A file is unusable if it is known to be damaged, or if its storage is
+    /// disabled or unavailable.
     ///
-    /// The path is also put on the list of [`Catalog::unpublished`] paths.
+    /// The path is also added to the list of [`Catalog::unpublished`] paths.
     ///
     /// # Errors
     ///
-    /// [`CatalogError::ContradictingNar`] if the cache holds the same file under another NAR hash, size or compression;
-    /// [`CatalogError::StorageNotInUse`] if the file would have to be recorded on a storage that is not enabled.
+    /// [`CatalogError::ContradictingNar`] if the cache has the same file with another NAR hash, size or compression;
+    /// [`CatalogError::StorageNotInUse`] if the file would be recorded on a disabled storage.
     pub async fn commit_path(&self, commit: PathCommit) -> Result<CommitOutcome, CatalogError> {
         self.write(commit, |transaction, commit| Box::pin(run(transaction, commit))).await
     }
@@ -118,10 +118,9 @@ async fn run(
         None => None,
         Some((path, Some(nar))) if !usable.has(nar.storage, nar.damaged) => Some(path),
         Some(row) => {
-            let mut record = load::record(transaction, row).await?.ok_or_else(|| CatalogError::Corrupt {
-                table: "store_path",
-                column: "id",
-                found: "nothing, within the transaction that had found it".to_owned(),
+            let mut record = load::record(transaction, row).await?.ok_or_else(|| {
+                let found = "nothing, within the transaction that had found it";
+                CatalogError::corrupt::<store_path::Entity>("id", found)
             })?;
             note_use(transaction, &mut record, commit.created_at).await?;
             return Ok(Written::quietly(CommitOutcome::AlreadyPresent(Box::new(record))));
@@ -132,7 +131,7 @@ async fn run(
         claim(transaction, commit.cache, &commit.nar, &usable, commit.created_at).await?;
     revealed.retain(|hash| hash != commit.path.hash());
     if let Some(hidden) = &hidden {
-        // The rows that describe it go with it.
+        // The rows that describe it are deleted with it.
         store_path::Entity::delete_by_id(hidden.id).exec(transaction).await?;
     }
     let path = Box::new(insert_path(transaction, commit, nar).await?);
@@ -150,8 +149,8 @@ async fn run(
     Ok(Written::with_changes(outcome, changes))
 }
 
-/// Whoever pushes what is there relies on it as much as whoever reads it. Written down in the same transaction, so that
-/// garbage collection, which looks here last, knows it.
+/// Records that pushing an existing path uses it, as reading does. This is part of the transaction, so that garbage collection,
+/// which checks once more in its own, sees it.
 async fn note_use(
     transaction: &DatabaseTransaction,
     path: &mut PathRecord,
@@ -177,12 +176,12 @@ async fn insert_path(
     let row = store_path::ActiveModel {
         id: ActiveValue::NotSet,
         cache: ActiveValue::Set(commit.cache),
-        hash: ActiveValue::Set(commit.path.hash().as_bytes().to_vec()),
+        hash: ActiveValue::Set((*commit.path.hash()).into()),
         name: ActiveValue::Set(commit.path.name().to_owned()),
         nar: ActiveValue::Set(nar.id),
         deriver: ActiveValue::Set(commit.deriver.clone()),
         ca: ActiveValue::Set(commit.ca.clone()),
-        signatures: ActiveValue::Set(load::join_signatures(&commit.signatures)?),
+        signatures: ActiveValue::Set(Signatures::new(commit.signatures.clone())?.into()),
         created_at: ActiveValue::Set(commit.created_at),
         last_used_at: ActiveValue::Set(commit.created_at),
     }
@@ -195,8 +194,8 @@ async fn insert_path(
             .map(|(target, position)| {
                 Ok(reference::ActiveModel {
                     path: ActiveValue::Set(row.id),
-                    position: ActiveValue::Set(rows::signed("the position", position as u64)?),
-                    hash: ActiveValue::Set(target.hash().as_bytes().to_vec()),
+                    position: ActiveValue::Set(Count::new("the position", position as u64)?.into()),
+                    hash: ActiveValue::Set((*target.hash()).into()),
                     name: ActiveValue::Set(target.name().to_owned()),
                 })
             })
@@ -211,7 +210,7 @@ async fn insert_path(
         references: commit.references.clone(),
         deriver: row.deriver,
         ca: row.ca,
-        signatures: load::split_signatures(&row.signatures),
+        signatures: row.signatures.into_inner().into_vec(),
         created_at: row.created_at,
         last_used_at: row.last_used_at,
     })

@@ -1,4 +1,4 @@
-//! Where things lie, for many at once: for comparing what a storage has with what the catalog knows.
+//! The storages of many paths and files at once, to compare a storage with the catalog.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,11 @@ use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, Rela
 
 use super::NarRecord;
 use super::load::IN_LIST;
+use crate::entity::field::{Field, stored};
 use crate::entity::{nar, store_path};
-use crate::{CacheId, Catalog, CatalogError, NarId, StorageId, rows};
+use crate::{CacheId, Catalog, CatalogError, NarId, StorageId};
 
-/// Where the NAR file of a path lies, and so the files beside it.
+/// Where the NAR file of a path is, and with it the files beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathHome {
     /// The storage.
@@ -22,7 +23,7 @@ pub struct PathHome {
 }
 
 impl Catalog {
-    /// Where paths of a cache lie, hidden ones included. Those that the cache does not hold are left out.
+    /// Returns where paths of a cache are, including hidden ones. Paths that the cache does not have are left out.
     pub async fn path_homes(
         &self,
         cache: CacheId,
@@ -30,24 +31,25 @@ impl Catalog {
     ) -> Result<HashMap<StorePathHash, PathHome>, CatalogError> {
         let mut homes = HashMap::with_capacity(paths.len());
         for some in paths.chunks(IN_LIST) {
-            let found: Vec<(Vec<u8>, StorageId, NarId, bool)> = store_path::Entity::find()
-                .select_only()
-                .column(store_path::Column::Hash)
-                .columns([nar::Column::Storage, nar::Column::Id, nar::Column::Damaged])
-                .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
-                .filter(store_path::Column::Cache.eq(cache))
-                .filter(store_path::Column::Hash.is_in(some.iter().map(|hash| hash.as_bytes().to_vec())))
-                .into_tuple()
-                .all(self.readers())
-                .await?;
+            let found: Vec<(Field<store_path::Entity, StorePathHash>, StorageId, NarId, bool)> =
+                store_path::Entity::find()
+                    .select_only()
+                    .column(store_path::Column::Hash)
+                    .columns([nar::Column::Storage, nar::Column::Id, nar::Column::Damaged])
+                    .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
+                    .filter(store_path::Column::Cache.eq(cache))
+                    .filter(store_path::Column::Hash.is_in(some.iter().map(stored)))
+                    .into_tuple()
+                    .all(self.readers())
+                    .await?;
             for (hash, storage, nar, damaged) in found {
-                homes.insert(rows::path_hash("store_path", hash)?, PathHome { storage, nar, damaged });
+                homes.insert(*hash, PathHome { storage, nar, damaged });
             }
         }
         Ok(homes)
     }
 
-    /// NAR files of a cache by the hashes of the files, damaged ones included. Those that the cache does not hold are left
+    /// Returns NAR files of a cache by their file hashes, including damaged ones. Files that the cache does not have are left
     /// out.
     pub async fn nar_homes(
         &self,
@@ -58,11 +60,11 @@ impl Catalog {
         for some in files.chunks(IN_LIST) {
             let found = nar::Entity::find()
                 .filter(nar::Column::Cache.eq(cache))
-                .filter(nar::Column::FileHash.is_in(some.iter().map(|hash| hash.as_bytes().to_vec())))
+                .filter(nar::Column::FileHash.is_in(some.iter().map(stored)))
                 .all(self.readers())
                 .await?;
             for row in found {
-                let nar = NarRecord::try_from(row)?;
+                let nar = NarRecord::from(row);
                 homes.insert(nar.file_hash, nar);
             }
         }

@@ -1,36 +1,47 @@
-//! From rows to records.
+//! Loading of paths with their files and references.
 
 use std::collections::HashMap;
 
-use nix_formats::{FileHash, NarHash, StorePath, StorePathHash};
+use nix_formats::{FileHash, StorePath, StorePathHash};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+    SelectTwo,
 };
 
 use super::{NarRecord, PathRecord};
+use crate::entity::field::{Field, Joined, stored};
+use crate::entity::values;
 use crate::entity::{nar, reference, store_path};
 use crate::storages::Storages;
-use crate::{CacheId, CatalogChange, CatalogError, NarId, PathChange, PathId, rows};
+use crate::{CacheId, CatalogChange, CatalogError, NarId, PathChange, PathId};
 
-/// How many values stand in one `IN (…)` or `VALUES`. Databases limit the parameters of a statement.
+/// The most values in one `IN (…)` or `VALUES`. Databases limit the parameters of a statement.
 pub(super) const IN_LIST: usize = 1000;
 
-/// A row of `store_path` with the row of `nar` that it refers to. The foreign key promises that there is one, the join
-/// cannot say so.
-pub(super) type PathRow = (store_path::Model, Option<nar::Model>);
+/// A row of `store_path` with its row of `nar`. The foreign key guarantees that there is one, but the type of the join cannot
+/// express that.
+pub(crate) type PathRow = (store_path::Model, Option<nar::Model>);
 
-pub(super) async fn find_with_nar(
+/// Runs a query for paths with their files.
+pub(crate) async fn all_with_nar(
+    connection: &impl ConnectionTrait,
+    query: SelectTwo<store_path::Entity, nar::Entity>,
+) -> Result<Vec<PathRow>, CatalogError> {
+    let found = query.into_model::<store_path::Model, Joined<nar::Model>>().all(connection).await?;
+    Ok(found.into_iter().map(|(path, nar)| (path, nar.map(|nar| nar.0))).collect())
+}
+
+pub(crate) async fn find_with_nar(
     connection: &impl ConnectionTrait,
     cache: CacheId,
     hash: &StorePathHash,
 ) -> Result<Option<PathRow>, CatalogError> {
-    let found = store_path::Entity::find()
+    let query = store_path::Entity::find()
         .find_also_related(nar::Entity)
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.eq(hash.as_bytes().to_vec()))
-        .one(connection)
-        .await?;
-    Ok(found)
+        .filter(store_path::Column::Hash.eq(stored(hash)))
+        .limit(1);
+    Ok(all_with_nar(connection, query).await?.pop())
 }
 
 /// Finds a path that is not hidden.
@@ -51,16 +62,15 @@ pub(super) async fn find_nar(
     cache: CacheId,
     file_hash: &FileHash,
 ) -> Result<Option<NarRecord>, CatalogError> {
-    nar::Entity::find()
+    let row = nar::Entity::find()
         .filter(nar::Column::Cache.eq(cache))
-        .filter(nar::Column::FileHash.eq(file_hash.as_bytes().to_vec()))
+        .filter(nar::Column::FileHash.eq(stored(file_hash)))
         .one(connection)
-        .await?
-        .map(NarRecord::try_from)
-        .transpose()
+        .await?;
+    Ok(row.map(NarRecord::from))
 }
 
-/// What identifies a path.
+/// The identity of a path.
 pub(super) struct PathKey {
     pub(super) id: PathId,
     pub(super) cache: CacheId,
@@ -73,12 +83,12 @@ impl PathKey {
     }
 }
 
-/// All paths that need a NAR file, in the order of their rows.
+/// Returns all paths that need a NAR file, in the order of their rows.
 pub(super) async fn paths_of(
     connection: &impl ConnectionTrait,
     nar: NarId,
 ) -> Result<Vec<PathKey>, CatalogError> {
-    let paths: Vec<(PathId, CacheId, Vec<u8>)> = store_path::Entity::find()
+    let paths: Vec<(PathId, CacheId, Field<store_path::Entity, StorePathHash>)> = store_path::Entity::find()
         .select_only()
         .columns([store_path::Column::Id, store_path::Column::Cache, store_path::Column::Hash])
         .filter(store_path::Column::Nar.eq(nar))
@@ -86,13 +96,10 @@ pub(super) async fn paths_of(
         .into_tuple()
         .all(connection)
         .await?;
-    paths
-        .into_iter()
-        .map(|(id, cache, hash)| Ok(PathKey { id, cache, hash: rows::path_hash("store_path", hash)? }))
-        .collect()
+    Ok(paths.into_iter().map(|(id, cache, hash)| PathKey { id, cache, hash: *hash }).collect())
 }
 
-/// Makes the record of a row. `None` if the row was replaced since it was read: look again.
+/// Returns the record of a row, `None` if the row was replaced since it was read: read it again.
 pub(super) async fn record(
     connection: &impl ConnectionTrait,
     row: PathRow,
@@ -100,7 +107,7 @@ pub(super) async fn record(
     Ok(records(connection, vec![row]).await?.pop().flatten())
 }
 
-/// Makes records of rows, in the same order. `None` where the row was replaced since it was read.
+/// Returns the records of rows in the same order, `None` for a row that was replaced since it was read.
 pub(super) async fn records(
     connection: &impl ConnectionTrait,
     found: Vec<PathRow>,
@@ -113,29 +120,30 @@ pub(super) async fn records(
         .collect()
 }
 
-/// What paths refer to, each in order. Has an entry for each path whose row is still there, also if it refers to nothing:
-/// the row and its references are read in one statement, so that they fit together.
+/// Returns the references of paths, each in order. Each path whose row still exists has an entry, even without references: one
+/// statement reads the row and its references, so that they are consistent.
 async fn references_of(
     connection: &impl ConnectionTrait,
     ids: &[PathId],
 ) -> Result<HashMap<PathId, Vec<StorePath>>, CatalogError> {
     let mut references: HashMap<PathId, Vec<StorePath>> = HashMap::new();
     for some in ids.chunks(IN_LIST) {
-        let found: Vec<(PathId, Option<Vec<u8>>, Option<String>)> = store_path::Entity::find()
-            .select_only()
-            .column(store_path::Column::Id)
-            .columns([reference::Column::Hash, reference::Column::Name])
-            .join(JoinType::LeftJoin, store_path::Relation::Reference.def())
-            .filter(store_path::Column::Id.is_in(some.iter().copied()))
-            .order_by_asc(store_path::Column::Id)
-            .order_by_asc(reference::Column::Position)
-            .into_tuple()
-            .all(connection)
-            .await?;
+        let found: Vec<(PathId, Option<Field<reference::Entity, StorePathHash>>, Option<String>)> =
+            store_path::Entity::find()
+                .select_only()
+                .column(store_path::Column::Id)
+                .columns([reference::Column::Hash, reference::Column::Name])
+                .join(JoinType::LeftJoin, store_path::Relation::Reference.def())
+                .filter(store_path::Column::Id.is_in(some.iter().copied()))
+                .order_by_asc(store_path::Column::Id)
+                .order_by_asc(reference::Column::Position)
+                .into_tuple()
+                .all(connection)
+                .await?;
         for (path, hash, name) in found {
             let of_path = references.entry(path).or_default();
             if let (Some(hash), Some(name)) = (hash, name) {
-                of_path.push(rows::store_path("reference", hash, &name)?);
+                of_path.push(values::store_path::<reference::Entity>("name", *hash, &name)?);
             }
         }
     }
@@ -143,51 +151,33 @@ async fn references_of(
 }
 
 fn path_record((row, nar): PathRow, references: Vec<StorePath>) -> Result<PathRecord, CatalogError> {
-    let nar = nar.ok_or_else(|| CatalogError::Corrupt {
-        table: "store_path",
-        column: "nar",
-        found: "the id of a row that does not exist".to_owned(),
+    let nar = nar.ok_or_else(|| {
+        CatalogError::corrupt::<store_path::Entity>("nar", "the id of a row that does not exist")
     })?;
     Ok(PathRecord {
         id: row.id,
-        path: rows::store_path("store_path", row.hash, &row.name)?,
-        nar: nar.try_into()?,
+        path: values::store_path::<store_path::Entity>("name", *row.hash, &row.name)?,
+        nar: nar.into(),
         references,
         deriver: row.deriver,
         ca: row.ca,
-        signatures: split_signatures(&row.signatures),
+        signatures: row.signatures.into_inner().into_vec(),
         created_at: row.created_at,
         last_used_at: row.last_used_at,
     })
 }
 
-impl TryFrom<nar::Model> for NarRecord {
-    type Error = CatalogError;
-
-    fn try_from(row: nar::Model) -> Result<Self, CatalogError> {
-        const TABLE: &str = "nar";
-        Ok(Self {
+impl From<nar::Model> for NarRecord {
+    fn from(row: nar::Model) -> Self {
+        Self {
             id: row.id,
             storage: row.storage,
-            file_hash: FileHash::from_bytes(rows::bytes(TABLE, "file_hash", row.file_hash)?),
-            compression: rows::compression(TABLE, &row.compression)?,
-            file_size: rows::unsigned(TABLE, "file_size", row.file_size)?,
-            nar_hash: NarHash::from_bytes(rows::bytes(TABLE, "nar_hash", row.nar_hash)?),
-            nar_size: rows::unsigned(TABLE, "nar_size", row.nar_size)?,
+            file_hash: *row.file_hash,
+            compression: *row.compression,
+            file_size: row.file_size.get(),
+            nar_hash: *row.nar_hash,
+            nar_size: row.nar_size.get(),
             damaged: row.damaged,
-        })
+        }
     }
-}
-
-/// Reads the column `signatures`.
-pub(super) fn split_signatures(text: &str) -> Vec<String> {
-    text.lines().map(str::to_owned).collect()
-}
-
-/// Writes the column `signatures`.
-pub(super) fn join_signatures(signatures: &[String]) -> Result<String, CatalogError> {
-    if signatures.iter().any(|signature| signature.contains(['\n', '\r'])) {
-        return Err(CatalogError::MultilineSignature);
-    }
-    Ok(signatures.join("\n"))
 }

@@ -12,6 +12,7 @@ mod visible;
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SelectTwo};
 
+use crate::entity::field::stored;
 use crate::entity::{nar, store_path};
 use crate::{CacheId, Catalog, CatalogError, NarId, PathId, StorageId, UnixTime};
 
@@ -19,7 +20,7 @@ pub(crate) use change::touch;
 pub use claim::ReplacedNar;
 pub use commit::{CommitOutcome, NewNar, PathCommit};
 pub use homes::PathHome;
-pub(crate) use load::find_visible;
+pub(crate) use load::{all_with_nar, find_visible, find_with_nar};
 pub use moves::MoveOutcome;
 pub use unpublished::UnpublishedPath;
 
@@ -28,7 +29,7 @@ pub use unpublished::UnpublishedPath;
 pub struct NarRecord {
     /// Its row.
     pub id: NarId,
-    /// Where the file lies.
+    /// The storage that holds the file.
     pub storage: StorageId,
     /// SHA-256 of the file.
     pub file_hash: FileHash,
@@ -40,7 +41,7 @@ pub struct NarRecord {
     pub nar_hash: NarHash,
     /// Size of the NAR inside, in bytes.
     pub nar_size: u64,
-    /// Whether the file was found missing or changed. The paths that need it are hidden until it is pushed again.
+    /// Whether the file is missing or changed. The paths that need it are hidden until it is pushed again.
     pub damaged: bool,
 }
 
@@ -63,12 +64,12 @@ pub struct PathRecord {
     pub signatures: Vec<String>,
     /// When it was committed.
     pub created_at: UnixTime,
-    /// When it was last used, as far as the uses were written down.
+    /// When it was last used, as far as uses are recorded.
     pub last_used_at: UnixTime,
 }
 
 impl Catalog {
-    /// Finds a path of a cache, also when it is hidden because its NAR is damaged or lies on a storage that is not enabled.
+    /// Finds a path of a cache, even if it is hidden because its NAR is damaged or on a disabled storage.
     pub async fn find_path(
         &self,
         cache: CacheId,
@@ -82,7 +83,7 @@ impl Catalog {
         Ok(None)
     }
 
-    /// Finds a NAR file of a cache by the hash of the file, also when it is damaged or lies on a storage that is not enabled.
+    /// Finds a NAR file of a cache by the hash of the file, even if it is damaged or on a disabled storage.
     pub async fn find_nar(
         &self,
         cache: CacheId,
@@ -91,7 +92,8 @@ impl Catalog {
         load::find_nar(self.readers(), cache, file_hash).await
     }
 
-    /// The paths that need a NAR file, hidden or not. None if the file was replaced or moved, which gave it another id.
+    /// Returns the paths that need a NAR file, hidden or not. There are none if the file was replaced or moved, which gave it
+    /// another id.
     pub async fn paths_with_nar(&self, nar: NarId) -> Result<Vec<PathRecord>, CatalogError> {
         let query = store_path::Entity::find()
             .find_also_related(nar::Entity)
@@ -100,8 +102,8 @@ impl Catalog {
         self.all_records(query).await
     }
 
-    /// Paths of a cache, hidden ones included, in the order of the bytes of their hashes, starting behind `after`. At most
-    /// `limit`; fewer means that there are no more.
+    /// Returns at most `limit` paths of a cache after `after`, in the byte order of their hashes, including hidden ones. Fewer
+    /// than `limit` means that there are no more.
     pub async fn list_paths(
         &self,
         cache: CacheId,
@@ -112,20 +114,20 @@ impl Catalog {
             .find_also_related(nar::Entity)
             .filter(store_path::Column::Cache.eq(cache));
         if let Some(after) = after {
-            query = query.filter(store_path::Column::Hash.gt(after.as_bytes().to_vec()));
+            query = query.filter(store_path::Column::Hash.gt(stored(&after)));
         }
         self.all_records(query.order_by_asc(store_path::Column::Hash).limit(limit)).await
     }
 
-    /// The records of all rows of a query.
+    /// Returns the records of all rows of a query.
     async fn all_records(
         &self,
         query: SelectTwo<store_path::Entity, nar::Entity>,
     ) -> Result<Vec<PathRecord>, CatalogError> {
         loop {
-            let found = query.clone().all(self.readers()).await?;
+            let found = load::all_with_nar(self.readers(), query.clone()).await?;
             let records = load::records(self.readers(), found).await?;
-            // A list that lacks a path that was healed while it was read would be one with a gap.
+            // A path that was healed while the list was read would be missing from it.
             if let Some(records) = records.into_iter().collect() {
                 return Ok(records);
             }

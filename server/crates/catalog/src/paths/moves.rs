@@ -1,4 +1,4 @@
-//! Moving NAR files between storages: what lies on one, and what happens when a file was copied to another.
+//! Moves of NAR files between storages.
 
 use nix_formats::StorePathHash;
 use sea_orm::{
@@ -13,24 +13,23 @@ use crate::storages::Storages;
 use crate::writer::Written;
 use crate::{Catalog, CatalogError, NarId, PathChange, StorageId};
 
-/// What became of a NAR file that was to be recorded as moved.
+/// The outcome of recording a move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MoveOutcome {
-    /// It lies on the other storage now, and nothing refers to the old copy.
+    /// The file is on the other storage now, and nothing refers to the old copy.
     Moved {
-        /// The file, which is a new row: a report of damage that was found at the old place does not concern it.
+        /// The new row of the file: a report of damage at the old place does not concern it.
         nar: NarId,
         /// The paths that need it, in the order of their rows.
         paths: Vec<StorePathHash>,
     },
-    /// It was not there any more, or is damaged. Nothing was changed, and the copy is not needed.
+    /// The file was not on the first storage any more, or is damaged. Nothing changed, and the copy is not needed.
     Gone,
 }
 
 impl Catalog {
-    /// NAR files on a storage, damaged ones and such that no path needs included, in the order of their ids, starting behind
-    /// `after`. At most `limit`; fewer means that there are no more for now: what is put on the storage later has a higher
-    /// id.
+    /// Returns at most `limit` NAR files on a storage after `after`, in the order of their ids, including damaged and unneeded
+    /// ones. Fewer than `limit` means that there are no more for now; files stored later have higher ids.
     pub async fn nars_on(
         &self,
         storage: StorageId,
@@ -42,16 +41,16 @@ impl Catalog {
             query = query.filter(nar::Column::Id.gt(after));
         }
         let found = query.order_by_asc(nar::Column::Id).limit(limit).all(self.readers()).await?;
-        found.into_iter().map(NarRecord::try_from).collect()
+        Ok(found.into_iter().map(NarRecord::from).collect())
     }
 
-    /// Records that a NAR file lies on another storage of its cache now, if it still is on this one and not damaged. The
-    /// copy must be verified and durable. Its paths are put on the list of [`Catalog::unpublished`] paths, as their files
-    /// beside the NAR belong on the new storage.
+    /// Records that a NAR file is on storage `to` of its cache now, if it is still on `from` and undamaged. The copy must be
+    /// verified and durable. Its paths are added to the list of [`Catalog::unpublished`] paths, because their files beside
+    /// the NAR belong on the new storage.
     ///
     /// # Errors
     ///
-    /// [`CatalogError::StorageNotInUse`] if the other storage is not one of the cache, or not enabled.
+    /// [`CatalogError::StorageNotInUse`] if `to` does not belong to the cache or is disabled.
     pub async fn move_nar(
         &self,
         nar: NarId,

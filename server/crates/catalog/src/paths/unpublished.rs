@@ -1,7 +1,7 @@
-//! Which paths still need their files beside the NAR written.
+//! The list of paths whose files beside the NAR are still to be written.
 //!
-//! A path is committed when its NAR is durable. Its narinfo and listing beside the NAR are made from the catalog afterwards
-//! and need not be waited for: a path stays on this list until they are known to be on disk, so a crash loses none.
+//! A path is committed when its NAR is durable. Its narinfo and listing are written from the catalog in the background. A path
+//! stays on this list until they are known to be on disk, so a crash loses none.
 
 use std::collections::HashMap;
 
@@ -13,26 +13,26 @@ use sea_orm::{
 
 use super::PathRecord;
 use super::load::{self, IN_LIST};
+use crate::entity::field::stored;
 use crate::entity::{nar, store_path, unpublished_path};
 use crate::storages::{Storages, disabled_storages};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, PathId, PublishTicket};
 
-/// A path whose files beside the NAR are to be written.
+/// A path whose files beside the NAR are still to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnpublishedPath {
-    /// Its place on the list, until something about the path changes.
+    /// Its position in the list until the path changes.
     pub ticket: PublishTicket,
     /// The cache it belongs to.
     pub cache: CacheId,
-    /// What the files are to say, and where they belong.
+    /// The contents and the storage of the files.
     pub path: PathRecord,
 }
 
 impl Catalog {
-    /// Paths whose files beside the NAR are to be written, in the order in which they were put on the list, starting behind
-    /// `after`. At most `limit`; none means that there are no more. Hidden paths wait until they are healed or their
-    /// storage is enabled.
+    /// Returns at most `limit` paths on the list after `after`, in the order in which they were added. An empty result means
+    /// that there are no more. Hidden paths wait until they are healed or their storage is enabled.
     pub async fn unpublished(
         &self,
         after: Option<PublishTicket>,
@@ -40,7 +40,7 @@ impl Catalog {
     ) -> Result<Vec<UnpublishedPath>, CatalogError> {
         let mut after = after.unwrap_or(PublishTicket(0));
         loop {
-            // The tickets first: what changes from here on makes new ones.
+            // The tickets first: later changes make new ones.
             let tickets: Vec<(PublishTicket, PathId)> = unpublished_path::Entity::find()
                 .select_only()
                 .columns([unpublished_path::Column::Id, unpublished_path::Column::Path])
@@ -68,15 +68,15 @@ impl Catalog {
                     Some(UnpublishedPath { ticket, cache, path })
                 })
                 .collect();
-            // Those that were healed meanwhile are on the list again, further back.
+            // Paths that were healed meanwhile are on the list again, further back.
             if !unpublished.is_empty() {
                 return Ok(unpublished);
             }
         }
     }
 
-    /// Notes that the files beside the NAR of these paths are on disk. A path about which something changed since it was
-    /// read from the list has another ticket and stays on it.
+    /// Removes paths from the list whose files beside the NAR are on disk. A path that changed since it was read from the list
+    /// has another ticket and stays.
     pub async fn mark_published(&self, tickets: Vec<PublishTicket>) -> Result<(), CatalogError> {
         self.write(tickets, |transaction, tickets| {
             Box::pin(async move {
@@ -92,8 +92,8 @@ impl Catalog {
         .await
     }
 
-    /// Puts those of the paths that are visible on the list again, as their files beside the NAR were found missing or
-    /// wrong. Returns how many there are.
+    /// Adds the visible ones of these paths to the list again, because their files beside the NAR are missing or wrong.
+    /// Returns how many were added.
     pub async fn mark_unpublished(
         &self,
         cache: CacheId,
@@ -101,7 +101,7 @@ impl Catalog {
     ) -> Result<u64, CatalogError> {
         let mut count = 0;
         for some in paths.chunks(IN_LIST) {
-            // One command each, so that many do not hold up a commit.
+            // One command each, so that a long list does not delay a commit.
             count += self
                 .write((cache, some.to_vec()), |transaction, (cache, paths)| {
                     Box::pin(mark_unpublished(transaction, *cache, paths))
@@ -112,18 +112,17 @@ impl Catalog {
     }
 }
 
-/// The records of paths, with their caches. A path that is not there any more is left out.
+/// Returns the records of paths with their caches. Paths that no longer exist are left out.
 async fn paths_by_id(
     connection: &impl ConnectionTrait,
     ids: &[PathId],
 ) -> Result<HashMap<PathId, (CacheId, PathRecord)>, CatalogError> {
     let mut paths = HashMap::with_capacity(ids.len());
     for some in ids.chunks(IN_LIST) {
-        let found = store_path::Entity::find()
+        let query = store_path::Entity::find()
             .find_also_related(nar::Entity)
-            .filter(store_path::Column::Id.is_in(some.iter().copied()))
-            .all(connection)
-            .await?;
+            .filter(store_path::Column::Id.is_in(some.iter().copied()));
+        let found = load::all_with_nar(connection, query).await?;
         let caches: Vec<_> = found.iter().map(|(row, _)| row.cache).collect();
         let records = load::records(connection, found).await?;
         let there = caches.into_iter().zip(records).filter_map(|(cache, record)| Some((cache, record?)));
@@ -143,7 +142,7 @@ async fn mark_unpublished(
         .column(store_path::Column::Id)
         .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
         .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.is_in(paths.iter().map(|hash| hash.as_bytes().to_vec())))
+        .filter(store_path::Column::Hash.is_in(paths.iter().map(stored)))
         .filter(storages.showing())
         .order_by_asc(store_path::Column::Id)
         .into_tuple()
@@ -153,7 +152,7 @@ async fn mark_unpublished(
     Ok(Written::quietly(visible.len() as u64))
 }
 
-/// Puts paths on the list that are not there.
+/// Adds paths that are not on the list.
 pub(super) async fn insert(transaction: &DatabaseTransaction, paths: &[PathId]) -> Result<(), CatalogError> {
     for some in paths.chunks(IN_LIST) {
         let rows = some.iter().map(|&path| unpublished_path::ActiveModel {
@@ -165,7 +164,7 @@ pub(super) async fn insert(transaction: &DatabaseTransaction, paths: &[PathId]) 
     Ok(())
 }
 
-/// Puts paths on the list that may be there, with new tickets: whoever is writing their files now writes old ones.
+/// Adds paths that may be on the list already, with new tickets: files that are being written now are outdated.
 pub(super) async fn insert_again(
     transaction: &DatabaseTransaction,
     paths: &[PathId],

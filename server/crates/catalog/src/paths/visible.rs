@@ -1,4 +1,4 @@
-//! The hashes of all visible paths, for the index that is kept in memory.
+//! The hashes of all visible paths, for the index in memory.
 
 use std::collections::HashSet;
 
@@ -6,24 +6,25 @@ use futures_util::stream::{self, Stream};
 use nix_formats::StorePathHash;
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait};
 
+use crate::entity::field::{Field, stored};
 use crate::entity::store_path;
 use crate::storages::Storages;
-use crate::{CacheId, Catalog, CatalogError, rows};
+use crate::{CacheId, Catalog, CatalogError};
 
-/// How many hashes are read at a time. A row costs some hundred bytes while it is read. Few in tests, where each path takes
-/// a millisecond to make.
+/// The number of hashes read at a time. A row costs some hundred bytes while it is read. Small in tests, where creating a path
+/// takes a millisecond.
 const BATCH: u64 = if cfg!(test) { 100 } else { 10_000 };
 
 impl Catalog {
-    /// The hashes of all visible paths of a cache, in batches, in the order of their bytes. A path that is committed,
-    /// damaged or healed meanwhile may be given in either state; the calls that do so report it.
+    /// Returns the hashes of all visible paths of a cache in batches, in byte order. A path that is committed, damaged or healed
+    /// meanwhile may appear in either state; the calls that change it report it.
     ///
-    /// Only the index by hash is read, not the rows, unless many paths are hidden.
+    /// Reads only the index by hash, not the rows, unless many paths are hidden.
     pub fn visible_path_hashes(
         &self,
         cache: CacheId,
     ) -> impl Stream<Item = Result<Vec<StorePathHash>, CatalogError>> + Send + use<> {
-        let reading = HashReading { catalog: self.clone(), cache, hidden: None, after: Vec::new() };
+        let reading = HashReading { catalog: self.clone(), cache, hidden: None, after: None };
         stream::try_unfold(reading, HashReading::next)
     }
 }
@@ -32,17 +33,17 @@ impl Catalog {
 struct HashReading {
     catalog: Catalog,
     cache: CacheId,
-    /// Which paths are hidden, once read.
+    /// The hidden paths, once read.
     hidden: Option<Hidden>,
     /// The last hash that was read.
-    after: Vec<u8>,
+    after: Option<StorePathHash>,
 }
 
-/// How hidden paths are left out.
+/// How hidden paths are filtered out.
 enum Hidden {
-    /// By their hashes, as there are few.
-    These(HashSet<Vec<u8>>),
-    /// By the query, which then looks at the rows: a whole storage is gone.
+    /// By their hashes, because there are few.
+    These(HashSet<StorePathHash>),
+    /// By the query, which then reads the rows: a whole storage is disabled.
     Many(Storages),
 }
 
@@ -55,13 +56,15 @@ impl HashReading {
         let mut query = store_path::Entity::find()
             .select_only()
             .column(store_path::Column::Hash)
-            .filter(store_path::Column::Cache.eq(self.cache))
-            .filter(store_path::Column::Hash.gt(self.after.clone()));
+            .filter(store_path::Column::Cache.eq(self.cache));
+        if let Some(after) = &self.after {
+            query = query.filter(store_path::Column::Hash.gt(stored(after)));
+        }
         if let Hidden::Many(storages) = &hidden {
             query =
                 query.join(JoinType::InnerJoin, store_path::Relation::Nar.def()).filter(storages.showing());
         }
-        let mut hashes: Vec<Vec<u8>> = query
+        let hashes: Vec<Field<store_path::Entity, StorePathHash>> = query
             .order_by_asc(store_path::Column::Hash)
             .limit(BATCH)
             .into_tuple()
@@ -70,19 +73,18 @@ impl HashReading {
         let Some(last) = hashes.last() else {
             return Ok(None);
         };
-        self.after.clone_from(last);
+        self.after = Some(**last);
+        let mut batch: Vec<_> = hashes.into_iter().map(Field::into_inner).collect();
         if let Hidden::These(hidden) = &hidden {
-            hashes.retain(|hash| !hidden.contains(hash));
+            batch.retain(|hash| !hidden.contains(hash));
         }
-        let batch =
-            hashes.into_iter().map(|hash| rows::path_hash("store_path", hash)).collect::<Result<_, _>>()?;
         self.hidden = Some(hidden);
         Ok(Some((batch, self)))
     }
 
     async fn read_hidden(&self) -> Result<Hidden, CatalogError> {
         let storages = Storages::of(self.catalog.readers(), self.cache).await?;
-        let hashes: Vec<Vec<u8>> = store_path::Entity::find()
+        let hashes: Vec<Field<store_path::Entity, StorePathHash>> = store_path::Entity::find()
             .select_only()
             .column(store_path::Column::Hash)
             .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
@@ -92,6 +94,10 @@ impl HashReading {
             .all(self.catalog.readers())
             .await?;
         let few = hashes.len() as u64 <= BATCH;
-        Ok(if few { Hidden::These(hashes.into_iter().collect()) } else { Hidden::Many(storages) })
+        Ok(if few {
+            Hidden::These(hashes.into_iter().map(Field::into_inner).collect())
+        } else {
+            Hidden::Many(storages)
+        })
     }
 }

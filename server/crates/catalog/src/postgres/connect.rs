@@ -1,4 +1,4 @@
-//! Connections, and what they ask of the server.
+//! Connections and their settings.
 
 use std::time::Duration;
 
@@ -13,28 +13,28 @@ use super::watch::Silence;
 use super::{Postgres, write};
 use crate::{CatalogError, migration};
 
-/// How many queries run at the same time.
+/// The number of concurrent queries.
 const READERS: u32 = 8;
 /// How long a call waits for a connection. Covers a server that is starting.
 const ACQUIRE: Duration = Duration::from_millis(800);
 /// How long closing waits for connections that are in use.
 const CLOSE: Duration = Duration::from_secs(2);
-/// PostgreSQL 13, the first that says what became of a transaction by its 64-bit id.
+/// PostgreSQL 13, the first version that reports the outcome of a transaction by its 64-bit id.
 const OLDEST_VERSION: i32 = 130_000;
 
 /// Settings of every session, unless the URL or `PGOPTIONS` sets them.
 const SETTINGS: [(&str, &str); 8] = [
-    // What a statement sees after it waited for a lock depends on it.
+    // It determines what a statement sees after it waited for a lock.
     ("default_transaction_isolation", "read committed"),
-    // A daemon that froze within a transaction holds up all others for so long.
+    // A daemon that freezes within a transaction blocks all others for so long.
     ("idle_in_transaction_session_timeout", "2s"),
     ("lock_timeout", "5s"),
     ("statement_timeout", "30s"),
-    // Makes the server notice a daemon whose machine vanished.
+    // Makes the server notice a daemon whose machine disappeared.
     ("tcp_keepalives_idle", "5s"),
     ("tcp_keepalives_interval", "2s"),
     ("tcp_keepalives_count", "3"),
-    // `CREATE TABLE IF NOT EXISTS` would be commented on at every start.
+    // `CREATE TABLE IF NOT EXISTS` would log a notice at every start.
     ("client_min_messages", "warning"),
 ];
 
@@ -57,14 +57,14 @@ impl Postgres {
             writer: SqlxPostgresConnector::from_sqlx_postgres_pool(connect(trust.guard(pool(1)))),
             trust,
             readers: SqlxPostgresConnector::from_sqlx_postgres_pool(connect(pool(READERS))),
-            // It is used rarely, so its connection may have been lost long ago without that meaning anything.
+            // It is used rarely, so a connection that was lost long ago means nothing.
             monitor: connect(pool(1).test_before_acquire(true)),
             silence,
             options,
         }
     }
 
-    /// Whether the server can be reached and used.
+    /// Checks that the server can be reached and used.
     async fn check(&self) -> Result<(), String> {
         let question = "SELECT current_setting('server_version_num')::int, current_setting('fsync'), \
                         current_setting('synchronous_commit')";
@@ -85,7 +85,7 @@ impl Postgres {
                 server = self.name(),
                 fsync = settings[0],
                 synchronous_commit = settings[1],
-                "the database server does not wait for its disk: a power cut there can lose pushes that were acknowledged"
+                "the database server does not wait for its disk: a power failure can lose acknowledged pushes"
             );
         }
         Ok(())
@@ -101,7 +101,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Address and database, without user and password.
+    /// Returns the address and the database, without user and password.
     pub(super) fn name(&self) -> String {
         let host = match self.options.get_socket() {
             Some(directory) => directory.display().to_string(),
@@ -116,11 +116,11 @@ impl Postgres {
         let readers = self.readers.get_postgres_connection_pool();
         let closing = async { tokio::join!(writer.close(), readers.close(), self.monitor.close()) };
         if tokio::time::timeout(CLOSE, closing).await.is_err() {
-            tracing::warn!("the database server did not let go of all connections");
+            tracing::warn!("the database server did not close all connections in time");
         }
     }
 
-    /// A connection of its own for someone who keeps it.
+    /// Returns a pool of one connection for a caller that keeps it.
     pub(super) fn single_connection(&self) -> PgPool {
         pool(1, &self.silence).connect_lazy_with(self.options.clone())
     }
@@ -141,7 +141,7 @@ fn pool(connections: u32, silence: &Silence) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE)
-        // A lost connection is noticed by the statement, which is then tried again.
+        // The statement notices a lost connection and is then retried.
         .test_before_acquire(false)
         .after_release(move |connection, _| {
             let silence = silence.clone();

@@ -1,7 +1,6 @@
-//! Telling the other daemons what changed, and hearing it from them.
+//! Announcing changes to the other daemons and receiving theirs.
 //!
-//! Notifications are part of the transaction: they are sent when it commits, in the order of commits, and not at all when
-//! it does not.
+//! Notifications are part of the transaction: the server sends them when it commits, in the order of commits.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,14 +16,14 @@ use super::{Postgres, payload};
 use crate::CatalogChange;
 
 const CHANNEL: &str = "cache_server_changes";
-/// How long the feed may be quiet before its connection is tested. A connection can be lost without a sign of it.
+/// How long the feed may be quiet before its connection is tested, since a connection can be lost without notice.
 const QUIET: Duration = Duration::from_secs(3);
-/// How long the test, or an attempt to connect, may take.
+/// How long the test or an attempt to connect may take.
 const ANSWER: Duration = Duration::from_millis(1500);
 /// The pause before the next attempt to connect.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Adds changes to what the transaction tells when it commits.
+/// Adds changes to the notifications of the transaction.
 pub(super) async fn announce(
     transaction: &DatabaseTransaction,
     changes: &[CatalogChange],
@@ -44,7 +43,7 @@ pub(super) async fn announce(
 impl Postgres {
     /// See [`crate::Catalog::changes`].
     pub(crate) fn changes(self: &Arc<Self>) -> impl Stream<Item = CatalogChange> + Send + use<> {
-        let feed = Feed { server: Arc::clone(self), listener: None, heard: VecDeque::new() };
+        let feed = Feed { server: self.clone(), listener: None, heard: VecDeque::new() };
         stream::unfold(feed, Feed::next)
     }
 }
@@ -74,7 +73,7 @@ impl Feed {
             match receive(listener).await {
                 Ok(changes) => self.heard.extend(changes),
                 Err(error) => {
-                    tracing::warn!(%error, "the feed of changes was cut off");
+                    tracing::warn!(%error, "the feed of changes was interrupted");
                     self.listener = None;
                 }
             }
@@ -87,7 +86,7 @@ impl Feed {
                 Ok(Ok(listener)) => return listener,
                 Ok(Err(error)) => tracing::debug!(%error, "cannot listen for changes yet"),
                 Err(_) => {
-                    tracing::debug!("cannot listen for changes yet: the database server does not answer")
+                    tracing::debug!("cannot listen for changes yet: the database server does not respond")
                 }
             }
             sleep(PAUSE).await;
@@ -95,7 +94,7 @@ impl Feed {
     }
 
     async fn try_listen(&self) -> Result<PgListener, SqlxError> {
-        // A pool for each, as a listener that was lost can hold on to its connection for long.
+        // A pool for each, because a lost listener can keep its connection for long.
         let mut listener = PgListener::connect_with(&self.server.single_connection()).await?;
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
@@ -103,7 +102,7 @@ impl Feed {
     }
 }
 
-/// The next changes; none if it is quiet.
+/// Returns the next changes, none if the feed is quiet.
 async fn receive(listener: &mut PgListener) -> Result<Vec<CatalogChange>, SqlxError> {
     match timeout(QUIET, listener.try_recv()).await {
         Ok(Ok(Some(notification))) => Ok(payload::read(notification.payload())),

@@ -1,16 +1,16 @@
-//! PostgreSQL: a server that several daemons share. Everything that holds for PostgreSQL only is here.
+//! PostgreSQL: a server that several daemons share. Everything specific to PostgreSQL is here.
 //!
 //! | file | what |
 //! |---|---|
-//! | `connect.rs` | connections, what they ask of the server, and the check at the start |
-//! | `read.rs` | queries, repeated where a connection was lost |
-//! | `write.rs` | one writing transaction at a time, over all daemons; what became of one whose end was lost |
+//! | `connect.rs` | connections, their settings, and the check at the start |
+//! | `read.rs` | queries, retried after a lost connection |
+//! | `write.rs` | one writing transaction at a time over all daemons, and the outcome of one whose commit got no reply |
 //! | `trust.rs` | which connection may write after a failure |
-//! | `watch.rs` | telling a slow server from a silent one |
-//! | `feed.rs`, `payload.rs` | telling the other daemons what changed, and hearing it from them |
+//! | `watch.rs` | telling a slow server from an unresponsive one |
+//! | `feed.rs`, `payload.rs` | announcing changes to the other daemons and receiving theirs |
 //!
-//! While the server is away a call waits for it a little, so that a restart is not noticed, and gives up within about two
-//! seconds ([`crate::CatalogError::Unavailable`]). Nothing has to be restarted when the server is back.
+//! While the server is down, a call waits briefly, so that a restart goes unnoticed, and fails within about two seconds
+//! ([`crate::CatalogError::Unavailable`]). Nothing has to be restarted when the server is back.
 
 mod connect;
 mod feed;
@@ -29,9 +29,9 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 use trust::Trust;
 use watch::Silence;
 
-/// How long a call whose connection was lost tries again.
+/// How long a call is retried after its connection was lost.
 const RETRY: Duration = Duration::from_secs(1);
-/// The pause between two attempts that fail at once.
+/// The pause between two attempts that fail immediately.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The connections to a PostgreSQL server.
@@ -42,7 +42,7 @@ pub(crate) struct Postgres {
     writer: DatabaseConnection,
     trust: Trust,
     readers: DatabaseConnection,
-    /// One connection for short questions about the state of the server.
+    /// One connection for short queries about the state of the server.
     monitor: PgPool,
     silence: Silence,
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{AgentId, CacheId, CatalogChange, PathChange};
 
-/// The server takes less than 8000 bytes. A word about a path has 34, one about a cache at most 21.
+/// The server accepts less than 8000 bytes. A word about a path has 34, one about a cache at most 21.
 const LIMIT: usize = 7900;
 
 const SIGNS: [(char, PathChange); 4] = [
@@ -20,7 +20,7 @@ const SIGNS: [(char, PathChange); 4] = [
     ('-', PathChange::Removed),
 ];
 
-/// Writes changes as few payloads.
+/// Encodes changes in few payloads.
 pub(super) fn write(changes: &[CatalogChange]) -> Vec<String> {
     let mut payloads: Vec<String> = Vec::new();
     let mut current = None;
@@ -49,7 +49,7 @@ pub(super) fn write(changes: &[CatalogChange]) -> Vec<String> {
     payloads
 }
 
-/// Reads a payload. One that is not understood, because a newer version wrote it, is a reason to load everything again.
+/// Decodes a payload. An unknown one, which a newer version wrote, becomes [`CatalogChange::Resync`].
 pub(super) fn read(payload: &str) -> Vec<CatalogChange> {
     parse(payload).unwrap_or_else(|| vec![CatalogChange::Resync])
 }

@@ -10,7 +10,7 @@ use super::{PAUSE, Postgres, RETRY};
 use crate::error::is_unavailable;
 
 impl Postgres {
-    /// Runs a query, again if its connection was lost: after a restart of the server all connections are.
+    /// Runs a query and retries it if its connection was lost, as all are after a restart of the server.
     pub(crate) async fn read<'s, T, Q>(
         &'s self,
         query: impl Fn(&'s DatabaseConnection) -> Q,
@@ -22,7 +22,7 @@ impl Postgres {
         loop {
             match self.watched(query(&self.readers)).await {
                 Err(error) if is_unavailable(&error) && begin.elapsed() < RETRY => {
-                    tracing::debug!(%error, "a query is tried again");
+                    tracing::debug!(%error, "retrying a query");
                     sleep(PAUSE).await;
                 }
                 result => return result,

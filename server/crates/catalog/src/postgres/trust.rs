@@ -1,7 +1,7 @@
-//! Which connection may write.
+//! Whether the connection that writes can be trusted.
 //!
-//! A connection on which a transaction failed may be in the middle of something: its server says one thing and the
-//! driver's count of open transactions another. Such a connection is closed, and another one opened.
+//! After a failed transaction the server and the driver may disagree about the state of a connection. Such a connection is
+//! closed, and another one opened.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,19 +9,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::postgres::PgPoolOptions;
 
-/// Whether the connection that writes is known to be in no transaction.
+/// Whether the connection that writes is known to be outside of any transaction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trust {
     suspect: Arc<AtomicBool>,
 }
 
 impl Trust {
-    /// A transaction on the connection failed, or was left half-way.
+    /// Marks the connection as suspect after a transaction on it failed or was abandoned.
     pub(super) fn lose(&self) {
         self.suspect.store(true, Ordering::SeqCst);
     }
 
-    /// Has the pool close a connection that is not trusted when it is asked for one.
+    /// Makes the pool close a suspect connection instead of returning it.
     pub(super) fn guard(&self, pool: PgPoolOptions) -> PgPoolOptions {
         let (used, new) = (self.clone(), self.clone());
         pool.before_acquire(move |connection, _| {

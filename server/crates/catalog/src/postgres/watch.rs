@@ -1,8 +1,7 @@
-//! Telling a server that is slow from one that is silent.
+//! Telling a slow server from an unresponsive one.
 //!
-//! A statement may take long: the server is busy, or another daemon writes. But when the server's machine froze or the
-//! network lost it, no statement ever ends. So whoever waits asks on another connection, now and then, whether the server
-//! is still there.
+//! A statement may take long because the server is busy or another daemon writes. But if the machine of the server froze or is
+//! unreachable, no statement ever ends. So each waiting call now and then pings the server on another connection.
 
 use std::future::Future;
 use std::io::{Error, ErrorKind};
@@ -17,13 +16,13 @@ use tokio::time::{sleep, timeout};
 
 use super::Postgres;
 
-/// How long a statement may take before the server is asked whether it is there, and again after each answer.
+/// How long a statement may take before the server is pinged, and again after each reply.
 const PATIENCE: Duration = Duration::from_millis(800);
-/// How long the server may take to say so.
+/// How long the server may take to reply.
 const ANSWER: Duration = Duration::from_secs(1);
 
 impl Postgres {
-    /// Waits for `work` as long as the server is there.
+    /// Waits for `work` as long as the server responds.
     pub(super) async fn watched<T, E: From<DbErr>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -38,22 +37,21 @@ impl Postgres {
         }
     }
 
-    /// Asks, after a while, whether the server is there.
+    /// Pings the server after a while.
     async fn ask_later(&self) -> Result<(), DbErr> {
         sleep(PATIENCE).await;
         let answer = async { self.monitor.acquire().await?.ping().await };
         let silent = match timeout(ANSWER, answer).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
-            Err(_) => Error::new(ErrorKind::TimedOut, "the database server does not answer").into(),
+            Err(_) => Error::new(ErrorKind::TimedOut, "the database server does not respond").into(),
         };
         self.silence.noticed();
         Err(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(silent))))
     }
 }
 
-/// Whether the server was found silent. Then connections are in the middle of something, and returning one to its pool
-/// would wait for its end.
+/// Whether the server was found unresponsive. Then connections are busy, and returning one to its pool would wait.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Silence(Arc<AtomicBool>);
 
@@ -62,7 +60,7 @@ impl Silence {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a connection that is being returned can be used again; an error if it is to be closed without ceremony.
+    /// Returns whether a connection that is being returned can be reused; an error closes it at once.
     pub(super) async fn check_released(&self, connection: &mut PgConnection) -> Result<bool, SqlxError> {
         if self.0.load(Ordering::Relaxed) {
             match timeout(ANSWER, connection.ping()).await {

@@ -1,10 +1,9 @@
-//! Writing: one transaction at a time, over all daemons.
+//! Writing: one transaction at a time over all daemons.
 //!
-//! Every writing transaction begins by taking the same advisory lock, so what it reads stays true until it commits, and
-//! every command is right without a thought about the others, as on SQLite. Locks on rows would let more transactions
-//! run at once, but each of them does the work of many callers, in the order of their calls: two daemons that take the
-//! same closure from two clients would wait for each other's rows crosswise, time and again, and each time the server
-//! needs a second to notice. A transaction is short, and its turn ends early when others may be waiting.
+//! Every writing transaction first takes the same advisory lock. So what it reads stays true until it commits, and no command has
+//! to consider others, as on SQLite. Row locks would allow concurrent transactions, but each does the work of many callers in
+//! the order of their calls: two daemons that receive the same closure would deadlock again and again, and the server needs a
+//! second to detect each deadlock. A transaction is short and ends early if other daemons may be waiting.
 
 use std::time::{Duration, Instant};
 
@@ -18,15 +17,15 @@ use crate::writer::{Command, Turn, run_commands};
 
 /// Identifies the lock among the advisory locks of the database: `cachesrv` in ASCII.
 const LOCK: i64 = i64::from_be_bytes(*b"cachesrv");
-/// How long one transaction takes commands while other daemons may wait.
+/// How long one transaction accepts commands while other daemons may wait.
 const TURN: Duration = Duration::from_millis(250);
-/// How long after its beginning a transaction whose end was lost may still be asked about.
+/// How long after its start the outcome of a transaction may be queried.
 const DEADLINE: Duration = Duration::from_millis(1900);
 
-/// The server's name for a transaction.
+/// The id of a transaction on the server.
 pub(super) struct TransactionId(String);
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 enum Fate {
     Committed,
     Aborted,
@@ -41,7 +40,7 @@ impl Postgres {
                 Turn { outcome: Err(CatalogError::Unavailable { reason }), .. }
                     if begin.elapsed() < RETRY =>
                 {
-                    tracing::debug!(reason, "a transaction is tried again");
+                    tracing::debug!(reason, "retrying a transaction");
                     sleep(PAUSE).await;
                 }
                 turn => return turn,
@@ -60,7 +59,7 @@ impl Postgres {
         };
         let committed = self.watched(transaction.commit()).await.map_err(CatalogError::from);
         if committed.is_err() {
-            // Whatever became of the transaction.
+            // Whatever the outcome of the transaction.
             self.trust.lose();
         }
         let outcome = match committed {
@@ -74,7 +73,7 @@ impl Postgres {
         Turn { commands: done, outcome }
     }
 
-    /// Does everything but the commit. Returns how many commands it were.
+    /// Does everything but the commit. Returns how many commands ran.
     async fn run(
         &self,
         commands: &mut [Box<dyn Command>],
@@ -89,8 +88,8 @@ impl Postgres {
         .await
     }
 
-    /// Asks what became of a transaction whose commit was not answered, until there is an answer. The server knows it even
-    /// after a crash.
+    /// Queries the outcome of a transaction whose commit got no reply until there is an answer. The server knows it even after a
+    /// crash.
     async fn find_fate(&self, id: &TransactionId, deadline: Instant) -> Option<Fate> {
         let asking = async {
             loop {
@@ -99,7 +98,7 @@ impl Postgres {
                 match answer.ok().flatten().as_deref() {
                     Some("committed") => return Fate::Committed,
                     Some("aborted") => return Fate::Aborted,
-                    // It is still being committed, or the server is not back yet.
+                    // The commit is still running, or the server is not back yet.
                     _ => sleep(PAUSE).await,
                 }
             }
@@ -108,7 +107,7 @@ impl Postgres {
     }
 }
 
-/// Waits until no other daemon writes. The lock is given back at the end of the transaction.
+/// Waits until no other daemon writes. The end of the transaction releases the lock.
 pub(super) async fn take_lock(transaction: &DatabaseTransaction) -> Result<TransactionId, DbErr> {
     #[derive(FromQueryResult)]
     struct Row {

@@ -59,15 +59,12 @@ async fn a_closed_database_is_one_file() {
 }
 
 #[tokio::test]
-async fn a_database_in_memory_leaves_no_file() {
-    for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite://?mode=memory"] {
-        let fixture = Fixture::new(Catalog::open(url).await.unwrap(), "main").await;
-        fixture.create(1, 1).await;
-        assert_eq!(fixture.visible().await, [path_hash(1)]);
+async fn a_database_in_memory_is_refused() {
+    for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite://?mode=memory", "sqlite://file?mode=memory"]
+    {
+        let error = Catalog::open(url).await.unwrap_err();
+        assert!(matches!(error, CatalogError::InMemory), "{error:?}");
     }
-    let left = std::env::current_dir().unwrap().read_dir().unwrap();
-    let left = left.map(|entry| entry.unwrap().file_name());
-    assert!(left.into_iter().all(|name| !name.to_string_lossy().contains("memory")));
 }
 
 /// What a power cut leaves is what was synced; here, what is in the files while the catalog is still open.
@@ -207,16 +204,4 @@ async fn a_database_that_cannot_be_written_to_is_temporary() {
     assert!(error.is_temporary() && error.to_string().contains("read-only"), "{error}");
     fixture.create(1, 1).await;
     assert_durable(&backend, &fixture, &[1]).await;
-}
-
-#[tokio::test]
-async fn a_database_in_memory_refuses_writes_after_a_failed_commit() {
-    let fixture = Backend::sqlite_memory().fixture().await;
-    fixture.create(1, 1).await;
-    fail_next_commit(&fixture).await;
-    fixture.catalog.commit_path(fixture.commit(2, 2)).await.unwrap_err();
-    let later = fixture.catalog.commit_path(fixture.commit(3, 3)).await;
-    // Its connection cannot be replaced, so the database refuses to write rather than pretend to.
-    assert!(later.is_err());
-    assert_eq!(fixture.visible().await, [path_hash(1)]);
 }

@@ -1,4 +1,4 @@
-//! The connection that writes.
+//! The connection for writing.
 //!
 //! SQLite ends a transaction by itself when its disk is full or fails. sqlx does not notice: it still counts the
 //! connection as one transaction deep, and from then on sends SAVEPOINT for a begin and RELEASE for a commit. Such a
@@ -22,53 +22,52 @@ use super::connection_error;
 use crate::CatalogError;
 use crate::writer::{Command, run_commands};
 
-/// The writer's connection, one at a time.
+/// The connection for writing, one at a time.
 #[derive(Debug)]
 pub(super) struct WriterConnection {
     pool: SqlitePool,
     connection: DatabaseConnection,
-    /// Whether the last transaction is not known to have ended well.
+    /// Whether the last transaction is not known to have ended successfully.
     suspect: AtomicBool,
-    /// Whether another connection would find the same database. One in memory goes with its connection.
-    replaceable: bool,
 }
 
 impl WriterConnection {
-    /// Takes a pool of one connection.
-    pub(super) fn new(pool: SqlitePool, replaceable: bool) -> Self {
+    /// Wraps a pool of one connection.
+    pub(super) fn new(pool: SqlitePool) -> Self {
         let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone());
-        Self { pool, connection, suspect: AtomicBool::new(false), replaceable }
+        Self { pool, connection, suspect: AtomicBool::new(false) }
     }
 
     /// The connection for statements outside of transactions.
+    #[cfg(test)]
     pub(super) fn connection(&self) -> &DatabaseConnection {
         &self.connection
     }
 
-    /// Runs all of the commands in one transaction. When this fails, none of them has an effect.
+    /// Runs all of the commands in one transaction. If this fails, none of them has an effect.
     pub(super) async fn run(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
         self.replace_suspect().await?;
-        // Until the end is known to be good, also if this is dropped half-way.
+        // Until the transaction is known to have succeeded, even if this future is dropped.
         self.suspect.store(true, Ordering::SeqCst);
         let outcome = self.transact(commands).await;
         if outcome.is_ok() {
             self.suspect.store(false, Ordering::SeqCst);
         } else if let Err(error) = self.replace_suspect().await {
-            // At once, as an open transaction would lock the database. The next write tries again.
-            tracing::warn!(%error, "cannot close the catalog's connection after a failed write");
+            // Immediately, because an open transaction would lock the database. The next write tries again.
+            tracing::warn!(%error, "cannot close the connection to the catalog after a failed write");
         }
         outcome
     }
 
     async fn transact(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
         let transaction = self.begin().await?;
-        // No other process writes to the database, so the turn need not end early, and there is no daemon to notify of the changes.
+        // No other process writes, so the turn need not end early and no daemon has to be notified.
         run_commands(&transaction, commands, Duration::MAX).await?;
         transaction.commit().await?;
         self.check_idle().await
     }
 
-    /// Begins to write. Takes the write lock at the start: a transaction that began by reading could not wait for it later.
+    /// Begins a transaction. Takes the write lock at once: a transaction that starts by reading cannot wait for it later.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         self.connection
             .begin_with_options(TransactionOptions {
@@ -88,17 +87,12 @@ impl WriterConnection {
         Ok(())
     }
 
-    /// Closes the connection if its last transaction may not have ended, which rolls that back. The next use opens
-    /// another.
+    /// Closes the connection if its last transaction may not have ended, which rolls it back. The next use opens another.
     async fn replace_suspect(&self) -> Result<(), CatalogError> {
         if !self.suspect.load(Ordering::SeqCst) {
             return Ok(());
         }
-        if self.replaceable {
-            self.pool.acquire().await.map_err(connection_error)?.close().await.map_err(connection_error)?;
-        } else {
-            self.check_idle().await?;
-        }
+        self.pool.acquire().await.map_err(connection_error)?.close().await.map_err(connection_error)?;
         self.suspect.store(false, Ordering::SeqCst);
         Ok(())
     }

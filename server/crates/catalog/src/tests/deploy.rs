@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::support::{Backend, Fixture, declared_cache, path_hash, store_path};
 use crate::{
-    AgentId, AgentRecord, Burial, CacheId, Catalog, DeclaredAgent, DeclaredWorkspace, Deleted, Deletion,
+    AgentId, AgentRecord, CacheId, Catalog, DeclaredAgent, DeclaredWorkspace, Deleted, Deletion,
     DeploymentId, DeploymentRecord, DeploymentStatus, GcPath, Held, LogAppend, LogLine, NewDeployment,
-    UnixTime,
+    TombstoneBatch, UnixTime,
 };
 
 fn workspace(name: &str, cache: CacheId) -> DeclaredWorkspace {
@@ -274,7 +274,7 @@ async fn dead(fixture: &Fixture, paths: u32) -> Vec<u32> {
     let now = UnixTime(2_000_000_000);
     let census = fixture.catalog.census(fixture.cache, now).await.unwrap();
     let dead: Vec<u32> = (1..=paths).filter(|path| census.last_use(&path_hash(*path)).is_some()).collect();
-    // What is looked at once more when they are buried says the same.
+    // What is looked at once more when they are tombstoned says the same.
     let everything: Vec<GcPath> = {
         let mut all = Vec::new();
         for path in 1..=paths {
@@ -282,10 +282,10 @@ async fn dead(fixture: &Fixture, paths: u32) -> Vec<u32> {
         }
         all
     };
-    let burial = Burial { cache: fixture.cache, paths: everything, unused_since: now, now };
-    let mut buried = fixture.catalog.bury(burial).await.unwrap().buried;
-    buried.sort();
-    assert_eq!(buried, dead.iter().map(|path| path_hash(*path)).collect::<Vec<_>>());
+    let batch = TombstoneBatch { cache: fixture.cache, paths: everything, unused_since: now, now };
+    let mut tombstoned = fixture.catalog.tombstone_paths(batch).await.unwrap().tombstoned;
+    tombstoned.sort();
+    assert_eq!(tombstoned, dead.iter().map(|path| path_hash(*path)).collect::<Vec<_>>());
     dead
 }
 

@@ -1,6 +1,7 @@
 use super::support::{Backend, Fixture, file_hash, path_hash, store_path};
 use crate::{
-    Burial, Buried, Catalog, Census, Held, Keep, NarRecord, NewPin, PathCommit, PathId, Tombstone, UnixTime,
+    Catalog, Census, Held, Keep, NarRecord, NewPin, PathCommit, PathId, Tombstone, TombstoneBatch,
+    TombstoneOutcome, UnixTime,
 };
 
 /// What was used before is old.
@@ -47,15 +48,15 @@ fn number(hash: &[u8]) -> u32 {
 }
 
 /// Buries what the census finds dead, in small batches.
-async fn bury(fixture: &Fixture, census: &Census) -> Buried {
-    let mut all = Buried::default();
+async fn tombstone(fixture: &Fixture, census: &Census) -> TombstoneOutcome {
+    let mut all = TombstoneOutcome::default();
     for paths in census.batches(census.unused_since(CUTOFF), 2) {
-        let burial = Burial { cache: fixture.cache, paths, unused_since: CUTOFF, now: NOW };
-        let outcome = fixture.catalog.bury(burial).await.unwrap();
-        all.buried.extend(outcome.buried);
+        let batch = TombstoneBatch { cache: fixture.cache, paths, unused_since: CUTOFF, now: NOW };
+        let outcome = fixture.catalog.tombstone_paths(batch).await.unwrap();
+        all.tombstoned.extend(outcome.tombstoned);
         all.alive.extend(outcome.alive);
     }
-    all.buried.sort();
+    all.tombstoned.sort();
     all.alive.sort();
     all
 }
@@ -109,8 +110,8 @@ pub(super) async fn what_is_buried_is_gone_but_for_its_files(backend: Backend) {
     push_old(&fixture, 1, &[2]).await;
     push_old(&fixture, 2, &[]).await;
     push(&fixture, 3, &[2], NOW).await;
-    let outcome = bury(&fixture, &census(&fixture).await).await;
-    assert_eq!(outcome, Buried { buried: vec![path_hash(1)], alive: vec![] });
+    let outcome = tombstone(&fixture, &census(&fixture).await).await;
+    assert_eq!(outcome, TombstoneOutcome { tombstoned: vec![path_hash(1)], alive: vec![] });
     assert_eq!(fixture.visible().await, [2, 3].map(path_hash));
     assert!(fixture.catalog.find_path(fixture.cache, &path_hash(1)).await.unwrap().is_none());
     let left = tombstones(&fixture).await;
@@ -138,16 +139,16 @@ pub(super) async fn what_happens_after_the_census_counts(backend: Backend) {
     // A push of what is there.
     push(&fixture, 4, &[], NOW).await;
     push(&fixture, 10, &[5], NOW).await;
-    let outcome = bury(&fixture, &census).await;
+    let outcome = tombstone(&fixture, &census).await;
     assert_eq!(outcome.alive, [1, 2, 3, 4, 5, 6].map(path_hash));
-    assert_eq!(outcome.buried, [7, 8].map(path_hash));
+    assert_eq!(outcome.tombstoned, [7, 8].map(path_hash));
 }
 
 pub(super) async fn a_buried_path_is_pushed_anew(backend: Backend) {
     let fixture = backend.fixture().await;
     push_old(&fixture, 1, &[]).await;
     let before = fixture.path(1).await;
-    bury(&fixture, &census(&fixture).await).await;
+    tombstone(&fixture, &census(&fixture).await).await;
     // Its file is still there, and is used again.
     push(&fixture, 1, &[], NOW).await;
     let after = fixture.path(1).await;
@@ -160,7 +161,7 @@ pub(super) async fn a_buried_path_is_pushed_anew(backend: Backend) {
 pub(super) async fn a_file_that_was_given_up_is_stored_anew(backend: Backend) {
     let fixture = backend.fixture().await;
     push_old(&fixture, 1, &[]).await;
-    bury(&fixture, &census(&fixture).await).await;
+    tombstone(&fixture, &census(&fixture).await).await;
     let ids = tombstones(&fixture).await.iter().map(|tombstone| tombstone.id).collect();
     fixture.catalog.remove_tombstones(ids).await.unwrap();
     let old = fixture.nar(1).await;
@@ -184,7 +185,7 @@ pub(super) async fn a_file_goes_with_the_last_path_that_needs_it(backend: Backen
     let census = census(&fixture).await;
     assert_eq!(dead(&census), [1, 2]);
     assert_eq!(census.freed(2), (1, 101));
-    bury(&fixture, &census).await;
+    tombstone(&fixture, &census).await;
     assert_eq!(sweep(&fixture.catalog, &fixture).await, [1]);
     // Of a path that was healed by another file the old one is left.
     fixture.damage(2).await;
@@ -230,8 +231,8 @@ pub(super) async fn circles_live_and_die_at_once(backend: Backend) {
     for (path, references) in [(1, vec![2]), (2, vec![3, 4]), (3, vec![1]), (4, vec![])] {
         push_old(&other, path, &references).await;
     }
-    let outcome = bury(&other, &census(&other).await).await;
-    assert_eq!(outcome.buried, [1, 2, 3, 4].map(path_hash));
+    let outcome = tombstone(&other, &census(&other).await).await;
+    assert_eq!(outcome.tombstoned, [1, 2, 3, 4].map(path_hash));
     assert_eq!(fixture.visible().await.len(), 5, "another cache has the same paths");
 }
 
@@ -298,6 +299,6 @@ pub(super) async fn a_path_that_was_healed_since_the_census_is_another_one(backe
     let census = census(&fixture).await;
     fixture.damage(1).await;
     push(&fixture, 1, &[], NOW).await;
-    assert_eq!(bury(&fixture, &census).await, Buried::default());
+    assert_eq!(tombstone(&fixture, &census).await, TombstoneOutcome::default());
     assert!(fixture.path(1).await.id > PathId(0));
 }

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::support::{Backend, Fixture, path_hash, store_path};
 use crate::entity::pin;
 use crate::writer::Written;
-use crate::{Burial, Keep, NewPin, PathCommit, UnixTime};
+use crate::{Keep, NewPin, PathCommit, TombstoneBatch, UnixTime};
 
 const PATHS: u32 = 6;
 const FILES: u32 = 4;
@@ -163,7 +163,7 @@ impl Oracle {
         }
     }
 
-    fn bury(&mut self, dead: &BTreeSet<u32>) {
+    fn tombstone(&mut self, dead: &BTreeSet<u32>) {
         self.paths.retain(|path, _| !dead.contains(path));
         let needed: BTreeSet<u32> = self.paths.keys().map(|path| path % FILES).collect();
         self.files.retain(|file| needed.contains(file));
@@ -217,13 +217,13 @@ async fn collect(fixture: &Fixture, oracle: &mut Oracle, meanwhile: &[Step]) {
         oracle.apply(step);
     }
     let dead: BTreeSet<u32> = dead.intersection(&oracle.dead()).copied().collect();
-    let mut buried = BTreeSet::new();
+    let mut tombstoned = BTreeSet::new();
     for paths in census.batches(count, 2) {
-        let burial = Burial { cache: fixture.cache, paths, unused_since, now };
-        buried.extend(catalog.bury(burial).await.unwrap().buried);
+        let batch = TombstoneBatch { cache: fixture.cache, paths, unused_since, now };
+        tombstoned.extend(catalog.tombstone_paths(batch).await.unwrap().tombstoned);
     }
-    assert_eq!(buried, dead.iter().copied().map(path_hash).collect());
-    oracle.bury(&dead);
+    assert_eq!(tombstoned, dead.iter().copied().map(path_hash).collect());
+    oracle.tombstone(&dead);
     super::gc::sweep(catalog, fixture).await;
     let stats = catalog.cache_stats(fixture.cache).await.unwrap();
     assert_eq!((stats.paths, stats.nars), (oracle.paths.len() as u64, oracle.files.len() as u64));

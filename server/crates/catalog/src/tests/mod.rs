@@ -11,11 +11,13 @@ use futures_util::StreamExt;
 pub(crate) mod postgres;
 pub(crate) mod support;
 
+mod adoption;
 mod backup;
 mod caches;
 mod clock;
 mod commits;
 mod concurrency;
+mod damage;
 mod deletion;
 mod deploy;
 mod durability;
@@ -45,7 +47,8 @@ macro_rules! tests {
         $(mod $subject {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
-                use crate::tests::{$subject, support::Backend};
+                use crate::tests::$subject;
+                use crate::tests::support::Backend;
                 $subject::$promise(Backend::$backend()).await;
             })*
         })*
@@ -233,6 +236,13 @@ macro_rules! durable_promises {
                 opening_again_changes_nothing,
                 a_database_of_a_newer_version_is_refused,
             ]
+            adoption: [
+                an_early_database_is_adopted_as_it_is,
+                an_early_database_that_lacks_migrations_is_refused,
+            ]
+            damage: [
+                a_damaged_value_is_an_error_that_names_table_and_column,
+            ]
         }
     };
 }
@@ -278,10 +288,6 @@ mod sqlite_file {
     }
 }
 
-mod sqlite_memory {
-    promises! { sqlite_memory }
-}
-
 mod on_postgres {
     promises! { postgres }
     durable_promises! { postgres }
@@ -299,11 +305,8 @@ async fn an_unsupported_database_is_named_without_its_password() {
 
 #[tokio::test]
 async fn only_a_server_is_shared() {
-    for (backend, shared) in [
-        (support::Backend::sqlite_file(), false),
-        (support::Backend::sqlite_memory(), false),
-        (support::Backend::postgres(), true),
-    ] {
+    for (backend, shared) in [(support::Backend::sqlite_file(), false), (support::Backend::postgres(), true)]
+    {
         assert_eq!(backend.open().await.is_shared(), shared);
     }
 }

@@ -171,7 +171,7 @@ async fn a_slow_statement_is_waited_for() {
     let begin = Instant::now();
     let observer = Arc::new(backend);
     let lock = std::thread::spawn({
-        let backend = Arc::clone(&observer);
+        let backend = observer.clone();
         move || backend.database().run("BEGIN; LOCK TABLE store_path; SELECT pg_sleep(3); COMMIT")
     });
     let locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' \

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use futures_util::TryStreamExt;
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
-use sea_orm::EntityTrait;
+use sea_orm::{DatabaseConnection, EntityTrait};
 use tempfile::TempDir;
 
 use super::postgres::{Database, Server};
@@ -33,13 +33,13 @@ impl Backend {
         }
     }
 
-    pub(crate) fn sqlite_memory() -> Self {
-        Self { url: "sqlite::memory:".to_owned(), directory: None, database: None }
-    }
-
     pub(crate) fn postgres() -> Self {
         let database = Server::shared().database();
         Self { url: database.url(), directory: None, database: Some(database) }
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.directory.is_some()
     }
 
     pub(crate) fn sqlite_path(&self) -> PathBuf {
@@ -48,6 +48,18 @@ impl Backend {
 
     pub(crate) fn database(&self) -> &Database {
         self.database.as_ref().unwrap()
+    }
+
+    /// A connection of its own, which may write and finds no schema unless a catalog was opened before.
+    pub(crate) async fn connect(&self) -> DatabaseConnection {
+        let url = match &self.directory {
+            Some(_) => {
+                std::fs::create_dir_all(self.sqlite_path().parent().unwrap()).unwrap();
+                format!("{}?mode=rwc", self.url)
+            }
+            None => self.url.clone(),
+        };
+        sea_orm::Database::connect(url).await.unwrap()
     }
 
     pub(crate) async fn open(&self) -> Catalog {

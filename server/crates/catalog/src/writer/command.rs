@@ -1,4 +1,4 @@
-//! A write and its caller, as the databases see them.
+//! A write and its caller.
 
 use std::time::{Duration, Instant};
 
@@ -8,36 +8,36 @@ use tokio::sync::oneshot;
 
 use crate::{CatalogChange, CatalogError};
 
-/// What a write did.
+/// The outcome of a write.
 pub(crate) struct Written<T> {
-    /// What the caller gets.
+    /// The result for the caller.
     value: T,
-    /// What others are to be told.
+    /// The changes to announce.
     changes: Vec<CatalogChange>,
 }
 
 impl<T> Written<T> {
-    /// A write that concerns nobody who keeps parts of the catalog in memory.
+    /// The outcome of a write that changes nothing that is kept in memory.
     pub(crate) fn quietly(value: T) -> Self {
         Self { value, changes: Vec::new() }
     }
 
-    /// A write that made these changes.
+    /// The outcome of a write that made these changes.
     pub(crate) fn with_changes(value: T, changes: Vec<CatalogChange>) -> Self {
         Self { value, changes }
     }
 }
 
-/// A piece of work together with whoever waits for its result.
+/// A unit of work together with the caller that waits for its result.
 pub(crate) trait Command: Send {
-    /// Does the work, in a savepoint: if it fails it is undone, alone, and the caller will get its error. Returns what
-    /// changed. `Err` means that the transaction as a whole is lost; then the command can be run in another.
+    /// Does the work in a savepoint: if it fails, it alone is rolled back, and the caller gets the error. Returns the changes.
+    /// `Err` means that the whole transaction is lost; the command can then run in another one.
     fn run<'t>(
         &'t mut self,
         transaction: &'t DatabaseTransaction,
     ) -> BoxFuture<'t, Result<Vec<CatalogChange>, CatalogError>>;
 
-    /// Gives the caller the result of the work if the transaction was committed, the error otherwise.
+    /// Sends the caller the result of the work if the transaction was committed, the error otherwise.
     fn finish(self: Box<Self>, committed: Result<(), CatalogError>);
 }
 
@@ -90,13 +90,13 @@ where
             Ok(()) => self.result.unwrap_or(Err(CatalogError::Closed)),
             Err(error) => Err(error),
         };
-        // A caller that went away does not want to know.
+        // The caller may have been dropped.
         let _ = self.reply.send(result);
     }
 }
 
-/// Runs commands, from the first on, until all are done or `turn` is over. Returns how many it were and what they
-/// changed. An error means that the transaction is lost.
+/// Runs commands in order until all are done or `turn` is over. Returns how many ran and their changes. An error means that the
+/// transaction is lost.
 pub(crate) async fn run_commands(
     transaction: &DatabaseTransaction,
     commands: &mut [Box<dyn Command>],

@@ -1,8 +1,7 @@
-//! The one place that writes.
+//! The writer: the only place that changes the database.
 //!
-//! Callers submit commands over a bounded channel. The writer takes all that wait, up to a bound, has them run one after the
-//! other in one transaction, and reports each result after the commit. So the price of making a commit durable is shared
-//! by everyone who was waiting for it.
+//! Callers submit commands over a bounded channel. The writer takes all waiting commands, up to a bound, runs them one after the
+//! other in one transaction, and reports each result after the commit. So all of them share the cost of one durable commit.
 
 mod command;
 
@@ -20,15 +19,15 @@ use command::Submitted;
 
 pub(crate) use command::{Command, Written, run_commands};
 
-/// Commands that wait for the writer; further callers wait for room.
+/// The most commands that wait for the writer; further callers wait for room.
 const QUEUE: usize = 1024;
-/// Commands that share one transaction at most, which bounds how long the first of them waits for the last.
+/// The most commands in one transaction, which bounds how long the first waits for the last.
 const GROUP: usize = 256;
 
-/// What the writer has done since it started.
+/// Counters of the writer since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriterStats {
-    /// Writes that were run, failed ones included.
+    /// Writes that ran, including failed ones.
     pub commands: u64,
     /// Transactions that were committed. With concurrent callers this is less than `commands`.
     pub commits: u64,
@@ -40,15 +39,15 @@ struct Counters {
     commits: AtomicU64,
 }
 
-/// How one transaction went.
+/// The outcome of one transaction.
 pub(crate) struct Turn {
-    /// How many commands, from the first on, this is about. The others were not run.
+    /// How many commands, from the first on, ran. The others did not.
     pub(crate) commands: usize,
-    /// Whether what they did is durable.
+    /// Whether their changes are durable.
     pub(crate) outcome: Result<(), CatalogError>,
 }
 
-/// The callers' end of the writer. The task ends when this is dropped or closed, after the commands submitted before.
+/// The handle of the writer. The task ends after this was dropped or closed and the commands submitted before have run.
 #[derive(Debug)]
 pub(crate) struct Writer {
     commands: mpsc::Sender<Box<dyn Command>>,
@@ -63,12 +62,11 @@ impl Writer {
         let (commands, queue) = mpsc::channel(QUEUE);
         let closing = Arc::new(Notify::new());
         let counters = Arc::new(Counters::default());
-        let task = tokio::spawn(serve(database, queue, Arc::clone(&closing), Arc::clone(&counters)));
+        let task = tokio::spawn(serve(database, queue, closing.clone(), counters.clone()));
         Self { commands, closing, task: Mutex::new(Some(task)), counters }
     }
 
-    /// Runs `work` in its turn and returns its result once it is durable. Work that was submitted runs even if the caller
-    /// goes away.
+    /// Runs `work` in its turn and returns its result once it is durable. Submitted work runs even if the caller is dropped.
     pub(crate) async fn run<I, T, F>(&self, input: I, work: F) -> Result<T, CatalogError>
     where
         I: Send + Sync + 'static,
@@ -91,7 +89,7 @@ impl Writer {
         if let Some(task) = task.take()
             && let Err(error) = task.await
         {
-            tracing::error!(%error, "the catalog's writer failed");
+            tracing::error!(%error, "the writer of the catalog failed");
         }
     }
 
@@ -130,7 +128,7 @@ async fn serve(
         }
         while !group.is_empty() {
             if let Err(lost) = take_turn(&database, &mut group, &counters).await {
-                // Whoever waited for this attempt has waited long enough: none of them waits for another one.
+                // All callers have waited long enough: none of them waits for another attempt.
                 group.drain(..).for_each(|command| command.finish(Err(lost.clone())));
                 while let Ok(command) = queue.try_recv() {
                     command.finish(Err(lost.clone()));
@@ -140,8 +138,8 @@ async fn serve(
     }
 }
 
-/// Runs commands of the group in one transaction, reports on them and takes them out of the group. Returns an error if
-/// the database is away.
+/// Runs commands of the group in one transaction, reports their results and removes them from the group. Returns an error if the
+/// database is unavailable.
 async fn take_turn(
     database: &Database,
     group: &mut Vec<Box<dyn Command>>,
@@ -153,12 +151,12 @@ async fn take_turn(
         Ok(()) => {
             counters.commits.fetch_add(1, Ordering::Relaxed);
         }
-        Err(error) => tracing::error!(%error, commands, "the catalog cannot write"),
+        Err(error) => tracing::error!(%error, commands, "a write to the catalog failed"),
     }
     group.drain(..commands).for_each(|command| command.finish(outcome.clone()));
     match outcome {
         Err(CatalogError::Unavailable { reason } | CatalogError::Uncertain { reason }) => {
-            // The others were not begun, so there is nothing uncertain about them.
+            // The others were not started, so nothing about them is uncertain.
             Err(CatalogError::Unavailable { reason })
         }
         _ => Ok(()),

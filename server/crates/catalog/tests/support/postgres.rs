@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, dead_code, reason = "those who include it use different parts")]
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, thread, time};
+use std::thread;
+use std::time;
 
 /// PostgreSQL does not run as root, so root starts it as this user.
 const USER: &str = "postgres";

@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
+use std::error::Error;
+
 use super::*;
+use crate::{InvalidKey, InvalidTurns, NoRoom};
 
 fn context(operation: Operation) -> Context {
     Context { storage: "disk1".into(), operation, key: Some(Key::new("nar/x.nar").unwrap()) }
@@ -74,4 +77,44 @@ fn what_goes_wrong_in_a_spool_is_what_would_go_wrong_in_a_put() {
 #[test]
 fn an_error_names_storage_operation_and_key() {
     assert_eq!(classify(Errno::NOSPC).to_string(), "storage disk1: put nar/x.nar: the storage is full");
+}
+
+/// Asserts that no error of the chain repeats the one below it.
+fn assert_each_cause_once(error: &dyn Error) {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        let (text, cause_text) = (error.to_string(), cause.to_string());
+        assert!(!text.contains(&cause_text), "`{text}` repeats its cause `{cause_text}`");
+        error = cause;
+    }
+}
+
+#[test]
+fn no_error_repeats_its_cause() {
+    let context = || context(Operation::Put);
+    let cause = || io::Error::from(Errno::IO);
+    for error in [
+        StorageError::NotFound { context: context() },
+        StorageError::SizeMismatch { context: context(), expected: 1, actual: 2 },
+        StorageError::InvalidRange { context: context(), range: 1..2, size: 1 },
+        StorageError::Full { context: context() },
+        StorageError::Denied { context: context(), cause: cause() },
+        StorageError::Unavailable { context: context(), reason: "it is gone".to_owned() },
+        StorageError::Unfit { context: context(), cause: cause() },
+        StorageError::Spool { context: context(), cause: cause() },
+        StorageError::Io { context: context(), cause: cause() },
+    ] {
+        assert_each_cause_once(&error);
+        // One line, wherever it is shown.
+        assert!(error.source().is_none(), "{error}");
+    }
+    for error in
+        [InvalidKey::Length, InvalidKey::Component, InvalidKey::Character, InvalidKey::Name("build id")]
+    {
+        assert_each_cause_once(&error);
+    }
+    for error in [NoRoom::Full, NoRoom::Failing, NoRoom::NotWritten] {
+        assert_each_cause_once(&error);
+    }
+    assert_each_cause_once(&InvalidTurns);
 }

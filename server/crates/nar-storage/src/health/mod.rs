@@ -1,4 +1,4 @@
-//! Whether a storage can be written to, as far as its errors and probes tell.
+//! The health of a storage, derived from its errors and probes.
 
 mod monitor;
 
@@ -6,22 +6,21 @@ pub use monitor::HealthMonitor;
 
 use crate::Usage;
 
-/// What a storage is good for at the moment.
+/// The current health of a storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Health {
     /// It works.
     #[default]
     Working,
-    /// It can be read, but its medium has no room, whatever its `max-size` says.
+    /// It can be read, but its medium is full, whatever its `max-size`.
     MediumFull,
-    /// It does not work for now.
+    /// It does not work at the moment.
     Failing,
 }
 
 impl Health {
-    /// What the space of its medium makes of a storage that works: it is full when 95 % of the medium are used. A
-    /// medium that does not tell has room.
-    #[must_use]
+    /// Returns the health of a working storage by the space of its medium, which is full when 95 % of it are used. A medium of
+    /// unknown size has room.
     pub fn of_medium(usage: Usage) -> Self {
         if usage.total.is_some() && usage.room() == Some(0) { Self::MediumFull } else { Self::Working }
     }

@@ -56,10 +56,10 @@ fn a_storage_is_probed_as_soon_as_it_is_known() {
 fn errors_of_the_storage_put_it_out_of_use_and_those_of_one_object_do_not() {
     let now = Instant::now();
     let after = |error: StorageError| HealthMonitor::new(now).failed(&error, now, 0);
-    let source = || io::Error::other("broken");
+    let cause = || io::Error::other("broken");
     assert_eq!(after(dead()), Some(Health::Failing));
-    assert_eq!(after(StorageError::Io { context: context(), source: source() }), Some(Health::Failing));
-    assert_eq!(after(StorageError::Denied { context: context(), source: source() }), Some(Health::Failing));
+    assert_eq!(after(StorageError::Io { context: context(), cause: cause() }), Some(Health::Failing));
+    assert_eq!(after(StorageError::Denied { context: context(), cause: cause() }), Some(Health::Failing));
     assert_eq!(after(full()), Some(Health::MediumFull));
     assert_eq!(after(StorageError::NotFound { context: context() }), None);
     assert_eq!(after(StorageError::SizeMismatch { context: context(), expected: 2, actual: 1 }), None);

@@ -1,14 +1,16 @@
-//! Removing a storage that holds no objects any more.
+//! Removal of an empty storage.
 
-use std::{fs, io, path::Path};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use super::{Shared, dir_sync, marker};
 
-/// Deepest directory that is looked into.
+/// The deepest directory that is examined.
 const MAX_DEPTH: usize = 8;
 
-/// Removes the directories of objects, the spool and the mark. What is not ours stays, with the directories that hold it,
-/// and then the mark as well. Returns whether nothing is left. Blocks.
+/// Removes the directories of objects, the spool and the marker. Foreign files stay together with their directories, and then the
+/// marker stays as well. Returns whether nothing is left. Blocks.
 pub(super) fn dismantle(shared: &Shared) -> io::Result<bool> {
     shared.check_present()?;
     remove_empty(&shared.root, &shared.spool, 0)?;
@@ -32,7 +34,7 @@ pub(super) fn dismantle(shared: &Shared) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Removes the directories below this one in which there is nothing, except for one.
+/// Removes the empty directories below this one, except for one.
 fn remove_empty(directory: &Path, except: &Path, depth: usize) -> io::Result<()> {
     if depth >= MAX_DEPTH {
         return Ok(());

@@ -1,33 +1,29 @@
 //! Listing the objects of a directory.
 
-use std::{
-    fs::{self, DirEntry, ReadDir},
-    io,
-    sync::Arc,
-};
+use std::fs::{self, DirEntry, ReadDir};
+use std::io;
+use std::sync::Arc;
 
-use futures_util::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 
 use super::Shared;
 use crate::{Key, Operation, StorageError};
 
-/// Objects found in one go on a blocking thread.
+/// The number of objects found at a time on a blocking thread.
 const BATCH: usize = 256;
-/// Deepest directory that is looked into. The deepest object of a binary cache is at 3.
+/// The deepest directory that is listed. The deepest object of a binary cache is at 3.
 const MAX_DEPTH: usize = 8;
 
 type Listed = Result<(Key, u64), StorageError>;
 
-/// The objects whose key starts with `prefix`.
+/// Lists the objects whose key starts with `prefix`.
 pub(super) fn list(shared: Arc<Shared>, prefix: &str) -> BoxStream<'static, Listed> {
     let walker = Walker { shared, prefix: prefix.to_owned(), open: Vec::new(), started: false };
-    // No thread waits for a slow reader: the walk goes to a blocking thread and comes back with each batch.
+    // No thread waits for a slow reader: the walk moves to a blocking thread for each batch.
     let batches = stream::unfold(Some(walker), |walker| async move {
         let mut walker = walker?;
-        let shared = Arc::clone(&walker.shared);
+        let shared = walker.shared.clone();
         let walk = move || {
             let batch = walker.next_batch();
             Ok((batch, walker))
@@ -44,17 +40,17 @@ pub(super) fn list(shared: Arc<Shared>, prefix: &str) -> BoxStream<'static, List
     batches.flat_map(stream::iter).boxed()
 }
 
-/// A walk through the directories, which can be interrupted.
+/// A walk through the directories that can be interrupted.
 struct Walker {
     shared: Arc<Shared>,
     prefix: String,
-    /// Directories being read, each within the one before, with their keys: empty, or ending in a slash.
+    /// The directories being read, each within the previous one, with their keys: empty or ending in a slash.
     open: Vec<(String, ReadDir)>,
     started: bool,
 }
 
 impl Walker {
-    /// The next objects and faults; none at the end.
+    /// Returns the next objects and errors, none at the end.
     fn next_batch(&mut self) -> Vec<Listed> {
         let mut batch = Vec::new();
         if !self.started {
@@ -69,7 +65,7 @@ impl Walker {
                 }
                 Some(Ok(entry)) => {
                     let name = entry.file_name();
-                    // Foreign names are not ours to show. Hidden ones are the spool, or somebody else's.
+                    // Names that are no keys are foreign files. Hidden ones are the spool or foreign as well.
                     if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
                         let path = format!("{directory}{name}");
                         self.visit(path, &entry, &mut batch);
@@ -84,9 +80,9 @@ impl Walker {
         batch
     }
 
-    /// Begins in the deepest directory that holds everything with the prefix.
+    /// Starts in the deepest directory that contains everything with the prefix.
     fn start(&mut self, batch: &mut Vec<Listed>) {
-        // An empty mount point must not pass for a storage without objects.
+        // An empty mount point must not look like a storage without objects.
         if let Err(error) = self.shared.check_present() {
             return batch.push(Err(self.explain(error)));
         }
@@ -104,7 +100,7 @@ impl Walker {
         }
         match fs::read_dir(self.shared.root.join(&directory)) {
             Ok(entries) => self.open.push((directory, entries)),
-            // A disk that drops out in the middle must not pass for one with less on it.
+            // A disk that disappears meanwhile must not look like one with fewer objects.
             Err(error) if is_absence(&error) => {
                 batch.extend(self.shared.check_present().err().map(|error| Err(self.explain(error))));
             }

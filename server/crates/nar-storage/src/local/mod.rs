@@ -1,8 +1,8 @@
 //! Storage in a directory of a local file system.
 //!
-//! The directory is a plain binary cache. Beside the objects it holds `.spool`, mode 0700, on the same file system, so
-//! that storing an upload is a rename, and the file that marks it as a storage (see [`marker`]). Whatever may block runs
-//! on blocking threads; reads of what the kernel has in memory are done where they are asked for (see [`read`]).
+//! The directory is a plain binary cache. Beside the objects it holds the file that marks it as a storage (see [`marker`]) and
+//! `.spool` with mode 0700, on the same file system, so that storing an upload is a rename. Blocking operations run on blocking
+//! threads; reads of cached files run on the calling thread (see [`read`]).
 
 mod dir_sync;
 mod directories;
@@ -17,29 +17,31 @@ mod read;
 mod stream;
 mod threads;
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    ops::Range,
-    os::unix::fs::MetadataExt,
-    path::{self, Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
-};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
 
-use self::{
-    dir_sync::DirSync, directories::Directories, marker::Stranger, open_files::OpenFiles, prepare::Ready,
-    put::SpoolError, threads::Threads,
-};
+use self::dir_sync::DirSync;
+use self::directories::Directories;
+use self::marker::MarkerMismatch;
+use self::open_files::OpenFiles;
+use self::prepare::Ready;
+use self::put::SpoolError;
+use self::threads::Threads;
 use crate::{Blob, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
 pub use self::open_files::{DEFAULT_OPEN_FILES, ReadCache};
 
-/// Name of the spool within the root.
+/// The name of the spool within the root.
 const SPOOL: &str = ".spool";
 
 /// A [`Storage`] in a local directory.
@@ -48,7 +50,7 @@ pub struct LocalStorage {
     expected_marker: Option<String>,
 }
 
-/// What operations take along to blocking threads.
+/// The state that operations share with blocking threads.
 struct Shared {
     name: Arc<str>,
     root: PathBuf,
@@ -63,14 +65,13 @@ struct Shared {
 }
 
 impl LocalStorage {
-    /// A storage called `name` (for messages) in the directory `root`, which is that of one cache. Touches nothing
-    /// before [`prepare`](Storage::prepare).
+    /// Creates a storage called `name` in the directory `root` of one cache. Changes nothing before
+    /// [`prepare`](Storage::prepare).
     ///
-    /// It keeps files open in `read_cache`, which all storages of a process should share, as it bounds memory and file
+    /// It keeps files open in `read_cache`, which all storages of a process should share, because it bounds memory and file
     /// descriptors.
-    #[must_use]
     pub fn new(name: &str, root: PathBuf, read_cache: &Arc<ReadCache>) -> Self {
-        // The working directory must not matter later on; where it is unknown, the path is as good as it gets.
+        // The working directory may change later. If it is unknown, the path is used as it is.
         let root = path::absolute(&root).unwrap_or(root);
         let shared = Shared {
             name: name.into(),
@@ -78,7 +79,7 @@ impl LocalStorage {
             ready: OnceCell::new(),
             quick: Arc::new(Threads::quick()),
             slow: Threads::slow(),
-            files: OpenFiles::new(Arc::clone(read_cache)),
+            files: OpenFiles::new(read_cache.clone()),
             directories: Directories::new(root.clone()),
             root,
             dir_sync: Arc::new(DirSync::new(dir_sync::fsync)),
@@ -87,42 +88,39 @@ impl LocalStorage {
         Self { shared: Arc::new(shared), expected_marker: None }
     }
 
-    /// Takes the directory for the storage only if its [marker](Self::marker) is `expected`, and creates nothing where
-    /// it is not: the directory is an empty mount point then, or another storage. Without an expectation any marker
-    /// will do, and a directory that has none gets one.
-    #[must_use]
+    /// Accepts the directory only if its [marker](Self::marker) is `expected`, and creates nothing otherwise, because the directory
+    /// is an empty mount point or another storage. Without an expectation any marker is accepted, and a missing one is
+    /// created.
     pub fn with_marker(self, expected: Option<String>) -> Self {
         Self { expected_marker: expected, ..self }
     }
 
-    /// Id that marks the directory, once the storage is [prepared](Storage::prepare): what
-    /// [`with_marker`](Self::with_marker) is to be told after the next start. It is the line in the file
-    /// `.cache-server-storage` of the directory and moves with that.
-    #[must_use]
+    /// Returns the id that marks the directory once the storage is [prepared](Storage::prepare). Pass it to
+    /// [`with_marker`](Self::with_marker) after the next start. It is the line in the file `.cache-server-storage` of the
+    /// directory and moves with it.
     pub fn marker(&self) -> Option<String> {
         self.shared.ready.get().map(|ready| ready.marker.clone())
     }
 
-    /// Directory that holds the objects.
-    #[must_use]
+    /// Returns the directory of the objects.
     pub fn root(&self) -> &Path {
         &self.shared.root
     }
 
-    /// Removes the storage itself, its directory included, when it holds no objects; nothing can be done with it afterwards.
-    /// Files that no storage makes are left alone. Returns whether nothing is left.
+    /// Removes an empty storage including its directory. It cannot be used afterwards. Foreign files are kept. Returns whether
+    /// nothing is left.
     pub async fn dismantle(&self) -> Result<bool, StorageError> {
         self.blocking(Operation::Delete, None, dismantle::dismantle).await
     }
 
-    /// Runs `job` on a blocking thread and explains its error.
+    /// Runs `job` on a blocking thread and adds context to its error.
     async fn blocking<T: Send + 'static>(
         &self,
         operation: Operation,
         key: Option<&Key>,
         job: impl FnOnce(&Shared) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let shared = Arc::clone(&self.shared);
+        let shared = self.shared.clone();
         let context = self.shared.context(operation, key);
         let job_context = context.clone();
         let job = move || Ok(job(&shared).map_err(|error| shared.explain(job_context, error)));
@@ -139,7 +137,7 @@ impl Shared {
     }
 
     fn context(&self, operation: Operation, key: Option<&Key>) -> Context {
-        Context { storage: Arc::clone(&self.name), operation, key: key.cloned() }
+        Context { storage: self.name.clone(), operation, key: key.cloned() }
     }
 
     fn threads(&self, operation: Operation) -> &Threads {
@@ -151,33 +149,33 @@ impl Shared {
         }
     }
 
-    /// Tells an object that is missing from a storage that is. Blocks where the error is "not found".
+    /// Tells a missing object from a missing storage. Blocks if the error is "not found".
     fn explain(&self, context: Context, error: io::Error) -> StorageError {
         let error = match error.kind() {
-            // Before it is prepared nothing can be said of it.
+            // Before it is prepared, nothing is known about it.
             io::ErrorKind::NotFound if context.operation != Operation::Prepare => {
                 self.check_present().err().unwrap_or(error)
             }
             _ => error,
         };
-        let error = match error.downcast::<Stranger>() {
-            Ok(stranger) => return StorageError::Unavailable { context, reason: stranger.to_string() },
+        let error = match error.downcast::<MarkerMismatch>() {
+            Ok(mismatch) => return StorageError::Unavailable { context, reason: mismatch.to_string() },
             Err(error) => error,
         };
         match error.downcast::<SpoolError>() {
-            Ok(SpoolError(source)) => StorageError::Spool { context, source },
+            Ok(SpoolError(cause)) => StorageError::Spool { context, cause },
             Err(error) => StorageError::from_io(context, error),
         }
     }
 
-    /// Makes sure that the directory is the one that was prepared. To be asked before anything in it is changed, and
-    /// before something is said not to be there. Blocks.
+    /// Checks that the directory is the one that was prepared. Call it before changing anything in it, and before reporting an
+    /// object as missing. Blocks.
     fn check_present(&self) -> io::Result<()> {
-        let ready = self.ready.get().ok_or(Stranger::Unprepared)?;
+        let ready = self.ready.get().ok_or(MarkerMismatch::Unprepared)?;
         marker::check(&self.root, &ready.marker)
     }
 
-    /// Whether the kernel answers at once for what it has in memory.
+    /// Returns whether the kernel answers immediately for cached files.
     fn answers_inline(&self) -> bool {
         self.ready.get().is_some_and(|ready| ready.inline)
     }
@@ -206,14 +204,14 @@ impl Storage for LocalStorage {
         let (to, spooled) = (key.clone(), spooled.to_owned());
         let put = move |shared: &Shared| put::put_file(shared, &to, &spooled, durability);
         self.blocking(Operation::Put, Some(key), put).await?;
-        self.settle(key, durability).await
+        self.finish_store(key, durability).await
     }
 
     async fn put_bytes(&self, key: &Key, bytes: Bytes, durability: Durability) -> Result<(), StorageError> {
         let to = key.clone();
         let put = move |shared: &Shared| put::put_bytes(shared, &to, &bytes, durability);
         self.blocking(Operation::Put, Some(key), put).await?;
-        self.settle(key, durability).await
+        self.finish_store(key, durability).await
     }
 
     async fn sync(&self, keys: &[Key]) -> Result<(), StorageError> {
@@ -247,13 +245,13 @@ impl Storage for LocalStorage {
     async fn delete(&self, key: &Key) -> Result<bool, StorageError> {
         let what = key.clone();
         let delete = move |shared: &Shared| {
-            // The object of this name on another disk is not ours to remove.
+            // An object of this name on another disk belongs to another storage.
             shared.check_present()?;
             let removed = fs::remove_file(shared.path(&what));
             shared.files.forget(&what);
             match removed {
                 Ok(()) => Ok(true),
-                // Or the disk has gone in between.
+                // Or the disk disappeared meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     shared.check_present().map(|()| false)
                 }
@@ -264,7 +262,7 @@ impl Storage for LocalStorage {
     }
 
     fn list(&self, prefix: &str) -> BoxStream<'_, Result<(Key, u64), StorageError>> {
-        list::list(Arc::clone(&self.shared), prefix)
+        list::list(self.shared.clone(), prefix)
     }
 
     async fn usage(&self) -> Result<Usage, StorageError> {
@@ -279,9 +277,4 @@ impl Storage for LocalStorage {
         self.prepare().await?;
         self.blocking(Operation::Probe, None, prepare::probe).await
     }
-}
-
-/// Locks, whatever became of the last holder: every state these mutexes guard is whole at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,11 @@
-//! Files kept open, so that a hot object costs no path lookup.
+//! A cache of open files, so that a hot object costs no path lookup.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::MetadataExt,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use quick_cache::sync::Cache;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
@@ -20,8 +16,8 @@ use crate::Key;
 /// A sensible number of files to keep open. Some of the usual limit of 1,024 file descriptors is left for connections.
 pub const DEFAULT_OPEN_FILES: usize = 512;
 
-/// What reading keeps at hand, shared by all [local storages](super::LocalStorage) of a process: up to a given number
-/// of open files and 16 MiB of buffers.
+/// The read cache that all [local storages](super::LocalStorage) of a process share: up to a given number of open files and 16 MiB
+/// of buffers.
 pub struct ReadCache {
     files: Cache<(u32, Key), Arc<File>>,
     pub(super) pool: Arc<Pool>,
@@ -29,8 +25,7 @@ pub struct ReadCache {
 }
 
 impl ReadCache {
-    /// Keeps up to `open_files` files open, each of which takes a file descriptor.
-    #[must_use]
+    /// Creates a cache of up to `open_files` open files, each of which takes a file descriptor.
     pub fn new(open_files: usize) -> Arc<Self> {
         Arc::new(Self { files: Cache::new(open_files), pool: Arc::default(), storages: AtomicU32::new(0) })
     }
@@ -42,7 +37,7 @@ pub(super) struct OpenFiles {
     pub(super) cache: Arc<ReadCache>,
 }
 
-/// A file that was there, with this size in bytes, a moment ago.
+/// An open file with its size in bytes.
 pub(super) struct OpenFile {
     pub(super) file: Arc<File>,
     pub(super) size: u64,
@@ -54,8 +49,8 @@ impl OpenFiles {
         Self { storage, cache }
     }
 
-    /// The file of `key` if it is open, is still the one under that name, and has the expected size. Otherwise it is
-    /// closed: a file deleted or replaced behind our back must not live on here.
+    /// Returns the file of `key` if it is open, still has that name and has the expected size. Otherwise closes it: a file that
+    /// another process deleted or replaced must not stay open here.
     pub(super) fn find(&self, key: &Key, expected_size: Option<u64>) -> Option<OpenFile> {
         let id = (self.storage, key.clone());
         let file = self.cache.files.get(&id)?;
@@ -74,8 +69,8 @@ impl OpenFiles {
 
     /// Opens the file at `path` if the kernel can do it without waiting for a disk.
     pub(super) fn open_inline(&self, key: &Key, path: &Path) -> Option<OpenFile> {
-        // Kernels before 5.12 do not know the flag, and sandboxes may forbid the call: the file is then opened on a
-        // blocking thread like one that is not in memory.
+        // Kernels before 5.12 lack the flag, and sandboxes may forbid the call. Then a blocking thread opens the file, as if it were
+        // not cached.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
         self.keep(key, file.into()).ok()
@@ -86,7 +81,7 @@ impl OpenFiles {
         self.keep(key, File::open(path)?)
     }
 
-    /// Closes the file of `key`, as another one has taken its name, or none.
+    /// Closes the file of `key` after it was replaced or deleted.
     pub(super) fn forget(&self, key: &Key) {
         self.cache.files.remove(&(self.storage, key.clone()));
     }
@@ -97,7 +92,7 @@ impl OpenFiles {
             return Err(rustix::io::Errno::NOENT.into());
         }
         let file = Arc::new(file);
-        self.cache.files.insert((self.storage, key.clone()), Arc::clone(&file));
+        self.cache.files.insert((self.storage, key.clone()), file.clone());
         Ok(OpenFile { file, size: metadata.size() })
     }
 }

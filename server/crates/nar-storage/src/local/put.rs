@@ -1,28 +1,26 @@
 //! Storing objects and making them durable.
 
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Read, Write},
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    sync::atomic::Ordering,
-};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use super::{LocalStorage, Shared};
 use crate::{Durability, Key, Operation, StorageError, spool};
 
-/// From this many keys on, syncing the whole file system costs less than syncing each file: every one of those waits
-/// for a commit of the file system's journal.
+/// From this many keys on, syncing the whole file system is cheaper than syncing each file, which waits for a commit of the journal
+/// each time.
 const SYNC_ALL_FROM: usize = 16;
-/// Bytes that are copied at once between two disks.
+/// The number of bytes copied at a time between two disks.
 const COPY_BUFFER: usize = 256 << 10;
 
 /// Moves the file at `spooled` to `key`. Blocks.
 pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: Durability) -> io::Result<()> {
     shared.check_present()?;
     let file = spool::open(spooled)?;
-    // Directories are compared, as an overlay gives files the device that they come from.
+    // Compares directories, because an overlay reports the device of the lower layer for files.
     let from = fs::metadata(spooled.parent().unwrap_or(spooled)).map_err(SpoolError::wrap)?;
     if from.dev() != fs::metadata(&shared.root)?.dev() {
         return copy_file(shared, key, spooled, &file, durability);
@@ -38,8 +36,8 @@ pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: D
     }
 }
 
-/// Stores a file from the spool of another storage, which could not take it. Only the copy is made durable: the disk below
-/// that spool may fail. Blocks.
+/// Stores a file from the spool of another storage, which could not accept it. Only the copy is made durable, because the disk of
+/// that spool may be failing. Blocks.
 fn copy_file(
     shared: &Shared,
     key: &Key,
@@ -60,12 +58,12 @@ fn copy_file(
     }
     copy.file.set_permissions(file.metadata().map_err(SpoolError::wrap)?.permissions())?;
     copy.place(shared, key, durability)?;
-    // The object is stored. What stays here is removed like what a crash leaves.
+    // The object is stored. A file that stays in the spool is removed as an orphan.
     let _ = fs::remove_file(spooled);
     Ok(())
 }
 
-/// An error of the disk that a file was spooled on, which is not that of the storage.
+/// An error of the disk of a spool that does not belong to the storage.
 #[derive(Debug, thiserror::Error)]
 #[error("the spool of another storage: {0}")]
 pub(super) struct SpoolError(pub(super) io::Error);
@@ -84,7 +82,7 @@ pub(super) fn put_bytes(shared: &Shared, key: &Key, bytes: &[u8], durability: Du
     temporary.place(shared, key, durability)
 }
 
-/// Gives the file at `from` the name `key`. Blocks.
+/// Renames the file at `from` to `key`. Blocks.
 fn place(shared: &Shared, from: &Path, key: &Key) -> io::Result<()> {
     let to = shared.path(key);
     match fs::rename(from, &to) {
@@ -94,13 +92,13 @@ fn place(shared: &Shared, from: &Path, key: &Key) -> io::Result<()> {
         }
         renamed => renamed?,
     }
-    // Closing the last descriptor of a replaced file frees its blocks, which takes its time: better here than in a
-    // reader that finds it outdated.
+    // Closing the last descriptor of a replaced file frees its blocks, which is slow: better here than in a reader that finds it
+    // outdated.
     shared.files.forget(key);
     Ok(())
 }
 
-/// A file in the spool that is removed unless it gets a name.
+/// A file in the spool that is removed unless it is renamed.
 pub(super) struct Temporary {
     pub(super) file: File,
     path: PathBuf,
@@ -108,7 +106,7 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// An empty file. Blocks.
+    /// Creates an empty file. Blocks.
     pub(super) fn create(shared: &Shared) -> io::Result<Self> {
         let number = shared.temporaries.fetch_add(1, Ordering::Relaxed);
         let path = shared.spool.join(format!(".put-{number}"));
@@ -125,7 +123,7 @@ impl Temporary {
         Ok(())
     }
 
-    /// Gives it a name that is no key. Blocks.
+    /// Renames it to a name that is no key. Blocks.
     pub(super) fn rename(mut self, to: &Path) -> io::Result<()> {
         fs::rename(&self.path, to)?;
         self.placed = true;
@@ -136,15 +134,15 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.placed {
-            // If this fails the next start removes it.
+            // If this fails, the next start removes it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 impl LocalStorage {
-    /// Makes the name of an object that has just been put durable, if that is wanted.
-    pub(super) async fn settle(&self, key: &Key, durability: Durability) -> Result<(), StorageError> {
+    /// Makes the name of a stored object durable if `durability` requires it.
+    pub(super) async fn finish_store(&self, key: &Key, durability: Durability) -> Result<(), StorageError> {
         if durability == Durability::Later {
             return Ok(());
         }
@@ -193,7 +191,7 @@ impl LocalStorage {
     }
 }
 
-/// Makes the bytes of `key` durable if it is there. Blocks.
+/// Makes the bytes of `key` durable if it exists. Blocks.
 fn sync_data(shared: &Shared, key: &Key) -> io::Result<()> {
     match File::open(shared.path(key)) {
         Ok(file) => file.sync_data(),

@@ -1,21 +1,23 @@
 //! Opening objects and reading small ones.
 //!
-//! Most reads of a busy cache are of files that the kernel has in memory, and take less time than handing them to a
-//! blocking thread would. Such a read is done at once, with calls that refuse to wait: `openat2` with
-//! `RESOLVE_CACHED` and `preadv2` with `RWF_NOWAIT`. What they refuse goes to a blocking thread.
+//! Most reads of a busy cache hit files in the page cache, where the read itself takes less time than a switch to a blocking thread.
+//! Such a read runs immediately, with calls that refuse to wait: `openat2` with `RESOLVE_CACHED` and `preadv2` with `RWF_NOWAIT`.
+//! Refused calls run on a blocking thread.
 
-use std::{fs::File, io, io::IoSliceMut, ops::Range, os::unix::fs::FileExt, sync::Arc};
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::io::ReadWriteFlags;
 
-use super::{
-    LocalStorage, Shared,
-    open_files::OpenFile,
-    pool::{CHUNK, Pool},
-    stream::FileStream,
-    threads::Threads,
-};
+use super::open_files::OpenFile;
+use super::pool::{CHUNK, Pool};
+use super::stream::FileStream;
+use super::threads::Threads;
+use super::{LocalStorage, Shared};
 use crate::{Blob, Key, Operation, StorageError};
 
 /// How the bytes of an open file are read.
@@ -24,7 +26,7 @@ pub(super) struct Reader {
     pub(super) file: Arc<File>,
     pub(super) pool: Arc<Pool>,
     pub(super) threads: Arc<Threads>,
-    /// Whether to try without a blocking thread first.
+    /// Whether to try first without a blocking thread.
     pub(super) inline: bool,
 }
 
@@ -44,8 +46,8 @@ impl LocalStorage {
         if range.start > range.end || range.end > size {
             return Err(StorageError::InvalidRange { context: context(), range, size });
         }
-        let pool = Arc::clone(&self.shared.files.cache.pool);
-        let threads = Arc::clone(&self.shared.quick);
+        let pool = self.shared.files.cache.pool.clone();
+        let threads = self.shared.quick.clone();
         let reader = Reader { file, pool, threads, inline: self.shared.answers_inline() };
         match usize::try_from(range.end - range.start) {
             Ok(len) if len <= CHUNK => match reader.read(range.start, len).await {
@@ -79,9 +81,9 @@ impl LocalStorage {
     }
 }
 
-/// Why the bytes wanted could not be read.
+/// Why the requested bytes cannot be read.
 enum ReadError {
-    /// The file ended after `len` of them.
+    /// The file ended after `len` bytes.
     Short {
         len: usize,
     },
@@ -89,7 +91,7 @@ enum ReadError {
 }
 
 impl Reader {
-    /// All of `len` bytes at `offset`, at most [`CHUNK`].
+    /// Reads exactly `len` bytes at `offset`, at most [`CHUNK`].
     async fn read(self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
         if len == 0 {
             return Ok(Bytes::new());
@@ -100,7 +102,7 @@ impl Reader {
             filled = self.read_inline(buffer.as_mut(), offset);
         }
         if filled < len {
-            let file = Arc::clone(&self.file);
+            let file = self.file.clone();
             let rest = move || {
                 let read = read_full(&file, &mut buffer.as_mut()[filled..], offset + filled as u64)?;
                 Ok((buffer, filled + read))
@@ -110,15 +112,15 @@ impl Reader {
         if filled < len { Err(ReadError::Short { len: filled }) } else { Ok(buffer.into_bytes(len)) }
     }
 
-    /// Reads what the kernel has in memory, from `offset` on, and says how much that is. None of it may mean anything,
-    /// an error or the end of the file too; a blocking read finds out.
+    /// Reads the cached bytes from `offset` on and returns their number. 0 may also mean an error or the end of the file; a blocking
+    /// read finds out.
     pub(super) fn read_inline(&self, buffer: &mut [u8], offset: u64) -> usize {
         let mut slices = [IoSliceMut::new(buffer)];
         rustix::io::preadv2(&self.file, &mut slices, offset, ReadWriteFlags::NOWAIT).unwrap_or(0)
     }
 }
 
-/// Fills `buffer` from `offset` on and says how much there was before the end of the file. Blocks.
+/// Fills `buffer` from `offset` on and returns the number of bytes before the end of the file. Blocks.
 pub(super) fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

@@ -1,20 +1,16 @@
 //! Listing the objects of a bucket.
 
-use aws_sdk_s3::{
-    error::SdkError,
-    operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output},
-};
-use futures_util::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 
 use super::S3Storage;
 use crate::{Context, Key, Operation, StorageError};
 
 type Listed = Result<(Key, u64), StorageError>;
 
-/// Where a listing is.
+/// The position of a listing.
 enum Position {
     Start,
     After(String),
@@ -22,7 +18,7 @@ enum Position {
 }
 
 impl S3Storage {
-    /// The objects whose key starts with `prefix`, a page at a time.
+    /// Lists the objects whose key starts with `prefix` page by page.
     pub(super) fn list_objects(&self, prefix: &str) -> BoxStream<'_, Listed> {
         let prefix = format!("{}{prefix}", self.prefix);
         let pages = stream::unfold(Position::Start, move |position| {
@@ -42,7 +38,7 @@ impl S3Storage {
         pages.flat_map(stream::iter).boxed()
     }
 
-    /// Makes sure that a listing is one: taking the answer of somebody else for that of an empty bucket would lose all.
+    /// Checks that a reply is a listing of the bucket: mistaking a foreign reply for an empty bucket would lose everything.
     pub(super) fn check_listing(
         &self,
         context: Context,
@@ -55,7 +51,7 @@ impl S3Storage {
         }
     }
 
-    /// At most a thousand objects, and where to go on.
+    /// Returns at most a thousand objects and the next position.
     async fn list_page(
         &self,
         prefix: String,
@@ -65,7 +61,7 @@ impl S3Storage {
         let page = list.set_continuation_token(token).send().await;
         let page = self.check_listing(self.context(Operation::List, None), page)?;
         let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
-            // What is no key is not ours to show.
+            // Names that are no keys are foreign objects.
             let key = Key::new(object.key?.strip_prefix(&self.prefix)?).ok()?;
             Some(Ok((key, u64::try_from(object.size?).ok()?)))
         });

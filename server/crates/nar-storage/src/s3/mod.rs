@@ -1,11 +1,10 @@
 //! Storage in a bucket of an S3-compatible service.
 //!
-//! Below its prefix the bucket is a plain binary cache, like the directory of a local storage. Nothing of an object is
-//! kept here: reads are passed through as they come, and a stored file leaves the spool. An object is durable once the
-//! service has taken it.
+//! Below its prefix the bucket is a plain binary cache, like the directory of a local storage. Objects are not cached: reads are
+//! streamed, and a stored file leaves the spool. An object is durable once the service has accepted it.
 //!
-//! The access key needs to read, write, delete and list. Without the right to list, services answer that access is
-//! denied where an object is missing.
+//! The access key needs permission to read, write, delete and list. Without permission to list, services report a missing object as
+//! denied access.
 
 mod blocking;
 mod body;
@@ -20,29 +19,27 @@ mod put;
 mod read;
 mod settings;
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    ops::Range,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_sdk_s3::{
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
-};
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use tokio::{runtime::Handle, sync::OnceCell, task::spawn_blocking, time::timeout};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
-use self::{
-    blocking::BlockingReader,
-    client::{Clients, IN_TIME},
-    explain::Failure,
-};
+use self::blocking::BlockingReader;
+use self::client::{Clients, IN_TIME};
+use self::explain::Failure;
 use crate::{Blob, BlobBody, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
 pub use self::settings::{S3Credentials, S3Settings};
@@ -51,9 +48,9 @@ pub use self::settings::{S3Credentials, S3Settings};
 pub struct S3Storage {
     name: Arc<str>,
     bucket: String,
-    /// What all keys start with: empty, or ending in a slash.
+    /// The prefix of all keys: empty or ending in a slash.
     prefix: String,
-    /// Which bucket of which service, for messages.
+    /// The bucket and the service, for messages.
     place: String,
     spool_dir: PathBuf,
     redirect: bool,
@@ -61,16 +58,16 @@ pub struct S3Storage {
     clients: Clients,
     /// The spool, locked as long as the storage is in use.
     spool: OnceCell<Arc<File>>,
-    /// Whether the bucket has been found to be there.
+    /// Set once the bucket is known to exist.
     seen: OnceCell<()>,
-    /// When abandoned uploads were last looked for.
+    /// When abandoned uploads were last listed.
     swept: Mutex<Option<Instant>>,
     runtime: Handle,
 }
 
 impl S3Storage {
-    /// A storage in the bucket that `settings` name. Asks nobody and creates nothing before
-    /// [`prepare`](Storage::prepare). Belongs to the runtime that it is called in.
+    /// Creates a storage in the bucket of `settings`. Sends and creates nothing before [`prepare`](Storage::prepare). Belongs to the
+    /// current runtime.
     pub async fn new(settings: S3Settings) -> Self {
         let clients = Clients::new(&settings).await;
         let service = match &settings.endpoint {
@@ -94,37 +91,36 @@ impl S3Storage {
         }
     }
 
-    /// The same storage, in the place of `former`, whose spool it shares if it is the same: what lies there is still being
-    /// uploaded.
+    /// Replaces `former` and shares its spool if it is the same directory, because uploads there continue.
     pub fn succeeding(self, former: &Self) -> Self {
         if self.spool_dir == former.spool_dir
             && let Some(spool) = former.spool.get()
         {
-            // Nobody has claimed it for this one yet.
+            // This storage has not locked it yet.
             let _ = self.spool.set(spool.clone());
         }
         self
     }
 
-    /// Name of an object within the bucket.
+    /// Returns the name of an object within the bucket.
     fn object(&self, key: &Key) -> String {
         format!("{}{key}", self.prefix)
     }
 
     fn context(&self, operation: Operation, key: Option<&Key>) -> Context {
-        Context { storage: Arc::clone(&self.name), operation, key: key.cloned() }
+        Context { storage: self.name.clone(), operation, key: key.cloned() }
     }
 
     fn unavailable(&self, context: Context, reason: &str) -> StorageError {
         Failure::Unavailable(reason.to_owned()).into_error(context, &self.place)
     }
 
-    /// Something stands between us and the service, and answers in its place. Nothing it says is to be believed.
+    /// The error for a reply that is not from an S3 service, such as from a proxy. Its content is not trusted.
     fn foreign(&self, context: Context, answer: &str) -> StorageError {
         self.unavailable(context, &format!("it does not answer like S3: {answer}"))
     }
 
-    /// Turns an error of the SDK into one of ours.
+    /// Converts an error of the SDK.
     fn explain<E>(&self, context: Context, error: &SdkError<E, HttpResponse>) -> StorageError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -132,7 +128,7 @@ impl S3Storage {
         Failure::new(error).into_error(context, &self.place)
     }
 
-    /// Waits for what a reader waits for, no longer than readers do.
+    /// Waits for a request of a reader, for a bounded time.
     async fn in_time<T>(
         &self,
         context: Context,
@@ -144,14 +140,14 @@ impl S3Storage {
         }
     }
 
-    /// Runs `job`, which is about a local file, on a blocking thread.
+    /// Runs `job` on a local file on a blocking thread.
     async fn blocking<T: Send + 'static>(
         &self,
         context: Context,
         job: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, StorageError> {
         let done = spawn_blocking(job).await.map_err(io::Error::other).flatten();
-        done.map_err(|source| StorageError::Io { context, source })
+        done.map_err(|cause| StorageError::Io { context, cause })
     }
 }
 
@@ -210,14 +206,14 @@ impl Storage for S3Storage {
 
     async fn delete(&self, key: &Key) -> Result<bool, StorageError> {
         let context = self.context(Operation::Delete, Some(key));
-        // A deletion does not tell whether there was something to delete.
+        // A deletion does not report whether the object existed.
         if self.in_time(context.clone(), self.size(context.clone(), key)).await?.is_none() {
             return Ok(false);
         }
         let delete = self.clients.quick.delete_object().bucket(&self.bucket).key(self.object(key));
         match delete.send().await {
             Ok(_) => Ok(true),
-            // Some services tell after all.
+            // Some services report it anyway.
             Err(error) => match self.explain(context, &error) {
                 error if error.is_not_found() => Ok(false),
                 error => Err(error),
@@ -236,7 +232,7 @@ impl Storage for S3Storage {
     async fn probe(&self) -> Result<(), StorageError> {
         self.claim_spool().await?;
         self.try_out().await?;
-        // Failing means that it is known already.
+        // An error means that it is already set.
         let _ = self.seen.set(());
         self.remove_abandoned_uploads().await;
         Ok(())

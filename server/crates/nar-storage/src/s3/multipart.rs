@@ -1,25 +1,32 @@
 //! Storing large files in parts.
 
-use std::{io, ops::Range, path::Path, sync::Arc, time::Duration};
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use aws_sdk_s3::{
-    Client,
-    error::{ProvideErrorMetadata, SdkError},
-    types::{CompletedMultipartUpload, CompletedPart},
-};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
-use super::{S3Storage, explain::Failure, parts::parts, progress::Progress, put::file_body};
+use super::S3Storage;
+use super::explain::Failure;
+use super::parts::parts;
+use super::progress::Progress;
+use super::put::file_body;
 use crate::{Context, StorageError};
 
-/// Parts of one file on their way at a time.
+/// The most parts of one file that are sent at a time.
 const CONCURRENT: usize = 4;
 /// How long the service may take to put the parts together. AWS takes minutes for the largest objects.
 const COMPLETE: Duration = Duration::from_secs(180);
 
 impl S3Storage {
-    /// Stores the `len` bytes of the file at `path`. Unless all of it works, none of it stays.
+    /// Stores the `len` bytes of the file at `path`, completely or not at all.
     pub(super) async fn upload_parts(
         &self,
         context: &Context,
@@ -37,19 +44,18 @@ impl S3Storage {
     async fn begin(&self, context: &Context, object: &str) -> Result<Upload, StorageError> {
         let client = self.clients.patient.clone();
         let create = client.create_multipart_upload().bucket(&self.bucket).key(object);
-        let (storage, runtime) = (Arc::clone(&self.name), self.runtime.clone());
+        let (storage, runtime) = (self.name.clone(), self.runtime.clone());
         let (bucket, object) = (self.bucket.clone(), object.to_owned());
-        // In a task of its own: if whoever waits for it goes away, there is an upload all the same, which is to be
-        // aborted as soon as its id is known.
+        // In a task of its own: if the caller is dropped, the upload exists all the same and must be aborted as soon as its id is
+        // known.
         let begin = self.runtime.spawn(async move {
             let id = create.send().await?.upload_id;
             let upload = |id| Upload { storage, bucket, object, id, finished: false, client, runtime };
             Ok::<_, SdkError<_, _>>(id.map(upload))
         });
-        let begun = begin.await.map_err(|error| StorageError::Io {
-            context: context.clone(),
-            source: io::Error::other(error),
-        })?;
+        let begun = begin
+            .await
+            .map_err(|error| StorageError::Io { context: context.clone(), cause: io::Error::other(error) })?;
         match begun {
             Ok(Some(upload)) => Ok(upload),
             Ok(None) => Err(self.foreign(context.clone(), "an upload without an id")),
@@ -116,15 +122,16 @@ impl Drop for Upload {
         if self.finished {
             return;
         }
-        // Aside, as whoever waits for the put has another storage to try, or is gone.
-        let (client, storage) = (self.client.clone(), Arc::clone(&self.storage));
+        // In the background, because the caller tries another storage or was dropped.
+        let (client, storage) = (self.client.clone(), self.storage.clone());
         let (bucket, object, id) =
             (self.bucket.clone(), std::mem::take(&mut self.object), std::mem::take(&mut self.id));
         self.runtime.spawn(async move { abort(&client, &storage, &bucket, &object, &id).await });
     }
 }
 
-/// Ends an upload, removes its parts, and says whether that worked. What stays is [found](S3Storage::remove_abandoned_uploads) later on.
+/// Aborts an upload, removes its parts, and returns whether that worked. [Abandoned
+/// uploads](S3Storage::remove_abandoned_uploads) are removed later.
 pub(super) async fn abort(client: &Client, storage: &str, bucket: &str, object: &str, id: &str) -> bool {
     let abort = client.abort_multipart_upload().bucket(bucket).key(object).upload_id(id);
     match abort.send().await {

@@ -1,18 +1,17 @@
-//! Finding out whether the bucket works, and removing what a crash left in it.
+//! Preparing and probing a bucket, and removal of abandoned uploads.
 
 use std::sync::Arc;
-use std::{
-    sync::PoisonError,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 
-use aws_sdk_s3::{Client, primitives::DateTime, types::MultipartUpload};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::MultipartUpload;
 use bytes::Bytes;
 
 use super::{S3Storage, multipart};
 use crate::{Context, Operation, StorageError, spool};
 
-/// Object that a probe writes and removes. No [`Key`](crate::Key) starts with a dot.
+/// The object that a probe writes and deletes. No [`Key`](crate::Key) starts with a dot.
 const PROBE: &str = ".probe";
 
 impl S3Storage {
@@ -28,15 +27,15 @@ impl S3Storage {
         self.spool.get_or_try_init(claim).await.map(|_| ())
     }
 
-    /// Makes sure that the bucket is there and that it may be listed.
+    /// Checks that the bucket exists and can be listed.
     pub(super) async fn check_bucket(&self, client: &Client, context: Context) -> Result<(), StorageError> {
-        // Not `HeadBucket`: an answer without a body does not say what is wrong.
+        // Not `HeadBucket`: a reply without a body does not explain an error.
         let list = client.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix).max_keys(1);
         let answer = list.send().await;
         self.check_listing(context, answer).map(|_| ())
     }
 
-    /// Checks that objects can be listed, written and removed.
+    /// Checks that objects can be listed, written and deleted.
     pub(super) async fn try_out(&self) -> Result<(), StorageError> {
         let context = self.context(Operation::Probe, None);
         self.check_bucket(self.clients.trial(), context.clone()).await?;
@@ -52,11 +51,10 @@ impl S3Storage {
         Ok(())
     }
 
-    /// Removes the unfinished multipart uploads that nobody can be at work on any more, of a daemon that was killed or
-    /// of a service that could not be reached. They cannot be seen, but are paid for. A service that does not want to be
-    /// asked about them is no less of a storage.
+    /// Aborts unfinished multipart uploads that no daemon can be working on any more, which a killed daemon or an outage left. They are
+    /// invisible but cost money. A service that does not support listing them is still usable.
     ///
-    /// Does nothing if the last time was not long ago.
+    /// Does nothing if the last call was recent.
     pub(super) async fn remove_abandoned_uploads(&self) {
         if !self.is_time_to_sweep() {
             return;
@@ -81,9 +79,9 @@ impl S3Storage {
         }
     }
 
-    /// Whether none were looked for in as long as it takes an upload to become one of them. If so, they are from now on.
+    /// Returns whether a new search is due, and records it.
     fn is_time_to_sweep(&self) -> bool {
-        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut swept = self.swept.lock();
         let is_time = swept.is_none_or(|swept| swept.elapsed() >= self.abandoned_after);
         if is_time {
             *swept = Some(Instant::now());
@@ -91,7 +89,7 @@ impl S3Storage {
         is_time
     }
 
-    /// The first thousand of them. The others have to wait for the next time.
+    /// Returns the first thousand uploads. The others wait for the next search.
     async fn find_abandoned_uploads(&self) -> Result<Vec<MultipartUpload>, StorageError> {
         let list = self.clients.patient.list_multipart_uploads().bucket(&self.bucket).prefix(&self.prefix);
         let answer = list
@@ -100,7 +98,7 @@ impl S3Storage {
             .map_err(|error| self.explain(self.context(Operation::Prepare, None), &error))?;
         let newest = SystemTime::now().checked_sub(self.abandoned_after).map(DateTime::from);
         let is_abandoned = |upload: &MultipartUpload| {
-            // What does not start with our prefix is not ours, whatever the service makes of the parameter.
+            // Skips foreign uploads, because some services ignore the prefix.
             let ours = upload.key().is_some_and(|object| object.starts_with(&self.prefix));
             ours && upload.initiated().is_some_and(|begun| Some(*begun) <= newest)
         };

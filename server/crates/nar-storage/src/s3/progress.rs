@@ -1,34 +1,33 @@
-//! Watching requests whose body takes as long as it takes.
+//! Timeouts for requests by progress instead of duration.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aws_sdk_s3::primitives::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-/// Notes when the connection last took something of a body. Clones watch the same upload.
+/// Records when the connection last accepted bytes of a body. Clones watch the same upload.
 #[derive(Clone)]
 pub(super) struct Progress {
     last: Arc<Mutex<Instant>>,
 }
 
-/// Nothing has moved for too long.
+/// The error for an upload that stalled.
 #[derive(Debug)]
 pub(super) struct Stalled;
 
 impl Progress {
-    /// Of an upload that starts now.
+    /// Starts to watch an upload.
     pub(super) fn new() -> Self {
         Self { last: Arc::new(Mutex::new(Instant::now())) }
     }
 
-    /// The same body, watched. A body that can be sent again still can.
+    /// Wraps a body to watch it. A retryable body stays retryable.
     pub(super) fn watch(&self, body: SdkBody) -> SdkBody {
         let progress = self.clone();
         body.map_preserve_contents(move |inner| {
@@ -36,8 +35,8 @@ impl Progress {
         })
     }
 
-    /// Waits for `upload`, as long as it gets on: neither to take some of the body nor to answer, for `patience`, is
-    /// failure. Pauses between attempts count as well.
+    /// Waits for `upload` as long as it makes progress. It fails if it neither accepts bytes nor replies for `patience`, including
+    /// pauses between attempts.
     pub(super) async fn run<T>(
         &self,
         patience: Duration,
@@ -52,7 +51,7 @@ impl Progress {
 
     async fn stalls(&self, patience: Duration) {
         loop {
-            let until = *self.last.lock().unwrap_or_else(PoisonError::into_inner) + patience;
+            let until = *self.last.lock() + patience;
             if until <= Instant::now() {
                 return;
             }
@@ -61,7 +60,7 @@ impl Progress {
     }
 
     fn note(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.lock() = Instant::now();
     }
 }
 
@@ -89,7 +88,7 @@ impl Body for Watched {
         Body::is_end_stream(&self.inner)
     }
 
-    // Without it the length would not be announced, which S3 requires.
+    // Without it the request would lack a `Content-Length`, which S3 requires.
     fn size_hint(&self) -> SizeHint {
         Body::size_hint(&self.inner)
     }

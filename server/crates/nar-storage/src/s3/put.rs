@@ -1,22 +1,25 @@
 //! Storing objects.
 
-use std::{fs, io, ops::Range, path::Path, time::Duration};
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
 
-use aws_sdk_s3::{
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
-    primitives::{ByteStream, Length, SdkBody},
-};
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::{ByteStream, Length, SdkBody};
 
-use super::{S3Storage, parts::PART, progress::Progress};
+use super::S3Storage;
+use super::parts::PART;
+use super::progress::Progress;
 use crate::{Context, Key, Operation, StorageError, spool};
 
-/// How long an upload may stand still: no byte taken, and no answer. What services do with a part before they answer
-/// takes seconds on a slow disk.
+/// How long an upload may stall without an accepted byte or a reply. Services take seconds to process a part on a slow disk.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl S3Storage {
-    /// Stores the file at `spooled`, which then leaves the spool.
+    /// Stores the file at `spooled` and removes it from the spool.
     pub(super) async fn upload_file(&self, key: &Key, spooled: &Path) -> Result<(), StorageError> {
         let context = self.context(Operation::Put, Some(key));
         let path = spooled.to_owned();
@@ -29,12 +32,12 @@ impl S3Storage {
             self.upload_parts(&context, &self.object(key), spooled, len).await?;
         }
         let path = spooled.to_owned();
-        // The object is stored. What stays here is removed like what a crash leaves.
+        // The object is stored. A file that stays in the spool is removed as an orphan.
         let _ = self.blocking(context, move || fs::remove_file(path)).await;
         Ok(())
     }
 
-    /// Stores what `body` holds with a single request.
+    /// Stores `body` in a single request.
     pub(super) async fn upload(
         &self,
         context: Context,
@@ -51,7 +54,7 @@ impl S3Storage {
         Ok(())
     }
 
-    /// Waits for a request that makes `progress`.
+    /// Waits for a request as long as it makes `progress`.
     pub(super) async fn watch<T, E>(
         &self,
         context: &Context,
@@ -71,7 +74,7 @@ impl S3Storage {
     }
 }
 
-/// A part of a file as a body that can be sent again. Holds 64 KiB of it at a time.
+/// Returns a part of a file as a retryable body, which holds 64 KiB at a time.
 pub(super) async fn file_body(
     context: &Context,
     path: &Path,
@@ -81,6 +84,6 @@ pub(super) async fn file_body(
         ByteStream::read_from().path(path).offset(part.start).length(Length::Exact(part.end - part.start));
     match file.build().await {
         Ok(body) => Ok(body.into_inner()),
-        Err(error) => Err(StorageError::Io { context: context.clone(), source: io::Error::other(error) }),
+        Err(error) => Err(StorageError::Io { context: context.clone(), cause: io::Error::other(error) }),
     }
 }

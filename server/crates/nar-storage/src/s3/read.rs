@@ -1,24 +1,29 @@
 //! Reading objects.
 
-use std::{io, ops::Range, time::Duration};
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
 
-use aws_sdk_s3::{operation::get_object::GetObjectOutput, presigning::PresigningConfig};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::{S3Storage, body::BodyStream, explain::Failure};
+use super::S3Storage;
+use super::body::BodyStream;
+use super::explain::Failure;
 use crate::{Blob, BlobBody, Context, Key, Operation, StorageError};
 
-/// How long a body may stand still while somebody waits for it.
+/// How long a body may stall while a reader waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Largest body that is handed out in one piece, in bytes.
+/// The largest body in bytes that is returned in one piece.
 const SMALL: u64 = 256 << 10;
-/// How long the rest of a small body may take to be handed out in one piece.
+/// How long to wait for the rest of a small body to return it in one piece.
 const COLLECT: Duration = Duration::from_millis(100);
 
 impl S3Storage {
-    /// Opens an object for reading. The first bytes have come when it returns.
+    /// Opens an object for reading and waits for the first bytes.
     pub(super) async fn read(
         &self,
         context: Context,
@@ -31,7 +36,7 @@ impl S3Storage {
         }
         let mut get = self.clients.quick.get_object().bucket(&self.bucket).key(self.object(key));
         if let Some(range) = &range {
-            // Services choke on what does not fit their signed integers. No object is that large.
+            // Services fail on values beyond signed integers. No object is that large.
             let last = (range.end - 1).min(i64::MAX as u64);
             get = get.range(format!("bytes={}-{last}", range.start));
         }
@@ -50,7 +55,7 @@ impl S3Storage {
         }
     }
 
-    /// Answers for a range that is empty or beyond the end: no request gets no bytes of an object.
+    /// Handles a range that is empty or beyond the end, which no request can express.
     async fn read_nothing(
         &self,
         context: Context,
@@ -65,11 +70,11 @@ impl S3Storage {
         if range.is_empty() {
             return Ok(Blob::from_bytes(size, range, Bytes::new()));
         }
-        // It has grown since the range was found to be beyond its end.
+        // The object has grown since the range was beyond its end.
         Err(self.unavailable(context, "the object changes while it is read"))
     }
 
-    /// Holds the answer to what was asked for.
+    /// Checks the reply against the request.
     async fn blob(
         &self,
         context: Context,
@@ -101,7 +106,7 @@ impl S3Storage {
         begun.map_err(|error| self.unavailable(context, &format!("it breaks off: {error}")))
     }
 
-    /// Size of an object in bytes, none if it is not there.
+    /// Returns the size of an object in bytes, `None` if it does not exist.
     pub(super) async fn size(&self, context: Context, key: &Key) -> Result<Option<u64>, StorageError> {
         let head = self.clients.quick.head_object().bucket(&self.bucket).key(self.object(key));
         match head.send().await {
@@ -119,13 +124,11 @@ impl S3Storage {
         }
     }
 
-    /// URL from which anybody can read the object until `expires` is over.
+    /// Returns a URL from which anybody can read the object until it expires.
     pub(super) async fn presign(&self, key: &Key, expires: Duration) -> Result<String, StorageError> {
         let context = self.context(Operation::Open, Some(key));
-        let config = PresigningConfig::expires_in(expires).map_err(|error| StorageError::Io {
-            context: context.clone(),
-            source: io::Error::other(error),
-        })?;
+        let config = PresigningConfig::expires_in(expires)
+            .map_err(|error| StorageError::Io { context: context.clone(), cause: io::Error::other(error) })?;
         let get = self.clients.quick.get_object().bucket(&self.bucket).key(self.object(key));
         let request = get.presigned(config).await.map_err(|error| self.explain(context, &error))?;
         Ok(request.uri().to_owned())
@@ -147,15 +150,15 @@ fn check(
     Ok(())
 }
 
-/// `bytes 2-4/9` is `(2..5, 9)`.
+/// Parses `bytes 2-4/9` as `(2..5, 9)`.
 fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     Some((first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?, size.parse().ok()?))
 }
 
-/// The same blob once its first piece has come: who has only been promised bytes would wait for them in vain. A small
-/// one is handed out in one piece if the rest comes soon.
+/// Returns the blob after its first piece has arrived, so that no reader waits in vain for promised bytes. A small blob is returned
+/// in one piece if the rest arrives soon.
 async fn begin(blob: Blob) -> io::Result<Blob> {
     let (size, range, len) = (blob.total_size, blob.range.clone(), blob.len());
     let mut pieces = match blob.into_body() {

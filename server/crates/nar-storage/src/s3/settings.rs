@@ -1,45 +1,46 @@
-//! What a bucket is reached with.
+//! The settings of a bucket.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// A place in a bucket of an S3-compatible service.
 #[derive(Debug, Clone)]
 pub struct S3Settings {
-    /// Name from the configuration, for messages.
+    /// The name from the configuration, for messages.
     pub name: String,
-    /// The bucket, which has to exist.
+    /// The bucket, which must exist.
     pub bucket: String,
-    /// What all keys start with, without slashes at its ends: `<root>/<cache>`. May be empty.
+    /// The prefix of all keys, without slashes at its ends: `<root>/<cache>`. May be empty.
     pub prefix: String,
-    /// Region that requests are signed for. Services that know no regions accept any.
+    /// The region for which requests are signed. Services without regions accept any.
     pub region: String,
-    /// Base URL of the service, `http` or `https`; AWS's own for the region when none.
+    /// The base URL of the service, `http` or `https`. `None` means AWS in the region.
     pub endpoint: Option<String>,
-    /// Name the bucket in the path instead of the host name.
+    /// Whether the path names the bucket instead of the host name.
     pub force_path_style: bool,
-    /// What requests are signed with. Without it, what the AWS SDK finds: environment, profile, web identity, container
-    /// or instance role.
+    /// The credentials. Without them the AWS SDK looks them up: environment, profile, web identity, container or instance role.
     pub credentials: Option<S3Credentials>,
-    /// Directory of its own for uploads on their way, which is created. What is in it is removed at start.
+    /// The directory of the spool, which no other storage uses. It is created, and orphans in it are removed at start.
     pub spool_dir: PathBuf,
-    /// Whether clients may be sent to the service itself, see [`Storage::presign_get`](crate::Storage::presign_get).
+    /// Whether clients may be redirected to the service, see [`Storage::presign_get`](crate::Storage::presign_get).
     pub redirect: bool,
-    /// Age from which on an unfinished multipart upload below the prefix is one that a crash has left, and is removed,
-    /// and how often such are looked for. Longer than any upload takes: other daemons may be at work on the same bucket.
+    /// The age at which an unfinished multipart upload below the prefix counts as abandoned and is aborted, and the interval between
+    /// searches. Longer than any upload takes, because other daemons may use the same bucket.
     pub abandoned_after: Duration,
 }
 
 impl S3Settings {
-    /// A fitting [`abandoned_after`](Self::abandoned_after): one day.
+    /// The default of [`abandoned_after`](Self::abandoned_after): one day.
     pub const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 }
 
 /// A key pair of an S3-compatible service.
 #[derive(Clone, PartialEq, Eq)]
 pub struct S3Credentials {
-    /// Access key id.
+    /// The access key id.
     pub access_key: String,
-    /// Secret access key.
+    /// The secret access key.
     pub secret_key: String,
 }
 

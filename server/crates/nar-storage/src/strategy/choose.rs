@@ -1,17 +1,17 @@
-//! The strategies: each picks one of the storages that can take a file.
+//! The strategies: each picks one of the storages that can accept a file.
 
 use super::Strategy;
 
-/// A storage that can take the file.
+/// A storage that can accept the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
-    /// Position among the slots of the ledger.
+    /// The position among the slots of the ledger.
     pub(super) slot: usize,
-    /// Bytes that it has or is about to get.
+    /// The load in bytes.
     pub(super) load: u64,
-    /// Percentage that it should get.
+    /// The percentage that it should get.
     pub(super) share: u8,
-    /// Turns that it had or is about to have.
+    /// The turns taken, including open reservations.
     pub(super) turns: u64,
 }
 
@@ -27,7 +27,7 @@ pub(super) fn choose(strategy: Strategy, candidates: &[Candidate], size: u64) ->
     chosen.map(|candidate| candidate.slot)
 }
 
-/// The one that lacks the most bytes to its share of all bytes, those of the file included.
+/// Returns the candidate furthest below its share of all bytes, including those of the file.
 fn furthest_below_share(candidates: &[Candidate], size: u64) -> Option<&Candidate> {
     let shares: i128 = candidates.iter().map(|candidate| i128::from(candidate.share)).sum();
     let bytes =

@@ -1,4 +1,4 @@
-//! The books of a placement.
+//! The ledger of a placement.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use super::slot::{File, Slot};
 use super::{NoRoom, StorageState, Strategy, Turns};
 use crate::Health;
 
-/// Storages, what is on them and what is on its way.
+/// The storages with their used and reserved bytes.
 #[derive(Debug)]
 pub(super) struct Ledger {
     strategy: Strategy,
-    /// Every storage that was ever listed, as reservations may be open on one that is no longer. A position never
-    /// changes its meaning.
+    /// Every storage that was ever listed, because reservations may be open on one that no longer is. A position never changes its
+    /// meaning.
     slots: Vec<Slot>,
-    /// Positions of the storages in listed order.
+    /// The positions of the storages in listed order.
     listed: Vec<usize>,
 }
 
@@ -38,7 +38,7 @@ impl Ledger {
         choose(self.strategy, &candidates, file.room()).ok_or_else(|| self.why_none(file))
     }
 
-    /// Picks a storage for a file and reserves the room on it.
+    /// Picks a storage for a file and reserves space on it.
     pub(super) fn reserve(&mut self, file: File<'_>, exclude: &[Arc<str>]) -> Result<usize, NoRoom> {
         let chosen = self.pick(file, exclude)?;
         if self.strategy == Strategy::RoundRobin {
@@ -49,13 +49,13 @@ impl Ledger {
     }
 
     /// Ends a reservation, with the file stored or not.
-    pub(super) fn settle(&mut self, slot: usize, size: u64, stored: bool) {
-        self.slots[slot].settle(size, stored);
+    pub(super) fn finish(&mut self, slot: usize, size: u64, stored: bool) {
+        self.slots[slot].finish(size, stored);
     }
 
-    /// Replaces strategy and storages. What is listed before and after keeps its books.
+    /// Replaces the strategy and the storages. Storages that stay listed keep their state.
     pub(super) fn reconfigure(&mut self, strategy: Strategy, storages: Vec<StorageState>) {
-        // Who is new joins the round that the others are in.
+        // New storages join the round of the others.
         let round = self.written().map(Slot::turns).min().unwrap_or(0);
         let before = std::mem::take(&mut self.listed);
         for storage in storages {
@@ -68,13 +68,13 @@ impl Ledger {
             }
         }
         if self.strategy != strategy {
-            // The turns were counted while something else decided.
+            // The turns were counted under another strategy.
             self.slots.iter_mut().for_each(Slot::forget_turns);
             self.strategy = strategy;
         }
     }
 
-    /// The storage of this name, if it is or was listed.
+    /// Finds the storage of this name, if it is or was listed.
     pub(super) fn find_mut(&mut self, name: &str) -> Option<&mut Slot> {
         self.position(name).map(|position| &mut self.slots[position])
     }
@@ -83,7 +83,7 @@ impl Ledger {
         self.strategy
     }
 
-    /// The storages with their positions, in listed order.
+    /// Returns the storages with their positions in listed order.
     pub(super) fn listed(&self) -> impl Iterator<Item = (usize, &Slot)> {
         self.listed.iter().map(|&position| (position, &self.slots[position]))
     }
@@ -92,7 +92,7 @@ impl Ledger {
         &self.slots[slot].state.name
     }
 
-    /// The turns that were taken, those of open reservations included. None but for round-robin.
+    /// Returns the turns taken, including those of open reservations. Empty unless the strategy is round-robin.
     pub(super) fn turns(&self) -> Turns {
         match self.strategy {
             Strategy::RoundRobin => {
@@ -120,10 +120,10 @@ impl Ledger {
         self.listed().map(|(_, slot)| slot).filter(|slot| slot.is_written())
     }
 
-    /// Takes away the turns of those who could not take them and are passed over, now that it is the turn of `chosen`.
+    /// Removes the turns of storages that could not take them, now that it is the turn of `chosen`.
     fn pass_turns(&mut self, chosen: usize, exclude: &[Arc<str>]) {
         let round = self.slots[chosen].turns();
-        // Those listed before it are done with this round, those after it with the round before.
+        // Storages listed before it have finished this round, those after it the previous one.
         let mut done = round.saturating_add(1);
         for &position in &self.listed {
             if position == chosen {
@@ -136,7 +136,7 @@ impl Ledger {
         }
     }
 
-    /// Why no storage can take a file.
+    /// Returns why no storage can accept a file.
     fn why_none(&self, file: File<'_>) -> NoRoom {
         let may_have_room = |slot: &Slot| slot.health != Health::MediumFull && slot.has_room(file);
         if self.written().next().is_none() {

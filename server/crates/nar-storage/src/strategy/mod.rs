@@ -1,8 +1,8 @@
-//! Which storage takes a file.
+//! Placement: which storage receives a file.
 //!
-//! A [`Placement`] knows what is on the storages of one cache, what is on its way to them and which of them can be
-//! written to, and picks one per file by the cache's [`Strategy`]. It is bookkeeping only: it knows no backend, no
-//! catalog and no clock. Its caller tells it what becomes of the files and of the storages.
+//! A [`Placement`] tracks the bytes on the storages of one cache, the bytes reserved on them and their health, and picks a storage
+//! for each file by the cache's [`Strategy`]. It knows no backend, no catalog and no clock: the caller reports what happens to
+//! files and storages.
 
 mod choose;
 mod ledger;
@@ -23,57 +23,56 @@ pub use turns::{InvalidTurns, Turns};
 
 /// How a cache picks the storage for a file.
 ///
-/// Every strategy picks among the storages that can take the file: those that have room for it, work, are not draining
-/// and are not excluded. Where it has no preference, the first in listed order is picked. The *load* of a storage is
-/// the bytes that it holds and those reserved on it.
+/// Every strategy picks among the storages that can accept the file: those that have room for it, work, are not draining and are
+/// not excluded. Without a preference it picks the first in listed order. The *load* of a storage is the sum of its used and
+/// reserved bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// The next one in turn: files go around in listed order.
+    /// The next one in turn, in listed order.
     ///
-    /// Picked is the storage that had the fewest turns, so that storages which pass none get the same number of files,
-    /// or one more. A reservation is a turn taken: parallel uploads go to successive storages. When it is dropped, the
-    /// turn is given back. A storage that cannot take the file when it would be its turn loses the turn, and is not
-    /// flooded with what it missed once it is back; one that is excluded, which says nothing about the next file, can
-    /// catch up by one turn.
+    /// Picks the storage with the fewest turns, so that storages that miss none differ by at most one file. A reservation takes a
+    /// turn: parallel uploads go to successive storages. Dropping it returns the turn. A storage that cannot accept a file in its
+    /// turn loses the turn, so that it is not flooded with missed files when it is back. An excluded storage, which may accept the
+    /// next file, can catch up by one turn.
     RoundRobin,
-    /// The first one in listed order: the next storage is used only for what the ones before it cannot take.
+    /// The first one in listed order: a storage is used only for files that those before it cannot accept.
     InOrder,
-    /// The one that is the most bytes below its share, as it would be with this file stored.
+    /// The one furthest below its share of bytes, with this file included in the total.
     ///
-    /// Shares apply to the storages that can take the file: when one of them is full, the others share what comes in
-    /// proportion to their percentages, counting only what they have themselves.
+    /// Shares apply to the storages that can accept the file: if one is full, the others share new files in proportion to their
+    /// percentages, counting only their own bytes.
     Split,
     /// The one with the smallest load in bytes.
     LeastUsed,
 }
 
-/// What a [`Placement`] is told of a storage.
+/// The initial state of a storage in a [`Placement`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageState {
-    /// Name from the configuration. A placement knows the storage by it, also over a change of the configuration.
+    /// The name from the configuration, which identifies the storage even after a change of the configuration.
     pub name: Arc<str>,
-    /// Percentage of the bytes that it should get, for [`Strategy::Split`] only. With 0 it gets none while another
-    /// storage with a share can take the file.
+    /// The percentage of the bytes that it should get, for [`Strategy::Split`] only. With 0 it gets none while another storage with
+    /// a share can accept the file.
     pub share: u8,
-    /// Load in bytes that it must not exceed.
+    /// The highest load in bytes.
     pub max_size: Option<u64>,
-    /// Still read, no longer written.
+    /// Whether the storage is read but no longer written.
     pub draining: bool,
-    /// Bytes that the cache has on it, according to the catalog.
+    /// The bytes that the cache has on it, according to the catalog.
     pub used: u64,
 }
 
-/// No storage of the cache can take a file.
+/// Why no storage of the cache can accept a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NoRoom {
-    /// Every storage, or the medium that it is on, is too full for it. Trying again helps once something was removed.
+    /// Every storage or its medium is too full. A retry helps after something was removed.
     #[error("no storage of the cache has room for the file")]
     Full,
-    /// Every storage that may have room is failing, or was excluded. Trying again later may help.
-    #[error("no storage of the cache that has room works")]
+    /// Every storage that may have room is failing or excluded. A retry may help later.
+    #[error("every storage of the cache that may have room is failing")]
     Failing,
-    /// No storage is written to: all of them are draining, or there is none.
-    #[error("the cache has no storage that is written to")]
+    /// All storages are draining, or there is none.
+    #[error("the cache has no writable storage")]
     NotWritten,
 }
 

@@ -1,42 +1,43 @@
-//! The strategies' face to the rest of the daemon.
+//! The public interface of the strategies.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::ledger::Ledger;
 use super::slot::File;
 use super::{NoRoom, Reservation, StorageSnapshot, StorageState, Strategy, Turns};
 use crate::{Health, Usage};
 
-/// Decides for the files of one cache which storage they go to. Clones are handles to the same books.
+/// Decides which storage receives each file of a cache. Clones share the same state.
 ///
-/// The room for a file is [reserved](Placement::reserve) before the file is stored, so that parallel uploads see each
-/// other, and the reservation is [committed](Reservation::commit) once the catalog has the file. What goes from a
-/// storage is told by [`removed`](Placement::removed). Names that were never listed are ignored: what is reported of a
-/// storage may arrive after a change of the configuration.
+/// [Reserve](Placement::reserve) space before storing a file, so that parallel uploads see each other, and
+/// [commit](Reservation::commit) the reservation once the catalog has the file. Report removed bytes with
+/// [`removed`](Placement::removed). Names that were never listed are ignored, because a report may arrive after a change of the
+/// configuration.
 #[derive(Debug, Clone)]
 pub struct Placement {
-    // Held for a few comparisons per storage, never across anything that waits.
+    // Held for a few comparisons per storage, never across a wait.
     ledger: Arc<Mutex<Ledger>>,
 }
 
 impl Placement {
-    /// Storages in listed order, whose names are unique, with what the catalog knows of them. `turns` is what
-    /// [`Placement::turns`] returned before the restart. All storages count as working until told otherwise.
-    #[must_use]
+    /// Creates the placement of storages in listed order with unique names. `turns` is the result of [`Placement::turns`] before
+    /// the restart. All storages count as working until reported otherwise.
     pub fn new(strategy: Strategy, storages: Vec<StorageState>, turns: &Turns) -> Self {
         Self { ledger: Arc::new(Mutex::new(Ledger::new(strategy, storages, turns))) }
     }
 
-    /// Picks a storage for a file of `size` bytes that is none of `exclude`, and reserves the room on it.
+    /// Picks a storage for a file of `size` bytes, other than those in `exclude`, and reserves space on it.
     ///
-    /// When storing the file fails, drop the reservation, report the storage's [health](Placement::set_health) and
-    /// reserve again with the storage among `exclude`.
+    /// If storing the file fails, drop the reservation, report the [health](Placement::set_health) of the storage and reserve
+    /// again with the storage in `exclude`.
     pub fn reserve(&self, size: u64, exclude: &[Arc<str>]) -> Result<Reservation, NoRoom> {
         self.reserve_for(File { size, spooled_on: None }, exclude)
     }
 
-    /// The same for a file that is whole in the spool of the storage `spooled_on`, where it takes no more of the medium
-    /// when it is stored: that it is there may be why the [free bytes](Placement::set_free) are fewer than its own.
+    /// As [`Placement::reserve`], for a file that is complete in the spool of `spooled_on`. Storing it there takes no more space:
+    /// the [free bytes](Placement::set_free) may be fewer than its size because of the spooled file itself.
     pub fn reserve_spooled(
         &self,
         size: u64,
@@ -46,33 +47,33 @@ impl Placement {
         self.reserve_for(File { size, spooled_on: Some(spooled_on) }, exclude)
     }
 
-    /// The storage that a file would go to now, of an unknown size if there is none, which counts as one byte. Reserves
-    /// nothing: it is for choosing where to spool a file, and for refusing one before a byte of it is taken.
+    /// Returns the storage that a file would get now, without a reservation. An unknown size counts as one byte. Use it to choose
+    /// the spool for a file, and to refuse a file before receiving it.
     pub fn propose(&self, size: Option<u64>) -> Result<Arc<str>, NoRoom> {
         let ledger = self.lock();
         let slot = ledger.pick(File { size: size.unwrap_or(0), spooled_on: None }, &[])?;
         Ok(ledger.name(slot).clone())
     }
 
-    /// Reports whether a storage can be written to.
+    /// Reports the health of a storage.
     pub fn set_health(&self, storage: &str, health: Health) {
         if let Some(slot) = self.lock().find_mut(storage) {
             slot.health = health;
         }
     }
 
-    /// Reports how many bytes are free on the medium of a storage, or that this is not known, which is how it begins.
-    /// For every probe, with what [`usage`](crate::Storage::usage) says.
+    /// Reports the free bytes on the medium of a storage, `None` if unknown, which is the initial state. Call it after every probe
+    /// with the result of [`usage`](crate::Storage::usage).
     ///
-    /// Open reservations and, until the next report, what was stored count as taken from it. What the report has seen
-    /// in the spool already is counted twice: rather too few bytes than too many. Nothing but a report adds to it.
+    /// Open reservations, and bytes stored since the report, are subtracted. Bytes that were already in the spool at the time of
+    /// the report count twice, which errs on the safe side. Only a report increases the free bytes.
     pub fn set_free(&self, storage: &str, free: Option<u64>) {
         if let Some(slot) = self.lock().find_mut(storage) {
             slot.free = free;
         }
     }
 
-    /// Reports the space on the medium of a storage, of which 5 % stay free. As [`Placement::set_free`] otherwise.
+    /// As [`Placement::set_free`], but with the space of the medium, of which 5 % stay free.
     pub fn set_usage(&self, storage: &str, usage: Usage) {
         if let Some(slot) = self.lock().find_mut(storage) {
             slot.free = usage.free;
@@ -80,40 +81,36 @@ impl Placement {
         }
     }
 
-    /// Reports that `bytes` went from a storage.
+    /// Reports that `bytes` were removed from a storage.
     pub fn removed(&self, storage: &str, bytes: u64) {
         if let Some(slot) = self.lock().find_mut(storage) {
             slot.state.used = slot.state.used.saturating_sub(bytes);
         }
     }
 
-    /// Replaces the used bytes of a storage by what was counted, such as after a repair of the catalog or when another
-    /// daemon writes to it as well. What is reserved stays reserved.
+    /// Replaces the used bytes of a storage by a new count, as after a repair of the catalog or when another daemon writes to it as
+    /// well. Reservations stay.
     pub fn set_used(&self, storage: &str, used: u64) {
         if let Some(slot) = self.lock().find_mut(storage) {
             slot.state.used = used;
         }
     }
 
-    /// Takes a changed configuration over. A storage that was listed until now keeps its used and free bytes and its
-    /// health, whatever `storages` says; the others begin with what is given. Reservations stay valid, also on a
-    /// storage that is no longer listed.
+    /// Applies a changed configuration. A storage that is already listed keeps its used and free bytes and its health, whatever
+    /// `storages` says; others start with the given state. Reservations stay valid, even on storages that are no longer listed.
     pub fn reconfigure(&self, strategy: Strategy, storages: Vec<StorageState>) {
         self.lock().reconfigure(strategy, storages);
     }
 
-    /// The state that round-robin needs to go on after a restart as if there had been none. Goes with the used bytes;
-    /// other strategies need nothing else.
+    /// Returns the state that round-robin needs to continue after a restart. Other strategies need only the used bytes.
     ///
-    /// Open reservations are turns taken, so that what is kept in the same step as a file has the turn of that file. Of
-    /// uploads that a crash ended, the turns are lost.
-    #[must_use]
+    /// Open reservations count as turns taken, so that state saved together with a file includes the turn of that file. The turns
+    /// of uploads that a crash interrupted are lost.
     pub fn turns(&self) -> Turns {
         self.lock().turns()
     }
 
-    /// What is known of the storages now, in listed order.
-    #[must_use]
+    /// Returns the state of the storages in listed order.
     pub fn snapshot(&self) -> Vec<StorageSnapshot> {
         StorageSnapshot::of_all(&self.lock())
     }
@@ -127,12 +124,11 @@ impl Placement {
     }
 
     /// Ends a reservation, with the file stored or not.
-    pub(super) fn settle(&self, slot: usize, size: u64, stored: bool) {
-        self.lock().settle(slot, size, stored);
+    pub(super) fn finish(&self, slot: usize, size: u64, stored: bool) {
+        self.lock().finish(slot, size, stored);
     }
 
-    /// Locks, whatever became of the last holder: the books are whole at every step.
     fn lock(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock()
     }
 }

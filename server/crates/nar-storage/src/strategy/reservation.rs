@@ -1,12 +1,12 @@
-//! Room for a file that is on its way to a storage.
+//! Reservations of space for files that are being stored.
 
 use std::sync::Arc;
 
 use super::Placement;
 
-/// Room for one file on one storage. Dropping it gives the room back, and with round-robin the turn.
+/// Reserved space for one file on one storage. Dropping it releases the space and, with round-robin, the turn.
 #[derive(Debug)]
-#[must_use = "dropping a reservation gives the room back"]
+#[must_use = "dropping a reservation releases the space"]
 pub struct Reservation {
     placement: Placement,
     slot: usize,
@@ -20,19 +20,17 @@ impl Reservation {
         Self { placement, slot, storage, size, stored: false }
     }
 
-    /// Name of the storage that was picked.
-    #[must_use]
+    /// Returns the name of the storage.
     pub fn storage(&self) -> &Arc<str> {
         &self.storage
     }
 
-    /// Bytes that are reserved.
-    #[must_use]
+    /// Returns the reserved bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The file is stored and the catalog has it: its bytes count as used from now on.
+    /// Commits the reservation once the file is stored and in the catalog. Its bytes count as used from now on.
     pub fn commit(mut self) {
         self.stored = true;
     }
@@ -40,6 +38,6 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.placement.settle(self.slot, self.size, self.stored);
+        self.placement.finish(self.slot, self.size, self.stored);
     }
 }

@@ -1,41 +1,41 @@
-//! One storage in the books.
+//! One storage in the ledger.
 
 use super::StorageState;
 use super::choose::Candidate;
 use crate::Health;
 
-/// A file that looks for a storage.
+/// A file that needs a storage.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct File<'a> {
-    /// Its size in bytes.
+    /// The size in bytes.
     pub(super) size: u64,
-    /// The storage in whose spool it is, if it is in any.
+    /// The storage in whose spool the file is, if any.
     pub(super) spooled_on: Option<&'a str>,
 }
 
 impl File<'_> {
-    /// Bytes that a storage must have left for it. Not even an empty file goes to a storage that has reached its
-    /// maximum, or that has no share.
+    /// Returns the bytes that a storage must have left for the file. Even an empty file needs one, so that none goes to a storage
+    /// that is at its maximum.
     pub(super) fn room(&self) -> u64 {
         self.size.max(1)
     }
 }
 
-/// What a ledger knows of one storage.
+/// The state of one storage in the ledger.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// As it was told, with the used bytes kept up to date.
+    /// The reported state, with the used bytes kept up to date.
     pub(super) state: StorageState,
     pub(super) health: Health,
-    /// Bytes that are free on its medium, as far as known: as last reported, less what was stored since.
+    /// The free bytes on its medium, if known: as last reported, minus the bytes stored since.
     pub(super) free: Option<u64>,
-    /// Bytes of its medium that must stay free.
+    /// The bytes of its medium that must stay free.
     pub(super) kept_free: u64,
-    /// Bytes of the open reservations.
+    /// The bytes of the open reservations.
     pub(super) reserved: u64,
-    /// Number of open reservations.
+    /// The number of open reservations.
     pub(super) reservations: u64,
-    /// Turns that ended with a stored file, or were lost.
+    /// The turns that ended with a stored file or were lost.
     turns: u64,
 }
 
@@ -52,17 +52,17 @@ impl Slot {
         }
     }
 
-    /// Bytes that it has or is about to get.
+    /// Returns the load in bytes.
     pub(super) fn load(&self) -> u64 {
         self.state.used.saturating_add(self.reserved)
     }
 
-    /// Takes a changed configuration over.
+    /// Applies a changed configuration.
     pub(super) fn reconfigure(&mut self, state: StorageState) {
         self.state = StorageState { used: self.state.used, ..state };
     }
 
-    /// Begins anew, but for the reservations that are still open from when it was listed before.
+    /// Resets the state, except for reservations that are still open from an earlier listing.
     pub(super) fn relist(&mut self, state: StorageState, turns: u64) {
         self.state = state;
         self.health = Health::default();
@@ -71,14 +71,14 @@ impl Slot {
         self.lose_turns(turns);
     }
 
-    /// Whether it is written to at all.
+    /// Returns whether the storage is written to.
     pub(super) fn is_written(&self) -> bool {
         !self.state.draining
     }
 
-    /// Whether there is room for a file.
+    /// Returns whether there is room for a file.
     pub(super) fn has_room(&self, file: File<'_>) -> bool {
-        // A file in its spool takes nothing more of the medium when it is stored.
+        // Storing a file from its own spool takes no more space of the medium.
         let is_there = file.spooled_on == Some(&*self.state.name);
         let fits = |room: u64, taken: u64| taken.saturating_add(file.room()) <= room;
         self.state.max_size.is_none_or(|max_size| fits(max_size, self.load()))
@@ -87,7 +87,7 @@ impl Slot {
                 .is_none_or(|free| is_there || fits(free.saturating_sub(self.kept_free), self.reserved))
     }
 
-    /// Whether it can take a file.
+    /// Returns whether the storage can accept a file.
     pub(super) fn can_take(&self, file: File<'_>) -> bool {
         self.is_written() && self.health == Health::Working && self.has_room(file)
     }
@@ -102,7 +102,7 @@ impl Slot {
     }
 
     /// Ends a reservation, with the file stored or not.
-    pub(super) fn settle(&mut self, size: u64, stored: bool) {
+    pub(super) fn finish(&mut self, size: u64, stored: bool) {
         self.reserved = self.reserved.saturating_sub(size);
         self.reservations = self.reservations.saturating_sub(1);
         if stored {
@@ -112,12 +112,12 @@ impl Slot {
         }
     }
 
-    /// Turns that it had or is about to have.
+    /// Returns the turns taken, including open reservations.
     pub(super) fn turns(&self) -> u64 {
         self.turns.saturating_add(self.reservations)
     }
 
-    /// Takes away the turns that it is behind `floor`.
+    /// Removes the turns that the storage is behind `floor`.
     pub(super) fn lose_turns(&mut self, floor: u64) {
         self.turns = self.turns.max(floor.saturating_sub(self.reservations));
     }

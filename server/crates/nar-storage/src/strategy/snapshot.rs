@@ -1,4 +1,4 @@
-//! What the books say, for people.
+//! The state of a placement for operators.
 
 use std::sync::Arc;
 
@@ -7,35 +7,35 @@ use super::ledger::Ledger;
 use super::slot::{File, Slot};
 use crate::Health;
 
-/// What a [`Placement`](super::Placement) knows of one storage at one moment.
+/// The state of one storage in a [`Placement`](super::Placement).
 #[derive(Debug, Clone, PartialEq)]
 pub struct StorageSnapshot {
-    /// Name from the configuration.
+    /// The name from the configuration.
     pub name: Arc<str>,
-    /// What was last reported of it.
+    /// The health that was last reported.
     pub health: Health,
-    /// Still read, no longer written.
+    /// Whether the storage is read but no longer written.
     pub draining: bool,
-    /// Its medium has no room, or its load has reached `max_size`: it takes nothing more.
+    /// Whether its medium is full or its load has reached `max_size`.
     pub full: bool,
-    /// Load in bytes that it must not exceed.
+    /// The highest load in bytes.
     pub max_size: Option<u64>,
-    /// Bytes that are free on its medium, as far as known: as last reported, less what was stored since.
+    /// The free bytes on its medium, if known: as last reported, minus the bytes stored since.
     pub free: Option<u64>,
-    /// Bytes that the cache has on it.
+    /// The bytes that the cache has on it.
     pub used: u64,
-    /// Bytes of files on their way to it.
+    /// The bytes of files that are being stored on it.
     pub reserved: u64,
-    /// Number of files on their way to it.
+    /// The number of files that are being stored on it.
     pub reservations: u64,
-    /// Part of the cache's bytes, from 0 to 1, that it should have: its percentage of those of all storages that are
-    /// not draining, none for one that is. Only [`Strategy::Split`] wants shares.
+    /// The intended part of the cache's bytes, from 0 to 1: its percentage of those of all storages that are not draining. Only
+    /// [`Strategy::Split`] has shares.
     pub share_wanted: Option<f64>,
-    /// Part of the cache's bytes, from 0 to 1, that is on it. 0 while the cache is empty.
+    /// The actual part of the cache's bytes, from 0 to 1. 0 while the cache is empty.
     pub share_actual: f64,
 }
 
-/// What takes next to no room.
+/// The smallest file.
 const LEAST: File<'static> = File { size: 1, spooled_on: None };
 
 impl StorageSnapshot {

@@ -1,4 +1,4 @@
-//! What round-robin remembers over a restart.
+//! The state of round-robin that survives a restart.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +9,13 @@ use thiserror::Error;
 
 /// How many turns each storage of a cache is ahead of the one that had the fewest.
 ///
-/// As text, which is how it is meant to be kept, it has a line `<turns> <name>` for each storage that is ahead. The
-/// names come last because they may hold spaces; control characters they have none.
+/// The text form, for saving, has a line `<turns> <name>` for each storage that is ahead. Names come last because they may contain
+/// spaces; they contain no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Turns(BTreeMap<Arc<str>, u64>);
 
 impl Turns {
-    /// Turns of the storage of this name.
+    /// Returns the turns of the storage of this name.
     pub(super) fn of(&self, storage: &str) -> u64 {
         self.0.get(storage).copied().unwrap_or(0)
     }
@@ -51,7 +51,7 @@ impl FromStr for Turns {
     }
 }
 
-/// A text is not a [`Turns`]. Nothing is lost by starting with [`Turns::default`] instead.
+/// The error for a text that is not a [`Turns`]. Starting with [`Turns::default`] instead is harmless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not the turns of a round-robin: every line is a number, a space and the name of a storage")]
+#[error("invalid turns of round-robin: every line must be a number, a space and the name of a storage")]
 pub struct InvalidTurns;

@@ -1,17 +1,16 @@
 //! Storages to run the scenarios on.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use nar_storage::{
-    Key, LocalStorage, ReadCache, S3Credentials, S3Settings, S3Storage, Storage, testing::FaultyStorage,
-};
+use nar_storage::testing::FaultyStorage;
+use nar_storage::{Key, LocalStorage, ReadCache, S3Credentials, S3Settings, S3Storage, Storage};
 use tempfile::TempDir;
 
-use crate::{
-    bucket::Bucket,
-    garage::{self, Garage},
-};
+use crate::bucket::Bucket;
+use crate::garage::{self, Garage};
 
 /// A fresh storage, and ways to change its objects behind its back.
 #[async_trait]
@@ -91,7 +90,7 @@ pub struct WrappedBackend {
 impl WrappedBackend {
     pub async fn new() -> Self {
         let inner = LocalBackend::new().await;
-        let storage = Arc::new(FaultyStorage::new(Arc::clone(&inner.storage)));
+        let storage = Arc::new(FaultyStorage::new(inner.storage.clone()));
         Self { inner, storage }
     }
 }
@@ -117,7 +116,7 @@ impl Backend for WrappedBackend {
     async fn restarted(&mut self) {
         self.storage = nothing();
         self.inner.restarted().await;
-        self.storage = Arc::new(FaultyStorage::new(Arc::clone(&self.inner.storage)));
+        self.storage = Arc::new(FaultyStorage::new(self.inner.storage.clone()));
     }
 }
 

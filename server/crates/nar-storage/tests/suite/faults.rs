@@ -1,25 +1,23 @@
 //! The wrapper fails as it is told to, and what reaches a caller is what the trait promises.
 
-use std::{io, sync::Arc, time::Duration};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
-use nar_storage::{
-    Blob, BlobBody, Durability, Storage,
-    testing::{Fault, FaultyStorage},
-};
+use nar_storage::testing::{Fault, FaultyStorage};
+use nar_storage::{Blob, BlobBody, Durability, Storage};
 
-use crate::{
-    backend::LocalBackend,
-    scenarios::{content, get, key, put, spool},
-};
+use crate::backend::LocalBackend;
+use crate::scenarios::{content, get, key, put, spool};
 
 /// One that is read at once, and one that is streamed.
 const SIZES: [usize; 2] = [1000, 4 << 20];
 
 async fn faulty() -> (LocalBackend, FaultyStorage) {
     let backend = LocalBackend::new().await;
-    let storage = FaultyStorage::new(Arc::clone(&backend.storage));
+    let storage = FaultyStorage::new(backend.storage.clone());
     (backend, storage)
 }
 
@@ -67,7 +65,7 @@ async fn a_stalled_read_hands_out_nothing_more() {
 
 /// Reads an object on a blocking thread as far as that goes.
 async fn read_blocking(storage: &Arc<FaultyStorage>) -> (Vec<u8>, io::Result<usize>) {
-    let storage = Arc::clone(storage);
+    let storage = storage.clone();
     let read = move || {
         let mut bytes = Vec::new();
         let end = storage.open_blocking(&key("nar/x.nar")).unwrap().read_to_end(&mut bytes);

@@ -1,19 +1,15 @@
 //! What is particular to directories.
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
-    sync::Arc,
-};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future};
 use nar_storage::{BlobBody, Durability, LocalStorage, ReadCache, Storage};
 
-use crate::{
-    backend::{LocalBackend, open_local},
-    scenarios::{content, get, key, put, spool},
-};
+use crate::backend::{LocalBackend, open_local};
+use crate::scenarios::{content, get, key, put, spool};
 
 #[tokio::test]
 async fn the_directory_is_a_plain_binary_cache_beside_a_private_spool_and_a_marker() {

@@ -1,18 +1,14 @@
 //! A directory is the storage, or it is left alone.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use nar_storage::{Durability, Key, LocalStorage, ReadCache, Storage, StorageError};
 
-use crate::{
-    mounts::{Mount, run_test},
-    scenarios::{content, get, key, list, put, spool},
-};
+use crate::mounts::{Mount, run_test};
+use crate::scenarios::{content, get, key, list, put, spool};
 
 const MARKER: &str = ".cache-server-storage";
 

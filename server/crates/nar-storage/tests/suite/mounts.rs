@@ -1,11 +1,10 @@
 //! Tests that mount file systems.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
 
 /// Tells a test that it is in a mount namespace of its own.
 const INSIDE: &str = "NAR_STORAGE_TEST_HAS_ITS_OWN_MOUNTS";

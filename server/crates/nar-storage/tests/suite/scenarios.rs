@@ -1,6 +1,10 @@
 //! What every backend does.
 
-use std::{collections::BTreeMap, fs, io::Read, path::PathBuf, sync::Arc};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -46,7 +50,7 @@ pub async fn get(storage: &dyn Storage, key: &Key) -> Result<Bytes, StorageError
 
 /// Reads an object the way code on a blocking thread does.
 pub async fn read_blocking(storage: &Arc<dyn Storage>, key: &Key) -> Result<Vec<u8>, StorageError> {
-    let (storage, key) = (Arc::clone(storage), key.clone());
+    let (storage, key) = (storage.clone(), key.clone());
     let read = move || {
         let mut all = Vec::new();
         storage.open_blocking(&key)?.read_to_end(&mut all).unwrap();

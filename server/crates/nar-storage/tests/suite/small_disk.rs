@@ -1,16 +1,16 @@
 //! A real file system that fills up.
 
-use std::{fs, path::Path, sync::Arc};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use nar_storage::{Durability, Health, LocalStorage, ReadCache, Storage, StorageError};
 use tempfile::TempDir;
 
-use crate::{
-    backend::open_local,
-    mounts::{Mount, run_test},
-    scenarios::{content, get, key, list, put, spool, spooled},
-};
+use crate::backend::open_local;
+use crate::mounts::{Mount, run_test};
+use crate::scenarios::{content, get, key, list, put, spool, spooled};
 
 const SIZE: u64 = 4 << 20;
 

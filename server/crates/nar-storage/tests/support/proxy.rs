@@ -1,22 +1,16 @@
 //! A network that fails on demand: a TCP proxy on loopback.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-    time::timeout,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 /// What goes wrong with connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +77,7 @@ impl Proxy {
         let (apply, applied) = watch::channel(0);
         let answered = Arc::new(AtomicU32::new(0));
         let at_limit = Arc::new(AtomicU32::new(0));
-        let relay =
-            Relay { upstream, settings, answered: Arc::clone(&answered), at_limit: Arc::clone(&at_limit) };
+        let relay = Relay { upstream, settings, answered: answered.clone(), at_limit: at_limit.clone() };
         let listener = tokio::spawn(listen(listener, address, relay, apply));
         Self { address, fault, applied, answered, at_limit, listener }
     }

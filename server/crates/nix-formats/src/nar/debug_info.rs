@@ -1,10 +1,11 @@
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use thiserror::Error;
 
 use super::{FileHeader, Visitor};
 
-/// Build ids that [`DebugInfo`] collects of one NAR; the rest is left out. Bounds it to 1.25 MiB.
+/// The most build ids that [`DebugInfo`] collects from one NAR, which bounds its memory to 1.25 MiB.
 pub const MAX_BUILD_IDS: usize = 65_536;
 
 /// What a debug file's name ends in.
@@ -19,26 +20,26 @@ const DIRECTORIES: [&[u8]; 3] = [b"lib", b"debug", b".build-id"];
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct BuildId([u8; Self::LEN]);
 
-/// A text is not a build id.
+/// The error for a text that is not a build id.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("a build id has 40 lowercase hex digits")]
 pub struct ParseBuildIdError;
 
 impl BuildId {
-    /// Bytes of a build id.
+    /// The length of a build id in bytes.
     pub const LEN: usize = 20;
 
-    /// Takes the raw id.
+    /// Wraps the raw id.
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The raw id.
+    /// Returns the raw id.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 
-    /// Where the debug file lies in its store path: `lib/debug/.build-id/xx/yyyy.debug`.
+    /// Returns the path of the debug file in its store path: `lib/debug/.build-id/xx/yyyy.debug`.
     pub fn member(&self) -> String {
         let id = self.to_string();
         let (directory, file) = id.split_at(2);
@@ -85,12 +86,12 @@ impl DebugInfo {
     /// Open directories around a debug file: the root, [`DIRECTORIES`], and the one for the first byte.
     const FILE_DEPTH: usize = 1 + DIRECTORIES.len() + 1;
 
-    /// Has seen nothing yet.
+    /// Creates an empty collection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What was found, in the order of the NAR, which is ascending; at most [`MAX_BUILD_IDS`].
+    /// Returns the build ids in the ascending order of the NAR, at most [`MAX_BUILD_IDS`].
     pub fn into_build_ids(self) -> Vec<BuildId> {
         self.build_ids
     }

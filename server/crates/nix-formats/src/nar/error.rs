@@ -2,36 +2,36 @@ use std::io;
 
 use thiserror::Error;
 
-/// Why something is not a NAR. Offsets are bytes from its beginning, of the string at fault unless said otherwise.
+/// Why an input is not a NAR. Offsets are in bytes from its start and locate the faulty string unless noted otherwise.
 #[derive(Debug, Error)]
 pub enum NarError {
     /// The reader failed.
-    #[error("cannot read the NAR: {0}")]
+    #[error("cannot read the NAR")]
     Io(#[source] io::Error),
-    /// It does not begin like a NAR.
+    /// The input does not begin like a NAR.
     #[error("not a NAR: it does not begin with `nix-archive-1`")]
     Magic,
-    /// It ends before it is complete.
+    /// The NAR ends before it is complete.
     #[error("the NAR ends early, after {offset} bytes")]
     Truncated {
         /// Where it ends.
         offset: u64,
     },
-    /// Something follows its end.
+    /// More bytes follow the end of the NAR.
     #[error("the NAR is complete after {offset} bytes, but more follow")]
     TrailingData {
         /// Where it should end.
         offset: u64,
     },
-    /// Another string stands where the format asks for certain ones.
+    /// A string is none of those that the format allows there.
     #[error("expected {expected} at byte {offset} of the NAR")]
     Unexpected {
-        /// What the format asks for.
+        /// What the format allows.
         expected: &'static str,
         /// Where.
         offset: u64,
     },
-    /// The bytes that fill up a string are not zeros.
+    /// The padding of a string is not zero.
     #[error("padding at byte {offset} of the NAR is not zero")]
     Padding {
         /// Where the padding begins.
@@ -40,7 +40,7 @@ pub enum NarError {
     /// A string is longer than a filesystem could hold.
     #[error("{what} at byte {offset} of the NAR has {len} bytes, more than {max}")]
     TooLong {
-        /// What the string is.
+        /// The kind of string.
         what: &'static str,
         /// Where.
         offset: u64,

@@ -1,13 +1,9 @@
-use std::{
-    cmp::Ordering,
-    fmt,
-    io::{self, Read},
-};
+use std::cmp::Ordering;
+use std::fmt;
+use std::io::{self, Read};
 
-use super::{
-    NarError,
-    parser::{Event, Parser},
-};
+use super::NarError;
+use super::parser::{Event, Parser};
 
 /// What is at a path in a NAR.
 #[derive(Debug)]

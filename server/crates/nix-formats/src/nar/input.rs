@@ -2,7 +2,8 @@
 
 use std::io::{self, Read};
 
-use super::{NarError, keyword::Keyword};
+use super::NarError;
+use super::keyword::Keyword;
 
 /// Bytes asked of the reader at once. Far more than the longest string that is not contents, and enough that what
 /// decompresses or hashes in the reader works on long runs.

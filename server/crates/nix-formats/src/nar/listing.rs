@@ -20,11 +20,11 @@ pub struct Listing<W> {
 /// Why there is no listing of a NAR. What was written until then is of no use.
 #[derive(Debug, Error)]
 pub enum ListingError {
-    /// JSON cannot hold a name or a link target. Nix makes no listing then either.
+    /// JSON cannot represent a name or a link target. Nix makes no listing then either.
     #[error("the NAR has a name or a link target that is not UTF-8")]
     NotUtf8,
     /// The writer failed.
-    #[error("cannot write the listing: {0}")]
+    #[error("cannot write the listing")]
     Io(#[from] io::Error),
     /// The NAR was not parsed to its end.
     #[error("the NAR was not read to its end")]
@@ -41,7 +41,7 @@ impl<W: Write> Listing<W> {
     ///
     /// # Errors
     ///
-    /// See [`ListingError`]; whatever came up during the parse is reported here.
+    /// See [`ListingError`]. Errors during the parse are reported here as well.
     pub fn finish(mut self) -> Result<W, ListingError> {
         if let Some(error) = self.error {
             return Err(error);

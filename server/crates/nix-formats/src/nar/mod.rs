@@ -1,4 +1,4 @@
-//! NAR, the archive of one store path: read as a stream in constant memory, and written.
+//! NAR, the archive format of a store path: parsing as a stream in constant memory, and writing.
 //!
 //! The format is that of `src/libutil/archive.cc` in Nix: every string is a little-endian 64-bit length, the bytes, and
 //! zeros up to a multiple of 8. There is exactly one NAR for a tree, and [`parse`] accepts nothing else. Names are bytes;
@@ -27,22 +27,22 @@ pub use listing::{Listing, ListingError};
 pub use visitor::{NarSummary, Visitor, parse};
 pub use writer::Writer;
 
-/// Deepest nesting of directories that is read. No path that deep fits the 4096 bytes which Linux allows for one.
+/// The deepest nesting of directories that is accepted. Deeper paths exceed the 4096 bytes that Linux allows.
 pub const MAX_DEPTH: usize = 2048;
 
-/// Longest name of an entry, in bytes. Filesystems that Nix runs on allow 255, or 255 characters of up to 3 bytes.
+/// The longest name of an entry in bytes. Filesystems that Nix runs on allow 255, or 255 characters of up to 3 bytes.
 pub const MAX_NAME_LEN: usize = 1024;
 
-/// Longest target of a symbolic link, in bytes. Linux allows 4095.
+/// The longest target of a symbolic link in bytes. Linux allows 4095.
 pub const MAX_TARGET_LEN: usize = 4096;
 
-/// What a NAR says of a regular file before its contents.
+/// The metadata of a regular file in a NAR.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FileHeader {
-    /// Whether the file may be executed.
+    /// Whether the file is executable.
     pub executable: bool,
-    /// Bytes of its contents, as announced.
+    /// The announced size of its contents in bytes.
     pub size: u64,
-    /// Where the contents begin, in bytes from the beginning of the NAR.
+    /// The offset of the contents in the NAR, in bytes.
     pub offset: u64,
 }

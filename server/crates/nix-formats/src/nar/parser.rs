@@ -1,14 +1,12 @@
-//! The grammar of a NAR, one node at a time. Directories are kept on a stack of ours and not on that of the thread, which
-//! a hostile NAR could exhaust.
+//! The grammar of a NAR, one node at a time. Open directories are on an explicit stack, because a hostile NAR could exhaust the stack
+//! of the thread.
 
 use std::io::Read;
 
-use super::{
-    FileHeader, MAX_DEPTH, MAX_NAME_LEN, MAX_TARGET_LEN, NarError,
-    input::Input,
-    keyword::Keyword,
-    name::{self, NameFault},
-};
+use super::input::Input;
+use super::keyword::Keyword;
+use super::name::{self, NameFault};
+use super::{FileHeader, MAX_DEPTH, MAX_NAME_LEN, MAX_TARGET_LEN, NarError};
 
 /// One step through a NAR.
 #[derive(Debug, Eq, PartialEq)]
@@ -28,7 +26,7 @@ pub(super) enum Event<'a> {
     },
 }
 
-/// What has to be consumed before the next entry.
+/// The part to consume before the next entry.
 enum Pending {
     /// The magic, then the root.
     Root,
@@ -44,7 +42,7 @@ enum Pending {
     End,
 }
 
-/// A NAR being read.
+/// A parser of a NAR.
 pub(super) struct Parser<R> {
     input: Input<R>,
     pending: Pending,

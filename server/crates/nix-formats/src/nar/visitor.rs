@@ -1,14 +1,12 @@
 use std::io::Read;
 
-use super::{
-    FileHeader, NarError,
-    parser::{Event, Parser},
-};
+use super::parser::{Event, Parser};
+use super::{FileHeader, NarError};
 
-/// Sees the nodes of a NAR as they are parsed, in the order of the archive.
+/// Receives the nodes of a NAR during parsing, in the order of the archive.
 ///
-/// Nothing it does fails the parse: what a visitor makes is a by-product, and whether the NAR is sound does not depend on
-/// it. One that gets into trouble keeps that to itself and tells whoever asks for the product.
+/// A visitor cannot fail the parse: its result is a by-product that does not affect the validity of the NAR. It stores its own
+/// errors and returns them with its result.
 ///
 /// `name` is the entry's name within the directory entered last and not left; for the root it is empty. Every method
 /// does nothing by default. A pair of visitors is a visitor, as is a mutable reference to one.
@@ -37,7 +35,7 @@ pub trait Visitor {
     }
 }
 
-/// Looks at nothing: for parsing only to know that the NAR is sound.
+/// Ignores everything, to parse only for validation.
 impl Visitor for () {}
 
 impl<V: Visitor + ?Sized> Visitor for &mut V {
@@ -89,21 +87,20 @@ impl<A: Visitor, B: Visitor> Visitor for (A, B) {
     }
 }
 
-/// What parsing a whole NAR tells of it.
+/// The summary of a parsed NAR.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NarSummary {
-    /// Bytes of the NAR.
+    /// The size of the NAR in bytes.
     pub size: u64,
 }
 
-/// Reads a NAR to the end of `reader` and shows it to `visitor`. It has seen part of the NAR when there is an error.
+/// Parses a NAR to the end of `reader` and passes its nodes to `visitor`, which has received a part of them after an error.
 ///
-/// Takes 64 KiB and at most the names of one branch of the tree, whatever the NAR holds. Reads in large pieces, so
-/// `reader` needs no buffer.
+/// Takes 64 KiB and at most the names of one branch of the tree. Reads in large pieces, so `reader` needs no buffer.
 ///
 /// # Errors
 ///
-/// See [`NarError`]; bytes after the NAR are one. Nix accepts every NAR that is accepted here.
+/// See [`NarError`]; bytes after the NAR are an error. Nix accepts every NAR that this function accepts.
 pub fn parse<R: Read, V: Visitor + ?Sized>(reader: R, visitor: &mut V) -> Result<NarSummary, NarError> {
     let mut parser = Parser::new(reader);
     while let Some(event) = parser.next()? {

@@ -1,13 +1,10 @@
 use std::io::{self, Read, Write};
 
-use super::{
-    MAX_DEPTH, MAX_NAME_LEN, MAX_TARGET_LEN,
-    keyword::Keyword::{
-        self, Close, Contents, Directory, Entry, Executable, Magic, Name, Node, Open, Regular, Symlink,
-        Target, Type,
-    },
-    name,
+use super::keyword::Keyword::{
+    self, Close, Contents, Directory, Entry, Executable, Magic, Name, Node, Open, Regular, Symlink, Target,
+    Type,
 };
+use super::{MAX_DEPTH, MAX_NAME_LEN, MAX_TARGET_LEN, name};
 
 /// Writes a NAR, node by node in the order of the archive: entries sorted by the bytes of their names.
 ///

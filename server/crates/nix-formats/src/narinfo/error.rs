@@ -18,7 +18,7 @@ pub enum NarInfoError {
     #[error("field {0} occurs more than once")]
     Duplicate(&'static str),
     /// A store path is not one.
-    #[error("field {field}: {source}")]
+    #[error("field {field} is not a valid store path")]
     StorePath {
         /// The field.
         field: &'static str,
@@ -26,7 +26,7 @@ pub enum NarInfoError {
         source: StorePathError,
     },
     /// A hash is not SHA-256.
-    #[error("field {field}: {source}")]
+    #[error("field {field} is not a valid hash")]
     Hash {
         /// The field.
         field: &'static str,
@@ -37,7 +37,7 @@ pub enum NarInfoError {
     #[error("field {0} is not a valid size")]
     Size(&'static str),
     /// The compression cannot be undone here.
-    #[error("field Compression: {0}")]
+    #[error("field Compression is not valid")]
     Compression(#[from] UnknownCompression),
     /// A value is empty or has whitespace or control characters.
     #[error("field {0} must be one word")]

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
-use proptest::{collection::vec, option, prelude::*};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
 
 use super::*;
 use crate::{SigningKey, StorePathError, StorePathHash};

@@ -1,10 +1,10 @@
 use crate::{NarHash, STORE_DIR, StorePath};
 
-/// What a signature covers: `1;<path>;sha256:<NAR hash>;<NAR size>;<references>` with full paths, the references sorted
+/// Returns the text that a signature covers: `1;<path>;sha256:<NAR hash>;<NAR size>;<references>` with full paths, the references sorted
 /// by base name and joined by commas (protocol reference 10.1).
 ///
-/// File hash, compression, URL and deriver are not part of it, so a path can be compressed anew without signing it again.
-/// A reference given twice counts once, as in Nix, where they are a set.
+/// It leaves out file hash, compression, URL and deriver, so a path can be recompressed without a new signature.
+/// A repeated reference counts once, because Nix treats references as a set.
 pub fn fingerprint(path: &StorePath, nar_hash: &NarHash, nar_size: u64, references: &[StorePath]) -> String {
     let mut sorted: Vec<&StorePath> = references.iter().collect();
     sorted.sort_unstable();

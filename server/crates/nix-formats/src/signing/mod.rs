@@ -1,6 +1,6 @@
 //! Signatures over store paths: Ed25519 over a fingerprint, as Nix makes and checks them (protocol reference 10.1 and 10.2).
 //!
-//! Keys and signatures are written `<key name>:<base 64>`. The name only says which key to try.
+//! Keys and signatures are written `<key name>:<base 64>`. The name only tells which key to try.
 
 #[cfg(test)]
 mod tests;
@@ -15,11 +15,12 @@ pub use public_key::PublicKey;
 pub use signature::Signature;
 pub use signing_key::SigningKey;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Why a text is not a key or a signature. No variant holds any of the text, which may be a secret.
+/// Why a text is not a key or a signature. No variant holds a part of the text, which may be secret.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum KeyError {
     /// No `:` between name and base 64.
@@ -31,22 +32,22 @@ pub enum KeyError {
     /// What follows the name is not padded base 64.
     #[error("not padded base 64")]
     Base64,
-    /// The base 64 stands for another number of bytes.
+    /// The base 64 encodes another number of bytes.
     #[error("expected {expected} bytes of base 64, found {actual}")]
     Length {
-        /// Bytes that this kind of key or signature has.
+        /// The length of this kind of key or signature in bytes.
         expected: usize,
-        /// Bytes found.
+        /// The actual number of bytes.
         actual: usize,
     },
-    /// The 32 bytes are no point on the curve, or one for which anybody can make signatures.
+    /// The 32 bytes are no point on the curve, or a weak one for which anybody can forge signatures.
     #[error("not a usable Ed25519 public key")]
     PublicKey,
     /// The second half of a secret key is not the public key of the first half.
     #[error("the two halves of the secret key do not belong together")]
     Halves,
-    /// The system gave no random bytes for a new key.
-    #[error("no random bytes from the system")]
+    /// The operating system returned no random bytes for a new key.
+    #[error("the operating system returned no random bytes")]
     Random,
 }
 
@@ -64,7 +65,7 @@ fn split_name(text: &str) -> Result<(&str, &str), KeyError> {
     text.split_once(':').ok_or(KeyError::NoName)
 }
 
-/// Decodes exactly `N` bytes. They are wiped when dropped, as they may be a secret key.
+/// Decodes exactly `N` bytes. They are wiped when dropped, because they may be a secret key.
 fn decode<const N: usize>(bare: &str) -> Result<Zeroizing<[u8; N]>, KeyError> {
     let bytes = Zeroizing::new(BASE64.decode(bare).map_err(|_| KeyError::Base64)?);
     let array =

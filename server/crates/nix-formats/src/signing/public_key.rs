@@ -1,6 +1,8 @@
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::VerifyingKey;
 
 use super::{KeyError, Signature, check_name, decode, split_name};
@@ -15,14 +17,14 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Bytes of an Ed25519 public key.
+    /// The length of an Ed25519 public key in bytes.
     pub const LEN: usize = 32;
 
     pub(super) fn new(name: &str, key: VerifyingKey) -> Self {
         Self { name: name.to_owned(), key }
     }
 
-    /// Reads `<key name>:<base 64 of 32 bytes>`.
+    /// Parses `<key name>:<base 64 of 32 bytes>`.
     ///
     /// # Errors
     ///
@@ -32,7 +34,7 @@ impl PublicKey {
         Self::from_base64(name, bare)
     }
 
-    /// Reads the base 64 of 32 bytes, as in `POST …/key` of the cachix API, and gives it a name.
+    /// Parses the base 64 of 32 bytes, as in `POST …/key` of the cachix API, and names the key.
     ///
     /// # Errors
     ///
@@ -41,11 +43,11 @@ impl PublicKey {
         Self::from_bytes(name, &*decode(bare)?)
     }
 
-    /// Takes the raw key and gives it a name.
+    /// Wraps the raw key and names it.
     ///
     /// # Errors
     ///
-    /// If the name is not one, or the bytes are no usable key.
+    /// If the name is invalid, or the bytes are no usable key.
     pub fn from_bytes(name: &str, bytes: &[u8; Self::LEN]) -> Result<Self, KeyError> {
         check_name(name)?;
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::PublicKey)?;
@@ -55,24 +57,24 @@ impl PublicKey {
         Ok(Self::new(name, key))
     }
 
-    /// Whether `signature` carries this key's name and was made by it over `fingerprint`.
+    /// Returns whether `signature` has the name of this key and is its signature over `fingerprint`.
     pub fn verify(&self, fingerprint: &str, signature: &Signature) -> bool {
         let bytes = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-        // Strict, because libsodium, which Nix uses, refuses points of small order too: what passes here passes there.
+        // Strict, because libsodium, which Nix uses, refuses points of small order: what is valid here is valid there.
         self.name == signature.name() && self.key.verify_strict(fingerprint.as_bytes(), &bytes).is_ok()
     }
 
-    /// The key's name.
+    /// Returns the name of the key.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The raw key.
+    /// Returns the raw key.
     pub fn as_bytes(&self) -> &[u8; Self::LEN] {
         self.key.as_bytes()
     }
 
-    /// The key in base 64, without its name.
+    /// Returns the key in base 64 without its name.
     pub fn key_base64(&self) -> String {
         BASE64.encode(self.key.as_bytes())
     }

@@ -1,10 +1,12 @@
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::{KeyError, check_name, decode, split_name};
 
-/// An Ed25519 signature and the name of the key that is said to have made it.
+/// An Ed25519 signature and the name of the key that it claims.
 ///
 /// `Display` is `<key name>:<base 64>`, the value of a `Sig` line.
 #[derive(Clone, Eq, Hash, PartialEq)]
@@ -14,24 +16,24 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Bytes of an Ed25519 signature.
+    /// The length of an Ed25519 signature in bytes.
     pub const LEN: usize = 64;
 
     pub(super) fn new(name: &str, bytes: [u8; Self::LEN]) -> Self {
         Self { name: name.to_owned(), bytes }
     }
 
-    /// Reads `<key name>:<base 64 of 64 bytes>`.
+    /// Parses `<key name>:<base 64 of 64 bytes>`.
     ///
     /// # Errors
     ///
-    /// See [`KeyError`]. Whether the signature is right, only [`PublicKey::verify`](super::PublicKey::verify) tells.
+    /// See [`KeyError`]. Only [`PublicKey::verify`](super::PublicKey::verify) checks the signature itself.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let (name, bare) = split_name(text)?;
         Self::from_base64(name, bare)
     }
 
-    /// Reads the base 64 of 64 bytes, as in `cSig` of the cachix API, and gives it a key name.
+    /// Parses the base 64 of 64 bytes, as in `cSig` of the cachix API, for a key of this name.
     ///
     /// # Errors
     ///
@@ -41,22 +43,22 @@ impl Signature {
         Ok(Self::new(name, *decode(bare)?))
     }
 
-    /// The same signature under another key name. What is signed does not hold the name.
+    /// Returns the same signature under another key name, which the fingerprint does not include.
     ///
     /// # Errors
     ///
-    /// If the name is not one.
+    /// If the name is invalid.
     pub fn renamed(&self, name: &str) -> Result<Self, KeyError> {
         check_name(name)?;
         Ok(Self::new(name, self.bytes))
     }
 
-    /// Name of the key.
+    /// Returns the name of the key.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The raw signature.
+    /// Returns the raw signature.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.bytes
     }

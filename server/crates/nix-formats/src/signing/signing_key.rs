@@ -1,6 +1,7 @@
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
@@ -14,28 +15,28 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Makes a new key from the system's random source.
+    /// Generates a key from the random source of the operating system.
     ///
     /// # Errors
     ///
-    /// If the name is not one, or the system has no random bytes.
+    /// If the name is invalid, or the operating system returns no random bytes.
     pub fn generate(name: &str) -> Result<Self, KeyError> {
         let mut seed = Zeroizing::new([0; ed25519_dalek::SECRET_KEY_LENGTH]);
         getrandom::fill(&mut *seed).map_err(|_| KeyError::Random)?;
         Self::from_seed(name, &seed)
     }
 
-    /// Makes the key that a 32-byte seed (the private key of RFC 8032) stands for.
+    /// Creates the key of a 32-byte seed (the private key of RFC 8032).
     ///
     /// # Errors
     ///
-    /// If the name is not one.
+    /// If the name is invalid.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
         check_name(name)?;
         Ok(Self { name: name.to_owned(), key: ed25519_dalek::SigningKey::from_bytes(seed) })
     }
 
-    /// Reads the text of a Nix secret key file, `<key name>:<base 64 of 64 bytes>`. Whitespace around it is ignored.
+    /// Parses the text of a Nix secret key file, `<key name>:<base 64 of 64 bytes>`. Whitespace around it is ignored.
     ///
     /// # Errors
     ///
@@ -45,7 +46,7 @@ impl SigningKey {
         Self::from_base64(name, bare)
     }
 
-    /// Reads the base 64 of seed and public key, as in `CACHIX_SIGNING_KEY`, and gives it a name.
+    /// Parses the base 64 of seed and public key, as in `CACHIX_SIGNING_KEY`, and names the key.
     ///
     /// # Errors
     ///
@@ -57,10 +58,10 @@ impl SigningKey {
         Ok(Self { name: name.to_owned(), key })
     }
 
-    /// What [`parse`](Self::parse) reads, without a line end. It is a secret, and wiped when dropped.
+    /// Returns the secret text that [`parse`](Self::parse) accepts, without a line break. It is wiped when dropped.
     pub fn to_nix_string(&self) -> Zeroizing<String> {
         let bytes = Zeroizing::new(self.key.to_keypair_bytes());
-        // Big enough from the start: a String that grows leaves its old memory behind unwiped.
+        // Large enough from the start: a String that grows leaves its old memory unwiped.
         let mut text = String::with_capacity(self.name.len() + 1 + bytes.len().div_ceil(3) * 4);
         text.push_str(&self.name);
         text.push(':');
@@ -68,17 +69,17 @@ impl SigningKey {
         Zeroizing::new(text)
     }
 
-    /// Signs a [`fingerprint`](super::fingerprint()). The same key and text always give the same signature.
+    /// Signs a [`fingerprint`](super::fingerprint()). The result is deterministic.
     pub fn sign(&self, fingerprint: &str) -> Signature {
         Signature::new(&self.name, self.key.sign(fingerprint.as_bytes()).to_bytes())
     }
 
-    /// The other half, under the same name.
+    /// Returns the public key of the same name.
     pub fn public_key(&self) -> PublicKey {
         PublicKey::new(&self.name, self.key.verifying_key())
     }
 
-    /// The key's name.
+    /// Returns the name of the key.
     pub fn name(&self) -> &str {
         &self.name
     }

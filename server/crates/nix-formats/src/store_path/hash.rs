@@ -1,6 +1,8 @@
 //! The hash part of a store path.
 
-use std::{cmp::Ordering, fmt, str::FromStr};
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -15,18 +17,18 @@ use crate::nix32;
 pub struct StorePathHash([u8; Self::LEN]);
 
 impl StorePathHash {
-    /// Bytes of the hash.
+    /// The length of the hash in bytes.
     pub const LEN: usize = 20;
 
-    /// Characters of the text form.
+    /// The length of the text form in characters.
     pub const TEXT_LEN: usize = nix32::encoded_len(Self::LEN);
 
-    /// Takes the raw hash.
+    /// Wraps the raw hash.
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The raw hash.
+    /// Returns the raw hash.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
@@ -72,7 +74,7 @@ impl<'de> Deserialize<'de> for StorePathHash {
     }
 }
 
-/// Reads the text where it lies: a bulk query has 100,000 of them.
+/// Parses the borrowed text without a copy: a bulk query has 100,000 of them.
 struct TextVisitor;
 
 impl de::Visitor<'_> for TextVisitor {

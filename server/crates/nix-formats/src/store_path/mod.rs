@@ -7,14 +7,16 @@ mod hash;
 
 pub use hash::StorePathHash;
 
-use std::{cmp::Ordering, fmt, str::FromStr};
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
 
 use thiserror::Error;
 
 /// The only store directory that binary caches of this project serve.
 pub const STORE_DIR: &str = "/nix/store";
 
-/// Longest name Nix allows, in bytes: with the hash, the dash and room for `.lock` it fits a file name.
+/// The longest name that Nix allows, in bytes: with the hash, the dash and `.lock` it fits a file name.
 const MAX_NAME_LEN: usize = 211;
 
 /// Why a text is not a store path or a part of one.
@@ -32,7 +34,7 @@ pub enum StorePathError {
     /// The name is empty or longer than 211 bytes.
     #[error("a store path's name must have 1 to {MAX_NAME_LEN} characters, found {actual}")]
     NameLength {
-        /// Length found, in bytes.
+        /// The actual length in bytes.
         actual: usize,
     },
     /// The name has a character outside `0-9 a-z A-Z + - . _ ? =`.
@@ -53,17 +55,17 @@ pub struct StorePath {
 }
 
 impl StorePath {
-    /// Puts a path together from its hash and its name.
+    /// Creates a path from its hash and its name.
     ///
     /// # Errors
     ///
-    /// If the name is not one that Nix allows.
+    /// If Nix does not allow the name.
     pub fn new(hash: StorePathHash, name: &str) -> Result<Self, StorePathError> {
         check_name(name)?;
         Ok(Self { hash, name: name.to_owned() })
     }
 
-    /// Reads `<hash>-<name>`.
+    /// Parses `<hash>-<name>`.
     ///
     /// # Errors
     ///
@@ -75,7 +77,7 @@ impl StorePath {
         Self::new(hash, name)
     }
 
-    /// Reads `/nix/store/<hash>-<name>`. A path further inside is refused.
+    /// Parses `/nix/store/<hash>-<name>`. Paths inside of a store path are refused.
     ///
     /// # Errors
     ///
@@ -88,22 +90,22 @@ impl StorePath {
         Self::from_base_name(base_name)
     }
 
-    /// What addresses the path in a binary cache.
+    /// Returns the hash, which is the key of the path in a binary cache.
     pub const fn hash(&self) -> &StorePathHash {
         &self.hash
     }
 
-    /// What follows the hash and the dash.
+    /// Returns the part after the hash and the dash.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// `<hash>-<name>`, as in the references of a narinfo.
+    /// Returns `<hash>-<name>`, as in the references of a narinfo.
     pub fn base_name(&self) -> String {
         self.to_string()
     }
 
-    /// `/nix/store/<hash>-<name>`, as in fingerprints.
+    /// Returns `/nix/store/<hash>-<name>`, as in fingerprints.
     pub fn to_full_path(&self) -> String {
         format!("{STORE_DIR}/{self}")
     }
@@ -112,7 +114,7 @@ impl StorePath {
 impl FromStr for StorePath {
     type Err = StorePathError;
 
-    /// Reads a base name.
+    /// Parses a base name.
     fn from_str(base_name: &str) -> Result<Self, StorePathError> {
         Self::from_base_name(base_name)
     }

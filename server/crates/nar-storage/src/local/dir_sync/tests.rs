@@ -1,9 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
-use std::sync::{
-    atomic::{AtomicUsize, Ordering},
-    mpsc,
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use futures_util::future;
 
@@ -16,16 +14,16 @@ async fn whoever_arrives_during_a_sync_shares_the_next_one() {
     let (leave, may_leave) = mpsc::channel();
     let may_leave = Mutex::new(may_leave);
     let sync = {
-        let rounds = Arc::clone(&rounds);
+        let rounds = rounds.clone();
         Arc::new(DirSync::new(move |_: &Path| {
             rounds.fetch_add(1, Ordering::SeqCst);
             entered.send(()).unwrap();
-            lock(&may_leave).recv().unwrap();
+            may_leave.lock().recv().unwrap();
             Ok(())
         }))
     };
     let start = || {
-        let sync = Arc::clone(&sync);
+        let sync = sync.clone();
         tokio::spawn(async move { sync.sync("/nar".into()).await })
     };
     let first = start();
@@ -33,7 +31,7 @@ async fn whoever_arrives_during_a_sync_shares_the_next_one() {
         tokio::task::yield_now().await;
     }
     let others: Vec<_> = (0..10).map(|_| start()).collect();
-    while lock(&sync.waiting)[Path::new("/nar")].len() < 10 {
+    while sync.waiting.lock()[Path::new("/nar")].len() < 10 {
         tokio::task::yield_now().await;
     }
     leave.send(()).unwrap();
@@ -50,7 +48,7 @@ async fn whoever_arrives_during_a_sync_shares_the_next_one() {
 async fn a_failed_sync_fails_for_everyone_who_waited_and_the_next_one_is_tried_anew() {
     let fails = Arc::new(AtomicUsize::new(1));
     let sync = {
-        let fails = Arc::clone(&fails);
+        let fails = fails.clone();
         let fsync = move |_: &Path| if fails.load(Ordering::SeqCst) > 0 { Err(Errno::IO) } else { Ok(()) };
         Arc::new(DirSync::new(fsync))
     };
@@ -68,7 +66,7 @@ async fn a_failed_sync_fails_for_everyone_who_waited_and_the_next_one_is_tried_a
 async fn nothing_is_kept_of_directories_that_nobody_waits_for() {
     let sync = Arc::new(DirSync::new(|_: &Path| Ok(())));
     future::join_all((0..100).map(|number| sync.sync(format!("/{number}").into()))).await;
-    while !lock(&sync.waiting).is_empty() {
+    while !sync.waiting.lock().is_empty() {
         tokio::task::yield_now().await;
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn idle(pool: &Pool) -> usize {
-    lock(&pool.idle).len()
+    pool.idle.lock().len()
 }
 
 #[test]

@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use super::{super::threads::Threads, *};
+use super::super::threads::Threads;
+use super::*;
 
 fn reader(len: usize, inline: bool) -> (Reader, Vec<u8>) {
     let content: Vec<u8> = (0..len).map(|place| ((place / 251) ^ place) as u8).collect();
@@ -44,7 +46,7 @@ async fn a_stream_ends_where_the_file_does() {
 async fn a_file_that_cannot_be_read_is_an_error() {
     let directory = Arc::new(File::open("/").unwrap());
     for inline in [true, false] {
-        let reader = Reader { file: Arc::clone(&directory), inline, ..reader(0, inline).0 };
+        let reader = Reader { file: directory.clone(), inline, ..reader(0, inline).0 };
         let mut stream = FileStream::new(reader, 0..CHUNK as u64);
         assert!(stream.next().await.unwrap().is_err());
     }

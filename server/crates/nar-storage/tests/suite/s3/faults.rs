@@ -1,19 +1,15 @@
 //! A service that is dead, slow, or somebody else.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::io;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, future};
 use nar_storage::{Blob, BlobBody, Durability, Key, S3Storage, Storage, StorageError};
 
 use super::Remote;
-use crate::{
-    backend::settings,
-    proxy::Fault,
-    scenarios::{content, get, key, put, read_blocking, spool},
-};
+use crate::backend::settings;
+use crate::proxy::Fault;
+use crate::scenarios::{content, get, key, put, read_blocking, spool};
 
 const SIZE: usize = 8 << 20;
 

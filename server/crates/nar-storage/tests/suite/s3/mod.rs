@@ -4,18 +4,18 @@ mod faults;
 mod multipart;
 mod settings;
 
-use std::{fs, sync::Arc, time::Duration};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
 
 use nar_storage::{Durability, S3Settings, S3Storage, Storage};
 use tempfile::TempDir;
 
-use crate::{
-    backend::{S3Backend, open_s3, settings},
-    bucket::Bucket,
-    garage::Garage,
-    proxy::Proxy,
-    scenarios::{content, get, key, put, read_blocking, spool, spooled},
-};
+use crate::backend::{S3Backend, open_s3, settings};
+use crate::bucket::Bucket;
+use crate::garage::Garage;
+use crate::proxy::Proxy;
+use crate::scenarios::{content, get, key, put, read_blocking, spool, spooled};
 
 /// A storage whose bucket is reached through a network that fails on demand.
 struct Remote {

@@ -1,17 +1,16 @@
 //! Large files.
 
-use std::{fs, time::Duration};
+use std::fs;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use nar_storage::{BlobBody, Durability, S3Settings, Storage};
 
 use super::{Remote, eventually};
-use crate::{
-    backend::{S3Backend, open_s3, settings},
-    proxy::Fault,
-    scenarios::{content, key, read_blocking, spool, spooled},
-};
+use crate::backend::{S3Backend, open_s3, settings};
+use crate::proxy::Fault;
+use crate::scenarios::{content, key, read_blocking, spool, spooled};
 
 const PART: usize = 16 << 20;
 

@@ -4,11 +4,9 @@ use std::time::{Duration, Instant};
 
 use nar_storage::{S3Credentials, S3Settings, S3Storage, Storage};
 
-use crate::{
-    backend::{S3Backend, settings},
-    garage::{ACCESS_KEY, SECRET_KEY},
-    scenarios::{content, get, key, put},
-};
+use crate::backend::{S3Backend, settings};
+use crate::garage::{ACCESS_KEY, SECRET_KEY};
+use crate::scenarios::{content, get, key, put};
 
 fn credentials(access_key: &str, secret_key: &str) -> Option<S3Credentials> {
     Some(S3Credentials { access_key: access_key.to_owned(), secret_key: secret_key.to_owned() })

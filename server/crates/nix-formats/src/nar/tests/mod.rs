@@ -7,7 +7,8 @@ mod listing;
 mod properties;
 mod writer;
 
-use std::{collections::BTreeMap, io};
+use std::collections::BTreeMap;
+use std::io;
 
 use super::*;
 

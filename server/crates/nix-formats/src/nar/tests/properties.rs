@@ -1,9 +1,7 @@
 use std::io::Read;
 
-use proptest::{
-    collection::{btree_map, vec},
-    prelude::*,
-};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
 
 use super::*;
 
