@@ -3,28 +3,11 @@
 use std::sync::Arc;
 
 use catalog::{TokenPermission, TokenScope};
-use warp::{Filter, Rejection};
 
 use crate::auth::{AuthError, Credential, Grant, TokenRef, Tokens};
 use crate::cache::Cache;
 use crate::deploy::{Agent, Workspace};
-use crate::federation::PEER_HEADER;
 use crate::http::state::State;
-
-/// The text of the `Authorization` header, if there is one.
-pub fn authorization() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
-    warp::header::optional::<String>("authorization")
-}
-
-/// The text of the `Host` header, if there is one.
-pub fn host() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
-    warp::header::optional::<String>("host")
-}
-
-/// Whether another node of the network asks for itself. It gets what is here: what we find elsewhere it finds by itself.
-pub fn from_peer() -> impl Filter<Extract = (bool,), Error = Rejection> + Copy {
-    warp::header::optional::<String>(PEER_HEADER).map(|node: Option<String>| node.is_some())
-}
 
 /// Permits reading what Nix reads. On a public cache a credential that does not fit counts as none: netrc knows hosts
 /// but not ports or paths, so Nix sends the token of one cache to all caches on its host. The token of a deploy agent

@@ -45,6 +45,11 @@ impl HttpError {
         Self::new(StatusCode::NOT_FOUND, format!("there is no cache called `{name}` here"))
     }
 
+    /// 403 for a client that has not proved to be a node of our network.
+    pub fn not_a_peer() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "only for nodes of the same network")
+    }
+
     /// 500; the cause goes to the log only.
     pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %chain(cause), "a request failed");

@@ -3,24 +3,23 @@
 //! A query is answered while it arrives: of each hash that the cache has, nothing is kept. The others are kept as 20 bytes
 //! each, from a budget, and become the reply while it is sent.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::stream;
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use nix_formats::StorePathHash;
 use tokio::sync::mpsc;
-use warp::Filter;
 use warp::reply::{Reply, Response};
 
 use super::hash_list::HashListReader;
 use crate::cache::Cache;
-use crate::http::body::{self, Arrival};
+use crate::http::Answer;
+use crate::http::body::{self, Arrival, Body};
 use crate::http::error::HttpError;
+use crate::http::router::{ReadApi, Request};
 use crate::http::state::State;
-use crate::http::{Answer, Route, Site, access, reply};
 use crate::limits::budget::{Sender, Share};
 
 /// Largest body. Clients before 1.7.5 send a whole closure at once.
@@ -37,46 +36,25 @@ const PIECES_AHEAD: usize = 2;
 /// How long a reader may take no piece.
 const READ_STALL: Duration = Duration::from_secs(30);
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    let state = state.clone();
-    site.clone()
-        .and(warp::path("narinfo"))
-        .and(warp::path::end())
-        .and(warp::post())
-        .and(access::authorization())
-        .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
-        .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, authorization: Option<String>, length: Option<u64>, stream| {
-            let state = state.clone();
-            reply(async move {
-                let sender = match access::read_api(&state.tokens, &cache, authorization.as_deref())? {
-                    Some(_) => Sender::Known,
-                    None => Sender::Anonymous,
-                };
-                let length = length.unwrap_or(BODY_LIMIT);
-                if length > BODY_LIMIT {
-                    return Err(body::too_large(BODY_LIMIT));
-                }
-                let share = Share::of_body(sender, usize::try_from(length).unwrap_or(usize::MAX));
-                answer(&state, &cache, share, body::pieces(stream)).await
-            })
-        })
+/// `POST …/narinfo`.
+pub async fn post(request: Request<ReadApi>) -> Answer {
+    let sender = if request.grant.is_some() { Sender::Known } else { Sender::Anonymous };
+    let length = request.head.content_length()?.unwrap_or(BODY_LIMIT);
+    if length > BODY_LIMIT {
+        return Err(body::too_large(BODY_LIMIT));
+    }
+    let share = Share::of_body(sender, usize::try_from(length).unwrap_or(usize::MAX));
+    answer(&request.state, &request.cache, share, request.body).await
 }
 
-async fn answer(
-    state: &State,
-    cache: &Cache,
-    share: Share,
-    body: impl Stream<Item = Result<Bytes, String>>,
-) -> Answer {
-    let mut body = std::pin::pin!(body);
+async fn answer(state: &State, cache: &Cache, share: Share, mut body: Body) -> Answer {
     let mut arrival = Arrival::new(BODY_LIMIT);
     let answer = find_missing(state, cache, &share, &mut arrival, &mut body).await;
     match answer {
         Ok(missing) => Ok(missing.into_response(share)),
         Err(error) => {
             drop(share);
-            // A client that is still sending would take the end of the connection for a failure of the network.
+            // A client that is still sending would take the end of the connection for a network failure.
             let rest = async { while let Ok(Some(_)) = arrival.next(&mut body).await {} };
             let _ = tokio::time::timeout(DRAIN, rest).await;
             Err(error)
@@ -84,16 +62,13 @@ async fn answer(
     }
 }
 
-async fn find_missing<S>(
+async fn find_missing(
     state: &State,
     cache: &Cache,
     share: &Share,
     arrival: &mut Arrival,
-    body: &mut S,
-) -> Result<Missing, HttpError>
-where
-    S: Stream<Item = Result<Bytes, String>> + Unpin,
-{
+    body: &mut Body,
+) -> Result<Missing, HttpError> {
     let mut reader = HashListReader::new(MOST_HASHES);
     let mut missing = Missing::default();
     while let Some(piece) = share.wait_for_client(arrival.next(body)).await?? {

@@ -45,7 +45,7 @@ impl PartUrlKey {
 }
 
 /// What a part URL permits.
-pub struct PartUrl {
+pub struct SignedPart {
     upload: Uuid,
     number: u32,
     md5: [u8; 16],
@@ -60,7 +60,7 @@ pub struct PartUrlQuery {
     signature: String,
 }
 
-impl PartUrl {
+impl SignedPart {
     /// Permission to upload this part, from now on and for as long as `key` says.
     pub fn new(key: &PartUrlKey, upload: Uuid, number: u32, md5: [u8; 16]) -> Self {
         let validity = i64::try_from(key.validity.as_secs()).unwrap_or(i64::MAX);
@@ -123,25 +123,25 @@ mod tests {
     fn only_the_signed_part_of_the_signed_upload_is_permitted() {
         let key = PartUrlKey::derive(b"secret", Duration::MAX);
         let upload = Uuid::new_v4();
-        let url = PartUrl::new(&key, upload, 3, [7; 16]).sign(&key, "main");
-        assert_eq!(PartUrl::verify(&key, "main", upload, 3, &query(&url)), Some([7; 16]));
-        assert_eq!(PartUrl::verify(&key, "main", upload, 4, &query(&url)), None);
-        assert_eq!(PartUrl::verify(&key, "other", upload, 3, &query(&url)), None);
-        assert_eq!(PartUrl::verify(&key, "main", Uuid::new_v4(), 3, &query(&url)), None);
+        let url = SignedPart::new(&key, upload, 3, [7; 16]).sign(&key, "main");
+        assert_eq!(SignedPart::verify(&key, "main", upload, 3, &query(&url)), Some([7; 16]));
+        assert_eq!(SignedPart::verify(&key, "main", upload, 4, &query(&url)), None);
+        assert_eq!(SignedPart::verify(&key, "other", upload, 3, &query(&url)), None);
+        assert_eq!(SignedPart::verify(&key, "main", Uuid::new_v4(), 3, &query(&url)), None);
         assert_eq!(
-            PartUrl::verify(&PartUrlKey::derive(b"else", Duration::MAX), "main", upload, 3, &query(&url)),
+            SignedPart::verify(&PartUrlKey::derive(b"else", Duration::MAX), "main", upload, 3, &query(&url)),
             None
         );
         let later = PartUrlQuery { expires: i64::MAX, ..query(&url) };
-        assert_eq!(PartUrl::verify(&key, "main", upload, 3, &later), None);
+        assert_eq!(SignedPart::verify(&key, "main", upload, 3, &later), None);
     }
 
     #[test]
     fn an_expired_url_permits_nothing() {
         let key = PartUrlKey::derive(b"secret", Duration::MAX);
         let upload = Uuid::new_v4();
-        let url = PartUrl { expires: UnixTime::now().0 - 1, ..PartUrl::new(&key, upload, 1, [0; 16]) }
+        let url = SignedPart { expires: UnixTime::now().0 - 1, ..SignedPart::new(&key, upload, 1, [0; 16]) }
             .sign(&key, "main");
-        assert_eq!(PartUrl::verify(&key, "main", upload, 1, &query(&url)), None);
+        assert_eq!(SignedPart::verify(&key, "main", upload, 1, &query(&url)), None);
     }
 }

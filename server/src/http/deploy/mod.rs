@@ -10,28 +10,10 @@
 //! | `log.rs` | `/api/v1/deploy/log/ID`: the log of a deployment, written and followed |
 //! | `socket.rs`, `message.rs` | what the sockets have in common |
 
-mod activate;
-mod agent;
-mod at_work;
-mod deployment;
-mod log;
+pub mod activate;
+pub mod agent;
+pub mod at_work;
+pub mod deployment;
+pub mod log;
 mod message;
 mod socket;
-
-use std::sync::Arc;
-
-use warp::Filter;
-
-use super::{Route, any_of};
-use crate::http::state::State;
-
-/// All endpoints of Cachix Deploy.
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    any_of([
-        activate::routes(state).boxed(),
-        deployment::routes(state).boxed(),
-        agent::routes(state).boxed(),
-        at_work::routes(state).boxed(),
-        log::routes(state).boxed(),
-    ])
-}

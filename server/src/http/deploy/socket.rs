@@ -18,12 +18,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use warp::reply::{Reply, Response};
-use warp::{Filter, Rejection};
 
 use crate::auth::TokenRef;
 use crate::deploy::{Fleet, Owner};
 use crate::http::Answer;
 use crate::http::error::HttpError;
+use crate::http::router::Head;
 use crate::http::state::State;
 
 /// How long the other side may be silent before it is asked for a sign of life. Clients ping every 30 seconds.
@@ -49,21 +49,17 @@ pub(super) struct Upgrade {
     on_upgrade: Option<OnUpgrade>,
 }
 
-/// Takes any request; whether it asks for a websocket is said by [`Upgrade::accept`], after it is known who asks.
-pub(super) fn upgrade() -> impl Filter<Extract = (Upgrade,), Error = Rejection> + Copy {
-    let text = warp::header::optional::<String>;
-    text("upgrade")
-        .and(text("sec-websocket-version"))
-        .and(text("sec-websocket-key"))
-        .and(warp::ext::optional::<OnUpgrade>())
-        .map(|upgrade: Option<String>, version: Option<String>, key: Option<String>, on_upgrade| {
-            let fits = upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
-                && version.is_some_and(|version| version.trim() == "13");
-            Upgrade { key: key.filter(|_| fits), on_upgrade }
-        })
-}
-
 impl Upgrade {
+    /// Reads the head of any request. [`Upgrade::accept`] refuses a request that is no websocket handshake.
+    pub(super) fn of(head: &mut Head) -> Result<Self, HttpError> {
+        let upgrade = head.header("upgrade")?;
+        let version = head.header("sec-websocket-version")?;
+        let fits = upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+            && version.is_some_and(|version| version.trim() == "13");
+        let key = head.header("sec-websocket-key")?.filter(|_| fits).map(str::to_owned);
+        Ok(Self { key, on_upgrade: head.on_upgrade.take() })
+    }
+
     /// Answers the handshake and has `serve` talk on the socket.
     pub(super) fn accept<F>(
         self,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use http::Method;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyDataStream, BodyExt, StreamBody};
@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use warp::reply::{Reply, Response};
 
 use super::connect::Connect;
-use super::head::{RequestHead, keep_end_to_end};
+use super::head::{ForwardedHead, keep_end_to_end};
+use crate::http::body::Body;
 
 /// How long nothing may happen on either side. A little longer than the daemon that takes a body waits for more of it, so
 /// that it is the one to say so.
@@ -75,8 +76,8 @@ impl Forwarder {
     pub async fn forward(
         &self,
         owner: &str,
-        head: RequestHead,
-        body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
+        head: ForwardedHead,
+        body: Body,
         patience: Patience,
     ) -> Result<Response, ForwardError> {
         let progress = Arc::new(Progress::new(patience));
@@ -143,10 +144,7 @@ impl Progress {
     }
 }
 
-fn watched(
-    body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
-    progress: Arc<Progress>,
-) -> SentBody {
+fn watched(body: Body, progress: Arc<Progress>) -> SentBody {
     let watch = Watch(progress);
     let pieces = body.map(move |piece| {
         watch.0.note();
