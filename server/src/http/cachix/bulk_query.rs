@@ -1,7 +1,7 @@
-//! `POST /api/v1/cache/NAME/narinfo`: which of these paths are missing?
+//! `POST /api/v1/cache/NAME/narinfo`: returns which of the given paths are missing.
 //!
-//! A query is answered while it arrives: of each hash that the cache has, nothing is kept. The others are kept as 20 bytes
-//! each, from a budget, and become the reply while it is sent.
+//! Hashes are looked up while the query arrives. Those that the cache has are dropped at once. The others take 20 bytes each
+//! from a budget, and are rendered while the reply is sent.
 
 use std::time::{Duration, Instant};
 
@@ -26,14 +26,14 @@ use crate::limits::budget::{Sender, Share};
 const BODY_LIMIT: u64 = 16 << 20;
 /// Most hashes of one query: as many as fit into the largest body.
 const MOST_HASHES: usize = 480_000;
-/// Hashes that are kept in one piece of memory and sent at once.
+/// Hashes in one allocation, and in one piece of the reply.
 const CHUNK: usize = 800;
 const CHUNK_BYTES: usize = CHUNK * StorePathHash::LEN;
-/// How long the rest of a refused body is read, and forgotten.
+/// How long the rest of a refused body is read and discarded.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Pieces of the reply that wait for a slow reader.
 const PIECES_AHEAD: usize = 2;
-/// How long a reader may take no piece.
+/// How long a reader may stall.
 const READ_STALL: Duration = Duration::from_secs(30);
 
 /// `POST …/narinfo`.
@@ -82,7 +82,7 @@ async fn find_missing(
             reader.read(&mut input, missing.room())?;
             if missing.is_full() {
                 missing.sift(state, cache).await?;
-                // Looking up so many takes a while.
+                // A lookup of so many hashes takes a while.
                 tokio::task::yield_now().await;
             }
         }
@@ -93,7 +93,7 @@ async fn find_missing(
     Ok(missing)
 }
 
-/// The hashes of a query that the cache does not have, in their order.
+/// The hashes of a query that the cache does not have, in the order of the query.
 #[derive(Default)]
 struct Missing {
     /// All but the last have been looked up.
@@ -108,7 +108,7 @@ impl Missing {
         self.chunks.last().is_some_and(|last| last.len() == last.capacity())
     }
 
-    /// Whether it is time for another chunk, so that not just a few hashes are looked up at a time.
+    /// Whether to start another chunk, so that hashes are looked up many at a time.
     fn is_crowded(&self) -> bool {
         self.chunks.last().is_none_or(|last| last.len() > CHUNK / 4 * 3 && self.sifted == last.len())
     }
@@ -119,7 +119,7 @@ impl Missing {
         self.sifted = 0;
     }
 
-    /// Where hashes go that are to be looked up.
+    /// Returns the chunk for hashes that have yet to be looked up.
     fn room(&mut self) -> &mut Vec<StorePathHash> {
         if self.chunks.is_empty() {
             self.extend();
@@ -128,7 +128,7 @@ impl Missing {
         &mut self.chunks[last]
     }
 
-    /// Removes those that the cache has.
+    /// Removes the hashes that the cache has.
     async fn sift(&mut self, state: &State, cache: &Cache) -> Result<(), HttpError> {
         let Some(last) = self.chunks.last_mut() else { return Ok(()) };
         let missing = cache.missing(&state.catalog, &last[self.sifted..]).await?;
@@ -159,8 +159,8 @@ impl Missing {
     }
 }
 
-/// Sends the reply chunk by chunk. If the reader stands still, or others need the memory, the reply ends before its
-/// announced length, which its reader takes for a broken connection.
+/// Sends the reply chunk by chunk. If the reader stalls or others need the memory, the reply ends before its announced length,
+/// which the reader takes for a broken connection.
 async fn send(chunks: Vec<Vec<StorePathHash>>, share: Share, reader: mpsc::Sender<Bytes>) {
     let last = chunks.len() - 1;
     for (number, chunk) in chunks.into_iter().enumerate() {
@@ -175,7 +175,7 @@ async fn send(chunks: Vec<Vec<StorePathHash>>, share: Share, reader: mpsc::Sende
     }
 }
 
-/// Part of the JSON array, with its beginning and its end where they belong.
+/// Renders one chunk of the JSON array, with the brackets around the first and the last.
 fn render(hashes: &[StorePathHash], is_first: bool, is_last: bool) -> Bytes {
     let mut text = String::with_capacity(hashes.len() * (StorePathHash::TEXT_LEN + 3) + 2);
     if is_first {

@@ -1,4 +1,4 @@
-//! `POST /api/v1/cache/NAME/pin`: keep a path under a name.
+//! `POST /api/v1/cache/NAME/pin`: pins a path under a name.
 
 use catalog::{Keep, NewPin, PinOutcome};
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! What Nix calls on a cache: the binary cache protocol, for reading and, with a write token, for `nix copy --to`.
+//! The binary cache protocol of Nix: reading and, with a write token, `nix copy --to`.
 
 pub mod cache_info;
 pub mod debuginfo;
