@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use peer_network::inventory::{self, InventoryMessage, MOST_BYTES};
-use peer_network::{Network, NodeId, Peer};
+use peer_network::{Asker, Network, NodeId, Peer};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,12 @@ pub struct DigestQuestion {
     position: u64,
     /// Something that it never asked with before.
     nonce: String,
+}
+
+/// A node that has proved to belong to our network, and what it asks for.
+pub struct ProvenPeer {
+    question: DigestQuestion,
+    asker: Asker,
 }
 
 impl DigestQuestion {
@@ -90,17 +96,24 @@ impl Federation {
         InventoryMessage::decode(&message).ok_or(DigestError::Malformed)
     }
 
-    /// Answers a node that asks for our digest; `None` if it cannot prove to belong to our network, or we are in none.
-    pub async fn answer(
+    /// Checks the proof of a node that asks for our digest. `None` if the node does not belong to our network, or we are in
+    /// none.
+    pub fn recognise(
         self: &Arc<Self>,
         question: DigestQuestion,
         node: NodeId,
         proof: &str,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<ProvenPeer> {
         let network = self.network()?;
         let asker = network.recognise(&question.text(&node), &URL_SAFE_NO_PAD.decode(proof).ok()?)?;
         self.met(node);
+        Some(ProvenPeer { question, asker })
+    }
+
+    /// Answers a node that asks for our digest. `None` if the answer cannot be sealed.
+    pub async fn answer(self: &Arc<Self>, peer: ProvenPeer) -> Option<Vec<u8>> {
         let federation = self.clone();
+        let ProvenPeer { question, asker } = peer;
         // Building it takes a while where there are many paths.
         let answer = move || {
             let message =

@@ -53,7 +53,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use self::exchange::DigestQuestion;
+pub use self::exchange::{DigestQuestion, ProvenPeer};
 pub use self::fetch::{FetchError, Fetched};
 pub use self::find::{Found, Outcome};
 pub use self::keep::size_to_collect;

@@ -3,32 +3,14 @@
 use std::sync::Arc;
 
 use catalog::{TokenPermission, TokenScope};
-use warp::{Filter, Rejection};
 
 use crate::auth::{AuthError, Credential, Grant, TokenRef, Tokens};
 use crate::cache::Cache;
 use crate::deploy::{Agent, Workspace};
-use crate::federation::PEER_HEADER;
 use crate::http::state::State;
 
-/// The text of the `Authorization` header, if there is one.
-pub fn authorization() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
-    warp::header::optional::<String>("authorization")
-}
-
-/// The text of the `Host` header, if there is one.
-pub fn host() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
-    warp::header::optional::<String>("host")
-}
-
-/// Whether another node of the network asks for itself. It gets what is here: what we find elsewhere it finds by itself.
-pub fn from_peer() -> impl Filter<Extract = (bool,), Error = Rejection> + Copy {
-    warp::header::optional::<String>(PEER_HEADER).map(|node: Option<String>| node.is_some())
-}
-
-/// Permits reading what Nix reads. On a public cache a credential that does not fit counts as none: netrc knows hosts
-/// but not ports or paths, so Nix sends the token of one cache to all caches on its host. The token of a deploy agent
-/// opens the cache of its workspace.
+/// Permits reading what Nix reads. A public cache ignores invalid credentials: netrc knows hosts but neither ports nor paths, so
+/// Nix sends the token of one cache to all caches on its host. The token of a deploy agent opens the cache of its workspace.
 pub fn read(state: &State, cache: &Cache, authorization: Option<&str>) -> Result<(), AuthError> {
     if cache.is_public() {
         return Ok(());
@@ -43,11 +25,11 @@ pub fn read(state: &State, cache: &Cache, authorization: Option<&str>) -> Result
     Ok(())
 }
 
-/// Permits reading through the API. `None` is an anonymous reader of a public cache.
+/// Permits reading through the API. Returns `None` for an anonymous reader of a public cache.
 ///
-/// A token that is invalid, expired or revoked is an error even on a public cache: its owner should learn about it before a
-/// push fails. A valid one for other caches counts as none there, because clients have one token for all caches of a server
-/// (`cachix authtoken`), and what everybody may read its owner may read too.
+/// A token that is invalid, expired or revoked is an error even on a public cache, so that its owner learns about it before a
+/// push fails. A public cache ignores a valid token for other caches, because clients have one token for all caches of a
+/// server (`cachix authtoken`).
 pub fn read_api(
     tokens: &Tokens,
     cache: &Cache,
@@ -61,14 +43,14 @@ pub fn read_api(
     }
 }
 
-/// Permits changing a cache, with the token that is returned.
+/// Permits changing a cache. Returns the token.
 pub fn write(tokens: &Tokens, cache: &Cache, authorization: Option<&str>) -> Result<TokenRef, AuthError> {
     let grant = verify(tokens, authorization)?;
     permit(&grant, cache, TokenPermission::Write)?;
     Ok(grant.token)
 }
 
-/// The agent that presents its own token, and that token.
+/// Identifies an agent by its own token. Returns both.
 pub fn agent(
     state: &State,
     name: Option<&str>,
@@ -87,7 +69,7 @@ pub fn agent(
     }
 }
 
-/// The workspace in which the token permits to activate deployments.
+/// Permits activating deployments. Returns the workspace and the token.
 pub fn activate(state: &State, authorization: Option<&str>) -> Result<(Arc<Workspace>, TokenRef), AuthError> {
     let grant = verify(&state.tokens, authorization)?;
     let TokenScope::Activate(name) = grant.scope else { return Err(AuthError::NotActivating) };

@@ -1,7 +1,7 @@
-//! The one place where errors of the domain become HTTP statuses.
+//! Turns errors of the domain into HTTP statuses. Nothing else does.
 //!
-//! Replies are plain text for a person at the other end: what was wrong with the request and what to do. They never hold
-//! a path, a query, a secret or another error's inner text; those go to the log.
+//! Replies are plain text for a person: what was wrong with the request and what to do. They never contain a path, a query, a
+//! secret or the text of an inner error. Those go to the log.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -13,11 +13,10 @@ use crate::cache::lookup::LookupError;
 use crate::chain::chain;
 use catalog::CatalogError;
 
-/// Seconds after which a client that met an overload or a failing storage should come back. The Cachix client obeys
-/// values up to 120.
+/// Seconds after which a client should retry that met an overload or a failing storage. The Cachix client accepts up to 120.
 const RETRY_SECONDS: u16 = 10;
 
-/// An error as the client sees it.
+/// An error as the client sees it: a status and a message.
 #[derive(Debug)]
 pub struct HttpError {
     status: StatusCode,
@@ -25,12 +24,12 @@ pub struct HttpError {
 }
 
 impl HttpError {
-    /// An error with this status; `message` is shown as it is.
+    /// Makes an error with this status. The client sees `message` unchanged.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 
-    /// 400.
+    /// 400 for a malformed request.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
@@ -45,7 +44,12 @@ impl HttpError {
         Self::new(StatusCode::NOT_FOUND, format!("there is no cache called `{name}` here"))
     }
 
-    /// 500; the cause goes to the log only.
+    /// 403 for a client that has not proved to be a node of our network.
+    pub fn not_a_peer() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "only for nodes of the same network")
+    }
+
+    /// 500. The cause goes to the log alone.
     pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %chain(cause), "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed to answer; try again later")
@@ -58,7 +62,7 @@ impl Reply for HttpError {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        // What is refused or missing now may be there a moment later.
+        // A moment later the file may exist or the request be permitted.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.status {
             StatusCode::UNAUTHORIZED => {
@@ -90,10 +94,10 @@ impl From<LookupError> for HttpError {
 impl From<CatalogError> for HttpError {
     fn from(error: CatalogError) -> Self {
         if error.is_temporary() {
-            tracing::warn!(error = %chain(&error), "a request failed as the database was away");
+            tracing::warn!(error = %chain(&error), "a request failed because the database is unavailable");
             return Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the server cannot look it up; try again later",
+                "the server's database is unavailable; try again later",
             );
         }
         Self::internal(&error)
@@ -131,7 +135,7 @@ impl From<PushError> for HttpError {
                 | PushError::Busy(_)
         );
         if is_overload {
-            tracing::debug!(%error, "a push was put off");
+            tracing::debug!(%error, "a push was refused for now");
         } else if status.is_server_error() {
             tracing::error!(error = %chain(&error), "a push failed");
         }

@@ -16,7 +16,7 @@ use crate::origin::Origin;
 use crate::reload::Reloader;
 use crate::workers::Workers;
 
-/// What handlers need: the [`Core`], whose parts are reached directly, what is built on it, and what only HTTP has.
+/// What handlers need: the [`Core`], which it dereferences to, the parts that are built on it, and the parts of HTTP alone.
 pub struct State {
     /// What every part of the daemon shares.
     pub core: Arc<Core>,

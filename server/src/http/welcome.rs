@@ -1,24 +1,19 @@
 //! `GET /`: for people who open the address in a browser.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
-use warp::Filter;
 use warp::reply::Reply;
 
-use super::{Route, access};
+use super::Answer;
+use super::router::{Nothing, Request};
 use crate::http::state::State;
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let state = state.clone();
-    warp::path::end()
-        .and(warp::get().or(warp::head()).unify())
-        .and(access::host())
-        .map(move |host: Option<String>| text(&state, host.as_deref()).into_response())
-        .boxed()
+/// `GET /`.
+pub async fn get(request: Request<Nothing>) -> Answer {
+    Ok(text(&request.state, request.head.host()?).into_response())
 }
 
-/// Says what this is and how to read from its public caches. Private ones are not mentioned.
+/// Says what this server is and how to read from its public caches. Private caches are not mentioned.
 fn text(state: &State, host: Option<&str>) -> String {
     let mut text = "This is a Nix binary cache (cache-server).\n".to_owned();
     for cache in state.caches().iter().filter(|cache| cache.is_public()) {

@@ -15,11 +15,13 @@ const LIMIT: usize = 1 << 20;
 pub async fn json<T, S, B>(stream: S) -> Result<T, ApiError>
 where
     T: DeserializeOwned,
-    S: Stream<Item = Result<B, warp::Error>>,
+    S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf,
 {
     let invalid = |message: String| failure(ErrorCode::Invalid, message, None);
-    let body = body::read(stream, LIMIT).await.map_err(|_| invalid("unreadable request".to_owned()))?;
+    let body = body::read(body::pieces(stream), LIMIT)
+        .await
+        .map_err(|_| invalid("unreadable request".to_owned()))?;
     serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))
 }
 

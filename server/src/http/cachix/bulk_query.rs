@@ -1,82 +1,60 @@
-//! `POST /api/v1/cache/NAME/narinfo`: which of these paths are missing?
+//! `POST /api/v1/cache/NAME/narinfo`: returns which of the given paths are missing.
 //!
-//! A query is answered while it arrives: of each hash that the cache has, nothing is kept. The others are kept as 20 bytes
-//! each, from a budget, and become the reply while it is sent.
+//! Hashes are looked up while the query arrives. Those that the cache has are dropped at once. The others take 20 bytes each
+//! from a budget, and are rendered while the reply is sent.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::stream;
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use nix_formats::StorePathHash;
 use tokio::sync::mpsc;
-use warp::Filter;
 use warp::reply::{Reply, Response};
 
 use super::hash_list::HashListReader;
 use crate::cache::Cache;
-use crate::http::body::{self, Arrival};
+use crate::http::Answer;
+use crate::http::body::{self, Arrival, Body};
 use crate::http::error::HttpError;
+use crate::http::router::{ReadApi, Request};
 use crate::http::state::State;
-use crate::http::{Answer, Route, Site, access, reply};
 use crate::limits::budget::{Sender, Share};
 
 /// Largest body. Clients before 1.7.5 send a whole closure at once.
 const BODY_LIMIT: u64 = 16 << 20;
 /// Most hashes of one query: as many as fit into the largest body.
 const MOST_HASHES: usize = 480_000;
-/// Hashes that are kept in one piece of memory and sent at once.
+/// Hashes in one allocation, and in one piece of the reply.
 const CHUNK: usize = 800;
 const CHUNK_BYTES: usize = CHUNK * StorePathHash::LEN;
-/// How long the rest of a refused body is read, and forgotten.
+/// How long the rest of a refused body is read and discarded.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Pieces of the reply that wait for a slow reader.
 const PIECES_AHEAD: usize = 2;
-/// How long a reader may take no piece.
+/// How long a reader may stall.
 const READ_STALL: Duration = Duration::from_secs(30);
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    let state = state.clone();
-    site.clone()
-        .and(warp::path("narinfo"))
-        .and(warp::path::end())
-        .and(warp::post())
-        .and(access::authorization())
-        .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
-        .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, authorization: Option<String>, length: Option<u64>, stream| {
-            let state = state.clone();
-            reply(async move {
-                let sender = match access::read_api(&state.tokens, &cache, authorization.as_deref())? {
-                    Some(_) => Sender::Known,
-                    None => Sender::Anonymous,
-                };
-                let length = length.unwrap_or(BODY_LIMIT);
-                if length > BODY_LIMIT {
-                    return Err(body::too_large(BODY_LIMIT));
-                }
-                let share = Share::of_body(sender, usize::try_from(length).unwrap_or(usize::MAX));
-                answer(&state, &cache, share, body::pieces(stream)).await
-            })
-        })
+/// `POST …/narinfo`.
+pub async fn post(request: Request<ReadApi>) -> Answer {
+    let sender = if request.grant.is_some() { Sender::Known } else { Sender::Anonymous };
+    let length = request.head.content_length()?.unwrap_or(BODY_LIMIT);
+    if length > BODY_LIMIT {
+        return Err(body::too_large(BODY_LIMIT));
+    }
+    let share = Share::of_body(sender, usize::try_from(length).unwrap_or(usize::MAX));
+    answer(&request.state, &request.cache, share, request.body).await
 }
 
-async fn answer(
-    state: &State,
-    cache: &Cache,
-    share: Share,
-    body: impl Stream<Item = Result<Bytes, String>>,
-) -> Answer {
-    let mut body = std::pin::pin!(body);
+async fn answer(state: &State, cache: &Cache, share: Share, mut body: Body) -> Answer {
     let mut arrival = Arrival::new(BODY_LIMIT);
     let answer = find_missing(state, cache, &share, &mut arrival, &mut body).await;
     match answer {
         Ok(missing) => Ok(missing.into_response(share)),
         Err(error) => {
             drop(share);
-            // A client that is still sending would take the end of the connection for a failure of the network.
+            // A client that is still sending would take the end of the connection for a network failure.
             let rest = async { while let Ok(Some(_)) = arrival.next(&mut body).await {} };
             let _ = tokio::time::timeout(DRAIN, rest).await;
             Err(error)
@@ -84,16 +62,13 @@ async fn answer(
     }
 }
 
-async fn find_missing<S>(
+async fn find_missing(
     state: &State,
     cache: &Cache,
     share: &Share,
     arrival: &mut Arrival,
-    body: &mut S,
-) -> Result<Missing, HttpError>
-where
-    S: Stream<Item = Result<Bytes, String>> + Unpin,
-{
+    body: &mut Body,
+) -> Result<Missing, HttpError> {
     let mut reader = HashListReader::new(MOST_HASHES);
     let mut missing = Missing::default();
     while let Some(piece) = share.wait_for_client(arrival.next(body)).await?? {
@@ -107,7 +82,7 @@ where
             reader.read(&mut input, missing.room())?;
             if missing.is_full() {
                 missing.sift(state, cache).await?;
-                // Looking up so many takes a while.
+                // A lookup of so many hashes takes a while.
                 tokio::task::yield_now().await;
             }
         }
@@ -118,7 +93,7 @@ where
     Ok(missing)
 }
 
-/// The hashes of a query that the cache does not have, in their order.
+/// The hashes of a query that the cache does not have, in the order of the query.
 #[derive(Default)]
 struct Missing {
     /// All but the last have been looked up.
@@ -133,7 +108,7 @@ impl Missing {
         self.chunks.last().is_some_and(|last| last.len() == last.capacity())
     }
 
-    /// Whether it is time for another chunk, so that not just a few hashes are looked up at a time.
+    /// Whether to start another chunk, so that hashes are looked up many at a time.
     fn is_crowded(&self) -> bool {
         self.chunks.last().is_none_or(|last| last.len() > CHUNK / 4 * 3 && self.sifted == last.len())
     }
@@ -144,7 +119,7 @@ impl Missing {
         self.sifted = 0;
     }
 
-    /// Where hashes go that are to be looked up.
+    /// Returns the chunk for hashes that have yet to be looked up.
     fn room(&mut self) -> &mut Vec<StorePathHash> {
         if self.chunks.is_empty() {
             self.extend();
@@ -153,7 +128,7 @@ impl Missing {
         &mut self.chunks[last]
     }
 
-    /// Removes those that the cache has.
+    /// Removes the hashes that the cache has.
     async fn sift(&mut self, state: &State, cache: &Cache) -> Result<(), HttpError> {
         let Some(last) = self.chunks.last_mut() else { return Ok(()) };
         let missing = cache.missing(&state.catalog, &last[self.sifted..]).await?;
@@ -184,8 +159,8 @@ impl Missing {
     }
 }
 
-/// Sends the reply chunk by chunk. If the reader stands still, or others need the memory, the reply ends before its
-/// announced length, which its reader takes for a broken connection.
+/// Sends the reply chunk by chunk. If the reader stalls or others need the memory, the reply ends before its announced length,
+/// which the reader takes for a broken connection.
 async fn send(chunks: Vec<Vec<StorePathHash>>, share: Share, reader: mpsc::Sender<Bytes>) {
     let last = chunks.len() - 1;
     for (number, chunk) in chunks.into_iter().enumerate() {
@@ -200,7 +175,7 @@ async fn send(chunks: Vec<Vec<StorePathHash>>, share: Share, reader: mpsc::Sende
     }
 }
 
-/// Part of the JSON array, with its beginning and its end where they belong.
+/// Renders one chunk of the JSON array, with the brackets around the first and the last.
 fn render(hashes: &[StorePathHash], is_first: bool, is_last: bool) -> Bytes {
     let mut text = String::with_capacity(hashes.len() * (StorePathHash::TEXT_LEN + 3) + 2);
     if is_first {

@@ -12,7 +12,7 @@ pub struct CompressionQuery {
 }
 
 impl CompressionQuery {
-    /// The compression named; xz when none is, as clients before 1.1 expect.
+    /// Returns the compression. Without the parameter it is xz, as clients before 1.1 expect.
     pub fn compression(&self) -> Result<Compression, HttpError> {
         match self.compression.as_deref() {
             None | Some("xz") => Ok(Compression::Xz),

@@ -1,6 +1,6 @@
 //! Reads a JSON array of store path hashes while it arrives.
 //!
-//! What has arrived is not kept: the state is a position and the string at hand.
+//! The text is not kept: the state of the reader is its position and the current string.
 
 use nix_formats::StorePathHash;
 
@@ -14,19 +14,19 @@ const SHOWN: usize = 48;
 enum State {
     /// Before the array.
     Start,
-    /// Behind `[`.
+    /// After `[`.
     FirstOrEnd,
-    /// Behind a comma.
+    /// After a comma.
     Element,
     /// Within a string.
     Text,
-    /// Behind a backslash.
+    /// After a backslash.
     Escape,
-    /// Behind `\u` and some of its digits.
+    /// After `\u` and some of its digits.
     Unicode { digits: u8, value: u32 },
-    /// Behind a string.
+    /// After a string.
     CommaOrEnd,
-    /// Behind the array.
+    /// After the array.
     Done,
 }
 
@@ -42,12 +42,12 @@ pub struct HashListReader {
 }
 
 impl HashListReader {
-    /// A reader of at most `most` hashes.
+    /// Makes a reader of at most `most` hashes.
     pub fn new(most: usize) -> Self {
         Self { state: State::Start, position: 0, text: [0; SHOWN], text_len: 0, found: 0, most }
     }
 
-    /// Reads from `input`, and takes from it what was read, until it is empty or `hashes` has no capacity left.
+    /// Consumes `input` until it is empty or `hashes` has no capacity left.
     pub fn read(&mut self, input: &mut &[u8], hashes: &mut Vec<StorePathHash>) -> Result<(), HttpError> {
         while hashes.len() < hashes.capacity()
             && let Some((byte, rest)) = input.split_first()
@@ -121,7 +121,9 @@ impl HashListReader {
                     match u8::try_from(value) {
                         Ok(byte) if byte.is_ascii() => self.push(byte)?,
                         _ => {
-                            return Err(self.malformed(&format!("`\\u{value:04x}` is in no store path hash")));
+                            return Err(self.malformed(&format!(
+                                "`\\u{value:04x}` cannot be part of a store path hash"
+                            )));
                         }
                     }
                     State::Text
@@ -134,7 +136,7 @@ impl HashListReader {
 
     fn push(&mut self, byte: u8) -> Result<(), HttpError> {
         if self.text_len == SHOWN {
-            return Err(self.malformed(&format!("`{}…` is no store path hash", self.shown())));
+            return Err(self.malformed(&format!("`{}…` is not a store path hash", self.shown())));
         }
         self.text[self.text_len] = byte;
         self.text_len += 1;
@@ -147,13 +149,13 @@ impl HashListReader {
         match hash {
             Some(Ok(hash)) => Ok(hash),
             Some(Err(error)) => {
-                Err(HttpError::bad_request(format!("`{}` is no store path hash: {error}", self.shown())))
+                Err(HttpError::bad_request(format!("`{}` is not a store path hash: {error}", self.shown())))
             }
-            None => Err(self.malformed(&format!("`{}` is no store path hash", self.shown()))),
+            None => Err(self.malformed(&format!("`{}` is not a store path hash", self.shown()))),
         }
     }
 
-    /// The text at hand, fit for an error.
+    /// The current string, escaped for an error.
     fn shown(&self) -> String {
         String::from_utf8_lossy(&self.text[..self.text_len]).escape_debug().to_string()
     }

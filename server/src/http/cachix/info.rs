@@ -1,16 +1,12 @@
-//! `GET /api/v1/cache/NAME`: what a client has to know about a cache.
-
-use std::sync::Arc;
+//! `GET /api/v1/cache/NAME`: what a client needs to know about a cache.
 
 use catalog::TokenPermission;
 use serde::Serialize;
-use warp::Filter;
 use warp::reply::Reply;
 
-use crate::cache::Cache;
 use crate::config::PreferredCompression;
-use crate::http::state::State;
-use crate::http::{Answer, Route, Site, access, reply};
+use crate::http::Answer;
+use crate::http::router::{ReadApi, Request};
 
 /// The reply, in the client's spelling (protocol reference 3.1).
 #[derive(Serialize)]
@@ -25,24 +21,12 @@ struct BinaryCache {
     preferred_compression_method: &'static str,
 }
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    let state = state.clone();
-    site.clone()
-        .and(warp::path::end())
-        .and(warp::get().or(warp::head()).unify())
-        .and(access::authorization())
-        .and(access::host())
-        .then(move |cache: Arc<Cache>, authorization: Option<String>, host: Option<String>| {
-            let state = state.clone();
-            reply(async move { get(&state, &cache, authorization.as_deref(), host.as_deref()) })
-        })
-}
-
-fn get(state: &State, cache: &Cache, authorization: Option<&str>, host: Option<&str>) -> Answer {
-    let permission = access::read_api(&state.tokens, cache, authorization)?;
+/// `GET /api/v1/cache/NAME`.
+pub async fn get(request: Request<ReadApi>) -> Answer {
+    let Request { state, cache, grant: permission, head, .. } = request;
     let info = BinaryCache {
         name: cache.name().to_owned(),
-        uri: state.origin.cache_url(cache, host),
+        uri: state.origin.cache_url(&cache, head.host()?),
         is_public: cache.is_public(),
         public_signing_keys: cache.keys().published().iter().map(ToString::to_string).collect(),
         github_username: String::new(),

@@ -1,17 +1,13 @@
 //! `POST /api/v1/cache/NAME/key`: a client registers the key it signs with.
 
-use std::sync::Arc;
-
 use catalog::RegisterKey;
 use http::StatusCode;
 use nix_formats::PublicKey;
 use serde::Deserialize;
-use warp::Filter;
 
-use crate::cache::Cache;
 use crate::http::error::HttpError;
-use crate::http::state::State;
-use crate::http::{Answer, Route, Site, access, body, reply, status};
+use crate::http::router::{Request, Write};
+use crate::http::{Answer, body, status};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,24 +15,10 @@ struct SigningKeyCreate {
     public_key: String,
 }
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    let state = state.clone();
-    site.clone()
-        .and(warp::path("key"))
-        .and(warp::path::end())
-        .and(warp::post())
-        .and(access::authorization())
-        .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, authorization: Option<String>, stream| {
-            let state = state.clone();
-            reply(async move {
-                access::write(&state.tokens, &cache, authorization.as_deref())?;
-                register(&state, &cache, body::json(stream).await?).await
-            })
-        })
-}
-
-async fn register(state: &State, cache: &Cache, new: SigningKeyCreate) -> Answer {
+/// `POST …/key`.
+pub async fn register(request: Request<Write>) -> Answer {
+    let Request { state, cache, body, .. } = request;
+    let new: SigningKeyCreate = body::json(body).await?;
     let conflict = |reason: String| Err(HttpError::new(StatusCode::CONFLICT, reason));
     let key = PublicKey::from_base64(&cache.key_name, &new.public_key)
         .map_err(|error| HttpError::bad_request(format!("publicKey: {error}")))?;

@@ -1,4 +1,4 @@
-//! What the client says about a path when it has uploaded its NAR (protocol reference 4.6).
+//! The description of a path, which the client sends after the NAR (protocol reference 4.6).
 
 use nix_formats::{FileHash, NarHash, StorePath};
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub struct NarInfoCreate {
 }
 
 impl NarInfoCreate {
-    /// Checks every field; all of them end up in file names and narinfo lines.
+    /// Checks every field: they all become part of file names and narinfo lines.
     pub fn into_description(self) -> Result<PathDescription, HttpError> {
         let hash = self.c_store_hash.parse().map_err(|error| invalid("cStoreHash", &error))?;
         let path =
@@ -31,7 +31,7 @@ impl NarInfoCreate {
         let nar_hash = NarHash::parse(&self.c_nar_hash).map_err(|error| invalid("cNarHash", &error))?;
         let file_hash = FileHash::parse(&self.c_file_hash).map_err(|error| invalid("cFileHash", &error))?;
         if self.c_nar_size == 0 {
-            return Err(HttpError::bad_request("cNarSize: no NAR is empty"));
+            return Err(HttpError::bad_request("cNarSize: a NAR cannot be empty"));
         }
         let references = self
             .c_references

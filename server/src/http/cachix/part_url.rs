@@ -1,4 +1,4 @@
-//! URLs that authorise the upload of one part, and of nothing else.
+//! URLs that authorise the upload of one part and nothing else.
 //!
 //! The client sends no token with the part itself (protocol reference 4.5), so its URL carries proof: an HMAC over
 //! cache, upload, part number, MD5 and time of expiry.
@@ -15,19 +15,20 @@ use uuid::Uuid;
 
 use crate::derived_key::derive_mac;
 
-/// Longest time a part URL is valid. It has to outlast the retries of the client and the transfer before it starts.
+/// Longest time that a part URL is valid. It has to outlast the client's retries and the transfers that precede the part.
 const LONGEST_VALIDITY: Duration = Duration::from_secs(6 * 3600);
 
 /// The key of part URLs, derived from the server's key.
 pub struct PartUrlKey {
     mac: Hmac<Sha256>,
-    /// The one before, whose URLs are still being used.
+    /// The previous key, whose URLs clients still have.
     former: Option<Hmac<Sha256>>,
     validity: Duration,
 }
 
 impl PartUrlKey {
-    /// Derives the key, so that no signature made for another purpose is valid here. No URL outlives the `upload_expiry`.
+    /// Derives the key from the server's, so that no signature made for another purpose is valid here. No URL outlives the
+    /// `upload_expiry`.
     pub fn derive(server_key: &[u8], upload_expiry: Duration) -> Self {
         Self {
             mac: derive_mac(server_key, "cache-server part url v1"),
@@ -36,14 +37,14 @@ impl PartUrlKey {
         }
     }
 
-    /// The same key, for URLs that `former` has signed as well.
+    /// Lets the key verify URLs that `former` has signed as well.
     pub fn after(self, former: &Self) -> Self {
         Self { former: Some(former.mac.clone()), ..self }
     }
 }
 
-/// What a part URL permits.
-pub struct PartUrl {
+/// The upload that a part URL permits.
+pub struct SignedPart {
     upload: Uuid,
     number: u32,
     md5: [u8; 16],
@@ -58,14 +59,14 @@ pub struct PartUrlQuery {
     signature: String,
 }
 
-impl PartUrl {
-    /// Permission to upload this part, from now on and for as long as `key` says.
+impl SignedPart {
+    /// Permits the upload of this part from now on, for the validity of `key`.
     pub fn new(key: &PartUrlKey, upload: Uuid, number: u32, md5: [u8; 16]) -> Self {
         let validity = i64::try_from(key.validity.as_secs()).unwrap_or(i64::MAX);
         Self { upload, number, md5, expires: UnixTime::now().0.saturating_add(validity) }
     }
 
-    /// Path and query of the URL.
+    /// Returns path and query of the URL.
     pub fn sign(&self, key: &PartUrlKey, cache: &str) -> String {
         let signature = URL_SAFE_NO_PAD.encode(self.mac(&key.mac, cache).finalize().into_bytes());
         let md5 = URL_SAFE_NO_PAD.encode(self.md5);
@@ -76,7 +77,7 @@ impl PartUrl {
         )
     }
 
-    /// Checks a URL and returns the MD5 that the part has to have; `None` if it is forged or expired.
+    /// Verifies a URL and returns the MD5 that the part must have. `None` if the URL is forged or expired.
     pub fn verify(
         key: &PartUrlKey,
         cache: &str,
@@ -97,7 +98,7 @@ impl PartUrl {
 
     fn mac(&self, key: &Hmac<Sha256>, cache: &str) -> Hmac<Sha256> {
         let mut mac = key.clone();
-        // Lengths in front, so that no two different URLs have the same bytes.
+        // The length comes first, so that no two different URLs give the same bytes.
         mac.update(&(cache.len() as u64).to_be_bytes());
         mac.update(cache.as_bytes());
         mac.update(self.upload.as_bytes());
@@ -121,25 +122,25 @@ mod tests {
     fn only_the_signed_part_of_the_signed_upload_is_permitted() {
         let key = PartUrlKey::derive(b"secret", Duration::MAX);
         let upload = Uuid::new_v4();
-        let url = PartUrl::new(&key, upload, 3, [7; 16]).sign(&key, "main");
-        assert_eq!(PartUrl::verify(&key, "main", upload, 3, &query(&url)), Some([7; 16]));
-        assert_eq!(PartUrl::verify(&key, "main", upload, 4, &query(&url)), None);
-        assert_eq!(PartUrl::verify(&key, "other", upload, 3, &query(&url)), None);
-        assert_eq!(PartUrl::verify(&key, "main", Uuid::new_v4(), 3, &query(&url)), None);
+        let url = SignedPart::new(&key, upload, 3, [7; 16]).sign(&key, "main");
+        assert_eq!(SignedPart::verify(&key, "main", upload, 3, &query(&url)), Some([7; 16]));
+        assert_eq!(SignedPart::verify(&key, "main", upload, 4, &query(&url)), None);
+        assert_eq!(SignedPart::verify(&key, "other", upload, 3, &query(&url)), None);
+        assert_eq!(SignedPart::verify(&key, "main", Uuid::new_v4(), 3, &query(&url)), None);
         assert_eq!(
-            PartUrl::verify(&PartUrlKey::derive(b"else", Duration::MAX), "main", upload, 3, &query(&url)),
+            SignedPart::verify(&PartUrlKey::derive(b"else", Duration::MAX), "main", upload, 3, &query(&url)),
             None
         );
         let later = PartUrlQuery { expires: i64::MAX, ..query(&url) };
-        assert_eq!(PartUrl::verify(&key, "main", upload, 3, &later), None);
+        assert_eq!(SignedPart::verify(&key, "main", upload, 3, &later), None);
     }
 
     #[test]
     fn an_expired_url_permits_nothing() {
         let key = PartUrlKey::derive(b"secret", Duration::MAX);
         let upload = Uuid::new_v4();
-        let url = PartUrl { expires: UnixTime::now().0 - 1, ..PartUrl::new(&key, upload, 1, [0; 16]) }
+        let url = SignedPart { expires: UnixTime::now().0 - 1, ..SignedPart::new(&key, upload, 1, [0; 16]) }
             .sign(&key, "main");
-        assert_eq!(PartUrl::verify(&key, "main", upload, 1, &query(&url)), None);
+        assert_eq!(SignedPart::verify(&key, "main", upload, 1, &query(&url)), None);
     }
 }

@@ -1,17 +1,13 @@
-//! `POST /api/v1/cache/NAME/pin`: keep a path under a name.
-
-use std::sync::Arc;
+//! `POST /api/v1/cache/NAME/pin`: pins a path under a name.
 
 use catalog::{Keep, NewPin, PinOutcome};
 use http::StatusCode;
 use nix_formats::StorePath;
 use serde::Deserialize;
-use warp::Filter;
 
-use crate::cache::Cache;
 use crate::http::error::HttpError;
-use crate::http::state::State;
-use crate::http::{Answer, Route, Site, access, body, reply, status};
+use crate::http::router::{Request, Write};
+use crate::http::{Answer, body, status};
 
 /// Longest name of a pin.
 const NAME_LIMIT: usize = 255;
@@ -35,24 +31,10 @@ enum KeepPolicy {
     Forever,
 }
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    let state = state.clone();
-    site.clone()
-        .and(warp::path("pin"))
-        .and(warp::path::end())
-        .and(warp::post())
-        .and(access::authorization())
-        .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, authorization: Option<String>, stream| {
-            let state = state.clone();
-            reply(async move {
-                access::write(&state.tokens, &cache, authorization.as_deref())?;
-                create(&state, &cache, body::json(stream).await?).await
-            })
-        })
-}
-
-async fn create(state: &State, cache: &Cache, pin: PinCreate) -> Answer {
+/// `POST …/pin`.
+pub async fn create(request: Request<Write>) -> Answer {
+    let Request { state, cache, body, .. } = request;
+    let pin: PinCreate = body::json(body).await?;
     let path = StorePath::from_full_path(&pin.store_path)
         .map_err(|error| HttpError::bad_request(format!("storePath: {error}")))?;
     if pin.name.is_empty() || pin.name.len() > NAME_LIMIT || pin.name.chars().any(char::is_control) {

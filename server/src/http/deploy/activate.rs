@@ -1,19 +1,17 @@
 //! `POST /api/v1/deploy/activate` and `POST /api/v2/deploy/activate`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
-use warp::Filter;
 use warp::reply::Reply;
 
 use crate::deploy::activate::{ActivateError, Source, Specification};
 use crate::http::error::HttpError;
-use crate::http::state::State;
-use crate::http::{Answer, Route, access, body, reply};
+use crate::http::router::{Activate, Request};
+use crate::http::{Answer, body};
 
 /// The two shapes of the answer.
 #[derive(Clone, Copy)]
@@ -30,32 +28,29 @@ struct Activated {
     url: String,
 }
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let v1 = warp::path!("api" / "v1" / "deploy" / "activate").map(|| Version::V1);
-    let v2 = warp::path!("api" / "v2" / "deploy" / "activate").map(|| Version::V2);
-    let state = state.clone();
-    v1.or(v2)
-        .unify()
-        .and(warp::post())
-        .and(access::authorization())
-        .and(access::host())
-        .and(warp::body::stream())
-        .then(move |version, authorization: Option<String>, host: Option<String>, stream| {
-            let state = state.clone();
-            reply(async move {
-                let (workspace, _) = access::activate(&state, authorization.as_deref())?;
-                let specification: Specification = body::json(stream).await?;
-                let cache = state.caches().find(&workspace.cache);
-                let source = cache.as_ref().map(|cache| Source { cache, federation: &state.federation });
-                let done = state.deploy.activate(&workspace, source, specification, false).await?;
-                let activated = done.into_iter().map(|(agent, deployment)| {
-                    let id = deployment.id.0;
-                    let url = state.origin.url(host.as_deref(), &format!("/deploy/{id}"));
-                    (agent.name.clone(), Activated { id, url })
-                });
-                answer(version, activated.collect())
-            })
-        })
+/// `POST /api/v1/deploy/activate`.
+pub async fn v1(request: Request<Activate>) -> Answer {
+    activate(Version::V1, request).await
+}
+
+/// `POST /api/v2/deploy/activate`.
+pub async fn v2(request: Request<Activate>) -> Answer {
+    activate(Version::V2, request).await
+}
+
+async fn activate(version: Version, request: Request<Activate>) -> Answer {
+    let Request { state, grant: (workspace, _), head, body, .. } = request;
+    let host = head.host()?;
+    let specification: Specification = body::json(body).await?;
+    let cache = state.caches().find(&workspace.cache);
+    let source = cache.as_ref().map(|cache| Source { cache, federation: &state.federation });
+    let done = state.deploy.activate(&workspace, source, specification, false).await?;
+    let activated = done.into_iter().map(|(agent, deployment)| {
+        let id = deployment.id.0;
+        let url = state.origin.url(host, &format!("/deploy/{id}"));
+        (agent.name.clone(), Activated { id, url })
+    });
+    answer(version, activated.collect())
 }
 
 fn answer(version: Version, activated: BTreeMap<String, Activated>) -> Answer {

@@ -2,47 +2,28 @@
 
 use std::sync::Arc;
 
-use warp::Filter;
-
 use super::message::{self, FetchSource};
-use super::socket::{Ending, Heard, Permit, Socket, Upgrade, upgrade};
+use super::socket::{Ending, Heard, Permit, Socket, Upgrade};
 use crate::auth::TokenRef;
 use crate::deploy::{Agent, Delivery, Hello, Owner};
+use crate::http::Answer;
+use crate::http::router::{self, Request};
 use crate::http::state::State;
-use crate::http::{Route, access, reply};
 
-/// Longest text that is kept of what an agent says of itself.
+/// Longest text that is kept of each header in which an agent describes itself.
 const LONGEST: usize = 100;
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let state = state.clone();
-    let text = warp::header::optional::<String>;
-    warp::path!("ws")
-        .and(warp::get())
-        .and(access::authorization())
-        .and(text("name"))
-        .and(text("version"))
-        .and(text("system"))
-        .and(access::host())
-        .and(upgrade())
-        .then(
-            move |authorization: Option<String>,
-                  name: Option<String>,
-                  version,
-                  system,
-                  host,
-                  upgrade: Upgrade| {
-                let state = state.clone();
-                reply(async move {
-                    let (agent, token) = access::agent(&state, name.as_deref(), authorization.as_deref())?;
-                    let hello = Hello { version: shortened(version), system: shortened(system) };
-                    let connected = Connected { agent: agent.clone(), token, hello, host };
-                    let serving = state.clone();
-                    let owner = Owner::Agent(agent.id);
-                    upgrade.accept(&state, owner, move |socket| serve(serving, connected, socket))
-                })
-            },
-        )
+/// `GET /ws`.
+pub async fn connect(request: Request<router::Agent>) -> Answer {
+    let Request { state, grant: (agent, token), mut head, .. } = request;
+    let hello =
+        Hello { version: shortened(head.header("version")?), system: shortened(head.header("system")?) };
+    let host = head.host()?.map(str::to_owned);
+    let upgrade = Upgrade::of(&mut head)?;
+    let owner = Owner::Agent(agent.id);
+    let serving = state.clone();
+    let connected = Connected { agent, token, hello, host };
+    upgrade.accept(&state, owner, move |socket| serve(serving, connected, socket))
 }
 
 /// An agent that has opened a socket.
@@ -50,18 +31,18 @@ struct Connected {
     agent: Arc<Agent>,
     token: TokenRef,
     hello: Hello,
-    /// The host that it connected to, as it writes it.
+    /// The `Host` header.
     host: Option<String>,
 }
 
-fn shortened(text: Option<String>) -> String {
+fn shortened(text: Option<&str>) -> String {
     text.unwrap_or_default().chars().filter(|character| !character.is_control()).take(LONGEST).collect()
 }
 
 async fn serve(state: Arc<State>, connected: Connected, mut socket: Socket) {
     let Connected { agent, token, hello, host } = connected;
     let mut source = FetchSource::of(&state, &agent, host.as_deref());
-    // An agent drops deployments that come before this.
+    // An agent drops deployments that arrive before this message.
     if socket.say(message::agent_registered(&agent, &source)).await.is_err() {
         return;
     }
@@ -75,12 +56,12 @@ async fn serve(state: Arc<State>, connected: Connected, mut socket: Socket) {
     });
     let ending = loop {
         tokio::select! {
-            // Agents send nothing but pings here; whatever else comes means nothing.
+            // Agents send only pings here. Anything else is ignored.
             heard = socket.hear() => if let Heard::Gone = heard {
                 break None;
             },
             record = delivery.next() => {
-                // The keys of the cache may be others than when the agent connected.
+                // The keys of the cache may have changed since the agent connected.
                 let now = FetchSource::of(&state, &agent, host.as_deref());
                 if now != source {
                     if socket.say(message::agent_registered(&agent, &now)).await.is_err() {

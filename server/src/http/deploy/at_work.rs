@@ -1,41 +1,32 @@
-//! `/ws-deployment`: an agent tells how a deployment goes (protocol reference 7.7).
+//! `/ws-deployment`: an agent reports the progress of a deployment (protocol reference 7.7).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use warp::Filter;
 
 use super::message::{self, FetchSource};
-use super::socket::{Heard, Permit, Socket, Upgrade, upgrade};
+use super::socket::{Heard, Permit, Socket, Upgrade};
 use crate::auth::TokenRef;
 use crate::deploy::{Agent, Owner};
+use crate::http::Answer;
+use crate::http::router::{self, Request};
 use crate::http::state::State;
-use crate::http::{Route, access, reply};
 
-/// How long the answer to a goodbye may be late.
+/// How long a closing connection waits for its last reports to be recorded.
 const RECORDING: Duration = Duration::from_secs(2);
-/// Messages that wait to be recorded. An agent sends three for each deployment.
+/// Most reports that wait to be recorded. An agent sends three for each deployment.
 const QUEUE: usize = 100;
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let state = state.clone();
-    warp::path!("ws-deployment")
-        .and(warp::get())
-        .and(access::authorization())
-        .and(warp::header::optional::<String>("name"))
-        .and(access::host())
-        .and(upgrade())
-        .then(move |authorization: Option<String>, name: Option<String>, host, upgrade: Upgrade| {
-            let state = state.clone();
-            reply(async move {
-                let (agent, token) = access::agent(&state, name.as_deref(), authorization.as_deref())?;
-                let serving = state.clone();
-                let owner = Owner::Agent(agent.id);
-                upgrade.accept(&state, owner, move |socket| serve(serving, agent, token, host, socket))
-            })
-        })
+/// `GET /ws-deployment`.
+pub async fn connect(request: Request<router::Agent>) -> Answer {
+    let Request { state, grant: (agent, token), mut head, .. } = request;
+    let host = head.host()?.map(str::to_owned);
+    let upgrade = Upgrade::of(&mut head)?;
+    let owner = Owner::Agent(agent.id);
+    let serving = state.clone();
+    upgrade.accept(&state, owner, move |socket| serve(serving, agent, token, host, socket))
 }
 
 async fn serve(
@@ -51,8 +42,8 @@ async fn serve(
     if socket.say(message::agent_registered(&agent, &source)).await.is_err() {
         return;
     }
-    // Recorded beside the socket: an agent rolls back when a ping is not answered for ten seconds, and the catalog may
-    // take longer.
+    // Recorded in a task of its own: an agent rolls back if a ping is not answered within ten seconds, and the catalog may take
+    // longer.
     let (reports, mut received) = mpsc::channel(QUEUE);
     let recording = {
         let (deploy, agent) = (state.deploy.clone(), agent.clone());
@@ -60,7 +51,7 @@ async fn serve(
             while let Some(report) = received.recv().await {
                 deploy.report(&agent, report).await;
             }
-            // Only now: what was recorded says better than the socket whether the agent is free.
+            // Only now: the records are a better sign than the socket that the agent is free.
             drop(at_work);
         }
     };
@@ -78,14 +69,15 @@ async fn serve(
                     Some(report) => if reports.send(report).await.is_err() {
                         break None;
                     },
-                    None => tracing::debug!(agent = agent.name, "a message that means nothing here"),
+                    None => tracing::debug!(agent = agent.name, "ignored a message that is no report"),
                 },
             },
             ending = permit.ended() => break Some(ending),
         }
     };
     drop(reports);
-    // An agent that was answered has been heard. It waits for three seconds, then the rest is recorded all the same.
+    // The answer to the close frame confirms that the reports are recorded. The agent waits three seconds for it; reports that
+    // take longer are recorded afterwards.
     let _ = timeout(RECORDING, recording).await;
     socket.end(ending).await;
 }

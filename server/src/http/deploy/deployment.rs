@@ -1,19 +1,17 @@
-//! `GET /api/v1/deploy/deployment/ID`, which clients poll, and `GET /deploy/ID`, the page that they are told of.
+//! `GET /api/v1/deploy/deployment/ID`, which clients poll, and `GET /deploy/ID`, the page that activation links to.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use catalog::{DeploymentId, DeploymentRecord};
 use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
-use warp::Filter;
 use warp::reply::Reply;
 
 use crate::deploy::time;
+use crate::http::Answer;
 use crate::http::error::HttpError;
-use crate::http::state::State;
-use crate::http::{Answer, Route, access, any_of, reply};
+use crate::http::router::{Activate, Nothing, Request};
 
 /// The reply, in the client's spelling (protocol reference 7.3).
 #[derive(Serialize)]
@@ -29,27 +27,9 @@ struct Deployment {
     status: &'static str,
 }
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let status = {
-        let state = state.clone();
-        warp::path!("api" / "v1" / "deploy" / "deployment" / String)
-            .and(warp::get())
-            .and(access::authorization())
-            .then(move |id: String, authorization: Option<String>| {
-                let state = state.clone();
-                reply(async move { status(&state, &id, authorization.as_deref()).await })
-            })
-    };
-    let state = state.clone();
-    let page = warp::path!("deploy" / Uuid).and(warp::get()).then(move |id: Uuid| {
-        let state = state.clone();
-        reply(async move { page(&state, DeploymentId(id)).await })
-    });
-    any_of([status.boxed(), page.boxed()])
-}
-
-async fn status(state: &State, id: &str, authorization: Option<&str>) -> Answer {
-    let (workspace, _) = access::activate(state, authorization)?;
+/// `GET /api/v1/deploy/deployment/ID`.
+pub async fn status(request: Request<Activate, String>) -> Answer {
+    let Request { state, grant: (workspace, _), path: id, .. } = request;
     let id: Uuid = id.parse().map_err(|_| unknown())?;
     let (_, record) = state.deploy.find_in(&workspace, DeploymentId(id)).await?.ok_or_else(unknown)?;
     let deployment = Deployment {
@@ -65,8 +45,10 @@ async fn status(state: &State, id: &str, authorization: Option<&str>) -> Answer 
     Ok(warp::reply::json(&deployment).into_response())
 }
 
-/// For people, without a token: nobody guesses the id, and whoever has it has seen what was activated.
-async fn page(state: &State, id: DeploymentId) -> Answer {
+/// `GET /deploy/ID`. For people, without a token: nobody guesses an id, and people who have it know what was activated.
+pub async fn page(request: Request<Nothing, Uuid>) -> Answer {
+    let Request { state, path: id, .. } = request;
+    let id = DeploymentId(id);
     let record = state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
     let fleet = state.deploy.fleet();
     let agent = fleet.agent_by_id(record.agent).map_or("(no longer declared)", |agent| agent.name.as_str());

@@ -1,4 +1,4 @@
-//! `/api/v1/deploy/log/ID`: an agent writes the log of a deployment, or someone follows it (protocol reference 7.8, 7.9).
+//! `/api/v1/deploy/log/ID`: an agent writes the log of a deployment, or a client views it (protocol reference 7.8, 7.9).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,60 +6,39 @@ use std::time::Duration;
 use catalog::DeploymentId;
 use futures_util::FutureExt;
 use http::StatusCode;
-use serde::Deserialize;
-use warp::Filter;
 
 use super::message;
-use super::socket::{Ending, Heard, Permit, Socket, Upgrade, upgrade};
+use super::socket::{Ending, Heard, Permit, Socket, Upgrade};
 use crate::auth::TokenRef;
 use crate::deploy::{Agent, LogProducer, LogView, Owner, Workspace};
+use crate::http::Answer;
 use crate::http::error::HttpError;
+use crate::http::router::{AgentOrActivate, LogAccess, Request};
 use crate::http::state::State;
-use crate::http::{Answer, Route, access, reply};
 
 /// Most lines that are recorded at once.
 const BATCH: usize = 256;
-/// Pause after the catalog could not be asked.
+/// Pause after the catalog has failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-#[derive(Deserialize)]
-struct Query {
-    #[serde(default)]
-    view: Option<String>,
-}
-
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let state = state.clone();
-    warp::path!("api" / "v1" / "deploy" / "log" / String)
-        .and(warp::get())
-        .and(warp::query::<Query>())
-        .and(access::authorization())
-        .and(warp::header::optional::<String>("name"))
-        .and(upgrade())
-        .then(
-            move |id: String, query: Query, authorization: Option<String>, name: Option<String>, upgrade| {
-                let state = state.clone();
-                let views = query.view.is_some_and(|view| !matches!(view.as_str(), "false" | "0"));
-                reply(async move {
-                    if views {
-                        view(&state, &id, authorization.as_deref(), upgrade).await
-                    } else {
-                        produce(&state, &id, name.as_deref(), authorization.as_deref(), upgrade).await
-                    }
-                })
-            },
-        )
+/// `GET /api/v1/deploy/log/ID`.
+pub async fn connect(request: Request<AgentOrActivate, String>) -> Answer {
+    let Request { state, grant, path: id, mut head, .. } = request;
+    let upgrade = Upgrade::of(&mut head)?;
+    let id = id.parse().map(DeploymentId).map_err(|_| unknown())?;
+    match grant {
+        LogAccess::Write(agent, token) => produce(&state, id, agent, token, upgrade).await,
+        LogAccess::View(workspace, token) => view(&state, id, workspace, token, upgrade).await,
+    }
 }
 
 async fn produce(
     state: &Arc<State>,
-    id: &str,
-    name: Option<&str>,
-    authorization: Option<&str>,
+    id: DeploymentId,
+    agent: Arc<Agent>,
+    token: TokenRef,
     upgrade: Upgrade,
 ) -> Answer {
-    let (agent, token) = access::agent(state, name, authorization)?;
-    let id = parse(id)?;
     let record = state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
     if record.agent != agent.id {
         return Err(HttpError::new(StatusCode::FORBIDDEN, "this is a deployment of another agent"));
@@ -69,7 +48,7 @@ async fn produce(
     upgrade.accept(state, Owner::Agent(agent.id), move |socket| take(serving, agent, token, producer, socket))
 }
 
-/// Takes the lines of an agent.
+/// Receives the lines of an agent.
 async fn take(
     state: Arc<State>,
     agent: Arc<Agent>,
@@ -87,7 +66,7 @@ async fn take(
             heard = socket.hear() => heard,
             ending = permit.ended() => break Some(ending),
         };
-        // What has come meanwhile shares one write.
+        // Lines that have arrived meanwhile share one write.
         let (mut lines, mut heard) = (Vec::new(), Some(first));
         while let Some(Heard::Text(text)) = &heard {
             lines.extend(message::read_line(text));
@@ -102,11 +81,15 @@ async fn take(
     socket.end(ending).await;
 }
 
-async fn view(state: &Arc<State>, id: &str, authorization: Option<&str>, upgrade: Upgrade) -> Answer {
-    let (workspace, token) = access::activate(state, authorization)?;
-    let id = parse(id)?;
+async fn view(
+    state: &Arc<State>,
+    id: DeploymentId,
+    workspace: Arc<Workspace>,
+    token: TokenRef,
+    upgrade: Upgrade,
+) -> Answer {
     if state.deploy.find_in(&workspace, id).await?.is_none() {
-        // Clients take any refusal as "no logs" and go on.
+        // Clients take any refusal to mean that there are no logs, and continue.
         state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
         return Err(HttpError::new(
             StatusCode::UNAUTHORIZED,
@@ -120,7 +103,7 @@ async fn view(state: &Arc<State>, id: &str, authorization: Option<&str>, upgrade
     })
 }
 
-/// Gives the lines to a reader, up to the end of the deployment.
+/// Sends the lines to a viewer, up to the end of the deployment.
 async fn give(
     state: Arc<State>,
     workspace: Arc<Workspace>,
@@ -150,10 +133,6 @@ async fn give(
     };
     drop(view);
     socket.end(ending).await;
-}
-
-fn parse(id: &str) -> Result<DeploymentId, HttpError> {
-    id.parse().map(DeploymentId).map_err(|_| unknown())
 }
 
 fn unknown() -> HttpError {

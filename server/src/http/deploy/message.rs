@@ -9,27 +9,28 @@ use crate::deploy::{Agent, Report, time};
 use crate::http::state::State;
 use crate::origin::without_port;
 
-/// Largest size that the catalog takes.
+/// Largest size that the catalog can record.
 const MOST_BYTES: u64 = i64::MAX as u64;
-/// Longest name of a host.
+/// Longest host name.
 const MOST_HOST_BYTES: usize = 253;
 
-/// Where an agent fetches from, and the key that it trusts for that; null if it is to use what its machine has.
+/// The cache that an agent fetches from and the key that it trusts for it. Null if the agent has to use the settings of its
+/// machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FetchSource(serde_json::Value);
 
 impl FetchSource {
-    /// The cache of the agent's workspace, for one that connects to `host`.
+    /// Returns the cache of the agent's workspace, for an agent that connects to `host`.
     ///
-    /// The agent makes the name of the key itself, from the host, and takes only the key from us (protocol reference 7.6).
-    /// So the cache has to sign under that name with the key that is sent.
+    /// The agent derives the name of the key from the host and takes only the key from us (protocol reference 7.6). So the
+    /// cache has to sign under that name with the key that is sent.
     pub(super) fn of(state: &State, agent: &Agent, host: Option<&str>) -> Self {
         let source = state.caches().find(&agent.workspace.cache).and_then(|cache| {
             let name = match host.map(without_port).filter(|host| is_key_host(host)) {
                 Some(host) => cache.sign_for_agents_of(host),
                 None => cache.key_name.clone(),
             };
-            // Without a key the agent could trust nothing from there, and does as if there was no cache.
+            // Without a key the agent could trust nothing from the cache; it behaves as if there was none.
             let key = cache.keys().agent_key(&name)?;
             Some(json!({
                 "cacheName": cache.name(),
@@ -41,19 +42,19 @@ impl FetchSource {
     }
 }
 
-/// Whether this can be the host in the name of a key. Names of keys have no colons, as IPv6 addresses have.
+/// Whether this can be the host in the name of a key. IPv6 addresses cannot: a key name has no colons.
 fn is_key_host(host: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     (1..=MOST_HOST_BYTES).contains(&host.len()) && host.bytes().all(allowed)
 }
 
-/// Tells an agent who it is, and where it fetches from. May be repeated: the last one counts.
+/// Writes the message that gives an agent its id and its cache. May be sent again: the last one counts.
 pub(super) fn agent_registered(agent: &Agent, source: &FetchSource) -> String {
     let contents = json!({ "id": agent.id.0, "cache": source.0 });
     envelope("AgentRegistered", contents, agent)
 }
 
-/// Tells an agent what to run. Of the scripts it gets the one for its system.
+/// Writes the message that gives an agent a deployment, with the script for its system.
 pub(super) fn deployment(record: &DeploymentRecord, agent: &Agent, system: &str) -> String {
     let contents = json!({
         "id": record.id.0,
@@ -74,7 +75,7 @@ fn envelope(method: &str, contents: serde_json::Value, agent: &Agent) -> String 
     message.to_string()
 }
 
-/// As much of a message about a deployment as matters.
+/// The parts of a report that matter.
 #[derive(Deserialize)]
 struct Envelope {
     command: Command,
@@ -100,7 +101,7 @@ enum Command {
     },
 }
 
-/// Reads what an agent says about a deployment. `None` if it is anything else.
+/// Reads an agent's report about a deployment. `None` if the message is something else.
 pub(super) fn report(text: &str) -> Option<Report> {
     let envelope: Envelope = serde_json::from_str(text).ok()?;
     let at = |time: &str| time::parse(time).unwrap_or_else(UnixTime::now);
@@ -116,7 +117,7 @@ pub(super) fn report(text: &str) -> Option<Report> {
     })
 }
 
-/// A line of a log.
+/// A log line.
 #[derive(Deserialize)]
 struct ReadLine {
     line: String,
@@ -130,13 +131,13 @@ struct WrittenLine<'a> {
     time: &'a str,
 }
 
-/// Reads a line of a log: its time and text. `None` if it is anything else.
+/// Reads the time and the text of a log line. `None` if the message is something else.
 pub(super) fn read_line(text: &str) -> Option<(String, String)> {
     let read: ReadLine = serde_json::from_str(text).ok()?;
     Some((read.time, read.line))
 }
 
-/// Writes a line of a log.
+/// Writes a log line.
 pub(super) fn write_line(line: &NumberedLine) -> String {
     serde_json::to_string(&WrittenLine { line: &line.line, time: &line.time })
         .expect("two texts always encode")

@@ -1,4 +1,4 @@
-//! Websockets: the handshake, and what holds on each of them (protocol reference 7.4).
+//! Websockets: the handshake, liveness, limits and the close (protocol reference 7.4).
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use warp::reply::{Reply, Response};
-use warp::{Filter, Rejection};
 
 use crate::auth::TokenRef;
 use crate::deploy::{Fleet, Owner};
 use crate::http::Answer;
 use crate::http::error::HttpError;
+use crate::http::router::Head;
 use crate::http::state::State;
 
-/// How long the other side may be silent before it is asked for a sign of life. Clients ping every 30 seconds.
+/// How long the peer may be silent before it is pinged. Clients ping every 30 seconds.
 const QUIET: Duration = Duration::from_secs(75);
-/// How long it may then take to answer.
+/// How long the peer may take to answer a ping.
 const ANSWER: Duration = Duration::from_secs(60);
-/// How long one message may take to be taken.
+/// How long the peer may take to receive one message.
 const SEND: Duration = Duration::from_secs(30);
-/// How long the end of a connection may take once it was announced. Clients wait three seconds.
+/// How long a connection may take to close after the close frame. Clients wait three seconds.
 const CLOSE: Duration = Duration::from_secs(3);
-/// How long the connection may take to be ours after the reply to the handshake.
+/// How long the upgrade may take after the reply to the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How often a token is looked at that may have expired.
+/// How often the expiry of the token is checked.
 const RECHECK: Duration = Duration::from_secs(30);
-/// A thousand agents are connected at a time, and say little.
+/// Size of each buffer in bytes. Small: a thousand agents may be connected, and send little.
 const BUFFER: usize = 4 << 10;
-/// Largest message: a line of a log may be long.
+/// Largest message in bytes. A log line may be long.
 const MOST_BYTES: usize = 1 << 20;
 
 /// A request for a websocket.
@@ -49,22 +49,18 @@ pub(super) struct Upgrade {
     on_upgrade: Option<OnUpgrade>,
 }
 
-/// Takes any request; whether it asks for a websocket is said by [`Upgrade::accept`], after it is known who asks.
-pub(super) fn upgrade() -> impl Filter<Extract = (Upgrade,), Error = Rejection> + Copy {
-    let text = warp::header::optional::<String>;
-    text("upgrade")
-        .and(text("sec-websocket-version"))
-        .and(text("sec-websocket-key"))
-        .and(warp::ext::optional::<OnUpgrade>())
-        .map(|upgrade: Option<String>, version: Option<String>, key: Option<String>, on_upgrade| {
-            let fits = upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
-                && version.is_some_and(|version| version.trim() == "13");
-            Upgrade { key: key.filter(|_| fits), on_upgrade }
-        })
-}
-
 impl Upgrade {
-    /// Answers the handshake and has `serve` talk on the socket.
+    /// Reads the head of any request. [`Upgrade::accept`] refuses a request that is no websocket handshake.
+    pub(super) fn of(head: &mut Head) -> Result<Self, HttpError> {
+        let upgrade = head.header("upgrade")?;
+        let version = head.header("sec-websocket-version")?;
+        let fits = upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+            && version.is_some_and(|version| version.trim() == "13");
+        let key = head.header("sec-websocket-key")?.filter(|_| fits).map(str::to_owned);
+        Ok(Self { key, on_upgrade: head.on_upgrade.take() })
+    }
+
+    /// Answers the handshake and runs `serve` on the socket.
     pub(super) fn accept<F>(
         self,
         state: &State,
@@ -82,7 +78,7 @@ impl Upgrade {
             let _slot = slot;
             match timeout(HANDSHAKE, on_upgrade).await {
                 Ok(Ok(upgraded)) => serve(Socket::over(TokioIo::new(upgraded)).await).await,
-                _ => tracing::debug!("a websocket was gone before it began"),
+                _ => tracing::debug!("a websocket closed during its handshake"),
             }
         });
         let mut response = Response::default();
@@ -107,23 +103,23 @@ fn not_a_websocket() -> Response {
 /// An open websocket.
 pub(super) struct Socket<S = TokioIo<Upgraded>> {
     stream: WebSocketStream<S>,
-    /// When the other side was heard last, or given up waiting for.
+    /// When the peer sent something last, or was excused from sending.
     heard: Instant,
     asked: bool,
     answers_pings: bool,
-    /// Whether the other side has said goodbye and waits for the answer.
+    /// Whether the peer has sent a close frame and waits for the answer.
     closing: bool,
 }
 
-/// What came over a websocket.
+/// An event on a websocket.
 pub(super) enum Heard {
     /// A message.
     Text(Utf8Bytes),
-    /// Nothing more will come: what is left to do is [`Socket::end`].
+    /// No more messages will come. Only [`Socket::end`] is left to do.
     Gone,
 }
 
-/// The other side is gone, or takes nothing any more.
+/// The peer is gone or has stopped reading.
 #[derive(Debug)]
 pub(super) struct Gone;
 
@@ -139,13 +135,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self { stream, heard: Instant::now(), asked: false, answers_pings: true, closing: false }
     }
 
-    /// From now on, silence means nothing: this client does not read while it writes (protocol reference 7.8). It is
-    /// pinged all the same, so that its kernel says whether its machine is still there.
+    /// Accepts silence from now on: this client does not read while it writes (protocol reference 7.8). It is pinged all the
+    /// same, so that its kernel shows whether the machine still runs.
     pub(super) fn expect_no_answers(&mut self) {
         self.answers_pings = false;
     }
 
-    /// Waits for a message, answers pings, and looks after the connection. May be dropped at any time.
+    /// Waits for a message, and keeps the connection alive meanwhile. Cancel-safe.
     pub(super) async fn hear(&mut self) -> Heard {
         loop {
             let limit = self.heard + if self.asked { QUIET + ANSWER } else { QUIET };
@@ -194,11 +190,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         timeout(SEND, self.stream.flush()).await.map_err(|_| Gone)?.map_err(|_| Gone)
     }
 
-    /// Ends the connection: says goodbye if we are the ones who end it, and else answers a goodbye with the same code,
-    /// which clients count on (protocol reference 7.4). Whatever was said before is to be recorded by now.
+    /// Ends the connection. Sends a close frame if `ending` gives a reason, or answers the peer's with the same code, which
+    /// clients depend on (protocol reference 7.4). Record all messages before the call: the answer confirms them.
     pub(super) async fn end(mut self, ending: Option<Ending>) {
         match ending {
-            // The answer is sent by reading on.
+            // Reading on sends the answer.
             _ if self.closing => self.drain().await,
             None => {}
             Some(ending) => {
@@ -215,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         timeout(SEND, self.stream.send(message)).await.map_err(|_| Gone)?.map_err(|_| Gone)
     }
 
-    /// Reads until the other side is gone.
+    /// Reads until the peer is gone.
     async fn drain(&mut self) {
         let drained = async { while let Some(Ok(_)) = self.stream.next().await {} };
         let _ = timeout(CLOSE, drained).await;
@@ -227,16 +223,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-/// Why we end a connection.
+/// Why the server ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// There is nothing more to say.
+    /// Everything has been sent.
     Done,
-    /// The daemon stops. Never [`Ending::Done`] on an agent's connection: that would end the agent.
+    /// The daemon stops. An agent's connection never ends with [`Ending::Done`] instead: that would stop the agent.
     Stopping,
     /// The agent has newer connections.
     Displaced,
-    /// The token or the configuration does not permit it any more.
+    /// The token or the configuration no longer permits it.
     Forbidden,
 }
 
@@ -251,7 +247,7 @@ impl Ending {
     }
 }
 
-/// What has to stay true for a connection to go on.
+/// The conditions under which a connection may stay open.
 pub(super) struct Permit {
     state: Arc<State>,
     token: TokenRef,
@@ -261,7 +257,7 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// A connection opened with `token` by someone of whom `declared` says whether the configuration still names them.
+    /// For a connection that was opened with `token`. `declared` checks that the configuration still names the client.
     pub(super) fn new(
         state: &Arc<State>,
         token: TokenRef,
@@ -271,7 +267,7 @@ impl Permit {
         Self { state: state.clone(), token, revoked, fleet, declared: Box::new(declared) }
     }
 
-    /// Waits until the connection has to end. May be dropped at any time.
+    /// Waits until the connection has to end. Cancel-safe.
     pub(super) async fn ended(&mut self) -> Ending {
         loop {
             let good =
@@ -279,7 +275,7 @@ impl Permit {
             if !good {
                 return Ending::Forbidden;
             }
-            // Senders live as long as the application.
+            // The senders live as long as the daemon.
             tokio::select! {
                 () = self.state.deploy.closing().cancelled() => return Ending::Stopping,
                 _ = self.revoked.changed() => {}

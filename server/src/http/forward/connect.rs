@@ -1,4 +1,4 @@
-//! Connections to other daemons: plain TCP, given up soon when nobody is there.
+//! Connections to other daemons: plain TCP, with short limits so that an unreachable daemon is noticed soon.
 
 use std::error::Error;
 use std::task::{Context, Poll};
@@ -12,16 +12,16 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// How long finding and reaching a daemon may take.
+/// How long name resolution and connecting may take together.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a connection may be quiet before its other end is tested.
+/// How long a connection may be idle before keepalive probes start.
 const KEEPALIVE: Duration = Duration::from_secs(10);
-/// The time between two such tests. Three that fail end the connection.
+/// The time between two probes. Three that fail end the connection.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
-/// How long sent bytes may stay unacknowledged: a machine that lost its power says nothing.
+/// How long sent bytes may stay unacknowledged. A machine without power acknowledges nothing.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Clone)]
 pub(super) struct Connect(HttpConnector);
 
@@ -47,7 +47,7 @@ impl Service<Uri> for Connect {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        // Around all of it, as looking up a name has no limit of its own.
+        // Around all of it: name resolution has no limit of its own.
         let connecting = tokio::time::timeout(CONNECT, self.0.call(uri));
         async move { Ok(connecting.await??) }.boxed()
     }

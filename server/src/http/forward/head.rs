@@ -1,18 +1,16 @@
 //! The head of a request as it is passed on.
 
-use std::convert::Infallible;
-
 use http::header::{CONNECTION, EXPECT, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER};
 use http::header::{TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request};
-use warp::Filter;
-use warp::path::FullPath;
 
-/// Says that a request was passed on. A client that sends it has its request answered where it arrives, and no more.
+use crate::http::router::Head;
+
+/// Marks a request that was passed on. It is answered where it arrives, so that no request goes in circles.
 const FORWARDED: HeaderName = HeaderName::from_static("x-cache-server-forwarded");
 
-/// Headers that are about one connection (RFC 9110 section 7.6.1), not about the message. `Expect` is answered by whoever
-/// takes the body.
+/// Headers that are about one connection (RFC 9110 section 7.6.1), not about the message. `Expect` is answered by the daemon
+/// that reads the body.
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     EXPECT,
@@ -25,44 +23,33 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// Method, target and headers of a request.
+/// Whether another daemon passed the request on.
+pub fn is_forwarded(head: &Head) -> bool {
+    head.headers.contains_key(FORWARDED)
+}
+
+/// Method, target and headers of a request that is passed on.
 #[derive(Clone)]
-pub struct RequestHead {
+pub struct ForwardedHead {
     method: Method,
     /// Path and query.
     target: String,
     headers: HeaderMap,
 }
 
-/// The head of the request at hand.
-pub fn request_head() -> impl Filter<Extract = (RequestHead,), Error = Infallible> + Copy {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    warp::method().and(warp::path::full()).and(query).and(warp::header::headers_cloned()).map(
-        |method, path: FullPath, query: String, headers| {
-            let mut target = path.as_str().to_owned();
-            if !query.is_empty() {
-                target.push('?');
-                target.push_str(&query);
-            }
-            RequestHead { method, target, headers }
-        },
-    )
-}
-
-impl RequestHead {
-    /// Whether another daemon passed the request on.
-    pub fn is_forwarded(&self) -> bool {
-        self.headers.contains_key(FORWARDED)
+impl ForwardedHead {
+    /// The same request.
+    pub fn of(head: Head) -> Self {
+        Self { method: head.method, target: head.target, headers: head.headers }
     }
 
-    /// The same for something of the cache by its path under the API, which leads there whatever port and host name the
-    /// request came to.
-    pub fn within(mut self, cache: &str, rest: &str) -> Self {
-        self.target = format!("/api/v1/cache/{cache}/{rest}");
-        self
+    /// The same request for a file of the cache, named by its path under the API. That path leads to the file whatever port
+    /// and host name the request came to.
+    pub fn of_file(head: Head, cache: &str, file: &str) -> Self {
+        Self { target: format!("/api/v1/cache/{cache}/{file}"), ..Self::of(head) }
     }
 
-    /// The request to send to the daemon at this URL, which has no slash at its end.
+    /// Makes the request to send to the daemon at the URL `owner`, which has no slash at its end.
     pub(super) fn into_request<B>(self, owner: &str, body: B) -> Result<Request<B>, http::Error> {
         let Self { method, target, mut headers } = self;
         keep_end_to_end(&mut headers);
@@ -73,7 +60,7 @@ impl RequestHead {
     }
 }
 
-/// Takes out what is about one connection only.
+/// Removes the headers that are about one connection only.
 pub(super) fn keep_end_to_end(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -92,12 +79,13 @@ pub(super) fn keep_end_to_end(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn head(target: &str, headers: &[(&'static str, &'static str)]) -> RequestHead {
+    fn head(target: &str, headers: &[(&'static str, &'static str)]) -> Head {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        RequestHead { method: Method::PUT, target: target.to_owned(), headers }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        Head::new(Method::PUT, path, query, headers, None)
     }
 
     #[test]
@@ -114,8 +102,8 @@ mod tests {
                 ("expect", "100-continue"),
             ],
         );
-        assert!(!head.is_forwarded());
-        let request = head.into_request("http://a:1", ()).unwrap();
+        assert!(!is_forwarded(&head));
+        let request = ForwardedHead::of(head).into_request("http://a:1", ()).unwrap();
         assert_eq!(request.uri(), "http://a:1/a%20b?c=%2F");
         let mut names: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
@@ -124,6 +112,7 @@ mod tests {
 
     #[test]
     fn a_target_on_the_host_of_a_cache_is_named_by_path_as_well() {
-        assert_eq!(head("/a", &[]).within("main", "x.narinfo").target, "/api/v1/cache/main/x.narinfo");
+        let head = ForwardedHead::of_file(head("/a", &[]), "main", "x.narinfo");
+        assert_eq!(head.target, "/api/v1/cache/main/x.narinfo");
     }
 }

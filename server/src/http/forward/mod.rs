@@ -1,13 +1,13 @@
-//! Passing requests on to the daemon that has the upload they are about.
+//! Passes requests on to the daemon that has the upload they are about.
 //!
-//! Where several daemons share the catalog, a client may reach any of them with any step of an upload, whose bytes are
-//! with the daemon that it began at. That one is asked, once: a request that was passed on carries a header which says so,
-//! and is answered where it arrives. Nothing here knows what the requests mean.
+//! Where several daemons share the catalog, each step of an upload may reach another daemon, but only the daemon that created
+//! the upload has its bytes. The request is passed on to that daemon, once: a header marks it, and a marked request is
+//! answered where it arrives. Nothing here knows what the requests mean.
 //!
 //! | file | what |
 //! |---|---|
 //! | `head.rs` | what of a request's head is passed on |
-//! | `relay.rs` | the client: body there, answer back |
+//! | `relay.rs` | the client, which sends the body and returns the answer |
 //! | `connect.rs` | its connections |
 
 mod connect;
@@ -15,41 +15,40 @@ mod head;
 mod relay;
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use nix_formats::{FileHash, StorePathHash};
 use uuid::Uuid;
 
-pub use self::head::{RequestHead, request_head};
+pub use self::head::ForwardedHead;
+use self::head::is_forwarded;
 pub use self::relay::{ForwardError, Forwarder, Patience};
 
 use super::Answer;
+use super::body::Body;
 use super::error::HttpError;
+use super::router::Head;
 use crate::cache::Cache;
 use crate::cache::PushError;
 use crate::http::state::State;
 
-/// The daemon to ask about an upload, if that is another one.
+/// Returns the URL of the daemon that has an upload, if that is another one.
 pub(super) async fn owner_elsewhere(
     state: &State,
     cache: &Cache,
     upload: Uuid,
-    head: &RequestHead,
+    head: &Head,
 ) -> Result<Option<String>, HttpError> {
-    if head.is_forwarded() {
+    if is_forwarded(head) {
         return Ok(None);
     }
     Ok(state.uploads.find_owner(cache, upload).await?)
 }
 
-/// Passes a request on. An owner that is gone has taken the upload with it, which the client learns as it does of any
-/// upload that ended: by starting again.
-pub(super) async fn to_owner(
-    state: &State,
-    owner: &str,
-    head: RequestHead,
-    body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
-) -> Answer {
+/// Passes a request on. If the owner is gone, its uploads are lost: the client gets the answer for an upload that has ended,
+/// and starts again.
+pub(super) async fn to_owner(state: &State, owner: &str, head: Head, body: Body) -> Answer {
+    let head = ForwardedHead::of(head);
     state.forwarder.forward(owner, head, body, Patience::Short).await.map_err(|error| match error {
         ForwardError::Owner => PushError::UnknownUpload.into(),
         error => error.into(),
@@ -62,15 +61,16 @@ pub(super) async fn to_holder(
     state: &State,
     cache: &Cache,
     (path, file): (StorePathHash, FileHash),
-    head: &RequestHead,
+    head: Head,
     body: &Bytes,
     missing: PushError,
 ) -> Answer {
-    if head.is_forwarded() {
+    if is_forwarded(&head) {
         return Err(missing.into());
     }
+    let head = ForwardedHead::of_file(head, cache.name(), &format!("{path}.narinfo"));
     for holder in state.uploads.find_holders(cache, &file).await? {
-        let body = stream::iter([Ok(body.clone())]);
+        let body = stream::iter([Ok(body.clone())]).boxed();
         match state.forwarder.forward(&holder, head.clone(), body, Patience::Long).await {
             Err(ForwardError::Owner) => {}
             Ok(answer) if answer.status().is_success() => {

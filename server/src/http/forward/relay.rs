@@ -1,4 +1,4 @@
-//! Sends a request to another daemon while its body arrives, and gives back the answer while that arrives.
+//! Streams a request to another daemon while its body arrives, and streams the answer back.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use http::Method;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyDataStream, BodyExt, StreamBody};
@@ -18,37 +18,38 @@ use tokio::time::Instant;
 use warp::reply::{Reply, Response};
 
 use super::connect::Connect;
-use super::head::{RequestHead, keep_end_to_end};
+use super::head::{ForwardedHead, keep_end_to_end};
+use crate::http::body::Body;
 
-/// How long nothing may happen on either side. A little longer than the daemon that takes a body waits for more of it, so
-/// that it is the one to say so.
+/// How long a transfer may stall on either side. A little longer than the daemon at the other end waits, so that its reply
+/// reports the stall.
 const STALL: Duration = Duration::from_secs(75);
-/// How long the answer to a request that commits a path may take: it is verified and stored first.
+/// How long the answer may take to a request that commits a path, which is verified and stored first.
 const COMMIT: Duration = Duration::from_secs(3600);
-/// Idle connections that are kept to each daemon.
+/// Most idle connections that are kept to each daemon.
 const IDLE_CONNECTIONS: usize = 16;
-/// How long they are kept. Less than the other end keeps them.
+/// How long idle connections are kept. Shorter than the other end keeps them.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How long the other daemon may take to answer, once it has the request.
+/// How long the other daemon may take to answer once it has the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// It has little to do.
+    /// For a request that causes little work.
     Short,
-    /// It has to verify and store a NAR.
+    /// For a request that verifies and stores a NAR.
     Long,
 }
 
 /// Why a request could not be passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
-    /// The other daemon cannot be reached, or did not answer.
+    /// The other daemon cannot be reached or does not answer.
     #[error("the daemon that has the upload does not answer")]
     Owner,
-    /// The client did not send the whole body.
+    /// The client has not sent the whole body.
     #[error("{0}")]
     Body(String),
-    /// The request cannot be written, as the URL under which the other daemon wants to be reached is none.
+    /// The request cannot be written because the `node-url` of the other daemon is not a URL.
     #[error("a request could not be passed on: {0}")]
     Request(http::Error),
 }
@@ -72,12 +73,12 @@ impl Default for Forwarder {
 }
 
 impl Forwarder {
-    /// Sends the request to the daemon at the URL `owner` and gives back its answer, whatever that is.
+    /// Sends the request to the daemon at the URL `owner` and returns its answer, with any status.
     pub async fn forward(
         &self,
         owner: &str,
-        head: RequestHead,
-        body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
+        head: ForwardedHead,
+        body: Body,
         patience: Patience,
     ) -> Result<Response, ForwardError> {
         let progress = Arc::new(Progress::new(patience));
@@ -86,7 +87,7 @@ impl Forwarder {
         let is_head = request.method() == Method::HEAD;
         let answer = tokio::select! {
             answer = self.client.request(request) => answer.map_err(|error| error.to_string()),
-            () = progress.stalled() => Err("it stands still".to_owned()),
+            () = progress.stalled() => Err("the transfer stalled".to_owned()),
         };
         match answer {
             Ok(answer) => Ok(relay(answer, is_head)),
@@ -99,12 +100,12 @@ impl Forwarder {
     }
 }
 
-/// What is known of a body under way.
+/// The progress of a body.
 struct Progress {
-    /// When something was last seen of it.
+    /// When its last piece was seen.
     last: Mutex<Instant>,
     ended: AtomicBool,
-    /// It ended before its end.
+    /// Whether it broke off.
     broken: AtomicBool,
     patience: Patience,
 }
@@ -135,19 +136,16 @@ impl Progress {
         *self.last.lock() + limit
     }
 
-    /// Waits until nothing has happened for too long.
+    /// Waits until the transfer has stalled for too long.
     async fn stalled(&self) {
         while self.deadline() > Instant::now() {
-            // Not for longer than it takes to notice that the body has ended.
+            // In short steps, as the deadline changes when the body ends.
             tokio::time::sleep_until(self.deadline().min(Instant::now() + STALL)).await;
         }
     }
 }
 
-fn watched(
-    body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
-    progress: Arc<Progress>,
-) -> SentBody {
+fn watched(body: Body, progress: Arc<Progress>) -> SentBody {
     let watch = Watch(progress);
     let pieces = body.map(move |piece| {
         watch.0.note();
@@ -159,7 +157,8 @@ fn watched(
     StreamBody::new(pieces).boxed_unsync()
 }
 
-/// Part of a body. A body of known length is dropped once it is sent, without being asked for its end.
+/// Notes the end of a body when it is dropped. A body of known length is dropped once it is sent and never polled for its
+/// end.
 struct Watch(Arc<Progress>);
 
 impl Drop for Watch {
@@ -169,7 +168,7 @@ impl Drop for Watch {
     }
 }
 
-/// The answer of another daemon as our own.
+/// Turns the answer of another daemon into ours.
 fn relay(answer: http::Response<Incoming>, is_head: bool) -> Response {
     let (mut head, body) = answer.into_parts();
     keep_end_to_end(&mut head.headers);

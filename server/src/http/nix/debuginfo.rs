@@ -1,55 +1,27 @@
-//! `debuginfo/BUILDID.debug`: which NAR holds a debug file. Made from the NAR when it is pushed.
-
-use std::sync::Arc;
+//! `debuginfo/BUILDID.debug`: names the NAR that holds a debug file. Made from the NAR when it is pushed.
 
 use http::StatusCode;
 use nar_storage::layout;
-use warp::Filter;
 
 use super::untracked;
-use crate::cache::Cache;
-use crate::http::segment::FileName;
-use crate::http::state::State;
-use crate::http::{Route, Site, access, any_of, body, reply, status};
+use crate::http::router::{FileName, Read, Request, Write};
+use crate::http::{Answer, body, status};
 
 /// Largest link that a client may send.
 const BODY_LIMIT: u64 = 64 << 10;
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    any_of([get(state.clone(), site.clone()).boxed(), put(state.clone(), site.clone()).boxed()])
+/// `GET debuginfo/BUILDID.debug`.
+pub async fn get(request: Request<Read, FileName>) -> Answer {
+    // Debuggers ask with and without the suffix.
+    let name = &request.path.0;
+    let build_id = name.strip_suffix(".debug").unwrap_or(name);
+    let key = layout::debuginfo_key(build_id).ok();
+    untracked::send(&request.cache, key, "application/json").await
 }
 
-fn get(state: Arc<State>, site: Site) -> impl Route {
-    site.and(warp::path("debuginfo"))
-        .and(warp::path::param::<FileName>())
-        .and(warp::path::end())
-        .and(warp::get().or(warp::head()).unify())
-        .and(access::authorization())
-        .then(move |cache: Arc<Cache>, name: FileName, authorization: Option<String>| {
-            let state = state.clone();
-            reply(async move {
-                // Debuggers ask with and without the suffix.
-                let build_id = name.0.strip_suffix(".debug").unwrap_or(&name.0);
-                let key = layout::debuginfo_key(build_id).ok();
-                untracked::send(&state, &cache, authorization.as_deref(), key, "application/json").await
-            })
-        })
-}
-
-/// Nix sends its links along (`index-debug-info`). Ours come from the verified NAR, so these are not needed.
-fn put(state: Arc<State>, site: Site) -> impl Route {
-    site.and(warp::path("debuginfo"))
-        .and(warp::path::param::<FileName>())
-        .and(warp::path::end())
-        .and(warp::put())
-        .and(access::authorization())
-        .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, _name: FileName, authorization: Option<String>, stream| {
-            let state = state.clone();
-            reply(async move {
-                access::write(&state.tokens, &cache, authorization.as_deref())?;
-                body::discard(stream, BODY_LIMIT).await?;
-                Ok(status(StatusCode::OK))
-            })
-        })
+/// `PUT debuginfo/BUILDID.debug`. Nix sends its own links (`index-debug-info`). They are not needed: ours come from the verified
+/// NAR.
+pub async fn put(request: Request<Write, FileName>) -> Answer {
+    body::discard(request.body, BODY_LIMIT).await?;
+    Ok(status(StatusCode::OK))
 }

@@ -1,71 +1,39 @@
-//! `elsewhere/TICKET/FILE`: the NAR of a path that another cache has, under the URL that our narinfo of it says.
+//! `elsewhere/TICKET/FILE`: the NAR of a path that another cache has, at the URL that our narinfo of the path gives.
 
 use std::io;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE, RANGE,
-};
-use http::{HeaderValue, Method, StatusCode};
-use warp::Filter;
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use nix_formats::NarFileName;
 use warp::reply::{Reply, Response};
 
 use super::nar::blob_response;
 use super::range::{Requested, requested};
-use crate::cache::Cache;
 use crate::federation::{FetchError, Fetched, TicketText};
+use crate::http::Answer;
 use crate::http::error::HttpError;
-use crate::http::segment::NarName;
-use crate::http::state::State;
-use crate::http::{Answer, Route, Site, access, reply};
+use crate::http::router::{Read, Request};
 use crate::listeners::serve::UnknownLength;
 
-/// Whatever changes the bytes on their way makes them another file than the narinfo says.
+/// A proxy that changed the bytes would make them another file than the one that the narinfo describes.
 const UNCHANGED: HeaderValue = HeaderValue::from_static("no-transform");
 const UNCHANGED_PRIVATE: HeaderValue = HeaderValue::from_static("private, no-transform");
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    let state = state.clone();
-    site.clone()
-        .and(warp::path("elsewhere"))
-        .and(warp::path::param::<String>())
-        .and(warp::path::param::<NarName>())
-        .and(warp::path::end())
-        .and(warp::get().or(warp::head()).unify())
-        .and(warp::method())
-        .and(access::authorization())
-        .and(warp::header::optional::<String>(RANGE.as_str()))
-        .and(warp::header::optional::<String>(IF_RANGE.as_str()))
-        .then(move |cache: Arc<Cache>, ticket, file, method, authorization, range, if_range| {
-            let state = state.clone();
-            reply(async move {
-                let authorization: Option<String> = authorization;
-                access::read(&state, &cache, authorization.as_deref())?;
-                // What is had from elsewhere has no tag that a range could be asked for.
-                let range: Option<String> = range;
-                let range = range.filter(|_: &String| Option::<String>::is_none(&if_range));
-                send(&state, &cache, ticket, &file, &method, range.as_deref()).await
-            })
-        })
-}
-
-async fn send(
-    state: &State,
-    cache: &Arc<Cache>,
-    ticket: String,
-    file: &NarName,
-    method: &Method,
-    range: Option<&str>,
-) -> Answer {
-    let ticket = state.federation.open_ticket(&TicketText(ticket), &file.0, cache);
+/// `GET elsewhere/TICKET/FILE`.
+pub async fn get(request: Request<Read, (String, NarFileName)>) -> Answer {
+    let Request { state, cache, path: (ticket, file), head, .. } = request;
+    let range = head.header("range")?;
+    // These files have no tag, so a range that depends on one is ignored.
+    let range = if head.header("if-range")?.is_none() { range } else { None };
+    let ticket = state.federation.open_ticket(&TicketText(ticket), &file, &cache);
     let ticket = ticket.ok_or_else(HttpError::not_found)?;
     let mut response = Response::default();
     let mut size = ticket.file_size;
     let mut start = 0;
-    if method == Method::GET {
-        match state.federation.fetch(cache, &ticket).await.map_err(refusal)? {
+    if !head.is_head() {
+        match state.federation.fetch(&cache, &ticket).await.map_err(refusal)? {
             Fetched::Here(blob) => {
                 size = Some(blob.len());
                 response = blob_response(blob);
@@ -102,8 +70,8 @@ fn refusal(error: FetchError) -> HttpError {
     }
 }
 
-/// Where a range begins that goes up to the end, as it is asked for after a transfer broke off; 0 for any other. What is
-/// wrong is noticed at the end of a file, so nobody gets another part of it by itself.
+/// Returns where a range begins that ends with the file, as clients request after a broken transfer; 0 for any other range. The
+/// bytes are verified at the end of the file, so no part without the end is sent on its own.
 fn start_of_rest(range: &str, size: u64) -> u64 {
     match requested(range, size) {
         Requested::Part(part) if part.end == size => part.start,
@@ -111,7 +79,7 @@ fn start_of_rest(range: &str, size: u64) -> u64 {
     }
 }
 
-/// The pieces without the first `left_out` bytes. These are fetched all the same: only the whole can be checked.
+/// Leaves out the first `left_out` bytes. They are fetched all the same: only the whole file can be verified.
 fn without(
     pieces: impl Stream<Item = io::Result<Bytes>>,
     mut left_out: u64,

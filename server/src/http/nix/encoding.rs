@@ -1,26 +1,20 @@
-//! `Content-Encoding` of what `nix copy` sends: Nix compresses narinfos, listings and logs if it is told to.
+//! `Content-Encoding` of uploads: Nix compresses narinfos, listings and logs if its settings say so.
 
 use std::io::Read;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::CONTENT_ENCODING;
 use nix_formats::Compression;
-use warp::{Filter, Rejection};
 
 use crate::cache::PushError;
 use crate::decode::decoder;
 use crate::http::error::HttpError;
+use crate::http::router::Head;
 use crate::limits::decoder_memory::DecodersBusy;
 
-/// The text of the `Content-Encoding` header.
-pub(super) fn header() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Copy {
-    warp::header::optional::<String>(CONTENT_ENCODING.as_str())
-}
-
-/// The compression that a `Content-Encoding` header names: one of those of NARs, under the names of Nix or of HTTP.
-pub(super) fn compression(header: Option<&str>) -> Result<Compression, HttpError> {
-    let name = header.unwrap_or_default().trim().to_ascii_lowercase();
+/// Returns the compression that the `Content-Encoding` header names: one of those of NARs, by its name in Nix or in HTTP.
+pub(super) fn of_body(head: &Head) -> Result<Compression, HttpError> {
+    let name = head.header("content-encoding")?.unwrap_or_default().trim().to_ascii_lowercase();
     let name = match name.as_str() {
         "" | "identity" => "none",
         "x-gzip" => "gzip",
@@ -35,7 +29,7 @@ pub(super) fn compression(header: Option<&str>) -> Result<Compression, HttpError
     })
 }
 
-/// Unpacks a body that was read, to at most `limit` bytes. `what` is for the error.
+/// Unpacks a body to at most `limit` bytes. Errors call the body `what`.
 pub(super) async fn unpack(
     body: Bytes,
     encoding: Compression,

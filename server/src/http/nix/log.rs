@@ -1,6 +1,6 @@
-//! `log/DRV`: build logs, as `nix store copy-log` sends and `nix log` reads them.
+//! `log/DRV`: build logs, which `nix store copy-log` sends and `nix log` reads.
 //!
-//! Logs are stored as plain text, whatever encoding they came in, so that any web server can serve the storage.
+//! Logs are stored as plain text in spite of their `Content-Encoding`, so that any web server can serve the storage.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,23 +8,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::Stream;
 use http::StatusCode;
 use nar_storage::{Key, layout};
 use nix_formats::Compression;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use warp::Filter;
 
 use super::{encoding, turn_of, untracked};
 use crate::cache::Cache;
 use crate::cache::{PushError, blocking};
 use crate::decode::decoder;
+use crate::http::body::Body;
 use crate::http::error::HttpError;
-use crate::http::segment::FileName;
-use crate::http::state::State;
-use crate::http::{Answer, Route, Site, access, any_of, body, reply, status};
+use crate::http::router::{FileName, Read, Request, Write};
+use crate::http::{Answer, status};
 use crate::limits::decoder_memory::DecodersBusy;
 use crate::uploads::receive_to_file;
 
@@ -32,63 +29,26 @@ use crate::uploads::receive_to_file;
 const LOG_LIMIT: u64 = 1 << 30;
 /// Logs that are unpacked at once.
 static UNPACKING: Semaphore = Semaphore::const_new(2);
-/// How long a log waits for its turn to be unpacked.
+/// How long a log may wait for its turn to be unpacked.
 const TURN: Duration = Duration::from_secs(120);
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    any_of([get(state.clone(), site.clone()).boxed(), put(state.clone(), site.clone()).boxed()])
+/// `GET log/DRV`.
+pub async fn get(request: Request<Read, FileName>) -> Answer {
+    let key = layout::log_key(&request.path.0).ok();
+    untracked::send(&request.cache, key, "text/plain; charset=utf-8").await
 }
 
-fn get(state: Arc<State>, site: Site) -> impl Route {
-    site.and(warp::path("log"))
-        .and(warp::path::param::<FileName>())
-        .and(warp::path::end())
-        .and(warp::get().or(warp::head()).unify())
-        .and(access::authorization())
-        .then(move |cache: Arc<Cache>, name: FileName, authorization: Option<String>| {
-            let state = state.clone();
-            reply(async move {
-                let key = layout::log_key(&name.0).ok();
-                untracked::send(&state, &cache, authorization.as_deref(), key, "text/plain; charset=utf-8")
-                    .await
-            })
-        })
+/// `PUT log/DRV`.
+pub async fn put(request: Request<Write, FileName>) -> Answer {
+    let Request { cache, path: name, head, body, .. } = request;
+    let key = layout::log_key(&name.0)
+        .map_err(|_| HttpError::bad_request("this cannot be the name of a build log"))?;
+    store(&cache, &key, encoding::of_body(&head)?, body).await
 }
 
-fn put(state: Arc<State>, site: Site) -> impl Route {
-    site.and(warp::path("log"))
-        .and(warp::path::param::<FileName>())
-        .and(warp::path::end())
-        .and(warp::put())
-        .and(access::authorization())
-        .and(encoding::header())
-        .and(warp::body::stream())
-        .then(
-            move |cache: Arc<Cache>,
-                  name: FileName,
-                  authorization: Option<String>,
-                  encoding: Option<String>,
-                  stream| {
-                let state = state.clone();
-                reply(async move {
-                    access::write(&state.tokens, &cache, authorization.as_deref())?;
-                    let key = layout::log_key(&name.0)
-                        .map_err(|_| HttpError::bad_request("this is no name of a build log"))?;
-                    let encoding = encoding::compression(encoding.as_deref())?;
-                    store(&cache, &key, encoding, body::pieces(stream)).await
-                })
-            },
-        )
-}
-
-/// Receives a log, unpacks it and stores it. No thread waits for the client: what it sends is spooled as it comes, and
-/// unpacked when all of it is there.
-async fn store(
-    cache: &Cache,
-    key: &Key,
-    encoding: Compression,
-    body: impl Stream<Item = Result<Bytes, String>>,
-) -> Answer {
+/// Receives a log, unpacks it and stores it. No thread waits for the client: the log is spooled as it arrives, and unpacked
+/// when it is complete.
+async fn store(cache: &Cache, key: &Key, encoding: Compression, body: Body) -> Answer {
     let storage = cache.storages().propose(None)?;
     let directory = storage.storage.spool_dir();
     let new_file = || Arc::new(Spooled(directory.join(format!("log-{}", Uuid::new_v4()))));
@@ -103,11 +63,11 @@ async fn store(
     Ok(status(StatusCode::OK))
 }
 
-/// Unpacks the file `from` into the new file `to` and returns the size of that.
+/// Unpacks the file `from` into the new file `to` and returns the new size.
 async fn unpack(from: Arc<Spooled>, encoding: Compression, to: Arc<Spooled>) -> Result<u64, HttpError> {
     let slot = turn_of(&UNPACKING, TURN).await?;
     let unpacked = blocking(move || {
-        // Kept by the work, which goes on if the client hangs up.
+        // Held by the work itself, which continues if the client disconnects.
         let _slot = slot;
         let mut reader = decoder(File::open(&from.0)?, encoding)?.take(LOG_LIMIT + 1);
         let mut file = File::create_new(&to.0)?;
@@ -126,7 +86,7 @@ async fn unpack(from: Arc<Spooled>, encoding: Compression, to: Arc<Spooled>) -> 
     }
 }
 
-/// A spooled file; removed unless it was moved away.
+/// A spooled file. It is removed on drop unless it was moved away.
 struct Spooled(PathBuf);
 
 impl Drop for Spooled {

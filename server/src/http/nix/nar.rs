@@ -1,97 +1,79 @@
-//! `nar/FILE`: the bytes.
+//! `nar/FILE`: the NARs themselves.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE,
-    LOCATION, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use nar_storage::{Blob, BlobBody};
 use nix_formats::NarFileName;
-use warp::Filter;
 use warp::reply::{Reply, Response};
 
 use super::narinfo::matches_etag;
 use super::range::{Requested, requested};
 use crate::cache::Cache;
 use crate::http::error::HttpError;
-use crate::http::segment::{NarName, NoMatch};
+use crate::http::router::{Nothing, OtherName, Read, Request, Write};
 use crate::http::state::State;
-use crate::http::{Answer, HotSite, Route, Site, access, any_of, body, reply, status};
+use crate::http::{Answer, status};
 
-/// The name of a NAR is the hash of its bytes, so they never change, and nobody on their way may change them.
+/// A NAR is named by the hash of its bytes, so they never change, and no proxy may change them.
 const IMMUTABLE_PUBLIC: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable, no-transform");
 const IMMUTABLE_PRIVATE: HeaderValue =
     HeaderValue::from_static("private, max-age=31536000, immutable, no-transform");
 
-/// `GET` and `HEAD`.
-pub(super) fn get(state: Arc<State>, site: impl HotSite) -> impl Route {
-    site.and(warp::path("nar"))
-        .and(warp::path::param::<NarName>())
-        .and(warp::path::end())
-        .and(warp::get().or(warp::head()).unify())
-        .and(warp::method())
-        .and(access::authorization())
-        .and(warp::header::optional::<String>(RANGE.as_str()))
-        .and(warp::header::optional::<String>(IF_RANGE.as_str()))
-        .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
-        .and(access::from_peer())
-        .then(move |cache, name, method, authorization, range, if_range, known, from_peer| {
-            let state = state.clone();
-            async move {
-                let conditions = Conditions { range, if_range, known };
-                reply(send(&state, cache, name, method, authorization, conditions, from_peer)).await
-            }
-        })
+/// `GET nar/FILE`. The router has a shortcut to [`send`].
+pub async fn get(request: Request<Read, NarFileName>) -> Answer {
+    let Request { state, cache, path: name, head, .. } = request;
+    let request = NarRequest {
+        is_head: head.is_head(),
+        range: head.header("range")?,
+        if_range: head.header("if-range")?,
+        known: head.header("if-none-match")?,
+        is_from_peer: head.is_from_peer()?,
+    };
+    send(&state, &cache, &name, request).await
 }
 
-/// What a client has already, and what it wants.
-struct Conditions {
-    range: Option<String>,
-    if_range: Option<String>,
+/// What matters of a request for a NAR.
+pub struct NarRequest<'a> {
+    pub is_head: bool,
+    pub range: Option<&'a str>,
+    pub if_range: Option<&'a str>,
     /// `If-None-Match`.
-    known: Option<String>,
+    pub known: Option<&'a str>,
+    pub is_from_peer: bool,
 }
 
-async fn send(
-    state: &State,
-    cache: Arc<Cache>,
-    name: NarName,
-    method: Method,
-    authorization: Option<String>,
-    conditions: Conditions,
-    from_peer: bool,
-) -> Answer {
-    access::read(state, &cache, authorization.as_deref())?;
-    let nar = cache.find_nar(&state.catalog, &name.0).await?.ok_or_else(HttpError::not_found)?;
+/// Answers with a NAR.
+pub async fn send(state: &State, cache: &Arc<Cache>, name: &NarFileName, request: NarRequest<'_>) -> Answer {
+    let nar = cache.find_nar(&state.catalog, name).await?.ok_or_else(HttpError::not_found)?;
     let etag = nar.etag.clone();
-    let Conditions { range, if_range, known } = conditions;
-    if known.is_some_and(|known| matches_etag(&known, &etag)) {
+    let NarRequest { is_head, range, if_range, known, is_from_peer } = request;
+    if known.is_some_and(|known| matches_etag(known, &etag)) {
         return Ok(not_modified(etag, cache.is_public()));
     }
-    // A range is only good for the version it was asked for; ours never change, so any other tag is a mistake.
-    let range = range.filter(|_| if_range.as_ref().is_none_or(|tag| tag.as_bytes() == etag.as_bytes()));
-    let requested = range.map_or(Requested::Whole, |range| requested(&range, nar.size));
+    // A range is valid for one version of a file only. A NAR never changes, so any other tag is a mistake.
+    let range = range.filter(|_| if_range.is_none_or(|tag| tag.as_bytes() == etag.as_bytes()));
+    let requested = range.map_or(Requested::Whole, |range| requested(range, nar.size));
     let wanted = match &requested {
         Requested::Unsatisfiable => return Ok(unsatisfiable(nar.size)),
         // Opening it proves that the file is there; a HEAD needs none of its bytes.
-        _ if method == Method::HEAD => Some(0..0),
+        _ if is_head => Some(0..0),
         Requested::Whole => None,
         Requested::Part(part) => Some(part.clone()),
     };
-    // Nodes follow no links to where they cannot know who that is.
-    if method == Method::GET
-        && !from_peer
+    // Nodes do not follow links to servers that they cannot identify.
+    if !is_head
+        && !is_from_peer
         && let Some(link) = cache.link_to(&nar).await
     {
         return Ok(found_at(&link));
     }
-    let blob =
-        cache.open_nar(&state.catalog, &name.0, &nar, wanted).await?.ok_or_else(HttpError::not_found)?;
-    let mut response = if method == Method::HEAD { Response::default() } else { blob_response(blob) };
+    let blob = cache.open_nar(&state.catalog, name, &nar, wanted).await?.ok_or_else(HttpError::not_found)?;
+    let mut response = if is_head { Response::default() } else { blob_response(blob) };
     let headers = response.headers_mut();
     let length = match requested {
         Requested::Part(part) => {
@@ -109,7 +91,7 @@ async fn send(
     Ok(response)
 }
 
-/// Sends the client to the service that keeps the NAR. The link is only good for a while, so nobody may keep the answer.
+/// Redirects the client to the service that stores the NAR. The link expires, so the reply must not be kept.
 fn found_at(link: &HeaderValue) -> Response {
     let mut response = status(StatusCode::FOUND);
     response.headers_mut().insert(LOCATION, link.clone());
@@ -121,7 +103,7 @@ fn immutable(public: bool) -> HeaderValue {
     if public { IMMUTABLE_PUBLIC } else { IMMUTABLE_PRIVATE }
 }
 
-/// The client has the file.
+/// The client has the file already.
 fn not_modified(etag: HeaderValue, public: bool) -> Response {
     let mut response = status(StatusCode::NOT_MODIFIED);
     let headers = response.headers_mut();
@@ -138,8 +120,8 @@ fn describe(headers: &mut HeaderMap, length: u64, etag: HeaderValue, public: boo
     headers.insert(ETAG, etag);
 }
 
-/// A reply with these bytes. A blob that turns out shorter than promised ends in an error, which cuts the connection
-/// before the announced length, so that no client takes it for the whole.
+/// A reply with these bytes. A blob that turns out shorter than announced ends in an error, which cuts the connection, so that
+/// no client takes the part for the whole.
 pub(super) fn blob_response(blob: Blob) -> Response {
     match blob.into_body() {
         BlobBody::Bytes(bytes) => Response::new(bytes.into()),
@@ -155,68 +137,29 @@ fn unsatisfiable(size: u64) -> Response {
     response
 }
 
-/// `PUT`, as `nix copy` sends it.
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    any_of([put(state.clone(), site.clone()).boxed(), put_other(state.clone(), site.clone()).boxed()])
+/// `PUT nar/FILE`, which `nix copy` sends before the narinfo.
+pub async fn put(request: Request<Write, NarFileName>) -> Answer {
+    let Request { state, cache, grant: owner, path: name, head, body } = request;
+    let length = head.content_length()?;
+    state.uploads.put_file(&cache, Some(owner), name.compression, Some(&name), length, body).await?;
+    Ok(status(StatusCode::OK))
 }
 
-fn put(state: Arc<State>, site: Site) -> impl Route {
-    site.and(warp::path("nar"))
-        .and(warp::path::param::<NarName>())
-        .and(warp::path::end())
-        .and(warp::put())
-        .and(access::authorization())
-        .and(warp::header::optional::<u64>(CONTENT_LENGTH.as_str()))
-        .and(warp::body::stream())
-        .then(move |cache: Arc<Cache>, name: NarName, authorization: Option<String>, length, stream| {
-            let state = state.clone();
-            reply(async move {
-                let owner = access::write(&state.tokens, &cache, authorization.as_deref())?;
-                let (owner, body) = (Some(owner), body::pieces(stream));
-                state
-                    .uploads
-                    .put_file(&cache, owner, name.0.compression, Some(&name.0), length, body)
-                    .await?;
-                Ok(status(StatusCode::OK))
-            })
-        })
+/// `GET` of a name that no NAR can have. There is no such file.
+pub async fn get_other(_: Request<Nothing, OtherName>) -> Answer {
+    Err(HttpError::not_found())
 }
 
-/// The name of a file below `nar/` that is not a NAR here, such as one that is compressed with lz4.
-struct OtherName(String);
-
-impl FromStr for OtherName {
-    type Err = NoMatch;
-
-    fn from_str(segment: &str) -> Result<Self, NoMatch> {
-        if NarFileName::parse(segment).is_ok() { Err(NoMatch) } else { Ok(Self(segment.to_owned())) }
-    }
-}
-
-/// Takes every method, so that reading such a file is answered as reading any other that is not there.
-fn put_other(state: Arc<State>, site: Site) -> impl Route {
-    site.and(warp::path("nar"))
-        .and(warp::path::param::<OtherName>())
-        .and(warp::path::end())
-        .and(warp::method())
-        .and(access::authorization())
-        .then(move |cache: Arc<Cache>, name: OtherName, method: Method, authorization: Option<String>| {
-            let state = state.clone();
-            reply(async move {
-                if method != Method::PUT {
-                    return Err(HttpError::not_found());
-                }
-                access::write(&state.tokens, &cache, authorization.as_deref())?;
-                Err(refusal(&name.0))
-            })
-        })
+/// `PUT` of a name that no NAR can have. The reply says what is wrong with the name.
+pub async fn put_other(request: Request<Write, OtherName>) -> Answer {
+    Err(refusal(&request.path.0))
 }
 
 fn refusal(name: &str) -> HttpError {
     let plain = name.split_once('.').map(|(hash, _)| format!("{hash}.nar"));
     let extension = name.split_once(".nar.").map(|(_, extension)| extension);
     match (extension, plain) {
-        // All that is wrong is how it is compressed.
+        // Only the compression is wrong.
         (Some(extension), Some(plain)) if NarFileName::parse(&plain).is_ok() => {
             let shown: String = extension.chars().take(20).collect();
             HttpError::new(

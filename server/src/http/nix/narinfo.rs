@@ -1,12 +1,11 @@
-//! `HASH.narinfo`: the endpoint that is asked most, and most often in vain.
+//! `HASH.narinfo`: the busiest endpoint. Most requests are for paths that the cache does not have.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use nix_formats::{Compression, NarFileName, NarInfo};
-use warp::Filter;
+use nix_formats::{Compression, NarFileName, NarInfo, StorePathHash};
 use warp::reply::Response;
 
 use super::encoding;
@@ -15,55 +14,37 @@ use crate::cache::PushError;
 use crate::chain::chain;
 use crate::federation::Outcome;
 use crate::http::error::HttpError;
-use crate::http::forward::{self, RequestHead, request_head};
-use crate::http::segment::NarinfoName;
+use crate::http::router::{Read, Request, Write};
 use crate::http::state::State;
-use crate::http::{Answer, HotSite, Route, Site, access, body, reply, status};
+use crate::http::{Answer, body, forward, status};
 use crate::ingest::PathDescription;
 
-/// Largest narinfo taken from a client. References make the size: 64 KiB hold about 1,000.
+/// Largest narinfo that a client may send. Its references determine its size: 64 KiB hold about 1,000.
 const BODY_LIMIT: usize = 4 << 20;
 
-/// `GET` and `HEAD`.
-pub(super) fn get(state: Arc<State>, site: impl HotSite) -> impl Route {
-    site.and(warp::path::param::<NarinfoName>())
-        .and(warp::path::end())
-        .and(warp::get().or(warp::head()).unify())
-        .and(access::authorization())
-        .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
-        .and(access::from_peer())
-        .then(
-            move |cache: Arc<Cache>,
-                  name: NarinfoName,
-                  authorization: Option<String>,
-                  known: Option<String>,
-                  from_peer: bool| {
-                let state = state.clone();
-                async move {
-                    let (authorization, known) = (authorization.as_deref(), known.as_deref());
-                    reply(find(&state, &cache, &name, authorization, known, from_peer)).await
-                }
-            },
-        )
+/// `GET HASH.narinfo`. The router has a shortcut to [`find`].
+pub async fn get(request: Request<Read, StorePathHash>) -> Answer {
+    let Request { state, cache, path: hash, head, .. } = request;
+    find(&state, &cache, &hash, head.header("if-none-match")?, head.is_from_peer()?).await
 }
 
-async fn find(
+/// Answers with the narinfo of a path. `known` is the `If-None-Match` header. Another node gets only what is here: it searches
+/// the rest of the network by itself.
+pub async fn find(
     state: &State,
     cache: &Arc<Cache>,
-    name: &NarinfoName,
-    authorization: Option<&str>,
+    hash: &StorePathHash,
     known: Option<&str>,
-    from_peer: bool,
+    is_from_peer: bool,
 ) -> Answer {
-    access::read(state, cache, authorization)?;
-    if let Some(found) = cache.find_narinfo(&state.catalog, &name.0).await? {
+    if let Some(found) = cache.find_narinfo(&state.catalog, hash).await? {
         return Ok(found_reply(cache, &found.body, &found.etag, known));
     }
-    if from_peer {
+    if is_from_peer {
         return Ok(not_found());
     }
     // Boxed, as its future is large, and hits would carry it along.
-    match Box::pin(state.federation.find(cache, &name.0)).await {
+    match Box::pin(state.federation.find(cache, hash)).await {
         Outcome::Found(found) => Ok(found_reply(cache, &found.body, &found.etag, known)),
         Outcome::Absent => Ok(not_found()),
         Outcome::Unfinished => Ok(ask_again()),
@@ -86,12 +67,12 @@ fn found_reply(cache: &Cache, body: &Bytes, etag: &HeaderValue, known: Option<&s
     response
 }
 
-/// Misses are as frequent as hits, so this one is not formatted.
+/// Misses are as frequent as hits, so nothing is formatted here.
 fn not_found() -> Response {
     passing(StatusCode::NOT_FOUND, "not found\n")
 }
 
-/// A reply that may be another one a moment later, as paths are pushed: caches in between must not keep it.
+/// A reply that a push may change a moment later, so that proxies must not keep it.
 fn passing(status: StatusCode, text: &'static str) -> Response {
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
@@ -101,7 +82,7 @@ fn passing(status: StatusCode, text: &'static str) -> Response {
     response
 }
 
-/// While it is being found out whether somebody has the path. Nix takes a 404 for an hour, and tries again after this.
+/// The reply while the search for the path goes on elsewhere. Nix would believe a 404 for an hour; after a 503 it retries.
 fn ask_again() -> Response {
     let text = "still looking for this path elsewhere; try again\n";
     let mut response = passing(StatusCode::SERVICE_UNAVAILABLE, text);
@@ -115,52 +96,30 @@ pub(super) fn matches_etag(known: &str, etag: &HeaderValue) -> bool {
     })
 }
 
-/// `PUT`, as `nix copy` sends it after the NAR.
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    let state = state.clone();
-    site.clone()
-        .and(warp::path::param::<NarinfoName>())
-        .and(warp::path::end())
-        .and(warp::put())
-        .and(access::authorization())
-        .and(encoding::header())
-        .and(request_head())
-        .and(warp::body::stream())
-        .then(
-            move |cache: Arc<Cache>,
-                  name: NarinfoName,
-                  authorization: Option<String>,
-                  encoding: Option<String>,
-                  head: RequestHead,
-                  stream| {
-                let state = state.clone();
-                reply(async move {
-                    access::write(&state.tokens, &cache, authorization.as_deref())?;
-                    let encoding = encoding::compression(encoding.as_deref())?;
-                    let sent = body::read(stream, BODY_LIMIT).await?;
-                    let text = encoding::unpack(sent.clone(), encoding, BODY_LIMIT, "the narinfo").await?;
-                    let description = describe(&name, &text)?;
-                    let wanted = (name.0, description.file_hash);
-                    match state.ingest.commit_file(&cache, description).await {
-                        Err(missing @ PushError::NarMissing(_)) => {
-                            let head = head.within(cache.name(), &format!("{}.narinfo", name.0));
-                            forward::to_holder(&state, &cache, wanted, &head, &sent, missing).await
-                        }
-                        committed => {
-                            committed?;
-                            Ok(status(StatusCode::OK))
-                        }
-                    }
-                })
-            },
-        )
+/// `PUT HASH.narinfo`, which `nix copy` sends after the NAR.
+pub async fn put(request: Request<Write, StorePathHash>) -> Answer {
+    let Request { state, cache, path: hash, head, body, .. } = request;
+    let encoding = encoding::of_body(&head)?;
+    let sent = body::read(body, BODY_LIMIT).await?;
+    let text = encoding::unpack(sent.clone(), encoding, BODY_LIMIT, "the narinfo").await?;
+    let description = describe(&hash, &text)?;
+    let file = description.file_hash;
+    match state.ingest.commit_file(&cache, description).await {
+        Err(missing @ PushError::NarMissing(_)) => {
+            forward::to_holder(&state, &cache, (hash, file), head, &sent, missing).await
+        }
+        committed => {
+            committed?;
+            Ok(status(StatusCode::OK))
+        }
+    }
 }
 
-fn describe(name: &NarinfoName, text: &[u8]) -> Result<PathDescription, HttpError> {
+fn describe(hash: &StorePathHash, text: &[u8]) -> Result<PathDescription, HttpError> {
     let text = std::str::from_utf8(text).map_err(|_| HttpError::bad_request("a narinfo is UTF-8 text"))?;
     let narinfo = NarInfo::parse(text)
         .map_err(|error| HttpError::bad_request(format!("malformed narinfo: {}", chain(&error))))?;
-    if *narinfo.store_path.hash() != name.0 {
+    if narinfo.store_path.hash() != hash {
         return Err(HttpError::bad_request("the narinfo is for another store path than its name says"));
     }
     let file =
@@ -169,7 +128,7 @@ fn describe(name: &NarinfoName, text: &[u8]) -> Result<PathDescription, HttpErro
                 "the narinfo's URL must be `nar/` and the name of a NAR file in this cache",
             )
         })?;
-    // For some compressions Nix has no file name extension, so only the narinfo tells.
+    // Nix has no file name extension for some compressions; only the narinfo names those.
     if file.compression != Compression::None && file.compression != narinfo.compression {
         return Err(HttpError::bad_request(
             "the narinfo's Compression does not fit the name of its NAR file",

@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-/// What a request wants of a file.
+/// The part of a file that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Requested {
-    /// All of it. Also for several ranges at once and for units we do not know, which a server may ignore.
+    /// The whole file. Also for several ranges at once and for unknown units, which a server may ignore.
     Whole,
     /// These bytes; never empty.
     Part(Range<u64>),
-    /// Bytes that the file does not have.
+    /// A range outside of the file.
     Unsatisfiable,
 }
 
-/// Reads the value of a `Range` header for a file of `size` bytes.
+/// Parses the value of a `Range` header for a file of `size` bytes.
 pub fn requested(header: &str, size: u64) -> Requested {
     let Some(ranges) = header.trim().strip_prefix("bytes=") else { return Requested::Whole };
     let Some((first, last)) = ranges.split_once('-').filter(|_| !ranges.contains(',')) else {

@@ -1,7 +1,6 @@
-//! `serve/HASH/path`: a single file out of a NAR.
+//! `serve/HASH/path`: one file of a NAR.
 
 use std::io::{self, BufReader, Read};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,18 +13,15 @@ use nix_formats::nar::{FileReader, Found, NarError, find_file};
 use percent_encoding::percent_decode_str;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
-use warp::Filter;
-use warp::path::Tail;
 use warp::reply::{Reply, Response};
 
 use super::turn_of;
-use crate::cache::Cache;
 use crate::cache::narinfo::nar_file_name;
 use crate::cache::{PushError, blocking};
 use crate::decode::decoder_of;
+use crate::http::Answer;
 use crate::http::error::HttpError;
-use crate::http::state::State;
-use crate::http::{Answer, Route, Site, access, reply};
+use crate::http::router::{self, Request};
 use crate::limits::budget::Share;
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 
@@ -35,44 +31,25 @@ const PIECE: usize = 256 << 10;
 const BUFFER: usize = 64 << 10;
 /// Pieces that wait for a slow reader.
 const PIECES_AHEAD: usize = 1;
-/// Files of which a piece is unpacked at the same time.
+/// Files that are unpacked at the same time.
 static UNPACKING: Semaphore = Semaphore::const_new(4);
 /// How long a reader waits for its turn.
 const TURN: Duration = Duration::from_secs(30);
-/// How long a reader may take, beside the time that it may take for the size of the file.
+/// How long a reader may take in addition to the time that the size of the file allows.
 const READER_STALL: Duration = Duration::from_secs(60);
 /// The lowest rate in bytes per second at which a reader may read.
 const LOWEST_RATE: u64 = 8 << 10;
 
-pub(super) fn routes(state: &Arc<State>, site: &Site) -> impl Route {
-    let state = state.clone();
-    site.clone()
-        .and(warp::path("serve"))
-        .and(warp::path::param::<StorePathHash>())
-        .and(warp::path::tail())
-        .and(warp::get().or(warp::head()).unify())
-        .and(access::authorization())
-        .then(move |cache: Arc<Cache>, hash: StorePathHash, path: Tail, authorization: Option<String>| {
-            let state = state.clone();
-            reply(async move { get(&state, &cache, &hash, path.as_str(), authorization.as_deref()).await })
-        })
-}
-
-async fn get(
-    state: &State,
-    cache: &Arc<Cache>,
-    hash: &StorePathHash,
-    path: &str,
-    authorization: Option<&str>,
-) -> Answer {
-    access::read(state, cache, authorization)?;
+/// `GET serve/HASH/path`.
+pub async fn get(request: Request<router::Read, (StorePathHash, String)>) -> Answer {
+    let Request { state, cache, path: (hash, path), .. } = request;
     // Names in a NAR are bytes, and need not be UTF-8.
     let path = path
         .split('/')
         .filter(|component| !component.is_empty())
         .map(|component| percent_decode_str(component).collect())
         .collect();
-    let record = cache.find_path(&state.catalog, hash).await?.ok_or_else(HttpError::not_found)?;
+    let record = cache.find_path(&state.catalog, &hash).await?.ok_or_else(HttpError::not_found)?;
     let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?;
     if !storage.can_be_read().await {
         return Err(HttpError::not_found());
@@ -96,7 +73,7 @@ async fn get(
 fn describe(response: &mut Response, size: u64, public: bool) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
-    // A stored page must never run as one of ours.
+    // A browser must never run a stored page as one of this site.
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let caching =
@@ -117,7 +94,7 @@ async fn extract(
 ) -> Result<(u64, Pieces), HttpError> {
     let turn = turn_of(&UNPACKING, TURN).await?;
     let found = blocking(move || {
-        // Kept by the work, which goes on if the client hangs up.
+        // Held by the work itself, which continues if the client disconnects.
         let _turn = turn;
         find(open, &path)
     });
@@ -154,8 +131,8 @@ fn no_file<R>(found: &Found<R>) -> HttpError {
     HttpError::new(StatusCode::NOT_FOUND, reason)
 }
 
-/// Sends a file piece by piece until it ends or nobody listens any more. A thread is taken for each piece only, so none waits
-/// for the reader. A reader that stands still is cut off, or sooner if others need its place.
+/// Sends a file piece by piece until it ends or the reader is gone. A thread is taken for one piece at a time, so none waits for
+/// the reader. A reader that stalls is cut off, sooner if others need its place.
 async fn pump(mut file: Unpacked, sender: mpsc::Sender<io::Result<Bytes>>, share: Share) {
     let begun = Instant::now();
     let mut sent: u64 = 0;

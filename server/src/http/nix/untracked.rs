@@ -1,6 +1,4 @@
-//! Files that the catalog does not track: they are there or not, and are replaced as a whole.
-
-use std::sync::Arc;
+//! Files that the catalog does not track. They are replaced as a whole.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -10,18 +8,10 @@ use nar_storage::Key;
 use super::nar::blob_response;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
-use crate::http::state::State;
-use crate::http::{Answer, access, status};
+use crate::http::{Answer, status};
 
-/// Sends the file under `key`, if there is one.
-pub async fn send(
-    state: &State,
-    cache: &Arc<Cache>,
-    authorization: Option<&str>,
-    key: Option<Key>,
-    content_type: &'static str,
-) -> Answer {
-    access::read(state, cache, authorization)?;
+/// Sends the file under `key`. 404 if there is none, or no key.
+pub async fn send(cache: &Cache, key: Option<Key>, content_type: &'static str) -> Answer {
     let blob = match key {
         Some(key) => cache.storages().open_small(&key).await,
         None => None,

@@ -137,7 +137,7 @@ fn a_bulk_query_may_spell_its_list_in_any_way_that_json_allows() {
     assert_eq!(query(&site).body(body.clone()).send().expect(200).json(), json!([hash, hash]));
     assert_eq!(query(&site).chunked(body, 1).send().expect(200).json(), json!([hash, hash]));
     let refused = query(&site).body(format!("[\"{hash}\", \"no\\thash\"]")).send().expect(400);
-    assert!(refused.text().contains("`no\\thash` is no store path hash"), "{}", refused.text());
+    assert!(refused.text().contains("`no\\thash` is not a store path hash"), "{}", refused.text());
     let refused = query(&site).body(format!("[\"{hash}\" \"{hash}\"]")).send().expect(400);
     assert!(refused.text().contains("byte 37"), "{}", refused.text());
 }

@@ -1,0 +1,168 @@
+//! The shortcut for `GET` and `HEAD` of narinfo and NARs. See the head of the folder for why there is one.
+//!
+//! A request is recognised by its method and path alone. One that is not recognised here, or has a malformed header, is left
+//! to the table. A hit must stay cheap: no header is copied that the two routes do not need, and futures are small.
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use http::Method;
+use http::header::{AUTHORIZATION, HOST, IF_NONE_MATCH, IF_RANGE, RANGE};
+use nix_formats::{NarFileName, StorePathHash};
+use warp::path::FullPath;
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use super::site::{CACHES, Root};
+use crate::cache::Cache;
+use crate::federation::PEER_HEADER;
+use crate::http::error::HttpError;
+use crate::http::nix::nar::{self, NarRequest};
+use crate::http::nix::narinfo;
+use crate::http::state::State;
+use crate::http::{access, reply};
+use crate::listeners::serve::Routes;
+
+/// Serves the hot routes, and leaves all other requests to `rest`.
+pub fn before(rest: Routes, state: &Arc<State>, root: Root) -> Routes {
+    match root {
+        Root::ByHost => before_with(rest, state, root, warp::header::optional::<String>(HOST.as_str())),
+        // The port alone says which cache it is.
+        Root::ByPort(_) => {
+            before_with(rest, state, root, warp::any().and_then(|| ready(Ok::<_, Rejection>(None))))
+        }
+    }
+}
+
+/// A filter that says which host name a request came to, if that matters.
+trait Host: Filter<Extract = (Option<String>,), Error = Rejection> + Clone + Send + Sync + 'static {}
+impl<F> Host for F where
+    F: Filter<Extract = (Option<String>,), Error = Rejection> + Clone + Send + Sync + 'static
+{
+}
+
+fn before_with(rest: Routes, state: &Arc<State>, root: Root, host: impl Host) -> Routes {
+    let nar_or_rest = nar(state.clone(), root, host.clone()).or(rest).unify().boxed();
+    narinfo(state.clone(), root, host).or(nar_or_rest).unify().boxed()
+}
+
+fn narinfo(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
+    let name = |path: &str| path.strip_suffix(".narinfo")?.parse::<StorePathHash>().ok();
+    hot(state.clone(), name)
+        .and(host)
+        .and(warp::header::optional::<String>(AUTHORIZATION.as_str()))
+        .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
+        .and(warp::header::optional::<Present>(PEER_HEADER))
+        .then(
+            move |hot: Hot<StorePathHash>,
+                  host: Option<String>,
+                  authorization: Option<String>,
+                  known: Option<String>,
+                  peer: Option<Present>| {
+                let state = state.clone();
+                reply(async move {
+                    let cache = root.cache_or(hot.by_path, &state, host.as_deref())?;
+                    access::read(&state, &cache, authorization.as_deref())?;
+                    narinfo::find(&state, &cache, &hot.name, known.as_deref(), peer.is_some()).await
+                })
+            },
+        )
+}
+
+fn nar(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
+    let name = |path: &str| NarFileName::parse(path.strip_prefix("nar/")?).ok();
+    hot(state.clone(), name)
+        .and(host)
+        .and(warp::header::optional::<String>(AUTHORIZATION.as_str()))
+        .and(warp::header::optional::<String>(RANGE.as_str()))
+        .and(warp::header::optional::<String>(IF_RANGE.as_str()))
+        .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
+        .and(warp::header::optional::<Present>(PEER_HEADER))
+        .then(
+            move |hot: Hot<NarFileName>,
+                  host: Option<String>,
+                  authorization: Option<String>,
+                  range: Option<String>,
+                  if_range: Option<String>,
+                  known: Option<String>,
+                  peer: Option<Present>| {
+                let state = state.clone();
+                reply(async move {
+                    let cache = root.cache_or(hot.by_path, &state, host.as_deref())?;
+                    access::read(&state, &cache, authorization.as_deref())?;
+                    let request = NarRequest {
+                        is_head: hot.is_head,
+                        range: range.as_deref(),
+                        if_range: if_range.as_deref(),
+                        known: known.as_deref(),
+                        is_from_peer: peer.is_some(),
+                    };
+                    nar::send(&state, &cache, &hot.name, request).await
+                })
+            },
+        )
+}
+
+/// A filter that answers.
+trait HotRoute: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {}
+impl<F> HotRoute for F where
+    F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static
+{
+}
+
+/// A request for a narinfo or a NAR.
+struct Hot<T> {
+    name: T,
+    is_head: bool,
+    /// The cache that the path names. `None` if it is the one at the root.
+    by_path: Option<Arc<Cache>>,
+}
+
+impl<T> Hot<T> {
+    fn find(state: &State, method: &Method, path: &str, name: impl Fn(&str) -> Option<T>) -> Option<Self> {
+        let is_head = method == Method::HEAD;
+        if !is_head && method != Method::GET {
+            return None;
+        }
+        let Some(below) = path.strip_prefix(CACHES) else {
+            return Some(Self { name: name(path.strip_prefix('/')?)?, is_head, by_path: None });
+        };
+        let (cache, path) = below.split_once('/')?;
+        Some(Self { name: name(path)?, is_head, by_path: Some(state.find_cache(cache)?) })
+    }
+}
+
+impl Root {
+    /// Returns the cache that the path names, else the one at the root.
+    fn cache_or(
+        self,
+        by_path: Option<Arc<Cache>>,
+        state: &State,
+        host: Option<&str>,
+    ) -> Result<Arc<Cache>, HttpError> {
+        by_path.or_else(|| self.find_cache(state, host)).ok_or_else(HttpError::not_found)
+    }
+}
+
+/// Takes requests for files that `name` recognises by their path below the cache.
+fn hot<T: Send + 'static>(
+    state: Arc<State>,
+    name: impl Fn(&str) -> Option<T> + Clone + Send + Sync + 'static,
+) -> impl Filter<Extract = (Hot<T>,), Error = Rejection> + Clone {
+    warp::method().and(warp::path::full()).and_then(move |method: Method, path: FullPath| {
+        ready(Hot::find(&state, &method, path.as_str(), &name).ok_or_else(warp::reject::not_found))
+    })
+}
+
+/// Stands for a header whose value does not matter.
+struct Present;
+
+impl FromStr for Present {
+    type Err = Infallible;
+
+    fn from_str(_: &str) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}

@@ -1,0 +1,181 @@
+//! Serves the table of routes: finds the route of a request and its cache, checks what the route demands, and calls the
+//! handler. Knows nothing of what handlers do.
+//!
+//! | file | what |
+//! |---|---|
+//! | `route.rs` | a route: methods, path, demand and handler |
+//! | `pattern.rs`, `parameter.rs` | path patterns and what stands in them |
+//! | `site.rs` | where a route is found, and which cache a request is for |
+//! | `demand.rs` | what routes demand of their clients |
+//! | `request.rs` | what handlers take |
+//! | `hot.rs` | the shortcut for narinfo and NARs |
+//!
+//! Warp gives a filter no access to the request itself, only to clones of its parts. For most requests a clone of all headers
+//! costs nothing that could be felt. Nearly all requests are for narinfo and NARs, however, and are answered in a few
+//! microseconds. So `hot.rs` comes first and takes only the few headers that these two look at; it leads to the same checks and
+//! handlers, and leaves everything that it does not recognise to the table. Filters are boxed where they meet: the compiler
+//! would otherwise name each of them in the types of all that are built on it, and each request would carry the largest future
+//! of them all.
+
+mod demand;
+mod hot;
+mod parameter;
+mod pattern;
+mod request;
+mod route;
+mod site;
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use warp::Filter;
+use warp::path::FullPath;
+use warp::reply::{Reply, Response};
+
+pub use self::demand::{
+    Activate, Agent, AgentOrActivate, LogAccess, Nothing, PartUrl, Peer, Read, ReadApi, Write,
+};
+pub use self::parameter::{FileName, OtherName};
+use self::pattern::Values;
+pub use self::request::{Head, Request};
+use self::route::Incoming;
+pub use self::route::{Route, get, get_only, post, put};
+use self::site::CACHES;
+pub use self::site::{Root, Site};
+use super::body::{self, Body};
+use super::error::HttpError;
+use super::state::State;
+use crate::cache::Cache;
+use crate::listeners::serve::Routes;
+
+/// The routes by their sites.
+pub struct Table {
+    server: Vec<Route>,
+    api: Vec<Route>,
+    cache: Vec<Route>,
+}
+
+impl Table {
+    /// Sorts the routes by their sites.
+    pub fn new(routes: Vec<Route>) -> Self {
+        let mut table = Self { server: Vec::new(), api: Vec::new(), cache: Vec::new() };
+        for route in routes {
+            match route.site {
+                Site::Server => table.server.push(route),
+                Site::Api => table.api.push(route),
+                Site::Cache => table.cache.push(route),
+            }
+        }
+        table
+    }
+}
+
+/// Makes the filter that serves the table on a listener.
+pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Routes {
+    let router = Arc::new(Router { table: table.clone(), state: state.clone(), root });
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let everything = warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<OnUpgrade>())
+        .and(warp::body::stream())
+        .then(
+            move |method: Method,
+                  path: FullPath,
+                  query: String,
+                  headers: HeaderMap,
+                  on_upgrade: Option<OnUpgrade>,
+                  stream| {
+                let head = Head::new(method, path.as_str(), &query, headers, on_upgrade);
+                router.answer(path.as_str(), head, body::pieces(stream))
+            },
+        )
+        .boxed();
+    hot::before(everything, state, root)
+}
+
+/// Serves the table on one listener.
+struct Router {
+    table: Arc<Table>,
+    state: Arc<State>,
+    root: Root,
+}
+
+/// A route, the parameters in the path, and the cache that the request is for.
+type Target<'r, 'p> = (&'r Route, Values<'p>, Option<Arc<Cache>>);
+
+impl Router {
+    fn answer(&self, path: &str, head: Head, body: Body) -> BoxFuture<'static, Response> {
+        match self.find(path, &head) {
+            Ok((route, values, cache)) => {
+                tracing::trace!(route = route.path, demand = route.demand, "found the route of a request");
+                route.answer(Incoming { state: self.state.clone(), cache, head, body }, &values)
+            }
+            Err(error) => std::future::ready(error.into_response()).boxed(),
+        }
+    }
+
+    /// Finds the route and the cache of a request. Whether the cache exists is decided before whether the path does.
+    fn find<'p>(&self, path: &'p str, head: &Head) -> Result<Target<'_, 'p>, HttpError> {
+        let Table { server, api, cache: of_caches } = &*self.table;
+        if let Some(below) = path.strip_prefix(CACHES) {
+            let (name, path) = below.split_once('/').unwrap_or((below, ""));
+            if name.is_empty() {
+                return Err(HttpError::not_found());
+            }
+            let cache = self.state.find_cache(name).ok_or_else(|| HttpError::unknown_cache(name))?;
+            let (route, values) = find_route(api.iter().chain(of_caches), &head.method, path)?;
+            return Ok((route, values, Some(cache)));
+        }
+        let path = path.strip_prefix('/').unwrap_or(path);
+        match find_route(server, &head.method, path) {
+            Err(NoRoute::Unknown) => {}
+            found => {
+                let (route, values) = found?;
+                return Ok((route, values, None));
+            }
+        }
+        let cache = self.root.find_cache(&self.state, head.host()?).ok_or_else(HttpError::not_found)?;
+        let (route, values) = find_route(of_caches, &head.method, path)?;
+        Ok((route, values, Some(cache)))
+    }
+}
+
+/// Why there is no route for a request.
+enum NoRoute {
+    /// No route has this path.
+    Unknown,
+    /// The routes of this path are for other methods.
+    OtherMethod,
+}
+
+impl From<NoRoute> for HttpError {
+    fn from(reason: NoRoute) -> Self {
+        match reason {
+            NoRoute::Unknown => Self::not_found(),
+            NoRoute::OtherMethod => {
+                Self::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not supported here")
+            }
+        }
+    }
+}
+
+fn find_route<'r, 'p>(
+    routes: impl IntoIterator<Item = &'r Route>,
+    method: &Method,
+    path: &'p str,
+) -> Result<(&'r Route, Values<'p>), NoRoute> {
+    let mut reason = NoRoute::Unknown;
+    for route in routes {
+        let Some(values) = route.find(path) else { continue };
+        if route.methods.contains(method) {
+            return Ok((route, values));
+        }
+        reason = NoRoute::OtherMethod;
+    }
+    Err(reason)
+}

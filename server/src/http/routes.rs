@@ -1,0 +1,73 @@
+//! Every public path: its methods, what it demands, and its handler.
+//!
+//! | site | where |
+//! |---|---|
+//! | `Server` | at this path, on every port and for every host name |
+//! | `Api` | the same; the path names the cache |
+//! | `Cache` | at this path on the host name and on the own port of the cache, and below `/api/v1/cache/{cache}` |
+//!
+//! `get` takes `HEAD` as well. `router/demand.rs` says what each demand means, and the parameter types of the handlers say what
+//! may stand in `{…}`. Commands of operators are not here: they come through the admin socket (`admin/`).
+
+use super::router::Site::{Api, Cache, Server};
+use super::router::{Activate, Agent, AgentOrActivate, Nothing, PartUrl, Peer, Read, ReadApi, Write};
+use super::router::{Route, get, get_only, post, put};
+use super::{cachix, deploy, network, nix, welcome};
+
+/// Returns the table of routes.
+#[rustfmt::skip]
+pub fn all() -> Vec<Route> {
+    vec![
+        get(Server, "/", Nothing, welcome::get),
+
+        // What Nix reads, and what `nix copy` writes.
+        get(Cache, "/nix-cache-info",              Read,  nix::cache_info::get),
+        get(Cache, "/{hash}.narinfo",              Read,  nix::narinfo::get),
+        put(Cache, "/{hash}.narinfo",              Write, nix::narinfo::put),
+        get(Cache, "/nar/{nar}",                   Read,  nix::nar::get),
+        put(Cache, "/nar/{nar}",                   Write, nix::nar::put),
+        get(Cache, "/nar/{other}",                 Nothing, nix::nar::get_other),
+        put(Cache, "/nar/{other}",                 Write, nix::nar::put_other),
+        get(Cache, "/{hash}.ls",                   Read,  nix::listing::get),
+        put(Cache, "/{hash}.ls",                   Write, nix::listing::put),
+        get(Cache, "/log/{drv}",                   Read,  nix::log::get),
+        put(Cache, "/log/{drv}",                   Write, nix::log::put),
+        get(Cache, "/realisations/{file}",         Read,  nix::realisation::get),
+        put(Cache, "/realisations/{file}",         Write, nix::realisation::put),
+        get(Cache, "/build-trace-v2/{drv}/{file}", Read,  nix::realisation::get_trace),
+        put(Cache, "/build-trace-v2/{drv}/{file}", Write, nix::realisation::put_trace),
+        get(Cache, "/debuginfo/{file}",            Read,  nix::debuginfo::get),
+        put(Cache, "/debuginfo/{file}",            Write, nix::debuginfo::put),
+        get(Cache, "/serve/{hash}/{path..}",       Read,  nix::serve::get),
+        get(Cache, "/elsewhere/{ticket}/{nar}",    Read,  nix::elsewhere::get),
+
+        // What the `cachix` client calls.
+        get(Api, "/api/v1/cache/{cache}",                                   ReadApi, cachix::info::get),
+        post(Api, "/api/v1/cache/{cache}/narinfo",                          ReadApi, cachix::bulk_query::post),
+        post(Api, "/api/v1/cache/{cache}/multipart-nar",                    Write, cachix::multipart::create),
+        post(Api, "/api/v1/cache/{cache}/multipart-nar/{id}",               Write, cachix::multipart::sign_part),
+        post(Api, "/api/v1/cache/{cache}/multipart-nar/{id}/complete",      Write, cachix::multipart::complete),
+        post(Api, "/api/v1/cache/{cache}/multipart-nar/{id}/abort",         Write, cachix::multipart::abort),
+        put(Api, "/api/v1/cache/{cache}/multipart-nar/{id}/part/{number}",  PartUrl, cachix::part::put),
+        post(Api, "/api/v1/cache/{cache}/nar",                              Write, cachix::legacy::nar),
+        post(Api, "/api/v1/cache/{cache}/{hash}.narinfo",                   Write, cachix::legacy::narinfo),
+        post(Api, "/api/v1/cache/{cache}/key",                              Write, cachix::key::register),
+        post(Api, "/api/v1/cache/{cache}/pin",                              Write, cachix::pin::create),
+        get_only(Api, "/api/v1/cache/{cache}/narurl/{nar}",                 Read, cachix::nar_url::get),
+
+        // Cachix Deploy.
+        post(Server, "/api/v1/deploy/activate",            Activate, deploy::activate::v1),
+        post(Server, "/api/v2/deploy/activate",            Activate, deploy::activate::v2),
+        get_only(Server, "/api/v1/deploy/deployment/{id}", Activate, deploy::deployment::status),
+        get_only(Server, "/api/v1/deploy/log/{id}",        AgentOrActivate, deploy::log::connect),
+        get_only(Server, "/deploy/{id}",                   Nothing, deploy::deployment::page),
+        get_only(Server, "/ws",                            Agent, deploy::agent::connect),
+        get_only(Server, "/ws-deployment",                 Agent, deploy::at_work::connect),
+
+        // Other nodes of the network.
+        get_only(Server, "/api/v1/network/digest", Peer, network::digest),
+    ]
+}
+
+#[cfg(test)]
+mod tests;
