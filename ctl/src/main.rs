@@ -1,24 +1,28 @@
-//! `cachectl` asks a running cache-server for its state and tells it what to do, over the daemon's
-//! admin socket.
+//! `cachectl` inspects and controls a running cache-server over the daemon's admin socket.
 //!
-//! Arguments (`args`) select a command (`commands`), which talks to the daemon (`client`, `socket`) and shows the answer
-//! (`output`), or follows a long job to its end (`follow`). Whatever fails ends in one `Error` and one exit code.
+//! | module | what is there |
+//! |---|---|
+//! | `cli` | the command line as a whole, and the values of arguments |
+//! | `nouns` | one file per noun: its arguments, its calls, its view |
+//! | `client` | finds the daemon, sends a request, returns the reply |
+//! | `follow` | follows a long job or a log to its end |
+//! | `output` | tables, fields, units, JSON |
+//! | `error`, `exit` | every failure with its text, hint and exit code |
 
-mod args;
+mod cli;
 mod client;
-mod commands;
 mod error;
 mod exit;
 mod follow;
+mod nouns;
 mod output;
-mod socket;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::Args;
+use crate::cli::Args;
 use crate::error::Error;
 use crate::exit::Exit;
 
@@ -26,7 +30,7 @@ fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
-            // Nothing is left to be done when standard error is closed.
+            // If standard error is closed, there is no place left for a report.
             let _ = writeln!(io::stderr(), "{}", error.report());
             error.exit().into()
         }
@@ -38,5 +42,5 @@ fn run(args: Args) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::Runtime)?
-        .block_on(commands::run(args))
+        .block_on(nouns::run(args))
 }

@@ -1,3 +1,4 @@
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use admin_api::EVENTS_INTERVAL;
@@ -8,42 +9,46 @@ use serde::de::DeserializeOwned;
 use super::Call;
 use crate::error::Error;
 
-/// No line of a stream may be longer.
+/// The most bytes of one event.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 
-/// The answer to a request for a long job or a log, as it comes.
-pub struct Events {
+/// The events of a reply, while they arrive.
+pub struct Events<T> {
     call: Call,
     body: Incoming,
-    /// How long the daemon may say nothing.
+    /// How long the daemon may be silent.
     silence: Duration,
-    /// What has come and was not handed out yet.
+    /// The bytes that have arrived but were not returned yet.
     pending: Vec<u8>,
-    /// So much of `pending` has no line feed.
+    /// The length of the part of `pending` that is known to have no line feed.
     scanned: usize,
+    event: PhantomData<T>,
 }
 
-/// A line of the answer.
+/// An event of a reply.
 pub struct Event<T> {
-    /// What it means.
+    /// The decoded event.
     pub event: T,
-    /// The JSON as the daemon wrote it, on one line.
+    /// The JSON as the daemon sent it, on one line.
     pub line: String,
 }
 
-impl Events {
+impl<T> Events<T> {
     pub(super) fn new(call: Call, body: Incoming, timeout: Duration) -> Self {
-        // A busy daemon may be late once without being given up.
+        // A busy daemon may be late once.
         let silence = timeout.max(2 * EVENTS_INTERVAL);
-        Self { call, body, silence, pending: Vec::new(), scanned: 0 }
+        Self { call, body, silence, pending: Vec::new(), scanned: 0, event: PhantomData }
     }
 
-    /// The next event. Nothing is to be asked for after the last one.
+    /// Returns the next event. The caller must stop after the last one.
     ///
     /// # Errors
     ///
-    /// [`Error::EndedEarly`] when there is none, and what else can go wrong with an answer.
-    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Event<T>, Error> {
+    /// [`Error::EndedEarly`] if there is none, and all other errors of a reply.
+    pub async fn next(&mut self) -> Result<Event<T>, Error>
+    where
+        T: DeserializeOwned,
+    {
         loop {
             let call = self.call.clone();
             let line = call.within(self.silence, self.next_line()).await?;
@@ -51,12 +56,12 @@ impl Events {
                 continue;
             }
             let event = serde_json::from_slice(&line).map_err(|e| call.malformed(e.to_string()))?;
-            // JSON that could be read is UTF-8.
+            // Valid JSON is UTF-8.
             return Ok(Event { event, line: String::from_utf8_lossy(&line).into_owned() });
         }
     }
 
-    /// The next line, without its line feed.
+    /// Returns the next line, without its line feed.
     async fn next_line(&mut self) -> Result<Vec<u8>, Error> {
         loop {
             if let Some(length) = self.pending[self.scanned..].iter().position(|&byte| byte == b'\n') {
@@ -76,8 +81,8 @@ impl Events {
                         self.pending.extend_from_slice(data);
                     }
                 }
-                Some(Err(error)) => return Err(self.call.broken_off(error)),
-                // A line that was begun is no event.
+                Some(Err(error)) => return Err(self.call.disconnected(error)),
+                // An incomplete line is not an event.
                 None => return Err(Error::EndedEarly { socket: self.call.socket.clone() }),
             }
         }

@@ -1,34 +1,36 @@
+//! The failures of long jobs.
+
 use admin_api::{ApiError, StopCause};
 
 use super::Error;
 use crate::exit::Exit;
 use crate::output::plain;
 
-/// How a long job ended, or left its end unknown, when that is no plain success.
+/// Why a long job is not a success, or is not known to be one.
 ///
-/// `job` says which job it is, such as `scrub of main/hdd`.
+/// `job` names the job, such as `scrub of main/hdd`.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// The user has seen enough of a job that runs.
-    #[error("detached from the {}, which goes on in the daemon (job {})", plain(job), plain(id))]
+    /// The user detached from a running job.
+    #[error("detached from the {}, which continues in the daemon (job {})", plain(job), plain(id))]
     Detached {
         /// The job.
         job: String,
         /// Its id.
         id: String,
     },
-    /// The user left before the daemon said that the job runs.
-    #[error("left before the daemon said whether the job runs")]
+    /// The user detached before the daemon reported that the job is running.
+    #[error("detached before the daemon reported whether the job is running")]
     LeftEarly,
-    /// The daemon was lost while the job ran.
-    #[error("{source}, so it is not known what came of the {}", plain(job))]
+    /// The connection to the daemon was lost while the job ran.
+    #[error("the outcome of the {} is unknown", plain(job))]
     Lost {
         /// The job.
         job: String,
-        /// How the daemon was lost.
+        /// How the connection was lost.
         source: Box<Error>,
     },
-    /// The job gave up.
+    /// The job failed.
     #[error("the {} failed: {}", plain(job), plain(&error.message))]
     Failed {
         /// The job.
@@ -36,23 +38,23 @@ pub enum JobError {
         /// Why.
         error: ApiError,
     },
-    /// The job was ended before its end.
+    /// The job was stopped.
     #[error("the {} was stopped{}", plain(job), by(*cause))]
     Stopped {
         /// The job.
         job: String,
-        /// What ended it.
+        /// Why it was stopped.
         cause: StopCause,
     },
-    /// The job got to its end but could not do all it should.
-    #[error("the {} had to leave {left}", plain(job))]
+    /// The job completed, but could not do everything.
+    #[error("the {} is incomplete: {left}", plain(job))]
     Incomplete {
         /// The job.
         job: String,
-        /// What it could not do, such as `3 files unread`.
+        /// What it could not do, such as `3 files not read`.
         left: String,
     },
-    /// The job got to its end and found what should not be.
+    /// The job completed and found damage.
     #[error("the {} found damage", plain(job))]
     Damage {
         /// The job.
@@ -61,40 +63,40 @@ pub enum JobError {
 }
 
 impl JobError {
-    /// The code to exit with.
+    /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Detached { .. } | Self::LeftEarly => Exit::Detached,
             Self::Lost { source, .. } => source.exit(),
-            Self::Failed { .. } | Self::Stopped { .. } | Self::Incomplete { .. } => Exit::Undone,
+            Self::Failed { .. } | Self::Stopped { .. } | Self::Incomplete { .. } => Exit::Incomplete,
             Self::Damage { .. } => Exit::Damage,
         }
     }
 
-    /// What the user can do about it.
+    /// Returns what the user can do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::Detached { id, .. } => format!(
-                "See it with `cachectl job list`, come back by repeating the command, end it with \
-                 `cachectl job stop {}`.",
+                "`cachectl job list` shows its progress, the same command joins it again, and \
+                 `cachectl job stop {}` stops it.",
                 plain(id)
             ),
-            Self::LeftEarly => "`cachectl job list` tells.".to_owned(),
+            Self::LeftEarly => "`cachectl job list` shows the running jobs.".to_owned(),
             Self::Lost { .. } => {
-                "It may go on: `cachectl job list` tells, and repeating the command joins or resumes it."
+                "The job may still be running; `cachectl job list` shows it. Repeat the command to join or resume it."
                     .to_owned()
             }
             Self::Failed { error: ApiError { hint: Some(hint), .. }, .. } => plain(hint),
             Self::Failed { .. } => {
-                "The log of the daemon may say more. Repeat the command once that is mended.".to_owned()
+                "The daemon's log may say more. Repeat the command once the cause is fixed.".to_owned()
             }
-            Self::Stopped { .. } => "Repeat the command to go on with it.".to_owned(),
+            Self::Stopped { .. } => "Repeat the command to resume it.".to_owned(),
             Self::Incomplete { .. } => {
-                "The notes and `cachectl storage list` say why. Repeat the command once that is mended."
+                "The warnings and `cachectl storage list` say why. Repeat the command once the cause is fixed."
                     .to_owned()
             }
             Self::Damage { .. } => {
-                "Pushing the paths of damaged files again heals them; the notes name what was found."
+                "The warnings name the damaged files. Push their paths again to repair them."
                     .to_owned()
             }
         }
@@ -104,7 +106,7 @@ impl JobError {
 fn by(cause: StopCause) -> &'static str {
     match cause {
         StopCause::Request => " with `cachectl job stop`",
-        StopCause::Shutdown => " because the daemon ends",
+        StopCause::Shutdown => " because the daemon shut down",
         StopCause::Unknown => "",
     }
 }

@@ -1,4 +1,4 @@
-//! Why the daemon cannot be reached, as far as that can be seen.
+//! Why the daemon cannot be reached.
 
 use std::fmt::Write as _;
 use std::io;
@@ -6,27 +6,27 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// What is wrong with a place where the daemon could listen.
+/// Why there is no daemon at a place where its socket may be.
 #[derive(Debug, Error)]
 pub enum Miss {
-    /// Nothing is there.
+    /// There is no file.
     #[error("does not exist")]
     Absent,
-    /// A socket is there but no daemon behind it.
-    #[error("is left over from a daemon that has ended")]
+    /// There is a socket, but no daemon listens on it.
+    #[error("is left over from a daemon that has stopped")]
     Stale,
-    /// Something else is there.
+    /// There is a file that is not a socket.
     #[error("is not a socket")]
     NotASocket,
-    /// A daemon is there but takes no more connections.
-    #[error("takes no more connections at the moment")]
+    /// A daemon listens there, but its backlog is full.
+    #[error("accepts no more connections at the moment")]
     Busy,
     /// Anything else.
     #[error("{0}")]
     Other(io::Error),
 }
 
-/// A file whose permissions keep the user out.
+/// A file whose permissions deny access to the user.
 #[derive(Debug)]
 pub struct Obstacle {
     /// The socket, or a directory above it.
@@ -41,7 +41,7 @@ pub struct Obstacle {
     pub group: Option<String>,
 }
 
-/// What is at each place where the daemon could listen.
+/// Lists the places where the socket may be, and why each failed.
 pub fn list_misses(tried: &[(PathBuf, Miss)]) -> String {
     if let [(path, miss)] = tried {
         return format!(" {} {miss}", path.display());
@@ -53,17 +53,17 @@ pub fn list_misses(tried: &[(PathBuf, Miss)]) -> String {
     list
 }
 
-/// What to do when no daemon listens anywhere.
+/// Returns what to do if no daemon listens anywhere.
 pub fn unreachable_hint(tried: &[(PathBuf, Miss)]) -> String {
     if tried.iter().any(|(_, miss)| matches!(miss, Miss::Busy)) {
-        return "Try again in a moment, and see the log of the daemon.".to_owned();
+        return "Try again in a moment, and check the daemon's log.".to_owned();
     }
-    "Is it running? Start it with `cache-server` or `systemctl start cache-server`. If it is, its \
-     log says where its socket is; name that with --socket or CACHE_SERVER_SOCKET."
+    "Is the daemon running? Start it with `cache-server` or `systemctl start cache-server`. If it is \
+     running, its log names its socket; pass that with --socket or CACHE_SERVER_SOCKET."
         .to_owned()
 }
 
-/// What to do about what keeps the user out.
+/// Returns what to do about a file that denies access.
 pub fn denied_hint(obstacle: Option<&Obstacle>) -> String {
     let Some(obstacle) = obstacle else {
         return "Run cachectl with sudo.".to_owned();

@@ -5,15 +5,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Figures;
 
-/// Progress on a terminal.
+/// A progress bar on a terminal.
 pub struct Bar {
-    /// The kind of the job, which stands before the bar.
+    /// The kind of the job, shown before the bar.
     kind: &'static str,
-    /// There once there is something to show.
+    /// `None` until there is progress to show.
     drawn: Option<(ProgressBar, Shape)>,
 }
 
-/// What a bar is made for.
+/// What the style of a bar depends on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Shape {
     unit: Unit,
@@ -22,17 +22,17 @@ struct Shape {
 }
 
 impl Bar {
-    /// A bar on standard error, if that is a terminal that can show one.
+    /// Returns a bar on standard error, if that is a terminal that can show one.
     pub fn of_stderr() -> Option<Self> {
         (!ProgressDrawTarget::stderr().is_hidden()).then_some(Self { kind: "", drawn: None })
     }
 
-    /// Shows what kind of job it is.
+    /// Sets the kind of the job.
     pub fn start(&mut self, kind: &'static str) {
         self.kind = kind;
     }
 
-    /// Shows how far the job has come.
+    /// Shows the progress of the job.
     pub fn show(&mut self, figures: Figures, message: Option<&str>) {
         let Figures { done, total, unit } = figures;
         let shape = Shape { unit, has_total: total.is_some(), has_message: message.is_some() };
@@ -59,7 +59,7 @@ impl Bar {
         self.drawn = Some((bar, shape));
     }
 
-    /// Lets `print` write lines above the bar.
+    /// Runs `print`, which may print lines above the bar.
     pub fn aside(&self, print: impl FnOnce()) {
         match &self.drawn {
             Some((bar, _)) => bar.suspend(print),
@@ -67,7 +67,7 @@ impl Bar {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn clear(self) {
         if let Some((bar, _)) = self.drawn {
             bar.finish_and_clear();
@@ -75,11 +75,11 @@ impl Bar {
     }
 }
 
-/// A bar for work of which so much is `done` already, which says nothing of its speed.
+/// Returns a bar that starts at `done`, without taking that for an amount per second.
 fn begin(done: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     bar.set_position(done);
-    // Takes note of the jump, which is then forgotten; and nobody has seen it.
+    // Records the jump and then forgets it, while the bar is hidden.
     bar.tick();
     bar.reset_eta();
     bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -92,7 +92,7 @@ fn style(kind: &str, shape: Shape) -> ProgressStyle {
     let message = if has_message { "\n{wide_msg}" } else { "" };
     let figures = move |state: &ProgressState, text: &mut dyn fmt::Write| {
         let figures = Figures { done: state.pos(), total: state.len(), unit };
-        // Writing to a line that is kept in memory does not fail.
+        // Writing to memory does not fail.
         let _ = text.write_str(&figures.text_at(state.per_sec()));
     };
     ProgressStyle::with_template(&format!("{kind} {{{bar}}} {{figures}}{message}"))

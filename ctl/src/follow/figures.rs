@@ -2,28 +2,28 @@ use admin_api::Unit;
 
 use crate::output::{age, count, size};
 
-/// A longer wait than this is no forecast.
+/// The longest remaining time that is shown.
 const LONGEST_WAIT_SECONDS: f64 = 365.0 * 86_400.0;
 
-/// How far a job has come.
+/// The progress of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// So much is done.
+    /// The finished amount.
     pub done: u64,
-    /// So much is there to do, as far as is known.
+    /// The whole amount, as far as is known.
     pub total: Option<u64>,
-    /// What both count.
+    /// What the amounts count.
     pub unit: Unit,
 }
 
 impl Figures {
-    /// As a person reads it: `12.3 GiB of 43.0 GiB (28 %)`.
+    /// Renders the progress: `12.3 GiB of 43.0 GiB (28 %)`.
     pub fn text(&self) -> String {
         let done = self.amount(self.done);
         match self.total {
             Some(total) => {
                 let whole = self.amount(total);
-                // Of nothing, everything is done; and 100 % is said only of the whole.
+                // An empty whole is complete, and only the whole is 100 %.
                 let percent = (self.done.min(total) as u128 * 100).checked_div(total.into()).unwrap_or(100);
                 format!("{done} of {whole}{} ({percent} %)", self.noun())
             }
@@ -31,10 +31,10 @@ impl Figures {
         }
     }
 
-    /// The same with the speed, in units per second, and the time that is left if it stays like that.
+    /// Renders the progress with the speed, in units per second, and the time that remains at that speed.
     pub fn text_at(&self, rate: f64) -> String {
         let mut text = self.text();
-        // A job that stands still, or has only just begun, has no speed.
+        // A job that is stalled or has just started has no speed.
         if rate < 0.1 || !rate.is_finite() {
             return text;
         }
@@ -56,7 +56,7 @@ impl Figures {
         if self.unit == Unit::Bytes { size(number) } else { count(number) }
     }
 
-    /// What stands behind a number; a size has its unit already.
+    /// The noun after a number. A size already has a unit.
     fn noun(&self) -> &'static str {
         match self.unit {
             Unit::Files => " files",

@@ -5,28 +5,28 @@ use super::Figures;
 /// The least time between two lines.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Progress where there is no terminal: a line now and then, for logs.
+/// Progress as occasional lines, for logs.
 pub struct Lines {
-    /// When the last line was due.
+    /// When the last line was shown.
     shown_at: Instant,
     shown: Option<String>,
-    /// Since when, and from where, the speed is measured.
+    /// The time and the figures from which the speed is measured.
     from: Option<(Instant, Figures)>,
 }
 
 impl Lines {
-    /// For a job that starts at `now`.
+    /// Starts at `now`.
     pub fn new(now: Instant) -> Self {
         Self { shown_at: now, shown: None, from: None }
     }
 
-    /// The line to show, if there is one: not too soon, and not the same again.
+    /// Returns the line to show, unless the last one was too recent or the same.
     pub fn progress(&mut self, figures: Figures, message: Option<&str>, now: Instant) -> Option<String> {
         let (since, first) = match self.from {
             Some((since, first)) if first.unit == figures.unit && first.done <= figures.done => {
                 (since, first)
             }
-            // The first figures, or those of another part of the work: what is done already took another time.
+            // The first figures, or those of another phase: how long the finished amount took is unknown.
             _ => *self.from.insert((now, figures)),
         };
         if now.duration_since(self.shown_at) < INTERVAL {

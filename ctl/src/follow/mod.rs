@@ -1,158 +1,22 @@
-//! Starts or joins a long job and follows it to its end, or until the user has seen enough.
+//! Follows a long job (`job`), or the log of a deployment (`log`), to its end.
 //!
-//! The way there is told on standard error, as a bar on a terminal and as lines elsewhere; what the job came to goes to
-//! standard output. With `--json` every event goes to standard output as it comes, and nothing else does.
+//! The progress of a job goes to standard error, as a bar on a terminal and as lines elsewhere; its result goes to standard
+//! output. With `--json` every event goes to standard output as it arrives, and nothing else does.
 
 mod bar;
 mod figures;
+mod job;
 mod lines;
+mod log;
 mod outcome;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::future::pending;
-use std::io;
-
-use admin_api::{ApiError, JobEvent, JobInfo, JobKind, JobRequest, JobSummary, StopCause};
-
-use crate::client::{Client, Event};
-use crate::error::{Error, JobError};
-use crate::output::{Output, plain, write_stdout};
 pub use figures::Figures;
-pub use outcome::{brief, render};
-use view::View;
-
-/// Follows the job that `request` asks for.
-pub async fn follow(request: &JobRequest, client: &Client, output: &Output) -> Result<(), Error> {
-    let mut view = View::of_stderr(output);
-    let mut running = None;
-    let ending = tokio::select! {
-        // In this order, because Ctrl-C must not end the process once the daemon has the request.
-        biased;
-        () = interrupt() => Err(detached(running.take())),
-        ending = watch(request, client, output, &mut view, &mut running) => ending,
-    };
-    view.close();
-    conclude(ending?, output)
-}
-
-/// The name of a job in a sentence: `scrub of main/hdd`.
-pub fn name(job: &JobInfo) -> String {
-    let kind = kind(job);
-    // A backup is of the catalog and its subject is where to.
-    let link = if job.kind == JobKind::Backup { "to" } else { "of" };
-    if job.subject.is_empty() { kind.to_owned() } else { format!("{kind} {link} {}", job.subject) }
-}
-
-/// The kind of a job in one word.
-pub fn kind(job: &JobInfo) -> &'static str {
-    match job.kind {
-        JobKind::Drain => "drain",
-        JobKind::Rebalance => "rebalance",
-        JobKind::Scrub => "scrub",
-        JobKind::Fsck => "fsck",
-        JobKind::Gc => "gc",
-        JobKind::DeleteCache => "deletion",
-        JobKind::Backup => "backup",
-        JobKind::Unknown => "job",
-    }
-}
-
-/// How a job ended.
-struct Ending {
-    /// The name of the job.
-    job: String,
-    how: HowEnded,
-}
-
-enum HowEnded {
-    Done(JobSummary),
-    Failed(ApiError),
-    Stopped(StopCause),
-}
-
-/// Tells of the job until it ends. `running` gets the job as soon as the daemon says that it runs.
-async fn watch(
-    request: &JobRequest,
-    client: &Client,
-    output: &Output,
-    view: &mut View,
-    running: &mut Option<JobInfo>,
-) -> Result<Ending, Error> {
-    let mut events = client.run_job(request).await?;
-    loop {
-        let Event { event, line } = match events.next().await {
-            Ok(event) => event,
-            Err(source) => return Err(lost(running.as_ref(), source)),
-        };
-        if output.json {
-            match write_stdout(&format!("{line}\n")) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    return Err(detached(running.take()));
-                }
-                result => result.map_err(Error::Output)?,
-            }
-        }
-        let how = match event {
-            JobEvent::Started { job, joined } => {
-                view.started(&job, joined);
-                *running = Some(job);
-                continue;
-            }
-            JobEvent::Progress { done, total, unit, message } => {
-                let message = message.as_deref().map(plain);
-                view.progress(Figures { done, total, unit }, message.as_deref());
-                continue;
-            }
-            JobEvent::Note { level, text } => {
-                view.note(level, &text);
-                continue;
-            }
-            JobEvent::Unknown => continue,
-            JobEvent::Done { summary } => HowEnded::Done(summary),
-            JobEvent::Failed { error } => HowEnded::Failed(error),
-            JobEvent::Stopped { cause, .. } => HowEnded::Stopped(cause),
-        };
-        return Ok(Ending { job: name_or_job(running.as_ref()), how });
-    }
-}
-
-/// Shows what the job came to, and says whether that is a success.
-fn conclude(Ending { job, how }: Ending, output: &Output) -> Result<(), Error> {
-    match how {
-        HowEnded::Done(summary) => {
-            // As JSON it was shown when it came.
-            if !output.json {
-                output.print(&summary, |look| render(&summary, look))?;
-            }
-            Ok(outcome::judge(job, &summary)?)
-        }
-        HowEnded::Failed(error) => Err(JobError::Failed { job, error }.into()),
-        HowEnded::Stopped(cause) => Err(JobError::Stopped { job, cause }.into()),
-    }
-}
-
-fn name_or_job(job: Option<&JobInfo>) -> String {
-    job.map_or_else(|| "job".to_owned(), name)
-}
-
-fn lost(running: Option<&JobInfo>, source: Error) -> Error {
-    JobError::Lost { job: name_or_job(running), source: Box::new(source) }.into()
-}
-
-fn detached(running: Option<JobInfo>) -> Error {
-    match running {
-        Some(job) => JobError::Detached { job: name(&job), id: job.id }.into(),
-        None => JobError::LeftEarly.into(),
-    }
-}
-
-/// Waits for Ctrl-C.
-async fn interrupt() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Then it ends the process as usual.
-        pending().await
-    }
-}
+pub use job::{follow_job, name};
+pub use log::print_log;
+pub use outcome::brief;
+#[cfg(test)]
+pub use outcome::render;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use admin_api::Unit;
 
+use super::lines::Lines;
 use super::*;
-use lines::Lines;
 
 const GIB: u64 = 1 << 30;
 
@@ -37,7 +37,7 @@ fn figures_say_how_much_is_done_of_how_much() {
 }
 
 #[test]
-fn figures_with_a_speed_say_how_long_it_takes() {
+fn figures_with_a_speed_include_the_remaining_time() {
     for (figures, rate, text) in [
         (bytes(GIB, Some(2 * GIB)), 1_048_576.0, "1.00 GiB of 2.00 GiB (50 %), 1.00 MiB/s, 17m left"),
         (bytes(GIB, None), 1_048_576.0, "1.00 GiB, 1.00 MiB/s"),
@@ -81,7 +81,7 @@ fn a_line_is_not_repeated_while_nothing_changes() {
 }
 
 #[test]
-fn what_was_done_before_says_nothing_of_the_speed() {
+fn work_that_was_done_before_does_not_count_for_the_speed() {
     let start = Instant::now();
     let mut lines = Lines::new(start);
     // Joined late.

@@ -2,23 +2,24 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use admin_api::{JobInfo, NoteLevel};
 
+use super::Figures;
 use super::bar::Bar;
+use super::job::{kind, name};
 use super::lines::Lines;
-use super::{Figures, kind, name};
 use crate::output::{Output, plain, relative, say};
 
-/// How the way of a job to its end is shown on standard error.
+/// How the progress of a job is shown on standard error.
 pub enum View {
     /// On a terminal.
     Bar(Bar),
     /// Elsewhere.
     Lines(Lines),
-    /// Not at all: the events go to standard output.
+    /// Not at all, because the events go to standard output.
     Silent,
 }
 
 impl View {
-    /// What suits standard error and the form of the output that the user chose.
+    /// Returns the view that suits standard error and the output format.
     pub fn of_stderr(output: &Output) -> Self {
         if output.json {
             return Self::Silent;
@@ -29,7 +30,7 @@ impl View {
         }
     }
 
-    /// The job runs.
+    /// Shows that the job is running.
     pub fn started(&mut self, job: &JobInfo, joined: bool) {
         let (what, id) = (plain(&name(job)), plain(&job.id));
         let text = if joined {
@@ -43,7 +44,7 @@ impl View {
         }
     }
 
-    /// The job has come so far.
+    /// Shows the progress of the job.
     pub fn progress(&mut self, figures: Figures, message: Option<&str>) {
         match self {
             Self::Bar(bar) => bar.show(figures, message),
@@ -56,7 +57,7 @@ impl View {
         }
     }
 
-    /// The job has something to tell.
+    /// Shows a note of the job.
     pub fn note(&mut self, level: NoteLevel, text: &str) {
         let text = plain(text);
         match level {
@@ -65,7 +66,7 @@ impl View {
         }
     }
 
-    /// There is nothing more to show.
+    /// Removes what is not to stay.
     pub fn close(self) {
         if let Self::Bar(bar) = self {
             bar.clear();
@@ -81,7 +82,7 @@ impl View {
     }
 }
 
-/// The present, in Unix seconds. A job may be followed for days, so that of the start of the program will not do.
+/// The current time in Unix seconds. A job may be followed for days, so the start time of the program does not serve.
 fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)

@@ -1,11 +1,11 @@
 use super::{Look, plain};
 
-/// Named values, one below the other: the description of one thing.
+/// Named values, one per line, that describe one thing.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(&'static str, Vec<String>)>);
 
 impl Fields {
-    /// None yet.
+    /// No values.
     pub fn new() -> Self {
         Self::default()
     }
@@ -16,7 +16,7 @@ impl Fields {
         self
     }
 
-    /// Adds some values of one name, one per line; `-` stands for none.
+    /// Adds a list of values under one name, one per line; `-` if it is empty.
     pub fn add_list<T: AsRef<str>>(&mut self, name: &'static str, values: &[T]) -> &mut Self {
         if values.is_empty() {
             return self.add(name, "-");
@@ -25,7 +25,7 @@ impl Fields {
         self
     }
 
-    /// The lines. Values are never broken, so that they can be copied.
+    /// Renders the lines. Values are never wrapped, so that they can be copied.
     pub fn render(&self, look: &Look) -> String {
         let widest = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let mut text = String::new();

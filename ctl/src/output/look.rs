@@ -1,26 +1,26 @@
 use std::io::{self, IsTerminal as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The width to assume of a terminal that does not tell its own.
+/// The width that is assumed for a terminal that does not report its own.
 const USUAL_WIDTH: u16 = 80;
 
-/// Narrower than this is not a size but a terminal that does not know its size.
+/// A terminal that reports less than this does not know its width.
 const LEAST_WIDTH: u16 = 20;
 
-/// How text is to look, and when it is read.
+/// How text looks, and the time to which ages relate.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
-    /// The columns of the terminal; `None` when standard output is not one. Then every row is one
-    /// line, however long, without rules.
+    /// The columns of the terminal; `None` if standard output is not a terminal. Every row is then one line of any length,
+    /// and there are no rules.
     pub width: Option<u16>,
     /// Whether to use colour and bold type.
     pub colour: bool,
-    /// The present, in Unix seconds, for ages.
+    /// The current time in Unix seconds, for ages.
     pub now: i64,
 }
 
 impl Look {
-    /// What suits standard output.
+    /// Returns the look that suits standard output.
     ///
     /// `NO_COLOR` (see <https://no-color.org>) and a dumb terminal turn colour off.
     pub fn of_stdout() -> Self {
@@ -35,12 +35,12 @@ impl Look {
         Self {
             width: is_terminal.then(width),
             colour: is_terminal && !is_dumb && !is_set("NO_COLOR"),
-            // Before 1970 nothing has happened yet.
+            // A clock before 1970 is wrong anyway.
             now: now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
         }
     }
 
-    /// `text` in bold type, where there is such a thing.
+    /// Returns `text` in bold type if the terminal has styles.
     pub fn bold(&self, text: &str) -> String {
         if self.colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
     }

@@ -1,3 +1,5 @@
+//! Tables.
+
 use comfy_table::{
     Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, TableStyle, Width,
     presets,
@@ -5,13 +7,13 @@ use comfy_table::{
 
 use super::{Look, plain};
 
-/// A rule below the header and nothing else: the least ink that still shows a table.
+/// A rule below the header and nothing else.
 const TERMINAL_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
-/// The blank columns between two columns of a table.
+/// The number of spaces between two columns.
 const GAP: u16 = 2;
 
-/// However narrow the terminal, text that may be wrapped gets this much.
+/// The least width of a column of prose, however narrow the terminal.
 const LEAST_WRAPPED_WIDTH: u16 = 10;
 
 /// A column of a [`Table`].
@@ -24,37 +26,37 @@ pub struct Column {
 }
 
 impl Column {
-    /// Text that is never broken, so that it can be copied.
+    /// Text that is never wrapped, so that it can be copied.
     pub const fn text(title: &'static str) -> Self {
         Self { title, is_number: false, may_wrap: false, may_vanish: false }
     }
 
-    /// A number, set to the right.
+    /// A number, aligned to the right.
     pub const fn number(title: &'static str) -> Self {
         Self { title, is_number: true, may_wrap: false, may_vanish: false }
     }
 
-    /// Text that takes several lines where the terminal is too narrow.
+    /// Text that is wrapped if the terminal is too narrow.
     pub const fn prose(title: &'static str) -> Self {
         Self { title, is_number: false, may_wrap: true, may_vanish: false }
     }
 
-    /// The same, left out where no row has a value in it.
+    /// Returns the column, but left out if no row has a value in it.
     pub const fn unless_empty(self) -> Self {
         Self { may_vanish: true, ..self }
     }
 }
 
-/// How the content of a cell is meant.
+/// How urgent the content of a cell is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// As it is.
+    /// Neutral.
     Plain,
     /// All is well.
     Good,
-    /// To be looked at some time.
+    /// Worth a look at some point.
     Odd,
-    /// To be looked at now.
+    /// Worth a look now.
     Bad,
 }
 
@@ -66,7 +68,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A value with a meaning; an empty one is shown as `-`.
+    /// A value with a tone. An empty value is shown as `-`.
     pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
         Self { text: plain(text.as_ref()), tone }
     }
@@ -90,7 +92,7 @@ impl From<Option<&str>> for Cell {
     }
 }
 
-/// Rows of values below titles.
+/// Rows of values below the titles of their columns.
 #[derive(Debug)]
 pub struct Table<const N: usize> {
     columns: [Column; N],
@@ -108,10 +110,10 @@ impl<const N: usize> Table<N> {
         self.rows.push(row);
     }
 
-    /// The lines, each with a line feed.
+    /// Renders the lines, each with a line feed.
     pub fn render(self, look: &Look) -> String {
         let mut table = comfy_table::Table::new();
-        // What `look` says counts, not what comfy-table finds out by itself.
+        // `look` decides, not what comfy-table detects by itself.
         table.force_no_tty();
         if look.colour {
             table.enforce_styling();
@@ -148,8 +150,8 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// A line of a table without what would make the terminal begin another one for nothing: spaces at the end, which may be in
-/// bold type, and more of a rule than there is room for.
+/// Removes what would make the terminal wrap a line needlessly: trailing spaces, which may be in bold type, and the excess of
+/// a rule.
 fn tidy(line: &str, width: Option<u16>) -> String {
     const RESET: &str = "\x1b[0m";
     let line = line.trim_end();
@@ -162,7 +164,7 @@ fn tidy(line: &str, width: Option<u16>) -> String {
     }
 }
 
-/// Those of `items` that are shown.
+/// Returns those of `items` that are shown.
 fn select<T, const N: usize>(items: [T; N], shown: [bool; N]) -> Vec<T> {
     items.into_iter().zip(shown).filter_map(|(item, shown)| shown.then_some(item)).collect()
 }

@@ -32,7 +32,7 @@ fn a_size_has_three_digits_at_most_and_never_1024_of_a_unit() {
 }
 
 #[test]
-fn thousands_are_set_apart() {
+fn thousands_are_separated() {
     for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (12_345_678, "12,345,678")] {
         assert_eq!(count(number), text);
     }
@@ -55,7 +55,7 @@ fn only_nothing_is_0_percent() {
 }
 
 #[test]
-fn an_age_has_no_more_units_than_tell_something() {
+fn an_age_has_no_more_units_than_are_useful() {
     let day = 86_400;
     for (seconds, text) in [
         (0, "0s"),
@@ -88,7 +88,7 @@ fn every_time_can_be_shown() {
 }
 
 #[test]
-fn control_characters_are_shown_and_not_obeyed() {
+fn control_characters_are_escaped() {
     assert_eq!(plain("a\x1b[31mb\nc\u{9b}é"), "a\\u{1b}[31mb\\nc\\u{9b}é");
     let cell: Cell = "x\r\x1b[2J".into();
     let mut table = Table::new([Column::text("T")]);

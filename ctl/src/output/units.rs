@@ -1,4 +1,4 @@
-//! Quantities as people read them.
+//! Sizes, counts, shares and times for people.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,14 +10,14 @@ const AGE_UNITS: [(u64, &str); 5] = [(365 * 86_400, "y"), (86_400, "d"), (3_600,
 /// The last second that `humantime` can write, 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// A size in binary units with three digits, such as `1.21 GiB`, or the whole number of bytes.
+/// Returns a size in binary units with three digits, such as `1.21 GiB`; below 1 KiB, the number of bytes.
 pub fn size(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
     let mut value = bytes as f64;
     let mut unit = 0;
-    // What would be rounded up to 1024 is one of the next unit.
+    // A value that would round up to 1024 takes the next unit.
     while value >= 1023.5 && unit + 1 < SIZE_UNITS.len() {
         value /= 1024.0;
         unit += 1;
@@ -30,7 +30,7 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.decimals$} {}", SIZE_UNITS[unit])
 }
 
-/// A size both readable and exact: `1.21 GiB (1,299,227,607 bytes)`.
+/// Returns a size both rounded and exact: `1.21 GiB (1,299,227,607 bytes)`.
 pub fn size_exact(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} bytes");
@@ -38,7 +38,7 @@ pub fn size_exact(bytes: u64) -> String {
     format!("{} ({} bytes)", size(bytes), count(bytes))
 }
 
-/// A number with its thousands set apart: `12,345`.
+/// Returns a number with separated thousands: `12,345`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -51,19 +51,19 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// So many of something: `1 file`, `12,345 files`.
+/// Returns a number with its noun: `1 file`, `12,345 files`.
 pub fn counted(number: u64, one: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {one}{plural}", count(number))
 }
 
-/// A part of a whole, from 0 to 1, in percent: `33 %`. Only nothing is 0 %.
+/// Returns a part of a whole, from 0 to 1, in percent: `33 %`. Only 0 is 0 %.
 pub fn percent(part: f64) -> String {
     let percent = part * 100.0;
     if percent > 0.0 && percent < 0.5 { "<1 %".to_owned() } else { format!("{percent:.0} %") }
 }
 
-/// What part of the whole something has, and what part it should have: `33 % of 34 %`.
+/// Returns the actual share and the wanted one: `33 % of 34 %`.
 pub fn share(actual: f64, wanted: Option<f64>) -> String {
     match wanted {
         Some(wanted) => format!("{} of {}", percent(actual), percent(wanted)),
@@ -71,10 +71,10 @@ pub fn share(actual: f64, wanted: Option<f64>) -> String {
     }
 }
 
-/// A span of time in its largest unit, with the next one where that tells more: `3d 4h`, `89d`.
+/// Returns a time span in its largest unit, with the next unit below 10: `3d 4h`, `89d`.
 pub fn age(seconds: u64) -> String {
     let largest = AGE_UNITS.iter().position(|&(length, _)| seconds >= length);
-    // No time at all is no whole unit of anything.
+    // A span of 0 seconds has no whole unit.
     let index = largest.unwrap_or(AGE_UNITS.len() - 1);
     let (length, name) = AGE_UNITS[index];
     let whole = seconds / length;
@@ -86,13 +86,13 @@ pub fn age(seconds: u64) -> String {
     }
 }
 
-/// Where a time lies from `now`: `3d 4h ago`, `in 89d`.
+/// Returns a time relative to `now`: `3d 4h ago`, `in 89d`.
 pub fn relative(now: i64, time: i64) -> String {
     let span = age(now.abs_diff(time));
     if time > now { format!("in {span}") } else { format!("{span} ago") }
 }
 
-/// A time in Unix seconds as `2026-11-19 06:51:00 UTC`.
+/// Returns a time in Unix seconds as `2026-11-19 06:51:00 UTC`.
 pub fn date(time: i64) -> String {
     let seconds = u64::try_from(time).unwrap_or(0).min(LAST_SECOND);
     let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds));

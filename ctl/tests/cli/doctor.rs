@@ -1,4 +1,4 @@
-//! The doctor: what is wrong, with a daemon or without.
+//! The doctor, with and without a daemon.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,7 +20,7 @@ fn findings(run: &Run) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_the_daemon_finds_stands_beside_what_is_seen_from_here() {
+fn the_findings_of_the_daemon_are_beside_those_of_cachectl() {
     for (level, code) in [("ok", 0), ("warn", 0), ("error", 9)] {
         let daemon = Daemon::start(&[
             ("GET /v1/status", says(status())),
@@ -45,7 +45,7 @@ fn what_the_daemon_finds_stands_beside_what_is_seen_from_here() {
 }
 
 #[test]
-fn a_socket_that_everybody_may_use_is_a_warning() {
+fn a_socket_that_everyone_can_use_is_a_warning() {
     let daemon = |mode: u32| {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("admin.sock");
@@ -66,8 +66,8 @@ fn a_socket_that_everybody_may_use_is_a_warning() {
     let (open, dir) = daemon(0o666);
     assert_eq!(level(&open), "warn");
     let text = open.run("doctor").succeeds();
-    assert!(text.contains("everybody on this machine may use") && text.contains("chmod o-w"), "{text}");
-    // Nobody gets that far.
+    assert!(text.contains("everyone on this machine can use") && text.contains("chmod o-w"), "{text}");
+    // Others cannot get to the socket.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o750)).unwrap();
     assert_eq!(level(&open), "ok");
 }
@@ -94,7 +94,11 @@ fn without_a_daemon_the_doctor_says_why_and_which_config_to_check() {
     assert_eq!((run.code, run.stderr.as_str()), (9, "cachectl: 1 error found\n"), "{}", run.stdout);
     let seen =
         format!("cannot reach the daemon: {} does not exist\n", dir.path().join("admin.sock").display());
-    assert!(run.stdout.contains(&seen) && run.stdout.contains("daemon: Is it running?"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains(&seen) && run.stdout.contains("daemon: Is the daemon running?"),
+        "{}",
+        run.stdout
+    );
     let check = format!("config: Check it with `cache-server check-config {}`.\n", config.display());
     assert!(run.stdout.contains(&check), "{}", run.stdout);
 }
@@ -104,5 +108,5 @@ fn a_daemon_without_a_doctor_is_not_called_healthy() {
     let daemon = Daemon::start(&[("GET /v1/status", says(status()))]);
     let run = daemon.run("doctor");
     assert_eq!(run.code, 9);
-    assert!(run.stdout.contains("older than this cachectl: it has no doctor"), "{}", run.stdout);
+    assert!(run.stdout.contains("does not support GET /v1/doctor"), "{}", run.stdout);
 }

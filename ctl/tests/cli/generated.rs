@@ -1,4 +1,4 @@
-//! What is made of the command line: completions and man pages.
+//! Completion scripts and man pages.
 
 use std::fs;
 

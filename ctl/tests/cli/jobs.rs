@@ -1,4 +1,4 @@
-//! Long jobs: what is asked for, what is shown of the way, and how the end is told.
+//! Long jobs: what is requested, how the progress is shown, and how the end is reported.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -45,7 +45,7 @@ fn daemon(events: &[Value], then: Then) -> Daemon {
 }
 
 #[test]
-fn each_command_asks_for_its_job_with_all_that_was_said() {
+fn each_command_requests_its_job_with_every_option() {
     let text = |text: &str| Some(text.to_owned());
     for (line, expected) in [
         ("storage drain hdd", JobRequest::Drain { cache: None, storage: "hdd".into() }),
@@ -118,10 +118,10 @@ fn each_command_asks_for_its_job_with_all_that_was_said() {
 }
 
 #[test]
-fn away_from_a_terminal_the_way_is_told_in_lines_and_the_end_on_standard_output() {
+fn without_a_terminal_the_progress_is_in_lines_and_the_result_on_standard_output() {
     let run =
         daemon(&[started("scrub"), progress(), note(), scrubbed(0, 0)], Then::Ends).run("storage scrub");
-    assert_eq!(run.stdout, "Read 1,234 files (3.00 MiB), all sound.\n");
+    assert_eq!(run.stdout, "Read 1,234 files (3.00 MiB), all intact.\n");
     // Progress is not worth a line so soon.
     assert_eq!(
         run.stderr,
@@ -131,19 +131,19 @@ fn away_from_a_terminal_the_way_is_told_in_lines_and_the_end_on_standard_output(
 }
 
 #[test]
-fn a_job_that_ran_already_is_joined() {
+fn a_running_job_is_joined() {
     let mut joined = started("drain");
     joined["joined"] = json!(true);
     let left = json!({"kind": "drain", "moved_files": 2, "moved_bytes": 5, "left_files": 0, "left_bytes": 0});
     let done = json!({"event": "done", "summary": left});
     let run = daemon(&[joined, done], Then::Ends).run("storage drain hdd");
-    assert_eq!(run.stdout, "Moved 2 files (5 B), nothing is left to move.\n");
+    assert_eq!(run.stdout, "Moved 2 files (5 B), nothing left to move.\n");
     assert!(run.stderr.starts_with("Joined the drain of main/hdd, which started "), "{}", run.stderr);
     assert!(run.stderr.ends_with(" ago (job 7).\n"), "{}", run.stderr);
 }
 
 #[test]
-fn as_json_every_event_is_handed_on_and_nothing_else() {
+fn with_json_every_event_is_passed_on_and_nothing_else() {
     let unknown = json!({"event": "paused", "until": 5});
     let events = [started("scrub"), progress(), unknown, note(), scrubbed(0, 0)];
     let json = daemon(&events, Then::Ends).run("storage scrub --json").succeeds();
@@ -152,7 +152,7 @@ fn as_json_every_event_is_handed_on_and_nothing_else() {
 }
 
 #[test]
-fn what_follows_the_last_event_is_not_waited_for() {
+fn nothing_is_awaited_after_the_last_event() {
     daemon(&[started("scrub"), scrubbed(0, 0)], Then::Hangs).run("storage scrub --json").succeeds();
 }
 
@@ -190,16 +190,21 @@ fn each_bad_end_has_its_exit_code_and_says_what_to_do() {
         "summary": {"kind": "delete-cache", "paths": 9, "files": 9, "bytes_freed": 9, "left_files": 1},
     });
     for (last, code, told, hint) in [
-        (collected, 8, "had to leave 3 paths whose storage does not answer", "storage list"),
-        (deleted, 8, "had to leave 1 file, so the cache stays", "storage list"),
+        (
+            collected,
+            8,
+            "is incomplete: 3 paths not removed because their storage does not answer",
+            "storage list",
+        ),
+        (deleted, 8, "is incomplete: 1 file not deleted, so the cache stays", "storage list"),
         (failed, 8, "the scrub of main/hdd failed: no room", "log"),
         (stopped("request"), 8, "was stopped with `cachectl job stop`", "Repeat"),
-        (stopped("shutdown"), 8, "was stopped because the daemon ends", "Repeat"),
+        (stopped("shutdown"), 8, "was stopped because the daemon shut down", "Repeat"),
         (stopped("full-moon"), 8, "the scrub of main/hdd was stopped\n", "Repeat"),
-        (drained, 8, "had to leave 3 files (9 B) where they were", "storage list"),
-        (scrubbed(0, 2), 8, "had to leave 2 files unread", "storage list"),
-        (scrubbed(1, 2), 9, "the scrub of main/hdd found damage", "Pushing"),
-        (checked, 9, "found damage", "Pushing"),
+        (drained, 8, "is incomplete: 3 files (9 B) not moved", "storage list"),
+        (scrubbed(0, 2), 8, "is incomplete: 2 files not read", "storage list"),
+        (scrubbed(1, 2), 9, "the scrub of main/hdd found damage", "Push their paths"),
+        (checked, 9, "found damage", "Push their paths"),
     ] {
         let events = [started("scrub"), last];
         for line in ["storage scrub", "storage scrub --json"] {
@@ -212,21 +217,22 @@ fn each_bad_end_has_its_exit_code_and_says_what_to_do() {
 
 #[test]
 fn a_daemon_that_dies_leaves_the_outcome_open() {
-    for (then, told) in [(Then::BreaksOff, "broke off"), (Then::Ends, "ended its answer too early")] {
+    for (then, told) in [(Then::BreaksOff, "lost the connection"), (Then::Ends, "ended its reply too early")]
+    {
         let run = daemon(&[started("scrub"), progress()], then).run("storage scrub");
         assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
         assert!(run.stderr.contains(told), "{}", run.stderr);
+        assert!(run.stderr.contains("the outcome of the scrub of main/hdd is unknown: "), "{}", run.stderr);
         assert!(
-            run.stderr.contains("so it is not known what came of the scrub of main/hdd"),
+            run.stderr.contains("The job may still be running; `cachectl job list` shows it"),
             "{}",
             run.stderr
         );
-        assert!(run.stderr.contains("It may go on: `cachectl job list` tells"), "{}", run.stderr);
     }
 }
 
 #[test]
-fn half_an_event_is_none() {
+fn half_an_event_is_an_error() {
     let half = scrubbed(0, 0).to_string();
     let body = format!("{}\n{}", started("scrub"), &half[..half.len() - 1]);
     let daemon = Daemon::start(&[("POST /v1/jobs", Answer::Says(200, body))]);
@@ -235,17 +241,17 @@ fn half_an_event_is_none() {
 }
 
 #[test]
-fn a_daemon_that_falls_silent_is_given_up() {
+fn a_daemon_that_falls_silent_times_out() {
     let run = daemon(&[started("scrub")], Then::Hangs).run("storage scrub --timeout 1s");
     assert_eq!(run.code, 3);
-    assert!(run.stderr.contains("did not answer within 2s, so it is not known"), "{}", run.stderr);
+    assert!(run.stderr.contains("did not answer within 2s"), "{}", run.stderr);
 }
 
 #[test]
-fn what_is_no_event_is_told_as_such() {
+fn text_that_is_not_an_event_is_reported_as_such() {
     let daemon = Daemon::start(&[("POST /v1/jobs", Answer::Says(200, "<html>\n".into()))]);
     let told = daemon.run("storage scrub").fails(1);
-    assert!(told.contains("cannot make sense of the answer to POST /v1/jobs"), "{told}");
+    assert!(told.contains("cannot decode the reply to POST /v1/jobs"), "{told}");
 
     let daemon = Daemon::start(&[("POST /v1/jobs", Answer::Floods)]);
     let told = daemon.run("storage scrub").fails(1);
@@ -253,12 +259,12 @@ fn what_is_no_event_is_told_as_such() {
 }
 
 #[test]
-fn a_daemon_without_jobs_is_told_from_one_without_the_storage() {
+fn a_daemon_without_jobs_is_distinguished_from_one_without_the_storage() {
     let old = Daemon::start(&[]);
     for line in ["fsck", "job list", "job stop 7"] {
         let told = old.run(line).fails(7);
         assert!(
-            told.contains("the daemon is older than this cachectl: it has no long jobs"),
+            told.contains("the daemon is older than this cachectl and does not support "),
             "{line}: {told}"
         );
     }
@@ -274,7 +280,7 @@ fn a_daemon_without_jobs_is_told_from_one_without_the_storage() {
 }
 
 #[test]
-fn a_job_that_is_in_the_way_is_a_refusal() {
+fn a_conflicting_job_is_a_refusal() {
     let daemon = Daemon::start(&[("POST /v1/jobs", refuses(409, "conflict"))]);
     daemon.run("fsck --rebuild").fails(6);
 }
@@ -322,15 +328,15 @@ fn ctrl_c_detaches_and_says_how_to_come_back() {
         assert_eq!(child.wait().unwrap().code(), Some(10));
         assert_eq!(
             told,
-            "cachectl: detached from the scrub of main/hdd, which goes on in the daemon (job 7)\n\
-             See it with `cachectl job list`, come back by repeating the command, end it with \
-             `cachectl job stop 7`.\n"
+            "cachectl: detached from the scrub of main/hdd, which continues in the daemon (job 7)\n\
+             `cachectl job list` shows its progress, the same command joins it again, and \
+             `cachectl job stop 7` stops it.\n"
         );
     }
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_of_a_job_leaves_it_alone() {
+fn a_reader_that_stops_reading_detaches_from_the_job() {
     let events = [started("scrub"), progress(), scrubbed(0, 0)];
     let daemon = daemon(&events, Then::Ends);
     let mut command = cachectl();
@@ -341,7 +347,7 @@ fn a_reader_that_has_seen_enough_of_a_job_leaves_it_alone() {
 }
 
 #[test]
-fn a_terminal_gets_a_bar_which_is_gone_at_the_end() {
+fn a_terminal_gets_a_bar_that_is_removed_at_the_end() {
     let daemon = daemon(&[started("scrub"), progress(), note(), scrubbed(0, 0)], Then::Ends);
     let line = format!(
         "stty cols 80; '{}' storage scrub --socket '{}'",
@@ -357,7 +363,7 @@ fn a_terminal_gets_a_bar_which_is_gone_at_the_end() {
     assert!(shown.contains("1.00 MiB of 3.00 MiB (33 %)") && shown.contains("reading main/hdd"), "{shown:?}");
     assert!(shown.contains('━'), "{shown:?}");
     assert!(shown.contains("warning: nar/1.nar.zst is damaged\\u{1b}[2J\r\n"), "{shown:?}");
-    assert!(shown.ends_with("Read 1,234 files (3.00 MiB), all sound.\r\n"), "{shown:?}");
+    assert!(shown.ends_with("Read 1,234 files (3.00 MiB), all intact.\r\n"), "{shown:?}");
 
     // A terminal that cannot move its cursor gets lines.
     let shown = on_terminal("dumb");
@@ -365,7 +371,7 @@ fn a_terminal_gets_a_bar_which_is_gone_at_the_end() {
 }
 
 #[test]
-fn a_file_to_write_is_named_to_the_daemon_as_seen_from_here() {
+fn a_file_to_write_is_sent_as_an_absolute_path() {
     let daemon = daemon(
         &[
             started("backup"),
@@ -405,7 +411,7 @@ fn a_cache_is_deleted_when_its_name_was_typed() {
         let mut stdin = child.stdin.take().unwrap();
         let mut shown = Vec::new();
         // Typed only once it is asked for, as by a person; the terminal would echo it too soon otherwise.
-        while !String::from_utf8_lossy(&shown).contains("Type its name to delete it: ") {
+        while !String::from_utf8_lossy(&shown).contains("Type the name of the cache to confirm: ") {
             let mut byte = [0];
             stdout.read_exact(&mut byte).unwrap();
             shown.extend(byte);
@@ -414,7 +420,7 @@ fn a_cache_is_deleted_when_its_name_was_typed() {
         stdout.read_to_end(&mut shown).unwrap();
         let shown = String::from_utf8(shown).unwrap();
         let code = child.wait().unwrap().code().unwrap();
-        assert!(shown.contains("The cache old and its 1 path (2 B) will be gone for good."), "{shown}");
+        assert!(shown.contains("This deletes the cache old and its 1 path (2 B) permanently."), "{shown}");
         let requests = daemon.requests();
         if deletes {
             assert_eq!(code, 0, "{shown}");
@@ -422,16 +428,19 @@ fn a_cache_is_deleted_when_its_name_was_typed() {
             assert_eq!(requests, ["GET /v1/caches", "POST /v1/jobs"]);
         } else {
             assert_eq!(code, 2, "{shown}");
-            assert!(shown.contains("cache old was not deleted: its name was not typed"), "{shown}");
+            assert!(shown.contains("cache old was not deleted: the name was not typed"), "{shown}");
             assert_eq!(requests, ["GET /v1/caches"]);
         }
     }
 }
 
 #[test]
-fn a_cache_is_not_deleted_where_nobody_can_be_asked() {
+fn a_cache_is_not_deleted_without_a_confirmation() {
     let daemon = Daemon::start(&[]);
     let told = daemon.run("cache delete old").fails(2);
-    assert!(told.contains("nobody is there to be asked") && told.contains("--yes"), "{told}");
+    assert!(
+        told.contains("cannot ask for confirmation without a terminal") && told.contains("--yes"),
+        "{told}"
+    );
     assert!(daemon.seen().is_empty());
 }

@@ -59,7 +59,7 @@ fn a_key_is_made_by_the_daemon_unless_one_is_given() {
     let daemon = daemon();
     let text = daemon.run("key add").succeeds();
     let expected =
-        "Added the key main-2 to main. For the trusted-public-keys of its clients:\n  main-2:EEE=\n";
+        "Added the key main-2 to main. Add it to the trusted-public-keys of the clients:\n  main-2:EEE=\n";
     assert_eq!(text, expected);
     assert_eq!(daemon.last_body(), json!({"secret_key": null}));
 
@@ -81,7 +81,7 @@ fn a_key_can_come_from_standard_input() {
 }
 
 #[test]
-fn what_is_no_key_is_neither_sent_nor_shown() {
+fn text_that_is_not_a_key_is_neither_sent_nor_shown() {
     let daemon = daemon();
     let file = daemon.dir.path().join("secret");
     let line = format!("key add --cache main --file {}", file.display());
@@ -89,7 +89,7 @@ fn what_is_no_key_is_neither_sent_nor_shown() {
     for text in ["", "c2VjcmV0", ":c2VjcmV0", "main-2:", "main-2:c2VjcmV0 main-3:c2VjcmV0"] {
         fs::write(&file, text).unwrap();
         let told = daemon.run(&line).fails(1);
-        assert!(told.contains("no single NAME:BASE64") && !told.contains("c2VjcmV0"), "{text}: {told}");
+        assert!(told.contains("exactly one NAME:BASE64") && !told.contains("c2VjcmV0"), "{text}: {told}");
     }
     assert!(daemon.seen().is_empty());
 }
@@ -99,7 +99,7 @@ fn a_key_is_retired_by_its_name_or_its_public_half() {
     let daemon = daemon();
     for named in ["main-1", "main-1:AAA="] {
         let text = daemon.run(&format!("key retire {named} --cache main")).succeeds();
-        assert_eq!(text, "Retired the key main-1 of main. What it has signed stays valid.\n");
+        assert_eq!(text, "Retired the key main-1 of main. Its signatures stay valid.\n");
         assert_eq!(daemon.last_body(), json!({"public_key": "main-1:AAA="}));
     }
     daemon.run("key retire twin:DDD=").succeeds();
@@ -107,10 +107,10 @@ fn a_key_is_retired_by_its_name_or_its_public_half() {
 }
 
 #[test]
-fn which_key_is_meant_is_not_guessed() {
+fn an_ambiguous_key_is_not_guessed() {
     let daemon = daemon();
     let told = daemon.run("key retire twin").fails(2);
-    assert!(told.contains("more than one signing key twin") && told.contains("public key"), "{told}");
+    assert!(told.contains("more than one signing key called twin") && told.contains("public key"), "{told}");
     for named in ["main-0", "main"] {
         let told = daemon.run(&format!("key retire {named}")).fails(5);
         assert!(told.contains("no signing key") && told.contains("key list"), "{told}");
@@ -136,7 +136,7 @@ fn a_key_is_retired_without_its_cache_where_its_name_is_unique() {
     ]);
     let text = daemon.run("key retire second-1").succeeds();
     let expected =
-        "Retired the key second-1 of second. What it has signed stays valid.\nAgents get another key.\n";
+        "Retired the key second-1 of second. Its signatures stay valid.\nAgents get another key.\n";
     assert_eq!(text, expected);
     assert_eq!(daemon.last_body(), json!({"public_key": "second-1:AAA="}));
     let told = daemon.run("key retire shared-1").fails(2);

@@ -1,4 +1,4 @@
-//! The real binary against a daemon that says what it is told to.
+//! The real binary against a scripted daemon.
 #![allow(clippy::unwrap_used)]
 
 mod doctor;
@@ -117,12 +117,12 @@ fn tokens_are_listed_and_revoked() {
         ("POST /v1/tokens/7/revoke", says(token("7"))),
     ]);
     assert!(daemon.run("token list").succeeds().contains("ci"));
-    assert_eq!(daemon.run("token revoke 7").succeeds(), "Revoked token 7 of ci (write, main).\n");
+    assert_eq!(daemon.run("token revoke 7").succeeds(), "Revoked the token 7 of ci (write, main).\n");
     assert!(daemon.run("token revoke 8").fails(5).contains("no such thing"));
 }
 
 #[test]
-fn status_is_shown_to_people_and_handed_on_as_json() {
+fn status_is_shown_to_people_and_passed_on_as_json() {
     let daemon = Daemon::start(&[("GET /v1/status", says(status()))]);
     let text = daemon.run("status").succeeds();
     assert!(text.starts_with("cache-server 0.1.0, up 1m 1s"), "{text}");
@@ -181,7 +181,7 @@ fn a_path_is_looked_up_in_one_cache_or_in_all() {
 }
 
 #[test]
-fn a_cache_that_fails_is_not_taken_for_one_without_the_path() {
+fn a_cache_that_fails_is_not_mistaken_for_one_without_the_path() {
     let daemon = Daemon::start(&[
         ("GET /v1/caches", says(json!([cache("one")]))),
         ("GET /v1/caches/one/paths/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq", refuses(500, "internal")),
@@ -207,7 +207,7 @@ fn each_refusal_of_the_daemon_has_its_exit_code_and_hint() {
 }
 
 #[test]
-fn a_command_line_without_sense_exits_with_2_and_asks_nothing() {
+fn a_wrong_command_line_exits_with_2_and_sends_no_request() {
     let daemon = Daemon::start(&[]);
     for line in [
         "",
@@ -239,7 +239,7 @@ fn a_command_line_without_sense_exits_with_2_and_asks_nothing() {
 }
 
 #[test]
-fn another_version_of_the_api_is_told_whatever_else_the_daemon_says() {
+fn another_version_of_the_api_is_reported_whatever_else_the_daemon_says() {
     let daemon = Daemon::start_version(Some("2"), &[]);
     let told = daemon.run("token list").fails(7);
     assert!(told.contains("speaks version 1") && told.contains("speaks version 2"), "{told}");
@@ -251,7 +251,7 @@ fn another_version_of_the_api_is_told_whatever_else_the_daemon_says() {
 }
 
 #[test]
-fn an_answer_that_is_not_of_the_api_is_told_as_such() {
+fn a_reply_that_is_not_of_the_api_is_reported_as_such() {
     let not_found = Answer::Says(404, "Not Found".into());
     for answer in [not_found, Answer::Says(200, "<html>".into()), Answer::Says(200, "{}".into())] {
         let daemon = Daemon::start_version(None, &[("GET /v1/caches", answer)]);
@@ -263,38 +263,38 @@ fn an_answer_that_is_not_of_the_api_is_told_as_such() {
 }
 
 #[test]
-fn a_daemon_that_says_nothing_is_given_up() {
+fn a_silent_daemon_times_out() {
     let daemon = Daemon::start(&[("GET /v1/status", Answer::Nothing)]);
     let told = daemon.run("status --timeout 1s").fails(3);
     assert!(told.contains("did not answer within 1s"), "{told}");
 }
 
 #[test]
-fn an_endless_answer_is_cut_off() {
+fn an_endless_reply_is_cut_off() {
     let daemon = Daemon::start(&[("GET /v1/status", Answer::Floods)]);
     let told = daemon.run("status").fails(1);
     assert!(told.contains("larger than"), "{told}");
 }
 
 #[test]
-fn half_an_answer_is_none() {
+fn half_a_reply_is_an_error() {
     let daemon = Daemon::start(&[("GET /v1/status", Answer::BreaksOff)]);
     let told = daemon.run("status").fails(3);
-    assert!(told.contains("broke off"), "{told}");
+    assert!(told.contains("lost the connection"), "{told}");
 }
 
 #[test]
-fn a_missing_daemon_is_told_with_the_place_and_what_to_do() {
+fn a_missing_daemon_is_reported_with_the_place_and_a_hint() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("admin.sock");
     let told = run(&socket, "status").fails(3);
     let place = format!("cannot reach the daemon: {} does not exist\n", socket.display());
-    assert!(told.contains(&place) && told.contains("Is it running?"), "{told}");
+    assert!(told.contains(&place) && told.contains("Is the daemon running?"), "{told}");
 
     // What a killed daemon leaves behind.
     drop(UnixListener::bind(&socket).unwrap());
     let told = run(&socket, "status").fails(3);
-    assert!(told.contains("is left over from a daemon that has ended"), "{told}");
+    assert!(told.contains("is left over from a daemon that has stopped"), "{told}");
 }
 
 #[test]
@@ -310,13 +310,13 @@ fn the_socket_is_found_in_the_state_directory_of_the_user() {
 }
 
 #[test]
-fn a_socket_that_is_closed_to_the_user_is_told_with_its_mode_and_group() {
+fn a_socket_that_denies_access_is_reported_with_its_mode_and_group() {
     let daemon = Daemon::start(&[("GET /v1/status", says(status()))]);
     fs::set_permissions(daemon.dir.path(), Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&daemon.socket, Permissions::from_mode(0o000)).unwrap();
 
-    // No permission keeps root out, so as root this is tried as somebody else, who cannot enter the
-    // directory of the build either.
+    // No permission stops root, so root runs this as another user, who cannot enter the directory of
+    // the build either.
     let binary = daemon.dir.path().join("cachectl");
     fs::copy(env!("CARGO_BIN_EXE_cachectl"), &binary).unwrap();
     let mut command = clean(Command::new(&binary));
@@ -324,13 +324,13 @@ fn a_socket_that_is_closed_to_the_user_is_told_with_its_mode_and_group() {
         command.uid(65_534).gid(65_534);
     }
     let told = finish(command.arg("status").arg("--socket").arg(&daemon.socket)).fails(4);
-    assert!(told.contains("not permitted to talk to the daemon"), "{told}");
+    assert!(told.contains("permission denied to the daemon"), "{told}");
     assert!(told.contains("has mode 0000 and group") && told.contains("sudo"), "{told}");
     assert!(daemon.seen().is_empty());
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_reader_that_stops_reading_is_not_a_failure() {
     let daemon = Daemon::start(&[("GET /v1/status", says(status()))]);
     let mut command = cachectl();
     command.arg("status").arg("--socket").arg(&daemon.socket);

@@ -28,12 +28,12 @@ fn page(names: &[&str], next: Option<&str>) -> Value {
 }
 
 #[test]
-fn a_list_of_paths_ends_where_it_should_and_says_so() {
+fn a_list_of_paths_stops_at_the_limit_and_says_so() {
     let daemon = Daemon::start(&[("GET /v1/caches/one/paths", says(page(&["a", "b"], Some("5"))))]);
     let run = daemon.run("path list he&lo --cache one --limit 2");
     assert_eq!(run.code, 0);
     assert_eq!(run.stdout.lines().count(), 3, "{}", run.stdout);
-    assert_eq!(run.stderr, "There are more: add --all, or --after 5.\n");
+    assert_eq!(run.stderr, "There are more paths: pass --all, or --after 5.\n");
     let json = daemon.run(&format!("path list --cache one --limit 1 --after {HASH}-x --json")).succeeds();
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), page(&["a", "b"], Some("5")));
     assert_eq!(
@@ -59,7 +59,7 @@ fn all_paths_are_fetched_page_by_page() {
 }
 
 #[test]
-fn a_list_without_end_is_given_up() {
+fn an_endless_list_is_an_error() {
     let daemon = Daemon::start(&[("GET /v1/caches/one/paths", says(page(&["a"], Some("5"))))]);
     let told = daemon.run("path list --cache one --all").fails(1);
     assert!(told.contains("the paths of one has no end"), "{told}");
@@ -77,7 +77,7 @@ fn a_limit_counts_over_all_pages() {
 }
 
 #[test]
-fn why_a_path_is_kept_is_told_for_one_cache_or_for_all() {
+fn why_a_path_is_kept_is_explained_for_one_cache_or_for_all() {
     let daemon = Daemon::start(&[
         ("GET /v1/caches", says(json!([cache("one"), cache("two")]))),
         ("GET /v1/workers", says(json!([]))),
@@ -87,7 +87,10 @@ fn why_a_path_is_kept_is_told_for_one_cache_or_for_all() {
     expected["cache"] = json!("one");
     for line in ["path why", "gc --explain"] {
         let text = daemon.run(&format!("{line} {HASH} --cache one")).succeeds();
-        assert!(text.contains("it is pinned as release") && text.contains("not as long as"), "{text}");
+        assert!(
+            text.contains("it is pinned as release") && text.contains("not while this is the case"),
+            "{text}"
+        );
         let json = daemon.run(&format!("{line} /nix/store/{HASH}-hello --json")).succeeds();
         assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), json!([expected]));
     }
@@ -100,7 +103,7 @@ fn why_a_path_is_kept_is_told_for_one_cache_or_for_all() {
 }
 
 #[test]
-fn a_path_is_deleted_with_or_without_what_refers_to_it() {
+fn a_path_is_deleted_with_or_without_the_paths_that_refer_to_it() {
     let paths = [format!("/nix/store/{HASH}-hello")];
     let deleted = json!({"paths": paths, "bytes_freed": 1 << 20, "postponed": 0});
     let daemon =

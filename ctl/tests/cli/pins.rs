@@ -1,4 +1,4 @@
-//! Pins: made, listed and removed, in the cache that is meant.
+//! Pins: created, listed and removed in the right cache.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn pin(revision: u64, keep_days: Option<u32>) -> Value {
 }
 
 #[test]
-fn a_path_is_pinned_with_all_that_was_said() {
+fn a_path_is_pinned_with_every_option() {
     let daemon = Daemon::start(&[("POST /v1/pins", says(pin(3, Some(30))))]);
     let line = format!("pin add release /nix/store/{HASH}-hello/bin --cache main --keep-days 30");
     assert_eq!(
@@ -36,7 +36,7 @@ fn a_path_is_pinned_with_all_that_was_said() {
 fn pins_are_listed_for_all_caches_or_one() {
     let daemon = Daemon::start(&[("GET /v1/pins", says(json!([pin(2, None), pin(1, Some(1))])))]);
     let text = daemon.run("pin list").succeeds();
-    assert!(text.contains("for good") && text.contains("expired"), "{text}");
+    assert!(text.contains("forever") && text.contains("expired"), "{text}");
     let json = daemon.run("pin list --cache main --json").succeeds();
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), json!([pin(2, None), pin(1, Some(1))]));
     assert_eq!(daemon.requests(), ["GET /v1/pins", "GET /v1/pins?cache=main"]);
@@ -53,7 +53,7 @@ fn a_pin_is_removed_as_a_whole_or_by_revision() {
 }
 
 #[test]
-fn the_only_cache_need_not_be_named_and_one_of_several_has_to_be() {
+fn only_one_of_several_caches_has_to_be_named() {
     let removed = ("POST /v1/pins/remove", says(json!({"removed": 1})));
     let daemon = Daemon::start(&[("GET /v1/caches", says(json!([cache("one")]))), removed.clone()]);
     daemon.run("pin remove release").succeeds();
@@ -61,7 +61,7 @@ fn the_only_cache_need_not_be_named_and_one_of_several_has_to_be() {
 
     let daemon = Daemon::start(&[("GET /v1/caches", says(json!([cache("one"), cache("two")]))), removed]);
     let told = daemon.run("pin remove release").fails(2);
-    assert_eq!(told, "cachectl: there are several caches: one, two\nSay which one with --cache.\n");
+    assert_eq!(told, "cachectl: there are several caches: one, two\nPass --cache NAME to choose one.\n");
     assert_eq!(daemon.requests(), ["GET /v1/caches"]);
 
     let told = Daemon::start(&[("GET /v1/caches", says(json!([])))]).run("pin remove release").fails(5);
@@ -69,15 +69,16 @@ fn the_only_cache_need_not_be_named_and_one_of_several_has_to_be() {
 }
 
 #[test]
-fn a_daemon_without_pins_is_told_from_one_without_the_pin() {
+fn a_daemon_without_pins_is_distinguished_from_one_without_the_pin() {
     for (line, lacks) in [
-        ("pin list", "list of pins"),
-        ("pin remove r --cache main", "way to remove pins"),
-        ("worker pause gc", "way to pause workers"),
-        ("reload", "way to reload its config"),
+        ("pin list", "GET /v1/pins"),
+        ("pin remove r --cache main", "POST /v1/pins/remove"),
+        ("worker pause gc", "POST /v1/workers/{worker}/pause"),
+        ("reload", "POST /v1/reload"),
     ] {
         let told = Daemon::start(&[]).run(line).fails(7);
-        let expected = format!("cachectl: the daemon is older than this cachectl: it has no {lacks}\n");
+        let expected =
+            format!("cachectl: the daemon is older than this cachectl and does not support {lacks}\n");
         assert!(told.starts_with(&expected), "{line}: {told}");
     }
     let daemon = Daemon::start(&[

@@ -62,12 +62,12 @@ fn usage_is_shown_by_cache_and_by_storage_or_by_one_of_them() {
 fn a_cache_that_does_not_exist_has_no_storages() {
     for line in ["storage list --cache three", "usage --cache three"] {
         let told = daemon().run(line).fails(5);
-        assert_eq!(told, "cachectl: there is no cache three (there are: one, two)\n");
+        assert_eq!(told, "cachectl: there is no cache called three (existing caches: one, two)\n");
     }
 }
 
 #[test]
-fn usage_by_age_and_the_largest_paths_are_asked_for_only_when_wanted() {
+fn usage_by_age_and_the_largest_paths_are_requested_only_if_wanted() {
     let bucket = json!({"label": "last day", "from_days": 0, "to_days": 1, "paths": 5, "bytes": 3 << 20});
     let reply = json!({"storages": [], "caches": [], "by_age": [bucket], "largest": [row("hello")]});
     let daemon = Daemon::start(&[("GET /v1/status", says(two_caches())), ("GET /v1/usage", says(reply))]);

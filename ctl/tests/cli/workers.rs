@@ -1,4 +1,4 @@
-//! What the daemon does by itself, and what it is told to read again.
+//! Background workers, and the reload of the config.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn workers_are_listed_with_the_jobs_that_run() {
     ]);
     let text = daemon.run("worker list").succeeds();
     assert!(text.contains("removes what nothing keeps") && text.contains("scrub of main"), "{text}");
-    assert!(text.contains("gc: 2 failed runs in a row, the last: no answer\n"), "{text}");
+    assert!(text.contains("gc: 2 failed runs in a row; last error: no answer\n"), "{text}");
     assert!(!text.contains("done"), "{text}");
     let json: Value = serde_json::from_str(&daemon.run("worker list --json").succeeds()).unwrap();
     assert_eq!(json, json!({"workers": [worker("failing")], "jobs": [job("7", "running")]}));
@@ -46,40 +46,40 @@ fn a_worker_is_paused_and_resumed() {
     let text = daemon.run("worker resume gc").succeeds();
     assert!(text.starts_with("Resumed gc; its next run is in "), "{text}");
     let text = daemon.run("worker pause scrub").succeeds();
-    assert_eq!(text, "gc ends its present run and then pauses.\n");
+    assert_eq!(text, "gc finishes its current run and then pauses.\n");
     daemon.run("worker pause nobody").fails(5);
 }
 
 #[test]
-fn a_reload_says_what_has_changed() {
+fn a_reload_lists_what_changed() {
     let reply = json!({"changes": ["the cache new is there"], "needs_restart": ["server-port"]});
     let daemon = Daemon::start(&[("POST /v1/reload", says(reply.clone()))]);
     let text = daemon.run("reload").succeeds();
-    assert_eq!(text, "Changed:\n  the cache new is there\nTo be changed by a restart:\n  server-port\n");
+    assert_eq!(text, "Changed:\n  the cache new is there\nNeeds a restart:\n  server-port\n");
     let json = daemon.run("reload --json").succeeds();
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), reply);
 }
 
 #[test]
-fn a_reload_shows_what_is_doubtful_about_the_config() {
+fn a_reload_shows_the_warnings_about_the_config() {
     let warning = "config.yaml:9: warning: server.key: is empty";
     let reply = json!({"changes": [], "needs_restart": [], "warnings": [warning]});
     let daemon = Daemon::start(&[("POST /v1/reload", says(reply.clone()))]);
     let run = daemon.run("reload");
     let expected = format!("{warning}\n");
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("Nothing was changed.\n", expected.as_str()));
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("Nothing changed.\n", expected.as_str()));
     let json = daemon.run("reload --json").succeeds();
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), reply);
 }
 
 #[test]
-fn every_fault_of_a_config_has_its_line() {
+fn every_fault_of_a_config_has_a_line() {
     let message = "config.yaml:3: unknown key `prot`\nconfig.yaml:9: no storages\u{1b}[2J";
     let error = json!({"code": "invalid", "message": message, "hint": "mend them"});
     let daemon = Daemon::start(&[("POST /v1/reload", Answer::Says(400, error.to_string()))]);
     assert_eq!(
         daemon.run("reload").fails(6),
-        "cachectl: the config is faulty, so nothing was changed:\n  config.yaml:3: unknown key `prot`\n  \
+        "cachectl: the config has faults, so nothing was changed:\n  config.yaml:3: unknown key `prot`\n  \
          config.yaml:9: no storages\\u{1b}[2J\nmend them\n"
     );
     Daemon::start(&[("POST /v1/reload", refuses(503, "unavailable"))]).run("reload").fails(1);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use admin_api::{Endpoint as _, ListPeers};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use peer_network::digest::DigestLog;
@@ -140,8 +141,7 @@ fn wait_for_digests(daemon: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut admin = Connection::open_unix(&daemon.join("admin.sock"))?;
-        let (_, reply) = admin.call("GET", admin_api::routes::PEERS, "", b"")?;
-        let peers: Vec<Value> = serde_json::from_slice(&reply)?;
+        let peers: Vec<Value> = serde_json::from_slice(&admin.get(ListPeers::PATH)?)?;
         if peers.iter().filter(|peer| peer["digest_age"].is_u64()).count() == OTHERS as usize {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use admin_api::{CreateToken, CreatedToken, Permission, routes};
+use admin_api::{CreateToken, CreatedToken, Permission, wire};
 use serde_json::{Value, json};
 
 use super::client::Connection;
@@ -114,7 +114,8 @@ impl Daemon {
             expires_seconds: None,
         };
         let mut admin = Connection::open_unix(&self.directory.join("admin.sock"))?;
-        let (_, reply) = admin.call("POST", routes::TOKENS, "", &serde_json::to_vec(&request)?)?;
+        let wire::Encoded { target, body } = wire::encode(&request);
+        let (_, reply) = admin.call("POST", &target, "", &body)?;
         Ok(serde_json::from_slice::<CreatedToken>(&reply)?.token)
     }
 }

@@ -1,4 +1,4 @@
-//! `cachectl` against the real daemon. What it prints in detail is tested beside its own code.
+//! `cachectl` against the real daemon. The details of its output are tested beside its own code.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ fn json(site: &Site, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn status_tells_what_the_daemon_is_doing() {
+fn status_describes_the_daemon() {
     let site = Site::start();
     let paths = [Path::small("one"), Path::small("two").compressed_with(Compression::Xz)];
     for path in &paths {
@@ -48,7 +48,7 @@ fn status_tells_what_the_daemon_is_doing() {
     assert_eq!(storage["state"], "ok");
     assert_eq!(storage["used_bytes"].as_u64(), Some(sum(|path| path.file.len())));
     assert!(storage["free_bytes"].as_u64().unwrap() > 0);
-    // The same for people.
+    // The same as text.
     let text = site.cachectl_ok(&["status"]);
     assert!(text.contains("my-cache-2") && text.contains("disk"), "{text}");
 }
@@ -94,7 +94,22 @@ fn a_path_is_described() {
 }
 
 #[test]
-fn an_absent_daemon_is_told_apart_from_other_failures() {
+fn a_name_arrives_as_it_was_typed() {
+    let site = Site::start();
+    for name in ["a/b", "../tokens", "a b?c#d", "50%", "50%25", "ü€", ""] {
+        for (arguments, kind) in
+            [(["cache", "info"], "cache"), (["agent", "info"], "agent"), (["worker", "pause"], "worker")]
+        {
+            let output = site.cachectl(&[&arguments[..], &[name]].concat());
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(5), "{complaint}");
+            assert!(complaint.contains(&format!("there is no {kind} called `{name}`")), "{complaint}");
+        }
+    }
+}
+
+#[test]
+fn an_absent_daemon_is_distinguished_from_other_failures() {
     let mut site = Site::start();
     assert!(site.daemon().terminate().success());
     let output = site.cachectl(&["status"]);
@@ -103,7 +118,7 @@ fn an_absent_daemon_is_told_apart_from_other_failures() {
     assert!(complaint.contains("admin.sock"), "{complaint}");
     assert!(output.stdout.is_empty());
 
-    // What a killed daemon leaves behind is in nobody's way.
+    // The socket of a killed daemon does not block a new one.
     site.restart();
     site.daemon().kill9();
     assert_eq!(site.cachectl(&["status"]).status.code(), Some(3));

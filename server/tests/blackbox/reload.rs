@@ -44,7 +44,7 @@ fn on_two_storages() -> Site {
 fn without_a_change_nothing_happens() {
     let site = Site::start();
     assert_eq!(reload(&site), (vec![], vec![]));
-    assert_eq!(site.cachectl_ok(&["reload"]), "Nothing was changed.\n");
+    assert_eq!(site.cachectl_ok(&["reload"]), "Nothing changed.\n");
 }
 
 #[test]

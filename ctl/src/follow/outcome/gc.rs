@@ -1,11 +1,11 @@
-//! What garbage collection came to.
+//! The result of a garbage collection.
 
 use admin_api::{GcCache, GcSummary};
 
 use crate::error::JobError;
 use crate::output::{Column, Look, Table, count, counted, size};
 
-/// On all caches together, in a few words.
+/// Renders the result in all caches together, in a few words.
 pub fn brief(gc: &GcSummary) -> String {
     let sum = |figure: fn(&GcCache) -> u64| gc.caches.iter().map(figure).sum::<u64>();
     let removed = counted(sum(|cache| cache.paths_removed), "path");
@@ -23,7 +23,7 @@ pub fn brief(gc: &GcSummary) -> String {
     text
 }
 
-/// On each cache.
+/// Renders the result in each cache.
 pub fn table(gc: &GcSummary, look: &Look) -> String {
     let mut table = Table::new([
         Column::text("CACHE"),
@@ -50,12 +50,13 @@ pub fn table(gc: &GcSummary, look: &Look) -> String {
     table.render(look)
 }
 
-/// Whether all is gone that should be.
+/// Whether everything was removed that should be.
 pub fn judge(job: String, gc: &GcSummary) -> Result<(), JobError> {
     match gc.caches.iter().map(|cache| cache.postponed).sum() {
         0 => Ok(()),
         postponed => {
-            let left = format!("{} whose storage does not answer", counted(postponed, "path"));
+            let left =
+                format!("{} not removed because their storage does not answer", counted(postponed, "path"));
             Err(JobError::Incomplete { job, left })
         }
     }

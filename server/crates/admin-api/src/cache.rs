@@ -1,51 +1,75 @@
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyInfo, StorageSummary};
+use crate::{Endpoint, KeyInfo, StorageSummary};
+
+/// Lists all caches: those that are served first, then those that are disabled or no longer in the config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListCaches {}
+
+impl Endpoint for ListCaches {
+    type Reply = Vec<CacheSummary>;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/caches";
+}
+
+/// Describes one cache that is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowCache {
+    /// The name of the cache.
+    pub cache: String,
+}
+
+impl Endpoint for ShowCache {
+    type Reply = CacheInfo;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/caches/{cache}";
+}
 
 /// A cache, in the few figures that a list of caches shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheSummary {
     /// The name of the cache.
     pub name: String,
-    /// Whether it is served. A cache that vanished from the config is kept but disabled.
+    /// Whether the cache is served. A cache that was removed from the config is kept, but disabled.
     pub enabled: bool,
-    /// Who may read it.
+    /// Who may read the cache.
     pub access: Access,
-    /// How many store paths it holds.
+    /// The number of store paths in the cache.
     pub paths: u64,
-    /// Bytes of the compressed files it stores; a file shared by several paths counts once.
+    /// The bytes of the compressed files in the cache. A file that several paths share counts once.
     pub file_bytes: u64,
-    /// Bytes of the uncompressed NARs of all its paths.
+    /// The bytes of the uncompressed NARs of all paths.
     pub nar_bytes: u64,
-    /// The URL to give to Nix as a substituter.
+    /// The URL that Nix takes as a substituter.
     pub url: String,
     /// The published keys as `NAME:BASE64`, for `trusted-public-keys`.
     pub public_keys: Vec<String>,
-    /// Who signs.
+    /// Who signs paths.
     pub signing: Signing,
 }
 
-/// All about one cache.
+/// Everything about one cache.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CacheInfo {
-    /// What the list of caches shows; its fields stand beside the others in the JSON.
+    /// The figures that a list of caches shows. In JSON these fields are at the same level as the others.
     #[serde(flatten)]
     pub summary: CacheSummary,
-    /// Among substituters Nix asks the one with the lowest number first.
+    /// The priority among substituters. Nix asks the one with the lowest number first.
     pub priority: u32,
-    /// How the cache wants NARs compressed: `zstd` or `xz`.
+    /// The compression that the cache asks its clients for: `zstd` or `xz`.
     pub compression: String,
-    /// Days for which an unused path is kept; `None` keeps it forever.
+    /// The days for which an unused path is kept; `None` keeps it forever.
     pub retention_days: Option<u32>,
-    /// The port that the cache has to itself.
+    /// The port that serves only this cache.
     pub port: Option<u16>,
-    /// Where the cache keeps its NARs, in configured order.
+    /// The storages of the cache, in configured order.
     pub storages: Vec<StorageSummary>,
-    /// Its signing keys, retired ones included.
+    /// The signing keys, including retired ones.
     pub keys: Vec<KeyInfo>,
-    /// URLs of the caches that are asked for what this one lacks.
+    /// The URLs of the caches from which missing paths are fetched.
     pub upstreams: Vec<String>,
-    /// What to type on a client to use the cache.
+    /// The steps that set up a client.
     pub setup: Vec<SetupStep>,
 }
 
@@ -65,17 +89,17 @@ pub enum Access {
 pub enum Signing {
     /// The server, until a client registers a key.
     Auto,
-    /// The server, always.
+    /// Always the server.
     Server,
-    /// The clients, always.
+    /// Always the clients.
     Client,
 }
 
-/// One thing to set up on a client, ready to copy.
+/// A step that sets up a client, ready to copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupStep {
-    /// What it achieves, such as `Push with cachix`.
+    /// What the step achieves, such as `Push with cachix`.
     pub title: String,
-    /// Commands or lines of a config file, in order.
+    /// Commands, or lines of a config file, in order.
     pub lines: Vec<String>,
 }

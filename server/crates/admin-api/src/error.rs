@@ -5,35 +5,35 @@ use serde::{Deserialize, Serialize};
 pub struct ApiError {
     /// The kind of failure, for programs.
     pub code: ErrorCode,
-    /// What happened, and to what, as one sentence for a person.
+    /// What happened, to what, and why, for a person.
     pub message: String,
     /// What the person can do about it.
     pub hint: Option<String>,
 }
 
-/// The kinds of failure that a client can act on differently.
+/// The kinds of failure that a client can react to differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorCode {
     /// There is no such cache, path, token or endpoint.
     NotFound,
-    /// The request is malformed or asks for something that makes no sense.
+    /// The request is malformed or contradicts itself.
     Invalid,
-    /// The request makes sense, but not in the present state.
+    /// The request is valid, but the present state does not allow it.
     Conflict,
     /// The two ends speak different versions of this API.
     VersionMismatch,
-    /// The daemon cannot answer now and may be able to later.
+    /// The daemon cannot answer now, but may be able to later.
     Unavailable,
-    /// The daemon failed; its log says how.
+    /// The daemon failed. Its log has the details.
     Internal,
-    /// A code that this build does not know; the message still says what happened.
+    /// A code that this build does not know. The message still says what happened.
     #[serde(other)]
     Unknown,
 }
 
 impl ErrorCode {
-    /// The HTTP status that goes with the code.
+    /// Returns the HTTP status of a reply with this code.
     pub fn status(self) -> u16 {
         match self {
             Self::NotFound => 404,

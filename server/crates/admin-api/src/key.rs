@@ -1,19 +1,70 @@
 use std::fmt;
 
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// A signing key of a cache; never the secret half.
+use crate::{Endpoint, Since};
+
+/// Adds a signing key to a cache.
+///
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddKey {
+    /// The name of the cache.
+    pub cache: String,
+    /// The key as `nix key generate-secret` prints it, `NAME:BASE64`; `None` has the daemon generate one.
+    pub secret_key: Option<String>,
+}
+
+impl Endpoint for AddKey {
+    type Reply = KeyInfo;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/caches/{cache}/keys";
+    const SINCE: Since = Since::Workers;
+}
+
+impl fmt::Debug for AddKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_secret_key = self.secret_key.is_some();
+        f.debug_struct("AddKey")
+            .field("cache", &self.cache)
+            .field("has_secret_key", &has_secret_key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Retires a signing key: it no longer signs and is no longer published. Its signatures stay valid, and it stays listed.
+///
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetireKey {
+    /// The name of the cache.
+    pub cache: String,
+    /// [`KeyInfo::public_key`] of the key.
+    pub public_key: String,
+}
+
+impl Endpoint for RetireKey {
+    type Reply = RetiredKey;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/caches/{cache}/keys/retire";
+    const SINCE: Since = Since::Workers;
+}
+
+/// A signing key of a cache, without its secret half.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyInfo {
-    /// The name that Nix knows the key by, such as `main.cache.example.org-1`.
+    /// The name by which Nix knows the key, such as `main.cache.example.org-1`.
     pub name: String,
-    /// `NAME:BASE64`.
+    /// The public half as `NAME:BASE64`.
     pub public_key: String,
     /// Where the key comes from.
     pub origin: KeyOrigin,
-    /// When the daemon first had the key, in Unix seconds.
+    /// When the daemon first had the key.
     pub created_at: i64,
-    /// When the key stopped signing, in Unix seconds; `None` while it signs.
+    /// When the key was retired; `None` while it is in use.
     pub retired_at: Option<i64>,
 }
 
@@ -21,47 +72,21 @@ pub struct KeyInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyOrigin {
-    /// The daemon made it.
+    /// The daemon generated it.
     Generated,
-    /// The operator gave it (`signing-key-file`, or [`AddKey`]).
+    /// The operator provided it (`signing-key-file`, or [`AddKey`]).
     File,
-    /// A client registered its public half and signs by itself.
+    /// A client registered the public half and signs by itself.
     Client,
-}
-
-/// Asks for a further signing key of a cache.
-///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AddKey {
-    /// The key as `nix key generate-secret` writes it, `NAME:BASE64`; `None` for one that the daemon makes.
-    pub secret_key: Option<String>,
-}
-
-impl fmt::Debug for AddKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AddKey").field("has_secret_key", &self.secret_key.is_some()).finish_non_exhaustive()
-    }
-}
-
-/// Asks that a key signs no more and is published no more. Its signatures stay good, and it stays listed.
-///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetireKey {
-    /// [`KeyInfo::public_key`] of the key.
-    pub public_key: String,
 }
 
 /// A key that was retired.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetiredKey {
-    /// The key.
+    /// The key. In JSON its fields are at the same level as the others.
     #[serde(flatten)]
     pub key: KeyInfo,
-    /// What this means for the deploy agents that fetch from the cache; `None` if there are none, or nothing changes.
+    /// What this means for the deploy agents that fetch from the cache. Left out if there are none or nothing changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
 }

@@ -1,125 +1,178 @@
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// A store path that a cache holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PathInfo {
-    /// The cache that holds it.
-    pub cache: String,
-    /// The whole path, `/nix/store/HASH-NAME`.
-    pub store_path: String,
-    /// Hash of the uncompressed NAR, `sha256:` and nix32.
-    pub nar_hash: String,
-    /// Bytes of the uncompressed NAR.
-    pub nar_size: u64,
-    /// Hash of the compressed file, `sha256:` and nix32.
-    pub file_hash: String,
-    /// Bytes of the compressed file.
-    pub file_size: u64,
-    /// The compression of the file, as in a narinfo: `zstd`, `xz`, `none`, …
-    pub compression: String,
-    /// Where the NAR is, relative to the cache's URL, as in a narinfo.
-    pub url: String,
-    /// What the path refers to, as `HASH-NAME`; may hold the path itself.
-    pub references: Vec<String>,
-    /// The derivation that made it, as `HASH-NAME.drv`.
-    pub deriver: Option<String>,
-    /// Signatures as served in the narinfo, `KEYNAME:BASE64`.
-    pub signatures: Vec<String>,
-    /// The name of the storage that has the file.
-    pub storage: String,
-    /// When it was pushed, in Unix seconds.
-    pub created_at: i64,
-    /// When it was last asked for, in Unix seconds; `None` when never.
-    pub last_used_at: Option<i64>,
-    /// Whether its file was found missing or broken. It is hidden from clients until pushed again.
-    pub damaged: bool,
-}
+use crate::{Endpoint, Since};
 
-/// Asks for the paths of a cache, in the query of the URL. They come in the order of their hashes.
+/// Lists the paths of a cache in the order of their hashes.
 ///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListPaths {
-    /// Only those behind this store hash: [`PathList::next`] of the page before.
+    /// The name of the cache.
+    pub cache: String,
+    /// List only paths after this store hash: [`PathList::next`] of the previous page.
     pub after: Option<String>,
-    /// No more than so many; `None` for as many as the daemon holds right, which never gives more than
-    /// [`MAX_PATHS_PER_PAGE`].
+    /// List at most this many; `None` lets the daemon decide. A page never holds more than [`MAX_PATHS_PER_PAGE`].
     pub limit: Option<u32>,
-    /// Only those with this text in their base name `HASH-NAME`, in upper or lower case.
+    /// List only paths whose base name `HASH-NAME` contains this text, ignoring case.
     pub query: Option<String>,
 }
 
-/// The most that one [`PathList`] holds.
+impl Endpoint for ListPaths {
+    type Reply = PathList;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/caches/{cache}/paths";
+    const SINCE: Since = Since::Workers;
+}
+
+/// The most paths that one [`PathList`] holds.
 pub const MAX_PATHS_PER_PAGE: u32 = 10_000;
 
-/// Some of the paths of a cache.
+/// Describes one store path of a cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowPath {
+    /// The name of the cache.
+    pub cache: String,
+    /// The store hash, 32 characters.
+    pub hash: String,
+}
+
+impl Endpoint for ShowPath {
+    type Reply = PathInfo;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/caches/{cache}/paths/{hash}";
+}
+
+/// Explains why garbage collection keeps a path, or does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainPath {
+    /// The name of the cache.
+    pub cache: String,
+    /// The store hash, 32 characters.
+    pub hash: String,
+}
+
+impl Endpoint for ExplainPath {
+    type Reply = PathWhy;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/caches/{cache}/paths/{hash}/why";
+    const SINCE: Since = Since::Workers;
+}
+
+/// Deletes a path, no matter how recently it was used.
+///
+/// Refused with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if other paths of the cache refer to it and
+/// `recursive` is not set, or if a pin holds a path that would be deleted. The message names some of them.
+///
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeletePath {
+    /// The name of the cache.
+    pub cache: String,
+    /// The store hash, 32 characters.
+    pub hash: String,
+    /// Whether to delete all paths that refer to the path, directly or indirectly.
+    pub recursive: bool,
+}
+
+impl Endpoint for DeletePath {
+    type Reply = DeletedPaths;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/caches/{cache}/paths/{hash}/delete";
+    const SINCE: Since = Since::Workers;
+}
+
+/// A page of the paths of a cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathList {
     /// The paths, in the order of their hashes.
     pub paths: Vec<PathRow>,
-    /// What to ask for as [`ListPaths::after`] to see more; `None` when these are the last.
+    /// The value of [`ListPaths::after`] for the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
 /// A store path, in the few figures that a list of paths shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathRow {
-    /// The cache that holds it.
+    /// The cache that holds the path.
     pub cache: String,
-    /// The whole path, `/nix/store/HASH-NAME`.
+    /// The full path, `/nix/store/HASH-NAME`.
     pub store_path: String,
-    /// Bytes of the compressed file.
+    /// The bytes of the compressed file.
     pub file_size: u64,
-    /// Bytes of the uncompressed NAR.
+    /// The bytes of the uncompressed NAR.
     pub nar_size: u64,
     /// The name of the storage that has the file.
     pub storage: String,
-    /// When it was pushed, in Unix seconds.
+    /// When the path was pushed.
     pub created_at: i64,
-    /// When it was last asked for, in Unix seconds; `None` when never.
+    /// When a client last requested the path; `None` if none did.
     pub last_used_at: Option<i64>,
-    /// Whether its file was found missing or broken. It is hidden from clients until pushed again.
+    /// Whether the file is missing or damaged. Such a path is hidden from clients until it is pushed again.
+    pub damaged: bool,
+}
+
+/// A store path that a cache holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathInfo {
+    /// The cache that holds the path.
+    pub cache: String,
+    /// The full path, `/nix/store/HASH-NAME`.
+    pub store_path: String,
+    /// The hash of the uncompressed NAR, `sha256:` and nix32.
+    pub nar_hash: String,
+    /// The bytes of the uncompressed NAR.
+    pub nar_size: u64,
+    /// The hash of the compressed file, `sha256:` and nix32.
+    pub file_hash: String,
+    /// The bytes of the compressed file.
+    pub file_size: u64,
+    /// The compression of the file, as in a narinfo: `zstd`, `xz`, `none`, …
+    pub compression: String,
+    /// The URL of the NAR relative to that of the cache, as in a narinfo.
+    pub url: String,
+    /// The references of the path as `HASH-NAME`; may include the path itself.
+    pub references: Vec<String>,
+    /// The derivation that produced the path, as `HASH-NAME.drv`.
+    pub deriver: Option<String>,
+    /// The signatures that the narinfo has, `KEYNAME:BASE64`.
+    pub signatures: Vec<String>,
+    /// The name of the storage that has the file.
+    pub storage: String,
+    /// When the path was pushed.
+    pub created_at: i64,
+    /// When a client last requested the path; `None` if none did.
+    pub last_used_at: Option<i64>,
+    /// Whether the file is missing or damaged. Such a path is hidden from clients until it is pushed again.
     pub damaged: bool,
 }
 
 /// Why garbage collection keeps a path, or does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathWhy {
-    /// The whole path, `/nix/store/HASH-NAME`.
+    /// The full path, `/nix/store/HASH-NAME`.
     pub store_path: String,
-    /// Whether it is kept.
+    /// Whether the path is kept.
     pub live: bool,
-    /// Why, as one sentence for a person.
+    /// The reason, in one sentence for a person.
     pub reason: String,
-    /// The path and what keeps it, as `HASH-NAME`: each is referred to by the next, and the last is kept for its own
-    /// sake. Only the path itself when that is kept for its own sake or not at all.
+    /// The chain of paths as `HASH-NAME`, from the path to the one that keeps it. Each is referred to by the next. It
+    /// holds only the path itself if that is kept for its own sake, or not at all.
     pub chain: Vec<String>,
-    /// When it can be collected if nothing changes, in Unix seconds; `None` when never.
+    /// When the path can be collected if nothing changes; `None` for never.
     pub goes_at: Option<i64>,
 }
 
-/// Asks for the removal of a path, however lately it was used.
-///
-/// Refused with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if others of the cache refer to it, unless `recursive`
-/// is set, and if a pin holds it or one of those that would go with it. The message names some of them.
-///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeletePath {
-    /// Remove also what refers to the path, directly or not.
-    pub recursive: bool,
-}
-
-/// What was removed.
+/// The result of a [`DeletePath`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedPaths {
-    /// The whole paths, `/nix/store/HASH-NAME`, in no order.
+    /// The deleted paths, `/nix/store/HASH-NAME`, in no particular order.
     pub paths: Vec<String>,
-    /// Bytes of the files that no path needs any more, and that were removed.
+    /// The bytes of the files that were deleted because no other path needs them.
     pub bytes_freed: u64,
-    /// How many of the paths have files that could not be removed yet, because their storage does not answer. The next
-    /// garbage collection does that.
+    /// The number of deleted paths whose files are still there because their storage does not answer. The next garbage
+    /// collection deletes these files.
     pub postponed: u64,
 }

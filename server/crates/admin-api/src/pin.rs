@@ -1,39 +1,28 @@
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// Asks for a list of pins, in the query of the URL.
+use crate::{Endpoint, Since};
+
+/// Lists pins by cache and name, the newest revision first.
 ///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListPins {
-    /// Only those of this cache.
+    /// List only pins of this cache.
     pub cache: Option<String>,
 }
 
-/// One revision of a pin: a name under which a path is kept from garbage collection.
-///
-/// Without `keep_days` and `keep_revisions` it is kept until it is removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PinInfo {
-    /// The cache that holds the path.
-    pub cache: String,
-    /// The name of the pin, unique within its cache.
-    pub name: String,
-    /// The number of the revision under the name, from 1. Numbers are not used again.
-    pub revision: u64,
-    /// The path it holds on to, `/nix/store/HASH-NAME`.
-    pub store_path: String,
-    /// It holds for so many days after `created_at`.
-    pub keep_days: Option<u32>,
-    /// It holds until there are so many newer revisions.
-    pub keep_revisions: Option<u32>,
-    /// When it was made, in Unix seconds.
-    pub created_at: i64,
+impl Endpoint for ListPins {
+    type Reply = Vec<PinInfo>;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/pins";
+    const SINCE: Since = Since::Workers;
 }
 
-/// Asks for a pin, or for a further revision of one.
+/// Creates a pin, or a new revision of one.
 ///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreatePin {
@@ -41,21 +30,28 @@ pub struct CreatePin {
     pub cache: String,
     /// The name of the pin.
     pub name: String,
-    /// The path to hold on to: `/nix/store/HASH-NAME`, `HASH-NAME` or `HASH`.
+    /// The path to keep: `/nix/store/HASH-NAME`, `HASH-NAME` or `HASH`.
     pub path: String,
-    /// As [`PinInfo::keep_days`], at least 1; excludes `keep_revisions`.
+    /// As [`PinInfo::keep_days`], at least 1. Excludes `keep_revisions`.
     pub keep_days: Option<u32>,
     /// As [`PinInfo::keep_revisions`], at least 1. Older revisions beyond that number are removed.
     pub keep_revisions: Option<u32>,
 }
 
-/// Asks for the removal of a pin. [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) when there is none.
+impl Endpoint for CreatePin {
+    type Reply = PinInfo;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/pins";
+    const SINCE: Since = Since::Workers;
+}
+
+/// Removes a pin. [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) if there is none.
 ///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemovePin {
-    /// The cache.
+    /// The name of the cache.
     pub cache: String,
     /// The name of the pin.
     pub name: String,
@@ -63,9 +59,37 @@ pub struct RemovePin {
     pub revision: Option<u64>,
 }
 
-/// What became of a [`RemovePin`].
+impl Endpoint for RemovePin {
+    type Reply = RemovedPins;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/pins/remove";
+    const SINCE: Since = Since::Workers;
+}
+
+/// One revision of a pin: a name under which a path is kept from garbage collection.
+///
+/// A revision without `keep_days` and `keep_revisions` is kept until it is removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinInfo {
+    /// The cache that holds the path.
+    pub cache: String,
+    /// The name of the pin, unique within its cache.
+    pub name: String,
+    /// The number of the revision, from 1. Numbers are never reused.
+    pub revision: u64,
+    /// The path that the pin keeps, `/nix/store/HASH-NAME`.
+    pub store_path: String,
+    /// The days after `created_at` for which the path is kept.
+    pub keep_days: Option<u32>,
+    /// The number of newer revisions at which the path is no longer kept.
+    pub keep_revisions: Option<u32>,
+    /// When the revision was created.
+    pub created_at: i64,
+}
+
+/// The result of a [`RemovePin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedPins {
-    /// How many revisions were removed.
+    /// The number of removed revisions, at least 1.
     pub removed: u64,
 }

@@ -1,16 +1,30 @@
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// What came of reading the config again.
+use crate::{Endpoint, Since};
+
+/// Reloads the config.
 ///
-/// A faulty file changes nothing: it is refused with [`ErrorCode::Invalid`](crate::ErrorCode::Invalid), whose message has
-/// all faults, one a line.
+/// A faulty file changes nothing. The daemon refuses it with [`ErrorCode::Invalid`](crate::ErrorCode::Invalid) and lists
+/// all faults in the message, one per line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {}
+
+impl Endpoint for Reload {
+    type Reply = Reloaded;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/reload";
+    const SINCE: Since = Since::Workers;
+}
+
+/// The result of a reload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// What was changed, one sentence each; empty when nothing was.
+    /// What changed, one sentence each; empty if nothing did.
     pub changes: Vec<String>,
-    /// What differs as well but takes a restart of the daemon, one sentence each.
+    /// The differences that take effect only when the daemon restarts, one sentence each.
     pub needs_restart: Vec<String>,
-    /// What is likely not meant as the file says it, one sentence each, with file and line. Left out when empty.
+    /// What is probably a mistake in the file, one sentence each, with file and line. Left out if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

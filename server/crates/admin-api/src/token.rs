@@ -1,32 +1,64 @@
 use std::fmt;
 
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// Asks for a token.
+use crate::Endpoint;
+
+/// Lists all tokens, without the tokens themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListTokens {}
+
+impl Endpoint for ListTokens {
+    type Reply = Vec<TokenInfo>;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/tokens";
+}
+
+/// Creates a token for some caches, for all of them, for a workspace, or for a deploy agent.
 ///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateToken {
-    /// Whom or what the token is for; shown in lists and logs.
+    /// The person or thing that the token is for. It appears in lists and logs.
     pub subject: Option<String>,
-    /// The caches it opens; empty if and only if something else is named.
+    /// The caches that the token opens; empty if and only if the token is for something else.
     pub caches: Vec<String>,
-    /// Whether it opens every cache, also those that do not exist yet.
+    /// Whether the token opens every cache, including those that are created later.
     pub all: bool,
-    /// The deploy workspace it is for, with [`Permission::Activate`].
+    /// The deploy workspace that the token is for, with [`Permission::Activate`].
     #[serde(default)]
     pub workspace: Option<String>,
-    /// The deploy agent it is for, with [`Permission::Agent`].
+    /// The deploy agent that the token is for, with [`Permission::Agent`].
     #[serde(default)]
     pub agent: Option<String>,
-    /// What it permits.
+    /// What the token permits.
     pub permission: Permission,
-    /// After how many seconds it expires; `None` for never.
+    /// The seconds after which the token expires; `None` for never.
     pub expires_seconds: Option<u64>,
 }
 
-/// What a token permits. Of those on caches, each includes those before it.
+impl Endpoint for CreateToken {
+    type Reply = CreatedToken;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/tokens";
+}
+
+/// Revokes a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokeToken {
+    /// [`TokenInfo::id`] of the token.
+    pub id: String,
+}
+
+impl Endpoint for RevokeToken {
+    type Reply = TokenInfo;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/tokens/{id}/revoke";
+}
+
+/// What a token permits. Each of the permissions on caches includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Permission {
@@ -34,22 +66,22 @@ pub enum Permission {
     Read,
     /// Push paths.
     Write,
-    /// Change the cache itself: its keys and pins.
+    /// Change the keys and pins of the cache.
     Admin,
     /// Activate deployments in a workspace.
     Activate,
-    /// Be a deploy agent, and read the cache of its workspace.
+    /// Act as a deploy agent, and read the cache of its workspace.
     Agent,
 }
 
-/// A token that was just made.
+/// A token that was just created.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedToken {
-    /// Names the token in lists and for revoking; not secret.
+    /// The id that names the token in lists and revokes it. It is not secret.
     pub id: String,
-    /// The token itself. It is told this once and never again.
+    /// The token itself. No other reply ever holds it.
     pub token: String,
-    /// When it expires, in Unix seconds; `None` for never.
+    /// When the token expires; `None` for never.
     pub expires_at: Option<i64>,
 }
 
@@ -65,26 +97,26 @@ impl fmt::Debug for CreatedToken {
 /// A token as lists show it, without the token itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenInfo {
-    /// The id to revoke it by.
+    /// The id by which [`RevokeToken`] names the token.
     pub id: String,
-    /// Whom or what it is for.
+    /// The person or thing that the token is for.
     pub subject: Option<String>,
-    /// The caches it opens; empty when something else is named.
+    /// The caches that the token opens; empty if it is for something else.
     pub caches: Vec<String>,
-    /// Whether it opens every cache.
+    /// Whether the token opens every cache.
     pub all: bool,
-    /// The deploy workspace it is for.
+    /// The deploy workspace that the token is for.
     #[serde(default)]
     pub workspace: Option<String>,
-    /// The deploy agent it is for.
+    /// The deploy agent that the token is for.
     #[serde(default)]
     pub agent: Option<String>,
-    /// What it permits.
+    /// What the token permits.
     pub permission: Permission,
-    /// When it was made, in Unix seconds.
+    /// When the token was created.
     pub created_at: i64,
-    /// When it expires, in Unix seconds; `None` for never.
+    /// When the token expires; `None` for never.
     pub expires_at: Option<i64>,
-    /// When it was revoked, in Unix seconds; `None` while it is good.
+    /// When the token was revoked; `None` if it was not.
     pub revoked_at: Option<i64>,
 }

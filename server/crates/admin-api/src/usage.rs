@@ -1,57 +1,66 @@
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::{CacheSummary, PathRow, StorageSummary};
+use crate::{CacheSummary, Endpoint, PathRow, Since, StorageSummary};
 
-/// Asks how much there is, in the query of the URL.
+/// Shows how much the caches hold.
 ///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UsageQuery {
-    /// Only these figures; `None` for those by storage and by cache, but not by age, which takes a look at every path.
+pub struct ShowUsage {
+    /// Show only these figures. `None` shows those by storage and by cache, but not those by age, for which the daemon
+    /// has to visit every path.
     pub by: Option<UsageBy>,
-    /// Only those of this cache.
+    /// Show only figures of this cache.
     pub cache: Option<String>,
-    /// How many of the largest paths to name; `None` for none.
+    /// The number of largest paths to list; `None` for none.
     pub top: Option<u32>,
 }
 
-/// What the figures are of.
+impl Endpoint for ShowUsage {
+    type Reply = Usage;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/usage";
+    const SINCE: Since = Since::Workers;
+}
+
+/// How usage is grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UsageBy {
-    /// Each storage.
+    /// By storage.
     Storage,
-    /// Each cache.
+    /// By cache.
     Cache,
-    /// The paths by the time since they were last used.
+    /// By the time since a path was last used.
     Age,
 }
 
-/// How much there is. What was not asked for is empty.
+/// How much the caches hold. Figures that were not requested are empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// By storage.
+    /// The figures of each storage.
     pub storages: Vec<StorageSummary>,
-    /// By cache.
+    /// The figures of each cache.
     pub caches: Vec<CacheSummary>,
-    /// By age, the most recently used first; every path is in one of them.
+    /// The figures by age, the most recently used first. Every path is in exactly one bucket.
     pub by_age: Vec<AgeBucket>,
     /// The paths with the largest files, the largest first.
     pub largest: Vec<PathRow>,
 }
 
-/// The paths that were last used, or else pushed, within a span of time.
+/// The paths that were last used, or pushed if never used, within a span of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgeBucket {
     /// The span, for a person: `last week`, `1 to 4 weeks`.
     pub label: String,
-    /// That was so many days ago at least.
+    /// The fewest days since the last use.
     pub from_days: u64,
-    /// And less than so many days ago; `None` for the last span, which has no end.
+    /// The number of days since the last use that is no longer in the span; `None` if the span has no end.
     pub to_days: Option<u64>,
-    /// How many paths those are.
+    /// The number of paths in the span.
     pub paths: u64,
-    /// Bytes of their compressed files; a file shared by several paths counts for each.
+    /// The bytes of their compressed files. A file that several paths share counts for each.
     pub bytes: u64,
 }

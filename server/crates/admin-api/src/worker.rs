@@ -1,41 +1,83 @@
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// A background task of the daemon, which runs again and again.
+use crate::{Endpoint, Since};
+
+/// Lists the background workers by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListWorkers {}
+
+impl Endpoint for ListWorkers {
+    type Reply = Vec<WorkerInfo>;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/workers";
+    const SINCE: Since = Since::Workers;
+}
+
+/// Pauses a worker. Pausing a paused worker changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseWorker {
+    /// The name of the worker.
+    pub worker: String,
+}
+
+impl Endpoint for PauseWorker {
+    type Reply = WorkerInfo;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/workers/{worker}/pause";
+    const SINCE: Since = Since::Workers;
+}
+
+/// Resumes a worker. Resuming a worker that is not paused changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeWorker {
+    /// The name of the worker.
+    pub worker: String,
+}
+
+impl Endpoint for ResumeWorker {
+    type Reply = WorkerInfo;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/workers/{worker}/resume";
+    const SINCE: Since = Since::Workers;
+}
+
+/// A background worker of the daemon, which runs again and again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerInfo {
-    /// Names the worker for pausing it.
+    /// The name by which the worker can be paused.
     pub name: String,
-    /// How it is doing.
+    /// What the worker is doing.
     pub state: WorkerState,
-    /// What it is for, as one line for a person.
+    /// What the worker is for, in one line for a person.
     pub does: String,
-    /// When its last run began, in Unix seconds; `None` before the first.
+    /// When the last run began; `None` before the first.
     pub last_run: Option<i64>,
-    /// When the next run is due, in Unix seconds; `None` when that is not known, as while it is paused.
+    /// When the next run is due; `None` if that is unknown, as while the worker is paused.
     pub next_run: Option<i64>,
-    /// What went wrong last. Stays after a run that went well.
+    /// The last error. It stays after a successful run.
     pub last_error: Option<String>,
-    /// How many runs in a row have failed, up to the last; 0 after one that went well.
+    /// The number of consecutive runs that failed, up to the last; 0 after a successful run.
     pub errors_in_a_row: u64,
-    /// How far the present run has come, for a person.
+    /// The progress of the current run, for a person.
     pub progress: Option<String>,
 }
 
-/// How a worker is doing.
+/// What a worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkerState {
-    /// It has nothing to do until something happens.
+    /// It waits for something to do.
     Idle,
     /// It runs.
     Working,
     /// It waits for the time of its next run.
     Waiting,
-    /// It was told to pause, and does until it is resumed or the daemon starts again.
+    /// It is paused until it is resumed or the daemon restarts.
     Paused,
-    /// Its last run failed; it tries again later.
+    /// Its last run failed. It retries later.
     Failing,
-    /// Something that this build does not know.
+    /// A state that this build does not know.
     #[serde(other)]
     Unknown,
 }

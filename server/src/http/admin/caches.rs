@@ -1,56 +1,46 @@
-//! `GET /v1/caches` and `GET /v1/caches/NAME`.
+//! Caches, and how to set up their clients.
 
 use std::sync::Arc;
 
-use admin_api::{CacheInfo, CacheSummary, KeyInfo, KeyOrigin, SetupStep};
+use admin_api::{CacheInfo, CacheSummary, KeyInfo, KeyOrigin, ListCaches, SetupStep, ShowCache};
 use catalog::SigningKeyRecord;
 use nix_formats::PublicKey;
-use warp::Filter;
 
+use super::Answer;
 use super::error::{internal, unknown_cache};
 use super::summary::{cache_summaries, cache_summary, storage_summaries};
-use super::{Answer, reply};
 use crate::cache::Cache;
 use crate::http::state::State;
-use crate::http::{Route, any_of};
 use crate::instructions::{MEMORY, fetch, netrc_line, push_with_cachix, push_with_nix};
 use crate::origin::suits_cachix_use;
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let list = {
-        let state = state.clone();
-        warp::path!("v1" / "caches").and(warp::get()).then(move || {
-            let state = state.clone();
-            reply(async move { cache_summaries(&state).await })
-        })
-    };
-    let state = state.clone();
-    let info = warp::path!("v1" / "caches" / String).and(warp::get()).then(move |name: String| {
-        let state = state.clone();
-        reply(async move {
-            let cache = state.caches().find(&name).ok_or_else(|| unknown_cache(&name))?;
-            info(&state, &cache).await
-        })
-    });
-    any_of([list.boxed(), info.boxed()])
+pub(super) async fn list(state: &State, _: ListCaches) -> Answer<Vec<CacheSummary>> {
+    cache_summaries(state).await
 }
 
-async fn info(state: &State, cache: &Cache) -> Answer<CacheInfo> {
-    let summary = cache_summary(state, cache).await?;
+pub(super) async fn show(state: &State, request: ShowCache) -> Answer<CacheInfo> {
+    let cache = find(state, &request.cache)?;
+    let summary = cache_summary(state, &cache).await?;
     let keys = state.catalog.signing_keys(cache.id).await.map_err(|error| internal(&error))?;
     Ok(CacheInfo {
-        setup: setup_steps(state, cache, &summary),
+        setup: setup_steps(state, &cache, &summary),
         summary,
         priority: cache.config().priority,
         compression: cache.config().compression.to_string(),
         retention_days: Some(cache.config().retention),
         port: cache.config().port,
-        storages: storage_summaries(state, cache).await?,
-        keys: keys.iter().map(|key| key_info(cache, key)).collect(),
+        storages: storage_summaries(state, &cache).await?,
+        keys: keys.iter().map(|key| key_info(&cache, key)).collect(),
         upstreams: cache.config().upstreams.iter().map(ToString::to_string).collect(),
     })
 }
 
+/// Returns the cache of this name, if it is served.
+pub(super) fn find(state: &State, name: &str) -> Answer<Arc<Cache>> {
+    state.caches().find(name).ok_or_else(|| unknown_cache(name))
+}
+
+/// A signing key, as the API shows it.
 pub(super) fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
     KeyInfo {
         name: key.name.clone(),
@@ -68,14 +58,14 @@ pub(super) fn key_info(cache: &Cache, key: &SigningKeyRecord) -> KeyInfo {
     }
 }
 
-/// What to type on a client.
+/// The steps that set up a client.
 fn setup_steps(state: &State, cache: &Cache, summary: &CacheSummary) -> Vec<SetupStep> {
     let api = state.origin.api_url();
     let name = cache.name();
     let step = |title: &str, lines: Vec<String>| SetupStep { title: title.to_owned(), lines };
     let compression = cache.config().compression.to_string();
     let mut steps = vec![
-        step("Make a token", vec![format!("cachectl token create --cache {name} --permission write")]),
+        step("Create a token", vec![format!("cachectl token create --cache {name} --permission write")]),
         step("Push with cachix", push_with_cachix(&api, name, "TOKEN")),
         step(
             "Push with Nix alone",
@@ -90,7 +80,7 @@ fn setup_steps(state: &State, cache: &Cache, summary: &CacheSummary) -> Vec<Setu
         let mut lines = vec![netrc_line(&summary.url, "TOKEN")];
         if !suits_cachix_use(&summary.url) {
             lines.push(
-                "# `cachix use` writes a line that Nix does not match, as this URL is not a host name alone"
+                "# `cachix use` writes a line that Nix does not match, because this URL is more than a host name"
                     .to_owned(),
             );
         }

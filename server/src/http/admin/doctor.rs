@@ -1,27 +1,13 @@
-//! `GET /v1/doctor`.
+//! Checks of the installation.
 
-use std::sync::Arc;
+use admin_api::{Diagnose, Finding};
 
-use admin_api::ApiError;
-use warp::Filter;
-
-use super::reply;
+use super::Answer;
 use crate::doctor::{Patient, examine};
-use crate::http::Route;
 use crate::http::state::State;
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let state = state.clone();
-    warp::path!("v1" / "doctor").and(warp::get()).then(move || {
-        let state = state.clone();
-        reply(async move {
-            let patient = Patient {
-                core: &state,
-                workers: &state.workers,
-                listeners: &state.listeners,
-                origin: &state.origin,
-            };
-            Ok::<_, ApiError>(examine(&patient).await)
-        })
-    })
+pub(super) async fn diagnose(state: &State, _: Diagnose) -> Answer<Vec<Finding>> {
+    let patient =
+        Patient { core: state, workers: &state.workers, listeners: &state.listeners, origin: &state.origin };
+    Ok(examine(&patient).await)
 }

@@ -1,23 +1,11 @@
-//! Errors of the admin API.
+//! The failures of the admin API.
 
 use admin_api::{ApiError, ErrorCode};
 use catalog::CatalogError;
 
 use crate::chain::chain;
 
-/// Whether the catalog cannot be used for now, because its disk is full for example.
-fn is_temporary(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<CatalogError>().is_some_and(CatalogError::is_temporary) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// An error with this text and, where a person can act, a hint.
+/// Returns a failure with this text and, if a person can act, a hint.
 pub fn failure(code: ErrorCode, message: impl Into<String>, hint: Option<&str>) -> ApiError {
     ApiError { code, message: message.into(), hint: hint.map(str::to_owned) }
 }
@@ -49,17 +37,29 @@ pub fn unknown_agent(name: &str) -> ApiError {
     )
 }
 
-/// Something inside failed. The operator may see what.
+/// Something inside failed. An operator may see what.
 pub fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
     let text = chain(error);
     if is_temporary(error) {
-        tracing::warn!(error = text, "an admin request failed as the catalog cannot be used for now");
+        tracing::warn!(error = text, "an admin request failed because the catalog is unavailable");
         return failure(
             ErrorCode::Unavailable,
             text,
-            Some("nothing was changed; repeat the command when this is mended"),
+            Some("nothing was changed; repeat the command once the catalog is available"),
         );
     }
     tracing::error!(error = text, "an admin request failed");
     failure(ErrorCode::Internal, text, Some("the daemon's log may say more"))
+}
+
+/// Whether the catalog is unavailable for now, for example because its disk is full.
+fn is_temporary(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<CatalogError>().is_some_and(CatalogError::is_temporary) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

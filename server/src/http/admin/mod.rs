@@ -1,71 +1,111 @@
-//! What `cachectl` calls, on the Unix socket. Whoever can open the socket may do all of it: its file mode is the lock.
+//! The admin API on the Unix socket, for `cachectl`.
+//!
+//! [`routes`] lists every endpoint. The request type of an endpoint, in the crate `admin-api`, states its method, its path
+//! and its reply; `serve` makes a route of that and of a handler here. There is one file per noun.
+//!
+//! Anyone who can open the socket may do everything: its file mode and group are the access control.
 
 mod agents;
-mod body;
 mod caches;
 mod deployment_log;
 mod deployments;
+mod dht;
 mod doctor;
 mod error;
+mod explain;
+mod job_events;
 mod jobs;
 mod keys;
-mod network;
 mod paths;
+mod peers;
 mod pins;
 mod reload;
+mod serve;
 mod status;
 mod summary;
 mod tokens;
 mod usage;
-mod why;
 mod workers;
+mod workspaces;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 
-use admin_api::{API_VERSION, ApiError, ErrorCode, VERSION_HEADER};
-use http::{HeaderValue, StatusCode};
-use percent_encoding::percent_decode_str;
-use serde::Serialize;
-use warp::reply::{Reply, Response};
+use admin_api::{
+    API_VERSION, Activate, AddKey, CancelDeployment, CreatePin, CreateToken, DeletePath, Diagnose, ErrorCode,
+    ExplainPath, JobRequest, ListAgents, ListCaches, ListDeployments, ListJobs, ListPaths, ListPeers,
+    ListPins, ListTokens, ListWorkers, ListWorkspaces, PauseWorker, PingPeer, ReadLog, ReadRecord, Reload,
+    RemovePin, ResumeWorker, RetireKey, RevokeToken, Rollback, ShowAgent, ShowCache, ShowDeployment, ShowDht,
+    ShowPath, ShowStatus, ShowUsage, ShowWorkspace, StopJob, VERSION_HEADER, WriteNote,
+};
+use http::HeaderValue;
+use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use self::error::failure;
+use self::serve::{Answer, Events, first_of, refuse, serve, serve_lines};
 use crate::http::state::State;
-use crate::http::{Route, any_of};
 use crate::listeners::serve::Routes;
 
-/// What a handler returns.
-type Answer<T> = Result<T, ApiError>;
+/// Every endpoint with its handler.
+#[rustfmt::skip]
+fn endpoints(state: &Arc<State>) -> [Routes; 39] {
+    [
+        serve::<ShowStatus>(state, status::show),
+        serve::<Diagnose>(state, doctor::diagnose),
+        serve::<Reload>(state, reload::reload),
 
-/// All routes of the admin socket.
+        serve::<ListCaches>(state, caches::list),
+        serve::<ShowCache>(state, caches::show),
+        serve::<AddKey>(state, keys::add),
+        serve::<RetireKey>(state, keys::retire),
+        serve::<ShowUsage>(state, usage::show),
+
+        serve::<ListPaths>(state, paths::list),
+        serve::<ShowPath>(state, paths::show),
+        serve::<ExplainPath>(state, explain::explain),
+        serve::<DeletePath>(state, paths::delete),
+        serve::<ListPins>(state, pins::list),
+        serve::<CreatePin>(state, pins::create),
+        serve::<RemovePin>(state, pins::remove),
+
+        serve::<ListTokens>(state, tokens::list),
+        serve::<CreateToken>(state, tokens::create),
+        serve::<RevokeToken>(state, tokens::revoke),
+
+        serve::<ListAgents>(state, agents::list),
+        serve::<ShowAgent>(state, agents::show),
+        serve::<ListWorkspaces>(state, workspaces::list),
+        serve::<ShowWorkspace>(state, workspaces::show),
+        serve::<ListDeployments>(state, deployments::list),
+        serve::<ShowDeployment>(state, deployments::show),
+        serve::<Activate>(state, deployments::activate),
+        serve::<Rollback>(state, deployments::roll_back),
+        serve::<CancelDeployment>(state, deployments::cancel),
+        serve_lines::<ReadLog, _>(state, deployment_log::read),
+
+        serve::<ListJobs>(state, jobs::list),
+        serve_lines::<JobRequest, _>(state, jobs::start),
+        serve::<StopJob>(state, jobs::stop),
+        serve::<ListWorkers>(state, workers::list),
+        serve::<PauseWorker>(state, workers::pause),
+        serve::<ResumeWorker>(state, workers::resume),
+
+        serve::<ListPeers>(state, peers::list),
+        serve::<PingPeer>(state, peers::ping),
+        serve::<ShowDht>(state, dht::show),
+        serve::<ReadRecord>(state, dht::read),
+        serve::<WriteNote>(state, dht::write),
+    ]
+}
+
+/// Returns all routes of the admin socket.
 pub(super) fn routes(state: &Arc<State>) -> Routes {
-    let known = any_of([
-        status::routes(state).boxed(),
-        caches::routes(state).boxed(),
-        keys::routes(state).boxed(),
-        paths::routes(state).boxed(),
-        why::routes(state).boxed(),
-        tokens::routes(state).boxed(),
-        jobs::routes(state).boxed(),
-        pins::routes(state).boxed(),
-        usage::routes(state).boxed(),
-        workers::routes(state).boxed(),
-        agents::routes(state).boxed(),
-        deployments::routes(state).boxed(),
-        network::routes(state).boxed(),
-        doctor::routes(state).boxed(),
-        reload::routes(state).boxed(),
-    ]);
+    let unknown = || failure(ErrorCode::NotFound, "the daemon does not know this command", None);
     version_check()
-        .or(known)
+        .or(first_of(endpoints(state)))
         .unify()
-        .recover(|_: Rejection| async move {
-            Ok::<_, Infallible>(
-                failure(ErrorCode::NotFound, "this daemon has no such command", None).into_reply(),
-            )
-        })
+        .recover(move |_: Rejection| async move { Ok::<_, Infallible>(refuse(&unknown())) })
         .unify()
         .map(|mut response: Response| {
             response.headers_mut().insert(VERSION_HEADER, HeaderValue::from(API_VERSION));
@@ -74,44 +114,17 @@ pub(super) fn routes(state: &Arc<State>) -> Routes {
         .boxed()
 }
 
-/// Answers requests of a `cachectl` that speaks another version, and lets all others pass.
-fn version_check() -> impl Route {
-    warp::header::<u32>(VERSION_HEADER).and_then(|version: u32| async move {
+/// Answers requests of a `cachectl` that speaks another version, and rejects all others.
+fn version_check() -> Routes {
+    let refuse_others = |version: u32| async move {
         if version == API_VERSION {
             return Err(warp::reject::not_found());
         }
-        let message =
-            format!("cachectl speaks version {version} of the admin API, this daemon version {API_VERSION}");
+        let message = format!(
+            "cachectl speaks version {version} of the admin API, but the daemon speaks version {API_VERSION}"
+        );
         let hint = "use the cachectl that came with the daemon, or restart the daemon after an upgrade";
-        Ok(failure(ErrorCode::VersionMismatch, message, Some(hint)).into_reply())
-    })
-}
-
-/// What stands behind the question mark, empty without one.
-fn raw_query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
-    warp::query::raw().or(warp::any().map(String::new)).unify()
-}
-
-/// A segment of a path without its percent-encoding.
-fn decoded(segment: &str) -> String {
-    percent_decode_str(segment).decode_utf8_lossy().into_owned()
-}
-
-/// Turns a handler's result into JSON.
-async fn reply<T: Serialize>(answer: impl Future<Output = Answer<T>>) -> Response {
-    match answer.await {
-        Ok(value) => warp::reply::json(&value).into_response(),
-        Err(error) => error.into_reply(),
-    }
-}
-
-trait IntoReply {
-    fn into_reply(self) -> Response;
-}
-
-impl IntoReply for ApiError {
-    fn into_reply(self) -> Response {
-        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        warp::reply::with_status(warp::reply::json(&self), status).into_response()
-    }
+        Ok(refuse(&failure(ErrorCode::VersionMismatch, message, Some(hint))))
+    };
+    warp::header::<u32>(VERSION_HEADER).and_then(refuse_others).boxed()
 }

@@ -1,27 +1,18 @@
-//! `POST /v1/reload`.
+//! The reload of the config.
 
-use std::sync::Arc;
+use admin_api::{ApiError, ErrorCode, Reload, Reloaded};
 
-use admin_api::{ApiError, ErrorCode};
-use warp::Filter;
-
+use super::Answer;
 use super::error::failure;
-use super::reply;
 use crate::chain::chain;
-use crate::http::Route;
 use crate::http::state::State;
-use crate::reload::{ReloadError, advice, reload};
+use crate::reload::{self, ReloadError, advice};
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let state = state.clone();
-    warp::path!("v1" / "reload").and(warp::post()).then(move || {
-        let state = state.clone();
-        reply(async move {
-            // Goes on even if whoever asked goes away.
-            let reloading = tokio::spawn(async move { reload(&state.reloader).await });
-            reloading.await.map_err(ReloadError::Interrupted).flatten().map_err(|error| refusal(&error))
-        })
-    })
+pub(super) async fn reload(state: &State, _: Reload) -> Answer<Reloaded> {
+    let reloader = state.reloader.clone();
+    // Spawned, so that it completes even if the client disconnects.
+    let reloading = tokio::spawn(async move { reload::reload(&reloader).await });
+    reloading.await.map_err(ReloadError::Interrupted).flatten().map_err(|error| refusal(&error))
 }
 
 fn refusal(error: &ReloadError) -> ApiError {

@@ -1,25 +1,13 @@
-//! `GET /v1/status`.
+//! The state of the daemon.
 
-use std::sync::Arc;
+use admin_api::{API_VERSION, Listener, ShowStatus, Status};
 
-use admin_api::{API_VERSION, Listener, Status};
-use warp::Filter;
-
+use super::Answer;
 use super::summary::{cache_summaries, storage_summaries};
-use super::{Answer, reply};
-use crate::http::Route;
 use crate::http::state::State;
 use crate::listeners::ListenerInfo;
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let state = state.clone();
-    warp::path!("v1" / "status").and(warp::get()).then(move || {
-        let state = state.clone();
-        reply(async move { status(&state).await })
-    })
-}
-
-async fn status(state: &State) -> Answer<Status> {
+pub(super) async fn show(state: &State, _: ShowStatus) -> Answer<Status> {
     let mut storages = Vec::new();
     for cache in state.caches().iter() {
         storages.extend(storage_summaries(state, cache).await?);

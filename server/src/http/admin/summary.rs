@@ -1,17 +1,18 @@
-//! Caches and storages as the admin API shows them.
+//! Caches and storages, as the API shows them.
 
-use admin_api::{ApiError, CacheSummary, StorageKind, StorageState, StorageSummary};
+use admin_api::{CacheSummary, StorageKind, StorageState, StorageSummary};
 use catalog::{CacheRecord, StorageRecord, UnixTime};
 use nar_storage::{Health, StorageSnapshot};
 
 use super::Answer;
 use super::error::internal;
+use super::paths::NOT_CONFIGURED;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 use crate::config::{self, Access, SigningMode};
 use crate::http::state::State;
 
-/// Every known cache, the enabled ones first.
+/// Returns every known cache, the enabled ones first.
 pub async fn cache_summaries(state: &State) -> Answer<Vec<CacheSummary>> {
     let mut summaries = Vec::new();
     for cache in state.caches().iter() {
@@ -23,14 +24,14 @@ pub async fn cache_summaries(state: &State) -> Answer<Vec<CacheSummary>> {
     Ok(summaries)
 }
 
-/// A cache that is not served: what it holds is still there.
+/// Returns a cache that is not served. What it holds is still there.
 async fn disabled_summary(state: &State, record: &CacheRecord) -> Answer<CacheSummary> {
     let stats = state.catalog.cache_stats(record.id).await.map_err(|error| internal(&error))?;
     Ok(CacheSummary {
         name: record.name.clone(),
         enabled: false,
         access: if record.public { admin_api::Access::Public } else { admin_api::Access::Private },
-        // A cache that is gone from the file has taken its storages along, so all its paths are hidden.
+        // The storages of a cache that was removed from the config are disabled too, so all its paths are hidden.
         paths: stats.paths + stats.hidden_paths,
         file_bytes: stats.file_bytes,
         nar_bytes: stats.nar_bytes,
@@ -40,7 +41,7 @@ async fn disabled_summary(state: &State, record: &CacheRecord) -> Answer<CacheSu
     })
 }
 
-/// A cache in one line.
+/// Returns the figures of a cache that is served.
 pub async fn cache_summary(state: &State, cache: &Cache) -> Answer<CacheSummary> {
     let stats = state.catalog.cache_stats(cache.id).await.map_err(|error| internal(&error))?;
     Ok(CacheSummary {
@@ -63,8 +64,8 @@ pub async fn cache_summary(state: &State, cache: &Cache) -> Answer<CacheSummary>
     })
 }
 
-/// The storages of a cache, as they are known to be: nothing is asked of them here.
-pub async fn storage_summaries(state: &State, cache: &Cache) -> Result<Vec<StorageSummary>, ApiError> {
+/// Returns the storages of a cache as they were last probed; no request goes to them.
+pub async fn storage_summaries(state: &State, cache: &Cache) -> Answer<Vec<StorageSummary>> {
     let snapshots = cache.storages().snapshot();
     let mut summaries = Vec::with_capacity(snapshots.len());
     for storage in cache.storages().iter() {
@@ -79,7 +80,7 @@ pub async fn storage_summaries(state: &State, cache: &Cache) -> Result<Vec<Stora
     Ok(summaries)
 }
 
-/// A storage that is gone from the file, as long as something is hidden with it.
+/// Returns a storage that is no longer in the config, if files are still there.
 async fn former_storage_summary(
     state: &State,
     cache: &Cache,
@@ -91,7 +92,7 @@ async fn former_storage_summary(
         cache: cache.name().to_owned(),
         name: record.name.clone(),
         kind: if is_s3 { StorageKind::S3 } else { StorageKind::Local },
-        location: "(not configured)".to_owned(),
+        location: NOT_CONFIGURED.to_owned(),
         state: StorageState::Disabled,
         since: None,
         draining: false,

@@ -1,62 +1,37 @@
-//! `/v1/tokens`.
+//! Tokens.
 
-use std::sync::Arc;
-
-use admin_api::{ApiError, CreateToken, CreatedToken, ErrorCode, Permission, TokenInfo};
+use admin_api::{
+    ApiError, CreateToken, CreatedToken, ErrorCode, ListTokens, Permission, RevokeToken, TokenInfo,
+};
 use catalog::{TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
 use uuid::Uuid;
-use warp::Filter;
 
-use super::error::{failure, internal, unknown_agent, unknown_cache, unknown_workspace};
-use super::{Answer, body, reply};
+use super::Answer;
+use super::caches::find;
+use super::error::{failure, internal, unknown_agent, unknown_workspace};
 use crate::auth::NewToken;
 use crate::http::state::State;
-use crate::http::{Route, any_of};
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    any_of([create(state.clone()).boxed(), list(state.clone()).boxed(), revoke(state.clone()).boxed()])
+pub(super) async fn list(state: &State, _: ListTokens) -> Answer<Vec<TokenInfo>> {
+    Ok(state.tokens.list().iter().map(token_info).collect())
 }
 
-fn list(state: Arc<State>) -> impl Route {
-    warp::path!("v1" / "tokens").and(warp::get()).then(move || {
-        let state = state.clone();
-        reply(
-            async move { Ok::<_, ApiError>(state.tokens.list().iter().map(token_info).collect::<Vec<_>>()) },
-        )
-    })
+pub(super) async fn revoke(state: &State, RevokeToken { id }: RevokeToken) -> Answer<TokenInfo> {
+    let unknown = || {
+        let hint = Some("`cachectl token list` shows the ids");
+        failure(ErrorCode::NotFound, format!("there is no token with the id `{id}`"), hint)
+    };
+    let parsed: Uuid = id.parse().map_err(|_| unknown())?;
+    let revoked = state.tokens.revoke(parsed).await.map_err(|error| internal(&error))?;
+    tracing::info!(token = %parsed, "token revoked");
+    revoked.as_ref().map(token_info).ok_or_else(unknown)
 }
 
-fn create(state: Arc<State>) -> impl Route {
-    warp::path!("v1" / "tokens").and(warp::post()).and(warp::body::stream()).then(move |stream| {
-        let state = state.clone();
-        reply(async move { issue(&state, body::json(stream).await?).await })
-    })
-}
-
-fn revoke(state: Arc<State>) -> impl Route {
-    warp::path!("v1" / "tokens" / String / "revoke").and(warp::post()).then(move |id: String| {
-        let state = state.clone();
-        reply(async move {
-            let unknown = || {
-                failure(
-                    ErrorCode::NotFound,
-                    format!("there is no token with id {id}"),
-                    Some("`cachectl token list` shows the ids"),
-                )
-            };
-            let parsed: Uuid = id.parse().map_err(|_| unknown())?;
-            let revoked = state.tokens.revoke(parsed).await.map_err(|error| internal(&error))?;
-            tracing::info!(token = %parsed, "token revoked");
-            revoked.as_ref().map(token_info).ok_or_else(unknown)
-        })
-    })
-}
-
-async fn issue(state: &State, request: CreateToken) -> Answer<CreatedToken> {
+pub(super) async fn create(state: &State, request: CreateToken) -> Answer<CreatedToken> {
     let scope = scope(state, &request)?;
     let expires_at = match request.expires_seconds {
         None => None,
-        Some(0) => return Err(failure(ErrorCode::Invalid, "the token would expire at once", None)),
+        Some(0) => return Err(failure(ErrorCode::Invalid, "the token would expire immediately", None)),
         Some(seconds) => {
             let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
             Some(UnixTime(UnixTime::now().0.saturating_add(seconds)))
@@ -72,9 +47,8 @@ async fn issue(state: &State, request: CreateToken) -> Answer<CreatedToken> {
     })
 }
 
-/// What a token is to be good for.
+/// Returns what the token is for.
 fn scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
-    let invalid = |message: &str, hint| Err(failure(ErrorCode::Invalid, message, Some(hint)));
     let permission = match request.permission {
         Permission::Read => TokenPermission::Read,
         Permission::Write => TokenPermission::Write,
@@ -83,32 +57,35 @@ fn scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
         Permission::Agent => return agent_scope(state, request),
     };
     if request.workspace.is_some() || request.agent.is_some() {
-        let hint = "use --permission activate with --workspace, or `cachectl agent token NAME`";
-        return invalid("in workspaces and for agents there are other permissions", hint);
+        let hint = "pass --permission activate with --workspace, or use `cachectl agent token NAME`";
+        return Err(invalid("this permission is for caches, not for a workspace or an agent", hint));
     }
     let caches = match (request.all, request.caches.is_empty()) {
         (true, true) => TokenCaches::All,
         (false, false) => TokenCaches::Only(request.caches.clone()),
         _ => {
-            let message = "name the caches the token is for, or ask for all of them";
-            return invalid(message, "use either --cache NAME or --all");
+            return Err(invalid(
+                "a token is for named caches or for all of them",
+                "pass --cache NAME or --all",
+            ));
         }
     };
-    if let TokenCaches::Only(names) = &caches
-        && let Some(unknown) = names.iter().find(|name| state.caches().find(name).is_none())
-    {
-        return Err(unknown_cache(unknown));
+    if let TokenCaches::Only(names) = &caches {
+        for name in names {
+            find(state, name)?;
+        }
     }
     Ok(TokenScope::Caches { caches, permission })
 }
 
 fn activate_scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
-    let Some(name) =
-        request.workspace.as_ref().filter(|_| names_no_cache(request) && request.agent.is_none())
-    else {
-        let message = "deployments are activated in a workspace";
-        return Err(failure(ErrorCode::Invalid, message, Some("use --workspace NAME, and no --cache")));
-    };
+    let name = request.workspace.as_ref().filter(|_| names_no_cache(request) && request.agent.is_none());
+    let name = name.ok_or_else(|| {
+        invalid(
+            "a token to activate deployments is for one workspace",
+            "pass --workspace NAME and no --cache",
+        )
+    })?;
     if state.deploy.fleet().workspace(name).is_none() {
         return Err(unknown_workspace(name));
     }
@@ -116,16 +93,18 @@ fn activate_scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
 }
 
 fn agent_scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
-    let Some(name) =
-        request.agent.as_ref().filter(|_| names_no_cache(request) && request.workspace.is_none())
-    else {
-        let message = "the token of an agent is for one agent and nothing else";
-        return Err(failure(ErrorCode::Invalid, message, Some("use `cachectl agent token NAME`")));
-    };
+    let name = request.agent.as_ref().filter(|_| names_no_cache(request) && request.workspace.is_none());
+    let name = name.ok_or_else(|| {
+        invalid("the token of an agent is for that agent only", "use `cachectl agent token NAME`")
+    })?;
     if state.deploy.fleet().agent(name).is_none() {
         return Err(unknown_agent(name));
     }
     Ok(TokenScope::Agent(name.clone()))
+}
+
+fn invalid(message: &str, hint: &str) -> ApiError {
+    failure(ErrorCode::Invalid, message, Some(hint))
 }
 
 fn names_no_cache(request: &CreateToken) -> bool {

@@ -1,35 +1,38 @@
-//! `/v1/workers`.
+//! Background workers.
 
-use std::sync::Arc;
+use admin_api::{ErrorCode, ListWorkers, PauseWorker, ResumeWorker, WorkerInfo};
 
-use admin_api::{ApiError, ErrorCode, WorkerInfo};
-use warp::Filter;
-
+use super::Answer;
 use super::error::failure;
-use super::{decoded, reply};
 use crate::http::state::State;
-use crate::http::{Route, any_of};
 use crate::workers::{WorkerState, WorkerStatus};
 
-pub(super) fn routes(state: &Arc<State>) -> impl Route {
-    let pause = set_paused(state.clone(), "pause", true);
-    let resume = set_paused(state.clone(), "resume", false);
-    any_of([list(state.clone()).boxed(), pause.boxed(), resume.boxed()])
+pub(super) async fn list(state: &State, _: ListWorkers) -> Answer<Vec<WorkerInfo>> {
+    let mut workers: Vec<_> = state.workers.list().iter().map(|worker| info(worker)).collect();
+    workers.extend(announcer(state));
+    workers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(workers)
 }
 
-fn list(state: Arc<State>) -> impl Route {
-    warp::path!("v1" / "workers").and(warp::get()).then(move || {
-        let state = state.clone();
-        reply(async move {
-            let mut workers: Vec<_> = state.workers.list().iter().map(|worker| info(worker)).collect();
-            workers.extend(announcer(&state));
-            workers.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok::<_, ApiError>(workers)
-        })
-    })
+pub(super) async fn pause(state: &State, request: PauseWorker) -> Answer<WorkerInfo> {
+    set_paused(state, &request.worker, true)
 }
 
-/// What tells the network which paths are here. It runs beside the others, as it is at work all the time.
+pub(super) async fn resume(state: &State, request: ResumeWorker) -> Answer<WorkerInfo> {
+    set_paused(state, &request.worker, false)
+}
+
+fn set_paused(state: &State, name: &str, paused: bool) -> Answer<WorkerInfo> {
+    let worker = state.workers.find(name).ok_or_else(|| {
+        let hint = Some("`cachectl worker list` shows the workers");
+        failure(ErrorCode::NotFound, format!("there is no worker called `{name}`"), hint)
+    })?;
+    worker.set_paused(paused);
+    tracing::info!(worker = name, paused, "paused or resumed a worker");
+    Ok(info(&worker))
+}
+
+/// Returns the announcer, which runs all the time and is therefore not among the workers proper.
 fn announcer(state: &State) -> Option<WorkerInfo> {
     let status = state.federation.network()?.announcing();
     let waiting = (status.waiting > 0)
@@ -37,29 +40,12 @@ fn announcer(state: &State) -> Option<WorkerInfo> {
     Some(WorkerInfo {
         name: "announcer".to_owned(),
         state: if waiting.is_some() { admin_api::WorkerState::Working } else { admin_api::WorkerState::Idle },
-        does: "tells the network which paths are here".to_owned(),
+        does: "announces paths to the network".to_owned(),
         last_run: None,
         next_run: None,
         last_error: None,
         errors_in_a_row: 0,
         progress: waiting,
-    })
-}
-
-fn set_paused(state: Arc<State>, verb: &'static str, paused: bool) -> impl Route {
-    let path = warp::path("v1").and(warp::path("workers")).and(warp::path::param::<String>());
-    path.and(warp::path(verb)).and(warp::path::end()).and(warp::post()).then(move |name: String| {
-        let state = state.clone();
-        reply(async move {
-            let name = decoded(&name);
-            let worker = state.workers.find(&name).ok_or_else(|| {
-                let hint = Some("`cachectl worker list` shows the workers");
-                failure(ErrorCode::NotFound, format!("there is no worker called `{name}`"), hint)
-            })?;
-            worker.set_paused(paused);
-            tracing::info!(worker = name, paused, "a worker was paused or resumed");
-            Ok(info(&worker))
-        })
     })
 }
 

@@ -1,4 +1,4 @@
-//! Caches that are deleted.
+//! The deletion of caches.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::harness::{Path, Permission, Site};
 const NAME: &str = "my-cache-2";
 const DELETE: [&str; 4] = ["cache", "delete", NAME, "--yes"];
 
-/// Pushes some paths to the cache that is to be deleted, and one to another.
+/// Pushes some paths to the cache that will be deleted, and one to another cache.
 fn fill(site: &Site) -> (Vec<Path>, Path) {
     let paths: Vec<Path> = (0..12).map(|number| Path::small(&format!("path-{number}"))).collect();
     paths.iter().for_each(|path| site.pusher(NAME).push(path));
@@ -31,7 +31,7 @@ fn remove_from(config: &mut Value) {
 }
 
 #[test]
-fn a_cache_that_is_gone_from_the_config_is_deleted_with_its_files() {
+fn a_cache_that_was_removed_from_the_config_is_deleted_with_its_files() {
     let mut site = site();
     let (paths, other) = fill(&site);
     let told = fails(&site, &DELETE, CONFLICT);
@@ -61,7 +61,7 @@ fn a_cache_that_is_gone_from_the_config_is_deleted_with_its_files() {
     assert!(!is_listed(&site));
     site.reader("pub").assert_has(&other);
 
-    // A new cache of the name has nothing of the old one.
+    // A new cache of the same name starts empty.
     site.reconfigure(|config| config["caches"].as_array_mut().unwrap().push(removed));
     assert_eq!(site.reader(NAME).narinfo_status(&paths[0]), 404);
     let info = format!("/api/v1/cache/{NAME}");
@@ -72,7 +72,7 @@ fn a_cache_that_is_gone_from_the_config_is_deleted_with_its_files() {
     assert!(site.public_key(NAME).starts_with(&format!("{NAME}.{HOST}-1:")));
 }
 
-/// What was in memory of it is in nobody's way, and does not come back with a new cache of the name.
+/// What was in memory does not interfere, and does not reappear in a new cache of the same name.
 #[test]
 fn a_cache_that_was_served_until_a_reload_is_deleted() {
     for keeps_entry in [true, false] {
@@ -105,7 +105,7 @@ fn a_cache_that_was_served_until_a_reload_is_deleted() {
 }
 
 #[test]
-fn a_cache_that_is_switched_off_can_be_deleted() {
+fn a_disabled_cache_can_be_deleted() {
     let mut site = site();
     fill(&site);
     site.reconfigure(|config| config["caches"][3]["enabled"] = json!(false));
@@ -114,13 +114,13 @@ fn a_cache_that_is_switched_off_can_be_deleted() {
 }
 
 #[test]
-fn what_is_not_ours_and_what_is_not_found_stays() {
+fn foreign_files_and_lost_storages_stay() {
     let mut site = site();
     let (paths, _) = fill(&site);
     let directory = site.storage_dir(NAME);
     fs::write(directory.join(".notes"), "mine").unwrap();
     site.reconfigure(remove_from);
-    // The disk is somewhere else, and in its place is what looks like it.
+    // The disk was moved, and something similar took its place.
     let away = site.directory().join("away");
     fs::rename(&directory, &away).unwrap();
     fs::create_dir_all(directory.join("nar")).unwrap();
@@ -134,7 +134,7 @@ fn what_is_not_ours_and_what_is_not_found_stays() {
 }
 
 #[test]
-fn files_of_others_beside_those_of_a_cache_stay() {
+fn foreign_files_beside_those_of_a_cache_stay() {
     let mut site = site();
     fill(&site);
     let notes = site.storage_dir(NAME).join(".notes");
@@ -148,18 +148,18 @@ fn files_of_others_beside_those_of_a_cache_stay() {
 }
 
 #[test]
-fn a_deletion_that_cannot_be_finished_is_finished_by_the_next_one() {
+fn an_incomplete_deletion_is_completed_by_the_next_one() {
     let mut site = site();
     let (paths, _) = fill(&site);
     site.reconfigure(|config| config["caches"][3]["enabled"] = json!(false));
-    // The disk drops out.
+    // The disk disappears.
     let (directory, away) = (site.storage_dir(NAME), site.directory().join("away"));
     fs::rename(&directory, &away).unwrap();
     let output = site.cachectl(&DELETE);
     assert_eq!(output.status.code(), Some(8), "{output:?}");
     assert!(is_listed(&site), "nobody forgets the files");
     fs::rename(&away, &directory).unwrap();
-    // Half of it was done, and then came a crash.
+    // The daemon crashed halfway.
     for path in &paths[..6] {
         fs::remove_file(directory.join(path.file_url())).unwrap();
         fs::remove_file(directory.join(format!("{}.narinfo", path.hash))).unwrap();

@@ -11,7 +11,7 @@ fn push(site: &Site, names: &[&str]) -> Vec<Path> {
     paths
 }
 
-/// Collects until this many paths are gone. What was pushed within the same second stays for now.
+/// Collects until this many paths are removed. A path that was pushed within the same second stays for now.
 #[track_caller]
 fn collect(site: &Site, arguments: &[&str], paths: u64) {
     let mut removed = 0;
@@ -31,7 +31,7 @@ fn pins(site: &Site) -> Vec<(String, u64, String)> {
 }
 
 #[test]
-fn pins_keep_what_they_say_for_as_long_as_they_say() {
+fn pins_keep_their_paths_for_as_long_as_they_say() {
     let site = site();
     let paths = push(&site, &["one", "two", "three", "days", "forever", "unpinned"]);
     let pin = |name: &str, path: &Path, more: &[&str]| {
@@ -68,7 +68,7 @@ fn pins_keep_what_they_say_for_as_long_as_they_say() {
 }
 
 #[test]
-fn what_makes_no_sense_as_a_pin_is_told() {
+fn an_invalid_pin_is_refused() {
     let site = site();
     let path = &push(&site, &["one"])[0];
     let both = ["pin", "add", "p", &path.hash, "--cache", "pub", "--keep-days", "1", "--keep-revisions", "1"];
@@ -81,7 +81,7 @@ fn what_makes_no_sense_as_a_pin_is_told() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_go_and_changes_nothing() {
+fn a_dry_run_reports_what_would_be_removed_and_changes_nothing() {
     let site = site();
     let paths = push(&site, &["pinned", "unwanted"]);
     site.cachectl_ok(&["pin", "add", "held", &paths[0].hash, "--cache", "pub"]);
@@ -98,7 +98,7 @@ fn a_dry_run_says_what_would_go_and_changes_nothing() {
 }
 
 #[test]
-fn a_cache_is_collected_down_to_a_size() {
+fn a_cache_is_reduced_to_a_size() {
     let site = site();
     let paths: Vec<Path> =
         (0..4).map(|number| Path::incompressible(&format!("large-{number}"), 100_000)).collect();

@@ -1,4 +1,4 @@
-//! Signing keys that are changed while the cache is in use.
+//! Signing keys that change while the cache is in use.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,13 +13,13 @@ use crate::conformance::register_key;
 use crate::harness::site::HOST;
 use crate::harness::{Path, SOON, Site, random_bytes, wait_for};
 
-/// Adds a key to `pub` that the daemon makes, and returns its public half.
+/// Has the daemon generate a key for `pub`, and returns its public half.
 #[track_caller]
 fn add(site: &Site) -> String {
     ask(site, &["key", "add", "--cache", "pub"])["public_key"].as_str().unwrap().to_owned()
 }
 
-/// A file with a secret key of this name, and the public half.
+/// Writes a file with a secret key of this name, and returns the file and the public half.
 fn secret(site: &Site, name: &str) -> (String, String) {
     let key = SigningKey::from_bytes(&random_bytes());
     let file = site.directory().join(format!("{}.key", name.replace(['.', '/'], "_")));
@@ -28,7 +28,7 @@ fn secret(site: &Site, name: &str) -> (String, String) {
     (file.to_str().unwrap().to_owned(), public)
 }
 
-/// What signs a path, as everybody is told.
+/// Checks which keys have signed a path, in its narinfo and in `path info`.
 #[track_caller]
 fn assert_signed(site: &Site, path: &Path, by: &[&String], not_by: &[&String]) {
     let info = site.reader("pub").assert_has(path);
@@ -50,7 +50,7 @@ fn listed(site: &Site) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn a_key_is_rotated_while_clients_go_on() {
+fn a_key_is_rotated_while_clients_continue() {
     let mut site = site();
     let first = site.public_key("pub");
     let [old, between, new] = ["old", "between", "new"].map(Path::small);
@@ -62,7 +62,7 @@ fn a_key_is_rotated_while_clients_go_on() {
     assert!(second.starts_with(&format!("pub.{HOST}-2:")), "{second}");
     assert_eq!(site.public_keys("pub"), [first.clone(), second.clone()]);
     pusher.push(&between);
-    // What was there before as well, at once.
+    // The key signs existing paths as well, immediately.
     for path in [&old, &between] {
         assert_signed(&site, path, &[&first, &second], &[]);
     }
@@ -73,7 +73,7 @@ fn a_key_is_rotated_while_clients_go_on() {
     pusher.push(&new);
     assert_signed(&site, &new, &[&second], &[&first]);
     for path in [&old, &between] {
-        // Signatures stay good.
+        // Signatures stay valid.
         assert_signed(&site, path, &[&first, &second], &[]);
     }
     for restart in [Site::crash_and_restart, |site: &mut Site| assert!(site.stop_and_restart().success())] {
@@ -84,7 +84,7 @@ fn a_key_is_rotated_while_clients_go_on() {
     }
     let name = |number: u32| format!("pub.{HOST}-{number}");
     assert_eq!(listed(&site), [(name(1), false), (name(2), true)]);
-    // The name of a retired key is not used again.
+    // The name of a retired key is never reused.
     let third = add(&site);
     assert!(third.starts_with(&format!("{}:", name(3))), "{third}");
     assert_signed(&site, &new, &[&second, &third], &[&first]);
@@ -95,7 +95,7 @@ fn a_key_is_rotated_while_clients_go_on() {
 }
 
 #[test]
-fn what_lies_on_the_storage_is_signed_anew_by_fsck() {
+fn fsck_signs_the_files_on_the_storage_again() {
     let site = site();
     let path = Path::small("old");
     site.pusher("pub").push(&path);
@@ -111,7 +111,7 @@ fn what_lies_on_the_storage_is_signed_anew_by_fsck() {
 }
 
 #[test]
-fn a_key_of_ones_own_can_be_added() {
+fn an_existing_key_can_be_added() {
     let mut site = site();
     let (file, public) = secret(&site, "example.org-7");
     let added = ask(&site, &["key", "add", "--cache", "pub", "--file", &file]);
@@ -126,12 +126,12 @@ fn a_key_of_ones_own_can_be_added() {
 }
 
 #[test]
-fn the_last_key_and_what_is_no_key_of_ours_stay() {
+fn the_last_key_and_keys_of_clients_cannot_be_retired() {
     let site = site();
     let told = fails(&site, &["key", "retire", &format!("pub.{HOST}-1"), "--cache", "pub"], CONFLICT);
     assert!(told.contains("the only key") && told.contains("cachectl key add"), "{told}");
     fails(&site, &["key", "retire", "nobody-1", "--cache", "pub"], NOT_FOUND);
-    // Two that are retired at once are not both retired.
+    // If two keys are retired at the same time, one stays.
     let second = add(&site);
     let first = site.public_keys("pub").remove(0);
     let retire = |key: &str| site.cachectl(&["key", "retire", key, "--cache", "pub"]).status.success();
@@ -151,7 +151,7 @@ fn the_last_key_and_what_is_no_key_of_ours_stay() {
 }
 
 #[test]
-fn the_keys_of_the_config_are_left_to_the_config() {
+fn keys_of_the_config_can_only_be_changed_there() {
     let mut site = site();
     let (file, public) = secret(&site, "configured-1");
     site.reconfigure(|config| config["caches"][0]["signing-key-file"] = json!(file));
@@ -163,7 +163,7 @@ fn the_keys_of_the_config_are_left_to_the_config() {
     }
     assert_eq!(site.public_key("pub"), public);
 
-    // Taken out of the config it can be retired, and does not come back by itself.
+    // Once removed from the config, it can be retired and does not return by itself.
     site.reconfigure(|config| config["caches"][0]["signing-key-file"] = Value::Null);
     site.cachectl_ok(&["key", "retire", &public, "--cache", "pub"]);
     assert!(listed(&site).contains(&("configured-1".to_owned(), false)));

@@ -1,4 +1,4 @@
-//! `cachectl` against the real daemon: what an operator does, and what the clients see of it.
+//! `cachectl` against the real daemon: what an operator does, and the effect on clients.
 
 mod caches;
 mod keeping;
@@ -18,7 +18,7 @@ const NOT_FOUND: i32 = 5;
 const CONFLICT: i32 = 6;
 const FAILED_JOB: i32 = 8;
 
-/// A site that collects no garbage by itself, and all of it at once when it is told to.
+/// A site that collects garbage only on demand, and then everything at once.
 fn site() -> Site {
     Site::with(|config| {
         config["server"]["gc-interval"] = json!("off");
@@ -26,14 +26,14 @@ fn site() -> Site {
     })
 }
 
-/// What `cachectl ARGUMENTS --json` prints.
+/// Returns what `cachectl ARGUMENTS --json` prints.
 #[track_caller]
 fn ask(site: &Site, arguments: &[&str]) -> Value {
     let text = site.cachectl_ok(&[arguments, &["--json"]].concat());
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// What `cachectl ARGUMENTS` complains of when it fails with this exit code.
+/// Checks that `cachectl ARGUMENTS` fails with this exit code, and returns its error.
 #[track_caller]
 fn fails(site: &Site, arguments: &[&str], code: i32) -> String {
     complaint(&site.cachectl(arguments), code)
@@ -46,7 +46,7 @@ fn complaint(output: &Output, code: i32) -> String {
     complaint
 }
 
-/// What a long job came to.
+/// Runs a long job and returns its result.
 #[track_caller]
 fn job(site: &Site, arguments: &[&str]) -> Value {
     let text = site.cachectl_ok(&[arguments, &["--json"]].concat());
@@ -55,7 +55,7 @@ fn job(site: &Site, arguments: &[&str]) -> Value {
     last["summary"].clone()
 }
 
-/// The catalog and the storages agree.
+/// Checks that the catalog and the storages agree.
 #[track_caller]
 fn assert_consistent(site: &Site) {
     for storage in job(site, &["fsck", "--dry-run"])["storages"].as_array().unwrap() {

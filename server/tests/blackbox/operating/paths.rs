@@ -24,7 +24,7 @@ fn a_deleted_path_is_gone_with_its_files() {
     let path = Path::small("unwanted").referring_to([kept.base_name()]);
     pusher.push(&path);
     let reader = site.reader("pub");
-    // So that it is in all memories.
+    // Brings it into every cache in memory.
     reader.assert_has(&path);
 
     let deleted = ask(&site, &["path", "delete", &path.hash, "--cache", "pub"]);
@@ -59,7 +59,7 @@ fn a_file_that_another_path_needs_stays() {
 }
 
 #[test]
-fn what_others_need_or_a_pin_holds_is_not_deleted() {
+fn a_path_that_others_need_or_a_pin_holds_is_not_deleted() {
     let site = site();
     let pusher = site.pusher("pub");
     let library = Path::small("library");
@@ -95,9 +95,9 @@ fn what_others_need_or_a_pin_holds_is_not_deleted() {
     assert_consistent(&site);
 }
 
-/// Whatever comes first, the path is there with its file, or not at all, and everybody says the same.
+/// In any order, the path exists with its file or not at all, and all views agree.
 #[test]
-fn a_path_that_is_pushed_while_it_is_deleted_is_there_whole_or_not_at_all() {
+fn a_path_that_is_pushed_while_it_is_deleted_exists_whole_or_not_at_all() {
     const ROUNDS: usize = 25;
     let mut site = site();
     let pusher = site.pusher("pub");
@@ -129,7 +129,7 @@ fn a_path_that_is_pushed_while_it_is_deleted_is_there_whole_or_not_at_all() {
 }
 
 #[test]
-fn what_a_storage_does_not_give_up_goes_with_the_next_collection() {
+fn a_file_that_cannot_be_removed_is_removed_by_the_next_collection() {
     let mut site = site();
     let path = Path::small("unwanted");
     site.pusher("pub").push(&path);
@@ -176,7 +176,7 @@ fn paths_are_listed_and_found_by_their_names() {
 }
 
 #[test]
-fn what_keeps_a_path_is_told() {
+fn the_reason_for_keeping_a_path_is_explained() {
     let site = site();
     let library = Path::small("library");
     let program = Path::small("program").referring_to([library.base_name()]);

@@ -1,4 +1,4 @@
-//! How the daemon is doing: usage, workers, the doctor, a copy of the catalog.
+//! The state of the daemon: usage, workers, the doctor, a copy of the catalog.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::{FAILED_JOB, NOT_FOUND, ask, assert_consistent, fails, site};
 use crate::harness::{Path, Site};
 
 #[test]
-fn usage_is_told_by_storage_by_cache_and_by_age() {
+fn usage_is_shown_by_storage_by_cache_and_by_age() {
     let site = site();
     let sizes = [300_000, 200_000, 100_000];
     let paths: Vec<Path> =
@@ -50,7 +50,7 @@ fn usage_is_told_by_storage_by_cache_and_by_age() {
 }
 
 #[test]
-fn workers_are_listed_and_rest_when_they_are_told_to() {
+fn workers_are_listed_paused_and_resumed() {
     let site = Site::start();
     let state = |name: &str| -> Value {
         let list = ask(&site, &["worker", "list"]);
@@ -106,7 +106,7 @@ fn findings(site: &Site) -> (Vec<Value>, Option<i32>) {
 }
 
 #[test]
-fn the_doctor_says_each_thing_once_and_what_to_do_about_it() {
+fn the_doctor_reports_each_finding_once_with_advice() {
     let site = Site::with(|config| config["server"]["public-url"] = Value::Null);
     let (found, code) = findings(&site);
     assert_eq!(code, Some(0), "{found:?}");

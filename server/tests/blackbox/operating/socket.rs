@@ -1,4 +1,4 @@
-//! The admin socket: who may use it.
+//! The permissions of the admin socket.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,17 +16,17 @@ fn site(mode: Option<&str>, group: Option<u32>) -> Site {
     })
 }
 
-/// Mode and group of the socket.
+/// The mode and the group of the socket.
 fn lock(site: &Site) -> (u32, u32) {
     let socket = fs::metadata(site.directory().join("admin.sock")).unwrap();
     (socket.mode() & 0o7777, socket.gid())
 }
 
 #[test]
-fn the_socket_has_the_mode_and_group_that_are_asked_for() {
+fn the_socket_has_the_configured_mode_and_group() {
     let own = rustix::process::getegid().as_raw();
     assert_eq!(lock(&site(None, None)), (0o660, own));
-    // Only root may give it to a group of others.
+    // Only root may assign it to a group that it is not in.
     let group = if rustix::process::geteuid().is_root() { 54_321 } else { own };
     let mut site = site(Some("0600"), Some(group));
     assert_eq!(lock(&site), (0o600, group));
@@ -36,7 +36,7 @@ fn the_socket_has_the_mode_and_group_that_are_asked_for() {
 }
 
 #[test]
-fn a_group_that_does_not_exist_is_told() {
+fn a_group_that_does_not_exist_is_reported() {
     let mut site = Site::start();
     assert!(site.daemon().terminate().success());
     let file = site.directory().join("config.yaml");

@@ -3,80 +3,79 @@ use serde::{Deserialize, Serialize};
 use super::{JobInfo, JobSummary, Unit};
 use crate::ApiError;
 
-/// One line of the answer to a [`JobRequest`](super::JobRequest).
+/// An event in the reply to a [`JobRequest`](super::JobRequest).
 ///
-/// The first is [`Started`](Self::Started). [`Done`](Self::Done), [`Failed`](Self::Failed) or
-/// [`Stopped`](Self::Stopped) is the last; an answer that ends without one of these was cut off, and the job may
-/// still run.
+/// The first event is [`Started`](Self::Started). The last is [`Done`](Self::Done), [`Failed`](Self::Failed) or
+/// [`Stopped`](Self::Stopped). A reply that ends without one of these was cut off, and the job may still be running.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum JobEvent {
-    /// The job runs.
+    /// The job is running.
     Started {
-        /// The job as it is now.
+        /// The job at that time.
         job: JobInfo,
-        /// Whether it ran already.
+        /// Whether the job was already running.
         joined: bool,
     },
-    /// How far it has come.
+    /// The progress of the job.
     Progress {
-        /// How much is done, in `unit`. A job that resumed counts what was done before.
+        /// The finished amount, in `unit`. A resumed job includes what it finished before.
         done: u64,
-        /// How much there is to do, in `unit`, as far as is known; may change.
+        /// The whole amount, in `unit`, as far as is known. It may change.
         total: Option<u64>,
-        /// What `done` and `total` count; may change when the job comes to another part of its work.
+        /// What `done` and `total` count. It may change when the job enters another phase.
         unit: Unit,
-        /// What it is at now, for a person.
+        /// What the job is doing, for a person.
         message: Option<String>,
     },
-    /// Something that a person should know and that does not end the job, such as one damaged NAR.
+    /// Something that a person should know but that does not end the job, such as one damaged NAR.
     Note {
-        /// How bad it is.
+        /// How serious it is.
         level: NoteLevel,
-        /// What happened, as one sentence for a person.
+        /// What happened, in one sentence for a person.
         text: String,
     },
-    /// It got to its end.
+    /// The job completed.
     Done {
-        /// What it came to.
+        /// The result of the job.
         summary: JobSummary,
     },
-    /// It had to give up.
+    /// The job failed.
     Failed {
         /// Why, and what the person can do about it.
         error: ApiError,
     },
-    /// It was ended before its end. Asking for the same job again resumes it where jobs of its kind can.
+    /// The job was stopped. A new request for the same job resumes it if jobs of its kind can be resumed.
     Stopped {
-        /// What ended it.
+        /// Why the job was stopped.
         cause: StopCause,
-        /// The job as it was then.
+        /// The job at that time.
         job: JobInfo,
     },
-    /// An event that this build does not know, and can do without.
+    /// An event that this build does not know and can ignore.
     #[serde(other)]
     Unknown,
 }
 
-/// How bad the content of a note is.
+/// How serious a note is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoteLevel {
-    /// Good to know.
+    /// Information.
     Info,
     /// Something is not as it should be.
     Warn,
 }
 
-/// What ended a job before its end.
+/// Why a job was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopCause {
-    /// `POST /v1/jobs/ID/stop`
+    /// [`StopJob`](super::StopJob)
     Request,
-    /// The daemon ends.
+    /// The daemon shut down.
     Shutdown,
-    /// Something that this build does not know.
+    /// A cause that this build does not know.
     #[serde(other)]
     Unknown,
 }

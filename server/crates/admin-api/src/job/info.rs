@@ -2,49 +2,49 @@ use serde::{Deserialize, Serialize};
 
 use super::{JobKind, JobSummary};
 
-/// A long job, running or one of the last that ended.
+/// A long job that is running or ended recently.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobInfo {
-    /// Names the job for stopping it.
+    /// The id by which [`StopJob`](super::StopJob) names the job.
     pub id: String,
-    /// What it does.
+    /// The kind of the job.
     pub kind: JobKind,
-    /// What it works on, for a person: `main/hdd`, `all storages of main`, `everything`; of a backup the file, of a
-    /// deletion the cache.
+    /// What the job works on, for a person: `main/hdd`, `all storages of main`, `everything`. For a backup it is the
+    /// file, for a deletion the cache.
     pub subject: String,
-    /// When it started, in Unix seconds.
+    /// When the job started.
     pub started_at: i64,
-    /// When it ended, in Unix seconds; `None` while it runs.
+    /// When the job ended; `None` while it runs.
     pub finished_at: Option<i64>,
-    /// How it is doing.
+    /// The state of the job.
     pub state: JobState,
-    /// How much it has done, in `unit`. A job that resumed counts what was done before.
+    /// The finished amount, in `unit`. A resumed job includes what it finished before.
     pub done: u64,
-    /// How much there is to do, in `unit`, as far as is known; may change.
+    /// The whole amount, in `unit`, as far as is known. It may change.
     pub total: Option<u64>,
     /// What `done` and `total` count.
     pub unit: Unit,
-    /// What went wrong last, which need not have ended the job.
+    /// The last error, which did not necessarily end the job.
     pub last_error: Option<String>,
-    /// What it came to; `None` unless it is [`JobState::Done`].
+    /// The result; `None` unless the state is [`JobState::Done`].
     pub summary: Option<JobSummary>,
 }
 
-/// How a long job is doing.
+/// The state of a long job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobState {
-    /// It has not ended.
+    /// The job has not ended.
     Running,
-    /// It got to its end. What it found on the way may be bad.
+    /// The job completed. It may have found damage.
     Done,
-    /// It had to give up.
+    /// The job failed.
     Failed,
-    /// It was told to stop, or the daemon ended.
+    /// The job was stopped by a request or because the daemon shut down.
     Stopped,
 }
 
-/// What the figures of a long job count.
+/// What the progress of a long job counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
@@ -54,7 +54,7 @@ pub enum Unit {
     Files,
     /// Store paths.
     Paths,
-    /// Something that this build does not know.
+    /// A unit that this build does not know.
     #[serde(other)]
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! Long jobs: what is asked for, what is told while one runs, and what it came to.
+//! Long jobs: the request that starts one, the events while it runs, and its result.
 
 mod event;
 mod info;
@@ -9,7 +9,10 @@ mod tests;
 
 use std::time::Duration;
 
+use http::Method;
 use serde::{Deserialize, Serialize};
+
+use crate::{Endpoint, Lines, Since};
 
 pub use event::{JobEvent, NoteLevel, StopCause};
 pub use info::{JobInfo, JobState, Unit};
@@ -18,30 +21,55 @@ pub use summary::{
     RebalanceSummary, ScrubSummary, StorageShare,
 };
 
-/// The media type of a stream of [`JobEvent`]s: one JSON object a line.
+/// The media type of [`Lines`]: one JSON object per line.
 pub const EVENTS_MEDIA_TYPE: &str = "application/x-ndjson";
 
-/// A stream of [`JobEvent`]s is never silent for longer than this: when nothing has changed, the daemon repeats the
-/// last [`JobEvent::Progress`]. So a client can tell a slow job from a daemon that hangs.
+/// The longest time for which a stream of events is silent. If nothing has changed, the daemon repeats the last
+/// [`JobEvent::Progress`], so that a client can tell a slow job from a daemon that hangs.
 pub const EVENTS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Asks for a long job.
+/// Lists the jobs: the running ones first, then the last that ended, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListJobs {}
+
+impl Endpoint for ListJobs {
+    type Reply = Vec<JobInfo>;
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/jobs";
+    const SINCE: Since = Since::Jobs;
+}
+
+/// Stops a job. Stopping a job that has ended changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopJob {
+    /// [`JobInfo::id`] of the job.
+    pub id: String,
+}
+
+impl Endpoint for StopJob {
+    type Reply = JobInfo;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/jobs/{id}/stop";
+    const SINCE: Since = Since::Jobs;
+}
+
+/// Starts a long job, or joins one.
 ///
-/// While a job of the same kind works on the same things, the request joins it and is told what happens from then
-/// on, beginning with how far it has come. A rate or a restart that is asked for by such a request is not heeded,
-/// which the daemon says with a [`JobEvent::Note`]. A job that would get in the way of another one, or that promises
-/// something else than the running one of its kind, such as an fsck that repairs beside one that only looks, is
-/// refused with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict).
+/// If a job of the same kind already works on the same things, the request joins it and gets its events from then on,
+/// beginning with its progress so far. A joining request cannot change the rate of a scrub or restart it; the daemon
+/// reports that with a [`JobEvent::Note`]. The daemon refuses a job with
+/// [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if it would interfere with another one, or if it differs from
+/// the running one of its kind, such as an fsck that repairs while another only checks.
 ///
-/// The job belongs to the daemon: it goes on when the client goes away.
+/// The job belongs to the daemon and continues when the client disconnects.
 ///
-/// Unknown fields are refused: an older daemon must not drop a restriction that it does not know.
+/// Unknown fields are refused, so that an older daemon never ignores a restriction that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum JobRequest {
-    /// Moves everything off a storage, to where the cache's strategy says.
+    /// Moves all files off a storage, to where the cache's strategy places them.
     Drain {
-        /// The cache; `None` when only one cache has a storage of this name.
+        /// The cache; `None` if only one cache has a storage of this name.
         cache: Option<String>,
         /// The storage to empty.
         storage: String,
@@ -55,50 +83,58 @@ pub enum JobRequest {
     Scrub {
         /// The cache; `None` for all of them.
         cache: Option<String>,
-        /// The storage; `None` for all of the cache or caches.
+        /// The storage; `None` for all storages of the cache or caches.
         storage: Option<String>,
-        /// Bytes to read per second at most; `None` for the daemon's own limit.
+        /// The most bytes to read per second; `None` for the daemon's own limit.
         rate: Option<u64>,
-        /// Begin anew instead of where the last scrub left off.
+        /// Whether to start over instead of where the last scrub stopped.
         restart: bool,
     },
-    /// Compares the catalog with the storages both ways, and repairs what is safe to repair.
+    /// Compares the catalog with the storages in both directions, and repairs what is safe to repair.
     Fsck {
         /// The cache; `None` for all of them.
         cache: Option<String>,
-        /// Take paths into the catalog that only the storages know.
+        /// Whether to add paths to the catalog that only the storages know.
         rebuild: bool,
-        /// Change nothing, only tell.
+        /// Whether to change nothing and only report.
         dry_run: bool,
     },
     /// Removes the paths that nothing keeps alive.
     Gc {
         /// The cache; `None` for all of them.
         cache: Option<String>,
-        /// Remove nothing, only tell: a [`JobEvent::Note`] for each of the first paths that would go.
+        /// Whether to remove nothing and only report, with a [`JobEvent::Note`] for each of the first paths that would
+        /// be removed.
         dry_run: bool,
-        /// Go on with the least recently used paths until the cache, or each of them, has no more than so many bytes.
+        /// The size to which each cache is reduced by removing the least recently used paths, in bytes.
         to_size: Option<u64>,
-        /// Keep an unused path for so many seconds, whatever the retention of its cache is.
+        /// The seconds for which an unused path is kept, instead of the retention of its cache.
         older_than: Option<u64>,
-        /// Believe the system clock as it is now, although it does not fit the time that was last seen.
+        /// Whether to trust the system clock although it contradicts the time that was last seen. Left out if `false`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         accept_clock: bool,
     },
-    /// Removes a cache that is no longer in the config, with all it holds.
+    /// Removes a cache that is no longer in the config, with everything in it.
     DeleteCache {
-        /// The cache.
+        /// The name of the cache.
         cache: String,
     },
-    /// Writes a consistent copy of the catalog while the daemon runs; only of one in SQLite.
+    /// Writes a consistent copy of the catalog while the daemon runs. Only an SQLite catalog can be copied.
     Backup {
-        /// The absolute name of the file, seen from the daemon. It must not exist.
+        /// The absolute name of the file, as the daemon sees it. It must not exist.
         file: String,
     },
 }
 
+impl Endpoint for JobRequest {
+    type Reply = Lines<JobEvent>;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/jobs";
+    const SINCE: Since = Since::Jobs;
+}
+
 impl JobRequest {
-    /// The kind of job that it asks for.
+    /// Returns the kind of job that the request asks for.
     pub fn kind(&self) -> JobKind {
         match self {
             Self::Drain { .. } => JobKind::Drain,

@@ -1,59 +1,59 @@
 use serde::{Deserialize, Serialize};
 
-/// What a job came to that got to its end.
+/// The result of a job that completed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum JobSummary {
-    /// Of [`JobRequest::Drain`](super::JobRequest::Drain).
+    /// The result of [`JobRequest::Drain`](super::JobRequest::Drain).
     Drain(MoveSummary),
-    /// Of [`JobRequest::Rebalance`](super::JobRequest::Rebalance).
+    /// The result of [`JobRequest::Rebalance`](super::JobRequest::Rebalance).
     Rebalance(RebalanceSummary),
-    /// Of [`JobRequest::Scrub`](super::JobRequest::Scrub).
+    /// The result of [`JobRequest::Scrub`](super::JobRequest::Scrub).
     Scrub(ScrubSummary),
-    /// Of [`JobRequest::Fsck`](super::JobRequest::Fsck).
+    /// The result of [`JobRequest::Fsck`](super::JobRequest::Fsck).
     Fsck(FsckSummary),
-    /// Of [`JobRequest::Gc`](super::JobRequest::Gc).
+    /// The result of [`JobRequest::Gc`](super::JobRequest::Gc).
     Gc(GcSummary),
-    /// Of [`JobRequest::DeleteCache`](super::JobRequest::DeleteCache).
+    /// The result of [`JobRequest::DeleteCache`](super::JobRequest::DeleteCache).
     DeleteCache(DeleteCacheSummary),
-    /// Of [`JobRequest::Backup`](super::JobRequest::Backup).
+    /// The result of [`JobRequest::Backup`](super::JobRequest::Backup).
     Backup(BackupSummary),
-    /// Of a job that this build does not know.
+    /// The result of a kind of job that this build does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// What was moved from storage to storage.
+/// The files that a job moved between storages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoveSummary {
-    /// Files that lie elsewhere now.
+    /// The number of files that were moved.
     pub moved_files: u64,
-    /// Their size.
+    /// The bytes of those files.
     pub moved_bytes: u64,
-    /// Files that should have been moved and could not be.
+    /// The number of files that should have been moved but could not be.
     pub left_files: u64,
-    /// Their size.
+    /// The bytes of those files.
     pub left_bytes: u64,
 }
 
-/// What came of moving files until each storage has its share.
+/// The result of a rebalance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RebalanceSummary {
-    /// What was moved; its fields stand beside the others in the JSON.
+    /// The files that were moved. In JSON these fields are at the same level as the others.
     #[serde(flatten)]
     pub moves: MoveSummary,
-    /// The storages afterwards.
+    /// The shares of the storages afterwards.
     pub shares: Vec<StorageShare>,
 }
 
-/// What part of its cache a storage has.
+/// The share that a storage has of its cache.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StorageShare {
-    /// The cache.
+    /// The name of the cache.
     pub cache: String,
-    /// The storage.
+    /// The name of the storage.
     pub storage: String,
-    /// Bytes that the cache uses there.
+    /// The bytes that the cache uses there.
     pub used_bytes: u64,
     /// As [`StorageSummary::share_wanted`](crate::StorageSummary::share_wanted).
     pub share_wanted: Option<f64>,
@@ -61,101 +61,102 @@ pub struct StorageShare {
     pub share_actual: f64,
 }
 
-/// What came of reading every file.
+/// The result of a scrub.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScrubSummary {
-    /// Files that were looked at.
+    /// The number of files that were checked.
     pub files: u64,
-    /// Bytes that were read.
+    /// The bytes that were read.
     pub bytes: u64,
-    /// Files that are missing or not what they should be. Their paths are hidden until pushed again.
+    /// The number of files that are missing or do not match their hash. Their paths are hidden until they are pushed
+    /// again.
     pub damaged: u64,
-    /// Files that could not be read, because their storage failed; they may be sound.
+    /// The number of files that could not be read because their storage failed. They may be intact.
     pub unreadable: u64,
 }
 
-/// What came of comparing the catalog with the storages.
+/// The result of an fsck.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FsckSummary {
-    /// Whether nothing was changed: what is counted as repaired would have been.
+    /// Whether nothing was changed. The counts of repairs then say what would have been repaired.
     pub dry_run: bool,
-    /// Each storage that was compared.
+    /// The result on each storage.
     pub storages: Vec<FsckStorage>,
 }
 
-/// What came of comparing the catalog with one storage.
+/// The result of an fsck on one storage.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FsckStorage {
-    /// The cache.
+    /// The name of the cache.
     pub cache: String,
-    /// The storage.
+    /// The name of the storage.
     pub storage: String,
-    /// Files of the catalog that were looked for in the storage.
+    /// The number of files in the catalog that were looked up in the storage.
     pub files_checked: u64,
-    /// Those that are not there. Their paths are hidden until pushed again.
+    /// The number of those that are missing. Their paths are hidden until they are pushed again.
     pub missing: u64,
-    /// Those that have another size than they should. Their paths are hidden until pushed again.
+    /// The number of those that have the wrong size. Their paths are hidden until they are pushed again.
     pub wrong_size: u64,
-    /// Files that no path needs and that were removed.
+    /// The number of files that were removed because no path needs them.
     pub orphans_removed: u64,
-    /// Narinfo files that were missing or out of date and were written anew.
+    /// The number of narinfo files that were missing or outdated and were rewritten.
     pub narinfos_rewritten: u64,
-    /// Paths that the storage has and the catalog does not know, and that were left as they are.
+    /// The number of paths in the storage that the catalog does not know and that were left alone.
     pub unknown_paths: u64,
-    /// Paths that the storage has and that were taken into the catalog.
+    /// The number of paths in the storage that were added to the catalog.
     pub paths_rebuilt: u64,
-    /// What else is wrong and could not be repaired; a note told of each.
+    /// The number of other problems that could not be repaired. A note reported each of them.
     pub problems: u64,
 }
 
-/// What came of removing the paths that nothing keeps alive.
+/// The result of a garbage collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GcSummary {
-    /// Whether nothing was removed: what is counted as removed would have been.
+    /// Whether nothing was removed. The counts then say what would have been removed.
     pub dry_run: bool,
-    /// Each cache that was collected.
+    /// The result in each cache.
     pub caches: Vec<GcCache>,
 }
 
-/// What came of removing the paths of one cache that nothing keeps alive.
+/// The result of a garbage collection in one cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GcCache {
-    /// The cache.
+    /// The name of the cache.
     pub cache: String,
-    /// How many paths it had.
+    /// The number of paths before the collection.
     pub paths_before: u64,
-    /// Those that were removed.
+    /// The number of paths that were removed.
     pub paths_removed: u64,
-    /// Files that no path needs any more and that were removed.
+    /// The number of files that were removed because no path needs them any more.
     pub files_removed: u64,
-    /// Their size.
+    /// The bytes of those files.
     pub bytes_freed: u64,
-    /// Paths that should have been removed, but their storage does not answer.
+    /// The number of paths that should have been removed but were not, because their storage does not answer.
     pub postponed: u64,
-    /// Paths that are kept because they are pinned.
+    /// The number of paths that were kept because they are pinned.
     pub pinned: u64,
-    /// Paths that are kept, pinned ones included.
+    /// The number of paths that were kept, including pinned ones.
     pub kept: u64,
 }
 
-/// What came of removing a cache.
+/// The result of deleting a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteCacheSummary {
-    /// Paths that were removed.
+    /// The number of paths that were removed.
     pub paths: u64,
-    /// Files that were removed.
+    /// The number of files that were removed.
     pub files: u64,
-    /// Their size.
+    /// The bytes of those files.
     pub bytes_freed: u64,
-    /// Files that could not be removed. The cache stays until they are.
+    /// The number of files that could not be removed. The cache stays until they are.
     pub left_files: u64,
 }
 
-/// What came of copying the catalog.
+/// The result of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupSummary {
     /// The absolute name of the file.
     pub file: String,
-    /// Its size.
+    /// The size of the file.
     pub bytes: u64,
 }

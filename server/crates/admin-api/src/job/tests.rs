@@ -130,7 +130,7 @@ fn the_fields_of_a_summary_stand_beside_its_kind() {
 }
 
 #[test]
-fn what_a_newer_daemon_tells_of_its_jobs_is_readable() {
+fn a_job_of_a_newer_daemon_is_readable() {
     let mut job = serde_json::to_value(info()).unwrap();
     job["kind"] = json!("defragment");
     job["unit"] = json!("pages");

@@ -1,0 +1,209 @@
+//! The command line as a whole. The arguments of each noun are in `nouns`, their values in `value`.
+
+pub mod value;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::exit::Exit;
+use crate::nouns::{
+    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, storage, token, usage, worker,
+    workspace,
+};
+
+/// Inspect and control a cache-server.
+///
+/// cachectl talks to the daemon through its admin socket, so it runs on the same machine and needs no token.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cachectl",
+    version,
+    arg_required_else_help = true,
+    after_help = format!(
+        "Examples:\n  \
+         cachectl status\n  \
+         cachectl token create --cache main --permission write --expires 90d\n  \
+         cachectl storage list\n\n{}",
+        Exit::help(),
+    )
+)]
+pub struct Args {
+    /// The options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The options of every command.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// The daemon's admin socket
+    ///
+    /// By default, the first of these on which a daemon listens:
+    ///   /run/cache-server/admin.sock
+    ///   $XDG_STATE_HOME/cache-server/admin.sock (~/.local/state/cache-server/admin.sock)
+    ///   /var/lib/cache-server/admin.sock
+    #[arg(long, global = true, value_name = "PATH", env = "CACHE_SERVER_SOCKET", verbatim_doc_comment)]
+    pub socket: Option<PathBuf>,
+    /// Print the daemon's reply as JSON; for a long job, one event per line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How long to wait for a reply, or for the next event of a long job
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = value::duration
+    )]
+    pub timeout: Duration,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the state of the daemon, its listeners, caches and storages
+    #[command(after_help = "Examples:\n  \
+        cachectl status\n  \
+        cachectl status --json | jq '.storages[] | select(.state != \"ok\")'")]
+    Status,
+    /// Create, list and revoke tokens
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  cachectl token create --cache main --permission write"
+    )]
+    Token(token::Command),
+    /// List or describe deploy agents, or create a token for one
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl agent list")]
+    Agent(agent::Command),
+    /// List the deploy workspaces, or describe one with its agents
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  cachectl workspace info production"
+    )]
+    Workspace(workspace::Command),
+    /// Activate, watch and cancel deployments
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  \
+            cachectl deploy list\n  \
+            cachectl deploy logs webserver --follow"
+    )]
+    Deploy(deploy::Command),
+    /// List, describe or delete caches
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl cache info main")]
+    Cache(cache::Command),
+    /// List, describe or delete store paths
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  cachectl path info $(readlink ./result)"
+    )]
+    Path(path::Command),
+    /// Keep store paths from garbage collection under a name
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  cachectl pin add release $(readlink ./result)"
+    )]
+    Pin(pin::Command),
+    /// List, add and retire the signing keys of caches
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl key list")]
+    Key(key::Command),
+    /// Show how much the caches hold, and where
+    #[command(after_help = "Examples:\n  \
+        cachectl usage\n  \
+        cachectl usage --cache main --by storage\n  \
+        cachectl usage --by age --top 20")]
+    Usage(usage::Arguments),
+    /// Remove the store paths that nothing keeps
+    ///
+    /// A path is kept if it is pinned, if it was pushed or used within the retention of its cache, or if a path that is
+    /// kept refers to it. The daemon collects garbage at intervals; this command does it now. Exits with 8 if some
+    /// paths could not be removed because their storage does not answer.
+    ///
+    /// Nothing is collected while the system clock is in doubt, because it jumped or because the daemon was down for more
+    /// than 3 days. If `date` shows the right time, pass --accept-clock.
+    #[command(after_help = "Examples:\n  \
+        cachectl gc --dry-run\n  \
+        cachectl gc --cache main --to-size 500GiB\n  \
+        cachectl gc --older-than 90d\n  \
+        cachectl gc --explain $(readlink ./result)")]
+    Gc(gc::Arguments),
+    /// List, drain, rebalance and scrub storages
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  \
+            cachectl storage list\n  \
+            cachectl storage scrub --rate 50MB"
+    )]
+    Storage(storage::Command),
+    /// Compare the catalog with the storages, and repair what is safe to repair
+    ///
+    /// Hides paths whose file is missing or has the wrong size, removes files that no path needs, and rewrites missing
+    /// narinfo files. Exits with 9 if something remains to be repaired: paths to push again, or a problem that a warning
+    /// names.
+    #[command(after_help = "Examples:\n  \
+        cachectl fsck --dry-run\n  \
+        cachectl fsck --cache main --rebuild")]
+    Fsck(fsck::Arguments),
+    /// List and stop long jobs
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl job list")]
+    Job(job::Command),
+    /// List, pause and resume the daemon's background workers
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl worker list")]
+    Worker(worker::Command),
+    /// List the other nodes of the network, or check whether they answer
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl peer list")]
+    Peer(peer::Command),
+    /// Inspect the DHT through which nodes find each other
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl dht status")]
+    Dht(dht::Command),
+    /// Reload the config
+    ///
+    /// No connection is dropped, and a faulty config changes nothing. Prints what changed, and which changes need a
+    /// restart.
+    #[command(after_help = "Example:\n  cachectl reload")]
+    Reload,
+    /// Write a copy of the catalog while the daemon runs
+    ///
+    /// The daemon writes the file, so the daemon's user needs the permission to. Only an SQLite catalog can be copied;
+    /// PostgreSQL has its own tools.
+    #[command(after_help = "Example:\n  cachectl backup /var/backups/catalog.sqlite")]
+    Backup(backup::Arguments),
+    /// Check the installation, and say how to fix what is wrong
+    ///
+    /// Works without a daemon too, and then says why none answers. Exits with 9 if something does not work.
+    #[command(after_help = "Examples:\n  \
+        cachectl doctor\n  \
+        cachectl doctor --json | jq '.[] | select(.level != \"ok\")'")]
+    Doctor,
+    /// Print a completion script for a shell
+    #[command(after_help = "Examples:\n  \
+        cachectl completions bash > ~/.local/share/bash-completion/completions/cachectl\n  \
+        cachectl completions fish > ~/.config/fish/completions/cachectl.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the man pages, for packages
+    #[command(hide = true, after_help = "Example:\n  cachectl man share/man/man1")]
+    Man {
+        /// The directory to write to; must exist
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! The values of arguments that have a grammar.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+pub use admin_api::units::parse_size as size;
+use thiserror::Error;
+
+/// The number of characters of a store hash: 160 bits in nix32.
+const STORE_HASH_LENGTH: usize = 32;
+
+/// The digits of nix32, the base-32 encoding of store paths.
+const NIX32: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz";
+
+/// A store path, named by its base name `HASH-NAME` or by its hash alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorePath(String);
+
+impl StorePath {
+    /// The hash, 32 characters of nix32.
+    pub fn hash(&self) -> &str {
+        &self.0[..STORE_HASH_LENGTH]
+    }
+
+    /// The part of `HASH-NAME` that was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text does not name a store path.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum StorePathError {
+    /// It is a path, but not one in the store.
+    #[error("this is not below /nix/store")]
+    NotInStore,
+    /// Its hash part does not have the right length.
+    #[error("expected /nix/store/HASH-NAME, HASH-NAME or HASH, with a HASH of 32 characters")]
+    Length,
+    /// The hash part has a character that hashes never have.
+    #[error("'{0}' cannot be part of a store hash, which has digits and letters other than e, o, t and u")]
+    Digit(char),
+}
+
+impl FromStr for StorePath {
+    type Err = StorePathError;
+
+    /// Accepts `/nix/store/HASH-NAME` and anything below it, `HASH-NAME`, and `HASH`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let in_store = match text.strip_prefix("/nix/store/") {
+            Some(rest) => rest.split('/').next().unwrap_or_default(),
+            None if text.contains('/') => return Err(StorePathError::NotInStore),
+            None => text,
+        };
+        let hash = in_store.split('-').next().unwrap_or_default();
+        if hash.chars().count() != STORE_HASH_LENGTH {
+            return Err(StorePathError::Length);
+        }
+        let is_digit = |c: char| u8::try_from(c).is_ok_and(|byte| NIX32.contains(&byte));
+        match hash.chars().find(|&c| !is_digit(c)) {
+            Some(c) => Err(StorePathError::Digit(c)),
+            // All its characters are digits of nix32, so it has as many bytes as characters.
+            None => Ok(Self(in_store.to_owned())),
+        }
+    }
+}
+
+/// Parses a duration of at least a second, such as `90d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.as_secs() == 0 => Err("it must be at least one second".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error} (write it like 30s, 12h, 90d or 1y)")),
+    }
+}
+
+/// Parses an age, such as `90d`; `0s` is valid.
+pub fn age(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error} (write it like 12h, 90d or 1y)"))
+}
+
+/// Makes the name of a file absolute, for a process with another working directory.
+pub fn absolute(text: &str) -> Result<String, String> {
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| "the name of the current directory is not UTF-8".to_owned())
+}
+
+/// Reads a speed in bytes per second that is not zero, such as `50MB` or `50MB/s`.
+pub fn rate(text: &str) -> Result<u64, String> {
+    match size(text.trim_end().strip_suffix("/s").unwrap_or(text)) {
+        Err(error) => Err(error.to_string()),
+        Ok(0) => Err("must be at least one byte per second".to_owned()),
+        Ok(rate) => Ok(rate),
+    }
+}

@@ -1,0 +1,64 @@
+//! What the user can do about each failure.
+
+use admin_api::API_VERSION;
+
+use super::Error;
+use super::reach::{denied_hint, unreachable_hint};
+use crate::output::plain;
+
+impl Error {
+    /// Returns what the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { tried } => Some(unreachable_hint(tried)),
+            Self::Denied { obstacle, .. } => Some(denied_hint(obstacle.as_ref())),
+            Self::Timeout { .. } => {
+                Some("The daemon may be overloaded. Check its log, or wait longer with --timeout.".into())
+            }
+            Self::Disconnected { .. } | Self::EndedEarly { .. } => {
+                Some("The daemon may have restarted. Try again, and check its log.".into())
+            }
+            Self::Version { daemon, .. } if *daemon > API_VERSION => {
+                Some("Use the cachectl that came with the daemon.".into())
+            }
+            Self::Version { .. } | Self::TooOld { .. } => {
+                Some("Restart the daemon if it was upgraded; otherwise use the cachectl that came with it.".into())
+            }
+            Self::Malformed { .. } | Self::TooLarge { .. } | Self::Unexplained { .. } => Some(
+                "Check that this is the admin socket of a cache-server of the same version: compare \
+                 `cachectl --version` with `cachectl status`."
+                    .into(),
+            ),
+            Self::Daemon(error) => error.hint.as_deref().map(plain),
+            Self::EndlessList { .. } => Some("The daemon's log may say more.".into()),
+            Self::NoCaches | Self::NoSuchCache { .. } | Self::Unwell { .. } => None,
+            Self::NoSuchPeer { .. } => Some("`cachectl peer list` shows the nodes.".into()),
+            Self::SilentPeers { .. } => {
+                Some("Check that the daemon runs there and that its port is reachable from here.".into())
+            }
+            Self::WhichCache { .. } => Some("Pass --cache NAME to choose one.".into()),
+            Self::WhichKey { several: true, .. } => {
+                Some("Pass its public key instead, which `cachectl key list` shows.".into())
+            }
+            Self::WhichKey { .. } | Self::NoSuchKey { .. } => {
+                Some("`cachectl key list` shows the keys.".into())
+            }
+            Self::Unconfirmed { .. } => Some("Pass --yes to skip the confirmation.".into()),
+            Self::KeyFile { .. } => {
+                Some("The file must hold what `nix key generate-secret` prints: NAME:BASE64.".into())
+            }
+            Self::FaultyConfig { hint, .. } => hint.as_deref().map(plain),
+            Self::Job(error) => Some(error.hint()),
+            Self::NoCacheHolds { .. } => {
+                Some("`cachectl path list` shows the paths of a cache.".into())
+            }
+            Self::TokenLost { id, .. } => Some(format!("Revoke it with `cachectl token revoke {}`.", plain(id))),
+            Self::Specification { .. } => Some(
+                "The file must hold JSON: {\"agents\": {\"NAME\": \"/nix/store/HASH-NAME\"}, \"rollbackScript\": \
+                 {\"SYSTEM\": \"/nix/store/HASH-NAME\"}}. The second part is optional."
+                    .into(),
+            ),
+            Self::DeploymentFailed { .. } | Self::ManPages { .. } | Self::Output(_) | Self::Runtime(_) => None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The checks of the installation: those of the daemon, and those that need no daemon (`local`).
+
+mod local;
+
+use admin_api::{Diagnose, Finding, FindingLevel, ShowStatus};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::output::{Cell, Column, Look, Output, Table, Tone, age, plain};
+
+/// `cachectl doctor`
+pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
+    let findings = examine(client).await;
+    output.print(&findings, |look| render(&findings, look))?;
+    let errors = findings.iter().filter(|finding| finding.level == FindingLevel::Error).count();
+    if errors > 0 { Err(Error::Unwell { errors: errors as u64 }) } else { Ok(()) }
+}
+
+async fn examine(client: &Client) -> Vec<Finding> {
+    let status = match client.call(&ShowStatus {}).await {
+        Ok(status) => status,
+        Err(error) => return vec![failure("daemon", &error), local::config_to_start_with()],
+    };
+    let running = format!("version {}, up {}", status.version, age(status.uptime_seconds));
+    let mut findings = vec![ok("daemon", running), local::version(&status.version)];
+    findings.extend(local::admin_socket(&status.listeners));
+    match client.call(&Diagnose {}).await {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(failure("daemon", &error)),
+    }
+    findings
+}
+
+fn ok(subject: &str, message: String) -> Finding {
+    Finding { level: FindingLevel::Ok, subject: subject.to_owned(), message, advice: None }
+}
+
+fn failure(subject: &str, error: &Error) -> Finding {
+    // A finding is one sentence, but some errors are lists.
+    let message = error.chain();
+    let (first, rest) = message.split_once('\n').unwrap_or((&message, ""));
+    let rest: Vec<_> = rest.lines().map(str::trim).collect();
+    let message = format!("{first} {}", rest.join("; ")).trim_end().to_owned();
+    Finding { level: FindingLevel::Error, subject: subject.to_owned(), message, advice: error.hint() }
+}
+
+/// Renders a table of findings, and the advice below.
+pub fn render(findings: &[Finding], look: &Look) -> String {
+    let mut table = Table::new([Column::text("CHECK"), Column::text("RESULT"), Column::prose("FINDING")]);
+    let mut advice = String::new();
+    for finding in findings {
+        let result = match finding.level {
+            FindingLevel::Ok => Cell::new("ok", Tone::Good),
+            FindingLevel::Warn => Cell::new("warning", Tone::Odd),
+            FindingLevel::Error => Cell::new("error", Tone::Bad),
+        };
+        table.add([finding.subject.as_str().into(), result, finding.message.as_str().into()]);
+        if let Some(text) = &finding.advice {
+            advice.push_str(&format!("\n{}: {}\n", look.bold(&plain(&finding.subject)), plain(text)));
+        }
+    }
+    table.render(look) + &advice
+}

@@ -1,0 +1,29 @@
+//! The comparison of the catalog with the storages.
+
+use admin_api::JobRequest;
+use clap::Args;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::follow::follow_job;
+use crate::output::Output;
+
+/// `cachectl fsck`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Check only this cache [default: all caches]
+    #[arg(long, value_name = "NAME")]
+    pub cache: Option<String>,
+    /// Add paths to the catalog that only the storages know, for example after the catalog was lost
+    #[arg(long)]
+    pub rebuild: bool,
+    /// Change nothing, only report
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `cachectl fsck`
+pub async fn run(arguments: Arguments, client: &Client, output: &Output) -> Result<(), Error> {
+    let Arguments { cache, rebuild, dry_run } = arguments;
+    follow_job(&JobRequest::Fsck { cache, rebuild, dry_run }, client, output).await
+}

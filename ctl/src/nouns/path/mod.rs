@@ -1,0 +1,195 @@
+//! Store paths. The view is in `view`.
+
+mod view;
+
+use admin_api::{
+    DeletePath, ExplainPath, ListCaches, ListPaths, MAX_PATHS_PER_PAGE, PathList, PathWhy, ShowPath,
+};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::cache::named_or_only;
+use crate::cli::value::StorePath;
+use crate::client::{Client, is_not_found};
+use crate::error::Error;
+use crate::output::{Look, Output, plain, say};
+pub use view::{render, render_deleted, render_why, table};
+
+/// `cachectl path …`
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the store paths of a cache, in the order of their hashes
+    #[command(after_help = "Examples:\n  \
+        cachectl path list hello\n  \
+        cachectl path list --cache main --limit 1000\n  \
+        cachectl path list --all --json | jq -r '.paths[] | select(.damaged) | .store_path'")]
+    List(Query),
+    /// Describe a store path
+    ///
+    /// With --cache, --json prints an object. Without it, --json prints an array with an object for each cache that holds
+    /// the path.
+    #[command(after_help = "Examples:\n  \
+        cachectl path info /nix/store/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1\n  \
+        cachectl path info 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq --cache main")]
+    Info(PathInCache),
+    /// Show why garbage collection keeps a store path, or does not
+    ///
+    /// With --cache, --json prints an object. Without it, --json prints an array with an object for each cache that holds
+    /// the path.
+    #[command(after_help = "Example:\n  cachectl path why $(readlink ./result)")]
+    Why(PathInCache),
+    /// Delete a store path, no matter how recently it was used
+    ///
+    /// Refused if other paths refer to it, or if a pin holds it; remove the pin first. Clients can push the path again.
+    #[command(after_help = "Examples:\n  \
+        cachectl path delete /nix/store/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1\n  \
+        cachectl path delete 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq --cache main --recursive")]
+    Delete {
+        /// /nix/store/HASH-NAME, HASH-NAME or HASH
+        #[arg(value_name = "PATH")]
+        path: StorePath,
+        /// The cache to delete it from [default: the only cache]
+        #[arg(long, value_name = "NAME")]
+        cache: Option<String>,
+        /// Also delete all paths that refer to it, directly or indirectly
+        #[arg(long)]
+        recursive: bool,
+    },
+}
+
+/// A path to look up in one cache or in all of them.
+#[derive(Debug, Args)]
+pub struct PathInCache {
+    /// /nix/store/HASH-NAME, HASH-NAME or HASH
+    pub path: StorePath,
+    /// Look only in this cache [default: all caches]
+    #[arg(long, value_name = "NAME")]
+    pub cache: Option<String>,
+}
+
+/// `cachectl path list`
+#[derive(Debug, Args)]
+pub struct Query {
+    /// List only paths whose HASH-NAME contains this text, ignoring case
+    pub query: Option<String>,
+    /// The cache to look in [default: the only cache]
+    #[arg(long, value_name = "NAME")]
+    pub cache: Option<String>,
+    /// The most paths to list
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// List all paths
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// List only paths after this one
+    #[arg(long, value_name = "PATH")]
+    pub after: Option<StorePath>,
+}
+
+/// Why a cache keeps a path, or does not, as `--json` shows it.
+#[derive(Debug, Serialize)]
+pub struct CacheWhy {
+    /// The name of the cache.
+    pub cache: String,
+    /// The reason. In JSON its fields are at the same level as the cache.
+    #[serde(flatten)]
+    pub why: PathWhy,
+}
+
+/// `cachectl path …`
+pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(), Error> {
+    match command {
+        Command::List(arguments) => list(arguments, client, output).await,
+        Command::Info(wanted) => {
+            let hash = wanted.path.hash();
+            let look_up = async |cache: &str| {
+                client.call(&ShowPath { cache: cache.to_owned(), hash: hash.to_owned() }).await
+            };
+            show(&wanted, look_up, render, client, output).await
+        }
+        Command::Why(wanted) => why(wanted, client, output).await,
+        Command::Delete { path, cache, recursive } => {
+            let cache = named_or_only(cache, client).await?;
+            let request = DeletePath { cache, hash: path.hash().to_owned(), recursive };
+            let deleted = client.call(&request).await?;
+            output.print(&deleted, |_| render_deleted(&request.cache, &deleted))
+        }
+    }
+}
+
+/// `cachectl path why`
+pub async fn why(wanted: PathInCache, client: &Client, output: &Output) -> Result<(), Error> {
+    let hash = wanted.path.hash();
+    let look_up = async |cache: &str| {
+        let request = ExplainPath { cache: cache.to_owned(), hash: hash.to_owned() };
+        Ok(CacheWhy { cache: request.cache.clone(), why: client.call(&request).await? })
+    };
+    show(&wanted, look_up, render_why, client, output).await
+}
+
+async fn list(arguments: Query, client: &Client, output: &Output) -> Result<(), Error> {
+    let cache = named_or_only(arguments.cache, client).await?;
+    let mut left = if arguments.all { u64::MAX } else { arguments.limit.into() };
+    let mut list = PathList { paths: Vec::new(), next: arguments.after.map(|path| path.hash().to_owned()) };
+    while left > 0 {
+        let limit = u32::try_from(left).unwrap_or(u32::MAX).min(MAX_PATHS_PER_PAGE);
+        let query = arguments.query.clone();
+        let request = ListPaths { cache: cache.clone(), after: list.next, limit: Some(limit), query };
+        let page = client.call(&request).await?;
+        if page.next.is_some() && page.next <= request.after {
+            return Err(Error::EndlessList { cache });
+        }
+        left = left.saturating_sub(page.paths.len() as u64);
+        list.paths.extend(page.paths);
+        list.next = page.next;
+        if list.next.is_none() {
+            break;
+        }
+    }
+    output.print(&list, |look| table(&list.paths, look))?;
+    if let (false, Some(next)) = (output.json, &list.next) {
+        say(&format!("There are more paths: pass --all, or --after {}.", plain(next)));
+    }
+    Ok(())
+}
+
+/// Shows what `look_up` finds about a path in one cache, or in every cache that holds it.
+async fn show<T: Serialize>(
+    wanted: &PathInCache,
+    look_up: impl AsyncFn(&str) -> Result<T, Error>,
+    render: impl Fn(&T, &Look) -> String,
+    client: &Client,
+    output: &Output,
+) -> Result<(), Error> {
+    if let Some(cache) = &wanted.cache {
+        let found = look_up(cache).await?;
+        return output.print(&found, |look| render(&found, look));
+    }
+    let found = find_everywhere(&wanted.path, look_up, client).await?;
+    output.print(&found, |look| {
+        let texts: Vec<_> = found.iter().map(|found| render(found, look)).collect();
+        texts.join("\n")
+    })
+}
+
+/// Returns what `look_up` finds in every cache that holds the path, which is at least one.
+async fn find_everywhere<T>(
+    path: &StorePath,
+    look_up: impl AsyncFn(&str) -> Result<T, Error>,
+    client: &Client,
+) -> Result<Vec<T>, Error> {
+    let mut found = Vec::new();
+    let mut caches = Vec::new();
+    for cache in client.call(&ListCaches {}).await? {
+        match look_up(&cache.name).await {
+            Ok(answer) => found.push(answer),
+            Err(error) if is_not_found(&error) => {}
+            Err(error) => return Err(error),
+        }
+        caches.push(cache.name);
+    }
+    if found.is_empty() {
+        return Err(Error::NoCacheHolds { hash: path.hash().to_owned(), caches });
+    }
+    Ok(found)
+}

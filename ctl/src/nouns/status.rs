@@ -1,0 +1,54 @@
+//! The state of the daemon.
+
+use admin_api::{Purpose, ShowStatus, Status};
+
+use super::{cache, storage};
+use crate::client::Client;
+use crate::error::Error;
+use crate::output::{Cell, Column, Fields, Look, Output, Table, Tone, age, date, plain};
+
+/// `cachectl status`
+pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
+    let status = client.call(&ShowStatus {}).await?;
+    output.print(&status, |look| render(&status, look))
+}
+
+/// Renders the daemon at a glance.
+pub fn render(status: &Status, look: &Look) -> String {
+    let version = look.bold(&format!("cache-server {}", plain(&status.version)));
+    let uptime = age(status.uptime_seconds);
+    let mut fields = Fields::new();
+    fields
+        .add("Config", status.config.as_deref().unwrap_or("none (built-in defaults)"))
+        .add("State", &status.state_dir);
+
+    let sections = [
+        format!("{version}, up {uptime} (since {})\n{}", date(status.started_at), fields.render(look)),
+        listeners(status, look),
+        cache::table(&status.caches, look),
+        cache::public_keys(&status.caches, look),
+        storage::status_table(&status.storages, look),
+    ];
+    sections.join("\n")
+}
+
+fn listeners(status: &Status, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("LISTENER"),
+        Column::text("CACHE"),
+        Column::text("ADDRESS"),
+        Column::prose("ERROR").unless_empty(),
+    ]);
+    for listener in &status.listeners {
+        let purpose = match listener.purpose {
+            Purpose::Api => "API",
+            Purpose::Cache => "cache",
+            Purpose::Deploy => "deploy",
+            Purpose::Admin => "cachectl",
+        };
+        let address = listener.address.as_str().into();
+        let error = Cell::new(listener.error.as_deref().unwrap_or_default(), Tone::Bad);
+        table.add([purpose.into(), listener.cache.as_deref().into(), address, error]);
+    }
+    table.render(look)
+}

@@ -1,0 +1,184 @@
+//! How much the caches hold.
+
+use admin_api::{AgeBucket, CacheSummary, PathRow, ShowStatus, ShowUsage, StorageSummary, UsageBy};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::cache::{self, check_exists};
+use super::storage;
+use crate::client::Client;
+use crate::error::Error;
+use crate::output::{Column, Look, Output, Table, base_name, count, percent, relative, share, size};
+
+/// `cachectl usage`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Show only this cache [default: all caches]
+    #[arg(long, value_name = "NAME")]
+    pub cache: Option<String>,
+    /// How to group the figures [default: by cache and by storage]
+    #[arg(long, value_enum)]
+    pub by: Option<Grouping>,
+    /// Also list this many of the paths with the largest files
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
+}
+
+/// How the figures are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Grouping {
+    /// By storage
+    Storage,
+    /// By cache
+    Cache,
+    /// By the time since a path was last used
+    Age,
+}
+
+/// The usage, as `--json` shows it. Figures that were not requested are `null`.
+#[derive(Debug, Serialize)]
+pub struct Usage {
+    /// The figures of each cache.
+    pub caches: Option<Vec<CacheSummary>>,
+    /// The figures of each storage.
+    pub storages: Option<Vec<StorageSummary>>,
+    /// The figures by the time since the last use.
+    pub by_age: Option<Vec<AgeBucket>>,
+    /// The paths with the largest files.
+    pub largest: Option<Vec<PathRow>>,
+    /// The bytes of all caches, including those that are not shown.
+    #[serde(skip)]
+    pub all_bytes: u64,
+}
+
+/// `cachectl usage`
+pub async fn run(arguments: Arguments, client: &Client, output: &Output) -> Result<(), Error> {
+    let Arguments { cache, by, top } = arguments;
+    let status = client.call(&ShowStatus {}).await?;
+    let (mut caches, mut storages) = (status.caches, status.storages);
+    let all_bytes = caches.iter().map(|cache| cache.file_bytes).sum();
+    if let Some(cache) = &cache {
+        check_exists(cache, &caches)?;
+        caches.retain(|shown| shown.name == *cache);
+        storages.retain(|shown| shown.cache == *cache);
+    }
+    let mut usage = Usage {
+        caches: matches!(by, None | Some(Grouping::Cache)).then_some(caches),
+        storages: matches!(by, None | Some(Grouping::Storage)).then_some(storages),
+        by_age: None,
+        largest: None,
+        all_bytes,
+    };
+    let is_by_age = by == Some(Grouping::Age);
+    // The status has all other figures.
+    if is_by_age || top.is_some() {
+        let by = by.map(|by| match by {
+            Grouping::Storage => UsageBy::Storage,
+            Grouping::Cache => UsageBy::Cache,
+            Grouping::Age => UsageBy::Age,
+        });
+        let found = client.call(&ShowUsage { by, cache, top }).await?;
+        usage.by_age = is_by_age.then_some(found.by_age);
+        usage.largest = top.is_some().then_some(found.largest);
+    }
+    output.print(&usage, |look| render(&usage, look))
+}
+
+/// Renders the figures that were requested.
+pub fn render(usage: &Usage, look: &Look) -> String {
+    let sections = [
+        usage.caches.as_ref().map(|caches| by_cache(caches, usage.all_bytes, look)),
+        usage.storages.as_ref().map(|storages| by_storage(storages, look)),
+        usage.by_age.as_ref().map(|ages| by_age(ages, look)),
+        usage.largest.as_ref().map(|paths| largest(paths, look)),
+    ];
+    let sections: Vec<_> = sections.into_iter().flatten().collect();
+    sections.join("\n")
+}
+
+fn by_age(ages: &[AgeBucket], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("LAST USED"),
+        Column::number("PATHS"),
+        Column::number("STORED"),
+        Column::number("SHARE"),
+    ]);
+    let all_bytes: u64 = ages.iter().map(|age| age.bytes).sum();
+    for age in ages {
+        table.add([
+            age.label.as_str().into(),
+            count(age.paths).into(),
+            size(age.bytes).into(),
+            percent(part(age.bytes, all_bytes)).into(),
+        ]);
+    }
+    table.render(look)
+}
+
+fn largest(paths: &[PathRow], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::number("STORED"),
+        Column::text("LAST USED"),
+        Column::text("CACHE"),
+        Column::text("PATH"),
+    ]);
+    for path in paths {
+        table.add([
+            size(path.file_size).into(),
+            path.last_used_at.map_or_else(|| "never".to_owned(), |time| relative(look.now, time)).into(),
+            path.cache.as_str().into(),
+            base_name(&path.store_path).into(),
+        ]);
+    }
+    table.render(look)
+}
+
+/// The part that `bytes` are of `whole`, from 0 to 1; 0 of nothing.
+fn part(bytes: u64, whole: u64) -> f64 {
+    if whole > 0 { bytes as f64 / whole as f64 } else { 0.0 }
+}
+
+fn by_cache(caches: &[CacheSummary], all_bytes: u64, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("CACHE"),
+        Column::number("PATHS"),
+        Column::number("STORED"),
+        Column::number("SHARE"),
+        Column::text("STATE"),
+    ]);
+    for cache in caches {
+        table.add([
+            cache.name.as_str().into(),
+            count(cache.paths).into(),
+            size(cache.file_bytes).into(),
+            percent(part(cache.file_bytes, all_bytes)).into(),
+            cache::state(cache),
+        ]);
+    }
+    table.render(look)
+}
+
+fn by_storage(storages: &[StorageSummary], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("CACHE"),
+        Column::text("STORAGE"),
+        Column::number("FILES"),
+        Column::number("STORED"),
+        Column::number("FREE"),
+        Column::number("SHARE"),
+        Column::text("STATE"),
+    ]);
+    for storage in storages {
+        table.add([
+            storage.cache.as_str().into(),
+            storage.name.as_str().into(),
+            count(storage.nars).into(),
+            size(storage.used_bytes).into(),
+            storage.free_bytes.map(size).unwrap_or_default().into(),
+            share(storage.share_actual, storage.share_wanted).into(),
+            storage::state(storage),
+        ]);
+    }
+    table.render(look)
+        + &storages.iter().map(|storage| storage::last_error(storage, look)).collect::<String>()
+}

@@ -1,0 +1,137 @@
+//! The daemon's background workers.
+
+use admin_api::{
+    JobInfo, JobState, ListJobs, ListWorkers, PauseWorker, ResumeWorker, WorkerInfo, WorkerState,
+};
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::job;
+use crate::client::Client;
+use crate::error::Error;
+use crate::output::{Cell, Column, Look, Output, Table, Tone, counted, plain, relative};
+
+/// `cachectl worker …`
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the background workers and the running jobs
+    #[command(after_help = "Examples:\n  \
+        cachectl worker list\n  \
+        cachectl worker list --json | jq '.workers[] | select(.errors_in_a_row > 0)'")]
+    List,
+    /// Pause a worker until it is resumed or the daemon restarts
+    #[command(after_help = "Example:\n  cachectl worker pause gc")]
+    Pause {
+        /// The name that `worker list` shows
+        name: String,
+    },
+    /// Resume a paused worker
+    #[command(after_help = "Example:\n  cachectl worker resume gc")]
+    Resume {
+        /// The name that `worker list` shows
+        name: String,
+    },
+}
+
+/// What the daemon does besides answering requests, as `--json` shows it.
+#[derive(Debug, Serialize)]
+pub struct Work {
+    /// The background workers.
+    pub workers: Vec<WorkerInfo>,
+    /// The running jobs.
+    pub jobs: Vec<JobInfo>,
+}
+
+/// `cachectl worker …`
+pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(), Error> {
+    match command {
+        Command::List => {
+            let workers = client.call(&ListWorkers {}).await?;
+            let mut jobs = client.call(&ListJobs {}).await?;
+            jobs.retain(|job| job.state == JobState::Running);
+            let work = Work { workers, jobs };
+            output.print(&work, |look| render(&work, look))
+        }
+        Command::Pause { name } => {
+            let worker = client.call(&PauseWorker { worker: name }).await?;
+            output.print(&worker, |_| paused(&worker))
+        }
+        Command::Resume { name } => {
+            let worker = client.call(&ResumeWorker { worker: name }).await?;
+            output.print(&worker, |look| resumed(&worker, look.now))
+        }
+    }
+}
+
+/// Renders the workers, the errors of failing ones, and the running jobs.
+pub fn render(work: &Work, look: &Look) -> String {
+    let jobs = match work.jobs.as_slice() {
+        [] => "No long job is running.\n".to_owned(),
+        jobs => job::table(jobs, look),
+    };
+    let errors: String = work.workers.iter().map(error).collect();
+    format!("{}{errors}\n{jobs}", table(&work.workers, look))
+}
+
+fn table(workers: &[WorkerInfo], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("WORKER"),
+        Column::text("STATE"),
+        Column::text("LAST RUN"),
+        Column::text("NEXT RUN"),
+        Column::prose("DOES"),
+    ]);
+    for worker in workers {
+        let time = |time: Option<i64>| time.map(|time| relative(look.now, time)).unwrap_or_default();
+        let does = match &worker.progress {
+            Some(progress) => format!("{} ({progress})", worker.does),
+            None => worker.does.clone(),
+        };
+        table.add([
+            worker.name.as_str().into(),
+            state(worker.state),
+            time(worker.last_run).into(),
+            time(worker.next_run).into(),
+            does.into(),
+        ]);
+    }
+    table.render(look)
+}
+
+fn state(state: WorkerState) -> Cell {
+    match state {
+        WorkerState::Idle => Cell::new("idle", Tone::Plain),
+        WorkerState::Working => Cell::new("working", Tone::Good),
+        WorkerState::Waiting => Cell::new("waiting", Tone::Plain),
+        WorkerState::Paused => Cell::new("paused", Tone::Odd),
+        WorkerState::Failing => Cell::new("failing", Tone::Bad),
+        WorkerState::Unknown => Cell::new("unknown", Tone::Odd),
+    }
+}
+
+/// Renders the last error of a worker whose last run failed.
+fn error(worker: &WorkerInfo) -> String {
+    match &worker.last_error {
+        Some(error) if worker.errors_in_a_row > 0 => {
+            let runs = counted(worker.errors_in_a_row, "failed run");
+            format!("{}: {runs} in a row; last error: {}\n", plain(&worker.name), plain(error))
+        }
+        _ => String::new(),
+    }
+}
+
+fn paused(worker: &WorkerInfo) -> String {
+    let name = plain(&worker.name);
+    match worker.state {
+        WorkerState::Working => format!("{name} finishes its current run and then pauses.\n"),
+        _ => format!("Paused {name}. Resume it with `cachectl worker resume {name}`.\n"),
+    }
+}
+
+fn resumed(worker: &WorkerInfo, now: i64) -> String {
+    let name = plain(&worker.name);
+    match worker.next_run {
+        Some(time) if time > now => format!("Resumed {name}; its next run is {}.\n", relative(now, time)),
+        _ => format!("Resumed {name}.\n"),
+    }
+}
