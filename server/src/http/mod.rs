@@ -29,7 +29,6 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use warp::reply::{Reply, Response};
-use warp::{Filter, Rejection};
 
 pub use self::cachix::PartUrlKey;
 use self::error::HttpError;
@@ -37,7 +36,6 @@ pub use self::forward::Forwarder;
 use self::router::{Root, Table};
 use self::state::State;
 use crate::listeners::RoutesOf;
-use crate::listeners::serve::Routes;
 
 /// Returns what makes the routes of each listener.
 pub fn routes_of(state: &Arc<State>) -> RoutesOf {
@@ -48,18 +46,6 @@ pub fn routes_of(state: &Arc<State>) -> RoutesOf {
         None => admin::routes(&state),
     })
 }
-
-/// The first of `routes` that takes a request answers it. Boxed at the edges: a tower of nested filter types makes the
-/// compiler name all levels below at each of them.
-fn any_of<const N: usize>(routes: [Routes; N]) -> Routes {
-    let mut routes = routes.into_iter();
-    let first = routes.next().expect("a list of routes is never empty");
-    routes.fold(first, |all, next| all.or(next).unify().boxed())
-}
-
-/// A filter that answers.
-trait Route: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {}
-impl<F> Route for F where F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {}
 
 /// What a handler returns.
 type Answer = Result<Response, HttpError>;

@@ -129,14 +129,14 @@ fn request<E: Endpoint>()
 async fn decode<E, S, B>(parameters: PathParameters, query: String, stream: S) -> Answer<E>
 where
     E: Endpoint,
-    S: Stream<Item = Result<B, warp::Error>>,
+    S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf,
 {
     let invalid = |message: String| failure(ErrorCode::Invalid, message, None);
     let decoded = if E::METHOD == Method::GET {
         wire::decode(parameters, &query, &[])
     } else {
-        let body = body::read(stream, BODY_LIMIT).await;
+        let body = body::read(body::pieces(stream), BODY_LIMIT).await;
         let body = body.map_err(|_| invalid("cannot read the body of the request".to_owned()))?;
         wire::decode(parameters, &query, &body)
     };
