@@ -47,7 +47,7 @@ pub fn measure(nodes: usize, scale: Scale) -> Result<()> {
 async fn announce(holder: &Network, paths: u32) -> Result<f64> {
     let written = holder.announcing().written;
     let begun = Instant::now();
-    (0..paths).for_each(|number| holder.tell(HeldPath { cache: 1, hash: path(number) }));
+    (0..paths).for_each(|number| holder.announce(HeldPath { cache: 1, hash: path(number) }));
     wait_until(|| {
         let status = holder.announcing();
         status.written + status.failed >= written + u64::from(paths)

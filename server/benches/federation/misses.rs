@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use peer_network::digest::DigestLog;
+use peer_network::inventory::InventoryLog;
 use peer_network::{Network, Timing};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -53,7 +53,7 @@ pub fn measure(scale: Scale) -> Result<()> {
     for number in 0..OTHERS {
         let own = directory.path().join(number.to_string());
         let paths: Vec<_> = (number * scale.digested..(number + 1) * scale.digested).map(path).collect();
-        let log = Arc::new(DigestLog::of(u64::from(number) + 1, &paths));
+        let log = Arc::new(InventoryLog::of(u64::from(number) + 1, &paths));
         networks.push(runtime.block_on(answering(&own, entry, log))?);
     }
     let begun = Instant::now();
@@ -84,7 +84,7 @@ pub fn measure(scale: Scale) -> Result<()> {
 }
 
 /// A node that answers the question for its digest, and no other.
-async fn answering(directory: &Path, entry: u16, log: Arc<DigestLog>) -> Result<Arc<Network>> {
+async fn answering(directory: &Path, entry: u16, log: Arc<InventoryLog>) -> Result<Arc<Network>> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();
     let network = node::start(directory, Some(entry), port, Timing::default()).await?;
@@ -99,7 +99,7 @@ async fn answering(directory: &Path, entry: u16, log: Arc<DigestLog>) -> Result<
     Ok(network)
 }
 
-fn serve(stream: TcpStream, network: &Network, log: &DigestLog) -> Result<()> {
+fn serve(stream: TcpStream, network: &Network, log: &InventoryLog) -> Result<()> {
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     loop {
@@ -121,7 +121,7 @@ fn serve(stream: TcpStream, network: &Network, log: &DigestLog) -> Result<()> {
 }
 
 /// The sealed digest, for a question of these lines.
-fn answer(network: &Network, log: &DigestLog, head: &[String]) -> Option<Vec<u8>> {
+fn answer(network: &Network, log: &InventoryLog, head: &[String]) -> Option<Vec<u8>> {
     let header = |name: &str| {
         let mut fields = head.iter().filter_map(|line| line.split_once(": "));
         fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)

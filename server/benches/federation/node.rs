@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix_formats::{SigningKey, StorePathHash};
-use peer_network::digest;
+use peer_network::inventory;
 use peer_network::record::{AnnouncedCache, NodeDescription};
-use peer_network::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, Stamp, Timing};
+use peer_network::{Bootstrap, HeldPath, Keyring, LocalInventory, Network, Settings, Stamp, Timing};
 
 use crate::support::Result;
 
@@ -25,7 +25,7 @@ pub fn path(number: u32) -> StorePathHash {
 /// A node that has whatever it is told to announce.
 struct Shelf(NodeDescription);
 
-impl Holdings for Shelf {
+impl LocalInventory for Shelf {
     fn describe(&self) -> NodeDescription {
         self.0.clone()
     }
@@ -47,7 +47,7 @@ pub async fn start(directory: &Path, entry: Option<u16>, http: u16, timing: Timi
         url: format!("http://127.0.0.1:{http}").parse()?,
         load: 0,
         free: 0,
-        digests: digest::VERSION,
+        inventory_version: inventory::VERSION,
         run: 0,
         said: Stamp(0),
         caches: vec![AnnouncedCache { id: 1, name: "bench".to_owned(), public_keys }],

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use nix_formats::StorePathHash;
-use peer_network::digest::{Digest, DigestLog, DigestMessage};
-use peer_network::{Holdings, NodeId, Peers};
+use peer_network::inventory::{InventoryFilter, InventoryLog, InventoryMessage};
+use peer_network::{LocalInventory, NodeId, Peers};
 
 use super::client::ClientError;
 
@@ -42,7 +42,7 @@ pub enum DigestError {
 struct Known {
     epoch: u64,
     position: u64,
-    digest: Digest,
+    digest: InventoryFilter,
 }
 
 /// What is known of a node.
@@ -63,7 +63,7 @@ enum Own {
     /// It is being built, and these paths have come meanwhile.
     Building(Vec<StorePathHash>),
     /// It is there.
-    Built(DigestLog),
+    Built(InventoryLog),
 }
 
 /// Our digest and those of the others.
@@ -93,7 +93,7 @@ impl Digests {
     }
 
     /// What somebody needs who has this version of our digest. Blocks while it is built.
-    pub fn since(&self, epoch: u64, position: u64, holdings: &impl Holdings) -> DigestMessage {
+    pub fn since(&self, epoch: u64, position: u64, holdings: &impl LocalInventory) -> InventoryMessage {
         if let Some(message) = self.since_if_built(epoch, position) {
             return message;
         }
@@ -105,7 +105,7 @@ impl Digests {
         let paths: Vec<_> = holdings.paths().into_iter().map(|path| path.hash).collect();
         // A number that no other digest of this or any other run has.
         let number = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
-        let mut log = DigestLog::of(number, &paths);
+        let mut log = InventoryLog::of(number, &paths);
         let mut own = self.own();
         if let Own::Building(added) = &mut *own {
             added.drain(..).for_each(|path| log.add(path));
@@ -115,7 +115,7 @@ impl Digests {
         message
     }
 
-    fn since_if_built(&self, epoch: u64, position: u64) -> Option<DigestMessage> {
+    fn since_if_built(&self, epoch: u64, position: u64) -> Option<InventoryMessage> {
         match &*self.own() {
             Own::Built(log) if !log.is_worn() => Some(log.since(epoch, position)),
             _ => None,
@@ -153,18 +153,18 @@ impl Digests {
     pub fn learn(
         &self,
         node: NodeId,
-        message: Result<DigestMessage, DigestError>,
+        message: Result<InventoryMessage, DigestError>,
     ) -> Result<Vec<StorePathHash>, DigestError> {
         let mut states = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         let state = states.entry(node).or_insert(PeerState { known: None, answered: None, answers: false });
         // One that has no digest for us can be asked for paths all the same.
         state.answers = !matches!(message, Err(DigestError::Client(_)));
         let added = match message? {
-            DigestMessage::Whole { epoch, position, digest } => {
+            InventoryMessage::Whole { epoch, position, filter: digest } => {
                 state.known = Some(Known { epoch, position, digest });
                 Vec::new()
             }
-            DigestMessage::Added { epoch, position, paths } => {
+            InventoryMessage::Added { epoch, position, paths } => {
                 let known = state.known.as_mut().filter(|known| known.epoch == epoch);
                 let known = known.ok_or(DigestError::Malformed)?;
                 paths.iter().for_each(|path| known.digest.insert(path));

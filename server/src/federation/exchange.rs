@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use peer_network::digest::{self, DigestMessage, MOST_BYTES};
+use peer_network::inventory::{self, InventoryMessage, MOST_BYTES};
 use peer_network::{Network, NodeId, Peer};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ impl Federation {
         while stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
             let peers = network.peers();
             self.digests.retain(&peers);
-            let has_one = |peer: &&Arc<Peer>| peer.description.digests == digest::VERSION;
+            let has_one = |peer: &&Arc<Peer>| peer.description.inventory_version == inventory::VERSION;
             let peers: Vec<Arc<Peer>> = peers.values().filter(has_one).cloned().collect();
             let asking = stream::iter(peers).map(|peer| self.clone().learn_from(peer));
             let asking = asking.buffer_unordered(ASKED_AT_ONCE).collect::<()>();
@@ -69,7 +69,7 @@ impl Federation {
         }
     }
 
-    pub(super) async fn ask_digest(&self, peer: &Peer) -> Result<DigestMessage, DigestError> {
+    pub(super) async fn ask_digest(&self, peer: &Peer) -> Result<InventoryMessage, DigestError> {
         let Some(network) = self.network() else { return Err(DigestError::Malformed) };
         let (epoch, position) = self.digests.version_of(&peer.id);
         let mut nonce = [0; 16];
@@ -87,7 +87,7 @@ impl Federation {
         }
         let body = read_body(answer, MOST_BYTES + SEAL).await?;
         let message = network.open_answer(&text, &body).ok_or(DigestError::Malformed)?;
-        DigestMessage::decode(&message).ok_or(DigestError::Malformed)
+        InventoryMessage::decode(&message).ok_or(DigestError::Malformed)
     }
 
     /// Answers a node that asks for our digest; `None` if it cannot prove to belong to our network, or we are in none.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use peer_network::digest;
+use peer_network::inventory;
 use peer_network::record::{AnnouncedCache, NodeDescription};
-use peer_network::{HeldPath, Holdings, Stamp};
+use peer_network::{HeldPath, LocalInventory, Stamp};
 use url::Url;
 
 use crate::cache::{Cache, Caches};
@@ -90,7 +90,7 @@ pub fn paths_of(cache: &Cache) -> Vec<HeldPath> {
     cache.index.paths().into_iter().map(|hash| HeldPath { cache: number, hash }).collect()
 }
 
-impl Holdings for Shelf {
+impl LocalInventory for Shelf {
     fn describe(&self) -> NodeDescription {
         let announced = |(id, cache): (u32, &Arc<Cache>)| AnnouncedCache {
             id,
@@ -101,7 +101,7 @@ impl Holdings for Shelf {
             url: self.url.clone(),
             load: load(),
             free: free(&self.caches()),
-            digests: digest::VERSION,
+            inventory_version: inventory::VERSION,
             run: 0,
             said: Stamp::now(),
             caches: public(&self.caches()).map(announced).collect(),

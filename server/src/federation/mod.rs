@@ -46,7 +46,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use catalog::Catalog;
-use peer_network::{Bootstrap, HeldPath, Holdings, Keyring, Network, Peer, Settings, StartError, Timing};
+use peer_network::{
+    Bootstrap, HeldPath, Keyring, LocalInventory, Network, Peer, Settings, StartError, Timing,
+};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -208,8 +210,8 @@ impl Federation {
         self.digests.forget_own();
         self.follow_changes();
         if let Some(network) = self.network.get() {
-            network.introduce_soon();
-            changed.iter().flat_map(|cache| paths_of(cache)).for_each(|path| network.tell(path));
+            network.announce_node_soon();
+            changed.iter().flat_map(|cache| paths_of(cache)).for_each(|path| network.announce(path));
         }
     }
 
@@ -235,7 +237,7 @@ impl Federation {
             && self.shelf.announces(path.cache)
         {
             self.digests.note(path.hash, self.shelf.holds(&path));
-            network.tell(path);
+            network.announce(path);
         }
     }
 

@@ -1,23 +1,23 @@
-//! Who was there when everything was told last, and hence stores it.
+//! The peers that received the last announcement of everything, and hence store it.
 //!
-//! A node keeps the records of others in memory. Where nodes go, start again or join, records have fewer copies than they
-//! should have, long before they are due to be told again.
+//! A node keeps the records of others in memory. When nodes leave, restart or join, records have too few copies long before they
+//! are due to be announced again.
 
 use std::collections::HashMap;
 
 use crate::NodeId;
 use crate::directory::Peers;
 
-/// Everything is told again when one in so many of the nodes is not the one it was.
+/// Everything is announced again when one in so many of the nodes has changed.
 const TOLERATED: usize = 4;
 
-/// The nodes that were told everything, each with the number of its run.
+/// The nodes that received the last announcement of everything, each with the number of its run.
 #[derive(Debug, Default)]
-pub struct Audience(HashMap<NodeId, u32>);
+pub struct AnnouncedPeers(HashMap<NodeId, u32>);
 
-impl Audience {
-    /// Compares it with the nodes there are now. If too many are new or have gone, these are the audience from now on, to
-    /// be told everything.
+impl AnnouncedPeers {
+    /// Returns whether too many nodes have joined, left or restarted since the last announcement. If so, remembers the current
+    /// nodes: the caller announces everything to them.
     pub fn has_changed(&mut self, peers: &Peers) -> bool {
         let now: HashMap<NodeId, u32> = peers.iter().map(|(id, peer)| (*id, peer.description.run)).collect();
         let still_there = now.iter().filter(|(id, run)| self.0.get(*id) == Some(*run)).count();
@@ -48,7 +48,7 @@ mod tests {
                 url: "http://cache.example.org/".parse().unwrap(),
                 load: 0,
                 free: 0,
-                digests: 0,
+                inventory_version: 0,
                 run: *run,
                 said: Stamp::now(),
                 caches: Vec::new(),
@@ -60,24 +60,24 @@ mod tests {
 
     #[test]
     fn nothing_is_told_to_nobody_or_to_the_same_nodes_twice() {
-        let mut audience = Audience::default();
-        assert!(!audience.has_changed(&peers(&[])));
-        assert!(audience.has_changed(&peers(&[1])));
-        assert!(!audience.has_changed(&peers(&[1])));
-        assert!(audience.has_changed(&peers(&[2])));
-        assert!(!audience.has_changed(&peers(&[2])));
+        let mut announced_peers = AnnouncedPeers::default();
+        assert!(!announced_peers.has_changed(&peers(&[])));
+        assert!(announced_peers.has_changed(&peers(&[1])));
+        assert!(!announced_peers.has_changed(&peers(&[1])));
+        assert!(announced_peers.has_changed(&peers(&[2])));
+        assert!(!announced_peers.has_changed(&peers(&[2])));
     }
 
     #[test]
     fn one_in_four_is_too_many() {
-        let mut audience = Audience::default();
-        assert!(audience.has_changed(&peers(&[1; 8])));
-        assert!(!audience.has_changed(&peers(&[2, 1, 1, 1, 1, 1, 1, 1])));
-        assert!(audience.has_changed(&peers(&[2, 2, 1, 1, 1, 1, 1, 1])));
-        // Those who came count as those who went.
-        assert!(!audience.has_changed(&peers(&[2, 2, 1, 1, 1, 1, 1])));
-        assert!(audience.has_changed(&peers(&[2, 2, 1, 1, 1, 1])));
-        assert!(!audience.has_changed(&peers(&[2, 2, 1, 1, 1, 1, 1])));
-        assert!(audience.has_changed(&peers(&[2, 2, 1, 1, 1, 1, 1, 1])));
+        let mut announced_peers = AnnouncedPeers::default();
+        assert!(announced_peers.has_changed(&peers(&[1; 8])));
+        assert!(!announced_peers.has_changed(&peers(&[2, 1, 1, 1, 1, 1, 1, 1])));
+        assert!(announced_peers.has_changed(&peers(&[2, 2, 1, 1, 1, 1, 1, 1])));
+        // Nodes that joined count like nodes that left.
+        assert!(!announced_peers.has_changed(&peers(&[2, 2, 1, 1, 1, 1, 1])));
+        assert!(announced_peers.has_changed(&peers(&[2, 2, 1, 1, 1, 1])));
+        assert!(!announced_peers.has_changed(&peers(&[2, 2, 1, 1, 1, 1, 1])));
+        assert!(announced_peers.has_changed(&peers(&[2, 2, 1, 1, 1, 1, 1, 1])));
     }
 }

@@ -1,16 +1,17 @@
-//! Which other nodes there are.
+//! The directory of the other nodes.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use crate::dht::Dht;
 use crate::record::{AnnouncedCache, MEMBER_SHARDS, Members, Name, NodeDescription, NodePage};
 use crate::{NodeId, Stamp, Timing};
 
-/// Records that are read at once.
+/// The most records read at once.
 const READS_AT_ONCE: usize = 8;
 
 /// Another node.
@@ -18,18 +19,18 @@ const READS_AT_ONCE: usize = 8;
 pub struct Peer {
     /// Its id.
     pub id: NodeId,
-    /// What it says about itself.
+    /// Its own description.
     pub description: NodeDescription,
 }
 
 impl Peer {
-    /// The cache with this number.
+    /// Returns the cache with this number.
     pub fn cache(&self, id: u32) -> Option<&AnnouncedCache> {
         self.description.caches.iter().find(|cache| cache.id == id)
     }
 }
 
-/// The other nodes that are known at a time.
+/// The known other nodes.
 pub type Peers = HashMap<NodeId, Arc<Peer>>;
 
 /// Keeps track of the other nodes.
@@ -45,12 +46,12 @@ impl Directory {
         Self { dht, own, timing, peers: RwLock::default() }
     }
 
-    /// The nodes that are known now.
+    /// Returns the known nodes.
     pub fn peers(&self) -> Arc<Peers> {
-        self.peers.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.peers.read().clone()
     }
 
-    /// Reads all records about nodes again. A node that is not heard of for too long is forgotten.
+    /// Reads all records about nodes again and removes nodes whose announcement has expired.
     pub async fn refresh(&self) {
         let mut nodes: HashSet<NodeId> = self.peers().keys().copied().collect();
         for shard in 0..MEMBER_SHARDS {
@@ -69,7 +70,7 @@ impl Directory {
         });
     }
 
-    /// The node, from memory or, before the deadline, from the network.
+    /// Finds a node in memory or, before the deadline, in the network.
     pub async fn find(&self, node: NodeId, deadline: Instant) -> Option<Arc<Peer>> {
         if let Some(peer) = self.peers().get(&node) {
             return Some(peer.clone());
@@ -83,14 +84,14 @@ impl Directory {
         let first = self.page(node, 0, deadline).await?;
         let mut description = first.description?;
         for number in 1..first.pages {
-            // A page that is being written has the caches of the version before, or after.
+            // A page that is being written has the caches of the previous or the next version.
             let page = self.page(node, number, deadline).await.and_then(|page| page.description);
             description.caches.extend(page.into_iter().flat_map(|page| page.caches));
         }
         Some(Peer { id: node, description })
     }
 
-    /// With two keys of the network there may be two versions.
+    /// Reads a page. With two keys of the network there may be two versions; the newer one counts.
     async fn page(&self, node: NodeId, number: u8, deadline: Instant) -> Option<NodePage> {
         let name = Name::Node(node, number);
         let pages = self.dht.read_soon::<NodePage>(&name, &self.timing, self.timing.grace, deadline).await;
@@ -99,14 +100,14 @@ impl Directory {
     }
 
     fn replace(&self, change: impl FnOnce(&mut Peers)) {
-        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.write();
         let mut changed = Peers::clone(&peers);
         change(&mut changed);
         *peers = Arc::new(changed);
     }
 }
 
-/// Enters a node. What it said before is not believed again, whoever repeats it.
+/// Adds a node unless a newer description of it is known.
 fn enter(peers: &mut Peers, peer: Peer) {
     match peers.get(&peer.id) {
         Some(known) if known.description.said > peer.description.said => {}

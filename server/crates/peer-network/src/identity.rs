@@ -1,18 +1,18 @@
-//! Who a node is: an Ed25519 key that never leaves its state directory.
+//! The identity of a node: an Ed25519 key that never leaves its state directory.
 
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fmt, io, str::FromStr};
+use std::str::FromStr;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::file::write_private;
-
-/// Says what a signature of this key is about, so that it is good for nothing else.
+/// The context of signatures with this key, so that they are valid for nothing else.
 const CONTEXT: &[u8] = b"cache-server node record v1\0";
 
-/// Names a node: the beginning of the SHA-256 of its public key.
+/// The id of a node: the beginning of the SHA-256 of its public key.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NodeId([u8; Self::LEN]);
 
@@ -22,10 +22,10 @@ pub struct NodeId([u8; Self::LEN]);
 pub struct NodeIdError;
 
 impl NodeId {
-    /// Bytes of an id: enough that nobody finds a key with the id of another node.
+    /// The length of an id in bytes, long enough that nobody finds a key with the id of another node.
     pub const LEN: usize = 16;
 
-    /// The id of the node with this public key.
+    /// Returns the id of the node with this public key.
     pub fn of_key(public_key: &[u8; 32]) -> Self {
         let digest = Sha256::digest(public_key);
         let mut bytes = [0; Self::LEN];
@@ -38,7 +38,7 @@ impl NodeId {
         Self(bytes)
     }
 
-    /// The raw id.
+    /// Returns the raw id.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
@@ -81,18 +81,18 @@ impl FromStr for NodeId {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The file cannot be read or written.
-    #[error("node key file {}: {source}", path.display())]
+    #[error("cannot read or write the node key file {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// What the operating system reported.
         source: io::Error,
     },
-    /// The file holds something else.
-    #[error("node key file {} does not hold a key of 32 bytes; remove it, and the node gets a new one", .0.display())]
+    /// The file does not hold a key.
+    #[error("the node key file {} does not hold a key of 32 bytes: remove it to give the node a new key", .0.display())]
     Malformed(PathBuf),
-    /// The system has no random bytes.
-    #[error("could not make a node key: {0}")]
+    /// The operating system returned no random bytes.
+    #[error("cannot generate a node key")]
     Random(#[from] getrandom::Error),
 }
 
@@ -102,18 +102,18 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new one.
+    /// Generates a new key.
     ///
     /// # Errors
     ///
-    /// If the system has no random bytes.
+    /// If the operating system returns no random bytes.
     pub fn generate() -> Result<Self, IdentityError> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut())?;
         Ok(Self { key: SigningKey::from_bytes(&seed) })
     }
 
-    /// The one in the file; a new one if there is no file yet.
+    /// Loads the key from the file, or generates one and writes the file if it does not exist.
     ///
     /// # Errors
     ///
@@ -128,19 +128,19 @@ impl Identity {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let identity = Self::generate()?;
-                write_private(path, identity.key.as_bytes()).map_err(failed)?;
+                private_file::write(path, identity.key.as_bytes()).map_err(failed)?;
                 Ok(identity)
             }
             Err(error) => Err(failed(error)),
         }
     }
 
-    /// The node's name.
+    /// Returns the id of the node.
     pub fn id(&self) -> NodeId {
         NodeId::of_key(&self.public_key())
     }
 
-    /// The public half.
+    /// Returns the public half of the key.
     pub fn public_key(&self) -> [u8; 32] {
         self.key.verifying_key().to_bytes()
     }
@@ -151,7 +151,7 @@ impl Identity {
     }
 }
 
-/// Whether the node with this public key signed that part of its record.
+/// Returns whether the node with this public key signed that part of its record.
 pub(crate) fn is_signed_by(public_key: &[u8; 32], text: &[u8], signature: &[u8; 64]) -> bool {
     VerifyingKey::from_bytes(public_key).is_ok_and(|key| {
         key.verify_strict(&[CONTEXT, text].concat(), &Signature::from_bytes(signature)).is_ok()

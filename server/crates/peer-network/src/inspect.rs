@@ -1,24 +1,24 @@
-//! Looking at single records of the network, and leaving notes: for operators who want to know whether and why.
+//! Access to single records and notes for operators who diagnose the network.
 
 use crate::dht::DhtError;
 use crate::record::{Holder, Members, Name, NodePage, Note, NoteName, Providers, Record};
 use crate::{Network, NodeId, Stamp};
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// A page of what a node says about itself.
+    /// A page of the description of a node.
     Node(NodePage),
-    /// Which nodes there are, and when each was last seen.
+    /// Nodes, and when each was last seen.
     Members(Vec<(NodeId, Stamp)>),
-    /// Which caches say that they have a path, and when each last said so.
+    /// The caches that claim to have a path, and when each last announced it.
     Providers(Vec<(Holder, Stamp)>),
     /// A note.
     Note(Note),
 }
 
 impl Network {
-    /// What the network knows under this name now; `None` if nothing, or nothing that is young enough to be believed.
+    /// Reads a record; `None` if there is none that has not expired.
     pub async fn read_record(&self, name: &Name) -> Option<Content> {
         match name {
             Name::Node(..) => {
@@ -40,7 +40,7 @@ impl Network {
         }
     }
 
-    /// Writes a note, for whoever of the network reads it under this name. It is forgotten like other records.
+    /// Writes a note, which every node of the network can read under this name. It expires like other records.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl Network {
         self.dht().update(&Name::Note(name), self.timing(), change).await
     }
 
-    /// With several keys of the network there may be several versions.
+    /// Reads and merges the versions of a record, of which each key of the network may have one.
     async fn merged<R: Record>(&self, name: &Name) -> R {
         let mut merged = R::default();
         self.dht().read::<R>(name, self.timing()).await.into_iter().for_each(|read| merged.merge(read));

@@ -1,21 +1,18 @@
-//! Who else has it: the nodes of a network find each other, and what each of them holds, through a DHT.
+//! Peer discovery: the nodes of a network find each other, and the store paths that each of them holds, through a DHT.
 //!
-//! [`Network`] is a running node of such a network. It tells the others which public caches there are here and which store
-//! paths they hold, and asks who holds a path. All of it travels as [records](record) that only holders of the
-//! [`NetworkKey`] can write or read. What is found is a hint and never proof of anything: whoever uses it checks signatures
-//! and hashes.
+//! [`Network`] is a running node of such a network. It announces the public caches of this node and their store paths, and
+//! finds the nodes that hold a path. Everything is stored in [records](record) that only holders of the [`NetworkKey`] can write
+//! or read. Results are hints, never proof: the caller checks signatures and hashes.
 //!
-//! This crate does not know HTTP, the catalog or what a cache looks like inside, and nobody outside of it sees the DHT's
-//! own types.
+//! This crate knows neither HTTP nor the catalog nor the structure of a cache, and its API exposes no types of the DHT library.
 
 mod announce;
-mod audience;
+mod announced_peers;
 mod dht;
-pub mod digest;
 mod directory;
-mod file;
 mod identity;
 mod inspect;
+pub mod inventory;
 mod network;
 mod network_key;
 mod question;
@@ -25,7 +22,7 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 
-pub use announce::{AnnounceStatus, HeldPath, Holdings};
+pub use announce::{AnnounceStatus, HeldPath, LocalInventory};
 pub use dht::{Bootstrap, DhtError, DhtStatus};
 pub use directory::{Peer, Peers};
 pub use identity::{Identity, IdentityError, NodeId, NodeIdError};

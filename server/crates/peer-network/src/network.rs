@@ -1,4 +1,4 @@
-//! A running node of a network: everything in this crate, put together.
+//! A running node of a network, which combines the parts of this crate.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -12,43 +12,43 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::announce::{AnnounceStatus, Announcer, HeldPath, Holdings};
-use crate::audience::Audience;
-use crate::dht::{self, Bootstrap, Dht, DhtError, DhtSettings, DhtStatus};
+use crate::announce::{AnnounceStatus, Announcer, HeldPath, LocalInventory};
+use crate::announced_peers::AnnouncedPeers;
+use crate::dht::{self, Bootstrap, Dht, DhtError, DhtSettings, DhtStatus, with_causes};
 use crate::directory::{Directory, Peer, Peers};
 use crate::record::{AnnouncedCache, Members, Name, NodePage, Providers};
 use crate::{Identity, IdentityError, Keyring, NodeId, Stamp};
 
-/// Pause after there was nobody to tell about this node.
+/// The pause after no other node was known.
 const ALONE_PAUSE: Duration = Duration::from_millis(500);
-/// Pauses between two looks at the network, and between two announcements of this node, soon after its start.
-pub(crate) const EARLY_LOOK: Duration = Duration::from_secs(1);
-const EARLY_INTRODUCTION: Duration = Duration::from_secs(2);
-/// Looks at the network before what the known nodes hold counts as all there is, and how long after the start at least.
-const LOOKS: u32 = 2;
-const SETTLING: Duration = Duration::from_secs(5);
+/// The pauses between two refreshes of the peers, and between two announcements of this node, soon after its start.
+pub(crate) const EARLY_REFRESH: Duration = Duration::from_secs(1);
+const EARLY_ANNOUNCEMENT: Duration = Duration::from_secs(2);
+/// Discovery is complete after so many refreshes of the peers, and after so long at the earliest.
+const REFRESHES: u32 = 2;
+const SHORTEST_DISCOVERY: Duration = Duration::from_secs(5);
 
-/// How often things are done and how long they are believed.
+/// Intervals of the background work and lifetimes of records.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timing {
-    /// How long after its start a node looks around and announces itself more often. Nodes that start together write their
-    /// records before all of them know each other, so some are stored where others do not find them.
+    /// How long after its start a node refreshes and announces itself more often. Nodes that start together write their records
+    /// before all of them know each other, so some records are stored where others do not find them.
     pub beginning: Duration,
-    /// Between two looks at whether we are still in the network.
+    /// The interval between two checks of the connection to the network.
     pub keep: Duration,
-    /// Between two readings of who is there.
+    /// The interval between two refreshes of the peers.
     pub refresh: Duration,
-    /// Between two announcements of this node.
+    /// The interval between two announcements of this node.
     pub introduce: Duration,
-    /// Age at which a node that does not say anything counts as gone.
+    /// The age at which the last announcement of a node expires.
     pub node_max_age: Duration,
-    /// Between two announcements of the same path.
+    /// The interval between two announcements of the same path.
     pub reannounce: Duration,
-    /// Age at which nobody believes any more that a path is there.
+    /// The age at which the announcement of a path expires.
     pub provider_max_age: Duration,
-    /// Between two paths of a round over all of them.
+    /// The pause between two paths of a round over all paths.
     pub pace: Duration,
-    /// How long a lookup waits for newer versions of a record that it has.
+    /// How long a lookup waits for newer versions of a record that it found.
     pub grace: Duration,
 }
 
@@ -68,37 +68,37 @@ impl Default for Timing {
     }
 }
 
-/// What a node needs to know.
+/// The settings of a node.
 #[derive(Debug, Clone)]
 pub struct Settings<'a> {
     /// The address to listen on.
     pub bind: Ipv4Addr,
     /// The UDP port to listen on; 0 for any.
     pub port: u16,
-    /// How others reach us, where that is known.
+    /// The public address of this node, if it is known.
     pub public_ip: Option<Ipv4Addr>,
-    /// Where to enter the network. Empty on the first node.
+    /// The hosts through which to join the network. Empty on the first node.
     pub bootstrap: Vec<Bootstrap>,
-    /// Most records stored for others. Every node of a small network stores nearly all of them.
+    /// The most records stored for others. Every node of a small network stores nearly all of them.
     pub max_records: usize,
-    /// Where the node keeps its key, and which nodes it knows.
+    /// The directory for the key of the node and the list of known nodes.
     pub directory: &'a Path,
-    /// How often and how long.
+    /// Intervals and lifetimes.
     pub timing: Timing,
 }
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It has no key.
+    /// The node has no key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// It cannot listen.
+    /// The DHT cannot listen.
     #[error(transparent)]
     Dht(#[from] DhtError),
 }
 
-/// A cache of another node that has a path, if what it says is true.
+/// A cache of another node that claims to have a path.
 #[derive(Debug, Clone)]
 pub struct Provider {
     /// The node.
@@ -113,16 +113,16 @@ pub struct Network {
     dht: Arc<Dht>,
     directory: Directory,
     announcer: Arc<Announcer>,
-    holdings: Arc<dyn Holdings>,
+    inventory: Arc<dyn LocalInventory>,
     timing: Timing,
     changed: Notify,
     started: Instant,
-    looks: AtomicU32,
+    refreshes: AtomicU32,
     stop: CancellationToken,
 }
 
 impl Network {
-    /// Listens and begins to work in the background, until [`Network::stop`].
+    /// Starts to listen and to work in the background until [`Network::stop`].
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Network {
     pub async fn start(
         settings: Settings<'_>,
         keys: Keyring,
-        holdings: Arc<dyn Holdings>,
+        inventory: Arc<dyn LocalInventory>,
     ) -> Result<Arc<Self>, StartError> {
         let timing = settings.timing;
         let identity = Identity::load_or_generate(&settings.directory.join("node.key"))?;
@@ -145,14 +145,14 @@ impl Network {
         let dht = Dht::open(dht_settings, keys).await?;
         let network = Arc::new(Self {
             directory: Directory::new(dht.clone(), identity.id(), timing),
-            announcer: Arc::new(Announcer::new(dht.clone(), identity.id(), timing, holdings.clone())),
+            announcer: Arc::new(Announcer::new(dht.clone(), identity.id(), timing, inventory.clone())),
             identity,
             dht,
-            holdings,
+            inventory,
             timing,
             changed: Notify::new(),
             started: Instant::now(),
-            looks: AtomicU32::new(0),
+            refreshes: AtomicU32::new(0),
             stop: CancellationToken::new(),
         });
         tokio::spawn(network.clone().run());
@@ -163,25 +163,25 @@ impl Network {
         let mut tasks = JoinSet::new();
         tasks.spawn(dht::keep(self.dht.clone(), self.timing, self.stop.clone()));
         tasks.spawn(self.announcer.clone().run(self.stop.clone()));
-        let (introducing, looking) = (self.clone(), self.clone());
-        tasks.spawn(async move { introducing.introduce_again_and_again().await });
-        tasks.spawn(async move { looking.look_around_again_and_again().await });
+        let (announcing, discovering) = (self.clone(), self.clone());
+        tasks.spawn(async move { announcing.keep_announcing_node().await });
+        tasks.spawn(async move { discovering.keep_discovering_peers().await });
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
                 && error.is_panic()
             {
-                tracing::error!(%error, "a part of federation died; a restart of the daemon brings it back");
+                tracing::error!(%error, "a background task of the peer network failed: restart the daemon");
             }
         }
     }
 
-    async fn introduce_again_and_again(&self) {
+    async fn keep_announcing_node(&self) {
         while !self.stop.is_cancelled() {
-            let pause = match self.introduce().await {
-                Ok(()) => self.early(self.timing.introduce, EARLY_INTRODUCTION),
+            let pause = match self.announce_node().await {
+                Ok(()) => self.early(self.timing.introduce, EARLY_ANNOUNCEMENT),
                 Err(DhtError::Alone) => ALONE_PAUSE.min(self.timing.introduce),
                 Err(error) => {
-                    tracing::warn!(%error, "could not announce this node");
+                    tracing::warn!(error = with_causes(&error), "cannot announce this node");
                     self.timing.introduce / 4
                 }
             };
@@ -193,10 +193,10 @@ impl Network {
         }
     }
 
-    /// Tells the network that this node is there.
-    async fn introduce(&self) -> Result<(), DhtError> {
+    /// Announces this node to the network.
+    async fn announce_node(&self) -> Result<(), DhtError> {
         let node = self.identity.id();
-        let mut description = self.holdings.describe();
+        let mut description = self.inventory.describe();
         description.said = Stamp::now();
         description.run = self.dht.run();
         for (number, page) in (0..=u8::MAX).zip(description.pages(&self.identity)) {
@@ -211,81 +211,81 @@ impl Network {
         self.dht.update(&Name::members_of(&node), &self.timing, change).await
     }
 
-    async fn look_around_again_and_again(&self) {
-        let mut audience = Audience::default();
+    async fn keep_discovering_peers(&self) {
+        let mut announced_peers = AnnouncedPeers::default();
         let mut run = self.dht.run();
         loop {
             self.directory.refresh().await;
-            self.looks.fetch_add(1, Ordering::Relaxed);
+            self.refreshes.fetch_add(1, Ordering::Relaxed);
             let peers = self.directory.peers();
             let before = std::mem::replace(&mut run, self.dht.run());
-            if audience.has_changed(&peers) || run != before {
-                tracing::debug!(nodes = peers.len(), "telling the network everything again");
+            if announced_peers.has_changed(&peers) || run != before {
+                tracing::debug!(nodes = peers.len(), "announcing everything again");
                 self.changed.notify_one();
-                self.announcer.tell_everything();
+                self.announcer.announce_all_paths();
             }
-            // Until somebody is found, look more often.
+            // Refresh more often until a peer is found.
             let pause = if peers.is_empty() { self.timing.refresh / 10 } else { self.timing.refresh };
-            let pause = self.early(pause, EARLY_LOOK);
+            let pause = self.early(pause, EARLY_REFRESH);
             if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;
             }
         }
     }
 
-    /// The pause, or a shorter one soon after the start.
+    /// Returns `pause`, or a shorter one soon after the start.
     fn early(&self, pause: Duration, early: Duration) -> Duration {
         if self.started.elapsed() < self.timing.beginning { pause.min(early) } else { pause }
     }
 
-    /// Whether the nodes that are known are likely to be all there are: it takes a moment after the start.
-    pub fn has_looked_around(&self) -> bool {
-        self.looks.load(Ordering::Relaxed) >= LOOKS && self.started.elapsed() >= SETTLING
+    /// Returns whether the known nodes are likely to be all, which takes a moment after the start.
+    pub fn has_completed_discovery(&self) -> bool {
+        self.refreshes.load(Ordering::Relaxed) >= REFRESHES && self.started.elapsed() >= SHORTEST_DISCOVERY
     }
 
-    /// Ends all work in the background.
+    /// Stops all background work.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// The name of this node.
+    /// Returns the id of this node.
     pub fn id(&self) -> NodeId {
         self.identity.id()
     }
 
-    /// Tells the network soon whether this path is here now.
-    pub fn tell(&self, path: HeldPath) {
-        self.announcer.tell(path);
+    /// Announces soon whether this node has the path now.
+    pub fn announce(&self, path: HeldPath) {
+        self.announcer.announce(path);
     }
 
-    /// Tells the network soon what is new about this node: its caches, say.
-    pub fn introduce_soon(&self) {
+    /// Announces this node soon, after a change of its caches for example.
+    pub fn announce_node_soon(&self) {
         self.changed.notify_one();
     }
 
-    /// How far announcing has come.
+    /// Returns the progress of announcing.
     pub fn announcing(&self) -> AnnounceStatus {
         self.announcer.status()
     }
 
-    /// The other nodes.
+    /// Returns the other nodes.
     pub fn peers(&self) -> Arc<Peers> {
         self.directory.peers()
     }
 
-    /// Reads again which other nodes there are.
+    /// Reads the records of the other nodes again.
     pub async fn refresh(&self) {
         self.directory.refresh().await;
     }
 
-    /// Finds out who a node is that has introduced itself otherwise than in the DHT.
+    /// Looks up a node that contacted this one outside of the DHT.
     pub async fn meet(&self, node: NodeId, deadline: Instant) {
         if node != self.id() {
             self.directory.find(node, deadline).await;
         }
     }
 
-    /// Which caches of other nodes say that they have the path, as far as that is known at the deadline.
+    /// Returns the caches of other nodes that claim to have the path, as far as they are found before the deadline.
     pub async fn find_providers(&self, hash: &StorePathHash, deadline: Instant) -> Vec<Provider> {
         let name = Name::Providers(*hash);
         let found = self.dht.read_soon::<Providers>(&name, &self.timing, self.timing.grace, deadline).await;
@@ -313,23 +313,22 @@ impl Network {
         self.dht.keys()
     }
 
-    /// Other keys of the network from now on. Everything that is known here is told under them; under those that are
-    /// gone it is forgotten after a while.
+    /// Replaces the keys of the network. Everything is announced under the new keys; records under removed keys expire.
     pub fn set_keys(&self, keys: Keyring) {
         if keys.is_same(&self.keys()) {
             return;
         }
         self.dht.set_keys(keys);
         self.changed.notify_one();
-        self.announcer.tell_everything();
+        self.announcer.announce_all_paths();
     }
 
-    /// Why the DHT does not listen, if it cannot at the moment.
+    /// Returns why the DHT does not listen at the moment, if it does not.
     pub fn dht_problem(&self) -> Option<String> {
         self.dht.problem()
     }
 
-    /// How the DHT is doing.
+    /// Returns the status of the DHT.
     pub async fn dht_status(&self) -> DhtStatus {
         self.dht.status().await
     }

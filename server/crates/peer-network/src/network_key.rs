@@ -1,4 +1,4 @@
-//! What the nodes of one network share: a secret, and what is derived from it.
+//! The keys that the nodes of one network derive from their shared secret.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// First byte of a record, so that another way of sealing can follow.
+/// The first byte of a record, which allows other ways of sealing later.
 const VERSION: u8 = 1;
 
-/// The key of a network. Its records are signed with a key derived from it, so that outsiders cannot write them, and sealed
-/// with another, so that they cannot read them either: any host that joins the DHT is given records to store.
+/// The keys of a network. Its records are signed with one of them, so that outsiders cannot write records, and sealed with
+/// another, so that they cannot read them: any host that joins the DHT receives records to store.
 pub struct NetworkKey {
     writer: SigningKey,
     seal: LessSafeKey,
@@ -20,7 +20,7 @@ pub struct NetworkKey {
 }
 
 impl NetworkKey {
-    /// Bytes by which a sealed record is longer than what is in it.
+    /// The bytes that sealing adds to a record.
     pub(crate) const OVERHEAD: usize = 1 + NONCE_LEN + 16;
 
     /// Derives the keys from the secret that the nodes share.
@@ -33,22 +33,22 @@ impl NetworkKey {
         Self { writer, seal: LessSafeKey::new(seal), proof }
     }
 
-    /// Signs the network's records.
+    /// Returns the key that signs records.
     pub(crate) fn writer(&self) -> &SigningKey {
         &self.writer
     }
 
-    /// Under which key the network's records are found.
+    /// Returns the public key under which records are stored.
     pub(crate) fn public_key(&self) -> [u8; 32] {
         self.writer.verifying_key().to_bytes()
     }
 
-    /// What only a holder of the key can tell of a text.
+    /// Returns the MAC of a text, which only holders of the key can compute.
     pub(crate) fn proof(&self, text: &[u8]) -> Hmac<Sha256> {
         self.proof.clone().chain_update(text)
     }
 
-    /// Seals what is in the record with this salt.
+    /// Seals the contents of the record with this salt.
     pub(crate) fn seal(&self, salt: &[u8], content: &[u8]) -> Result<Vec<u8>, getrandom::Error> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce)?;
@@ -60,7 +60,7 @@ impl NetworkKey {
         Ok([&[VERSION], nonce.as_slice(), bytes.as_slice(), tag.as_ref()].concat())
     }
 
-    /// What is in the record with this salt; `None` if it was not sealed with this key for this salt.
+    /// Opens the record with this salt; `None` if it was not sealed with this key for this salt.
     pub(crate) fn open(&self, salt: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (&version, rest) = sealed.split_first()?;
         if version != VERSION {
@@ -81,19 +81,19 @@ fn derived(secret: &[u8], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(derivation.finalize().into_bytes().into())
 }
 
-/// The keys of a network: usually one; while a key is being changed, the old and the new one. Records are written with each
-/// of them and looked for with each of them, so nodes that have only one of the two still find everything.
+/// The keys of a network: usually one, and the old and the new one during a key change. Records are written and looked up with
+/// each of them, so that nodes that have only one of the two find everything.
 #[derive(Clone)]
 pub struct Keyring(Vec<Arc<NetworkKey>>);
 
 impl Keyring {
-    /// Derives the keys from one secret, or from several while the key is being changed.
+    /// Derives the keys from one secret, or from several during a key change.
     pub fn derive<'a>(secret: &'a [u8], others: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let secrets = std::iter::once(secret).chain(others);
         Self(secrets.map(|secret| Arc::new(NetworkKey::derive(secret))).collect())
     }
 
-    /// Whether they are the same keys, in the same order.
+    /// Returns whether both hold the same keys in the same order.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.iter().map(|key| key.public_key()).eq(other.iter().map(|key| key.public_key()))
     }

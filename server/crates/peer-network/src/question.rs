@@ -1,5 +1,5 @@
-//! Questions that nodes ask each other outside of the DHT, over HTTP say: who asks proves to have a key of the network, and
-//! only who has it can read the answer. What a node holds is as secret as the records that say so.
+//! Authenticated requests between nodes outside of the DHT, such as over HTTP. The requester proves that it has a key of the
+//! network, and only holders of that key can read the reply: the inventory of a node is as secret as its records.
 
 use std::sync::Arc;
 
@@ -8,34 +8,34 @@ use hmac::Mac;
 use crate::Network;
 use crate::network_key::NetworkKey;
 
-/// Bytes of a proof.
+/// The length of a proof in bytes.
 const PROOF: usize = 32;
 
-/// Somebody who has a key of the network.
+/// A requester that has a key of the network.
 pub struct Asker {
     key: Arc<NetworkKey>,
     context: Vec<u8>,
 }
 
 impl Asker {
-    /// The answer as only the asker can read it, and only as one to this question.
+    /// Seals a reply so that only the requester can read it, and only as the reply to this request.
     ///
     /// # Errors
     ///
-    /// If the system has no random bytes.
+    /// If the operating system returns no random bytes.
     pub fn seal(&self, answer: &[u8]) -> Result<Vec<u8>, getrandom::Error> {
         self.key.seal(&self.context, answer)
     }
 }
 
 impl Network {
-    /// Proves that a question comes from a node of the network. There is one proof for each of our keys, as the other side
-    /// may have only one of them. A question should not be asked twice: put something random into it.
+    /// Returns proofs that a request comes from a node of the network: one per key, because the other side may have only one
+    /// of them. Include random bytes in a request so that it is never sent twice.
     pub fn prove(&self, question: &[u8]) -> Vec<u8> {
         self.keys().iter().flat_map(|key| key.proof(question).finalize().into_bytes()).collect()
     }
 
-    /// Who asks the question, if one of the proofs is that of a key of ours.
+    /// Returns the requester if one of the proofs was made with a key of ours.
     pub fn recognise(&self, question: &[u8], proofs: &[u8]) -> Option<Asker> {
         let (proofs, rest) = proofs.as_chunks::<PROOF>();
         if !rest.is_empty() {
@@ -48,13 +48,13 @@ impl Network {
         Some(Asker { key: self.keys().iter().find(proved)?.clone(), context: context(question) })
     }
 
-    /// What the answer to our question says; `None` if it is no answer to that of a node of the network.
+    /// Opens the reply to our request; `None` if no node of the network sealed it for this request.
     pub fn open_answer(&self, question: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         self.keys().iter().find_map(|key| key.open(&context(question), sealed))
     }
 }
 
-/// What an answer is sealed for. No record has a name like that.
+/// Returns the context for which a reply is sealed. No record has such a name.
 fn context(question: &[u8]) -> Vec<u8> {
     [b"answer:", question].concat()
 }

@@ -17,7 +17,15 @@ fn node(number: u8) -> NodeId {
 
 fn description() -> NodeDescription {
     let url = "http://a.example".parse().unwrap();
-    NodeDescription { url, load: 0, free: 0, digests: 1, run: 0, said: Stamp::now(), caches: Vec::new() }
+    NodeDescription {
+        url,
+        load: 0,
+        free: 0,
+        inventory_version: 1,
+        run: 0,
+        said: Stamp::now(),
+        caches: Vec::new(),
+    }
 }
 
 fn peers(numbers: &[u8]) -> Peers {
@@ -25,8 +33,8 @@ fn peers(numbers: &[u8]) -> Peers {
     numbers.iter().map(|number| (node(*number), peer(number))).collect()
 }
 
-fn whole(paths: &[StorePathHash]) -> DigestMessage {
-    DigestLog::of(7, paths).since(0, 0)
+fn whole(paths: &[StorePathHash]) -> InventoryMessage {
+    InventoryLog::of(7, paths).since(0, 0)
 }
 
 #[test]
@@ -41,7 +49,7 @@ fn a_path_is_excluded_when_every_node_has_said_that_it_has_not() {
     assert!(digests.exclude(&path(9), &two));
     assert!(!digests.exclude(&path(1), &two) && !digests.exclude(&path(2), &two));
     // What comes later is known as well, and told.
-    let added = DigestMessage::Added { epoch: 7, position: 1, paths: vec![path(9)] };
+    let added = InventoryMessage::Added { epoch: 7, position: 1, paths: vec![path(9)] };
     assert_eq!(digests.learn(node(2), Ok(added)).unwrap(), [path(9)]);
     assert!(!digests.exclude(&path(9), &two));
     assert_eq!(digests.version_of(&node(2)), (7, 1));
@@ -66,7 +74,7 @@ fn a_node_that_gives_no_digest_may_have_anything_but_one_that_is_silent_has_noth
 #[test]
 fn additions_to_another_digest_are_not_taken() {
     let digests = Digests::default();
-    let added = |epoch| Ok(DigestMessage::Added { epoch, position: 1, paths: vec![path(9)] });
+    let added = |epoch| Ok(InventoryMessage::Added { epoch, position: 1, paths: vec![path(9)] });
     assert!(matches!(digests.learn(node(1), added(7)), Err(DigestError::Malformed)));
     digests.learn(node(1), Ok(whole(&[]))).unwrap();
     assert!(matches!(digests.learn(node(1), added(8)), Err(DigestError::Malformed)));
@@ -76,7 +84,7 @@ fn additions_to_another_digest_are_not_taken() {
 /// Paths that come while they are being listed.
 struct Busy(&'static Digests);
 
-impl Holdings for Busy {
+impl LocalInventory for Busy {
     fn describe(&self) -> NodeDescription {
         description()
     }
@@ -94,14 +102,15 @@ impl Holdings for Busy {
 #[test]
 fn what_comes_while_our_digest_is_built_is_in_it() {
     let digests: &'static Digests = Box::leak(Box::default());
-    let names = |digest: &Digest, number: u8| digest.may_contain(&path(number));
-    let DigestMessage::Whole { epoch, position, digest } = digests.since(0, 0, &Busy(digests)) else {
+    let names = |digest: &InventoryFilter, number: u8| digest.may_contain(&path(number));
+    let InventoryMessage::Whole { epoch, position, filter: digest } = digests.since(0, 0, &Busy(digests))
+    else {
         panic!("a part of it")
     };
     assert!(names(&digest, 1) && names(&digest, 2) && !names(&digest, 3));
     digests.note(path(3), true);
     let added = digests.since(epoch, position, &Busy(digests));
-    assert_eq!(added, DigestMessage::Added { epoch, position: position + 1, paths: vec![path(3)] });
+    assert_eq!(added, InventoryMessage::Added { epoch, position: position + 1, paths: vec![path(3)] });
     digests.forget_own();
-    assert!(matches!(digests.since(epoch, position, &Busy(digests)), DigestMessage::Whole { .. }));
+    assert!(matches!(digests.since(epoch, position, &Busy(digests)), InventoryMessage::Whole { .. }));
 }

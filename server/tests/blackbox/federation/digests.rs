@@ -1,17 +1,17 @@
 //! What nodes tell each other of what they hold.
 
-use peer_network::digest::{Digest, DigestMessage};
+use peer_network::inventory::{InventoryFilter, InventoryMessage};
 
 use super::network::{soon_finds, start};
 use super::node::{Node, has, target};
 use super::upstream::Upstream;
 use crate::harness::{Path, SOON, Site, wait_for};
 
-fn digest(node: &Node, site: &Site) -> Digest {
+fn digest(node: &Node, site: &Site) -> InventoryFilter {
     let (reply, question) = node.ask_digest(site);
     let message = node.network.open_answer(&question, &reply.expect(200).body).unwrap();
-    match DigestMessage::decode(&message) {
-        Some(DigestMessage::Whole { digest, .. }) => digest,
+    match InventoryMessage::decode(&message) {
+        Some(InventoryMessage::Whole { filter, .. }) => filter,
         other => panic!("{other:?}"),
     }
 }
@@ -50,7 +50,7 @@ fn nobody_outside_of_the_network_gets_a_digest() {
     assert!((400..500).contains(&sites[0].api().get(target).send().status));
     // What a node of the network gets says nothing to others.
     let (reply, _) = node.ask_digest(&sites[0]);
-    assert_eq!(DigestMessage::decode(&reply.expect(200).body), None);
+    assert_eq!(InventoryMessage::decode(&reply.expect(200).body), None);
 }
 
 #[test]

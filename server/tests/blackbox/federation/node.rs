@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix_formats::PublicKey;
 use peer_network::record::{AnnouncedCache, NodeDescription};
-use peer_network::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, Stamp, Timing};
+use peer_network::{Bootstrap, HeldPath, Keyring, LocalInventory, Network, Settings, Stamp, Timing};
 use tokio::runtime::Runtime;
 
 use super::upstream::{Act, Upstream};
@@ -32,7 +32,7 @@ struct Shelf {
     paths: Mutex<BTreeSet<HeldPath>>,
 }
 
-impl Holdings for Shelf {
+impl LocalInventory for Shelf {
     fn describe(&self) -> NodeDescription {
         self.description.clone()
     }
@@ -68,7 +68,7 @@ impl Node {
         let directory = tempfile::tempdir().unwrap();
         let url = url.parse().unwrap();
         let description =
-            NodeDescription { url, load: 0, free: 0, digests: 0, run: 0, said: Stamp(0), caches };
+            NodeDescription { url, load: 0, free: 0, inventory_version: 0, run: 0, said: Stamp(0), caches };
         let shelf = Arc::new(Shelf { description, paths: Mutex::default() });
         let settings = Settings {
             bind: Ipv4Addr::LOCALHOST,
@@ -89,7 +89,7 @@ impl Node {
     pub fn announce(&self, path: &Path) {
         let held = HeldPath { cache: 1, hash: path.hash.parse().unwrap() };
         self.shelf.paths.lock().unwrap().insert(held);
-        self.network.tell(held);
+        self.network.announce(held);
     }
 
     /// The names of the caches that are said to have the path.

@@ -1,4 +1,4 @@
-//! Tells the network which store paths are here: what is new at once, everything again before it is forgotten.
+//! Announces the store paths of this node: new ones at once, and all of them again before the records expire.
 
 mod queue;
 
@@ -13,74 +13,74 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::queue::{Job, Queue};
-use crate::dht::{Dht, DhtError};
+use crate::dht::{Dht, DhtError, with_causes};
 use crate::record::{Holder, Name, NodeDescription, Providers};
 use crate::{NodeId, Stamp, Timing};
 
-/// Records that are written at once. The DHT has one thread, and lookups wait in the same queue.
+/// The most records written at once. The DHT has one thread, and lookups wait in the same queue.
 const IN_FLIGHT: usize = 8;
-/// Pause after there was nobody to tell.
+/// The pause after no other node was known.
 const ALONE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A store path in a public cache of this daemon.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct HeldPath {
-    /// Number of the cache.
+    /// The number of the cache.
     pub cache: u32,
     /// The path.
     pub hash: StorePathHash,
 }
 
-/// What this daemon has to tell. Only what is public: whatever comes from here is announced.
-pub trait Holdings: Send + Sync + 'static {
-    /// The node and its public caches. The time and the number of the run are filled in by the caller.
+/// The public caches of this node and their paths. Everything in it is announced.
+pub trait LocalInventory: Send + Sync + 'static {
+    /// Returns the description of the node and its public caches. The caller sets the time and the number of the run.
     fn describe(&self) -> NodeDescription;
 
-    /// All paths of the public caches, in any order.
+    /// Returns all paths of the public caches in any order.
     fn paths(&self) -> Vec<HeldPath>;
 
-    /// Whether the path is still in that cache, and the cache still public.
+    /// Returns whether the path is still in that cache and the cache is still public.
     fn holds(&self, path: &HeldPath) -> bool;
 }
 
-/// How far announcing has come.
+/// The progress of announcing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct AnnounceStatus {
-    /// Paths that wait, of the current round over all paths too.
+    /// Paths that wait, including those of the current round over all paths.
     pub waiting: u64,
-    /// Paths that the current round began with.
+    /// The number of paths at the start of the current round.
     pub round: u64,
     /// Records written since the start.
     pub written: u64,
-    /// Records that could not be written; the next round tries again.
+    /// Records that could not be written; the next round retries them.
     pub failed: u64,
 }
 
-/// The announcer.
+/// Announces paths in the background.
 pub struct Announcer {
     dht: Arc<Dht>,
     node: NodeId,
     timing: Timing,
-    holdings: Arc<dyn Holdings>,
+    inventory: Arc<dyn LocalInventory>,
     queue: Queue,
     written: AtomicU64,
     failed: AtomicU64,
 }
 
 impl Announcer {
-    pub fn new(dht: Arc<Dht>, node: NodeId, timing: Timing, holdings: Arc<dyn Holdings>) -> Self {
+    pub fn new(dht: Arc<Dht>, node: NodeId, timing: Timing, inventory: Arc<dyn LocalInventory>) -> Self {
         let (written, failed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { dht, node, timing, holdings, queue: Queue::default(), written, failed }
+        Self { dht, node, timing, inventory, queue: Queue::default(), written, failed }
     }
 
-    /// Tells the network soon whether the path is here.
-    pub fn tell(&self, path: HeldPath) {
+    /// Announces soon whether this node has the path.
+    pub fn announce(&self, path: HeldPath) {
         self.queue.push(path);
     }
 
-    /// Tells the network everything again.
-    pub fn tell_everything(&self) {
-        self.queue.begin_round(self.holdings.paths());
+    /// Announces all paths again.
+    pub fn announce_all_paths(&self) {
+        self.queue.begin_round(self.inventory.paths());
     }
 
     pub fn status(&self) -> AnnounceStatus {
@@ -93,7 +93,7 @@ impl Announcer {
         }
     }
 
-    /// Runs until `stop` is cancelled. What is in flight then is given up; the next start tells everything again.
+    /// Runs until `stop` is cancelled. Announcements in flight are abandoned; the next start announces everything again.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut next_round = Instant::now();
         let mut not_before = Instant::now();
@@ -101,13 +101,13 @@ impl Announcer {
         loop {
             let now = Instant::now();
             if now >= next_round {
-                self.queue.begin_round(self.holdings.paths());
+                self.queue.begin_round(self.inventory.paths());
                 next_round = now + self.timing.reannounce;
             }
             while running.len() < IN_FLIGHT && not_before <= Instant::now() {
                 let Some(job) = self.queue.pop() else { break };
                 if job.is_routine() {
-                    // A round over everything takes its time, so that lookups and news find the DHT free.
+                    // A round over all paths is slow, so that lookups and new paths find the DHT free.
                     not_before = Instant::now() + self.timing.pace;
                 }
                 running.push(self.write(job));
@@ -130,8 +130,8 @@ impl Announcer {
     async fn write(&self, job: Job) -> (Job, Result<(), DhtError>) {
         let path = job.path;
         let holder = Holder { node: self.node, cache: path.cache };
-        // Asked now and not when it was queued: what counts is how it is.
-        let here = self.holdings.holds(&path);
+        // Checked now, not when it was queued: the current state counts.
+        let here = self.inventory.holds(&path);
         let now = Stamp::now();
         let still_good = self.timing.reannounce / 2;
         let change = |providers: &mut Providers| match providers.find(&holder) {
@@ -142,7 +142,7 @@ impl Announcer {
         (job, self.dht.update(&Name::Providers(path.hash), &self.timing, change).await)
     }
 
-    /// Returns whether there is nobody to tell.
+    /// Records the result. Returns whether no other node is known.
     fn note(&self, job: Job, result: Result<(), DhtError>) -> bool {
         match result {
             Ok(()) => {
@@ -154,7 +154,7 @@ impl Announcer {
                 true
             }
             Err(error) => {
-                tracing::debug!(hash = %job.path.hash, %error, "could not announce a path");
+                tracing::debug!(hash = %job.path.hash, error = with_causes(&error), "cannot announce a path");
                 if !self.queue.retry(job) {
                     self.failed.fetch_add(1, Ordering::Relaxed);
                 }

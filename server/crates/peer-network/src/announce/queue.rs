@@ -1,18 +1,18 @@
-//! What is to be announced, in which order.
+//! The queue of paths to announce.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::HeldPath;
 
-/// Most news that wait. Beyond that they are left to the next round over everything.
+/// The most new paths that wait. More are left to the next round over all paths.
 const MOST_NEWS: usize = 500_000;
-/// Times that a record is tried in a row.
+/// How often a record is tried in a row.
 const TRIES: u8 = 3;
 
-/// A path to tell about.
+/// A path to announce.
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
     pub path: HeldPath,
@@ -21,13 +21,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whether it is part of a round over everything, and not news.
+    /// Returns whether it is part of a round over all paths, not a new path.
     pub fn is_routine(&self) -> bool {
         self.routine
     }
 }
 
-/// News first, then the current round.
+/// New paths first, then the current round.
 #[derive(Default)]
 pub struct Queue {
     inner: Mutex<Inner>,
@@ -37,26 +37,26 @@ pub struct Queue {
 #[derive(Default)]
 struct Inner {
     news: VecDeque<Job>,
-    /// The paths in `news`, so that none is there twice.
+    /// The paths in `news`, so that none is queued twice.
     queued: HashSet<HeldPath>,
     round: Vec<HeldPath>,
     round_began_with: usize,
-    /// The path of a round that was taken last.
+    /// The last path of a round that was taken.
     reached: Option<HeldPath>,
 }
 
 impl Queue {
-    /// Adds news.
+    /// Adds a new path.
     pub fn push(&self, path: HeldPath) {
         self.add(Job { path, tries: 0, routine: false });
     }
 
-    /// Puts back a job that nobody was there for.
+    /// Puts back a job after no other node was known.
     pub fn push_again(&self, job: Job) {
         self.add(job);
     }
 
-    /// Puts back a job that failed, unless it has failed often enough.
+    /// Puts back a failed job unless it has failed too often. Returns whether it did.
     pub fn retry(&self, job: Job) -> bool {
         let again = job.tries + 1 < TRIES;
         if again {
@@ -74,8 +74,8 @@ impl Queue {
         }
     }
 
-    /// Begins a round. What is left of the one before is in it and comes first: however often rounds begin, every path
-    /// has its turn.
+    /// Begins a round over all paths, with the rest of the previous round first. So every path has its turn, however often
+    /// rounds begin.
     pub fn begin_round(&self, mut paths: Vec<HeldPath>) {
         // Paths are taken from the end.
         paths.sort_unstable_by(|one, other| other.cmp(one));
@@ -101,19 +101,19 @@ impl Queue {
         Some(Job { path, tries: 0, routine: true })
     }
 
-    /// Waits until something was added.
+    /// Waits until a job is added.
     pub async fn wait(&self) {
         self.woken.notified().await;
     }
 
-    /// How many wait, and how many the current round began with.
+    /// Returns how many jobs wait, and with how many the current round began.
     pub fn lengths(&self) -> (u64, u64) {
         let inner = self.lock();
         ((inner.news.len() + inner.round.len()) as u64, inner.round_began_with as u64)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

@@ -1,24 +1,22 @@
-//! Where a node enters the network: the configured hosts, and the nodes that it knew when it last ran.
+//! The hosts through which a node joins the network: configured hosts and the nodes known when it last ran.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
 
-use crate::file::write_private;
-
-/// Most nodes that are saved.
+/// The most nodes that are saved.
 const MOST_SAVED: usize = 64;
 
-/// A host to enter the network through.
+/// A host through which to join the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrap {
-    /// Name or address.
+    /// The name or address.
     pub host: String,
-    /// UDP port.
+    /// The UDP port.
     pub port: u16,
 }
 
-/// The addresses behind the hosts now. What cannot be resolved is left out; it is tried again later.
+/// Resolves the hosts. Hosts that cannot be resolved are left out and retried later.
 pub async fn resolve(hosts: &[Bootstrap]) -> BTreeSet<SocketAddrV4> {
     let mut addresses = BTreeSet::new();
     for Bootstrap { host, port } in hosts {
@@ -33,21 +31,21 @@ pub async fn resolve(hosts: &[Bootstrap]) -> BTreeSet<SocketAddrV4> {
     addresses
 }
 
-/// The nodes that were saved.
+/// Loads the saved nodes.
 pub fn load(file: &Path) -> BTreeSet<SocketAddrV4> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     text.lines().filter_map(|line| line.parse().ok()).take(MOST_SAVED).collect()
 }
 
-/// Saves the known nodes. Without any, what was saved before is worth more.
+/// Saves the known nodes, unless there are none: then the nodes saved before are worth more.
 pub async fn save(file: &Path, nodes: &[String]) {
     if nodes.is_empty() {
         return;
     }
     let text = nodes.iter().take(MOST_SAVED).map(|node| format!("{node}\n")).collect::<String>();
     let path = file.to_owned();
-    let written = tokio::task::spawn_blocking(move || write_private(&path, text.as_bytes())).await;
+    let written = tokio::task::spawn_blocking(move || private_file::write(&path, text.as_bytes())).await;
     if let Ok(Err(error)) = written {
-        tracing::warn!(file = %file.display(), %error, "could not save the known nodes of the DHT");
+        tracing::warn!(file = %file.display(), %error, "cannot save the known nodes of the DHT");
     }
 }

@@ -1,34 +1,34 @@
-//! What our DHT node does for other hosts: it stores the records of its own network and nothing else, and limits how often
-//! it answers each address.
+//! The request filter of our DHT node: it stores only records of its own network and limits the rate of replies to each address.
 //!
-//! Anybody can reach the port. Without this, anybody could fill the store with items of their own, and ours would go.
+//! Anybody can reach the port. Without the filter, anybody could fill the store and evict our records.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mainline::{RequestFilter, RequestSpecific};
+use parking_lot::{Mutex, RwLock};
 
 use crate::Keyring;
 
-/// Requests that an address may send at once, and in a second from then on: several times what a node sends that
+/// The burst of requests allowed for an address, and the requests per second after that: several times what a node sends that
 /// announces as fast as it can.
 const BURST: f64 = 8192.0;
 const PER_SECOND: f64 = 2048.0;
-/// Addresses that are counted at a time.
+/// The most addresses that are tracked.
 const MOST_ADDRESSES: usize = 4096;
 
-/// Decides about requests. Clones share what they know.
+/// Accepts or refuses requests. Clones share their state.
 #[derive(Clone)]
 pub struct Filter {
-    /// Under which keys the records of the network are written.
+    /// The keys under which records of the network are written.
     writers: Arc<RwLock<Vec<[u8; 32]>>>,
     budgets: Arc<Mutex<HashMap<(Ipv4Addr, u16), Budget>>>,
 }
 
-/// What is left of what an address may send.
+/// The remaining requests of an address.
 struct Budget {
     left: f64,
     since: Instant,
@@ -47,17 +47,17 @@ impl Filter {
         filter
     }
 
-    /// Stores what is written under these keys from now on.
+    /// Replaces the keys under which records are accepted.
     pub fn set_keys(&self, keys: &Keyring) {
         let writers = keys.iter().map(|key| key.public_key()).collect();
-        *self.writers.write().unwrap_or_else(PoisonError::into_inner) = writers;
+        *self.writers.write() = writers;
     }
 
     fn is_writer(&self, key: &[u8; 32]) -> bool {
-        self.writers.read().unwrap_or_else(PoisonError::into_inner).contains(key)
+        self.writers.read().contains(key)
     }
 
-    /// Whether the address may send one more request.
+    /// Returns whether the address may send one more request.
     fn has_budget(&self, from: SocketAddrV4) -> bool {
         // Several nodes on one host, as in a test, differ only by their ports.
         let port = if from.ip().is_loopback() { from.port() } else { 0 };
@@ -66,7 +66,7 @@ impl Filter {
             let earned = now.duration_since(budget.since).as_secs_f64() * PER_SECOND;
             (budget.left + earned).min(BURST)
         };
-        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budgets = self.budgets.lock();
         if budgets.len() >= MOST_ADDRESSES {
             budgets.retain(|_, budget| left(budget) < BURST);
         }
@@ -184,7 +184,7 @@ mod tests {
         for number in 0..3 * MOST_ADDRESSES as u32 {
             filter.has_budget(SocketAddrV4::new(number.into(), 1));
         }
-        assert!(filter.budgets.lock().unwrap().len() <= MOST_ADDRESSES);
+        assert!(filter.budgets.lock().len() <= MOST_ADDRESSES);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Keeps our node in the network, whatever comes and goes.
+//! Keeps our node connected to the network.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
@@ -8,33 +8,34 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::error::with_causes;
 use super::{Dht, bootstrap, probe};
 use crate::Timing;
-use crate::network::EARLY_LOOK;
+use crate::network::EARLY_REFRESH;
 
-/// Rounds between two looks at whether the bootstrap hosts are in the same network as we are.
+/// The rounds between two checks whether the bootstrap hosts are in the same network as this node.
 const ROUNDS_PER_PROBE: u32 = 5;
-/// Rounds alone after which something else is tried.
+/// The rounds without any known node after which other entries are tried.
 const ROUNDS_ALONE: u32 = 3;
 
-/// Pauses between two attempts to listen again after the node could not be started.
+/// The shortest and longest pause between two attempts to listen again.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 const LAST_ATTEMPT: Duration = Duration::from_secs(30);
 
-/// Runs until `stop` is cancelled: asks the network for us now and then, so that nodes that came back learn of us; saves
-/// who is known; enters the network again where that is needed.
+/// Runs until `stop` is cancelled: looks up its own id periodically, so that returning nodes learn of this one, saves the known
+/// nodes, and joins the network again when needed.
 pub async fn keep(dht: Arc<Dht>, timing: Timing, stop: CancellationToken) {
     let (asking, keeping) = (ask_early(&dht, timing), keep_connected(&dht, timing));
     let work = async { tokio::join!(asking, keeping) };
     stop.run_until_cancelled(work).await;
 }
 
-/// Asks the network for us often at first: nodes that start together do not know each other yet, and one without any entry
-/// learns of others only by being asked.
+/// Looks up its own id often at first: nodes that start together do not know each other yet, and a node without entries learns of
+/// others only from their queries.
 async fn ask_early(dht: &Dht, timing: Timing) {
     let begun = Instant::now();
     while begun.elapsed() < timing.beginning {
-        tokio::time::sleep(EARLY_LOOK.min(timing.keep)).await;
+        tokio::time::sleep(EARLY_REFRESH.min(timing.keep)).await;
         if let Some(node) = dht.node() {
             node.bootstrapped().await;
         }
@@ -65,33 +66,33 @@ async fn keep_connected(dht: &Dht, timing: Timing) {
             None
         };
         if let Some(entries) = entries {
-            tracing::info!(through = entries.len(), "entering the network of the DHT again");
+            tracing::info!(through = entries.len(), "joining the network of the DHT again");
             if let Err(error) = dht.restart(entries).await {
-                tracing::warn!(%error, "could not start the DHT again; retrying");
+                tracing::warn!(error = with_causes(&error), "cannot restart the DHT; retrying");
                 listen_again(dht).await;
             }
         }
     }
 }
 
-/// Starts the node that could not be started when it was replaced, as soon as that can be done.
+/// Retries to start the node until it succeeds.
 async fn listen_again(dht: &Dht) {
     let mut pause = FIRST_ATTEMPT;
     loop {
         tokio::time::sleep(pause).await;
         match dht.restart(dht.entries()).await {
             Ok(()) => {
-                tracing::info!("the DHT listens again");
+                tracing::info!("the DHT is listening again");
                 return;
             }
-            Err(error) => tracing::debug!(%error, "still cannot start the DHT"),
+            Err(error) => tracing::debug!(error = with_causes(&error), "still cannot restart the DHT"),
         }
         pause = (pause * 2).min(LAST_ATTEMPT);
     }
 }
 
-/// For a node that is alone: other addresses to enter the network through than it has. One that has no bootstrap hosts
-/// takes turns between calling those it once knew, and waiting to be called, which a node that calls others is deaf to.
+/// Returns other entries for a node that knows no others. A node without bootstrap hosts alternates between contacting the nodes
+/// it once knew and waiting to be contacted, because a node with entries does not add the nodes that query it.
 async fn other_entries(dht: &Dht) -> Option<BTreeSet<SocketAddrV4>> {
     let current = dht.entries();
     if dht.settings.bootstrap.is_empty() && !current.is_empty() {
@@ -102,8 +103,8 @@ async fn other_entries(dht: &Dht) -> Option<BTreeSet<SocketAddrV4>> {
     (!entries.is_subset(&current)).then_some(entries)
 }
 
-/// For a node that knows others: its bootstrap hosts, if one of them answers but is in another part of the network, as
-/// after an outage that was longer than nodes remember each other.
+/// Returns the bootstrap hosts as entries for a node that knows others, if one of the hosts responds but is in another part of the
+/// network, as after an outage longer than nodes remember each other.
 async fn lost_hosts(dht: &Dht, nodes: &[String]) -> Option<BTreeSet<SocketAddrV4>> {
     let known: BTreeSet<SocketAddrV4> = nodes.iter().filter_map(|node| node.parse().ok()).collect();
     let hosts = bootstrap::resolve(&dht.settings.bootstrap).await;
@@ -112,7 +113,7 @@ async fn lost_hosts(dht: &Dht, nodes: &[String]) -> Option<BTreeSet<SocketAddrV4
             continue;
         }
         let Some(neighbours) = probe::neighbours(dht.settings.bind, *host).await else { continue };
-        // A host that knows whom we know is in the same network; so is our own address in the list.
+        // A host that knows a node that we know is in the same network. The list may include our own address.
         if neighbours.is_disjoint(&known) {
             return Some(hosts.union(&known).copied().collect());
         }
@@ -124,7 +125,6 @@ async fn lost_hosts(dht: &Dht, nodes: &[String]) -> Option<BTreeSet<SocketAddrV4
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
-    use std::sync::PoisonError;
 
     use super::*;
     use crate::Keyring;
@@ -144,8 +144,8 @@ mod tests {
         let dht = Dht::open(settings, Keyring::derive(b"secret", [])).await.unwrap();
         assert_eq!(dht.problem(), None);
         let address = dht.address();
-        // Somebody else takes the port while the node is being replaced.
-        dht.running.write().unwrap_or_else(PoisonError::into_inner).node = None;
+        // Another socket takes the port while the node is being replaced.
+        dht.running.write().node = None;
         let taken = loop {
             match UdpSocket::bind(address) {
                 Ok(socket) => break socket,

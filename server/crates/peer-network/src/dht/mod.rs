@@ -1,14 +1,15 @@
-//! Our node of the DHT: it stores the records of the network, reads and writes ours, and stays connected.
+//! The DHT node of this daemon: it stores records of the network, reads and writes our own, and stays connected.
 //!
-//! The DHT is a network of its own, apart from BitTorrent's. The `mainline` crate speaks IPv4 only, and takes several nodes
-//! behind one public address for one.
+//! The DHT is separate from that of BitTorrent. The `mainline` crate supports only IPv4, and treats several nodes behind one public
+//! address as one.
 
 mod bootstrap;
+mod error;
 mod filter;
 mod keeper;
-mod nudge;
 mod probe;
 mod read;
+mod socket_waker;
 mod update;
 
 use std::collections::BTreeSet;
@@ -16,77 +17,54 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainline::async_dht::AsyncDht;
 use mainline::{Dht as Mainline, ServerSettings};
+use parking_lot::RwLock;
 
 pub use self::bootstrap::Bootstrap;
+pub use self::error::{DhtError, with_causes};
 use self::filter::Filter;
 pub use self::keeper::keep;
-use self::nudge::{Nudge, Waiting};
+use self::socket_waker::{SocketWaker, WakeGuard};
 use crate::Keyring;
 
-/// How long a node may take to answer. A dead node is asked for a quarter of an hour, so this is what it costs meanwhile.
+/// How long a node may take to reply. A dead node is queried for a quarter of an hour, each time at this cost.
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(600);
-/// How long the socket of a node that we replace may take to close.
+/// How long the socket of a replaced node may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why the DHT did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum DhtError {
-    /// The port is taken.
-    #[error("cannot listen on UDP {address}: {source}")]
-    Bind {
-        /// Where it should listen.
-        address: SocketAddrV4,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// There is nobody to store a record at.
-    #[error("no other node of the network is known")]
-    Alone,
-    /// Others write the same record all the time.
-    #[error("the record `{0}` is being changed by too many others")]
-    Contended(String),
-    /// Nobody answered.
-    #[error("no node stored the record `{0}`")]
-    Unanswered(String),
-    /// The system has no random bytes.
-    #[error("could not seal a record: {0}")]
-    Random(#[from] getrandom::Error),
-}
-
-/// How the DHT is doing.
+/// The status of the DHT.
 #[derive(Debug, Clone)]
 pub struct DhtStatus {
-    /// Where we listen.
+    /// The address on which the node listens.
     pub address: SocketAddrV4,
-    /// How others see us, where they have told.
+    /// The address that other nodes see, if they reported it.
     pub public_address: Option<SocketAddrV4>,
-    /// Why it does not listen at the moment, if so.
+    /// Why the node does not listen at the moment, if it does not.
     pub problem: Option<String>,
-    /// The other nodes that answer.
+    /// The other nodes that respond.
     pub nodes: Vec<String>,
-    /// About how many nodes there are.
+    /// The estimated number of nodes.
     pub estimated_size: usize,
 }
 
-/// What a DHT node needs.
+/// The settings of a DHT node.
 #[derive(Debug, Clone)]
 pub struct DhtSettings {
     /// The address to listen on.
     pub bind: Ipv4Addr,
     /// The port to listen on; 0 for any.
     pub port: u16,
-    /// How others reach us, where that is known.
+    /// The public address of this node, if it is known.
     pub public_ip: Option<Ipv4Addr>,
-    /// Where to enter the network.
+    /// The hosts through which to join the network.
     pub bootstrap: Vec<Bootstrap>,
-    /// Most records stored for others.
+    /// The most records stored for others.
     pub max_records: usize,
-    /// Where the known nodes are saved.
+    /// The file in which known nodes are saved.
     pub nodes_file: PathBuf,
 }
 
@@ -99,15 +77,15 @@ pub struct Dht {
 }
 
 struct Running {
-    /// `None` only while it is being replaced, which may not succeed at once.
+    /// `None` only while the node is being replaced, which may not succeed at once.
     node: Option<AsyncDht>,
-    /// Why the last attempt did not succeed.
+    /// Why the last attempt to start the node failed.
     problem: Option<String>,
-    nudge: Nudge,
+    waker: SocketWaker,
     address: SocketAddrV4,
-    /// What it was told to enter the network through.
+    /// The addresses through which the node joined the network.
     entries: BTreeSet<SocketAddrV4>,
-    /// What tells it from the one before.
+    /// Distinguishes the node from its predecessor.
     number: u32,
 }
 
@@ -116,7 +94,7 @@ impl Running {
         Ok(Self {
             node: Some(node),
             problem: None,
-            nudge: Nudge::start(address),
+            waker: SocketWaker::start(address),
             address,
             entries,
             number: getrandom::u32()?,
@@ -124,10 +102,10 @@ impl Running {
     }
 }
 
-/// The node for one use, during which its thread is kept awake.
+/// The node during one use, which keeps its thread awake.
 struct Node {
     inner: AsyncDht,
-    _waiting: Waiting,
+    _waiting: WakeGuard,
 }
 
 impl Deref for Node {
@@ -139,7 +117,7 @@ impl Deref for Node {
 }
 
 impl Dht {
-    /// Starts the node, with the nodes that were known when it last ran.
+    /// Starts the node with the nodes that were known when it last ran.
     pub async fn open(settings: DhtSettings, keys: Keyring) -> Result<Arc<Self>, DhtError> {
         let mut entries = bootstrap::resolve(&settings.bootstrap).await;
         entries.extend(bootstrap::load(&settings.nodes_file));
@@ -149,17 +127,17 @@ impl Dht {
         Ok(Arc::new(Self { settings, keys: RwLock::new(keys), filter, running }))
     }
 
-    /// Where it listens.
+    /// Returns the address on which the node listens.
     pub fn address(&self) -> SocketAddrV4 {
-        self.running.read().unwrap_or_else(PoisonError::into_inner).address
+        self.running.read().address
     }
 
-    /// The number of this run, in which it stores what it was told since it began.
+    /// Returns the number of this run, which starts without stored records.
     pub fn run(&self) -> u32 {
-        self.running.read().unwrap_or_else(PoisonError::into_inner).number
+        self.running.read().number
     }
 
-    /// How it is doing.
+    /// Returns the status.
     pub async fn status(&self) -> DhtStatus {
         let mut status = DhtStatus {
             address: self.address(),
@@ -177,49 +155,49 @@ impl Dht {
         status
     }
 
-    /// Why the node does not listen at the moment, if it does not. Listening is retried.
+    /// Returns why the node does not listen at the moment, if it does not. Listening is retried.
     pub fn problem(&self) -> Option<String> {
-        self.running.read().unwrap_or_else(PoisonError::into_inner).problem.clone()
+        self.running.read().problem.clone()
     }
 
-    /// The keys of the network.
+    /// Returns the keys of the network.
     pub fn keys(&self) -> Keyring {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys.read().clone()
     }
 
-    /// Takes other keys from now on.
+    /// Replaces the keys of the network.
     pub fn set_keys(&self, keys: Keyring) {
         self.filter.set_keys(&keys);
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.keys.write() = keys;
     }
 
     fn node(&self) -> Option<Node> {
-        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Node { inner: running.node.clone()?, _waiting: running.nudge.wait() })
+        let running = self.running.read();
+        Some(Node { inner: running.node.clone()?, _waiting: running.waker.wait() })
     }
 
     fn entries(&self) -> BTreeSet<SocketAddrV4> {
-        self.running.read().unwrap_or_else(PoisonError::into_inner).entries.clone()
+        self.running.read().entries.clone()
     }
 
-    /// Replaces the node by one that enters the network elsewhere. What it stored for others is lost; they store it again.
-    /// After a failure there is none, and this has to be called again.
+    /// Replaces the node by one that joins the network through `entries`. The records that it stored for others are lost until
+    /// they are announced again. After a failure there is no node: call this again.
     async fn restart(&self, entries: BTreeSet<SocketAddrV4>) -> Result<(), DhtError> {
         {
-            let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
+            let mut running = self.running.write();
             running.node = None;
             running.entries.clone_from(&entries);
         }
         let restarted = self.start_again(entries).await;
         if let Err(error) = &restarted {
-            self.running.write().unwrap_or_else(PoisonError::into_inner).problem = Some(error.to_string());
+            self.running.write().problem = Some(with_causes(error));
         }
         restarted
     }
 
     async fn start_again(&self, entries: BTreeSet<SocketAddrV4>) -> Result<(), DhtError> {
         let port = self.address().port();
-        // The old socket is open until the last request that uses it has ended.
+        // The old socket stays open until the last request on it has ended.
         let started = tokio::time::timeout(CLOSE_TIMEOUT, async {
             loop {
                 match start(&self.settings, port, &entries, &self.filter).await {
@@ -234,7 +212,7 @@ impl Dht {
         let timed_out = |_| DhtError::Bind { address, source: io::ErrorKind::AddrInUse.into() };
         let (node, address) = started.await.map_err(timed_out)??;
         let running = Running::new(node, address, entries)?;
-        *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
+        *self.running.write() = running;
         Ok(())
     }
 }
@@ -253,7 +231,7 @@ async fn start(
         .request_timeout(REQUEST_TIMEOUT)
         .server_settings(ServerSettings {
             max_mutable_values: settings.max_records,
-            // Nothing of that is ours.
+            // We use none of these.
             max_immutable_values: 1,
             max_info_hashes: 1,
             max_peers_per_info_hash: 1,
@@ -263,7 +241,7 @@ async fn start(
         builder.public_ip(ip);
     }
     if entries.is_empty() {
-        // Only a node without any entry takes those that ask it into its table.
+        // Only a node without entries adds the nodes that query it to its routing table.
         builder.no_bootstrap();
     } else {
         builder.bootstrap(&entries.iter().map(|entry| SocketAddr::V4(*entry)).collect::<Vec<_>>());

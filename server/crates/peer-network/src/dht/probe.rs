@@ -1,7 +1,7 @@
-//! Asking a host whether it is a node of the DHT, and whom it knows, without becoming known to it.
+//! Queries a host for the nodes that it knows without becoming known to it.
 //!
-//! Our node cannot be told to ask an address that it has forgotten, and starting a second node for it would leave that
-//! one, which is gone a moment later, in the tables of others. So this speaks the few bytes itself (BEP 5 and BEP 44).
+//! Our node cannot query an address that is no longer in its table, and a second, short-lived node would stay in the tables of
+//! others. So this module speaks the protocol itself (BEP 5 and BEP 44).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
-/// How long the host may take to answer.
+/// How long the host may take to reply.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Bytes of a node in an answer: id, address, port.
+/// The bytes of a node in a reply: id, address, port.
 const COMPACT_NODE: usize = 20 + 4 + 2;
 
-/// The nodes that the host knows; `None` if it does not answer.
+/// Returns the nodes that the host knows; `None` if it does not reply.
 pub async fn neighbours(bind: Ipv4Addr, host: SocketAddrV4) -> Option<BTreeSet<SocketAddrV4>> {
     tokio::time::timeout(PATIENCE, ask(bind, host)).await.ok()?.ok()
 }
@@ -41,7 +41,7 @@ async fn ask(bind: Ipv4Addr, host: SocketAddrV4) -> io::Result<BTreeSet<SocketAd
     }
 }
 
-/// What follows `marker`.
+/// Returns what follows `marker`.
 fn find<'a>(bytes: &'a [u8], marker: &[u8]) -> Option<&'a [u8]> {
     let position = bytes.windows(marker.len()).position(|window| window == marker)?;
     bytes.get(position + marker.len()..)

@@ -11,22 +11,22 @@ use crate::network_key::NetworkKey;
 use crate::record::{Name, Record};
 use crate::{Stamp, Timing};
 
-/// What the network said about a record.
+/// The replies of the network about a record.
 pub(crate) struct Reading {
     /// The newest version.
     pub newest: Option<MutableItem>,
-    /// Nodes that have it.
+    /// The number of nodes that have it.
     pub copies: usize,
-    /// What the other nodes have that have the record.
+    /// The older versions on other nodes.
     pub older: Vec<MutableItem>,
-    /// Nodes that answered at all.
+    /// The number of nodes that replied.
     pub answered: u32,
-    /// Nodes that were asked.
+    /// The number of nodes that were queried.
     pub asked: u32,
 }
 
 impl Dht {
-    /// Asks all nodes that may have the record.
+    /// Queries all nodes that may have the record.
     pub(crate) async fn read_all(&self, key: &NetworkKey, name: &Name) -> Reading {
         let mut reading = Reading { newest: None, copies: 0, older: Vec::new(), answered: 0, asked: 0 };
         let Some(node) = self.node() else { return reading };
@@ -47,7 +47,7 @@ impl Dht {
         reading
     }
 
-    /// The record as it is now: the newest version that any node has, under each of the keys, without what is too old.
+    /// Returns the newest version of the record under each of the keys, without expired entries.
     pub async fn read<R: Record>(&self, name: &Name, timing: &Timing) -> Vec<R> {
         let mut found = Vec::new();
         for key in self.keys().iter() {
@@ -57,8 +57,8 @@ impl Dht {
         found
     }
 
-    /// The same in a hurry: once a node has answered with the record, the others have `grace` to show a newer one; and
-    /// whatever is known at the `deadline` is all there is.
+    /// As [`Dht::read`], but faster: after the first reply with the record the other nodes have `grace` to reply with a newer
+    /// one, and nothing is awaited after the `deadline`.
     pub async fn read_soon<R: Record>(
         &self,
         name: &Name,
@@ -97,7 +97,7 @@ async fn newest(
     newest
 }
 
-/// Opens a record; `None` if it is not one of ours.
+/// Opens a record; `None` if it is not a record of our network.
 pub(super) fn decode<R: Record>(
     key: &NetworkKey,
     name: &Name,

@@ -1,7 +1,7 @@
-//! Keeps the DHT's thread awake while somebody waits for it.
+//! Keeps the thread of the DHT awake while a caller waits for it.
 //!
-//! That thread sleeps in its socket for up to 50 ms at a time, and looks at what it was asked to do only in between. A
-//! datagram that means nothing wakes it, so that a lookup takes as long as the network and not a tenth of a second.
+//! That thread blocks on its socket for up to 50 ms and handles requests only in between. An empty datagram wakes it, so that a
+//! lookup takes as long as the network and not a tenth of a second.
 
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Pause between two datagrams.
+/// The pause between two datagrams.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Wakes the thread behind a socket for as long as it is wanted.
-pub struct Nudge {
+/// Wakes the thread behind a socket while callers wait.
+pub struct SocketWaker {
     shared: Arc<Shared>,
 }
 
@@ -25,11 +25,11 @@ struct Shared {
     over: AtomicBool,
 }
 
-/// Somebody waits.
-pub struct Waiting(Arc<Shared>);
+/// Keeps the thread awake until it is dropped.
+pub struct WakeGuard(Arc<Shared>);
 
-impl Nudge {
-    /// For the socket at this address. Without a socket of our own lookups are slow, and that is all.
+impl SocketWaker {
+    /// Starts a waker for the socket at this address. If it cannot bind a socket, lookups are slow but work.
     pub fn start(address: SocketAddrV4) -> Self {
         let shared = Arc::new(Shared::default());
         let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *address.ip() };
@@ -42,28 +42,28 @@ impl Nudge {
             Ok(socket) => {
                 tokio::spawn(run(shared.clone(), socket));
             }
-            Err(error) => tracing::warn!(%error, "lookups in the DHT will be slow"),
+            Err(error) => tracing::warn!(%error, "cannot wake the DHT: its lookups will be slow"),
         }
         Self { shared }
     }
 
-    /// Keeps the thread awake until the result is dropped.
-    pub fn wait(&self) -> Waiting {
+    /// Returns a guard that keeps the thread awake.
+    pub fn wait(&self) -> WakeGuard {
         if self.shared.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             self.shared.woken.notify_one();
         }
-        Waiting(self.shared.clone())
+        WakeGuard(self.shared.clone())
     }
 }
 
-impl Drop for Nudge {
+impl Drop for SocketWaker {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
         self.shared.woken.notify_one();
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WakeGuard {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -72,7 +72,7 @@ impl Drop for Waiting {
 async fn run(shared: Arc<Shared>, socket: UdpSocket) {
     while !shared.over.load(Ordering::Relaxed) {
         if shared.waiting.load(Ordering::Relaxed) > 0 {
-            // It is only a hint: one that is lost is followed by another.
+            // A lost datagram is followed by another.
             let _ = socket.send(&[]);
             tokio::time::sleep(PAUSE).await;
         } else {

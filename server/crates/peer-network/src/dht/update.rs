@@ -1,10 +1,10 @@
-//! Changing records that others change too, so that nobody's entry is lost.
+//! Concurrent updates of shared records without lost entries.
 //!
-//! Each node that stores a record refuses a version that was not made from the one it has (compare and swap). But every
-//! node decides for itself, and some do not answer in time: of two writers at once each may win at some nodes. Hence a
-//! change only counts as done when all nodes took it, or when every node that answers afterwards has it. Where nodes have
-//! different versions, nothing that is in one of them is dropped: they are merged, the newest version is brought to all
-//! nodes, so that compare and swap works again, and the merged one is made from that.
+//! Each node that stores a record refuses a version that is not based on the one it has (compare and swap). But every node
+//! decides for itself, and some do not reply in time: two concurrent writers may each win on some nodes. So an update succeeds
+//! only when all nodes accepted it, or when every node that replies afterwards has it. If nodes have different versions, these
+//! are merged: the newest version is first written to all nodes, so that compare and swap works again, and the merged version is
+//! then based on it.
 
 use std::time::Duration;
 
@@ -18,18 +18,18 @@ use crate::network_key::NetworkKey;
 use crate::record::{Name, Record};
 use crate::{Stamp, Timing};
 
-/// Attempts before a change is given up for now.
+/// The attempts before an update fails.
 const ATTEMPTS: u32 = 24;
-/// Attempts that nobody answers.
+/// The attempts without any reply before an update fails.
 const UNANSWERED: u32 = 3;
-/// Nodes that a record is stored at, where there are as many.
+/// The number of nodes that store a record, if there are that many.
 const COPIES: u32 = 20;
-/// Longest pause between two attempts.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
 impl Dht {
-    /// Reads the record, changes it and writes it back, under each key of the network. `change` may be called several
-    /// times and must not change anything when its change is made already.
+    /// Reads the record, changes it and writes it back under each key of the network. `change` may be called several times and
+    /// must be idempotent.
     pub async fn update<R: Record>(
         &self,
         name: &Name,
@@ -51,7 +51,7 @@ impl Dht {
     ) -> Result<(), DhtError> {
         let salt = name.salt();
         let mut unanswered = 0;
-        // What was in versions that have been replaced meanwhile.
+        // The entries of versions that were replaced meanwhile.
         let mut rescued: Option<R> = None;
         for attempt in 0..ATTEMPTS {
             pause(attempt).await?;
@@ -70,7 +70,7 @@ impl Dht {
             if let Some(newest) = newest.as_ref().filter(|_| !older.is_empty()) {
                 let versions = older.iter().filter_map(|item| decode::<R>(key, name, item, timing));
                 versions.for_each(|version| rescued.get_or_insert_default().merge(version));
-                // Nodes that have something newer by now refuse it, and then there is that to read.
+                // Nodes with a newer version refuse it, and the next attempt reads that.
                 let _ = node.put_mutable(newest.clone(), None).await;
                 continue;
             }
@@ -82,7 +82,7 @@ impl Dht {
             if after == before {
                 let wanted = answered.min(COPIES) as usize;
                 if let Some(newest) = newest.filter(|_| copies * 4 < wanted * 3) {
-                    // Nodes have gone or come since. Whether they take it now is not worth another round.
+                    // Nodes have left or joined since. Their acceptance is not worth another round.
                     let _ = node.put_mutable(newest, None).await;
                 }
                 return Ok(());
@@ -104,13 +104,13 @@ impl Dht {
 }
 
 enum Refusal {
-    /// Somebody else wrote.
+    /// Another node wrote the record.
     Conflict,
-    /// Nobody is there.
+    /// No node replied.
     Unanswered,
 }
 
-/// Writes what was made from the version with this sequence number; 0 for none, which no record has.
+/// Writes a record based on the version with this sequence number; 0 for none, which no record has.
 async fn put(node: &AsyncDht, item: MutableItem, made_from: i64) -> Result<u32, Refusal> {
     match node.put_mutable(item, Some(made_from)).await {
         Ok(outcome) => Ok(outcome.stored_at),
@@ -120,14 +120,14 @@ async fn put(node: &AsyncDht, item: MutableItem, made_from: i64) -> Result<u32, 
     }
 }
 
-/// A number above the one before, and above those of any earlier record of this name that somebody may have kept. Two
-/// writers never find the same: nodes take the second of two records with one number for an update of the first.
+/// Returns a sequence number above the previous one and above those of all earlier records of this name that a node may still
+/// have. Two writers never get the same number: nodes would take the second record for an update of the first.
 fn next_sequence(before: i64) -> Result<i64, DhtError> {
     let by_time = i64::from(Stamp::now().0) << 20;
     Ok(by_time.max(before + 1) + i64::from(getrandom::u32()? & 0xffff))
 }
 
-/// Waits longer from attempt to attempt, and never as long as another writer.
+/// Waits longer with each attempt, for a random time that differs from that of other writers.
 async fn pause(attempt: u32) -> Result<(), DhtError> {
     if attempt > 0 {
         let longest = Duration::from_millis(10 << attempt.min(8)).min(LONGEST_PAUSE);

@@ -1,49 +1,49 @@
-//! How a digest travels: whole at first, then what was added.
+//! Messages between peers about inventories: a whole filter at first, then additions.
 
 use nix_formats::StorePathHash;
 
-use super::Digest;
+use super::InventoryFilter;
 
-/// Longest message that is taken: the digest of 16 million paths.
+/// The longest accepted message in bytes: the filter of 16 million paths.
 pub const MOST_BYTES: usize = 64 << 20;
 
-/// First byte of a message.
+/// The first byte of a message.
 const WHOLE: u8 = 1;
 const ADDED: u8 = 2;
 
-/// What a node answers to the question what it holds.
+/// The reply of a node to a request for its inventory.
 #[derive(Clone, Debug, PartialEq)]
-pub enum DigestMessage {
-    /// Everything.
+pub enum InventoryMessage {
+    /// The whole filter.
     Whole {
-        /// Names the digest: another one begins when paths have gone, or too many have come.
+        /// Identifies the filter: another epoch begins when it is rebuilt.
         epoch: u64,
-        /// How many additions are in it.
+        /// The number of additions in it.
         position: u64,
-        /// The digest.
-        digest: Digest,
+        /// The filter.
+        filter: InventoryFilter,
     },
-    /// What came since.
+    /// The additions since the version of the peer.
     Added {
-        /// To which digest.
+        /// The epoch of the filter.
         epoch: u64,
-        /// How many additions it has with these.
+        /// The number of additions including these.
         position: u64,
         /// The paths.
         paths: Vec<StorePathHash>,
     },
 }
 
-impl DigestMessage {
-    /// Renders the message.
+impl InventoryMessage {
+    /// Encodes the message.
     pub fn encode(&self) -> Vec<u8> {
         let head = |kind: u8, epoch: u64, position: u64| {
             [&[kind][..], &epoch.to_be_bytes(), &position.to_be_bytes()].concat()
         };
         match self {
-            Self::Whole { epoch, position, digest } => {
+            Self::Whole { epoch, position, filter } => {
                 let mut bytes = head(WHOLE, *epoch, *position);
-                bytes.extend(digest.to_bytes());
+                bytes.extend(filter.to_bytes());
                 bytes
             }
             Self::Added { epoch, position, paths } => {
@@ -54,14 +54,14 @@ impl DigestMessage {
         }
     }
 
-    /// Reads a message; `None` if it is none.
+    /// Decodes a message; `None` if it is malformed.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let (epoch, rest) = rest.split_first_chunk()?;
         let (position, rest) = rest.split_first_chunk()?;
         let (epoch, position) = (u64::from_be_bytes(*epoch), u64::from_be_bytes(*position));
         match *kind {
-            WHOLE => Some(Self::Whole { epoch, position, digest: Digest::from_bytes(rest)? }),
+            WHOLE => Some(Self::Whole { epoch, position, filter: InventoryFilter::from_bytes(rest)? }),
             ADDED => {
                 let (paths, rest) = rest.as_chunks::<{ StorePathHash::LEN }>();
                 let paths = paths.iter().map(|path| StorePathHash::from_bytes(*path)).collect();

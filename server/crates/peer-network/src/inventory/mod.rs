@@ -1,8 +1,8 @@
-//! What a node holds, in few bytes: enough for others to know, without asking, that it does not have a path.
+//! The inventory of a node as a compact filter, so that a lookup of a path that a node does not have costs no request.
 //!
-//! A [`Digest`] is a Bloom filter over all paths of the public caches of a node, of 16 bits per path when it is full: it
-//! names about one of 2,000 paths that are not there. A filter that others can add to bit by bit was preferred to a
-//! denser one that has to be built and sent anew for every change.
+//! An [`InventoryFilter`] is a Bloom filter over all paths of the public caches of a node, with 16 bits per path when it is full:
+//! about one in 2,000 absent paths is a false positive. Denser filters exist, but peers can update this one in place, while a
+//! denser one would be rebuilt and sent again for every change.
 
 mod log;
 mod message;
@@ -12,27 +12,27 @@ mod tests;
 
 use nix_formats::StorePathHash;
 
-pub use log::DigestLog;
-pub use message::{DigestMessage, MOST_BYTES};
+pub use log::InventoryLog;
+pub use message::{InventoryMessage, MOST_BYTES};
 
-/// Version of the digests and the messages they travel in.
+/// The version of the filters and their messages.
 pub const VERSION: u8 = 1;
 
-/// Bits for each path.
+/// The bits per path.
 const BITS: usize = 16;
-/// Bits that a path sets.
+/// The bits that a path sets.
 const PROBES: u64 = 11;
-/// Fewest paths that there is room for.
+/// The smallest capacity in paths.
 const SMALLEST: usize = 1024;
 
-/// A set of paths that may name some that are not in it.
+/// A set of paths with false positives.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Digest {
+pub struct InventoryFilter {
     words: Vec<u64>,
 }
 
-impl Digest {
-    /// An empty one for that many paths.
+impl InventoryFilter {
+    /// Returns an empty filter for that many paths.
     pub fn with_room_for(paths: usize) -> Self {
         Self { words: vec![0; paths.max(SMALLEST).saturating_mul(BITS).div_ceil(64)] }
     }
@@ -44,12 +44,13 @@ impl Digest {
         }
     }
 
-    /// Whether the path may be in it; if not, it is not.
+    /// Returns whether the set may contain the path. `false` is certain.
     pub fn may_contain(&self, path: &StorePathHash) -> bool {
         self.bits(path).all(|bit| self.words[bit / 64] & (1 << (bit % 64)) != 0)
     }
 
-    /// Hashes of store paths are hashes already, so their halves are as good as two hash functions, and those as many.
+    /// Returns the bits of a path. Store path hashes are hashes already, so two parts of one serve as two hash functions, from
+    /// which the others are combined.
     fn bits(&self, path: &StorePathHash) -> impl Iterator<Item = usize> + use<> {
         let bytes = path.as_bytes();
         let half = |from: usize| {
@@ -65,7 +66,7 @@ impl Digest {
         })
     }
 
-    /// Bytes of memory, and of a message.
+    /// Returns the size in memory and in a message, in bytes.
     pub fn len_in_bytes(&self) -> usize {
         self.words.len() * 8
     }

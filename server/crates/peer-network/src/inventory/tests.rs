@@ -14,18 +14,18 @@ fn path(number: u64) -> StorePathHash {
 #[test]
 fn it_names_all_that_is_there_and_little_else() {
     let paths: Vec<_> = (0..20_000).map(path).collect();
-    let mut digest = Digest::with_room_for(paths.len());
-    paths.iter().for_each(|path| digest.insert(path));
-    assert!(paths.iter().all(|path| digest.may_contain(path)));
-    let wrong = (20_000..120_000).filter(|number| digest.may_contain(&path(*number))).count();
+    let mut filter = InventoryFilter::with_room_for(paths.len());
+    paths.iter().for_each(|path| filter.insert(path));
+    assert!(paths.iter().all(|path| filter.may_contain(path)));
+    let wrong = (20_000..120_000).filter(|number| filter.may_contain(&path(*number))).count();
     assert!(wrong < 150, "{wrong} of 100,000");
 }
 
 /// What a peer does with the messages.
-fn apply(held: &mut Option<(u64, u64, Digest)>, message: DigestMessage) {
+fn apply(held: &mut Option<(u64, u64, InventoryFilter)>, message: InventoryMessage) {
     match message {
-        DigestMessage::Whole { epoch, position, digest } => *held = Some((epoch, position, digest)),
-        DigestMessage::Added { epoch, position, paths } => {
+        InventoryMessage::Whole { epoch, position, filter } => *held = Some((epoch, position, filter)),
+        InventoryMessage::Added { epoch, position, paths } => {
             let held = held.as_mut().unwrap();
             assert_eq!(held.0, epoch);
             held.1 = position;
@@ -36,7 +36,7 @@ fn apply(held: &mut Option<(u64, u64, Digest)>, message: DigestMessage) {
 
 #[test]
 fn additions_bring_an_earlier_version_up_to_date() {
-    let mut log = DigestLog::of(7, &[path(1)]);
+    let mut log = InventoryLog::of(7, &[path(1)]);
     let mut held = None;
     apply(&mut held, log.since(0, 0));
     for number in 2..200 {
@@ -44,31 +44,31 @@ fn additions_bring_an_earlier_version_up_to_date() {
         if number % 50 == 0 {
             let (epoch, position, _) = held.as_ref().unwrap();
             let message = log.since(*epoch, *position);
-            assert!(matches!(message, DigestMessage::Added { .. }));
-            apply(&mut held, DigestMessage::decode(&message.encode()).unwrap());
+            assert!(matches!(message, InventoryMessage::Added { .. }));
+            apply(&mut held, InventoryMessage::decode(&message.encode()).unwrap());
         }
     }
     assert_eq!(held.as_ref().unwrap().1, 149);
-    let (epoch, position, digest) = held.unwrap();
-    assert!((1..=150).all(|number| digest.may_contain(&path(number))));
-    // Whoever has another digest, or one from the future, gets the whole.
-    assert!(matches!(log.since(epoch + 1, position), DigestMessage::Whole { .. }));
-    assert!(matches!(log.since(epoch, 1_000_000), DigestMessage::Whole { .. }));
+    let (epoch, position, filter) = held.unwrap();
+    assert!((1..=150).all(|number| filter.may_contain(&path(number))));
+    // Whoever has another filter, or one from the future, gets the whole.
+    assert!(matches!(log.since(epoch + 1, position), InventoryMessage::Whole { .. }));
+    assert!(matches!(log.since(epoch, 1_000_000), InventoryMessage::Whole { .. }));
 }
 
 #[test]
 fn who_is_too_far_behind_gets_the_whole() {
-    let mut log = DigestLog::of(7, &[]);
+    let mut log = InventoryLog::of(7, &[]);
     (0..70_000).for_each(|number| log.add(path(number)));
-    assert!(matches!(log.since(7, 0), DigestMessage::Whole { position: 70_000, .. }));
-    assert!(matches!(log.since(7, 69_000), DigestMessage::Added { position: 70_000, .. }));
+    assert!(matches!(log.since(7, 0), InventoryMessage::Whole { position: 70_000, .. }));
+    assert!(matches!(log.since(7, 69_000), InventoryMessage::Added { position: 70_000, .. }));
     assert!(log.is_worn());
 }
 
 #[test]
 fn removals_wear_it_out() {
     let paths: Vec<_> = (0..1000).map(path).collect();
-    let mut log = DigestLog::of(7, &paths);
+    let mut log = InventoryLog::of(7, &paths);
     (0..150).for_each(|_| log.remove());
     assert!(!log.is_worn());
     (0..100).for_each(|_| log.remove());
@@ -78,9 +78,9 @@ fn removals_wear_it_out() {
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        if let Some(message) = DigestMessage::decode(&bytes) {
-            if let DigestMessage::Whole { digest, .. } = &message {
-                digest.may_contain(&path(1));
+        if let Some(message) = InventoryMessage::decode(&bytes) {
+            if let InventoryMessage::Whole { filter, .. } = &message {
+                filter.may_contain(&path(1));
             }
             prop_assert_eq!(message.encode(), bytes);
         }

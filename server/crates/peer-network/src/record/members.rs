@@ -1,28 +1,28 @@
-//! `m:<shard>`: which nodes there are.
+//! `m:<shard>`: the nodes of the network.
 
 use super::codec::Reader;
 use super::{LIMIT, Name, Record};
 use crate::{NodeId, Stamp, Timing};
 
-/// Bytes of an entry: the id and the time.
+/// The bytes of an entry: id and time.
 const ENTRY: usize = NodeId::LEN + 4;
 
-/// Nodes, and when each was last seen. Nodes write their own entry only.
+/// Nodes, and when each was last seen. A node writes only its own entry.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Members(Vec<(NodeId, Stamp)>);
 
 impl Members {
-    /// Most nodes in one record.
+    /// The most nodes in one record.
     pub const MOST: usize = LIMIT / ENTRY;
 
-    /// Enters a node, or notes that it was seen again.
+    /// Adds a node, or updates the time it was last seen.
     pub fn set(&mut self, node: NodeId, seen: Stamp) {
         self.remove(&node);
         self.0.push((node, seen));
         self.sort();
     }
 
-    /// Takes a node out.
+    /// Removes a node.
     pub fn remove(&mut self, node: &NodeId) {
         self.0.retain(|(other, _)| other != node);
     }
@@ -31,7 +31,7 @@ impl Members {
         self.0.iter().find(|(other, _)| other == node).map(|(_, seen)| *seen)
     }
 
-    /// The nodes, the one seen last first.
+    /// Returns the nodes, the one seen last first.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, Stamp)> {
         self.0.iter().copied()
     }

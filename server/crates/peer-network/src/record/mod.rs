@@ -1,8 +1,8 @@
-//! What nodes tell each other through the DHT: [`NodePage`], [`Members`], [`Providers`] and [`Note`], each under
-//! its [`Name`].
+//! The records that nodes exchange through the DHT: [`NodePage`], [`Members`], [`Providers`] and [`Note`], each under its
+//! [`Name`].
 //!
-//! Records are BEP 44 items, so at most 1000 bytes with a salt of at most 64. Everything is binary, numbers are big-endian,
-//! texts have their length in front.
+//! Records are BEP 44 items of at most 1000 bytes with a salt of at most 64. They are binary, with big-endian numbers and
+//! length-prefixed texts.
 
 mod codec;
 mod members;
@@ -23,20 +23,20 @@ pub use providers::{Holder, Providers};
 use crate::network_key::NetworkKey;
 use crate::{Stamp, Timing};
 
-/// Most bytes of a record before it is sealed.
+/// The most bytes of a record before it is sealed.
 pub const LIMIT: usize = 1000 - NetworkKey::OVERHEAD;
 
 /// A kind of record.
 pub trait Record: Clone + Default + PartialEq + Send + Sync {
-    /// Reads a record; `None` if it is none that we understand.
+    /// Decodes a record; `None` if it is malformed or unknown.
     fn decode(name: &Name, bytes: &[u8]) -> Option<Self>;
 
-    /// Renders it in at most [`LIMIT`] bytes. Where that takes leaving something out, the oldest goes.
+    /// Encodes the record in at most [`LIMIT`] bytes. The oldest entries are dropped if it is too long.
     fn encode(&self) -> Vec<u8>;
 
-    /// Takes over what is in another version: of each entry the newer one counts.
+    /// Merges another version: the newer version of each entry counts.
     fn merge(&mut self, other: Self);
 
-    /// Drops what is too old to be believed.
+    /// Drops expired entries.
     fn prune(&mut self, now: Stamp, timing: &Timing);
 }

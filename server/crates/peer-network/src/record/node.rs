@@ -1,4 +1,4 @@
-//! `n:<node id>`: what a node says about itself, in as many pages as that takes.
+//! `n:<node id>`: the description of a node, in as many pages as it needs.
 
 use nix_formats::PublicKey;
 use url::Url;
@@ -8,57 +8,56 @@ use super::{LIMIT, Name, Record};
 use crate::identity::is_signed_by;
 use crate::{Identity, NodeId, Stamp, Timing};
 
-/// Bytes in front of the signed part: public key and signature.
+/// The bytes before the signed part: public key and signature.
 const SIGNATURE: usize = 32 + 64;
-/// Longest URL that a node can announce.
+/// The longest URL that a node can announce.
 const LONGEST_URL: usize = 250;
-/// Most keys that are announced for a cache.
+/// The most keys that are announced for a cache.
 const MOST_KEYS: usize = 4;
 
 /// A public cache of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnouncedCache {
-    /// Its number, which provider records call it by.
+    /// The number of the cache in provider records.
     pub id: u32,
-    /// Its name: it is at `<URL of the node>/api/v1/cache/<name>/`.
+    /// The name of the cache, which is at `<URL of the node>/api/v1/cache/<name>/`.
     pub name: String,
-    /// What it signs with.
+    /// The keys that it signs with.
     pub public_keys: Vec<PublicKey>,
 }
 
-/// What a node says about itself.
+/// The description that a node publishes of itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeDescription {
-    /// Where it answers.
+    /// The URL of the node.
     pub url: Url,
-    /// How busy it is: 0 is idle, more is slower.
+    /// The load: 0 is idle, more is slower.
     pub load: u16,
-    /// Bytes of free space.
+    /// The free space in bytes.
     pub free: u64,
-    /// Version of the digests of what it holds that it gives to other nodes ([`crate::digest::VERSION`]); 0 for none.
-    pub digests: u8,
-    /// A number of its own for each time that the node begins to store records of others, with none.
+    /// The version of the inventory filters that it serves ([`crate::inventory::VERSION`]); 0 for none.
+    pub inventory_version: u8,
+    /// A number that changes each time the node starts without stored records.
     pub run: u32,
-    /// When it said so.
+    /// The time of the announcement.
     pub said: Stamp,
     /// Its public caches.
     pub caches: Vec<AnnouncedCache>,
 }
 
-/// A part of a [`NodeDescription`] that fits into a record, signed by the node itself: having the network's key is not
-/// enough to speak for another node.
+/// A part of a [`NodeDescription`] that fits into a record. The node signs it, because the key of the network must not suffice to
+/// impersonate another node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodePage {
-    /// Number of pages; 0 if there is no record.
+    /// The number of pages; 0 if there is no record.
     pub pages: u8,
-    /// What this page says; `None` if there is no record.
+    /// The content of this page; `None` if there is no record.
     pub description: Option<NodeDescription>,
     encoded: Vec<u8>,
 }
 
 impl NodeDescription {
-    /// Renders the description as pages. Caches that do not fit into a page by themselves are left out, and so is what
-    /// goes beyond 256 pages.
+    /// Encodes the description as pages. Leaves out caches that do not fit into a page, and pages beyond the 255th.
     pub(crate) fn pages(&self, identity: &Identity) -> Vec<NodePage> {
         let mut split: Vec<Vec<AnnouncedCache>> = vec![Vec::new()];
         let head = self.head().len() + 2;
@@ -88,14 +87,14 @@ impl NodeDescription {
         (0..=u8::MAX).zip(split).map(page).collect()
     }
 
-    /// What is on every page.
+    /// Returns the part that is on every page.
     fn head(&self) -> Vec<u8> {
         let mut bytes = self.said.0.to_be_bytes().to_vec();
         bytes.extend(self.load.to_be_bytes());
         bytes.extend(self.free.to_be_bytes());
-        bytes.push(self.digests);
+        bytes.push(self.inventory_version);
         bytes.extend(self.run.to_be_bytes());
-        // A URL is checked when it is configured; one that is too long for us leads nowhere.
+        // The configuration checks the URL; one that is too long is announced as empty.
         let url = Some(self.url.as_str()).filter(|url| url.len() <= LONGEST_URL).unwrap_or_default();
         put_text(&mut bytes, url).expect("its length was checked");
         bytes
@@ -141,14 +140,14 @@ impl NodePage {
         let said = reader.stamp()?;
         let load = reader.u16()?;
         let free = reader.u64()?;
-        let digests = reader.u8()?;
+        let inventory_version = reader.u8()?;
         let run = reader.u32()?;
         let url = Url::parse(reader.text()?).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let mut caches = Vec::new();
         while !reader.is_empty() {
             caches.push(decode_cache(&mut reader)?);
         }
-        let description = NodeDescription { url, load, free, digests, run, said, caches };
+        let description = NodeDescription { url, load, free, inventory_version, run, said, caches };
         Some(Self { pages, description: Some(description), encoded: bytes.to_vec() })
     }
 }

@@ -1,4 +1,4 @@
-//! `x:<name>`: a text that an operator left for another, to see whether records travel.
+//! `x:<name>`: a text that an operator leaves for another, to test whether records are stored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use super::codec::Reader;
 use super::{LIMIT, Name, Record};
 use crate::{Stamp, Timing};
 
-/// Longest name.
+/// The longest name.
 const LONGEST_NAME: usize = 32;
 
 /// The name of a note: 1 to 32 letters, digits, hyphens, dots or underscores.
@@ -54,17 +54,17 @@ impl fmt::Debug for NoteName {
     }
 }
 
-/// A text, and when it was written. The last one counts.
+/// A text and when it was written. The latest one counts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Note {
-    /// When it was written; `None` if there is none.
+    /// When it was written; `None` if there is no note.
     pub written: Option<Stamp>,
     /// The text.
     pub text: String,
 }
 
 impl Note {
-    /// Longest text, in bytes.
+    /// The longest text in bytes.
     pub const LONGEST: usize = LIMIT - 4;
 }
 

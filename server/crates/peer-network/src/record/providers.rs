@@ -1,10 +1,10 @@
-//! `p:<store hash>`: who has a store path.
+//! `p:<store hash>`: the caches that have a store path.
 
 use super::codec::Reader;
 use super::{LIMIT, Name, Record};
 use crate::{NodeId, Stamp, Timing};
 
-/// Bytes of an entry: node, cache and time.
+/// The bytes of an entry: node, cache and time.
 const ENTRY: usize = NodeId::LEN + 4 + 4;
 
 /// A cache that has the path.
@@ -12,36 +12,36 @@ const ENTRY: usize = NodeId::LEN + 4 + 4;
 pub struct Holder {
     /// The node.
     pub node: NodeId,
-    /// Number of the cache in what that node says about itself.
+    /// The number of the cache in the description of the node.
     pub cache: u32,
 }
 
-/// The caches that have a store path, and when each last said so. Nodes write their own entries only.
+/// The caches that have a store path, and when each last announced it. A node writes only its own entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Providers(Vec<(Holder, Stamp)>);
 
 impl Providers {
-    /// Most caches in one record. More than that are of no use to anybody who looks for one of them.
+    /// The most caches in one record. More are of no use, since a reader needs only one.
     pub const MOST: usize = LIMIT / ENTRY;
 
-    /// Enters a cache.
+    /// Adds a cache.
     pub fn set(&mut self, holder: Holder, said: Stamp) {
         self.remove(&holder);
         self.0.push((holder, said));
         self.sort();
     }
 
-    /// Takes a cache out.
+    /// Removes a cache.
     pub fn remove(&mut self, holder: &Holder) {
         self.0.retain(|(other, _)| other != holder);
     }
 
-    /// When a cache last said that it has the path.
+    /// Returns when a cache last announced the path.
     pub fn find(&self, holder: &Holder) -> Option<Stamp> {
         self.0.iter().find(|(other, _)| other == holder).map(|(_, said)| *said)
     }
 
-    /// The caches, the one that said so last first.
+    /// Returns the caches, the latest announcement first.
     pub fn iter(&self) -> impl Iterator<Item = (Holder, Stamp)> {
         self.0.iter().copied()
     }

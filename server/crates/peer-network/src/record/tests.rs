@@ -29,7 +29,7 @@ fn description(caches: u32) -> NodeDescription {
         url: "https://cache.example.org:5000/".parse().unwrap(),
         load: 3,
         free: 1 << 40,
-        digests: crate::digest::VERSION,
+        inventory_version: crate::inventory::VERSION,
         run: 7,
         said: Stamp::now(),
         caches: (0..caches).map(cache).collect(),

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::UdpSocket;
 
 use super::support::*;
@@ -26,7 +27,7 @@ struct Lossy {
 impl Lossy {
     /// The socket that stands for the node at this address.
     fn front_of(self: &Arc<Self>, node: SocketAddr) -> Arc<UdpSocket> {
-        let mut fronts = self.fronts.lock().unwrap();
+        let mut fronts = self.fronts.lock();
         if let Some(front) = fronts.get(&node) {
             return front.clone();
         }

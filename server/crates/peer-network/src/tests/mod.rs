@@ -3,6 +3,7 @@
 
 mod attacks;
 mod churn;
+mod errors;
 mod loss;
 mod questions;
 mod races;

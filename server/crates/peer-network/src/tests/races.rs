@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::support::*;
 use crate::record::{Holder, Name, Providers};
@@ -26,7 +25,7 @@ async fn ten_writers_of_one_record_lose_nobodys_entry() {
     let name = Name::Providers(hash(1));
     let mut writing = tokio::task::JoinSet::new();
     for (number, writer) in (0..).zip(&writers) {
-        let writer = Arc::clone(writer);
+        let writer = writer.clone();
         writing.spawn(async move {
             let now = Stamp::now();
             let change = move |there: &mut Providers| there.set(holder(number), now);

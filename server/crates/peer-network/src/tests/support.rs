@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix_formats::{SigningKey, StorePathHash};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::dht::{Dht, DhtSettings};
 use crate::record::{AnnouncedCache, NodeDescription};
-use crate::{Bootstrap, HeldPath, Holdings, Keyring, Network, Settings, Stamp, Timing};
+use crate::{Bootstrap, HeldPath, Keyring, LocalInventory, Network, Settings, Stamp, Timing};
 
 pub const SECRET: &[u8] = b"the secret of the network";
 
@@ -55,14 +56,14 @@ pub struct Shelf {
     paths: Mutex<BTreeSet<HeldPath>>,
 }
 
-impl Holdings for Shelf {
+impl LocalInventory for Shelf {
     fn describe(&self) -> NodeDescription {
         let key = SigningKey::generate("main.example.org-1").unwrap().public_key();
         NodeDescription {
             url: format!("http://127.0.0.1:{}/", 10_000 + self.number).parse().unwrap(),
             load: 0,
             free: 0,
-            digests: 0,
+            inventory_version: 0,
             run: 0,
             said: Stamp(0),
             caches: vec![AnnouncedCache { id: 1, name: "main".to_owned(), public_keys: vec![key] }],
@@ -70,11 +71,11 @@ impl Holdings for Shelf {
     }
 
     fn paths(&self) -> Vec<HeldPath> {
-        self.paths.lock().unwrap().iter().copied().collect()
+        self.paths.lock().iter().copied().collect()
     }
 
     fn holds(&self, path: &HeldPath) -> bool {
-        self.paths.lock().unwrap().contains(path)
+        self.paths.lock().contains(path)
     }
 }
 
@@ -134,13 +135,13 @@ impl TestNode {
     }
 
     pub fn add(&self, number: u32) {
-        self.shelf.paths.lock().unwrap().insert(path(number));
-        self.network.tell(path(number));
+        self.shelf.paths.lock().insert(path(number));
+        self.network.announce(path(number));
     }
 
     pub fn remove(&self, number: u32) {
-        self.shelf.paths.lock().unwrap().remove(&path(number));
-        self.network.tell(path(number));
+        self.shelf.paths.lock().remove(&path(number));
+        self.network.announce(path(number));
     }
 
     /// The numbers of the nodes that are said to have the path, in order.

@@ -23,7 +23,7 @@ async fn nodes_that_start_together_find_each_other_without_waiting_for_the_next_
     let nodes = futures_util::future::join_all(started).await;
     for node in &nodes {
         until("all nodes know each other", || async { node.network.peers().len() + 1 == nodes.len() }).await;
-        until("that is all there is", || async { node.network.has_looked_around() }).await;
+        until("that is all there is", || async { node.network.has_completed_discovery() }).await;
         for number in (0..NODES).filter(|number| *number != node.number()) {
             until("its path is found", || async { node.who_has(number).await == [number] }).await;
         }

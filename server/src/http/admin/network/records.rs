@@ -43,7 +43,7 @@ fn malformed(key: &str) -> ApiError {
 
 fn refusal(error: &DhtError) -> ApiError {
     let hint = Some("`cachectl dht status` shows which nodes are known");
-    failure(ErrorCode::Unavailable, error.to_string(), hint)
+    failure(ErrorCode::Unavailable, crate::chain::chain(error), hint)
 }
 
 fn shown(network: &Network, content: Content) -> RecordContent {
