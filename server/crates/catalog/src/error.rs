@@ -97,8 +97,8 @@ pub enum CatalogError {
         /// What the driver or the server reported.
         reason: String,
     },
-    /// The database refused a statement.
-    #[error(transparent)]
+    /// The database refused a statement. The text has the cause, so there is no source.
+    #[error("the database refused a statement: {0}")]
     Database(DriverError),
     /// A row holds a value that this program never writes.
     #[error("the catalog is damaged: column {column} of {table} holds {found}")]
@@ -155,7 +155,7 @@ pub struct DriverError(DbErr);
 
 impl fmt::Display for DriverError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the database refused a statement: {}", self.0)
+        self.0.fmt(formatter)
     }
 }
 
