@@ -18,14 +18,14 @@ pub enum CatalogChange {
         /// What happened to it.
         change: PathChange,
     },
-    /// The signing keys of a cache changed: look at [`Catalog::signing_keys`].
+    /// The signing keys of a cache changed: read [`Catalog::signing_keys`].
     SigningKeys {
         /// The cache.
         cache: CacheId,
     },
-    /// A token was issued or revoked: look at [`Catalog::tokens`].
+    /// A token was issued or revoked: read [`Catalog::tokens`].
     Tokens,
-    /// A deployment of this agent was added or changed: look at [`Catalog::open_deployment`].
+    /// A deployment of this agent was added or changed: read [`Catalog::open_deployment`].
     Deployments {
         /// The agent.
         agent: AgentId,

@@ -17,7 +17,7 @@ use crate::{CacheId, Catalog, CatalogError, UnixTime};
 #[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
 #[sea_orm(entity = "open_upload::Entity")]
 pub struct OpenUpload {
-    /// The cache it goes to.
+    /// The target cache.
     pub cache: CacheId,
     /// The daemon that holds its parts, by the name it chose.
     pub owner: String,

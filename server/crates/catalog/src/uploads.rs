@@ -14,7 +14,7 @@ use crate::{CacheId, Catalog, CatalogError, UnixTime, open_uploads};
 /// An upload that was completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishedUpload {
-    /// The cache it went to.
+    /// The target cache.
     pub cache: CacheId,
     /// The path that it made visible or found visible.
     pub path: StorePathHash,

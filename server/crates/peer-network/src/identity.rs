@@ -22,7 +22,7 @@ pub struct NodeId([u8; Self::LEN]);
 pub struct NodeIdError;
 
 impl NodeId {
-    /// The length of an id in bytes, long enough that nobody finds a key with the id of another node.
+    /// The length of an id in bytes, long enough that finding a key with the id of another node is infeasible.
     pub const LEN: usize = 16;
 
     /// Returns the id of the node with this public key.

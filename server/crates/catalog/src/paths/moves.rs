@@ -1,4 +1,4 @@
-//! Moving NAR files between storages: what lies on one, and what happens when a file was copied to another.
+//! Moves of NAR files between storages.
 
 use nix_formats::StorePathHash;
 use sea_orm::{

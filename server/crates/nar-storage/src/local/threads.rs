@@ -88,7 +88,7 @@ impl Threads {
         self.wait(run).await
     }
 
-    /// Waits for `work` no longer than for a job.
+    /// Waits for `work` at most as long as for a job.
     pub(super) async fn wait<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         timeout(self.patience, work).await.unwrap_or_else(|_| {
             let reason = format!("no answer within {} s", self.patience.as_secs());
@@ -96,7 +96,7 @@ impl Threads {
         })
     }
 
-    /// Runs `job` if a thread is free, and lets nobody wait for it.
+    /// Runs `job` in the background if a thread is free.
     pub(super) fn run_aside(&self, job: impl FnOnce() + Send + 'static) {
         if let Ok(thread) = self.free.clone().try_acquire_owned() {
             self.pool.spawn(move || {

@@ -1,4 +1,4 @@
-//! The body of an answer.
+//! The body of a reply.
 
 use std::io;
 use std::pin::Pin;
@@ -13,13 +13,12 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// A body as a stream that fails when the service sends nothing for too long.
 ///
-/// The time in which nobody asks for more does not count. May end early; [`BlobStream`](crate::BlobStream) turns that
-/// into an error.
+/// Only time in which a reader waits counts. The stream may end early; [`BlobStream`](crate::BlobStream) turns that into an error.
 pub(super) struct BodyStream {
     body: SdkBody,
     patience: Duration,
     timer: Pin<Box<Sleep>>,
-    /// Whether the timer runs: somebody waits.
+    /// Whether the timer runs, because a reader waits.
     waiting: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How the service is asked: signatures, connections, retries and patience.
+//! The clients of the service: signatures, connections, retries and timeouts.
 
 use std::time::Duration;
 
@@ -16,28 +16,26 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 use super::S3Settings;
 
-/// How long a reader waits for the first byte of what they read, or for the word that it is not there, whatever number
-/// of requests and attempts that takes.
+/// How long a reader waits for the first byte of an object, or for the reply that it is missing, over all requests and attempts.
 pub(super) const IN_TIME: Duration = Duration::from_millis(1800);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// The service, asked with more or less patience. They share their connections.
+/// Clients with different timeouts that share their connections.
 pub(super) struct Clients {
-    /// For what a reader waits for, who goes elsewhere when there is no answer. Who uses it sees to it that all its
-    /// requests end [in time](super::S3Storage::in_time).
+    /// For requests of readers, which fail over if there is no reply. The caller bounds the total time with
+    /// [`in_time`](super::S3Storage::in_time).
     pub(super) quick: Client,
-    /// For what has to be done, without a body worth mentioning: within 20 s in all.
+    /// For requests with small bodies that should succeed, within 20 s in total.
     pub(super) patient: Client,
-    /// For requests whose body takes as long as it takes. Who uses it watches the
-    /// [progress](super::progress::Progress).
+    /// For requests with large bodies. The caller watches the [progress](super::progress::Progress).
     pub(super) upload: Client,
-    /// Whether the first request has to look for credentials.
+    /// Whether the first request looks up credentials.
     searching: bool,
 }
 
 impl Clients {
-    /// Asks nobody yet.
+    /// Creates the clients without sending a request.
     pub(super) async fn new(settings: &S3Settings) -> Self {
         let provider = Provider::Rustls(CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();

@@ -41,7 +41,7 @@ impl<W: Write> Listing<W> {
     ///
     /// # Errors
     ///
-    /// See [`ListingError`]; whatever came up during the parse is reported here.
+    /// See [`ListingError`]. Errors during the parse are reported here as well.
     pub fn finish(mut self) -> Result<W, ListingError> {
         if let Some(error) = self.error {
             return Err(error);

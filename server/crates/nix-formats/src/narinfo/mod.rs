@@ -1,4 +1,4 @@
-//! narinfo: the text that says what a store path is and where its NAR lies (protocol reference 2.3).
+//! narinfo: the text that describes a store path and locates its NAR (protocol reference 2.3).
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 use super::{NarInfo, NarInfoError};
 use crate::{Compression, FileHash, NarHash, ParseHashError, Signature, StorePath, StorePathError};
 
-/// What a `Deriver` line says when nobody knows.
+/// The value of a `Deriver` line for an unknown deriver.
 const UNKNOWN_DERIVER: &str = "unknown-deriver";
 /// Most signatures that are kept of a narinfo. Real ones have a handful.
 const MOST_SIGNATURES: usize = 256;

@@ -38,7 +38,7 @@ impl fmt::Display for NarInfo {
     }
 }
 
-/// A text that somebody put into a public field must not be able to add lines of its own.
+/// A value in a public field must not be able to add lines.
 fn first_line(text: &str) -> &str {
     text.split(['\n', '\r']).next().unwrap_or_default()
 }

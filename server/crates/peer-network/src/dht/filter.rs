@@ -102,14 +102,14 @@ enum Kind {
     Question,
     /// It stores a mutable item under this key.
     Record([u8; 32]),
-    /// It stores something else, or cannot be understood.
+    /// It stores another item, or is unknown.
     Other,
 }
 
 impl Kind {
-    /// `mainline` hands requests to filters but keeps the types inside them to itself, so this goes by how they show
-    /// themselves. Nothing in there is text of the sender: bytes are shown as numbers. What looks unfamiliar is refused,
-    /// and a test sees to it that ours does not.
+    /// `mainline` passes requests to filters but does not export their types, so this relies on their `Debug` output. It contains no
+    /// text of the sender, because bytes are shown as numbers. Unknown output is refused; a test checks that our own requests are
+    /// recognized.
     fn of(request: &impl fmt::Debug) -> Self {
         let mut beginning = Limited { text: String::new(), limit: 12 };
         let _ = write!(beginning, "{request:?}");

@@ -7,34 +7,34 @@ use nix_formats::StorePathHash;
 use super::NoteName;
 use crate::NodeId;
 
-/// How many member records there are. Each has room for 48 nodes.
+/// The number of member records. Each has room for 48 nodes.
 pub const MEMBER_SHARDS: u8 = 4;
 
 /// The name of a record. `Display` is the salt.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Name {
-    /// `n:<node id>`, with `:<page>` for all but the first: a page of what a node says about itself.
+    /// `n:<node id>`, with `:<page>` for all but the first: a page of the description of a node.
     Node(NodeId, u8),
-    /// `m:<shard>`: which nodes there are.
+    /// `m:<shard>`: nodes of the network.
     Members(u8),
-    /// `p:<store hash>`: who has a store path.
+    /// `p:<store hash>`: the caches that have a store path.
     Providers(StorePathHash),
     /// `x:<name>`: a note.
     Note(NoteName),
 }
 
 impl Name {
-    /// The member record that a node is listed in.
+    /// Returns the member record that lists a node.
     pub fn members_of(node: &NodeId) -> Self {
         Self::Members(node.as_bytes()[0] % MEMBER_SHARDS)
     }
 
-    /// The salt.
+    /// Returns the salt.
     pub fn salt(&self) -> Vec<u8> {
         self.to_string().into_bytes()
     }
 
-    /// Reads a salt.
+    /// Parses a salt.
     pub fn parse(salt: &str) -> Option<Self> {
         match salt.split_once(':')? {
             ("n", rest) => match rest.split_once(':') {
