@@ -10,7 +10,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
-use sea_orm::{ColIdx, DbErr, EntityName, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
+use sea_orm::{
+    ColIdx, DbErr, EntityName, FromQueryResult, QueryResult, TryFromU64, TryGetError, TryGetable, Value,
+};
 
 /// A type that a column can hold.
 pub trait Stored: Clone {
@@ -135,6 +137,23 @@ impl<E, T: Stored> Nullable for Field<E, T> {
 impl<E, T> TryFromU64 for Field<E, T> {
     fn try_from_u64(_: u64) -> Result<Self, DbErr> {
         Err(DbErr::ConvertFromU64("a column that is not a number"))
+    }
+}
+
+/// A joined row that is an error if it cannot be read. By itself, sea-orm treats such a row as missing.
+pub struct Joined<M>(pub M);
+
+impl<M: FromQueryResult> FromQueryResult for Joined<M> {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        M::from_query_result(row, prefix).map(Self)
+    }
+
+    fn from_query_result_optional(row: &QueryResult, prefix: &str) -> Result<Option<Self>, DbErr> {
+        match M::from_query_result_nullable(row, prefix) {
+            Ok(model) => Ok(Some(Self(model))),
+            Err(TryGetError::Null(_)) => Ok(None),
+            Err(TryGetError::DbErr(error)) => Err(error),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::deploy::held_by_agents;
 use crate::entity::field::{Field, stored};
 use crate::entity::values;
 use crate::entity::{nar, reference, store_path, tombstone};
+use crate::paths::{all_with_nar, find_with_nar};
 use crate::storages::Storages;
 use crate::writer::Written;
 use crate::{
@@ -95,12 +96,7 @@ async fn delete(
     deletion: &Deletion,
 ) -> Result<Written<Deleted>, CatalogError> {
     let cache = deletion.cache;
-    let found = store_path::Entity::find()
-        .find_also_related(nar::Entity)
-        .filter(store_path::Column::Cache.eq(cache))
-        .filter(store_path::Column::Hash.eq(stored(&deletion.path)))
-        .one(transaction)
-        .await?;
+    let found = find_with_nar(transaction, cache, &deletion.path).await?;
     let Some((path, Some(nar))) = found else { return Ok(Written::quietly(Deleted::Unknown)) };
     let mut going = vec![(path, nar)];
     if deletion.recursive {
@@ -204,11 +200,10 @@ async fn add_referring(
             return Ok(Err(MOST));
         }
         for some in referring.chunks(IN_LIST) {
-            let rows = store_path::Entity::find()
+            let query = store_path::Entity::find()
                 .find_also_related(nar::Entity)
-                .filter(store_path::Column::Id.is_in(some.iter().copied()))
-                .all(transaction)
-                .await?;
+                .filter(store_path::Column::Id.is_in(some.iter().copied()));
+            let rows = all_with_nar(transaction, query).await?;
             going.extend(rows.into_iter().filter_map(|(path, nar)| Some((path, nar?))));
         }
     }

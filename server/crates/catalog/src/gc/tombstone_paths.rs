@@ -15,6 +15,7 @@ use super::holds::pinned;
 use crate::deploy::held_by_agents;
 use crate::entity::field::{Field, stored};
 use crate::entity::{nar, reference, store_path, tombstone};
+use crate::paths::all_with_nar;
 use crate::storages::Storages;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, UnixTime};
@@ -100,11 +101,10 @@ async fn tombstone(
 async fn load(transaction: &DatabaseTransaction, batch: &TombstoneBatch) -> Result<Vec<Row>, CatalogError> {
     let mut found = Vec::with_capacity(batch.paths.len());
     for some in batch.paths.chunks(IN_LIST) {
-        let rows = store_path::Entity::find()
+        let query = store_path::Entity::find()
             .find_also_related(nar::Entity)
-            .filter(store_path::Column::Id.is_in(some.iter().map(|path| path.id)))
-            .all(transaction)
-            .await?;
+            .filter(store_path::Column::Id.is_in(some.iter().map(|path| path.id)));
+        let rows = all_with_nar(transaction, query).await?;
         // By ids alone: with a condition on the cache, SQLite would read all of its paths.
         let of_cache = rows.into_iter().filter(|(path, _)| path.cache == batch.cache);
         found.extend(of_cache.filter_map(|(path, nar)| Some((path, nar?))));

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use nix_formats::{FileHash, StorePath, StorePathHash};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+    SelectTwo,
 };
 
 use super::{NarRecord, PathRecord};
-use crate::entity::field::{Field, stored};
+use crate::entity::field::{Field, Joined, stored};
 use crate::entity::values;
 use crate::entity::{nar, reference, store_path};
 use crate::storages::Storages;
@@ -19,20 +20,28 @@ pub(super) const IN_LIST: usize = 1000;
 
 /// A row of `store_path` with its row of `nar`. The foreign key guarantees that there is one, but the type of the join cannot
 /// express that.
-pub(super) type PathRow = (store_path::Model, Option<nar::Model>);
+pub(crate) type PathRow = (store_path::Model, Option<nar::Model>);
 
-pub(super) async fn find_with_nar(
+/// Runs a query for paths with their files.
+pub(crate) async fn all_with_nar(
+    connection: &impl ConnectionTrait,
+    query: SelectTwo<store_path::Entity, nar::Entity>,
+) -> Result<Vec<PathRow>, CatalogError> {
+    let found = query.into_model::<store_path::Model, Joined<nar::Model>>().all(connection).await?;
+    Ok(found.into_iter().map(|(path, nar)| (path, nar.map(|nar| nar.0))).collect())
+}
+
+pub(crate) async fn find_with_nar(
     connection: &impl ConnectionTrait,
     cache: CacheId,
     hash: &StorePathHash,
 ) -> Result<Option<PathRow>, CatalogError> {
-    let found = store_path::Entity::find()
+    let query = store_path::Entity::find()
         .find_also_related(nar::Entity)
         .filter(store_path::Column::Cache.eq(cache))
         .filter(store_path::Column::Hash.eq(stored(hash)))
-        .one(connection)
-        .await?;
-    Ok(found)
+        .limit(1);
+    Ok(all_with_nar(connection, query).await?.pop())
 }
 
 /// Finds a path that is not hidden.

@@ -20,7 +20,7 @@ pub(crate) use change::touch;
 pub use claim::ReplacedNar;
 pub use commit::{CommitOutcome, NewNar, PathCommit};
 pub use homes::PathHome;
-pub(crate) use load::find_visible;
+pub(crate) use load::{all_with_nar, find_visible, find_with_nar};
 pub use moves::MoveOutcome;
 pub use unpublished::UnpublishedPath;
 
@@ -125,7 +125,7 @@ impl Catalog {
         query: SelectTwo<store_path::Entity, nar::Entity>,
     ) -> Result<Vec<PathRecord>, CatalogError> {
         loop {
-            let found = query.clone().all(self.readers()).await?;
+            let found = load::all_with_nar(self.readers(), query.clone()).await?;
             let records = load::records(self.readers(), found).await?;
             // A path that was healed while the list was read would be missing from it.
             if let Some(records) = records.into_iter().collect() {

@@ -119,11 +119,10 @@ async fn paths_by_id(
 ) -> Result<HashMap<PathId, (CacheId, PathRecord)>, CatalogError> {
     let mut paths = HashMap::with_capacity(ids.len());
     for some in ids.chunks(IN_LIST) {
-        let found = store_path::Entity::find()
+        let query = store_path::Entity::find()
             .find_also_related(nar::Entity)
-            .filter(store_path::Column::Id.is_in(some.iter().copied()))
-            .all(connection)
-            .await?;
+            .filter(store_path::Column::Id.is_in(some.iter().copied()));
+        let found = load::all_with_nar(connection, query).await?;
         let caches: Vec<_> = found.iter().map(|(row, _)| row.cache).collect();
         let records = load::records(connection, found).await?;
         let there = caches.into_iter().zip(records).filter_map(|(cache, record)| Some((cache, record?)));
