@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Tokens;
 use crate::cache::Caches;
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
+use crate::chain::chain;
 use crate::clock::Clock;
 use crate::config::{Config, Secret, SecretError};
 use crate::core::{Core, Parts};
@@ -41,7 +42,7 @@ use crate::{server_key, systemd};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The state directory is unusable.
-    #[error("state directory {}: {source}", path.display())]
+    #[error("state directory {}", path.display())]
     StateDir {
         /// The directory.
         path: PathBuf,
@@ -55,10 +56,10 @@ pub enum StartError {
     #[error(transparent)]
     Key(#[from] ServerKeyError),
     /// The password for the database cannot be read.
-    #[error("server.database-password-file: {0}")]
+    #[error("server.database-password-file")]
     DatabasePassword(#[source] SecretError),
     /// The catalog failed.
-    #[error("catalog: {0}")]
+    #[error("catalog")]
     Catalog(#[from] CatalogError),
     /// A cache could not be set up.
     #[error(transparent)]
@@ -224,7 +225,7 @@ async fn save_turns(core: &Core) {
         if let Some(turns) = cache.storages().turns()
             && let Err(error) = core.catalog.save_turns(cache.id, turns).await
         {
-            tracing::warn!(cache = cache.name(), %error, "could not remember whose turn it is");
+            tracing::warn!(cache = cache.name(), error = %chain(&error), "could not remember whose turn it is");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// An error with its sources, for the log. A source that an error names in its own text is not repeated.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 
+use crate::chain::chain;
+
 /// Sockets inherited through `LISTEN_FDS`, waiting to be claimed by the listener they belong to.
 #[derive(Default)]
 pub struct InheritedSockets {
@@ -81,7 +83,7 @@ pub fn notify_stopping() {
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "could not notify systemd");
+        tracing::warn!(error = %chain(&error), "could not notify systemd");
     }
 }
 

@@ -24,7 +24,7 @@ pub enum ContentsError {
     #[error(transparent)]
     Nar(#[from] NarError),
     /// The listing could not be written.
-    #[error("could not write the listing: {0}")]
+    #[error("could not write the listing")]
     Listing(#[source] io::Error),
 }
 

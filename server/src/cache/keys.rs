@@ -333,7 +333,7 @@ pub fn client_key(keys: &[SigningKeyRecord]) -> Result<Option<PublicKey>, KeyErr
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// A file cannot be read or written.
-    #[error("signing key file {path}: {source}")]
+    #[error("signing key file {path}")]
     Io {
         /// The file.
         path: PathBuf,
@@ -341,9 +341,7 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// A file holds something else.
-    #[error(
-        "signing key file {path}: {source}; expected `NAME:BASE64`, as `nix key generate-secret` prints it"
-    )]
+    #[error("signing key file {path}: expected `NAME:BASE64`, as `nix key generate-secret` prints it")]
     Format {
         /// The file.
         path: PathBuf,

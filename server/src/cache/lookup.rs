@@ -19,6 +19,8 @@ use super::narinfo::narinfo;
 use super::nars::KnownNar;
 use super::storages::{CacheStorage, FaultScope};
 
+use crate::chain::chain;
+
 /// How long a storage may take to open a NAR. A disk that hangs takes longer to be found out by itself.
 const OPEN: Duration = Duration::from_millis(1900);
 /// How long a link to a NAR may be used to begin a download.
@@ -220,7 +222,7 @@ impl Cache {
         let error = failed.error;
         let blame = failed.storage.blame(&error, failed.took).await;
         if blame != FaultScope::Object {
-            tracing::warn!(cache = self.name(), %error, ?blame, "could not read a NAR");
+            tracing::warn!(cache = self.name(), error = %chain(&error), ?blame, "could not read a NAR");
             return Ok(None);
         }
         self.nars.forget(&name.file_hash);

@@ -4,6 +4,7 @@ use catalog::CatalogError;
 use nar_storage::{StorageError, is_unfit};
 
 use super::keys::SignError;
+use crate::chain::chain;
 use crate::limits::decoder_memory::DecodersBusy;
 
 /// Why a push, or a step of one, was refused or failed.
@@ -118,7 +119,7 @@ impl PushError {
 
     /// What a client is told of an object that no storage takes, whichever it is.
     pub fn unfit(error: &StorageError) -> Self {
-        tracing::debug!(%error, "refused an object that the file system does not take");
+        tracing::debug!(error = %chain(&error), "refused an object that the file system does not take");
         Self::TooLarge(
             "the file is larger, or its name longer, than the server's file system allows".to_owned(),
         )
@@ -139,7 +140,7 @@ impl From<std::io::Error> for PushError {
                 Ok(error) => error,
                 // A disk that fails may be back later, or another one in its place.
                 Err(error) if error.raw_os_error().is_some() => {
-                    tracing::error!(%error, "an upload cannot be spooled");
+                    tracing::error!(error = %chain(&error), "an upload cannot be spooled");
                     Self::StorageFailing
                 }
                 Err(error) => Self::Disk(error),

@@ -19,6 +19,7 @@ use super::rotation::load_added;
 use super::shared_key::{KeySharing, SharedKeyError, key_file};
 use super::storages::{self, CacheStorage, OpenStorageError, Place, Storages};
 use super::{Cache, Caches};
+use crate::chain::chain;
 use crate::config::{CacheConfig, Config, SigningMode};
 use crate::sealing::Sealer;
 
@@ -35,7 +36,7 @@ pub enum SetupError {
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// A signing key file is unusable.
-    #[error("cache `{cache}`: {source}")]
+    #[error("cache `{cache}`")]
     KeyFile {
         /// The cache.
         cache: String,
@@ -43,7 +44,7 @@ pub enum SetupError {
         source: KeyFileError,
     },
     /// The key that daemons share cannot be had.
-    #[error("cache `{cache}`: {source}")]
+    #[error("cache `{cache}`")]
     SharedKey {
         /// The cache.
         cache: String,
@@ -81,7 +82,7 @@ pub enum SetupError {
     #[error(transparent)]
     Storage(#[from] OpenStorageError),
     /// A key is malformed.
-    #[error("cache `{cache}`: {source}")]
+    #[error("cache `{cache}`")]
     Key {
         /// The cache.
         cache: String,
@@ -455,12 +456,12 @@ impl Cache {
         if let Some(marker) = storage.marker()
             && let Err(error) = catalog.set_storage_marker(storage.id, marker).await
         {
-            tracing::warn!(cache = self.name(), %error, "could not remember a storage's marker");
+            tracing::warn!(cache = self.name(), error = %chain(&error), "could not remember a storage's marker");
         }
         let text = Bytes::from(self.nix_cache_info());
         let key = layout::nix_cache_info_key();
         if let Err(error) = storage.storage.put_bytes(&key, text, Durability::Now).await {
-            tracing::warn!(cache = self.name(), %error, "could not write nix-cache-info");
+            tracing::warn!(cache = self.name(), error = %chain(&error), "could not write nix-cache-info");
         }
     }
 }

@@ -27,7 +27,7 @@ pub enum SharedKeyError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The system has no random bytes.
-    #[error("could not seal the signing key: {0}")]
+    #[error("could not seal the signing key")]
     Random(#[from] getrandom::Error),
     /// It was sealed by a daemon with another server key.
     #[error(

@@ -11,7 +11,7 @@ const GROUPS: &str = "/etc/group";
 #[derive(Debug, thiserror::Error)]
 pub enum GroupError {
     /// The list of groups cannot be read.
-    #[error("cannot look up the group `{name}` in {GROUPS}: {source}")]
+    #[error("cannot look up the group `{name}` in {GROUPS}")]
     Unreadable {
         /// What was looked for.
         name: String,

@@ -47,7 +47,7 @@ impl fmt::Display for Secret {
 #[derive(Debug, Error)]
 pub enum SecretError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{Agent, Deploy, Workspace};
 use crate::cache::Cache;
 use crate::cache::narinfo::narinfo;
+use crate::chain::chain;
 use crate::federation::Federation;
 
 /// Most agents of one specification.
@@ -55,7 +56,7 @@ pub enum ActivateError {
         workspace: String,
     },
     /// What an agent is to run is no store path.
-    #[error("agent `{agent}`: expected a path like /nix/store/HASH-NAME: {source}")]
+    #[error("agent `{agent}`: expected a path like /nix/store/HASH-NAME")]
     BadPath {
         /// The agent.
         agent: String,
@@ -63,7 +64,7 @@ pub enum ActivateError {
         source: StorePathError,
     },
     /// A rollback script is not in the store.
-    #[error("rollbackScript for `{system}`: expected a path below /nix/store/HASH-NAME: {source}")]
+    #[error("rollbackScript for `{system}`: expected a path below /nix/store/HASH-NAME")]
     BadScript {
         /// The Nix system.
         system: String,
@@ -150,7 +151,7 @@ impl Deploy {
             let reason = format!("deployment #{number} took its place before it began.");
             // The activation is durable by now, so a log that lacks a line must not make it a failure.
             if let Err(error) = self.close_log(superseded.id, &reason).await {
-                tracing::warn!(deployment = %superseded.id.0, %error, "could not record why it was cancelled");
+                tracing::warn!(deployment = %superseded.id.0, error = %chain(&error), "could not record why it was cancelled");
             }
         }
         for added in &done.added {

@@ -15,6 +15,8 @@ use super::online::{Hello, Registration};
 use super::state::{self, Event};
 use super::{Agent, Deploy};
 
+use crate::chain::chain;
+
 /// How long an agent may take from what it is sent to the first word about it. Doubles each time, up to the longest: an
 /// agent that does not get to it queues all it is sent.
 const RESEND: Duration = Duration::from_secs(60);
@@ -83,7 +85,7 @@ impl Delivery {
                 }
                 Ok(Next::LookAgain(again)) => again,
                 Err(error) => {
-                    tracing::warn!(agent = self.agent.name, %error, "could not look for deployments");
+                    tracing::warn!(agent = self.agent.name, error = %chain(&error), "could not look for deployments");
                     sleep(PAUSE).await;
                     continue;
                 }
@@ -148,7 +150,7 @@ impl Drop for Delivery {
 /// Writes down until when an agent was there.
 async fn record_end(deploy: Arc<Deploy>, agent: Arc<Agent>) {
     if let Err(error) = deploy.catalog.agent_disconnected(agent.id, UnixTime::now()).await {
-        tracing::warn!(agent = agent.name, %error, "could not record that an agent disconnected");
+        tracing::warn!(agent = agent.name, error = %chain(&error), "could not record that an agent disconnected");
     }
 }
 
@@ -157,7 +159,7 @@ async fn record_hello(deploy: Arc<Deploy>, agent: Arc<Agent>, hello: Hello) {
     let Hello { version, system } = hello;
     let recorded = deploy.catalog.agent_connected(agent.id, version, system, UnixTime::now()).await;
     if let Err(error) = recorded {
-        tracing::warn!(agent = agent.name, %error, "could not record that an agent connected");
+        tracing::warn!(agent = agent.name, error = %chain(&error), "could not record that an agent connected");
     }
 }
 

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Deploy, RETRY, time};
 
+use crate::chain::chain;
+
 /// Most bytes of one log.
 const LIMIT: u64 = 8 << 20;
 /// Most bytes of one line; longer ones are cut.
@@ -113,7 +115,7 @@ impl LogProducer {
                     return true;
                 }
                 Err(error) => {
-                    tracing::warn!(deployment = %self.user.id.0, %error,
+                    tracing::warn!(deployment = %self.user.id.0, error = %chain(&error),
                         "could not record the log of a deployment; trying again");
                     if self.closing.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
                         return false;

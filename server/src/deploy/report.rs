@@ -5,6 +5,8 @@ use catalog::{DeploymentId, UnixTime};
 use super::state::Event;
 use super::{Agent, Deploy, RETRY};
 
+use crate::chain::chain;
+
 /// One message of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
@@ -51,7 +53,7 @@ impl Deploy {
                         "an agent spoke of a deployment that is not its own");
                 }
                 Err(error) => {
-                    tracing::error!(agent = agent.name, deployment = %id.0, %error,
+                    tracing::error!(agent = agent.name, deployment = %id.0, error = %chain(&error),
                         "could not record what an agent said; trying again");
                     if self.closing.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_some() {
                         continue;

@@ -168,9 +168,11 @@ impl Federation {
         match error {
             AskError::Absent => {}
             AskError::Unusable(_) | AskError::Untrusted if self.health.is_worth_a_line(base) => {
-                tracing::info!(cache = %base, %path, reason = %error, "a path of another cache is left out");
+                tracing::info!(cache = %base, %path, reason = %chain(&error), "a path of another cache is left out");
             }
-            _ => tracing::debug!(cache = %base, %path, %error, "another cache was of no help"),
+            _ => {
+                tracing::debug!(cache = %base, %path, error = %chain(&error), "another cache was of no help")
+            }
         }
         asked
     }

@@ -22,6 +22,8 @@ use url::Url;
 use super::PEER_HEADER;
 use super::address_scope::{AddressScope, Resolver, is_forbidden};
 
+use crate::chain::chain;
+
 /// How long reaching a host may take.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long it may take to begin with an answer.
@@ -40,7 +42,7 @@ const FOLLOW: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// It is not a URL that can be asked for.
-    #[error("the URL cannot be asked for: {0}")]
+    #[error("the URL cannot be asked for")]
     Url(#[from] http::Error),
     /// The host cannot be reached, or the connection broke.
     #[error("{0}")]
@@ -195,7 +197,7 @@ fn tls_config() -> ClientConfig {
     match builder().with_native_roots() {
         Ok(builder) => builder.with_no_client_auth(),
         Err(error) => {
-            tracing::debug!(%error, "this system has no certificates of authorities: no HTTPS to others");
+            tracing::debug!(error = %chain(&error), "this system has no certificates of authorities: no HTTPS to others");
             builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
         }
     }

@@ -34,7 +34,7 @@ pub enum DigestError {
     #[error("its digest makes no sense")]
     Malformed,
     /// The question cannot be made.
-    #[error("the system has no random bytes: {0}")]
+    #[error("the system has no random bytes")]
     Random(#[from] getrandom::Error),
 }
 

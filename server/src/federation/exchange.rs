@@ -19,6 +19,8 @@ use super::client::read_body;
 use super::digests::DigestError;
 use super::{Federation, PROOF_HEADER};
 
+use crate::chain::chain;
+
 /// Pause between two rounds of asking.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Nodes that are asked at once.
@@ -71,7 +73,9 @@ impl Federation {
         let message = self.ask_digest(&peer).await;
         match self.digests.learn(peer.id, message) {
             Ok(added) => self.now_present(&added),
-            Err(error) => tracing::debug!(node = %peer.id, %error, "no digest from another node"),
+            Err(error) => {
+                tracing::debug!(node = %peer.id, error = %chain(&error), "no digest from another node")
+            }
         }
     }
 

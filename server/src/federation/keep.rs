@@ -18,6 +18,7 @@ use super::ticket::Ticket;
 use crate::cache::Cache;
 use crate::cache::PushError;
 use crate::cache::keys::Offered;
+use crate::chain::chain;
 use crate::ingest::PathDescription;
 
 /// Pieces that wait for the disk.
@@ -110,7 +111,7 @@ impl Federation {
                     }
                 }
                 Err(error) => {
-                    tracing::info!(cache = cache.name(), path = name, %error, "could not keep a path from elsewhere");
+                    tracing::info!(cache = cache.name(), path = name, error = %chain(&error), "could not keep a path from elsewhere");
                 }
             }
             drop(reservation);

@@ -86,10 +86,10 @@ const MAX_RELAYS: usize = 128;
 #[derive(Debug, thiserror::Error)]
 pub enum FederationError {
     /// The key of the network cannot be read.
-    #[error("server.dht-network-key-file: {0}")]
+    #[error("server.dht-network-key-file")]
     Key(#[from] SecretError),
     /// The node could not start.
-    #[error("server.dht-port: {0}")]
+    #[error("server.dht-port")]
     Start(#[from] StartError),
 }
 

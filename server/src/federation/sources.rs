@@ -19,6 +19,7 @@ use super::ask::{Candidate, is_failure};
 use super::client::ClientError;
 use super::ticket::{Source, Ticket, within};
 use crate::cache::Cache;
+use crate::chain::chain;
 
 /// How long the other side may send nothing.
 const STALL: Duration = Duration::from_secs(15);
@@ -165,13 +166,13 @@ impl Sources {
             Ok(answer) => answer,
             Err(error @ ClientError::Redirect(_)) => {
                 if health.is_worth_a_line(base) {
-                    tracing::info!(cache = %base, %path, %error, "could not fetch a NAR");
+                    tracing::info!(cache = %base, %path, error = %chain(&error), "could not fetch a NAR");
                 }
                 health.quarantine(base, path);
                 return None;
             }
             Err(error) => {
-                tracing::debug!(cache = %base, %path, %error, "could not fetch a NAR");
+                tracing::debug!(cache = %base, %path, error = %chain(&error), "could not fetch a NAR");
                 health.failed(base, path);
                 return None;
             }

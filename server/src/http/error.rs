@@ -135,7 +135,7 @@ impl From<PushError> for HttpError {
                 | PushError::Busy(_)
         );
         if is_overload {
-            tracing::debug!(%error, "a push was refused for now");
+            tracing::debug!(error = %chain(&error), "a push was refused for now");
         } else if status.is_server_error() {
             tracing::error!(error = %chain(&error), "a push failed");
         }

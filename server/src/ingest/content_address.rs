@@ -26,7 +26,7 @@ const MOST_SHOWN: usize = 120;
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// It is none.
-    #[error("the content address `{address}` cannot be read: {source}")]
+    #[error("the content address `{address}` cannot be read")]
     Unknown {
         /// The text.
         address: String,
@@ -34,7 +34,7 @@ pub enum AddressError {
         source: nix_formats::ContentAddressError,
     },
     /// The path cannot have it.
-    #[error("the content address `{address}` does not fit the path's references: {source}")]
+    #[error("the content address `{address}` does not fit the path's references")]
     References {
         /// The text.
         address: String,
@@ -202,7 +202,7 @@ impl PathDescription {
 
 impl From<AddressError> for PushError {
     fn from(error: AddressError) -> Self {
-        Self::Invalid(error.to_string())
+        Self::Invalid(chain(&error))
     }
 }
 

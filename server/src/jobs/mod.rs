@@ -25,6 +25,7 @@ pub use self::job::{End, Job, Watching};
 
 use self::job::Reporter;
 use self::scope::Scope;
+use crate::chain::chain;
 use crate::core::Core;
 
 /// How many jobs that have ended are remembered.
@@ -144,7 +145,7 @@ enum JobError {
 
 impl From<CatalogError> for JobError {
     fn from(error: CatalogError) -> Self {
-        tracing::error!(%error, "a job cannot use the catalog");
+        tracing::error!(error = %chain(&error), "a job cannot use the catalog");
         let message = match &error {
             CatalogError::Unavailable { reason } => format!("the catalog cannot be used: {reason}"),
             _ => "the catalog does not answer".to_owned(),

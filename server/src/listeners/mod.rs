@@ -26,6 +26,7 @@ use self::port::{OpenSocket, Opened, Port, Refused};
 use self::serve::{ConnectionLimits, Listener, Routes, serve};
 pub use self::worker::Reopener;
 use crate::admin_socket;
+use crate::chain::chain;
 use crate::config::Config;
 use crate::systemd::InheritedSockets;
 
@@ -257,7 +258,7 @@ impl Prepared {
             tracing::error!(
                 address,
                 purpose = port.key(),
-                %error,
+                error = %chain(&error),
                 "cannot listen here; the other ports are served and this one is tried again"
             );
             let error = error.to_string();
@@ -338,7 +339,7 @@ pub async fn bind_all(listeners: &Listeners, config: &Config) -> Result<Prepared
             return Err(failure);
         }
     } else if let Err(error) = tokio::fs::write(&marker, "").await {
-        tracing::warn!(%error, file = %marker.display(), "cannot be written");
+        tracing::warn!(error = %chain(&error), file = %marker.display(), "cannot be written");
     }
     prepared.bound.push(bind_admin(listeners, config, &mut inherited)?);
     for socket in inherited.unclaimed() {

@@ -28,6 +28,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::watched::{ReplyBody, Watched};
+use crate::chain::chain;
 use crate::limits::connections::{Connections, Peer, Place};
 
 /// How long a client may take to send a request head, the idle time between two requests included.
@@ -116,7 +117,7 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
                 None => spawn_refusal(stream),
             },
             Err(error) => {
-                tracing::warn!(%error, "could not accept a connection");
+                tracing::warn!(error = %chain(&error), "could not accept a connection");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
@@ -199,7 +200,7 @@ fn spawn_connection<S, A, F>(
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "connection ended early");
+            tracing::debug!(error = %chain(&error), "connection ended early");
         }
     });
 }

@@ -15,6 +15,7 @@ use super::collect::{Freed, RemoveError};
 use crate::cache::Cache;
 use crate::cache::PushError;
 use crate::cache::storages::CacheStorage;
+use crate::chain::chain;
 
 /// What became of a path that was to be deleted.
 pub enum Deletion {
@@ -76,7 +77,7 @@ impl NarStore {
             freed.files += of_storage.files;
             freed.bytes += of_storage.bytes;
             if let Some(error) = failed {
-                tracing::warn!(cache = cache.name(), %error, "the files of deleted paths are left for now");
+                tracing::warn!(cache = cache.name(), error = %chain(&error), "the files of deleted paths are left for now");
                 storage.failed(&error);
                 postponed += deleted.len() as u64;
             }

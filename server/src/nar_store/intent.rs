@@ -8,6 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::cache::file_name::{escape, unescape};
+use crate::chain::chain;
 
 /// Keeps the notes: empty files whose names say which object of which storage was about to be recorded.
 pub struct Intents {
@@ -98,7 +99,7 @@ impl Drop for Intent {
         if !self.kept
             && let Err(error) = fs::remove_file(&self.path)
         {
-            tracing::warn!(%error, "could not take back the note of a push");
+            tracing::warn!(error = %chain(&error), "could not take back the note of a push");
         }
     }
 }

@@ -15,6 +15,7 @@ use super::parked::Parked;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 use crate::cache::{PushError, blocking};
+use crate::chain::chain;
 
 /// How long another daemon may take to remove a file. One that takes longer has died over it.
 const REMOVAL: Duration = Duration::from_secs(20);
@@ -165,7 +166,7 @@ impl NarStore {
             Ok(_) => {
                 drop(reservation);
                 if let Err(error) = storage.storage.delete(&layout::nar_key(&name)).await {
-                    tracing::warn!(cache = cache.name(), %error, "could not remove a NAR that was not recorded");
+                    tracing::warn!(cache = cache.name(), error = %chain(&error), "could not remove a NAR that was not recorded");
                     intent.keep();
                     return Ok(());
                 }

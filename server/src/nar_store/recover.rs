@@ -17,6 +17,7 @@ use super::relocate::remove_moved;
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, Caches};
 use crate::cache::{PushError, blocking};
+use crate::chain::chain;
 
 /// How long a file is left alone that another daemon might be storing.
 const SETTLING: Duration = Duration::from_secs(15 * 60);
@@ -43,7 +44,9 @@ impl NarStore {
         let intents = self.intents.clone();
         let leftovers = match blocking(move || intents.leftovers()).await {
             Ok(Ok(leftovers)) => leftovers,
-            Ok(Err(error)) => return tracing::warn!(%error, "could not read the notes of unfinished pushes"),
+            Ok(Err(error)) => {
+                return tracing::warn!(error = %chain(&error), "could not read the notes of unfinished pushes");
+            }
             Err(_) => return,
         };
         for leftover in leftovers {
@@ -92,7 +95,9 @@ impl NarStore {
         let _storing = self.locks.lock(cache.id, name.file_hash).await;
         let recorded = match self.catalog.find_nar(cache.id, &name.file_hash).await {
             Ok(recorded) => recorded,
-            Err(error) => return tracing::warn!(%error, "could not look up an unfinished push"),
+            Err(error) => {
+                return tracing::warn!(error = %chain(&error), "could not look up an unfinished push");
+            }
         };
         if !leftover.is_noted() {
             return;
@@ -107,7 +112,9 @@ impl NarStore {
             };
             let paths: Vec<_> = match paths {
                 Ok(paths) => paths.iter().map(|record| *record.path.hash()).collect(),
-                Err(error) => return tracing::warn!(%error, "could not look up an unfinished push"),
+                Err(error) => {
+                    return tracing::warn!(error = %chain(&error), "could not look up an unfinished push");
+                }
             };
             match remove_moved(storage, &name, &paths).await {
                 Ok(true) => {
@@ -116,12 +123,12 @@ impl NarStore {
                 Ok(false) => {}
                 Err(error) => {
                     let cache = cache.name();
-                    return tracing::warn!(cache, %error, "could not remove what an unfinished push left");
+                    return tracing::warn!(cache, error = %chain(&error), "could not remove what an unfinished push left");
                 }
             }
         }
         if let Ok(Err(error)) = blocking(move || leftover.dismiss()).await {
-            tracing::warn!(%error, "could not take back the note of an unfinished push");
+            tracing::warn!(error = %chain(&error), "could not take back the note of an unfinished push");
         }
     }
 }

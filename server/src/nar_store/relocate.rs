@@ -19,6 +19,7 @@ use super::intent::Intent;
 use super::put::Stored;
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, PushError};
+use crate::chain::chain;
 
 /// Bytes that are copied at once.
 const PIECE: usize = 256 << 10;
@@ -104,7 +105,7 @@ impl NarStore {
                     let Stored { name, size, storage, intent: leaving, .. } = stored;
                     // Its storage may be used no more. If it comes back, the file is found by its note.
                     if let Err(error) = storage.storage.delete(&layout::nar_key(&name)).await {
-                        tracing::warn!(cache = cache.name(), %error, "could not remove what was moved away");
+                        tracing::warn!(cache = cache.name(), error = %chain(&error), "could not remove what was moved away");
                         leaving.keep();
                     }
                     return Ok(Stored { name, size, storage: to, reservation, intent });
@@ -115,7 +116,7 @@ impl NarStore {
                     tried.push(to.name().into());
                 }
                 Err(CopyError::Source(error)) => {
-                    tracing::warn!(cache = cache.name(), %error, "could not read back a NAR whose storage was taken away");
+                    tracing::warn!(cache = cache.name(), error = %chain(&error), "could not read back a NAR whose storage was taken away");
                     stored.intent.keep();
                     return Err(PushError::StorageFailing);
                 }
@@ -166,7 +167,7 @@ impl NarStore {
             self.publisher.publish(cache, &record, None).await;
         }
         if let Err(error) = remove_moved(from, name, &paths).await {
-            tracing::warn!(cache = cache.name(), %error, "could not remove what was moved away");
+            tracing::warn!(cache = cache.name(), error = %chain(&error), "could not remove what was moved away");
             leaving.keep();
         }
         Ok(Relocated::Moved(to.name().to_owned()))

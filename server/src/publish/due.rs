@@ -11,6 +11,7 @@ use super::Publisher;
 use super::files::{published_keys, write_files};
 use super::written::Written;
 use crate::cache::{Cache, Caches};
+use crate::chain::chain;
 
 /// Paths per batch.
 const BATCH: u64 = 512;
@@ -102,7 +103,7 @@ async fn write_again(cache: &Arc<Cache>, paths: Vec<UnpublishedPath>) -> Vec<Unp
             Ok(()) => written.push(due),
             Err(error) => {
                 let path = due.path.path.base_name();
-                tracing::warn!(cache = cache.name(), path, %error, "could not write the files of a path");
+                tracing::warn!(cache = cache.name(), path, error = %chain(&error), "could not write the files of a path");
             }
         }
     }
@@ -115,7 +116,7 @@ async fn sync(cache: &Cache, storage: StorageId, paths: &[UnpublishedPath]) -> V
     match storage.storage.sync(&keys).await {
         Ok(()) => paths.iter().map(|due| due.ticket).collect(),
         Err(error) => {
-            tracing::warn!(cache = cache.name(), %error, "could not make files durable yet");
+            tracing::warn!(cache = cache.name(), error = %chain(&error), "could not make files durable yet");
             Vec::new()
         }
     }

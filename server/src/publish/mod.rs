@@ -28,6 +28,7 @@ use self::files::{write_files, write_narinfo};
 use self::written::Written;
 use crate::cache::Cache;
 use crate::cache::contents::Contents;
+use crate::chain::chain;
 
 /// Publishes paths.
 pub struct Publisher {
@@ -71,11 +72,11 @@ impl Publisher {
                 self.written.add(record);
                 self.published.notify_one();
                 if let Err(error) = self.withdraw_if_deleted(cache, record).await {
-                    tracing::warn!(cache = cache.name(), path, %error, "could not look whether a path was deleted");
+                    tracing::warn!(cache = cache.name(), path, error = %chain(&error), "could not look whether a path was deleted");
                 }
             }
             Err(error) => {
-                tracing::warn!(cache = cache.name(), path, %error, "could not write the files of a path yet");
+                tracing::warn!(cache = cache.name(), path, error = %chain(&error), "could not write the files of a path yet");
                 self.publish_again();
             }
         }
@@ -90,7 +91,7 @@ impl Publisher {
         let hash = record.path.hash();
         for key in [layout::narinfo_key(hash), layout::listing_key(hash)] {
             if let Err(error) = storage.storage.delete(&key).await {
-                tracing::warn!(cache = cache.name(), %error, "could not remove a file of a deleted path");
+                tracing::warn!(cache = cache.name(), error = %chain(&error), "could not remove a file of a deleted path");
             }
         }
         // It may have been pushed again in between.

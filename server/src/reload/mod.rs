@@ -121,7 +121,7 @@ pub enum ReloadError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A signing key of a cache cannot be read.
-    #[error("cache `{cache}`: {source}")]
+    #[error("cache `{cache}`")]
     Key {
         /// The cache.
         cache: String,
@@ -207,7 +207,7 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
         Ok(plan) => plan,
         Err(error) => {
             if let Err(error) = reconcile(&before, &core.catalog).await {
-                tracing::error!(%error, "could not take back in the catalog what was not reloaded");
+                tracing::error!(error = %chain(&error), "could not take back in the catalog what was not reloaded");
             }
             return Err(error.into());
         }

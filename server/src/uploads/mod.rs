@@ -40,6 +40,7 @@ use self::open::OpenUploads;
 use self::owners::Owners;
 use crate::auth::TokenRef;
 use crate::cache::{Cache, PushError, blocking};
+use crate::chain::chain;
 
 /// All unfinished uploads of the daemon.
 pub struct Uploads {
@@ -113,7 +114,7 @@ impl Uploads {
     pub async fn clear_stale_upload_ownership(&self) {
         let Some(owners) = &self.owners else { return };
         if let Err(error) = owners.forget_all().await {
-            tracing::warn!(%error, "could not take back the notes of uploads that ended");
+            tracing::warn!(error = %chain(&error), "could not take back the notes of uploads that ended");
         }
     }
 

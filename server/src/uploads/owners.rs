@@ -4,6 +4,8 @@ use catalog::{CacheId, Catalog, CatalogError};
 use nix_formats::FileHash;
 use uuid::Uuid;
 
+use crate::chain::chain;
+
 /// Notes in the catalog which uploads are here, and knows where the others are.
 #[derive(Clone)]
 pub struct Owners {
@@ -34,7 +36,7 @@ impl Owners {
         let catalog = self.catalog.clone();
         tokio::spawn(async move {
             if let Err(error) = catalog.forget_open_upload(id).await {
-                tracing::debug!(%error, "could not take back the note of an upload");
+                tracing::debug!(error = %chain(&error), "could not take back the note of an upload");
             }
         });
     }

@@ -14,6 +14,7 @@ use super::receive::{self, BodyHash};
 use super::spool::{Attempt, PartWriter};
 use crate::auth::TokenRef;
 use crate::cache::{Cache, PushError, blocking};
+use crate::chain::chain;
 
 /// Highest part number, as S3 has it.
 pub const MAX_PART_NUMBER: u32 = 10_000;
@@ -117,7 +118,7 @@ impl Uploads {
         let (spool, name) =
             (upload.spool.clone(), NarFileName { file_hash: file, compression: upload.compression });
         if let Err(error) = blocking(move || spool.note_whole(&name)).await? {
-            tracing::warn!(%error, "a file that waits for its narinfo will not outlive a restart");
+            tracing::warn!(error = %chain(&error), "a file that waits for its narinfo will not outlive a restart");
         }
         upload.touch();
         Ok(file)

@@ -16,6 +16,7 @@ use super::spool::{KeptFile, Spool};
 use super::spool_dirs::StorageSpoolDirs;
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, Caches, blocking};
+use crate::chain::chain;
 
 impl Uploads {
     /// Leaves the files of those unfinished uploads behind that the next run of the daemon can resume. Called at the end.
@@ -46,7 +47,7 @@ impl Uploads {
         if let Some(owners) = &self.owners
             && let Err(error) = owners.record_file(upload.id, cache, file).await
         {
-            tracing::warn!(%error, "other daemons do not learn of a file that waits here for its narinfo");
+            tracing::warn!(error = %chain(&error), "other daemons do not learn of a file that waits here for its narinfo");
         }
         if let Some(replaced) = self.open.await_narinfo(&upload, file) {
             self.end(replaced);
@@ -66,7 +67,7 @@ fn find_spooled(cache: &Arc<Cache>, storage: &Arc<CacheStorage>) -> Vec<(Upload,
             Ok(Some(upload)) => found.push(upload),
             Ok(None) => remove(&directory),
             Err(error) => {
-                tracing::warn!(path = %directory.display(), %error, "could not resume an upload of an earlier run");
+                tracing::warn!(path = %directory.display(), error = %chain(&error), "could not resume an upload of an earlier run");
                 remove(&directory);
             }
         }
@@ -92,6 +93,6 @@ fn read_spooled(
 
 fn remove(directory: &Path) {
     if let Err(error) = fs::remove_dir_all(directory) {
-        tracing::warn!(path = %directory.display(), %error, "could not remove an upload of an earlier run");
+        tracing::warn!(path = %directory.display(), error = %chain(&error), "could not remove an upload of an earlier run");
     }
 }

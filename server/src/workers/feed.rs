@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::Cache;
 use crate::cache::keys::client_key;
+use crate::chain::chain;
 use crate::core::Core;
 
 /// How often the used bytes of the storages are counted: what the others put there is not announced by its size.
@@ -43,7 +44,7 @@ pub(super) async fn run(core: Arc<Core>, stop: CancellationToken, in_step: onesh
             }
             _ = recount.tick() => {
                 if let Err(error) = count_used(&core).await {
-                    tracing::warn!(%error, "could not count what the storages hold");
+                    tracing::warn!(error = %chain(&error), "could not count what the storages hold");
                 }
             }
         }
@@ -98,7 +99,7 @@ async fn is_recorded(core: &Core, cache: &Cache, path: &StorePathHash) -> bool {
         Ok(record) => record.is_some_and(|record| !record.nar.damaged),
         // Then it is hidden until its coming back is heard.
         Err(error) => {
-            tracing::warn!(cache = cache.name(), %path, %error, "could not look whether a hidden path is back");
+            tracing::warn!(cache = cache.name(), %path, error = %chain(&error), "could not look whether a hidden path is back");
             false
         }
     }
@@ -111,7 +112,7 @@ fn find_cache(core: &Core, id: catalog::CacheId) -> Option<Arc<Cache>> {
 /// Nothing that is read here may be passed over: it would stay wrong until the next change.
 async fn until_done<'a>(what: &str, work: impl Fn() -> BoxFuture<'a, Result<(), CatalogError>>) {
     while let Err(error) = work().await {
-        tracing::warn!(what, %error, "could not read what changed; trying again");
+        tracing::warn!(what, error = %chain(&error), "could not read what changed; trying again");
         sleep(BACKOFF).await;
     }
 }
@@ -130,7 +131,9 @@ async fn load_keys(core: &Core, cache: &Cache) -> Result<(), CatalogError> {
     match client_key(&core.catalog.signing_keys(cache.id).await?) {
         Ok(Some(key)) => cache.adopt_client_key(key),
         Ok(None) => {}
-        Err(error) => tracing::error!(cache = cache.name(), %error, "a registered key is unusable"),
+        Err(error) => {
+            tracing::error!(cache = cache.name(), error = %chain(&error), "a registered key is unusable")
+        }
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ pub struct Place<'a> {
 
 /// Why a storage cannot be opened. One that does not work is opened all the same.
 #[derive(Debug, thiserror::Error)]
-#[error("storage `{storage}` of cache `{cache}`: {source}")]
+#[error("storage `{storage}` of cache `{cache}`")]
 pub struct OpenStorageError {
     cache: String,
     storage: String,

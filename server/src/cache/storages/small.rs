@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{CacheStorage, Storages};
 use crate::cache::PushError;
+use crate::chain::chain;
 
 /// Why a small file could not be copied to another storage.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ impl Storages {
                 Err(error) if error.is_not_found() => storage.was_read(),
                 Err(error) => {
                     let blame = storage.blame(&error, begun.elapsed()).await;
-                    tracing::warn!(%error, ?blame, "could not read a file");
+                    tracing::warn!(error = %chain(&error), ?blame, "could not read a file");
                 }
             }
         }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::Backend;
 use super::liveness::{Freshness, Liveness};
+use crate::chain::chain;
 use crate::config::{StorageConfig, StorageKind, StorageType};
 
 /// How long a storage has for a sign of life. Together with a read that failed this stays below what a reader has to
@@ -247,7 +248,7 @@ impl CacheStorage {
     /// Takes note of a read that failed for a reason that concerns more than one object.
     pub fn cannot_be_read(&self, error: &StorageError) {
         if self.liveness.lose() {
-            tracing::warn!(cache = self.cache, storage = self.name(), %error,
+            tracing::warn!(cache = self.cache, storage = self.name(), error = %chain(&error),
                 "a storage cannot be read from; what it holds is hidden until it answers again");
         }
         self.failed(error);
@@ -258,7 +259,7 @@ impl CacheStorage {
         let change = self.monitor().failed(error, Instant::now(), jitter());
         if let Some(health) = change {
             self.placement.set_health(self.name(), health);
-            tracing::warn!(cache = self.cache, storage = self.name(), %error, "a storage is out of use");
+            tracing::warn!(cache = self.cache, storage = self.name(), error = %chain(&error), "a storage is out of use");
         }
         self.disturbed.notify_one();
     }
@@ -333,7 +334,9 @@ impl CacheStorage {
         let (cache, storage) = (&self.cache, self.name());
         match (change, error) {
             (Some(Health::Working), _) => tracing::info!(cache, storage, "a storage is back in use"),
-            (Some(_), Some(error)) => tracing::warn!(cache, storage, %error, "a storage is out of use"),
+            (Some(_), Some(error)) => {
+                tracing::warn!(cache, storage, error = %chain(&error), "a storage is out of use")
+            }
             (Some(_), None) => {
                 tracing::warn!(cache, storage, "a storage takes no more files: 95 % of its medium is used");
             }

@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::deployments::{find, info};
 use super::{Answer, Events};
+use crate::chain::chain;
 use crate::core::Core;
 use crate::deploy::LogView;
 use crate::http::state::State;
@@ -68,7 +69,7 @@ impl Reader {
                 Some(vec![LogEvent::End { deployment: info(&record, &name) }])
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot read the log of a deployment");
+                tracing::warn!(error = %chain(&error), "cannot read the log of a deployment");
                 None
             }
         }

@@ -10,6 +10,7 @@ use http::StatusCode;
 use super::message;
 use super::socket::{Ending, Heard, Permit, Socket, Upgrade};
 use crate::auth::TokenRef;
+use crate::chain::chain;
 use crate::deploy::{Agent, LogProducer, LogView, Owner, Workspace};
 use crate::http::Answer;
 use crate::http::error::HttpError;
@@ -124,7 +125,7 @@ async fn give(
                 },
                 Ok(None) => break Some(Ending::Done),
                 Err(error) => {
-                    tracing::warn!(%error, "could not read the log of a deployment; trying again");
+                    tracing::warn!(error = %chain(&error), "could not read the log of a deployment; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             },

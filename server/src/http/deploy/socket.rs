@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use warp::reply::{Reply, Response};
 
 use crate::auth::TokenRef;
+use crate::chain::chain;
 use crate::deploy::{Fleet, Owner};
 use crate::http::Answer;
 use crate::http::error::HttpError;
@@ -168,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 }
                 Ok(Some(Ok(_))) => self.is_heard(),
                 Ok(Some(Err(error))) => {
-                    tracing::debug!(%error, "a websocket broke");
+                    tracing::debug!(error = %chain(&error), "a websocket broke");
                     return Heard::Gone;
                 }
                 Ok(None) => return Heard::Gone,

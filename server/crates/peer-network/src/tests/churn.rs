@@ -13,14 +13,11 @@ async fn start_at(directory: tempfile::TempDir, number: u32, port: u16, entries:
     TestNode::start_in(directory, number, port, entries, Keyring::derive(SECRET, []), fast(), paths).await
 }
 
-/// Ends the node and waits until its socket is closed. Its directory stays.
-async fn end(node: TestNode) -> tempfile::TempDir {
+/// Ends the node and waits until its socket is closed. Returns its directory.
+async fn end(mut node: TestNode) -> tempfile::TempDir {
     let port = node.port().await;
-    let directory = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(node.directory.path()).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), directory.path().join(entry.file_name())).unwrap();
-    }
+    // Not a copy: the node may be writing a file there until it has ended.
+    let directory = std::mem::replace(&mut node.directory, tempfile::tempdir().unwrap());
     drop(node);
     until("the socket is closed", || async { std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() }).await;
     directory
