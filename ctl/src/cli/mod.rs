@@ -16,7 +16,7 @@ use crate::nouns::{
 
 /// Inspect and control a cache-server.
 ///
-/// cachectl talks to the daemon through its admin socket, so it runs on the same machine and needs no token.
+/// It talks to the daemon through the admin socket, so it runs on the same machine and needs no token.
 #[derive(Debug, Parser)]
 #[command(
     name = "cachectl",
@@ -148,7 +148,7 @@ pub enum Command {
             cachectl storage scrub --rate 50MB"
     )]
     Storage(storage::Command),
-    /// Compare the catalog with the storages, and repair what is safe to repair
+    /// Compare the catalog with the storages, and repair what is safe
     ///
     /// Hides paths whose file is missing or has the wrong size, removes files that no path needs, and rewrites missing
     /// narinfo files. Exits with 9 if something remains to be repaired: paths to push again, or a problem that a warning

@@ -25,7 +25,9 @@ pub enum Command {
         /// The name of the cache
         name: String,
     },
-    /// Delete a cache that was removed from the config or is disabled there, with everything in it
+    /// Delete a cache with everything in it
+    ///
+    /// The cache must be disabled in the config, or no longer be there.
     ///
     /// On a terminal, asks for the name of the cache to confirm. If the daemon cannot find a storage of the cache any
     /// more, its files stay, and a message names them. Exits with 8 if some files could not be deleted.

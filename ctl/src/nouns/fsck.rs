@@ -14,7 +14,7 @@ pub struct Arguments {
     /// Check only this cache [default: all caches]
     #[arg(long, value_name = "NAME")]
     pub cache: Option<String>,
-    /// Add paths to the catalog that only the storages know, for example after the catalog was lost
+    /// Add paths that only the storages know, as after the loss of the catalog
     #[arg(long)]
     pub rebuild: bool,
     /// Change nothing, only report

@@ -21,16 +21,16 @@ pub struct Arguments {
     /// Remove nothing, only report what would be removed and why
     #[arg(long)]
     pub dry_run: bool,
-    /// Also remove the least recently used paths until each cache is no larger than this, such as 500GiB
+    /// Also remove least recently used paths down to this size, such as 5GiB
     #[arg(long, value_name = "SIZE", value_parser = value::size)]
     pub to_size: Option<u64>,
-    /// Keep unused paths for this long, such as 12h or 30d, instead of the retention of the cache
+    /// Use this retention instead of that of the cache, such as 12h or 30d
     #[arg(long, value_name = "AGE", value_parser = value::age)]
     pub older_than: Option<Duration>,
-    /// Trust the system clock although it contradicts the time that was last seen
+    /// Trust the system clock although it contradicts the last known time
     #[arg(long)]
     pub accept_clock: bool,
-    /// Collect nothing, but show why a path is kept or not, as `path why` does
+    /// Collect nothing; show why a path is kept or not, as `path why` does
     #[arg(long, value_name = "PATH", conflicts_with_all = ["dry_run", "to_size", "older_than", "accept_clock"])]
     pub explain: Option<StorePath>,
 }

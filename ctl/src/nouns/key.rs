@@ -38,8 +38,9 @@ pub enum Command {
         /// The cache to add the key to [default: the only cache]
         #[arg(long, value_name = "NAME")]
         cache: Option<String>,
-        /// A file with the secret half, as `nix key generate-secret` prints it, or - for standard input
-        /// [default: the daemon generates a key]
+        /// A file with the secret half, or - for standard input [default: generate a key]
+        ///
+        /// The file holds what `nix key generate-secret` prints.
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },

@@ -63,7 +63,7 @@ pub struct NewPin {
         conflicts_with = "keep_revisions"
     )]
     pub keep_days: Option<u32>,
-    /// Keep this many of the newest revisions, including this one, and remove the others
+    /// Keep this many of the newest revisions and remove the others
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_revisions: Option<u32>,
 }

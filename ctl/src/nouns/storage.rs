@@ -13,7 +13,7 @@ use crate::output::{Cell, Column, Look, Output, Table, Tone, age, count, plain, 
 /// `cachectl storage …`
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the storages with their state, their size and their share of the cache
+    /// List the storages with their state, size and share of the cache
     #[command(after_help = "Examples:\n  \
         cachectl storage list\n  \
         cachectl storage list --json | jq '.[] | select(.damaged > 0)'")]
@@ -22,7 +22,9 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         cache: Option<String>,
     },
-    /// Move all files off a storage, to where the strategy of its cache places them
+    /// Move all files off a storage
+    ///
+    /// The strategy of the cache decides where they move.
     ///
     /// First set `draining: true` for the storage in the config, so that no new files go there. The job continues when
     /// this command ends, and a repeated command resumes a job that was stopped. Exits with 8 if files remain there.
@@ -32,7 +34,7 @@ pub enum Command {
     Drain {
         /// The storage to empty
         name: String,
-        /// The cache of the storage [default: the only cache with a storage of this name]
+        /// The cache of the storage [default: the only one with such a storage]
         #[arg(long, value_name = "NAME")]
         cache: Option<String>,
     },
@@ -63,7 +65,7 @@ pub struct Scrub {
     /// Scrub only this cache [default: all caches]
     #[arg(long, value_name = "NAME")]
     pub cache: Option<String>,
-    /// The most to read per second, such as 50MB or 1GiB [default: the daemon's own limit]
+    /// The most to read per second, such as 50MB [default: the daemon's limit]
     #[arg(long, value_name = "SIZE", value_parser = value::rate)]
     pub rate: Option<u64>,
     /// Start over

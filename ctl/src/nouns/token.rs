@@ -54,7 +54,7 @@ pub struct NewToken {
     /// The deploy workspace in which the token can activate deployments
     #[arg(long, value_name = "NAME")]
     pub workspace: Option<String>,
-    /// What the token permits; each permission on caches includes the ones before it
+    /// What the token permits; on caches, each includes the ones before it
     #[arg(long, value_enum)]
     pub permission: Permits,
     /// The lifetime of the token, such as 12h, 90d or 1y [default: unlimited]

@@ -61,8 +61,8 @@ pub enum Command {
     },
     /// Activate store paths on agents, as `cachix deploy activate` does
     ///
-    /// Activates all agents of the file or none: it is refused if the cache of the workspace lacks a path, or if an agent
-    /// is not in the workspace.
+    /// Activates all agents of the file or none. Refused if the cache of the workspace lacks a path, or if an agent is not
+    /// in the workspace.
     #[command(after_help = "Examples:\n  \
         cachectl deploy activate deploy.json\n  \
         cachectl deploy activate deploy.json --workspace production --agent webserver")]
@@ -78,8 +78,13 @@ pub enum Command {
 /// `cachectl deploy activate`
 #[derive(Debug, Args)]
 pub struct Activation {
-    /// The file, in JSON: {"agents": {"NAME": "/nix/store/…"}, "rollbackScript": {"SYSTEM": "/nix/store/…"}}
-    #[arg(value_name = "FILE")]
+    /// The file, in JSON
+    ///
+    ///   {"agents": {"NAME": "/nix/store/…"},
+    ///    "rollbackScript": {"SYSTEM": "/nix/store/…"}}
+    ///
+    /// The second field is optional.
+    #[arg(value_name = "FILE", verbatim_doc_comment)]
     pub specification: PathBuf,
     /// The workspace of the agents [default: the only workspace]
     #[arg(long, value_name = "NAME")]
