@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-/// An error with its sources, for the log. A source that an error names in its own text is not repeated.
+/// Returns an error with its sources, joined by colons. Foreign errors may name a source in their own text, which is then not
+/// repeated; our own never do.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

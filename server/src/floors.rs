@@ -26,7 +26,7 @@ const FLOORS: &[&[&str]] = &[
     &["doctor"],
     &["http"],
     &["app", "welcome"],
-    &["lib", "main", "floors"],
+    &["lib", "main", "error_texts", "floors"],
 ];
 
 fn floor(module: &str) -> usize {

@@ -32,4 +32,6 @@ pub mod welcome;
 pub mod workers;
 
 #[cfg(test)]
+mod error_texts;
+#[cfg(test)]
 mod floors;

@@ -232,7 +232,7 @@ impl Cache {
         {
             return Ok(elsewhere.storage.open(&now.key, Some(now.size), range).await.ok());
         }
-        self.hide_nar(catalog, nar.id, name, &error.to_string()).await?;
+        self.hide_nar(catalog, nar.id, name, &chain(&error)).await?;
         Ok(None)
     }
 

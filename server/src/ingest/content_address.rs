@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::Ingest;
 use super::description::PathDescription;
 use crate::cache::{PushError, blocking};
+use crate::chain::chain;
 
 /// Most places in a NAR where the hash of its own path is replaced before it is hashed. Each takes eight bytes of memory.
 const MOST_SELF_REFERENCES: usize = 1 << 20;

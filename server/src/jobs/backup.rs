@@ -7,6 +7,7 @@ use catalog::CatalogError;
 
 use super::JobError;
 use super::job::Reporter;
+use crate::chain::chain;
 use crate::core::Core;
 
 /// Writes a copy to `file`.
@@ -24,10 +25,10 @@ pub(super) async fn backup(core: &Core, file: &str, reporter: &Reporter) -> Resu
             Ok(JobSummary::Backup(BackupSummary { file: file.to_owned(), bytes }))
         }
         Err(error @ CatalogError::Create { .. }) => {
-            Err(refused(error.to_string(), "the daemon writes the file: name a new one where it may write"))
+            Err(refused(chain(&error), "the daemon writes the file: name a new one where it may write"))
         }
         Err(error @ CatalogError::NoBackup) => Err(refused(
-            error.to_string(),
+            chain(&error),
             "the storages need no copy of the catalog: see `cachectl fsck --rebuild`",
         )),
         Err(error) => Err(error.into()),

@@ -20,6 +20,7 @@ use super::JobError;
 use super::job::Reporter;
 use super::scope::cache_in_use;
 use crate::cache::storages::RemovedStorage;
+use crate::chain::chain;
 use crate::core::Core;
 
 /// Paths that are forgotten in one transaction, which other writes wait for.
@@ -100,9 +101,9 @@ impl Deletion<'_> {
         if let Err(error) = prepare(&storage).await {
             if storage.is_configured {
                 self.summary.left_files += stats.nars;
-                self.reporter.note(NoteLevel::Warn, format!("{place}: {error}"));
+                self.reporter.note(NoteLevel::Warn, format!("{place}: {}", chain(&error)));
             } else {
-                self.tell_of_rest(record, stats.nars, &error.to_string());
+                self.tell_of_rest(record, stats.nars, &chain(&error));
             }
             return Ok(());
         }
@@ -111,7 +112,7 @@ impl Deletion<'_> {
             Ok(_) => {}
             Err(error) => {
                 self.summary.left_files += stats.nars.max(1);
-                self.reporter.note(NoteLevel::Warn, format!("{place}: {error}"));
+                self.reporter.note(NoteLevel::Warn, format!("{place}: {}", chain(&error)));
             }
         }
         Ok(())
@@ -191,7 +192,7 @@ impl Deletion<'_> {
                 }
                 Err(error) => {
                     if failed == 0 {
-                        self.reporter.note(NoteLevel::Warn, error.to_string());
+                        self.reporter.note(NoteLevel::Warn, chain(&error));
                     }
                     failed += 1;
                 }
@@ -208,7 +209,7 @@ impl Deletion<'_> {
                 let text = format!("{place}: there are files that are none of a binary cache, and they stay");
                 self.reporter.note(NoteLevel::Warn, text);
             }
-            Err(error) => self.reporter.note(NoteLevel::Warn, format!("{place}: {error}")),
+            Err(error) => self.reporter.note(NoteLevel::Warn, format!("{place}: {}", chain(&error))),
         }
     }
 

@@ -14,6 +14,7 @@ use super::scope::Scope;
 use crate::cache::Cache;
 use crate::cache::PushError;
 use crate::cache::storages::CacheStorage;
+use crate::chain::chain;
 use crate::config::Strategy;
 use crate::core::Core;
 use crate::nar_store::Relocated;
@@ -84,16 +85,16 @@ impl Moves<'_> {
             Ok(Relocated::Gone) => {}
             Ok(Relocated::Damaged(reason)) => self.leave(nar, &reason),
             Ok(Relocated::Unreadable(error)) => {
-                self.leave(nar, &error.to_string());
+                self.leave(nar, &chain(&error));
                 if self.from.liveness.is_lost() {
                     return Err(gave_up(self.from, "cannot be read from"));
                 }
             }
             Err(PushError::Catalog(error)) => return Err(error.into()),
             Err(error @ (PushError::Full | PushError::StorageFailing | PushError::Draining)) => {
-                return Err(gave_up(self.from, &format!("cannot be emptied: {error}")));
+                return Err(gave_up(self.from, &format!("cannot be emptied: {}", chain(&error))));
             }
-            Err(error) => self.leave(nar, &error.to_string()),
+            Err(error) => self.leave(nar, &chain(&error)),
         }
         Ok(false)
     }

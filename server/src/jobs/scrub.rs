@@ -16,6 +16,7 @@ use super::job::Reporter;
 use super::scope::Scope;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::chain::chain;
 use crate::core::Core;
 
 /// Bytes per second that are read unless someone asks for more: enough for 4 TiB a day, and little for a disk.
@@ -134,10 +135,10 @@ impl StorageScrub<'_> {
             Found::Stopped => return Err(JobError::Stopped),
             Found::Sound => None,
             Found::Changed => Some("its bytes do not have its hash".to_owned()),
-            Found::Failed(error) if error.is_lost() => Some(error.to_string()),
+            Found::Failed(error) if error.is_lost() => Some(chain(&error)),
             Found::Failed(error) => {
                 state.failed += 1;
-                self.reporter.note(NoteLevel::Warn, format!("{name} cannot be read: {error}"));
+                self.reporter.note(NoteLevel::Warn, format!("{name} cannot be read: {}", chain(&error)));
                 None
             }
         };

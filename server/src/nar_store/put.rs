@@ -135,7 +135,7 @@ impl NarStore {
         let noted = blocking(move || intents.note(&names[0], &names[1], &names[2], &names[3])).await?;
         // It is the state directory that failed, and no storage.
         noted.map_err(|error| {
-            let reason = format!("the state directory cannot be written to: {error}");
+            let reason = format!("the state directory cannot be written to: {}", chain(&error));
             CatalogError::Unavailable { reason }.into()
         })
     }

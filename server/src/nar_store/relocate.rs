@@ -64,8 +64,8 @@ impl NarStore {
                     tried.push(to.name().into());
                 }
                 Err(CopyError::Source(error)) if error.is_lost() => {
-                    cache.hide_nar(&self.catalog, nar.id, &name, &error.to_string()).await?;
-                    return Ok(Relocated::Damaged(error.to_string()));
+                    cache.hide_nar(&self.catalog, nar.id, &name, &chain(&error)).await?;
+                    return Ok(Relocated::Damaged(chain(&error)));
                 }
                 Err(CopyError::Source(error)) => {
                     from.cannot_be_read(&error);

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::spool::{Attempt, Follower, NarLimitExceeded, PartReplaced, Spool};
 use crate::cache::PushError;
 use crate::cache::contents::{self, Contents, ContentsError};
+use crate::chain::chain;
 use crate::decode::decoder_of;
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 
@@ -110,7 +111,7 @@ impl From<ContentsError> for DigestError {
     fn from(error: ContentsError) -> Self {
         match error {
             ContentsError::Nar(NarError::Io(error)) => error.into(),
-            ContentsError::Nar(error) => Self::Corrupt(format!("this is not a valid NAR: {error}")),
+            ContentsError::Nar(error) => Self::Corrupt(format!("this is not a valid NAR: {}", chain(&error))),
             ContentsError::Listing(error) => Self::Io(error),
         }
     }

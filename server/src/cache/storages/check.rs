@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use nar_storage::ReadCache;
 
 use super::{Backend, Place, open};
+use crate::chain::chain;
 use crate::config::{Config, StorageKind};
 
 /// How long one of them may take to answer.
@@ -42,7 +43,7 @@ async fn check(key: String, bucket: String, backend: Backend) -> Option<(String,
     let storage = Arc::clone(&backend.storage);
     let fault = match tokio::time::timeout(PATIENCE, storage.probe()).await {
         Ok(Ok(())) => return None,
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => chain(&error),
         Err(_) => format!("storage {}: bucket {bucket} does not answer", storage.name()),
     };
     Some((key, fault))

@@ -7,6 +7,7 @@ use catalog::StorageRecord;
 use nar_storage::{LocalStorage, ReadCache, Storage, StorageError};
 
 use super::{Place, open};
+use crate::chain::chain;
 use crate::config::{CacheConfig, StorageType};
 
 /// The storage of a cache that is not served.
@@ -40,7 +41,7 @@ impl RemovedStorage {
         if let Some((cache, config)) = config {
             let place = Place { state_dir, reads: &reads };
             let backend = open(record.id, cache, config, record.marker.clone(), &place, None).await;
-            let backend = backend.map_err(|error| error.to_string())?;
+            let backend = backend.map_err(|error| chain(&error))?;
             let (storage, local) = (backend.storage.clone(), backend.local().cloned());
             return Ok(Self { storage, local, is_configured: true });
         }

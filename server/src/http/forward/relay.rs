@@ -19,7 +19,6 @@ use warp::reply::{Reply, Response};
 
 use super::connect::Connect;
 use super::head::{ForwardedHead, keep_end_to_end};
-use crate::chain::chain;
 use crate::http::body::Body;
 
 /// How long a transfer may stall on either side. A little longer than the daemon at the other end waits, so that its reply
@@ -94,7 +93,7 @@ impl Forwarder {
             Ok(answer) => Ok(relay(answer, is_head)),
             Err(_) if progress.is_broken() => Err(ForwardError::Body("the connection broke".to_owned())),
             Err(error) => {
-                tracing::warn!(owner, error = %chain(&error), "could not pass on a request about an upload");
+                tracing::warn!(owner, %error, "could not pass on a request about an upload");
                 Err(ForwardError::Owner)
             }
         }

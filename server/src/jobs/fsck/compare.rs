@@ -11,6 +11,7 @@ use super::hashing::Hashing;
 use super::listing::Listing;
 use crate::cache::Cache;
 use crate::cache::narinfo::{recorded_narinfo, stored_narinfo};
+use crate::chain::chain;
 
 /// Rows that are looked up at once.
 const PAGE: u64 = 512;
@@ -108,7 +109,7 @@ impl Examined<'_> {
                 "it is missing".to_owned()
             }
             Err(error) => {
-                self.problem(format!("{name} cannot be looked at: {error}"));
+                self.problem(format!("{name} cannot be looked at: {}", chain(&error)));
                 return Ok(());
             }
         };

@@ -26,6 +26,7 @@ use super::job::Reporter;
 use super::scope::Scope;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::chain::chain;
 use crate::core::Core;
 
 /// What is to be done about what is found.
@@ -79,7 +80,7 @@ impl Examined<'_> {
         let mut listing = match Listing::read(self.storage.storage.as_ref(), self.reporter).await? {
             Ok(listing) => listing,
             Err(error) => {
-                self.problem(format!("it cannot be listed and was left out: {error}"));
+                self.problem(format!("it cannot be listed and was left out: {}", chain(&error)));
                 return Ok(());
             }
         };

@@ -9,6 +9,7 @@ use super::super::JobError;
 use super::Examined;
 use super::hashing::{Hashing, Shared};
 use super::listing::Listing;
+use crate::chain::chain;
 use crate::decode::decoder;
 use crate::ingest::{Examined as Address, Subject};
 
@@ -122,7 +123,7 @@ impl Examined<'_> {
             references: &narinfo.references,
             nar_hash: &narinfo.nar_hash,
         };
-        let is_right = match subject.examine(address).map_err(|error| error.to_string())? {
+        let is_right = match subject.examine(address).map_err(|error| chain(&error))? {
             Address::Right => true,
             Address::Unprovable => false,
             Address::InContents(proof) => {
@@ -132,9 +133,9 @@ impl Examined<'_> {
                     let file = storage.open_blocking(&key).map_err(std::io::Error::other)?;
                     proof.is_met_by(decoder(file, compression)?)
                 });
-                let compared = compared.await.map_err(|error| error.to_string())?;
-                match compared.map_err(|error| error.to_string())? {
-                    Some(met) => met.map(|()| true).map_err(|error| error.to_string())?,
+                let compared = compared.await.map_err(|error| chain(&error))?;
+                match compared.map_err(|error| chain(&error))? {
+                    Some(met) => met.map(|()| true).map_err(|error| chain(&error))?,
                     None => false,
                 }
             }
@@ -166,8 +167,8 @@ impl Examined<'_> {
         let storage = self.storage.storage.clone();
         let (key, compression) = (layout::nar_key(name), narinfo.compression);
         let found = tokio::task::spawn_blocking(move || {
-            let text = |error: std::io::Error| error.to_string();
-            let file = storage.open_blocking(&key).map_err(|error| error.to_string())?;
+            let text = |error: std::io::Error| chain(&error);
+            let file = storage.open_blocking(&key).map_err(|error| chain(&error))?;
             let file = Shared::new(Hashing::new(file));
             let mut nar = Hashing::new(decoder(file.clone(), compression).map_err(text)?);
             let summary =
@@ -177,7 +178,7 @@ impl Examined<'_> {
             let file_hash = FileHash::from_bytes(file.finish().map_err(text)?);
             Ok::<_, String>((file_hash, nar_hash, summary.size))
         });
-        let (file_hash, nar_hash, nar_size) = found.await.map_err(|error| error.to_string())??;
+        let (file_hash, nar_hash, nar_size) = found.await.map_err(|error| chain(&error))??;
         if file_hash != name.file_hash {
             return Err("its file does not have its hash".to_owned());
         }

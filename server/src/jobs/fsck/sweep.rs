@@ -15,6 +15,7 @@ use super::listing::Listing;
 use super::{Examined, Options};
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::chain::chain;
 use crate::core::Core;
 
 /// Rows that are looked up at once.
@@ -36,7 +37,7 @@ pub(in crate::jobs) async fn sweep(
     let objects = match Listing::read(storage.storage.as_ref(), reporter).await? {
         Ok(objects) => objects,
         Err(error) => {
-            examined.problem(format!("what is left cannot be listed: {error}"));
+            examined.problem(format!("what is left cannot be listed: {}", chain(&error)));
             return Ok(());
         }
     };
@@ -150,7 +151,9 @@ impl Examined<'_> {
         match self.core.nar_store.remove_unrecorded(self.cache, self.storage, name).await {
             Ok(true) => self.counts.orphans_removed += 1,
             Ok(false) => {}
-            Err(error) => self.problem(format!("{name} is needed by no path and cannot be removed: {error}")),
+            Err(error) => {
+                self.problem(format!("{name} is needed by no path and cannot be removed: {}", chain(&error)))
+            }
         }
         Ok(())
     }
@@ -163,7 +166,7 @@ impl Examined<'_> {
         match self.storage.storage.delete(key).await {
             Ok(_) => true,
             Err(error) => {
-                self.problem(format!("{key} cannot be removed: {error}"));
+                self.problem(format!("{key} cannot be removed: {}", chain(&error)));
                 false
             }
         }
@@ -202,11 +205,11 @@ impl Examined<'_> {
 
     async fn read_narinfo(&self, hash: &StorePathHash) -> Result<Bytes, String> {
         let opened = self.storage.storage.open(&layout::narinfo_key(hash), None, None).await;
-        let blob = opened.map_err(|error: StorageError| error.to_string())?;
+        let blob = opened.map_err(|error: StorageError| chain(&error))?;
         if blob.total_size > NARINFO_LIMIT {
             return Err(format!("it has {} bytes", blob.total_size));
         }
-        blob.into_bytes().await.map_err(|error| error.to_string())
+        blob.into_bytes().await.map_err(|error| chain(&error))
     }
 
     /// Moves logs, realisations and debug links to another storage.
@@ -217,7 +220,7 @@ impl Examined<'_> {
             let found: Result<Vec<_>, _> = self.storage.storage.list(prefix).try_collect().await;
             match found {
                 Ok(found) => keys.extend(found),
-                Err(error) => self.problem(format!("{prefix} cannot be listed: {error}")),
+                Err(error) => self.problem(format!("{prefix} cannot be listed: {}", chain(&error))),
             }
         }
         for (key, size) in keys {
@@ -230,9 +233,8 @@ impl Examined<'_> {
     }
 
     async fn move_small(&mut self, key: &Key, size: u64) -> Result<(), String> {
-        let blob =
-            self.storage.storage.open(key, Some(size), None).await.map_err(|error| error.to_string())?;
-        self.cache.storages().copy_small(key, blob, self.storage).await.map_err(|error| error.to_string())?;
+        let blob = self.storage.storage.open(key, Some(size), None).await.map_err(|error| chain(&error))?;
+        self.cache.storages().copy_small(key, blob, self.storage).await.map_err(|error| chain(&error))?;
         self.remove(key).await;
         Ok(())
     }

@@ -9,6 +9,7 @@ use nar_storage::StorageError;
 use super::super::JobError;
 use super::Collection;
 use crate::cache::storages::CacheStorage;
+use crate::chain::chain;
 use crate::nar_store::RemoveError;
 
 /// Tombstones, or files, that are handled at once.
@@ -72,7 +73,10 @@ impl Collection<'_> {
     /// Tells of a failure. Returns whether it is of single objects only, so that there is sense in going on.
     async fn goes_on(&self, storage: &CacheStorage, error: &StorageError) -> bool {
         let place = format!("{}/{}", self.cache.name(), storage.name());
-        let text = format!("{place}: something could not be removed and is left for the next run: {error}");
+        let text = format!(
+            "{place}: something could not be removed and is left for the next run: {}",
+            chain(&error)
+        );
         self.reporter.note(NoteLevel::Warn, text);
         storage.failed(error);
         storage.is_alive().await
