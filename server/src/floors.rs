@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 /// The modules from the lowest floor to the highest. A module may use those of lower floors, and none of its own floor or of
 /// a higher one.
 const FLOORS: &[&[&str]] = &[
-    &["chain", "derived_key", "fail_points", "limits", "systemd"],
+    &["chain"],
+    &["derived_key", "fail_points", "limits", "systemd"],
     &["sealing"],
     &["config"],
     &["admin_socket", "auth", "clock", "server_key"],

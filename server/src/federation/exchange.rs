@@ -1,6 +1,6 @@
-//! Asking other nodes for their digests, and answering them.
+//! Asking other nodes for their inventories, and answering them.
 //!
-//! A digest tells what a node holds, as the records of the DHT do, and is as secret: whoever asks proves to have a key of the
+//! An inventory tells what a node holds, as the records of the DHT do, and is as secret: whoever asks proves to have a key of the
 //! network, and the answer is sealed with it.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::client::read_body;
-use super::digests::DigestError;
+use super::inventories::InventoryError;
 use super::{Federation, PROOF_HEADER};
 
 use crate::chain::chain;
@@ -30,9 +30,9 @@ const INTRODUCTION: Duration = Duration::from_secs(5);
 /// Bytes by which an answer is longer than what is in it, at most.
 const SEAL: usize = 1 << 10;
 
-/// The question for a digest, as it stands in a URL.
+/// The question for an inventory, as it stands in a URL.
 #[derive(Clone, Debug, Deserialize)]
-pub struct DigestQuestion {
+pub struct InventoryQuestion {
     /// The version that the asking node has.
     epoch: u64,
     position: u64,
@@ -42,11 +42,11 @@ pub struct DigestQuestion {
 
 /// A node that has proved to belong to our network, and what it asks for.
 pub struct ProvenPeer {
-    question: DigestQuestion,
+    question: InventoryQuestion,
     asker: Asker,
 }
 
-impl DigestQuestion {
+impl InventoryQuestion {
     /// What is proved to be asked by that node.
     fn text(&self, node: &NodeId) -> Vec<u8> {
         format!("digest {node} {} {} {}", self.epoch, self.position, self.nonce).into_bytes()
@@ -58,7 +58,7 @@ impl Federation {
     pub(super) async fn follow_peers(self: Arc<Self>, network: Arc<Network>, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
             let peers = network.peers();
-            self.digests.retain(&peers);
+            self.inventories.retain(&peers);
             let has_one = |peer: &&Arc<Peer>| peer.description.inventory_version == inventory::VERSION;
             let peers: Vec<Arc<Peer>> = peers.values().filter(has_one).cloned().collect();
             let asking = stream::iter(peers).map(|peer| self.clone().learn_from(peer));
@@ -70,21 +70,21 @@ impl Federation {
     }
 
     async fn learn_from(self: Arc<Self>, peer: Arc<Peer>) {
-        let message = self.ask_digest(&peer).await;
-        match self.digests.learn(peer.id, message) {
+        let message = self.ask_inventory(&peer).await;
+        match self.inventories.learn(peer.id, message) {
             Ok(added) => self.now_present(&added),
             Err(error) => {
-                tracing::debug!(node = %peer.id, error = %chain(&error), "no digest from another node")
+                tracing::debug!(node = %peer.id, error = %chain(&error), "no inventory from another node")
             }
         }
     }
 
-    pub(super) async fn ask_digest(&self, peer: &Peer) -> Result<InventoryMessage, DigestError> {
-        let Some(network) = self.network() else { return Err(DigestError::Malformed) };
-        let (epoch, position) = self.digests.version_of(&peer.id);
+    pub(super) async fn ask_inventory(&self, peer: &Peer) -> Result<InventoryMessage, InventoryError> {
+        let Some(network) = self.network() else { return Err(InventoryError::Malformed) };
+        let (epoch, position) = self.inventories.version_of(&peer.id);
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce)?;
-        let question = DigestQuestion { epoch, position, nonce: URL_SAFE_NO_PAD.encode(nonce) };
+        let question = InventoryQuestion { epoch, position, nonce: URL_SAFE_NO_PAD.encode(nonce) };
         let text = question.text(&network.id());
         let mut url = peer.description.url.clone();
         let prefix = url.path().trim_end_matches('/').to_owned();
@@ -93,18 +93,18 @@ impl Federation {
         let proof = URL_SAFE_NO_PAD.encode(network.prove(&text));
         let answer = self.client.get_with(&url, Some(network.id()), &[(PROOF_HEADER, proof)]).await?;
         if answer.status() != StatusCode::OK {
-            return Err(DigestError::Status(answer.status()));
+            return Err(InventoryError::Status(answer.status()));
         }
         let body = read_body(answer, MOST_BYTES + SEAL).await?;
-        let message = network.open_answer(&text, &body).ok_or(DigestError::Malformed)?;
-        InventoryMessage::decode(&message).ok_or(DigestError::Malformed)
+        let message = network.open_answer(&text, &body).ok_or(InventoryError::Malformed)?;
+        InventoryMessage::decode(&message).ok_or(InventoryError::Malformed)
     }
 
-    /// Checks the proof of a node that asks for our digest. `None` if the node does not belong to our network, or we are in
+    /// Checks the proof of a node that asks for our inventory. `None` if the node does not belong to our network, or we are in
     /// none.
     pub fn recognise(
         self: &Arc<Self>,
-        question: DigestQuestion,
+        question: InventoryQuestion,
         node: NodeId,
         proof: &str,
     ) -> Option<ProvenPeer> {
@@ -114,14 +114,14 @@ impl Federation {
         Some(ProvenPeer { question, asker })
     }
 
-    /// Answers a node that asks for our digest. `None` if the answer cannot be sealed.
+    /// Answers a node that asks for our inventory. `None` if the answer cannot be sealed.
     pub async fn answer(self: &Arc<Self>, peer: ProvenPeer) -> Option<Vec<u8>> {
         let federation = self.clone();
         let ProvenPeer { question, asker } = peer;
         // Building it takes a while where there are many paths.
         let answer = move || {
             let message =
-                federation.digests.since(question.epoch, question.position, &*federation.public_caches);
+                federation.inventories.since(question.epoch, question.position, &*federation.public_caches);
             asker.seal(&message.encode())
         };
         tokio::task::spawn_blocking(answer).await.ok()?.ok()

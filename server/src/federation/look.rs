@@ -42,7 +42,7 @@ impl Federation {
         self.network().is_some_and(|network| {
             let peers = network.peers();
             // Nodes that started together with this one may have been overlooked once.
-            network.has_completed_discovery() && (peers.is_empty() || self.digests.exclude(hash, &peers))
+            network.has_completed_discovery() && (peers.is_empty() || self.inventories.exclude(hash, &peers))
         })
     }
 

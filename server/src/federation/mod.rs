@@ -18,7 +18,7 @@
 //! | `sources.rs` | who has it, and goes on where another breaks off |
 //! | `relay.rs` | passing its bytes on, and checking them before the last |
 //! | `keep.rs` | storing what passes, for caches that are told to |
-//! | `digests.rs` | what the other nodes hold, in few bytes |
+//! | `inventories.rs` | what the other nodes hold, in few bytes |
 //! | `exchange.rs` | asking for that, and answering |
 //! | `health.rs` | who answers, how fast, and who is left alone for now |
 //! | `client.rs` | requests |
@@ -27,11 +27,11 @@
 mod address_scope;
 mod ask;
 mod client;
-mod digests;
 mod exchange;
 mod fetch;
 mod find;
 mod health;
+mod inventories;
 mod keep;
 mod look;
 mod public_caches;
@@ -53,16 +53,16 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use self::exchange::{DigestQuestion, ProvenPeer};
+pub use self::exchange::{InventoryQuestion, ProvenPeer};
 pub use self::fetch::{FetchError, Fetched};
 pub use self::find::{Found, Outcome};
 pub use self::keep::size_to_collect;
 pub use self::ticket::{Ticket, TicketText};
 
 use self::client::Client;
-use self::digests::Digests;
 use self::find::Lookups;
 use self::health::{Health, HealthBook};
+use self::inventories::Inventories;
 use self::keep::Keeping;
 use self::public_caches::{PublicCaches, paths_of};
 use self::ticket::TicketKey;
@@ -100,7 +100,7 @@ pub struct PeerHealth {
     /// For how long more one of its caches is left alone.
     pub breaker_open_for: Option<Duration>,
     /// How long ago it told what it holds.
-    pub digest_age: Option<Duration>,
+    pub inventory_age: Option<Duration>,
 }
 
 /// Everything that concerns other nodes and upstreams.
@@ -113,7 +113,7 @@ pub struct Federation {
     health: HealthBook,
     lookups: Lookups,
     keeping: Keeping,
-    digests: Digests,
+    inventories: Inventories,
     uploads: Arc<Uploads>,
     ingest: Arc<Ingest>,
     tickets: ArcSwap<TicketKey>,
@@ -141,7 +141,7 @@ impl Federation {
             health: HealthBook::default(),
             lookups: Lookups::default(),
             keeping: Keeping::default(),
-            digests: Digests::default(),
+            inventories: Inventories::default(),
             uploads,
             ingest,
             tickets: ArcSwap::from_pointee(TicketKey::derive(key)),
@@ -216,7 +216,7 @@ impl Federation {
     pub fn set_caches(self: &Arc<Self>, caches: Arc<Caches>) {
         let changed = self.public_caches.set_caches(caches);
         self.lookups.begin_generation();
-        self.digests.forget_own();
+        self.inventories.forget_own();
         self.follow_changes();
         if let Some(network) = self.network.get() {
             network.announce_node_soon();
@@ -245,7 +245,7 @@ impl Federation {
         if let Some(network) = self.network.get()
             && self.public_caches.announces(path.cache)
         {
-            self.digests.note(path.hash, self.public_caches.holds(&path));
+            self.inventories.note(path.hash, self.public_caches.holds(&path));
             network.announce(path);
         }
     }
@@ -263,14 +263,14 @@ impl Federation {
         PeerHealth {
             latency: healths.iter().filter_map(|health| health.latency).min(),
             breaker_open_for: healths.iter().filter_map(shunned).max(),
-            digest_age: self.digests.age_of(&peer.id),
+            inventory_age: self.inventories.age_of(&peer.id),
         }
     }
 
     /// Asks another node for a sign of life, and says how long that took, or why there was none.
     pub async fn ping(&self, peer: &Peer) -> Result<Duration, String> {
         let begun = Instant::now();
-        self.ask_digest(peer).await.map_err(|error| error.to_string())?;
+        self.ask_inventory(peer).await.map_err(|error| error.to_string())?;
         Ok(begun.elapsed())
     }
 

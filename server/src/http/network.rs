@@ -9,7 +9,7 @@ use super::error::HttpError;
 use super::router::{Peer, Request};
 
 /// `GET /api/v1/network/digest`: what our public caches hold, as a compact filter.
-pub async fn digest(request: Request<Peer>) -> Answer {
+pub async fn inventory(request: Request<Peer>) -> Answer {
     let answer = request.state.federation.answer(request.grant).await.ok_or_else(HttpError::not_a_peer)?;
     let mut response = Response::new(answer.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

@@ -65,7 +65,7 @@ pub fn all() -> Vec<Route> {
         get_only(Server, "/ws-deployment",                 Agent, deploy::at_work::connect),
 
         // Other nodes of the network.
-        get_only(Server, "/api/v1/network/digest", Peer, network::digest),
+        get_only(Server, "/api/v1/network/digest", Peer, network::inventory),
     ]
 }
 

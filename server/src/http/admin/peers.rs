@@ -50,7 +50,7 @@ fn info(state: &State, peer: &Peer) -> PeerInfo {
         free: peer.description.free,
         latency: health.latency.as_ref().map(microseconds),
         breaker_open_for: health.breaker_open_for.map(|time| time.as_secs()),
-        inventory_age: health.digest_age.map(|age| age.as_secs()),
+        inventory_age: health.inventory_age.map(|age| age.as_secs()),
     }
 }
 

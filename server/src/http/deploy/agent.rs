@@ -42,13 +42,14 @@ fn shortened(text: Option<&str>) -> String {
 async fn serve(state: Arc<State>, connected: Connected, mut socket: Socket) {
     let Connected { agent, token, hello, host } = connected;
     let mut source = FetchSource::of(&state, &agent, host.as_deref());
+    let (version, system) = (hello.version.clone(), hello.system.clone());
+    // From here on the agent is online: it must be so before it learns that it is registered.
+    let mut delivery = Delivery::begin(state.deploy.clone(), agent.clone(), hello);
     // An agent drops deployments that arrive before this message.
     if socket.say(message::agent_registered(&agent, &source)).await.is_err() {
         return;
     }
-    tracing::info!(agent = agent.name, version = hello.version, system = hello.system, "an agent connected");
-    let system = hello.system.clone();
-    let mut delivery = Delivery::begin(state.deploy.clone(), agent.clone(), hello);
+    tracing::info!(agent = agent.name, version, system, "an agent connected");
     let displaced = delivery.displaced();
     let mut permit = Permit::new(&state, token, {
         let agent = agent.clone();

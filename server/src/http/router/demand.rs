@@ -11,7 +11,7 @@ use super::request::Head;
 use crate::auth::TokenRef;
 use crate::cache::Cache;
 use crate::deploy::{self, Workspace};
-use crate::federation::{DigestQuestion, PEER_HEADER, PROOF_HEADER, ProvenPeer};
+use crate::federation::{InventoryQuestion, PEER_HEADER, PROOF_HEADER, ProvenPeer};
 use crate::http::access;
 use crate::http::cachix::{PartUrlQuery, SignedPart};
 use crate::http::error::HttpError;
@@ -201,7 +201,7 @@ impl<P> Demand<P> for Peer {
     type Grant = ProvenPeer;
 
     fn check(state: &State, (): &(), head: &Head, _: &P) -> Result<ProvenPeer, HttpError> {
-        let question: DigestQuestion = head.query()?;
+        let question: InventoryQuestion = head.query()?;
         let node = head.header(PEER_HEADER)?.ok_or_else(HttpError::not_found)?;
         let proof = head.header(PROOF_HEADER)?.ok_or_else(HttpError::not_found)?;
         let peer = node.parse().ok().and_then(|node| state.federation.recognise(question, node, proof));

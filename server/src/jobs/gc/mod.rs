@@ -3,16 +3,16 @@
 //! | file | what |
 //! |---|---|
 //! | `plan.rs` | which paths of a cache may go, and why |
-//! | `bury.rs` | taking them out of the cache |
+//! | `tombstone.rs` | taking them out of the cache |
 //! | `sweep.rs` | removing their files from the storages |
 //!
 //! Pushes and reads go on meanwhile. A path that a client was told is there a moment ago is kept, whatever its age: it is
-//! hidden in memory before it is buried, and only if no use of it was noted; the catalog then buries it only if nobody has
+//! hidden in memory before it leaves the catalog, and only if no use of it was noted; it leaves the catalog only if nobody has
 //! pushed it, pinned it, or pushed something that refers to it. A crash leaves tombstones, with which the next run begins.
 
-mod bury;
 mod plan;
 mod sweep;
+mod tombstone;
 
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ impl Collection<'_> {
         if options.dry_run {
             self.tell(&plan).await?;
         } else {
-            self.bury(&plan).await?;
+            self.tombstone_paths(&plan).await?;
             self.sweep().await?;
             self.counts.postponed = self.count_postponed().await?;
         }

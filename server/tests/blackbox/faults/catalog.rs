@@ -120,7 +120,7 @@ fn make_tokens_until_refused(site: &Site, acknowledged: &mut Acknowledged) {
         let output = site.cachectl(&["token", "create", "--cache", "priv", "--permission", "read"]);
         if !output.status.success() {
             let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(complaint.contains("disk that the database is on"), "{complaint}");
+            assert!(complaint.contains("the disk of the database"), "{complaint}");
             return;
         }
         acknowledged.tokens.push(String::from_utf8(output.stdout).unwrap().trim().to_owned());

@@ -1,4 +1,4 @@
-//! Digests of what the nodes of the network hold, so that a path that nobody has costs no question.
+//! Inventories of what the nodes of the network hold, so that a path that nobody has costs no question.
 //!
 //! Every node asks every other one again and again what it holds, and mostly hears that nothing has changed. What has come
 //! within these seconds is not known yet: then the path is not here for a moment longer, as if it had been announced later.
@@ -18,20 +18,20 @@ use peer_network::{LocalInventory, NodeId, Peers};
 
 use super::client::ClientError;
 
-/// Age at which a digest says nothing any more.
+/// Age at which an inventory says nothing any more.
 const LONGEST_AGE: Duration = Duration::from_secs(15);
 
-/// Why the digest of a node could not be had.
+/// Why the inventory of a node could not be had.
 #[derive(Debug, thiserror::Error)]
-pub enum DigestError {
+pub enum InventoryError {
     /// It did not answer.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// It refused to.
     #[error("it answered with status {0}")]
     Status(StatusCode),
-    /// It is not sealed with a key of the network, or not a digest, or not that of this version.
-    #[error("its digest makes no sense")]
+    /// It is not sealed with a key of the network, or not an inventory, or not that of this version.
+    #[error("its inventory makes no sense")]
     Malformed,
     /// The question cannot be made.
     #[error("the system has no random bytes")]
@@ -42,7 +42,7 @@ pub enum DigestError {
 struct Known {
     epoch: u64,
     position: u64,
-    digest: InventoryFilter,
+    inventory: InventoryFilter,
 }
 
 /// What is known of a node.
@@ -54,7 +54,7 @@ struct PeerState {
     answers: bool,
 }
 
-/// Our own digest.
+/// Our own inventory.
 #[derive(Default)]
 enum Own {
     /// Nobody has asked for it yet.
@@ -66,16 +66,16 @@ enum Own {
     Built(InventoryLog),
 }
 
-/// Our digest and those of the others.
+/// Our inventory and those of the others.
 #[derive(Default)]
-pub struct Digests {
+pub struct Inventories {
     own: Mutex<Own>,
     /// Held while it is being built.
     building: Mutex<()>,
     peers: RwLock<HashMap<NodeId, PeerState>>,
 }
 
-impl Digests {
+impl Inventories {
     /// A path of a public cache has come or gone.
     pub fn note(&self, path: StorePathHash, is_here: bool) {
         match &mut *self.own() {
@@ -86,13 +86,13 @@ impl Digests {
         }
     }
 
-    /// The caches are not the same any more: what our digest says counts no longer.
+    /// The caches are not the same any more: what our inventory says counts no longer.
     pub fn forget_own(&self) {
         let _built = self.building.lock();
         *self.own() = Own::None;
     }
 
-    /// What somebody needs who has this version of our digest. Blocks while it is built.
+    /// What somebody needs who has this version of our inventory. Blocks while it is built.
     pub fn since(&self, epoch: u64, position: u64, holdings: &impl LocalInventory) -> InventoryMessage {
         if let Some(message) = self.since_if_built(epoch, position) {
             return message;
@@ -103,7 +103,7 @@ impl Digests {
         }
         *self.own() = Own::Building(Vec::new());
         let paths: Vec<_> = holdings.paths().into_iter().map(|path| path.hash).collect();
-        // A number that no other digest of this or any other run has.
+        // A number that no other inventory of this or any other run has.
         let number = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
         let mut log = InventoryLog::of(number, &paths);
         let mut own = self.own();
@@ -129,7 +129,7 @@ impl Digests {
             let Some(state) = states.get(node) else { return false };
             let is_fresh = state.answered.is_some_and(|answered| answered.elapsed() < LONGEST_AGE);
             match &state.known {
-                Some(known) if is_fresh => !known.digest.may_contain(path),
+                Some(known) if is_fresh => !known.inventory.may_contain(path),
                 _ => !state.answers,
             }
         };
@@ -142,7 +142,7 @@ impl Digests {
         Some(states.get(node)?.answered?.elapsed())
     }
 
-    /// The version of a node's digest that we have; zeros for none.
+    /// The version of a node's inventory that we have; zeros for none.
     pub fn version_of(&self, node: &NodeId) -> (u64, u64) {
         let states = self.peers.read();
         let known = states.get(node).and_then(|state| state.known.as_ref());
@@ -153,21 +153,21 @@ impl Digests {
     pub fn learn(
         &self,
         node: NodeId,
-        message: Result<InventoryMessage, DigestError>,
-    ) -> Result<Vec<StorePathHash>, DigestError> {
+        message: Result<InventoryMessage, InventoryError>,
+    ) -> Result<Vec<StorePathHash>, InventoryError> {
         let mut states = self.peers.write();
         let state = states.entry(node).or_insert(PeerState { known: None, answered: None, answers: false });
-        // One that has no digest for us can be asked for paths all the same.
-        state.answers = !matches!(message, Err(DigestError::Client(_)));
+        // One that has no inventory for us can be asked for paths all the same.
+        state.answers = !matches!(message, Err(InventoryError::Client(_)));
         let added = match message? {
-            InventoryMessage::Whole { epoch, position, filter: digest } => {
-                state.known = Some(Known { epoch, position, digest });
+            InventoryMessage::Whole { epoch, position, filter: inventory } => {
+                state.known = Some(Known { epoch, position, inventory });
                 Vec::new()
             }
             InventoryMessage::Added { epoch, position, paths } => {
                 let known = state.known.as_mut().filter(|known| known.epoch == epoch);
-                let known = known.ok_or(DigestError::Malformed)?;
-                paths.iter().for_each(|path| known.digest.insert(path));
+                let known = known.ok_or(InventoryError::Malformed)?;
+                paths.iter().for_each(|path| known.inventory.insert(path));
                 known.position = position;
                 paths
             }

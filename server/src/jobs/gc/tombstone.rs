@@ -1,4 +1,4 @@
-//! Taking dead paths out of a cache.
+//! Taking dead paths out of a cache: from the index first, then from the catalog, which keeps tombstones.
 
 use std::time::Instant;
 
@@ -12,25 +12,25 @@ use super::plan::Plan;
 use crate::cache::index::HiddenUnused;
 use crate::fail_points::reached;
 
-/// Paths that are buried in the first transaction, which other writes wait for.
+/// The number of paths in the first transaction, which other writes wait for.
 const BATCH: usize = 16;
 
 impl Collection<'_> {
-    pub(super) async fn bury(&mut self, plan: &Plan) -> Result<(), JobError> {
+    pub(super) async fn tombstone_paths(&mut self, plan: &Plan) -> Result<(), JobError> {
         let message = format!("taking paths out of {}", self.cache.name());
         self.reporter.begin(message, Unit::Paths, 0, Some(plan.count as u64));
         let mut batches = plan.census.batches(plan.count, BATCH);
         while let Some(batch) = batches.next() {
             self.reporter.check()?;
             let (number, begun) = (batch.len() as u64, Instant::now());
-            self.bury_batch(plan, batch).await?;
+            self.tombstone_batch(plan, batch).await?;
             batches.took(begun.elapsed());
             self.reporter.advance(number);
         }
         Ok(())
     }
 
-    async fn bury_batch(&mut self, plan: &Plan, batch: Vec<GcPath>) -> Result<(), JobError> {
+    async fn tombstone_batch(&mut self, plan: &Plan, batch: Vec<GcPath>) -> Result<(), JobError> {
         let mut hidden = Vec::new();
         let mut paths = Vec::with_capacity(batch.len());
         for path in batch {
@@ -56,7 +56,7 @@ impl Collection<'_> {
                 Ok(())
             }
             Err(error) => {
-                // Those that are buried nevertheless are not found in the catalog when they are asked for.
+                // Paths that were taken out nevertheless are not found in the catalog when a client asks for them.
                 self.show(hidden.iter());
                 Err(error.into())
             }
