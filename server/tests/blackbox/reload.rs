@@ -544,7 +544,7 @@ fn a_reload_waits_for_no_file_that_is_being_stored_and_stalls_no_other_push() {
         wait_for(SOON, "a sync hangs", || faulty::has_hung(site.directory()).then_some(()));
         // The storage on which the push hangs is taken away.
         site.edit_config(|config| drop(config["caches"][0]["storages"].as_array_mut().unwrap().remove(0)));
-        assert_eq!(reload(&site).0, ["caches.pub.storages.one: gone; its data stays"]);
+        assert_eq!(reload(&site).0, ["caches.pub.storages.one: removed; its data stays"]);
         site.pusher("pub").push(&other);
         site.reader("pub").assert_has(&other);
         assert!(!pushing.is_finished(), "the disk does not hang");
