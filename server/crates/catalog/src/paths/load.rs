@@ -120,6 +120,9 @@ pub(super) async fn records(
         .collect()
 }
 
+/// A path and one of its references, hash and name; a path without references has one row with neither.
+type ReferenceRow = (PathId, Option<Field<reference::Entity, StorePathHash>>, Option<String>);
+
 /// Returns the references of paths, each in order. Each path whose row still exists has an entry, even without references: one
 /// statement reads the row and its references, so that they are consistent.
 async fn references_of(
@@ -128,18 +131,17 @@ async fn references_of(
 ) -> Result<HashMap<PathId, Vec<StorePath>>, CatalogError> {
     let mut references: HashMap<PathId, Vec<StorePath>> = HashMap::new();
     for some in ids.chunks(IN_LIST) {
-        let found: Vec<(PathId, Option<Field<reference::Entity, StorePathHash>>, Option<String>)> =
-            store_path::Entity::find()
-                .select_only()
-                .column(store_path::Column::Id)
-                .columns([reference::Column::Hash, reference::Column::Name])
-                .join(JoinType::LeftJoin, store_path::Relation::Reference.def())
-                .filter(store_path::Column::Id.is_in(some.iter().copied()))
-                .order_by_asc(store_path::Column::Id)
-                .order_by_asc(reference::Column::Position)
-                .into_tuple()
-                .all(connection)
-                .await?;
+        let found: Vec<ReferenceRow> = store_path::Entity::find()
+            .select_only()
+            .column(store_path::Column::Id)
+            .columns([reference::Column::Hash, reference::Column::Name])
+            .join(JoinType::LeftJoin, store_path::Relation::Reference.def())
+            .filter(store_path::Column::Id.is_in(some.iter().copied()))
+            .order_by_asc(store_path::Column::Id)
+            .order_by_asc(reference::Column::Position)
+            .into_tuple()
+            .all(connection)
+            .await?;
         for (path, hash, name) in found {
             let of_path = references.entry(path).or_default();
             if let (Some(hash), Some(name)) = (hash, name) {
