@@ -1,7 +1,7 @@
 //! Configuration: one YAML file, read whole, checked whole, turned into types.
 //!
-//! [`find`] the file, [`load`] it or take the [`builtin`] one, [`check`] it against this machine, [`print_config`] the
-//! result. `keys` defines every key once, `decode` has the rules between keys, and [`reference`] writes the documentation.
+//! [`find`] the file, [`load()`] it or take the [`builtin`] one, [`check()`] it against this machine, [`print_config`] the
+//! result. `keys` defines every key once, `decode` has the rules between keys, and [`mod@reference`] writes the documentation.
 //! Nothing outside this folder sees YAML, an unresolved path or an unset default. In turn this folder knows nothing of the
 //! parts that it configures.
 

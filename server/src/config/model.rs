@@ -42,7 +42,7 @@ pub struct ServerConfig {
     pub hostname: String,
     /// How clients reach this server from outside. Its host is the `HOST` of `NAME.HOST`; it has no path.
     pub public_url: Option<Url>,
-    /// How the daemons that share the catalog reach this one, if [`ServerConfig::own_url`] would be wrong.
+    /// How the daemons that share the catalog reach this one, if `origin::node_url` would be wrong.
     pub node_url: Option<Url>,
     /// The directory of everything that the daemon makes: catalog, keys, the default storage.
     pub state_dir: PathBuf,

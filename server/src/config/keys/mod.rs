@@ -3,7 +3,7 @@
 //! One file per part of the configuration. Decoding, printing, reloading, `config.example.yaml`, the reference page and
 //! the NixOS options follow from these tables, so a new key takes a field in [`super::model`] and an entry here; then
 //! `cargo run --release -- generate-reference .` writes the generated files. Rules between keys are in [`super::decode`],
-//! rules about this machine in [`super::check`].
+//! rules about this machine in [`super::check()`].
 
 mod cache;
 mod deploy;
