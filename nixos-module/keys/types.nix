@@ -19,11 +19,10 @@ in
   duration = types.strMatching "[0-9].*" // {
     description = "time such as 30s, 90min, 24h or 7days";
   };
-  interval =
-    types.either (types.enum [ "off" ]) (
-      types.strMatching "[0-9].*"
-      // {
-        description = "time such as 30s, 90min, 24h or 7days";
-      }
-    );
+  interval = types.either (types.enum [ "off" ]) (
+    types.strMatching "[0-9].*"
+    // {
+      description = "time such as 30s, 90min, 24h or 7days";
+    }
+  );
 }
