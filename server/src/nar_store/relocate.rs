@@ -50,33 +50,20 @@ impl NarStore {
         let _storing = self.locks.lock(cache.id, nar.file_hash).await;
         let mut tried = exclude.to_vec();
         tried.push(from.name().into());
-        loop {
-            let (reservation, to) = cache.storages().reserve(nar.file_size, &tried)?;
-            let intent = self.note(cache, &to, &name, Uuid::new_v4()).await?;
-            match copy(from, &to, &name, nar.file_size).await {
-                Ok(()) => {
-                    let copy = Copied { to, reservation, intent };
-                    return self.switch(cache, nar, &name, from, copy).await;
-                }
-                Err(CopyError::Target(error)) => {
-                    to.failed(&error);
-                    intent.keep();
-                    tried.push(to.name().into());
-                }
-                Err(CopyError::Source(error)) if error.is_lost() => {
-                    cache.hide_nar(&self.catalog, nar.id, &name, &chain(&error)).await?;
-                    return Ok(Relocated::Damaged(chain(&error)));
-                }
-                Err(CopyError::Source(error)) => {
-                    from.cannot_be_read(&error);
-                    return Ok(Relocated::Unreadable(error));
-                }
-                Err(CopyError::Changed) => {
-                    let reason = "its bytes do not have its hash";
-                    cache.hide_nar(&self.catalog, nar.id, &name, reason).await?;
-                    return Ok(Relocated::Damaged(reason.to_owned()));
-                }
-                Err(CopyError::Interrupted) => return Err(PushError::Internal),
+        match self.copy_elsewhere(cache, from, (&name, nar.file_size), Uuid::new_v4(), tried).await? {
+            Ok(copy) => self.switch(cache, nar, &name, from, copy).await,
+            Err(SourceFault::Unreadable(error)) if error.is_lost() => {
+                cache.hide_nar(&self.catalog, nar.id, &name, &chain(&error)).await?;
+                Ok(Relocated::Damaged(chain(&error)))
+            }
+            Err(SourceFault::Unreadable(error)) => {
+                from.cannot_be_read(&error);
+                Ok(Relocated::Unreadable(error))
+            }
+            Err(SourceFault::Changed) => {
+                let reason = "its bytes do not have its hash";
+                cache.hide_nar(&self.catalog, nar.id, &name, reason).await?;
+                Ok(Relocated::Damaged(reason.to_owned()))
             }
         }
     }
@@ -84,46 +71,54 @@ impl NarStore {
     /// Moves a NAR that was stored just now, and that the catalog does not know, off a storage that the cache has ceased to
     /// have.
     pub async fn move_stored(&self, cache: &Arc<Cache>, stored: Stored) -> Result<Stored, PushError> {
-        let mut tried = Vec::new();
-        loop {
-            let prepared = match cache.storages().reserve(stored.size, &tried) {
-                Ok((reservation, to)) => {
-                    let noted = self.note(cache, &to, &stored.name, Uuid::new_v4()).await;
-                    noted.map(|intent| (reservation, to, intent))
-                }
-                Err(error) => Err(error),
-            };
-            let (reservation, to, intent) = match prepared {
-                Ok(prepared) => prepared,
-                Err(error) => {
-                    stored.intent.keep();
-                    return Err(error);
-                }
-            };
-            match copy(&stored.storage, &to, &stored.name, stored.size).await {
-                Ok(()) => {
-                    let Stored { name, size, storage, intent: leaving, .. } = stored;
-                    // Its storage may be used no more. If it comes back, the file is found by its note.
-                    if let Err(error) = storage.storage.delete(&layout::nar_key(&name)).await {
-                        tracing::warn!(cache = cache.name(), error = %chain(&error), "could not remove what was moved away");
-                        leaving.keep();
+        let Stored { name, size, storage, intent: leaving, .. } = stored;
+        let Copied { to, reservation, intent } = match self
+            .copy_elsewhere(cache, &storage, (&name, size), Uuid::new_v4(), Vec::new())
+            .await
+        {
+            Ok(Ok(copy)) => copy,
+            failed => {
+                leaving.keep();
+                return Err(match failed {
+                    Ok(Err(SourceFault::Unreadable(error))) => {
+                        tracing::warn!(cache = cache.name(), error = %chain(&error), "could not read back a NAR whose storage was taken away");
+                        PushError::StorageFailing
                     }
-                    return Ok(Stored { name, size, storage: to, reservation, intent });
-                }
+                    Err(error) => error,
+                    Ok(_) => PushError::Internal,
+                });
+            }
+        };
+        // Its storage may be used no more. If it comes back, the file is found by its note.
+        if let Err(error) = storage.storage.delete(&layout::nar_key(&name)).await {
+            tracing::warn!(cache = cache.name(), error = %chain(&error), "could not remove what was moved away");
+            leaving.keep();
+        }
+        Ok(Stored { name, size, storage: to, reservation, intent })
+    }
+
+    /// Copies a NAR from `from` to the storage that the strategy picks among those that are not `tried`, or where that one
+    /// fails, to the next one. The copy is noted under `tag`, see [`NarStore::note`].
+    async fn copy_elsewhere(
+        &self,
+        cache: &Cache,
+        from: &CacheStorage,
+        (name, size): (&NarFileName, u64),
+        tag: Uuid,
+        mut tried: Vec<Arc<str>>,
+    ) -> Result<Result<Copied, SourceFault>, PushError> {
+        loop {
+            let (reservation, to) = cache.storages().reserve(size, &tried)?;
+            let intent = self.note(cache, &to, name, tag).await?;
+            match copy(from, &to, name, size).await {
+                Ok(()) => return Ok(Ok(Copied { to, reservation, intent })),
+                Err(CopyError::Source(fault)) => return Ok(Err(fault)),
                 Err(CopyError::Target(error)) => {
                     to.failed(&error);
                     intent.keep();
                     tried.push(to.name().into());
                 }
-                Err(CopyError::Source(error)) => {
-                    tracing::warn!(cache = cache.name(), error = %chain(&error), "could not read back a NAR whose storage was taken away");
-                    stored.intent.keep();
-                    return Err(PushError::StorageFailing);
-                }
-                Err(CopyError::Changed | CopyError::Interrupted) => {
-                    stored.intent.keep();
-                    return Err(PushError::Internal);
-                }
+                Err(CopyError::Interrupted) => return Err(PushError::Internal),
             }
         }
     }
@@ -193,10 +188,17 @@ struct Copied {
     intent: Intent,
 }
 
-enum CopyError {
-    Source(StorageError),
-    Target(StorageError),
+/// Why a NAR cannot be copied, wherever to.
+enum SourceFault {
+    /// It cannot be read.
+    Unreadable(StorageError),
+    /// It is not what it should be.
     Changed,
+}
+
+enum CopyError {
+    Source(SourceFault),
+    Target(StorageError),
     Interrupted,
 }
 
@@ -213,7 +215,9 @@ async fn copy(
         (from.storage.clone(), to.storage.clone(), spooled.clone(), name.file_hash);
     let reading = key.clone();
     let copied = tokio::task::spawn_blocking(move || {
-        let reader = source.open_blocking(&reading).map_err(CopyError::Source)?;
+        let reader = source
+            .open_blocking(&reading)
+            .map_err(|error| CopyError::Source(SourceFault::Unreadable(error)))?;
         let copied = copy_verified(reader, source.name(), &path, target.as_ref(), file_hash, size);
         if copied.is_err() {
             let _ = std::fs::remove_file(&path);
@@ -248,7 +252,9 @@ fn copy_verified(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
                 let context = Context { storage: source.into(), operation: Operation::Open, key: None };
-                return Err(CopyError::Source(StorageError::from_io(context, error)));
+                return Err(CopyError::Source(SourceFault::Unreadable(StorageError::from_io(
+                    context, error,
+                ))));
             }
         };
         hasher.update(&buffer[..read]);
@@ -256,5 +262,5 @@ fn copy_verified(
         file.write_all(&buffer[..read]).map_err(failed)?;
     }
     let same = copied == size && <[u8; 32]>::from(hasher.finalize()) == *file_hash.as_bytes();
-    if same { Ok(()) } else { Err(CopyError::Changed) }
+    if same { Ok(()) } else { Err(CopyError::Source(SourceFault::Changed)) }
 }
