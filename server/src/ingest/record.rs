@@ -108,7 +108,7 @@ impl Ingest {
             }
             // A reload has taken the storage away meanwhile.
             drop(reconfigured);
-            stored = self.nar_store.move_stored(cache, stored).await?;
+            stored = self.nar_store.move_stored(cache, stored, nar.upload).await?;
         };
         match recorded {
             Ok(recorded) => {

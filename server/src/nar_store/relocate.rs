@@ -68,12 +68,17 @@ impl NarStore {
         }
     }
 
-    /// Moves a NAR that was stored just now, and that the catalog does not know, off a storage that the cache has ceased to
-    /// have.
-    pub async fn move_stored(&self, cache: &Arc<Cache>, stored: Stored) -> Result<Stored, PushError> {
+    /// Moves a NAR that `upload` stored just now, and that the catalog does not know, off a storage that the cache has ceased
+    /// to have.
+    pub async fn move_stored(
+        &self,
+        cache: &Arc<Cache>,
+        stored: Stored,
+        upload: Uuid,
+    ) -> Result<Stored, PushError> {
         let Stored { name, size, storage, intent: leaving, .. } = stored;
         let Copied { to, reservation, intent } = match self
-            .copy_elsewhere(cache, &storage, (&name, size), Uuid::new_v4(), Vec::new())
+            .copy_elsewhere(cache, &storage, (&name, size), upload, Vec::new())
             .await
         {
             Ok(Ok(copy)) => copy,
