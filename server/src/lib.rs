@@ -32,6 +32,4 @@ pub mod welcome;
 pub mod workers;
 
 #[cfg(test)]
-mod error_texts;
-#[cfg(test)]
-mod floors;
+mod source_rules;

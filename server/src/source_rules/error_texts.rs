@@ -4,18 +4,9 @@
 //! This walks the sources of all crates of the workspace and looks at every `#[error("…")]` of `thiserror`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("the sources can be listed") {
-        let path = entry.expect("the sources can be listed").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
+use super::sources;
 
 /// Splits `text` behind the bracket that closes the one before it. Brackets in string literals do not count.
 fn until_closed(text: &str) -> (&str, &str) {
@@ -86,10 +77,8 @@ fn repetitions(text: &str) -> Vec<String> {
 #[test]
 fn no_error_repeats_its_source() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above");
-    let mut files = Vec::new();
-    for folder in ["server/src", "server/crates", "ctl/src"] {
-        sources(&workspace.join(folder), &mut files);
-    }
+    let folders = ["server/src", "server/crates", "ctl/src"];
+    let files = folders.map(|folder| sources(&workspace.join(folder))).concat();
     let mut texts = 0;
     let mut wrong = Vec::new();
     for file in files.iter().filter(|file| !file.ends_with("error_texts.rs")) {
