@@ -24,10 +24,12 @@ mod routes;
 pub mod state;
 mod welcome;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
 use http::StatusCode;
+use warp::Filter;
 use warp::reply::{Reply, Response};
 
 pub use self::cachix::PartUrlKey;
@@ -45,6 +47,11 @@ pub fn routes_of(state: &Arc<State>) -> RoutesOf {
         Some(root) => router::serve(&table, &state, root),
         None => admin::routes(&state),
     })
+}
+
+/// Extracts the query as it stands in the URL; empty if there is none.
+fn raw_query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
+    warp::query::raw().or(warp::any().map(String::new)).unify()
 }
 
 /// What a handler returns.

@@ -21,8 +21,8 @@ use warp::{Filter, Rejection};
 
 use super::error::failure;
 use crate::chain::chain;
-use crate::http::body;
 use crate::http::state::State;
+use crate::http::{body, raw_query};
 use crate::listeners::serve::Routes;
 
 /// The most bytes of a request body.
@@ -117,11 +117,10 @@ fn request<E: Endpoint>()
         let parameters = (method == E::METHOD).then(|| wire::match_path::<E>(path.as_str())).flatten();
         ready(parameters.ok_or_else(warp::reject::not_found))
     };
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::method()
         .and(warp::path::full())
         .and_then(parameters)
-        .and(query)
+        .and(raw_query())
         .and(warp::body::stream())
         .then(|parameters, query, stream| decode::<E, _, _>(parameters, query, stream))
 }

@@ -47,6 +47,7 @@ use self::site::CACHES;
 pub use self::site::{Root, Site};
 use super::body::{self, Body};
 use super::error::HttpError;
+use super::raw_query;
 use super::state::State;
 use crate::cache::Cache;
 use crate::listeners::serve::Routes;
@@ -76,10 +77,9 @@ impl Table {
 /// Makes the filter that serves the table on a listener.
 pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Routes {
     let router = Arc::new(Router { table: table.clone(), state: state.clone(), root });
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let everything = warp::method()
         .and(warp::path::full())
-        .and(query)
+        .and(raw_query())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::body::stream())
