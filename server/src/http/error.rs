@@ -3,7 +3,7 @@
 //! Replies are plain text for a person: what was wrong with the request and what to do. They never contain a path, a query, a
 //! secret or the text of an inner error. Those go to the log.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use warp::reply::{Reply, Response};
 
@@ -11,6 +11,7 @@ use crate::auth::AuthError;
 use crate::cache::PushError;
 use crate::cache::lookup::LookupError;
 use crate::chain::chain;
+use crate::listeners::serve::failure;
 use catalog::CatalogError;
 
 /// Seconds after which a client should retry that met an overload or a failing storage. The Cachix client accepts up to 120.
@@ -58,12 +59,8 @@ impl HttpError {
 
 impl Reply for HttpError {
     fn into_response(self) -> Response {
-        let mut response = Response::new(format!("{}\n", self.message).into());
-        *response.status_mut() = self.status;
+        let mut response = failure(self.status, &self.message);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        // A moment later the file may exist or the request be permitted.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"binary cache\""));

@@ -223,7 +223,7 @@ fn answer(
         let result = result.map(|answer| answer.map(|answer| refuse_unmeasured(version, answer)));
         result.unwrap_or_else(|_| {
             tracing::error!("a request handler panicked");
-            Ok(failure(StatusCode::INTERNAL_SERVER_ERROR, "the server failed to answer; try again later\n"))
+            Ok(failure(StatusCode::INTERNAL_SERVER_ERROR, "the server failed to answer; try again later"))
         })
     })
 }
@@ -238,16 +238,17 @@ fn refuse_unmeasured(version: Version, answer: Response) -> Response {
         return answer;
     }
     let reason = "the length of this file is not known beforehand: ask for it with HTTP/1.1 \
-                  (in nginx: proxy_http_version 1.1)\n";
+                  (in nginx: proxy_http_version 1.1)";
     failure(StatusCode::HTTP_VERSION_NOT_SUPPORTED, reason)
 }
 
-/// A reply that comes from no route.
-fn failure(status: StatusCode, text: &'static str) -> Response {
-    let mut response = Response::new(text.into());
+/// Returns a reply that says in plain text why there is no other.
+pub fn failure(status: StatusCode, message: &str) -> Response {
+    let mut response = Response::new(format!("{message}\n").into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    // A moment later the file may exist or the request be permitted.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
