@@ -8,33 +8,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use catalog::{Catalog, CatalogError, UnixTime};
+use catalog::UnixTime;
 use rustix::fs::FlockOperation;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::Tokens;
-use crate::cache::Caches;
-use crate::cache::setup::{Setup, SetupError, Shared, set_up};
+use crate::cache::setup::Shared;
 use crate::chain::chain;
-use crate::clock::Clock;
-use crate::config::{Config, Secret, SecretError};
-use crate::core::{Core, Parts};
-use crate::deploy::Deploy;
-use crate::federation::{Federation, FederationError};
+use crate::config::{Config, Secret};
+use crate::core::{Core, OpenError};
+use crate::federation::FederationError;
 use crate::http::state::State;
 use crate::http::{self, Forwarder, PartUrlKey};
-use crate::ingest::Ingest;
 use crate::jobs::Jobs;
 use crate::listeners::serve::ConnectionLimits;
 use crate::listeners::{self, ListenError, Listeners, Reopener};
-use crate::nar_store::{Intents, NarStore};
-use crate::origin::{Origin, node_url, reachable_host};
-use crate::publish::Publisher;
+use crate::origin::{Origin, reachable_host};
 use crate::reload::{Controls, KeyControl, LogControl, Reloader, Started};
-use crate::sealing::Sealer;
 use crate::server_key::ServerKeyError;
-use crate::uploads::Uploads;
 use crate::workers::{self, Workers};
 use crate::{server_key, systemd};
 
@@ -55,15 +46,9 @@ pub enum StartError {
     /// The server key cannot be read.
     #[error(transparent)]
     Key(#[from] ServerKeyError),
-    /// The password for the database cannot be read.
-    #[error("server.database-password-file")]
-    DatabasePassword(#[source] SecretError),
-    /// The catalog failed.
-    #[error("catalog")]
-    Catalog(#[from] CatalogError),
-    /// A cache could not be set up.
+    /// What every part shares cannot be opened.
     #[error(transparent)]
-    Setup(#[from] SetupError),
+    Core(#[from] OpenError),
     /// The node of the network could not start.
     #[error(transparent)]
     Federation(#[from] FederationError),
@@ -102,7 +87,7 @@ impl App {
         let origin = Origin::new(config.server.public_url.clone(), own_host, config.server.server_port);
         let part_urls = PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry);
         let part_urls = Arc::new(ArcSwap::from_pointee(part_urls));
-        let core = Arc::new(open_core(config, key.as_bytes(), &host, &shared).await?);
+        let core = Arc::new(Core::open(config, key.as_bytes(), &host, &shared).await?);
         let jobs = Arc::new(Jobs::default());
         let workers = Arc::new(Workers::new(jobs.clone()));
         let listeners = Arc::new(Listeners::default());
@@ -168,47 +153,6 @@ impl App {
         listeners.remove_admin_socket();
         Ok(())
     }
-}
-
-/// Opens what every part shares, and repairs what a crash left.
-async fn open_core(config: Config, key: &[u8], host: &str, shared: &Shared) -> Result<Core, StartError> {
-    let database = config.server.open_database().map_err(StartError::DatabasePassword)?;
-    let catalog = Catalog::open(database.expose()).await?;
-    let clock = Clock::open(catalog.clone()).await?;
-    let sealer = Sealer::derive(key);
-    let setup = Setup { config: &config, host, sealer: &sealer, shared };
-    let caches = set_up(&setup, &catalog, &Caches::default()).await?.take_effect(&catalog).await?;
-    let path = config.server.state_dir.join("intents");
-    let intents = Intents::open(path.clone()).map_err(|source| StartError::StateDir { path, source })?;
-    let node_url = node_url(&config.server);
-    if catalog.is_shared() {
-        tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
-    }
-    let publisher = Arc::new(Publisher::new(catalog.clone()));
-    let nar_store = Arc::new(NarStore::new(catalog.clone(), intents, publisher.clone()));
-    let uploads = Arc::new(Uploads::new(&catalog, &node_url));
-    let ingest =
-        Arc::new(Ingest::new(catalog.clone(), uploads.clone(), nar_store.clone(), publisher.clone()));
-    uploads.clear_stale_upload_ownership().await;
-    uploads.resume_spooled_uploads(&caches).await;
-    nar_store.remove_leftovers(&caches, |cache, id| uploads.is_open(cache, id)).await;
-    // What is due now was left by a previous run; nobody knows which of its files made it to the disk.
-    publisher.publish_again();
-    let deploy = Arc::new(Deploy::open(catalog.clone(), &config, &caches).await?);
-    let federation = Federation::new(&config.server, key, catalog.clone(), uploads.clone(), ingest.clone());
-    Ok(Core::new(Parts {
-        clock,
-        tokens: Tokens::load(catalog.clone(), key).await?,
-        deploy,
-        uploads,
-        ingest,
-        nar_store,
-        publisher,
-        federation: Arc::new(federation),
-        config,
-        catalog,
-        caches,
-    }))
 }
 
 /// Lets part URLs be signed with a key that is derived from a new server key, while those signed before stay valid.

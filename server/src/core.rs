@@ -2,22 +2,26 @@
 //!
 //! Nothing here knows jobs, workers, listeners or HTTP; they are built on it.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use catalog::Catalog;
+use catalog::{Catalog, CatalogError};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::auth::Tokens;
+use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SecretError};
 use crate::deploy::Deploy;
 use crate::federation::Federation;
 use crate::ingest::Ingest;
-use crate::nar_store::NarStore;
-use crate::origin::without_port;
+use crate::nar_store::{Intents, NarStore};
+use crate::origin::{node_url, without_port};
 use crate::publish::Publisher;
+use crate::sealing::Sealer;
 use crate::uploads::Uploads;
 
 /// What every part of the running daemon shares.
@@ -46,50 +50,70 @@ pub struct Core {
     reloading: Mutex<()>,
 }
 
-/// The parts that a [`Core`] is made of.
-pub struct Parts {
-    /// See [`Core::catalog`].
-    pub catalog: Catalog,
-    /// See [`Core::clock`].
-    pub clock: Clock,
-    /// See [`Core::tokens`].
-    pub tokens: Tokens,
-    /// See [`Core::deploy`].
-    pub deploy: Arc<Deploy>,
-    /// See [`Core::uploads`].
-    pub uploads: Arc<Uploads>,
-    /// See [`Core::ingest`].
-    pub ingest: Arc<Ingest>,
-    /// See [`Core::nar_store`].
-    pub nar_store: Arc<NarStore>,
-    /// See [`Core::publisher`].
-    pub publisher: Arc<Publisher>,
-    /// See [`Core::federation`].
-    pub federation: Arc<Federation>,
-    /// The configuration that the daemon starts with.
-    pub config: Config,
-    /// The caches of that configuration.
-    pub caches: Caches,
+/// Why what every part shares cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The password for the database cannot be read.
+    #[error("server.database-password-file")]
+    DatabasePassword(#[source] SecretError),
+    /// The catalog failed.
+    #[error("catalog")]
+    Catalog(#[from] CatalogError),
+    /// A cache could not be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The notes of unfinished pushes cannot be kept.
+    #[error("state directory {}", path.display())]
+    Intents {
+        /// The folder of the notes.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 impl Core {
-    /// Assembles the core.
-    pub fn new(parts: Parts) -> Self {
-        let Parts { catalog, clock, tokens, deploy, federation, config, caches, .. } = parts;
-        Self {
-            catalog,
+    /// Opens everything and repairs what a crash left. `key` is the server's, `host` that of key names.
+    pub async fn open(config: Config, key: &[u8], host: &str, shared: &Shared) -> Result<Self, OpenError> {
+        let database = config.server.open_database().map_err(OpenError::DatabasePassword)?;
+        let catalog = Catalog::open(database.expose()).await?;
+        let clock = Clock::open(catalog.clone()).await?;
+        let sealer = Sealer::derive(key);
+        let setup = Setup { config: &config, host, sealer: &sealer, shared };
+        let caches = set_up(&setup, &catalog, &Caches::default()).await?.take_effect(&catalog).await?;
+        let path = config.server.state_dir.join("intents");
+        let intents = Intents::open(path.clone()).map_err(|source| OpenError::Intents { path, source })?;
+        let node_url = node_url(&config.server);
+        if catalog.is_shared() {
+            tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
+        }
+        let publisher = Arc::new(Publisher::new(catalog.clone()));
+        let nar_store = Arc::new(NarStore::new(catalog.clone(), intents, publisher.clone()));
+        let uploads = Arc::new(Uploads::new(&catalog, &node_url));
+        let ingest =
+            Arc::new(Ingest::new(catalog.clone(), uploads.clone(), nar_store.clone(), publisher.clone()));
+        uploads.clear_stale_upload_ownership().await;
+        uploads.resume_spooled_uploads(&caches).await;
+        nar_store.remove_leftovers(&caches, |cache, id| uploads.is_open(cache, id)).await;
+        // What is due now was left by a previous run; it is unknown which of its files reached the disk.
+        publisher.publish_again();
+        let deploy = Arc::new(Deploy::open(catalog.clone(), &config, &caches).await?);
+        let federation =
+            Federation::new(&config.server, key, catalog.clone(), uploads.clone(), ingest.clone());
+        Ok(Self {
             clock,
-            tokens,
+            tokens: Tokens::load(catalog.clone(), key).await?,
             deploy,
-            uploads: parts.uploads,
-            ingest: parts.ingest,
-            nar_store: parts.nar_store,
-            publisher: parts.publisher,
-            federation,
+            uploads,
+            ingest,
+            nar_store,
+            publisher,
+            federation: Arc::new(federation),
             config: ArcSwap::from_pointee(config),
             caches: ArcSwap::from_pointee(caches),
+            catalog,
             reloading: Mutex::default(),
-        }
+        })
     }
 
     /// Returns the configuration in force.
