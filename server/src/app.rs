@@ -136,7 +136,7 @@ impl App {
         stopping.send_replace(true);
         core.federation.stop();
         let drained = async {
-            // Whoever watches a job stays connected until it ends.
+            // Clients that watch a job stay connected until it ends.
             tokio::join!(listeners.stopped(), jobs.shut_down(), core.deploy.close());
             tokio::join!(core.ingest.drain(), core.nar_store.drain());
         };

@@ -135,7 +135,7 @@ impl Deletion<'_> {
         &mut self,
         storage: &Arc<dyn Storage>,
     ) -> Result<Result<u64, StorageError>, JobError> {
-        // Whoever reads the storage directly never finds a narinfo without its NAR.
+        // A client that reads the storage directly never finds a narinfo without its NAR.
         for narinfos in [true, false] {
             // A listing may leave something out while objects go.
             while let Some(found) = self.remove_listed(storage, narinfos).await? {

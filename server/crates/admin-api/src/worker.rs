@@ -42,7 +42,7 @@ impl Endpoint for ResumeWorker {
     const SINCE: Since = Since::Workers;
 }
 
-/// A background worker of the daemon, which runs again and again.
+/// A background worker of the daemon, which works in rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerInfo {
     /// The name by which the worker can be paused.

@@ -48,7 +48,7 @@ pub const STATE: Topic<ServerConfig> = Topic {
             .applied_on_reload()
             .summary("Secret that tokens are signed with")
             .details(
-                "Whoever has it can make any token, and a new key makes all tokens invalid. Make one with \
+                "Anyone who has it can create tokens, and a new key makes all tokens invalid. Make one with \
                  `openssl rand -hex 32`. Set either `key` or `key-file`; with neither, the daemon makes a key at its first \
                  start and keeps it in `state-dir`. To give up a key that is in use, write `key: null`: a reload of a file \
                  that merely lacks the key is refused. Daemons that share a database need a restart for a new key.",

@@ -158,7 +158,7 @@ where
     Exclusive(Mutex::new(events.ready_chunks(EVENTS_AT_ONCE).map(encode).boxed()))
 }
 
-/// A stream that is `Sync`, as warp requires. Whoever polls it has it exclusively, so the lock is never taken.
+/// A stream that is `Sync`, as warp requires. A poll has exclusive access to it, so the lock is never taken.
 struct Exclusive<T>(Mutex<BoxStream<'static, T>>);
 
 impl<T> Stream for Exclusive<T> {

@@ -2,7 +2,7 @@
 //!
 //! Every writing transaction first takes the same advisory lock. So what it reads stays true until it commits, and no command has
 //! to consider others, as on SQLite. Row locks would allow concurrent transactions, but each does the work of many callers in
-//! the order of their calls: two daemons that receive the same closure would deadlock again and again, and the server needs a
+//! the order of their calls: two daemons that receive the same closure would deadlock repeatedly, and the server needs a
 //! second to detect each deadlock. A transaction is short and ends early if other daemons may be waiting.
 
 use std::time::{Duration, Instant};

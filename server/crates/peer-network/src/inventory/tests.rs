@@ -51,7 +51,7 @@ fn additions_bring_an_earlier_version_up_to_date() {
     assert_eq!(held.as_ref().unwrap().1, 149);
     let (epoch, position, filter) = held.unwrap();
     assert!((1..=150).all(|number| filter.may_contain(&path(number))));
-    // Whoever has another filter, or one from the future, gets the whole.
+    // A peer whose filter is another one, or newer than ours, gets the whole filter.
     assert!(matches!(log.since(epoch + 1, position), InventoryMessage::Whole { .. }));
     assert!(matches!(log.since(epoch, 1_000_000), InventoryMessage::Whole { .. }));
 }
