@@ -89,7 +89,7 @@ impl Core {
         }
         let publisher = Arc::new(Publisher::new(catalog.clone()));
         let nar_store = Arc::new(NarStore::new(catalog.clone(), intents, publisher.clone()));
-        let uploads = Arc::new(Uploads::new(&catalog, &node_url));
+        let uploads = Arc::new(Uploads::new(&catalog, nar_store.clone(), &node_url));
         let ingest =
             Arc::new(Ingest::new(catalog.clone(), uploads.clone(), nar_store.clone(), publisher.clone()));
         uploads.clear_stale_upload_ownership().await;

@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::exit::Exit;
 use crate::nouns::{
-    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, storage, token, usage, worker,
-    workspace,
+    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, storage, token, trash, usage,
+    worker, workspace,
 };
 
 /// Inspect and control a cache-server.
@@ -102,13 +102,20 @@ pub enum Command {
     /// List, describe or delete caches
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl cache info main")]
     Cache(cache::Command),
-    /// List, describe or delete store paths
+    /// List, describe, delete or restore store paths
     #[command(
         subcommand,
         arg_required_else_help = true,
         after_help = "Example:\n  cachectl path info $(readlink ./result)"
     )]
     Path(path::Command),
+    /// List or empty the trash, where removed paths stay for a while
+    ///
+    /// Paths that `gc` and `path delete` remove stay for the time that `server.trash` says, 24 hours by default. Nobody can see
+    /// them, but their files still take space. `path restore` brings a path back. When a storage needs room, the paths that were
+    /// removed first go for good.
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl trash list")]
+    Trash(trash::Command),
     /// Keep store paths from garbage collection under a name
     #[command(
         subcommand,

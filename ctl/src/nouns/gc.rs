@@ -30,17 +30,25 @@ pub struct Arguments {
     /// Trust the system clock although it contradicts the last known time
     #[arg(long)]
     pub accept_clock: bool,
+    /// Remove the files at once instead of keeping them in the trash
+    #[arg(long)]
+    pub no_trash: bool,
     /// Collect nothing; show why a path is kept or not, as `path why` does
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["dry_run", "to_size", "older_than", "accept_clock"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["dry_run", "to_size", "older_than", "accept_clock", "no_trash"])]
     pub explain: Option<StorePath>,
 }
 
 /// `cachectl gc`
 pub async fn run(arguments: Arguments, client: &Client, output: &Output) -> Result<(), Error> {
-    let Arguments { cache, dry_run, to_size, older_than, accept_clock, explain } = arguments;
+    let Arguments { cache, dry_run, to_size, older_than, accept_clock, no_trash, explain } = arguments;
     if let Some(path) = explain {
         return path::why(PathInCache { path, cache }, client, output).await;
     }
     let older_than = older_than.map(|age| age.as_secs());
-    follow_job(&JobRequest::Gc { cache, dry_run, to_size, older_than, accept_clock }, client, output).await
+    follow_job(
+        &JobRequest::Gc { cache, dry_run, to_size, older_than, accept_clock, no_trash },
+        client,
+        output,
+    )
+    .await
 }

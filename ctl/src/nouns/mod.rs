@@ -20,6 +20,7 @@ mod reload;
 mod status;
 pub mod storage;
 pub mod token;
+pub mod trash;
 pub mod usage;
 pub mod worker;
 pub mod workspace;
@@ -45,6 +46,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Deploy(command) => deploy::run(command, &client, &output).await,
         Command::Cache(command) => cache::run(command, &client, &output).await,
         Command::Path(command) => path::run(command, &client, &output).await,
+        Command::Trash(command) => trash::run(command, &client, &output).await,
         Command::Usage(arguments) => usage::run(arguments, &client, &output).await,
         Command::Storage(command) => storage::run(command, &client, &output).await,
         Command::Fsck(arguments) => fsck::run(arguments, &client, &output).await,

@@ -120,6 +120,7 @@ fn short_table(
         Column::text("STORAGE"),
         Column::text("STATE"),
         Column::number("USED"),
+        Column::number("TRASH").unless_empty(),
         Column::number("FREE"),
         last,
     ]);
@@ -129,6 +130,7 @@ fn short_table(
             storage.name.as_str().into(),
             state(storage),
             size(storage.used_bytes).into(),
+            trash(storage).into(),
             storage.free_bytes.map(size).unwrap_or_default().into(),
             last_of(storage),
         ]);
@@ -166,6 +168,11 @@ pub fn table(storages: &[StorageSummary], look: &Look) -> String {
         ]);
     }
     table.render(look) + &storages.iter().map(|storage| last_error(storage, look)).collect::<String>()
+}
+
+/// The bytes in the trash, if there are any.
+pub fn trash(storage: &StorageSummary) -> String {
+    if storage.trash_bytes > 0 { size(storage.trash_bytes) } else { String::new() }
 }
 
 /// The state of a storage in a word: the one that most needs attention.

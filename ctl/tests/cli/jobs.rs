@@ -75,6 +75,7 @@ fn each_command_requests_its_job_with_every_option() {
                 to_size: None,
                 older_than: None,
                 accept_clock: false,
+                no_trash: false,
             },
         ),
         (
@@ -85,6 +86,7 @@ fn each_command_requests_its_job_with_every_option() {
                 to_size: None,
                 older_than: None,
                 accept_clock: true,
+                no_trash: false,
             },
         ),
         (
@@ -95,6 +97,7 @@ fn each_command_requests_its_job_with_every_option() {
                 to_size: Some(5 << 30),
                 older_than: Some(2 * 24 * 60 * 60),
                 accept_clock: false,
+                no_trash: false,
             },
         ),
         (
@@ -105,6 +108,7 @@ fn each_command_requests_its_job_with_every_option() {
                 to_size: Some(0),
                 older_than: Some(0),
                 accept_clock: false,
+                no_trash: false,
             },
         ),
         ("cache delete old --yes", JobRequest::DeleteCache { cache: "old".into() }),

@@ -105,7 +105,9 @@ fn why_a_path_is_kept_is_explained_for_one_cache_or_for_all() {
 #[test]
 fn a_path_is_deleted_with_or_without_the_paths_that_refer_to_it() {
     let paths = [format!("/nix/store/{HASH}-hello")];
-    let deleted = json!({"paths": paths, "bytes_freed": 1 << 20, "postponed": 0});
+    let deleted = json!({
+        "paths": paths, "bytes_freed": 1 << 20, "bytes_trashed": 0, "restorable_until": null, "postponed": 0,
+    });
     let daemon =
         Daemon::start(&[("GET /v1/caches", says(json!([cache("one")]))), (DELETE, says(deleted.clone()))]);
     let text = daemon.run(&format!("path delete /nix/store/{HASH}-hello")).succeeds();

@@ -154,7 +154,7 @@ impl Cache {
         hash: &FileHash,
     ) -> Result<Option<Arc<KnownNar>>, LookupError> {
         let generation = self.nars.generation();
-        let record = catalog.find_nar(self.id, hash).await?.filter(|nar| !nar.damaged);
+        let record = catalog.find_needed_nar(self.id, hash).await?.filter(|nar| !nar.damaged);
         let Some(record) = record else { return Ok(None) };
         let name = NarFileName { file_hash: *hash, compression: record.compression };
         let known = Arc::new(KnownNar {

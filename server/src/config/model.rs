@@ -95,6 +95,8 @@ pub struct ServerConfig {
     pub gc_interval: Option<Duration>,
     /// How long every path is kept after it was made or used, whatever a collection is told.
     pub gc_grace: Duration,
+    /// How long removed paths stay in the trash; `None` to remove their files at once.
+    pub trash: Option<Duration>,
     /// How long a deployment may take from its start before it counts as failed.
     pub deploy_timeout: Duration,
     /// How long a deployment waits for its agent to begin before it is cancelled.

@@ -110,12 +110,13 @@ async fn run(core: &Arc<Core>, job: &Arc<Job>) {
         JobRequest::Fsck { rebuild, dry_run, .. } => {
             fsck::fsck(core, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
         }
-        JobRequest::Gc { dry_run, to_size, older_than, accept_clock, .. } => {
+        JobRequest::Gc { dry_run, to_size, older_than, accept_clock, no_trash, .. } => {
             let options = gc::Options {
                 dry_run: *dry_run,
                 to_size: *to_size,
                 older_than: *older_than,
                 accept_clock: *accept_clock,
+                no_trash: *no_trash,
             };
             gc::gc(core, scope, options, &reporter).await
         }

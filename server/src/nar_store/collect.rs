@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use catalog::{CatalogError, NarRecord, Tombstone};
+use catalog::{CatalogError, NarId, NarRecord, Tombstone, TombstoneId};
 use futures_util::{StreamExt, stream};
 use nar_storage::{Key, StorageError, layout};
 use nix_formats::{FileHash, NarFileName, StorePathHash};
@@ -19,6 +19,8 @@ use crate::fail_points::reached;
 
 /// Objects that are removed at once.
 const AT_ONCE: usize = 8;
+/// Tombstones, or files, that are looked up at once.
+const PAGE: u64 = 200;
 
 /// Why something could not be removed.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +99,35 @@ impl NarStore {
         for hash in hashes {
             storing.push(self.locks.lock(cache.id, hash).await);
         }
+        self.remove_locked(cache, storage, nars).await
+    }
+
+    /// As [`NarStore::remove_unneeded`], for callers that may hold the lock of a file. Files whose lock somebody holds stay
+    /// until the next collection.
+    pub(super) async fn remove_unneeded_now(
+        &self,
+        cache: &Cache,
+        storage: &Arc<CacheStorage>,
+        nars: &[NarRecord],
+    ) -> Result<(Freed, Option<StorageError>), CatalogError> {
+        let mut storing = Vec::with_capacity(nars.len());
+        let mut free = Vec::with_capacity(nars.len());
+        for nar in nars {
+            if let Some(lock) = self.locks.try_lock(cache.id, nar.file_hash) {
+                storing.push(lock);
+                free.push(nar.clone());
+            }
+        }
+        self.remove_locked(cache, storage, &free).await
+    }
+
+    /// Removes files whose locks the caller holds.
+    async fn remove_locked(
+        &self,
+        cache: &Cache,
+        storage: &Arc<CacheStorage>,
+        nars: &[NarRecord],
+    ) -> Result<(Freed, Option<StorageError>), CatalogError> {
         let given_up = self.catalog.give_up_nars(nars.iter().map(|nar| nar.id).collect()).await?;
         reached("gc-nars-given-up");
         let given_up: Vec<&NarRecord> = nars.iter().filter(|nar| given_up.contains(&nar.id)).collect();
@@ -120,8 +151,32 @@ impl NarStore {
             freed.files += 1;
             freed.bytes += nar.file_size;
         }
-        drop(storing);
         Ok((freed, failed))
+    }
+
+    /// Finishes removals that a crash interrupted: of files beside NARs, and of NARs that nothing needs.
+    pub async fn finish_removals(
+        &self,
+        cache: &Cache,
+        storage: &Arc<CacheStorage>,
+    ) -> Result<(), RemoveError> {
+        let mut after: Option<TombstoneId> = None;
+        loop {
+            let page = self.catalog.tombstones(storage.id, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            self.remove_tombstoned(cache, storage, &page).await?;
+        }
+        let mut after: Option<NarId> = None;
+        loop {
+            let page = self.catalog.unneeded_nars(storage.id, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.id);
+            let (_, failed) = self.remove_unneeded(cache, storage, &page).await?;
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Deleting paths because an operator said so.
 //!
-//! They go as garbage does: out of the catalog, leaving tombstones, then the files beside the NARs, then the NARs that no
-//! other path needs. What a storage does not give up now is left to the next collection.
+//! They go as garbage does: out of the catalog, leaving tombstones, and into the trash, then the files beside the NARs, then
+//! the NARs that neither another path nor the trash needs. What a storage does not give up now is left to the next collection.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::cache::Cache;
 use crate::cache::PushError;
 use crate::cache::storages::CacheStorage;
 use crate::chain::chain;
+use crate::fail_points::reached;
 
 /// What became of a path that was to be deleted.
 pub enum Deletion {
@@ -25,6 +26,8 @@ pub enum Deletion {
         paths: Vec<StorePath>,
         /// The files that went.
         freed: Freed,
+        /// The size of the files that stay in the trash, in bytes.
+        trashed_bytes: u64,
         /// How many of the paths have files that could not be removed yet.
         postponed: u64,
     },
@@ -33,15 +36,17 @@ pub enum Deletion {
 }
 
 impl NarStore {
-    /// Deletes a path, with what refers to it if it is to be `recursive`. Goes on when the caller goes away.
+    /// Deletes a path, with what refers to it if it is to be `recursive`. It stays in the trash for a while if there is one
+    /// (`trash`). Continues when the caller goes away.
     pub async fn delete_path(
         self: &Arc<Self>,
         cache: &Arc<Cache>,
         path: StorePathHash,
         recursive: bool,
+        trash: bool,
     ) -> Result<Deletion, PushError> {
         let (store, cache) = (self.clone(), cache.clone());
-        let task = self.deletions.spawn(async move { store.delete(&cache, path, recursive).await });
+        let task = self.deletions.spawn(async move { store.delete(&cache, path, recursive, trash).await });
         Ok(task.await.map_err(|_| PushError::Internal)??)
     }
 
@@ -50,17 +55,20 @@ impl NarStore {
         cache: &Arc<Cache>,
         path: StorePathHash,
         recursive: bool,
+        trash: bool,
     ) -> Result<Deletion, CatalogError> {
         let recording = cache.index.recording.write().await;
-        let deletion = catalog::Deletion { cache: cache.id, path, recursive, now: UnixTime::now() };
-        let deleted = match self.catalog.delete_path(deletion).await? {
-            Deleted::Done(deleted) => deleted,
+        let deletion = catalog::Deletion { cache: cache.id, path, recursive, now: UnixTime::now(), trash };
+        let (deleted, trashed_bytes) = match self.catalog.delete_path(deletion).await? {
+            Deleted::Done { paths, trashed_bytes } => (paths, trashed_bytes),
             refused => return Ok(Deletion::Refused(refused)),
         };
         for deleted in &deleted {
             cache.index.remove(deleted.path.hash());
+            cache.nars.forget(&deleted.nar.file_hash);
         }
         drop(recording);
+        reached("delete-recorded");
         let mut by_storage: HashMap<StorageId, Vec<&DeletedPath>> = HashMap::new();
         for deleted in &deleted {
             by_storage.entry(deleted.nar.storage).or_default().push(deleted);
@@ -83,7 +91,7 @@ impl NarStore {
             }
         }
         let paths = deleted.into_iter().map(|deleted| deleted.path).collect();
-        Ok(Deletion::Done { paths, freed, postponed })
+        Ok(Deletion::Done { paths, freed, trashed_bytes, postponed })
     }
 
     /// Removes what deleted paths have left on a storage. The error is of what could not be removed.

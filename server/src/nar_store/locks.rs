@@ -20,6 +20,11 @@ impl FileLocks {
         self.get(cache, file).lock_owned().await
     }
 
+    /// Takes the lock of this file unless somebody holds it.
+    pub(super) fn try_lock(&self, cache: CacheId, file: FileHash) -> Option<OwnedMutexGuard<()>> {
+        self.get(cache, file).try_lock_owned().ok()
+    }
+
     fn get(&self, cache: CacheId, file: FileHash) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.0.lock();
         if let Some(lock) = locks.get(&(cache, file)).and_then(Weak::upgrade) {

@@ -9,6 +9,7 @@
 //! | `recover.rs` | working off those notes after a crash |
 //! | `relocate.rs` | moving a file to another storage |
 //! | `delete.rs`, `collect.rs` | removing paths, and the files that no path needs |
+//! | `trash.rs` | restoring removed paths, and emptying the trash |
 //!
 //! Order matters everywhere: a file is noted before it is stored, and durable before the catalog knows it; the catalog forgets
 //! a file only after it was removed. Knows nothing of uploads and of HTTP.
@@ -21,6 +22,7 @@ mod parked;
 mod put;
 mod recover;
 mod relocate;
+mod trash;
 
 use std::sync::Arc;
 
@@ -47,6 +49,8 @@ pub struct NarStore {
     publisher: Arc<Publisher>,
     /// Deletions run to their end even if the client hangs up; a shutdown waits for them.
     deletions: TaskTracker,
+    /// Held while the trash is emptied to make room.
+    making_room: tokio::sync::Mutex<()>,
 }
 
 impl NarStore {
@@ -58,6 +62,7 @@ impl NarStore {
             locks: FileLocks::default(),
             publisher,
             deletions: TaskTracker::new(),
+            making_room: tokio::sync::Mutex::default(),
         }
     }
 

@@ -96,7 +96,8 @@ impl NarStore {
             let file = assemble().await?;
             let (reservation, storage) = match cache.storages().reserve_spooled(nar.size, &file, &tried) {
                 Err(PushError::Full) => {
-                    cache.storages().look_for_room().await;
+                    let has_room = || cache.storages().reserve_spooled(nar.size, &file, &tried).is_ok();
+                    self.make_room(cache, nar.size, has_room).await?;
                     cache.storages().reserve_spooled(nar.size, &file, &tried)?
                 }
                 reserved => reserved?,

@@ -113,7 +113,13 @@ impl NarStore {
         mut tried: Vec<Arc<str>>,
     ) -> Result<Result<Copied, SourceFault>, PushError> {
         loop {
-            let (reservation, to) = cache.storages().reserve(size, &tried)?;
+            let (reservation, to) = match cache.storages().reserve(size, &tried) {
+                Err(PushError::Full) => {
+                    self.make_room(cache, size, || cache.storages().reserve(size, &tried).is_ok()).await?;
+                    cache.storages().reserve(size, &tried)?
+                }
+                reserved => reserved?,
+            };
             let intent = self.note(cache, &to, name, tag).await?;
             match copy(from, &to, name, size).await {
                 Ok(()) => return Ok(Ok(Copied { to, reservation, intent })),

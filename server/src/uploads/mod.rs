@@ -41,19 +41,22 @@ use self::owners::Owners;
 use crate::auth::TokenRef;
 use crate::cache::{Cache, PushError, blocking};
 use crate::chain::chain;
+use crate::nar_store::NarStore;
 
 /// All unfinished uploads of the daemon.
 pub struct Uploads {
     open: OpenUploads,
+    /// Makes room for them.
+    nar_store: Arc<NarStore>,
     /// Where several daemons share the catalog.
     owners: Option<Owners>,
 }
 
 impl Uploads {
     /// No uploads yet. Other daemons that share `catalog` reach this one at `node_url`.
-    pub fn new(catalog: &Catalog, node_url: &str) -> Self {
+    pub fn new(catalog: &Catalog, nar_store: Arc<NarStore>, node_url: &str) -> Self {
         let owners = catalog.is_shared().then(|| Owners::new(catalog.clone(), node_url.to_owned()));
-        Self { open: OpenUploads::default(), owners }
+        Self { open: OpenUploads::default(), nar_store, owners }
     }
 
     /// Opens an upload in several parts, with the token `owner`. Other daemons that share the catalog can find it when this
@@ -85,7 +88,8 @@ impl Uploads {
         self.open.check_room(cache.id, owner)?;
         // Refused before a byte is sent if no storage could take it.
         if let Err(PushError::Full) = cache.storages().propose(size) {
-            cache.storages().look_for_room().await;
+            let has_room = || cache.storages().propose(size).is_ok();
+            self.nar_store.make_room(cache, size.unwrap_or(0), has_room).await?;
             cache.storages().propose(size)?;
         }
         let cache = cache.clone();

@@ -56,6 +56,12 @@ impl Worker for CapacityCollector {
             return Ok(());
         }
         for cache in core.caches().iter() {
+            if size_to_collect(cache).is_none() {
+                continue;
+            }
+            // What was removed before goes first. What is removed now stays as long as it fits.
+            let fits = || size_to_collect(cache).is_none();
+            core.nar_store.empty_trash_until(cache, fits).await?;
             let Some(size) = size_to_collect(cache) else { continue };
             let request = JobRequest::Gc {
                 cache: Some(cache.name().to_owned()),
@@ -63,6 +69,7 @@ impl Worker for CapacityCollector {
                 to_size: Some(size),
                 older_than: None,
                 accept_clock: false,
+                no_trash: false,
             };
             let (job, _) = self.jobs.start(core, request).map_err(|error| error.message)?;
             let mut end = job.watch().end;
@@ -74,6 +81,7 @@ impl Worker for CapacityCollector {
                 }
                 _ => return Ok(()),
             }
+            core.nar_store.empty_trash_until(cache, fits).await?;
             self.again |= size_to_collect(cache).is_some();
         }
         Ok(())

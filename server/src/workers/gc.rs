@@ -57,6 +57,7 @@ impl Worker for Gc {
             to_size: None,
             older_than: None,
             accept_clock: false,
+            no_trash: false,
         };
         let (job, _) = self.jobs.start(core, request).map_err(|error| error.message)?;
         self.pause = self.interval;

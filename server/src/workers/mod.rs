@@ -14,6 +14,7 @@ mod reaper;
 mod registry;
 mod supervise;
 mod touches;
+mod trash;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -81,11 +82,12 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 6] = [
+    let own: [Box<dyn Worker>; 7] = [
         Box::new(clock::Clock),
         Box::new(publisher::Publisher),
         Box::new(reaper::Reaper::new(core)),
         Box::new(touches::Touches),
+        Box::new(trash::Trash::new()),
         Box::new(deployments::Deployments),
         Box::new(capacity_collector::CapacityCollector::new(workers.jobs.clone())),
     ];

@@ -38,3 +38,4 @@ mod storage_layout;
 mod storages;
 mod systemd;
 mod tokens;
+mod trash;

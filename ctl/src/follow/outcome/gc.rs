@@ -16,6 +16,10 @@ pub fn brief(gc: &GcSummary) -> String {
     } else {
         format!("removed {removed} ({freed}), kept {kept}")
     };
+    let trashed = sum(|cache| cache.bytes_trashed);
+    if trashed > 0 {
+        text.push_str(&format!(", {} in the trash", size(trashed)));
+    }
     let postponed = sum(|cache| cache.postponed);
     if postponed > 0 {
         text.push_str(&format!(", postponed {}", count(postponed)));
@@ -31,6 +35,7 @@ pub fn table(gc: &GcSummary, look: &Look) -> String {
         Column::number(if gc.dry_run { "TO REMOVE" } else { "REMOVED" }),
         Column::number("FILES"),
         Column::number(if gc.dry_run { "TO FREE" } else { "FREED" }),
+        Column::number("TRASH").unless_empty(),
         Column::number("KEPT"),
         Column::number("PINNED"),
         Column::number("POSTPONED").unless_empty(),
@@ -42,6 +47,7 @@ pub fn table(gc: &GcSummary, look: &Look) -> String {
             count(cache.paths_removed).into(),
             count(cache.files_removed).into(),
             size(cache.bytes_freed).into(),
+            if cache.bytes_trashed > 0 { size(cache.bytes_trashed) } else { String::new() }.into(),
             count(cache.kept).into(),
             count(cache.pinned).into(),
             if cache.postponed > 0 { count(cache.postponed) } else { String::new() }.into(),

@@ -3,12 +3,14 @@
 mod view;
 
 use admin_api::{
-    DeletePath, ExplainPath, ListCaches, ListPaths, MAX_PATHS_PER_PAGE, PathList, PathWhy, ShowPath,
+    DeletePath, ExplainPath, ListCaches, ListPaths, MAX_PATHS_PER_PAGE, PathList, PathWhy, RestorePath,
+    ShowPath,
 };
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::cache::named_or_only;
+use super::trash::render_restored;
 use crate::cli::value::StorePath;
 use crate::client::{Client, is_not_found};
 use crate::error::Error;
@@ -40,7 +42,8 @@ pub enum Command {
     Why(PathInCache),
     /// Delete a store path, no matter how recently it was used
     ///
-    /// Refused if other paths refer to it, or if a pin holds it; remove the pin first. Clients can push the path again.
+    /// Refused if other paths refer to it, or if a pin holds it; remove the pin first. The path stays in the trash for a while,
+    /// from where `path restore` brings it back. Clients can also push it again.
     #[command(after_help = "Examples:\n  \
         cachectl path delete /nix/store/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1\n  \
         cachectl path delete 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq --cache main --recursive")]
@@ -54,6 +57,23 @@ pub enum Command {
         /// Also delete all paths that refer to it, directly or indirectly
         #[arg(long)]
         recursive: bool,
+        /// Remove the files at once; the path cannot be restored
+        #[arg(long)]
+        no_trash: bool,
+    },
+    /// Restore a deleted or collected path from the trash
+    ///
+    /// Also restores every path that it refers to, directly or indirectly, and that is in the trash too. The restored paths
+    /// count as used now.
+    #[command(after_help = "Example:\n  \
+        cachectl path restore /nix/store/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1")]
+    Restore {
+        /// /nix/store/HASH-NAME, HASH-NAME or HASH
+        #[arg(value_name = "PATH")]
+        path: StorePath,
+        /// The cache to restore it to [default: the only cache]
+        #[arg(long, value_name = "NAME")]
+        cache: Option<String>,
     },
 }
 
@@ -108,11 +128,17 @@ pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(
             show(&wanted, look_up, render, client, output).await
         }
         Command::Why(wanted) => why(wanted, client, output).await,
-        Command::Delete { path, cache, recursive } => {
+        Command::Delete { path, cache, recursive, no_trash } => {
             let cache = named_or_only(cache, client).await?;
-            let request = DeletePath { cache, hash: path.hash().to_owned(), recursive };
+            let request = DeletePath { cache, hash: path.hash().to_owned(), recursive, no_trash };
             let deleted = client.call(&request).await?;
-            output.print(&deleted, |_| render_deleted(&request.cache, &deleted))
+            output.print(&deleted, |look| render_deleted(&request.cache, &deleted, look))
+        }
+        Command::Restore { path, cache } => {
+            let request =
+                RestorePath { cache: named_or_only(cache, client).await?, hash: path.hash().to_owned() };
+            let restored = client.call(&request).await?;
+            output.print(&restored, |_| render_restored(&request.cache, &restored))
         }
     }
 }

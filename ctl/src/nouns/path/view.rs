@@ -51,11 +51,20 @@ pub fn render_why(CacheWhy { cache, why }: &CacheWhy, look: &Look) -> String {
 }
 
 /// Renders what was deleted.
-pub fn render_deleted(cache: &str, deleted: &DeletedPaths) -> String {
+pub fn render_deleted(cache: &str, deleted: &DeletedPaths, look: &Look) -> String {
     let paths = counted(deleted.paths.len() as u64, "path");
-    let mut text = format!("Deleted {paths} from {} ({} freed):\n", plain(cache), size(deleted.bytes_freed));
+    let kept = match deleted.bytes_trashed {
+        0 => String::new(),
+        bytes => format!(", {} in the trash", size(bytes)),
+    };
+    let mut text =
+        format!("Deleted {paths} from {} ({} freed{kept}):\n", plain(cache), size(deleted.bytes_freed));
     for path in &deleted.paths {
         text.push_str(&format!("  {}\n", plain(path)));
+    }
+    if let Some(time) = deleted.restorable_until {
+        let when = relative(look.now, time);
+        text.push_str(&format!("`cachectl path restore` brings them back until {} ({when}).\n", date(time)));
     }
     if deleted.postponed > 0 {
         let paths = counted(deleted.postponed, "path");

@@ -38,10 +38,18 @@ fn why_a_path_is_kept_reads_well_at_80_columns() {
 #[test]
 fn deleted_paths_are_named() {
     let paths = samples::paths::rows().into_iter().map(|path| path.store_path).collect();
-    let deleted = DeletedPaths { paths, bytes_freed: 12 << 30, postponed: 0 };
-    assert_golden("deleted.txt", &path::render_deleted("main", &deleted));
+    let deleted =
+        DeletedPaths { paths, bytes_freed: 12 << 30, bytes_trashed: 0, restorable_until: None, postponed: 0 };
+    assert_golden("deleted.txt", &path::render_deleted("main", &deleted, &TERMINAL));
+    let trashed = DeletedPaths {
+        bytes_freed: 0,
+        bytes_trashed: 12 << 30,
+        restorable_until: Some(TERMINAL.now + 86_400),
+        ..deleted.clone()
+    };
+    assert_golden("deleted.trashed.txt", &path::render_deleted("main", &trashed, &TERMINAL));
     let postponed = DeletedPaths { postponed: 2, ..deleted };
-    assert_golden("deleted.postponed.txt", &path::render_deleted("main", &postponed));
+    assert_golden("deleted.postponed.txt", &path::render_deleted("main", &postponed, &TERMINAL));
 }
 
 #[test]

@@ -75,6 +75,9 @@ pub struct DeletePath {
     pub hash: String,
     /// Whether to delete all paths that refer to the path, directly or indirectly.
     pub recursive: bool,
+    /// Whether to remove the files at once instead of keeping them in the trash. Left out if `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_trash: bool,
 }
 
 impl Endpoint for DeletePath {
@@ -172,6 +175,12 @@ pub struct DeletedPaths {
     pub paths: Vec<String>,
     /// The bytes of the files that were deleted because no other path needs them.
     pub bytes_freed: u64,
+    /// The bytes of the files that stay in the trash, from where [`RestorePath`](crate::RestorePath) brings the paths back.
+    #[serde(default)]
+    pub bytes_trashed: u64,
+    /// When the trash lets go of the paths; `None` if they are not there.
+    #[serde(default)]
+    pub restorable_until: Option<i64>,
     /// The number of deleted paths whose files are still there because their storage does not answer. The next garbage
     /// collection deletes these files.
     pub postponed: u64,

@@ -21,6 +21,9 @@ pub struct StorageSummary {
     pub last_error: Option<String>,
     /// The bytes that this cache uses there, according to the catalog.
     pub used_bytes: u64,
+    /// The bytes of those that only paths in the trash need.
+    #[serde(default)]
+    pub trash_bytes: u64,
     /// The bytes of files that are being written.
     pub reserved_bytes: u64,
     /// The bytes that can still be written; `None` if the storage has no limit or does not answer.

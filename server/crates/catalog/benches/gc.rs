@@ -77,7 +77,7 @@ async fn measure(url: &str, numbers: &str, random: &str) {
     let mut batches = census.batches(dead.min(BURIED), BATCH);
     while let Some(paths) = batches.next() {
         let begin = Instant::now();
-        let batch = TombstoneBatch { cache, paths, unused_since: CUTOFF, now: UnixTime::now() };
+        let batch = TombstoneBatch { cache, paths, unused_since: CUTOFF, now: UnixTime::now(), trash: false };
         catalog.tombstone_paths(batch).await.unwrap();
         slowest = slowest.max(begin.elapsed());
         batches.took(begin.elapsed());

@@ -35,6 +35,7 @@ mod shared_keys;
 mod sqlite;
 mod storages;
 mod tokens;
+mod trash;
 mod types;
 mod uploads;
 mod usage;
@@ -71,8 +72,9 @@ pub use removal::Forgotten;
 pub use shared_keys::SharedKey;
 pub use storages::DeclaredStorage;
 pub use tokens::{TokenCaches, TokenPermission, TokenRecord, TokenScope};
+pub use trash::{EmptiedTrash, Restored, TrashStats, TrashToEmpty, TrashedPath};
 pub use types::{
-    AgentId, CacheId, DeploymentId, NarId, PathId, PublishTicket, StorageId, TombstoneId, UnixTime,
+    AgentId, CacheId, DeploymentId, NarId, PathId, PublishTicket, StorageId, TombstoneId, TrashId, UnixTime,
     WorkspaceId,
 };
 pub use uploads::FinishedUpload;

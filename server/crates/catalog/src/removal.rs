@@ -6,7 +6,8 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    cache, nar, open_upload, pin, signing_key, storage, storage_job, store_path, tombstone, upload,
+    cache, nar, open_upload, pin, signing_key, storage, storage_job, store_path, tombstone, trashed_path,
+    upload,
 };
 use crate::tokens::take_from_tokens;
 use crate::writer::Written;
@@ -73,6 +74,18 @@ async fn forget(
         .rows_affected;
     if paths > 0 {
         return Ok(Written::quietly(Forgotten::Paths(paths)));
+    }
+    let some = trashed_path::Entity::find()
+        .select_only()
+        .column(trashed_path::Column::Id)
+        .filter(trashed_path::Column::Cache.eq(cache))
+        .limit(limit);
+    let trashed = trashed_path::Entity::delete_many()
+        .filter(trashed_path::Column::Id.in_subquery(some.into_query()))
+        .exec(transaction)
+        .await?;
+    if trashed.rows_affected > 0 {
+        return Ok(Written::quietly(Forgotten::Paths(0)));
     }
     let some = nar::Entity::find()
         .select_only()

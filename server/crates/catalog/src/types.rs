@@ -32,6 +32,10 @@ pub struct PublishTicket(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct TombstoneId(pub i64);
 
+/// The id of a path in the trash. Paths that were removed later have higher ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct TrashId(pub i64);
+
 /// The id of a deploy workspace. It stays the same while the workspace is disabled and enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct WorkspaceId(pub i64);

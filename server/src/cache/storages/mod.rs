@@ -95,6 +95,16 @@ impl Storages {
         }
     }
 
+    /// Whether a storage could take a file of `size` bytes if `freed` bytes were removed from it, as far as is known.
+    pub fn could_take(&self, storage: &CacheStorage, size: u64, freed: u64) -> bool {
+        let snapshots = self.placement.snapshot();
+        let Some(known) = snapshots.iter().find(|known| &*known.name == storage.name()) else { return false };
+        let load = known.used.saturating_add(known.reserved).saturating_sub(freed);
+        let fits = |room: u64| load.saturating_add(size.max(1)) <= room;
+        let has_space = |free: u64| free.saturating_add(freed) >= size;
+        !known.draining && known.max_size.is_none_or(fits) && known.free.is_none_or(has_space)
+    }
+
     /// As [`Storages::propose`], but none of those `tried`. For what is not a NAR on its way to its place: no room is
     /// reserved, and no turn taken.
     pub fn choose(&self, size: Option<u64>, tried: &[Arc<str>]) -> Result<Arc<CacheStorage>, PushError> {

@@ -34,6 +34,14 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
             .applied_on_reload()
             .summary("How long a path stays after it was pushed or asked for, whatever `cachectl gc` is told")
             .details("Clients rely on the answer that a path is present."),
+        Key::new("trash", &One(lens!(ServerConfig, trash), INTERVAL))
+            .default("24h")
+            .applied_on_reload()
+            .summary("How long removed paths can be restored with `cachectl path restore`, or `off`")
+            .details(
+                "Nobody can see them, but their files still take space and count as used. When a storage needs room, the \
+                 paths that were removed first go for good.",
+            ),
         Key::new("deploy-timeout", &One(lens!(ServerConfig, deploy_timeout), POSITIVE_DURATION))
             .default("2h")
             .applied_on_reload()

@@ -24,6 +24,7 @@ mod serve;
 mod status;
 mod summary;
 mod tokens;
+mod trash;
 mod usage;
 mod workers;
 mod workspaces;
@@ -32,11 +33,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use admin_api::{
-    API_VERSION, Activate, AddKey, CancelDeployment, CreatePin, CreateToken, DeletePath, Diagnose, ErrorCode,
-    ExplainPath, JobRequest, ListAgents, ListCaches, ListDeployments, ListJobs, ListPaths, ListPeers,
-    ListPins, ListTokens, ListWorkers, ListWorkspaces, PauseWorker, PingPeer, ReadLog, ReadRecord, Reload,
-    RemovePin, ResumeWorker, RetireKey, RevokeToken, Rollback, ShowAgent, ShowCache, ShowDeployment, ShowDht,
-    ShowPath, ShowStatus, ShowUsage, ShowWorkspace, StopJob, VERSION_HEADER, WriteNote,
+    API_VERSION, Activate, AddKey, CancelDeployment, CreatePin, CreateToken, DeletePath, Diagnose,
+    EmptyTrash, ErrorCode, ExplainPath, JobRequest, ListAgents, ListCaches, ListDeployments, ListJobs,
+    ListPaths, ListPeers, ListPins, ListTokens, ListTrash, ListWorkers, ListWorkspaces, PauseWorker,
+    PingPeer, ReadLog, ReadRecord, Reload, RemovePin, RestorePath, ResumeWorker, RetireKey, RevokeToken,
+    Rollback, ShowAgent, ShowCache, ShowDeployment, ShowDht, ShowPath, ShowStatus, ShowUsage, ShowWorkspace,
+    StopJob, VERSION_HEADER, WriteNote,
 };
 use http::HeaderValue;
 use warp::reply::Response;
@@ -49,7 +51,7 @@ use crate::listeners::serve::Routes;
 
 /// Every endpoint with its handler.
 #[rustfmt::skip]
-fn endpoints(state: &Arc<State>) -> [Routes; 39] {
+fn endpoints(state: &Arc<State>) -> [Routes; 42] {
     [
         serve::<ShowStatus>(state, status::show),
         serve::<Diagnose>(state, doctor::diagnose),
@@ -65,6 +67,9 @@ fn endpoints(state: &Arc<State>) -> [Routes; 39] {
         serve::<ShowPath>(state, paths::show),
         serve::<ExplainPath>(state, explain::explain),
         serve::<DeletePath>(state, paths::delete),
+        serve::<RestorePath>(state, trash::restore),
+        serve::<ListTrash>(state, trash::list),
+        serve::<EmptyTrash>(state, trash::empty),
         serve::<ListPins>(state, pins::list),
         serve::<CreatePin>(state, pins::create),
         serve::<RemovePin>(state, pins::remove),

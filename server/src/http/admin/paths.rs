@@ -4,13 +4,14 @@ use admin_api::{
     ApiError, DeletePath, DeletedPaths, ErrorCode, ListPaths, MAX_PATHS_PER_PAGE, PathInfo, PathList,
     PathRow, ShowPath,
 };
-use catalog::{Deleted, PathLine};
+use catalog::{Deleted, PathLine, UnixTime};
 use nar_storage::layout;
 use nix_formats::{StorePath, StorePathHash};
 
 use super::Answer;
 use super::caches::find;
 use super::error::{failure, internal};
+use super::trash::kept_seconds;
 use crate::cache::Cache;
 use crate::cache::narinfo::{nar_file_name, narinfo};
 use crate::http::state::State;
@@ -93,12 +94,28 @@ pub(super) async fn delete(state: &State, request: DeletePath) -> Answer<Deleted
     let cache = find(state, &request.cache)?;
     let path = parse_hash(&request.hash)?;
     let recursive = request.recursive;
-    match state.nar_store.delete_path(&cache, path, recursive).await.map_err(|error| internal(&error))? {
-        Deletion::Done { paths, freed, postponed } => {
+    let trash = !request.no_trash && state.config().server.trash.is_some();
+    let restorable_until = trash.then(|| UnixTime::now().0.saturating_add(kept_seconds(state)));
+    let deletion = state.nar_store.delete_path(&cache, path, recursive, trash).await;
+    match deletion.map_err(|error| internal(&error))? {
+        Deletion::Done { paths, freed, trashed_bytes, postponed } => {
             let number = paths.len();
-            tracing::info!(cache = cache.name(), path = request.hash, number, recursive, "deleted paths");
+            tracing::info!(
+                cache = cache.name(),
+                path = request.hash,
+                number,
+                recursive,
+                trash,
+                "deleted paths"
+            );
             let paths = paths.iter().map(StorePath::to_full_path).collect();
-            Ok(DeletedPaths { paths, bytes_freed: freed.bytes, postponed })
+            Ok(DeletedPaths {
+                paths,
+                bytes_freed: freed.bytes,
+                bytes_trashed: trashed_bytes,
+                restorable_until,
+                postponed,
+            })
         }
         Deletion::Refused(why) => Err(refusal(&cache, &request.hash, &why)),
     }
@@ -109,7 +126,7 @@ fn refusal(cache: &Cache, hash: &str, why: &Deleted) -> ApiError {
     let name = cache.name();
     let conflict = |message: String, hint: &str| failure(ErrorCode::Conflict, message, Some(hint));
     match why {
-        Deleted::Unknown | Deleted::Done(_) => unknown_path(cache, hash),
+        Deleted::Unknown | Deleted::Done { .. } => unknown_path(cache, hash),
         Deleted::Needed { by, count } => {
             let named: Vec<String> = by.iter().map(StorePath::base_name).collect();
             let more = match count.saturating_sub(by.len() as u64) {

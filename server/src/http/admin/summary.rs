@@ -98,6 +98,7 @@ async fn former_storage_summary(
         draining: false,
         last_error: None,
         used_bytes: stats.file_bytes,
+        trash_bytes: 0,
         reserved_bytes: 0,
         free_bytes: None,
         total_bytes: None,
@@ -116,6 +117,7 @@ async fn storage_summary(
     snapshot: &StorageSnapshot,
 ) -> Answer<StorageSummary> {
     let stats = state.catalog.storage_stats(storage.id).await.map_err(|error| internal(&error))?;
+    let trash = state.catalog.trash_stats(storage.id).await.map_err(|error| internal(&error))?;
     let condition = storage.condition();
     let usage = condition.usage;
     let room = snapshot.max_size.map(|max_size| max_size.saturating_sub(snapshot.used));
@@ -129,6 +131,7 @@ async fn storage_summary(
         },
         location: storage.location.clone(),
         used_bytes: snapshot.used,
+        trash_bytes: trash.bytes,
         reserved_bytes: snapshot.reserved,
         max_bytes: snapshot.max_size,
         free_bytes: [usage.free, room].into_iter().flatten().min(),

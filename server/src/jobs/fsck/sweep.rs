@@ -53,6 +53,7 @@ impl Examined<'_> {
     pub(super) async fn unknown(&mut self, listing: Listing) -> Result<(), JobError> {
         let hashes: Vec<_> = listing.narinfos.keys().copied().collect();
         let unknown = self.remove_moved_narinfos(&hashes).await?;
+        let unknown = self.remove_narinfos_of_removed(unknown).await?;
         let mut needed = HashSet::new();
         let mut certain = true;
         for hash in unknown {
@@ -113,6 +114,34 @@ impl Examined<'_> {
                         }
                     }
                 }
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Removes narinfos of paths that were removed from the cache, and gives back those of paths that are in no catalog. A path
+    /// that is in the trash comes back only when somebody restores it.
+    async fn remove_narinfos_of_removed(
+        &mut self,
+        hashes: Vec<StorePathHash>,
+    ) -> Result<Vec<StorePathHash>, JobError> {
+        let mut unknown = Vec::new();
+        for page in hashes.chunks(PAGE) {
+            self.reporter.check()?;
+            let removed = self.core.catalog.removed_of(self.cache.id, page).await?;
+            for hash in page {
+                if !removed.contains(hash) {
+                    unknown.push(*hash);
+                    continue;
+                }
+                self.remove(&layout::listing_key(hash)).await;
+                if self.remove(&layout::narinfo_key(hash)).await {
+                    self.counts.orphans_removed += 1;
+                }
+            }
+            if !self.options.dry_run {
+                // Those that were pushed or restored meanwhile have lost them.
+                self.core.catalog.mark_unpublished(self.cache.id, page).await?;
             }
         }
         Ok(unknown)

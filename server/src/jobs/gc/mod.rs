@@ -39,6 +39,8 @@ pub(super) struct Options {
     pub(super) older_than: Option<u64>,
     /// Believe the system clock as it is now.
     pub(super) accept_clock: bool,
+    /// Keep nothing in the trash of what is removed.
+    pub(super) no_trash: bool,
 }
 
 /// One cache under collection.
@@ -47,6 +49,8 @@ struct Collection<'a> {
     cache: &'a Arc<Cache>,
     reporter: &'a Reporter,
     counts: GcCache,
+    /// Whether what is removed stays in the trash for a while.
+    trash: bool,
 }
 
 pub(super) async fn gc(
@@ -61,7 +65,8 @@ pub(super) async fn gc(
     let mut caches = Vec::new();
     for cache in &scope.caches(core) {
         let counts = GcCache { cache: cache.name().to_owned(), ..GcCache::default() };
-        let mut collection = Collection { core, cache, reporter, counts };
+        let trash = core.config().server.trash.is_some() && !options.no_trash;
+        let mut collection = Collection { core, cache, reporter, counts, trash };
         collection.run(options).await?;
         caches.push(collection.counts);
     }
@@ -116,7 +121,12 @@ impl Collection<'_> {
 
     /// Tells of what would go.
     async fn tell(&mut self, plan: &Plan) -> Result<(), JobError> {
-        (self.counts.files_removed, self.counts.bytes_freed) = plan.census.freed(plan.count);
+        let (files, bytes) = plan.census.freed(plan.count);
+        if self.trash {
+            self.counts.bytes_trashed = bytes;
+        } else {
+            (self.counts.files_removed, self.counts.bytes_freed) = (files, bytes);
+        }
         self.counts.paths_removed = plan.count as u64;
         for text in plan.reasons(&self.core.catalog, self.cache).await? {
             self.reporter.check()?;

@@ -46,13 +46,20 @@ impl Collection<'_> {
             }
         }
         reached("gc-hidden");
-        let batch =
-            TombstoneBatch { cache: self.cache.id, paths, unused_since: plan.unused_since, now: plan.now };
+        let batch = TombstoneBatch {
+            cache: self.cache.id,
+            paths,
+            unused_since: plan.unused_since,
+            now: plan.now,
+            trash: self.trash,
+        };
         match self.core.catalog.tombstone_paths(batch).await {
             Ok(outcome) => {
                 reached("gc-buried");
                 self.show(hidden.iter().filter(|hash| outcome.alive.contains(hash)));
+                outcome.files.iter().for_each(|file| self.cache.nars.forget(file));
                 self.counts.paths_removed += outcome.tombstoned.len() as u64;
+                self.counts.bytes_trashed += outcome.trashed_bytes;
                 Ok(())
             }
             Err(error) => {

@@ -327,6 +327,8 @@ fn config(directory: &Path) -> (Value, HashMap<String, u16>) {
             "state-dir": directory.join("state"),
             "admin-socket": directory.join("admin.sock"),
             "key": "6b".repeat(32),
+            // Most tests look at the storage for what was removed.
+            "trash": "off",
         },
         "caches": [
             cache("pub", "public", public),

@@ -113,6 +113,9 @@ pub enum JobRequest {
         /// Whether to trust the system clock although it contradicts the time that was last seen. Left out if `false`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         accept_clock: bool,
+        /// Whether to remove the files at once instead of keeping them in the trash. Left out if `false`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_trash: bool,
     },
     /// Removes a cache that is no longer in the config, with everything in it.
     DeleteCache {

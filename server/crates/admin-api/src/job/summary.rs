@@ -131,6 +131,10 @@ pub struct GcCache {
     pub files_removed: u64,
     /// The bytes of those files.
     pub bytes_freed: u64,
+    /// The bytes of the files that stay in the trash, from where [`RestorePath`](crate::RestorePath) brings the removed paths
+    /// back.
+    #[serde(default)]
+    pub bytes_trashed: u64,
     /// The number of paths that should have been removed but were not, because their storage does not answer.
     pub postponed: u64,
     /// The number of paths that were kept because they are pinned.

@@ -21,6 +21,7 @@ macro_rules! with_every_endpoint {
             CreateToken,
             DeletePath,
             Diagnose,
+            EmptyTrash,
             ExplainPath,
             JobRequest,
             ListAgents,
@@ -31,6 +32,7 @@ macro_rules! with_every_endpoint {
             ListPeers,
             ListPins,
             ListTokens,
+            ListTrash,
             ListWorkers,
             ListWorkspaces,
             PauseWorker,
@@ -39,6 +41,7 @@ macro_rules! with_every_endpoint {
             ReadRecord,
             Reload,
             RemovePin,
+            RestorePath,
             ResumeWorker,
             RetireKey,
             RevokeToken,
@@ -109,7 +112,10 @@ proptest! {
         assert_arrives(&ShowCache { cache: cache.clone() });
         assert_arrives(&ShowPath { cache: cache.clone(), hash: name.clone() });
         assert_arrives(&ExplainPath { cache: cache.clone(), hash: name.clone() });
-        assert_arrives(&DeletePath { cache: cache.clone(), hash: name.clone(), recursive: other.is_some() });
+        assert_arrives(&DeletePath { cache: cache.clone(), hash: name.clone(), recursive: other.is_some(), no_trash: other.is_some() });
+        assert_arrives(&RestorePath { cache: cache.clone(), hash: name.clone() });
+        assert_arrives(&EmptyTrash { cache: cache.clone() });
+        assert_arrives(&ListTrash { cache: cache.clone(), after: other.clone(), limit: None });
         assert_arrives(&AddKey { cache: cache.clone(), secret_key: other.clone() });
         assert_arrives(&RetireKey { cache: cache.clone(), public_key: name.clone() });
         assert_arrives(&RevokeToken { id: name.clone() });
@@ -150,7 +156,7 @@ proptest! {
         }
         assert_arrives(&JobRequest::Scrub { cache: after.clone(), storage: query, rate: big, restart: flag });
         assert_arrives(&JobRequest::Gc {
-            cache: after, dry_run: flag, to_size: big, older_than: big, accept_clock: flag,
+            cache: after, dry_run: flag, to_size: big, older_than: big, accept_clock: flag, no_trash: flag,
         });
     }
 
@@ -213,7 +219,7 @@ fn a_query_holds_what_was_asked_for_and_nothing_else() {
 
 #[test]
 fn a_body_holds_what_is_not_in_the_path() {
-    let delete = DeletePath { cache: "main".into(), hash: "0c0q".into(), recursive: true };
+    let delete = DeletePath { cache: "main".into(), hash: "0c0q".into(), recursive: true, no_trash: false };
     assert_eq!(body_of(&delete), br#"{"recursive":true}"#);
     assert_eq!(body_of(&AddKey { cache: "main".into(), secret_key: None }), br#"{"secret_key":null}"#);
     assert!(body_of(&StopJob { id: "7".into() }).is_empty());

@@ -19,6 +19,7 @@ pub(crate) mod storage_job;
 pub(crate) mod store_path;
 pub(crate) mod token;
 pub(crate) mod tombstone;
+pub(crate) mod trashed_path;
 pub(crate) mod unpublished_path;
 pub(crate) mod upload;
 pub(crate) mod values;

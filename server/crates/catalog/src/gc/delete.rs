@@ -41,13 +41,20 @@ pub struct Deletion {
     pub recursive: bool,
     /// The time at which pins are evaluated.
     pub now: UnixTime,
+    /// Whether the paths stay in the trash for a while.
+    pub trash: bool,
 }
 
 /// The outcome of a deletion. Only [`Deleted::Done`] changes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deleted {
     /// These paths were deleted, including the requested one.
-    Done(Vec<DeletedPath>),
+    Done {
+        /// The paths.
+        paths: Vec<DeletedPath>,
+        /// The size of the files that stay only because the trash needs them, in bytes.
+        trashed_bytes: u64,
+    },
     /// The cache does not have it.
     Unknown,
     /// Other paths refer to it.
@@ -124,7 +131,7 @@ async fn delete(
             return Ok(Written::quietly(Deleted::Deployed { path, agent: agent.clone() }));
         }
     }
-    remove(transaction, cache, &going).await?;
+    let trashed_bytes = remove(transaction, cache, &going, deletion.trash.then_some(deletion.now)).await?;
     let deleted = describe(transaction, going).await?;
     let changes = deleted.iter().map(|deleted| CatalogChange::Path {
         cache,
@@ -132,7 +139,7 @@ async fn delete(
         change: PathChange::Removed,
     });
     let changes = changes.collect();
-    Ok(Written::with_changes(Deleted::Done(deleted), changes))
+    Ok(Written::with_changes(Deleted::Done { paths: deleted, trashed_bytes }, changes))
 }
 
 /// Returns the references of paths of the cache to any of these hashes.

@@ -1,4 +1,5 @@
-//! NAR files that no path needs: those of tombstoned paths, and those that the healing of a path left.
+//! NAR files that no path needs, not even one in the trash: those of tombstoned paths, and those that the healing of a path
+//! left.
 
 use nix_formats::FileHash;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
@@ -6,13 +7,13 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryO
 
 use super::IN_LIST;
 use crate::entity::field::stored;
-use crate::entity::{nar, store_path, tombstone};
+use crate::entity::{nar, store_path, tombstone, trashed_path};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, NarId, NarRecord, StorageId};
 
 impl Catalog {
-    /// Returns at most `limit` NAR files on a storage after `after`, in the order of their ids, that neither a path nor a
-    /// tombstone, whose narinfo may still name them, needs. Fewer than `limit` means that there are no more for now.
+    /// Returns at most `limit` NAR files on a storage after `after`, in the order of their ids, that neither a path,
+    /// nor a trashed one, nor a tombstone, whose narinfo may still name them, needs. Fewer than `limit` means that there are no more for now.
     pub async fn unneeded_nars(
         &self,
         storage: StorageId,
@@ -23,6 +24,7 @@ impl Catalog {
             .filter(nar::Column::Storage.eq(storage))
             .filter(nar::Column::Id.gt(after.unwrap_or(NarId(0))))
             .filter(Expr::not_exists(paths_with_it()))
+            .filter(Expr::not_exists(trashed_with_it()))
             .filter(Expr::not_exists(tombstones_with_it()))
             .order_by_asc(nar::Column::Id)
             .limit(limit)
@@ -38,6 +40,7 @@ impl Catalog {
             let rows = nar::Entity::find()
                 .filter(nar::Column::Id.is_in(some.iter().copied()))
                 .filter(Expr::not_exists(paths_with_it()))
+                .filter(Expr::not_exists(trashed_with_it()))
                 .filter(Expr::not_exists(tombstones_with_it()))
                 .all(self.readers())
                 .await?;
@@ -60,6 +63,7 @@ impl Catalog {
             .filter(nar::Column::FileHash.eq(stored(file)))
             .filter(nar::Column::Damaged.eq(true))
             .filter(Expr::not_exists(paths_with_it()))
+            .filter(Expr::not_exists(trashed_with_it()))
             .one(self.readers())
             .await?;
         Ok(found.is_some())
@@ -72,8 +76,20 @@ impl Catalog {
     }
 }
 
+/// Returns a query for the trashed paths that need the file of the outer query.
+fn trashed_with_it() -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(trashed_path::Entity)
+        .and_where(
+            Expr::col((trashed_path::Entity, trashed_path::Column::Nar))
+                .equals((nar::Entity, nar::Column::Id)),
+        )
+        .take()
+}
+
 /// Returns a query for the paths that need the file of the outer query.
-fn paths_with_it() -> SelectStatement {
+pub(crate) fn paths_with_it() -> SelectStatement {
     Query::select()
         .expr(Expr::val(1))
         .from(store_path::Entity)
@@ -100,10 +116,28 @@ async fn unneeded(transaction: &DatabaseTransaction, nars: &[NarId]) -> Result<V
         .column(nar::Column::Id)
         .filter(nar::Column::Id.is_in(nars.iter().copied()))
         .filter(Expr::not_exists(paths_with_it()))
+        .filter(Expr::not_exists(trashed_with_it()))
         .into_tuple()
         .all(transaction)
         .await?;
     Ok(found)
+}
+
+/// Returns the size of those of the files that only trashed paths need.
+pub(super) async fn only_trashed(
+    transaction: &DatabaseTransaction,
+    nars: &[NarId],
+) -> Result<u64, CatalogError> {
+    let mut bytes = 0;
+    for some in nars.chunks(IN_LIST) {
+        let found = nar::Entity::find()
+            .filter(nar::Column::Id.is_in(some.iter().copied()))
+            .filter(Expr::not_exists(paths_with_it()))
+            .all(transaction)
+            .await?;
+        bytes += found.iter().map(|nar| nar.file_size.get()).sum::<u64>();
+    }
+    Ok(bytes)
 }
 
 async fn give_up(

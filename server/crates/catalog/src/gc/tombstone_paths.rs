@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nix_formats::StorePathHash;
+use nix_formats::{FileHash, StorePathHash};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, JoinType, QueryFilter, QuerySelect,
@@ -12,13 +12,14 @@ use sea_orm::{
 use super::IN_LIST;
 use super::census::GcPath;
 use super::holds::pinned;
+use super::nars::only_trashed;
 use crate::deploy::held_by_agents;
 use crate::entity::field::{Field, stored};
 use crate::entity::{nar, reference, store_path, tombstone};
 use crate::paths::all_with_nar;
 use crate::storages::Storages;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, UnixTime};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, PathId, UnixTime, trash};
 
 /// A batch of dead paths to remove from their cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct TombstoneBatch {
     pub unused_since: UnixTime,
     /// Paths that pins protect at this time are alive.
     pub now: UnixTime,
+    /// Whether the paths stay in the trash for a while.
+    pub trash: bool,
 }
 
 /// The outcome for a batch of dead paths.
@@ -38,6 +41,10 @@ pub struct TombstoneBatch {
 pub struct TombstoneOutcome {
     /// Paths that were removed from the cache. Their files are still to be removed.
     pub tombstoned: Vec<StorePathHash>,
+    /// The NAR files of these.
+    pub files: Vec<FileHash>,
+    /// The size of the files that stay only because the trash needs them, in bytes.
+    pub trashed_bytes: u64,
     /// Paths that are alive after all, and visible.
     pub alive: Vec<StorePathHash>,
 }
@@ -82,12 +89,13 @@ async fn tombstone(
         let hash = *path.hash;
         if !alive.contains(&hash) {
             outcome.tombstoned.push(hash);
+            outcome.files.push(*nar.file_hash);
             dead.push((path, nar));
         } else if !nar.damaged && storages.is_enabled(nar.storage) {
             outcome.alive.push(hash);
         }
     }
-    remove(transaction, batch.cache, &dead).await?;
+    outcome.trashed_bytes = remove(transaction, batch.cache, &dead, batch.trash.then_some(batch.now)).await?;
     let changes = outcome.tombstoned.iter().map(|&path| CatalogChange::Path {
         cache: batch.cache,
         path,
@@ -172,12 +180,17 @@ async fn revive_targets(
     Ok(())
 }
 
-/// Deletes the rows and leaves tombstones.
+/// Deletes the rows and leaves tombstones. Puts the paths into the trash if there is a time for that. Returns the size of the
+/// files that only the trash needs now.
 pub(super) async fn remove(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     dead: &[Row],
-) -> Result<(), CatalogError> {
+    trashed_at: Option<UnixTime>,
+) -> Result<u64, CatalogError> {
+    if let Some(now) = trashed_at {
+        trash::put(transaction, cache, dead, now).await?;
+    }
     for some in dead.chunks(IN_LIST) {
         let tombstones = some.iter().map(|(path, nar)| tombstone::ActiveModel {
             id: ActiveValue::NotSet,
@@ -194,5 +207,9 @@ pub(super) async fn remove(
             .exec(transaction)
             .await?;
     }
-    Ok(())
+    if trashed_at.is_none() {
+        return Ok(0);
+    }
+    let nars: HashSet<NarId> = dead.iter().filter(|(_, nar)| !nar.damaged).map(|(_, nar)| nar.id).collect();
+    only_trashed(transaction, &Vec::from_iter(nars)).await
 }

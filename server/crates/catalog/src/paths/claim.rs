@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, E
 use super::load::{self, PathKey};
 use super::{NarRecord, NewNar, PathCommit};
 use crate::entity::values::Count;
-use crate::entity::{nar, store_path};
+use crate::entity::{nar, store_path, trashed_path};
 use crate::storages::Storages;
 use crate::{CacheId, CatalogError, NarId, StorageId, UnixTime};
 
@@ -98,6 +98,11 @@ pub(super) async fn replace(
     store_path::Entity::update_many()
         .col_expr(store_path::Column::Nar, new.id.into())
         .filter(store_path::Column::Nar.eq(old))
+        .exec(transaction)
+        .await?;
+    trashed_path::Entity::update_many()
+        .col_expr(trashed_path::Column::Nar, new.id.into())
+        .filter(trashed_path::Column::Nar.eq(old))
         .exec(transaction)
         .await?;
     nar::Entity::delete_by_id(old).exec(transaction).await?;

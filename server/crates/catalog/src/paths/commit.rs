@@ -11,7 +11,8 @@ use crate::entity::values::{Count, Signatures};
 use crate::entity::{reference, store_path};
 use crate::writer::Written;
 use crate::{
-    CacheId, Catalog, CatalogChange, CatalogError, PathChange, StorageId, UnixTime, caches, uploads,
+    CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, StorageId, UnixTime, caches, trash,
+    uploads,
 };
 
 /// A store path to make visible. Its NAR must be verified and durable on its storage.
@@ -134,6 +135,7 @@ async fn run(
         // The rows that describe it are deleted with it.
         store_path::Entity::delete_by_id(hidden.id).exec(transaction).await?;
     }
+    trash::take_out(transaction, commit.cache, &[*commit.path.hash()]).await?;
     let path = Box::new(insert_path(transaction, commit, nar).await?);
     if let Some(turns) = &commit.turns {
         caches::save_turns(transaction, commit.cache, turns).await?;
@@ -187,21 +189,7 @@ async fn insert_path(
     }
     .insert(transaction)
     .await?;
-    for (chunk, some) in commit.references.chunks(IN_LIST).enumerate() {
-        let rows = some
-            .iter()
-            .zip(chunk * IN_LIST..)
-            .map(|(target, position)| {
-                Ok(reference::ActiveModel {
-                    path: ActiveValue::Set(row.id),
-                    position: ActiveValue::Set(Count::new("the position", position as u64)?.into()),
-                    hash: ActiveValue::Set((*target.hash()).into()),
-                    name: ActiveValue::Set(target.name().to_owned()),
-                })
-            })
-            .collect::<Result<Vec<_>, CatalogError>>()?;
-        reference::Entity::insert_many(rows).exec_without_returning(transaction).await?;
-    }
+    insert_references(transaction, row.id, &commit.references).await?;
     unpublished::insert(transaction, &[row.id]).await?;
     Ok(PathRecord {
         id: row.id,
@@ -214,4 +202,28 @@ async fn insert_path(
         created_at: row.created_at,
         last_used_at: row.last_used_at,
     })
+}
+
+/// Records the references of a new path, in order.
+pub(crate) async fn insert_references(
+    transaction: &DatabaseTransaction,
+    path: PathId,
+    references: &[StorePath],
+) -> Result<(), CatalogError> {
+    for (chunk, some) in references.chunks(IN_LIST).enumerate() {
+        let rows = some
+            .iter()
+            .zip(chunk * IN_LIST..)
+            .map(|(target, position)| {
+                Ok(reference::ActiveModel {
+                    path: ActiveValue::Set(path),
+                    position: ActiveValue::Set(Count::new("the position", position as u64)?.into()),
+                    hash: ActiveValue::Set((*target.hash()).into()),
+                    name: ActiveValue::Set(target.name().to_owned()),
+                })
+            })
+            .collect::<Result<Vec<_>, CatalogError>>()?;
+        reference::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    }
+    Ok(())
 }

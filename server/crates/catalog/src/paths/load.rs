@@ -57,6 +57,27 @@ pub(crate) async fn find_visible(
     Ok(visible.then_some(path))
 }
 
+/// Returns those of the paths that the cache has, hidden or not.
+pub(crate) async fn present_of(
+    connection: &impl ConnectionTrait,
+    cache: CacheId,
+    hashes: &[StorePathHash],
+) -> Result<Vec<StorePathHash>, CatalogError> {
+    let mut present = Vec::new();
+    for some in hashes.chunks(IN_LIST) {
+        let found: Vec<Field<store_path::Entity, StorePathHash>> = store_path::Entity::find()
+            .select_only()
+            .column(store_path::Column::Hash)
+            .filter(store_path::Column::Cache.eq(cache))
+            .filter(store_path::Column::Hash.is_in(some.iter().map(stored)))
+            .into_tuple()
+            .all(connection)
+            .await?;
+        present.extend(found.into_iter().map(Field::into_inner));
+    }
+    Ok(present)
+}
+
 pub(super) async fn find_nar(
     connection: &impl ConnectionTrait,
     cache: CacheId,
@@ -125,7 +146,7 @@ type ReferenceRow = (PathId, Option<Field<reference::Entity, StorePathHash>>, Op
 
 /// Returns the references of paths, each in order. Each path whose row still exists has an entry, even without references: one
 /// statement reads the row and its references, so that they are consistent.
-async fn references_of(
+pub(crate) async fn references_of(
     connection: &impl ConnectionTrait,
     ids: &[PathId],
 ) -> Result<HashMap<PathId, Vec<StorePath>>, CatalogError> {

@@ -10,19 +10,23 @@ mod unpublished;
 mod visible;
 
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SelectTwo};
 
 use crate::entity::field::stored;
 use crate::entity::{nar, store_path};
+use crate::gc::paths_with_it;
 use crate::{CacheId, Catalog, CatalogError, NarId, PathId, StorageId, UnixTime};
 
 pub(crate) use change::touch;
 pub use claim::ReplacedNar;
+pub(crate) use commit::insert_references;
 pub use commit::{CommitOutcome, NewNar, PathCommit};
 pub use homes::PathHome;
-pub(crate) use load::{all_with_nar, find_visible, find_with_nar};
+pub(crate) use load::{all_with_nar, find_visible, find_with_nar, present_of, references_of};
 pub use moves::MoveOutcome;
 pub use unpublished::UnpublishedPath;
+pub(crate) use unpublished::insert as insert_unpublished;
 
 /// A compressed NAR file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,21 @@ impl Catalog {
         file_hash: &FileHash,
     ) -> Result<Option<NarRecord>, CatalogError> {
         load::find_nar(self.readers(), cache, file_hash).await
+    }
+
+    /// As [`Catalog::find_nar`], for a file that a path of the cache needs. One that only trashed paths need is not found.
+    pub async fn find_needed_nar(
+        &self,
+        cache: CacheId,
+        file_hash: &FileHash,
+    ) -> Result<Option<NarRecord>, CatalogError> {
+        let row = nar::Entity::find()
+            .filter(nar::Column::Cache.eq(cache))
+            .filter(nar::Column::FileHash.eq(stored(file_hash)))
+            .filter(Expr::exists(paths_with_it()))
+            .one(self.readers())
+            .await?;
+        Ok(row.map(NarRecord::from))
     }
 
     /// Returns the paths that need a NAR file, hidden or not. There are none if the file was replaced or moved, which gave it

@@ -153,7 +153,7 @@ async fn mark_unpublished(
 }
 
 /// Adds paths that are not on the list.
-pub(super) async fn insert(transaction: &DatabaseTransaction, paths: &[PathId]) -> Result<(), CatalogError> {
+pub(crate) async fn insert(transaction: &DatabaseTransaction, paths: &[PathId]) -> Result<(), CatalogError> {
     for some in paths.chunks(IN_LIST) {
         let rows = some.iter().map(|&path| unpublished_path::ActiveModel {
             id: ActiveValue::NotSet,

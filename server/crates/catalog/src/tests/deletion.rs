@@ -7,14 +7,15 @@ use crate::{Deleted, Deletion, Keep, NewPin, UnixTime};
 const NOW: UnixTime = UnixTime(6_000_000);
 
 async fn delete(fixture: &Fixture, path: u32, recursive: bool) -> Deleted {
-    let deletion = Deletion { cache: fixture.cache, path: path_hash(path), recursive, now: NOW };
+    let deletion =
+        Deletion { cache: fixture.cache, path: path_hash(path), recursive, now: NOW, trash: false };
     fixture.catalog.delete_path(deletion).await.unwrap()
 }
 
 /// The numbers of the paths that went.
 #[track_caller]
 fn gone(deleted: Deleted) -> Vec<u32> {
-    let Deleted::Done(deleted) = deleted else { panic!("{deleted:?}") };
+    let Deleted::Done { paths: deleted, .. } = deleted else { panic!("{deleted:?}") };
     let number = |hash: &[u8]| u32::from_be_bytes(hash[..4].try_into().unwrap());
     let mut gone: Vec<u32> = deleted.iter().map(|deleted| number(deleted.path.hash().as_bytes())).collect();
     gone.sort_unstable();
@@ -37,7 +38,7 @@ pub(super) async fn a_path_is_deleted_whatever_its_age(backend: Backend) {
     // It refers to itself, which keeps nothing.
     push(&fixture, 1, &[1, 2], NOW).await;
     push(&fixture, 2, &[], NOW).await;
-    let Deleted::Done(deleted) = delete(&fixture, 1, false).await else { panic!("it stays") };
+    let Deleted::Done { paths: deleted, .. } = delete(&fixture, 1, false).await else { panic!("it stays") };
     let [deleted] = &deleted[..] else { panic!("{deleted:?}") };
     assert_eq!(deleted.path, store_path(1));
     let left = fixture.catalog.tombstones(fixture.first, None, 9).await.unwrap();

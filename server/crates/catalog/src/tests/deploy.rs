@@ -282,7 +282,8 @@ async fn dead(fixture: &Fixture, paths: u32) -> Vec<u32> {
         }
         all
     };
-    let batch = TombstoneBatch { cache: fixture.cache, paths: everything, unused_since: now, now };
+    let batch =
+        TombstoneBatch { cache: fixture.cache, paths: everything, unused_since: now, now, trash: false };
     let mut tombstoned = fixture.catalog.tombstone_paths(batch).await.unwrap().tombstoned;
     tombstoned.sort();
     assert_eq!(tombstoned, dead.iter().map(|path| path_hash(*path)).collect::<Vec<_>>());
@@ -310,7 +311,13 @@ pub(super) async fn what_an_agent_runs_or_ran_before_is_not_collected(backend: B
     assert_eq!(census.fate(&path_hash(8)).unwrap().held, Held::Agent("b".to_owned()));
     // Whatever the configuration says.
     fixture.catalog.reconcile_fleet(&[], &[]).await.unwrap();
-    let deletion = Deletion { cache: fixture.cache, path: path_hash(2), recursive: false, now: UnixTime(0) };
+    let deletion = Deletion {
+        cache: fixture.cache,
+        path: path_hash(2),
+        recursive: false,
+        now: UnixTime(0),
+        trash: false,
+    };
     let deleted = fixture.catalog.delete_path(deletion).await.unwrap();
     assert_eq!(deleted, Deleted::Deployed { path: store_path(2), agent: "a".to_owned() });
     assert_eq!(dead(&fixture, 9).await, [1, 5, 9]);

@@ -219,7 +219,7 @@ async fn collect(fixture: &Fixture, oracle: &mut Oracle, meanwhile: &[Step]) {
     let dead: BTreeSet<u32> = dead.intersection(&oracle.dead()).copied().collect();
     let mut tombstoned = BTreeSet::new();
     for paths in census.batches(count, 2) {
-        let batch = TombstoneBatch { cache: fixture.cache, paths, unused_since, now };
+        let batch = TombstoneBatch { cache: fixture.cache, paths, unused_since, now, trash: false };
         tombstoned.extend(catalog.tombstone_paths(batch).await.unwrap().tombstoned);
     }
     assert_eq!(tombstoned, dead.iter().copied().map(path_hash).collect());

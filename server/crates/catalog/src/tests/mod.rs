@@ -37,6 +37,7 @@ mod removal;
 mod rivals;
 mod storages;
 mod tokens;
+mod trash;
 mod unpublished;
 mod uploads;
 mod usage;
@@ -212,6 +213,11 @@ macro_rules! promises {
                 what_a_pin_holds_is_not_deleted,
                 only_so_many_paths_are_deleted_at_once,
                 what_lies_on_a_storage_out_of_use_is_not_deleted,
+            ]
+            trash: [
+                a_restored_path_is_as_it_was_but_for_its_last_use,
+                what_is_emptied_goes_in_the_order_of_its_removal,
+                a_trashed_path_is_replaced_by_what_comes_later,
             ]
             removal: [
                 a_cache_that_is_not_in_use_is_forgotten_with_all_it_had,
