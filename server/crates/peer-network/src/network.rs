@@ -44,6 +44,8 @@ pub struct Timing {
     pub node_max_age: Duration,
     /// The interval between two announcements of the same path.
     pub reannounce: Duration,
+    /// The interval between two checks whether the records of announced paths are still there.
+    pub verify: Duration,
     /// The age at which the announcement of a path expires.
     pub provider_max_age: Duration,
     /// The pause between two paths of a round over all paths.
@@ -61,6 +63,7 @@ impl Default for Timing {
             introduce: Duration::from_secs(5 * 60),
             node_max_age: Duration::from_secs(15 * 60),
             reannounce: Duration::from_secs(8 * 60 * 60),
+            verify: Duration::from_secs(5 * 60),
             provider_max_age: Duration::from_secs(24 * 60 * 60),
             pace: Duration::from_millis(2),
             grace: Duration::from_millis(15),
@@ -163,6 +166,7 @@ impl Network {
         let mut tasks = JoinSet::new();
         tasks.spawn(dht::keep(self.dht.clone(), self.timing, self.stop.clone()));
         tasks.spawn(self.announcer.clone().run(self.stop.clone()));
+        tasks.spawn(self.announcer.clone().watch_records(self.stop.clone()));
         let (announcing, discovering) = (self.clone(), self.clone());
         tasks.spawn(async move { announcing.keep_announcing_node().await });
         tasks.spawn(async move { discovering.keep_discovering_peers().await });

@@ -1,6 +1,7 @@
 //! Announces the store paths of this node: new ones at once, and all of them again before the records expire.
 
 mod queue;
+mod sample;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::queue::{Job, Queue};
+use self::sample::{Sample, is_loss};
 use crate::dht::{Dht, DhtError, with_causes};
 use crate::record::{Holder, Name, NodeDescription, Providers};
 use crate::{NodeId, Stamp, Timing};
@@ -63,6 +65,7 @@ pub struct Announcer {
     timing: Timing,
     inventory: Arc<dyn LocalInventory>,
     queue: Queue,
+    sample: Sample,
     written: AtomicU64,
     failed: AtomicU64,
 }
@@ -70,7 +73,16 @@ pub struct Announcer {
 impl Announcer {
     pub fn new(dht: Arc<Dht>, node: NodeId, timing: Timing, inventory: Arc<dyn LocalInventory>) -> Self {
         let (written, failed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { dht, node, timing, inventory, queue: Queue::default(), written, failed }
+        Self {
+            dht,
+            node,
+            timing,
+            inventory,
+            queue: Queue::default(),
+            sample: Sample::default(),
+            written,
+            failed,
+        }
     }
 
     /// Announces soon whether this node has the path.
@@ -127,6 +139,49 @@ impl Announcer {
         }
     }
 
+    /// Announces everything again when the network has lost records of this node. Runs until `stop` is cancelled.
+    pub async fn watch_records(self: Arc<Self>, stop: CancellationToken) {
+        let mut pause = self.timing.verify;
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            // A round that is under way writes them anyway.
+            if self.status().waiting > 0 {
+                continue;
+            }
+            let Some((missing, sample)) = self.missing_records().await else { continue };
+            if is_loss(missing, sample) {
+                tracing::warn!(
+                    missing,
+                    sample,
+                    "the network has lost records of this node; announcing everything again. If this repeats, raise \
+                     `server.dht-max-records` on its nodes"
+                );
+                self.announce_all_paths();
+                pause = (pause * 2).min(self.timing.reannounce);
+            } else {
+                pause = self.timing.verify;
+            }
+        }
+    }
+
+    /// Returns how many records of the sample are missing, and how many there are. `None` if no other node is known.
+    async fn missing_records(&self) -> Option<(usize, usize)> {
+        let sample = self.sample.retain(|path| self.inventory.holds(path));
+        if sample.is_empty() || self.dht.is_alone().await {
+            return None;
+        }
+        let mut missing = 0;
+        for path in &sample {
+            let holder = Holder { node: self.node, cache: path.cache };
+            let records = self.dht.read::<Providers>(&Name::Providers(path.hash), &self.timing).await;
+            // A record of a path that very many nodes have names only the latest of them.
+            let is_there = |providers: &Providers| {
+                providers.find(&holder).is_some() || providers.iter().count() >= Providers::MOST
+            };
+            missing += usize::from(!records.iter().any(is_there));
+        }
+        Some((missing, sample.len()))
+    }
+
     async fn write(&self, job: Job) -> (Job, Result<(), DhtError>) {
         let path = job.path;
         let holder = Holder { node: self.node, cache: path.cache };
@@ -147,6 +202,7 @@ impl Announcer {
         match result {
             Ok(()) => {
                 self.written.fetch_add(1, Ordering::Relaxed);
+                self.sample.offer(job.path);
                 false
             }
             Err(DhtError::Alone) => {

@@ -171,6 +171,14 @@ impl Dht {
         *self.keys.write() = keys;
     }
 
+    /// Returns whether no other node is known.
+    pub(crate) async fn is_alone(&self) -> bool {
+        match self.node() {
+            Some(node) => node.to_bootstrap().await.is_empty(),
+            None => true,
+        }
+    }
+
     fn node(&self) -> Option<Node> {
         let running = self.running.read();
         Some(Node { inner: running.node.clone()?, _waiting: running.waker.wait() })

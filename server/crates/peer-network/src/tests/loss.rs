@@ -1,4 +1,4 @@
-//! A network whose datagrams are lost again and again.
+//! A network whose datagrams are lost again and again, and one that loses records.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::net::UdpSocket;
 
 use super::support::*;
+use crate::record::{Holder, Name, Providers};
 use crate::{Keyring, Timing};
 
 /// Of a hundred datagrams so many are lost.
@@ -87,4 +88,25 @@ async fn nodes_find_each_other_though_a_third_of_all_datagrams_is_lost() {
     until("it is withdrawn", || async { nodes[4].who_has(1).await.is_empty() }).await;
     let (count, lost) = (lossy.count.load(Ordering::Relaxed), lossy.lost.load(Ordering::Relaxed));
     assert!(lost * 4 > count, "only {lost} of {count} datagrams were lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_the_network_has_lost_are_announced_again() {
+    // Nothing else makes a node announce its paths again in less than hours.
+    let timing = Timing { verify: Duration::from_millis(200), beginning: Duration::ZERO, ..fast() };
+    let nodes = network_of(3, timing).await;
+    for number in 0..4 {
+        nodes[0].add(number);
+    }
+    for number in 0..4 {
+        until("it is found", || async { nodes[1].who_has(number).await == [0] }).await;
+    }
+    let holder = Holder { node: nodes[0].network.id(), cache: 1 };
+    for number in 0..4 {
+        let forget = |providers: &mut Providers| providers.remove(&holder);
+        nodes[2].network.dht().update(&Name::Providers(hash(number)), &timing, forget).await.unwrap();
+    }
+    for number in 0..4 {
+        until("it is found again", || async { nodes[1].who_has(number).await == [0] }).await;
+    }
 }
