@@ -12,6 +12,7 @@ mod marker;
 mod open_files;
 mod pool;
 mod prepare;
+mod privacy;
 mod put;
 mod read;
 mod stream;
@@ -23,7 +24,7 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -62,6 +63,8 @@ struct Shared {
     directories: Directories,
     dir_sync: Arc<DirSync>,
     temporaries: AtomicU64,
+    /// See [`LocalStorage::set_private`].
+    is_private: AtomicBool,
 }
 
 impl LocalStorage {
@@ -84,6 +87,7 @@ impl LocalStorage {
             root,
             dir_sync: Arc::new(DirSync::new(dir_sync::fsync)),
             temporaries: AtomicU64::new(0),
+            is_private: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared), expected_marker: None }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use super::{Shared, dir_sync, marker};
+use super::{Shared, dir_sync, marker, privacy};
 use crate::spool;
 
 /// The directory of most objects, see [`layout`](crate::layout).
@@ -30,6 +30,7 @@ pub(super) fn prepare(shared: &Shared, expected: Option<&str>) -> io::Result<Rea
         None => marker::find(&shared.root).map(|_| ())?,
     }
     create_durably(&shared.root)?;
+    privacy::close_root(shared)?;
     create_contents(shared)?;
     let lock = spool::claim(&shared.spool, &shared.name)?;
     // The previous holder of the lock may have marked the root. If a marker is expected, none is ever created: the disk may have
@@ -51,6 +52,7 @@ pub(super) fn prepare(shared: &Shared, expected: Option<&str>) -> io::Result<Rea
 /// Checks that the storage is available and writable. Blocks.
 pub(super) fn probe(shared: &Shared) -> io::Result<()> {
     shared.check_present()?;
+    privacy::close_root(shared)?;
     restore(shared)?;
     let number = shared.temporaries.fetch_add(1, Ordering::Relaxed);
     let path = shared.spool.join(format!(".probe-{number}"));

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use super::{LocalStorage, Shared};
+use super::{LocalStorage, Shared, privacy};
 use crate::{Durability, Key, Operation, StorageError, spool};
 
 /// From this many keys on, syncing the whole file system is cheaper than syncing each file, which waits for a commit of the journal
@@ -25,6 +25,7 @@ pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: D
     if from.dev() != fs::metadata(&shared.root)?.dev() {
         return copy_file(shared, key, spooled, &file, durability);
     }
+    privacy::close_file(shared, &file)?;
     if durability == Durability::Now {
         file.sync_data()?;
     }
@@ -57,6 +58,7 @@ fn copy_file(
         }
     }
     copy.file.set_permissions(file.metadata().map_err(SpoolError::wrap)?.permissions())?;
+    privacy::close_file(shared, &copy.file)?;
     copy.place(shared, key, durability)?;
     // The object is stored. A file that stays in the spool is removed as an orphan.
     let _ = fs::remove_file(spooled);
@@ -110,8 +112,9 @@ impl Temporary {
     pub(super) fn create(shared: &Shared) -> io::Result<Self> {
         let number = shared.temporaries.fetch_add(1, Ordering::Relaxed);
         let path = shared.spool.join(format!(".put-{number}"));
-        let file = File::create_new(&path)?;
-        Ok(Self { file, path, placed: false })
+        let temporary = Self { file: File::create_new(&path)?, path, placed: false };
+        privacy::close_file(shared, &temporary.file)?;
+        Ok(temporary)
     }
 
     fn place(mut self, shared: &Shared, key: &Key, durability: Durability) -> io::Result<()> {

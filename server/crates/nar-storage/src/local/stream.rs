@@ -5,6 +5,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -16,6 +17,37 @@ use super::read::{Reader, read_full};
 
 /// A read on a blocking thread that returns the buffer and the number of bytes in it.
 type Reading = Pin<Box<dyn Future<Output = io::Result<(Buffer, usize)>> + Send + Sync>>;
+
+/// The number of streams that are open.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns how many bytes are read at a time while so many streams are open.
+///
+/// A client that stops reading keeps what was read for it, so the more there are, the less each of them gets at a time. Large
+/// pieces are for speed, which many streams at once have to share in any case.
+fn piece_size(open: usize) -> usize {
+    match open {
+        0..=128 => CHUNK,
+        129..=512 => 64 * 1024,
+        _ => 16 * 1024,
+    }
+}
+
+/// Counts a stream as long as it is open.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// The read-ahead in bytes for a file that is not cached.
 const READ_AHEAD: u64 = 4 * 1024 * 1024;
@@ -31,11 +63,12 @@ pub(super) struct FileStream {
     /// The end of the requested read-ahead. Behind the position as long as the file is cached.
     advised: u64,
     reading: Option<Reading>,
+    _counted: Counted,
 }
 
 impl FileStream {
     pub(super) fn new(reader: Reader, range: Range<u64>) -> Self {
-        Self { reader, range, advised: 0, reading: None }
+        Self { reader, range, advised: 0, reading: None, _counted: Counted::new() }
     }
 
     fn hand_out(&mut self, buffer: Buffer, len: usize) -> Option<io::Result<Bytes>> {
@@ -107,8 +140,8 @@ impl Stream for FileStream {
             return Poll::Ready(None);
         }
         if this.reading.is_none() {
-            let len =
-                usize::try_from(this.range.end - this.range.start).map_or(CHUNK, |left| left.min(CHUNK));
+            let most = piece_size(OPEN.load(Ordering::Relaxed));
+            let len = usize::try_from(this.range.end - this.range.start).map_or(most, |left| left.min(most));
             let mut buffer = this.reader.pool.take(len);
             if let Some(len) = this.read_inline(&mut buffer) {
                 return Poll::Ready(this.hand_out(buffer, len));

@@ -69,3 +69,11 @@ fn the_kernel_is_told_ahead_in_halves_of_a_window_and_never_beyond_the_range() {
     assert!(told.windows(2).all(|pair| pair[0].1 == pair[1].0), "gaps or overlaps: {told:?}");
     assert!(told.len() <= 6, "{told:?}");
 }
+
+#[test]
+fn many_streams_at_once_get_little_each() {
+    assert_eq!(piece_size(1), CHUNK);
+    assert!((0..10_000).all(|open| piece_size(open) >= piece_size(open + 1)));
+    // Beyond what those hold that began when there were few.
+    assert!(4096 * piece_size(4096) <= 64 << 20);
+}
