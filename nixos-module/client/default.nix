@@ -80,6 +80,13 @@ in
     }
     // lib.optionalAttrs (withToken != [ ]) { netrc-file = netrc; };
 
+    warnings =
+      let
+        unencrypted = lib.filter (cache: lib.hasPrefix "http://" cache.url) withToken;
+        warning = url: "services.cache-server-client: the token for ${url} is sent unencrypted; use https";
+      in
+      map (cache: warning cache.url) unencrypted;
+
     assertions = [
       {
         assertion = lib.all (cache: cache.tokenFile != null) pushedTo;

@@ -47,6 +47,7 @@ in
 {
   options = {
     assertions = option (types.listOf types.unspecified) [ ];
+    warnings = list;
 
     specialisation = option (types.attrsOf (
       types.submodule { options.configuration = option types.deferredModule { }; }
