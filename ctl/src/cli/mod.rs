@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::exit::Exit;
 use crate::nouns::{
-    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, storage, token, trash, usage,
-    worker, workspace,
+    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, storage, token, trash, upload,
+    usage, worker, workspace,
 };
 
 /// Inspect and control a cache-server.
@@ -126,6 +126,9 @@ pub enum Command {
     /// List, add and retire the signing keys of caches
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl key list")]
     Key(key::Command),
+    /// List and end unfinished uploads
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl upload list")]
+    Upload(upload::Command),
     /// Show how much the caches hold, and where
     #[command(after_help = "Examples:\n  \
         cachectl usage\n  \

@@ -21,6 +21,7 @@ mod status;
 pub mod storage;
 pub mod token;
 pub mod trash;
+pub mod upload;
 pub mod usage;
 pub mod worker;
 pub mod workspace;
@@ -47,6 +48,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Cache(command) => cache::run(command, &client, &output).await,
         Command::Path(command) => path::run(command, &client, &output).await,
         Command::Trash(command) => trash::run(command, &client, &output).await,
+        Command::Upload(command) => upload::run(command, &client, &output).await,
         Command::Usage(arguments) => usage::run(arguments, &client, &output).await,
         Command::Storage(command) => storage::run(command, &client, &output).await,
         Command::Fsck(arguments) => fsck::run(arguments, &client, &output).await,

@@ -46,6 +46,7 @@ fn caches_and_what_is_in_them_in_json() {
     assert_json("whys", &whys);
     assert_json("pins", &samples::paths::pins());
     assert_json("tokens", &samples::tokens());
+    assert_json("uploads", &samples::uploads());
     let keys = cache.keys.into_iter().map(|key| CacheKey { cache: "main".into(), key });
     assert_json("keys", &keys.collect::<Vec<_>>());
 }

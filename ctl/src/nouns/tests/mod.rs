@@ -52,6 +52,13 @@ fn status_in_a_pipe_has_no_rules() {
 }
 
 #[test]
+fn a_list_of_uploads_reads_well_at_80_columns() {
+    let text = upload::table(&samples::uploads(), &TERMINAL);
+    assert_golden("uploads.80.txt", &text);
+    assert_eq!(upload::table(&[], &TERMINAL), "No upload is under way.\n");
+}
+
+#[test]
 fn a_list_of_tokens_reads_well_at_80_columns() {
     let text = token::table(&samples::tokens(), &TERMINAL);
     assert_fits(&text);

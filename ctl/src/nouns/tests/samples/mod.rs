@@ -9,6 +9,7 @@ use admin_api::{
     Access, CacheInfo, CacheSummary, FsckStorage, FsckSummary, JobInfo, JobKind, JobState, JobSummary,
     KeyInfo, KeyOrigin, Listener, MoveSummary, PathInfo, Permission, Purpose, RebalanceSummary, ScrubSummary,
     SetupStep, Signing, Status, StorageKind, StorageShare, StorageState, StorageSummary, TokenInfo, Unit,
+    UploadInfo,
 };
 
 /// The present: 2025-11-22 10:51:00 UTC.
@@ -293,6 +294,27 @@ pub fn path() -> PathInfo {
         last_used_at: Some(NOW - 125),
         damaged: false,
     }
+}
+
+pub fn uploads() -> Vec<UploadInfo> {
+    let upload = |id: &str, token: Option<&str>, subject: Option<&str>, bytes, idle| UploadInfo {
+        id: id.into(),
+        cache: "main".into(),
+        token: token.map(Into::into),
+        subject: subject.map(Into::into),
+        bytes,
+        last_active: NOW - idle,
+    };
+    vec![
+        upload("5f0e6a9e-6f0e-4a53-9a2c-3c1d5e7f9b11", None, None, 0, 3 * 3600),
+        upload(
+            "6a7d1d2e-6a0e-4f0c-9a40-0a8e3a0f9d11",
+            Some("3c6a6b1e-0f6c-4f59-8d2a-6b8f3f0c2d22"),
+            Some("ci"),
+            384 << 20,
+            2,
+        ),
+    ]
 }
 
 pub fn tokens() -> Vec<TokenInfo> {

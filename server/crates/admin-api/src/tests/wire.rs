@@ -14,6 +14,7 @@ use crate::*;
 macro_rules! with_every_endpoint {
     ($then:ident) => {
         $then!(
+            AbortUpload,
             Activate,
             AddKey,
             CancelDeployment,
@@ -33,6 +34,7 @@ macro_rules! with_every_endpoint {
             ListPins,
             ListTokens,
             ListTrash,
+            ListUploads,
             ListWorkers,
             ListWorkspaces,
             PauseWorker,
@@ -124,6 +126,7 @@ proptest! {
         assert_arrives(&ShowDeployment { deployment: name.clone() });
         assert_arrives(&CancelDeployment { deployment: name.clone() });
         assert_arrives(&ReadLog { deployment: name.clone(), follow: other.as_ref().map(|text| text.is_empty()) });
+        assert_arrives(&AbortUpload { upload: name.clone() });
         assert_arrives(&PauseWorker { worker: name.clone() });
         assert_arrives(&ResumeWorker { worker: name.clone() });
         assert_arrives(&PingPeer { node: name.clone() });
@@ -181,6 +184,7 @@ fn a_request_without_fields_arrives() {
         ListJobs {},
         ListPeers {},
         ListTokens {},
+        ListUploads {},
         ListWorkers {},
         ListWorkspaces {},
         Reload {},
