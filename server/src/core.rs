@@ -3,6 +3,7 @@
 //! Nothing here knows jobs, workers, listeners or HTTP; they are built on it.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,11 +11,12 @@ use arc_swap::ArcSwap;
 use catalog::{Catalog, CatalogError};
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::audit::Audit;
 use crate::auth::Tokens;
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
 use crate::clock::Clock;
-use crate::config::{Config, SecretError};
+use crate::config::{CacheName, Config, SecretError};
 use crate::deploy::Deploy;
 use crate::federation::Federation;
 use crate::ingest::Ingest;
@@ -30,6 +32,8 @@ pub struct Core {
     pub catalog: Catalog,
     /// Judges whether the system clock can be trusted.
     pub clock: Clock,
+    /// Records who changed what.
+    pub audit: Audit,
     /// Issues and verifies tokens.
     pub tokens: Tokens,
     /// Workspaces, agents and deployments.
@@ -62,6 +66,14 @@ pub enum OpenError {
     /// A cache could not be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The audit log cannot be written.
+    #[error("server.audit-log: {}", path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The notes of unfinished pushes cannot be kept.
     #[error("state directory {}", path.display())]
     Intents {
@@ -83,6 +95,10 @@ impl Core {
         let caches = set_up(&setup, &catalog, &Caches::default()).await?.take_effect(&catalog).await?;
         let path = config.server.state_dir.join("intents");
         let intents = Intents::open(path.clone()).map_err(|source| OpenError::Intents { path, source })?;
+        let audit = Audit::open(config.server.audit_log.as_deref()).map_err(|source| {
+            let path = config.server.audit_log.clone().unwrap_or_default();
+            OpenError::Audit { path, source }
+        })?;
         let node_url = node_url(&config.server);
         if catalog.is_shared() {
             tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
@@ -102,6 +118,7 @@ impl Core {
             Federation::new(&config.server, key, catalog.clone(), uploads.clone(), ingest.clone());
         Ok(Self {
             clock,
+            audit,
             tokens: Tokens::load(catalog.clone(), key).await?,
             deploy,
             uploads,
@@ -172,5 +189,18 @@ impl Core {
             return self.find_cache(&label.to_ascii_lowercase());
         }
         self.find_cache(label)
+    }
+
+    /// Returns the name of the cache that a host name would stand for, whether there is such a cache or not. `None` if it can
+    /// stand for none.
+    pub fn cache_name_of_host(&self, host: &str) -> Option<String> {
+        let host = without_port(host);
+        let config = self.config.load();
+        let own = config.server.public_url.as_ref().and_then(|url| url.host_str());
+        if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) || host.parse::<IpAddr>().is_ok() {
+            return None;
+        }
+        let label = host.split_once('.')?.0.to_ascii_lowercase();
+        label.parse::<CacheName>().is_ok().then_some(label)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod admin_socket;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod cache;
 pub mod chain;

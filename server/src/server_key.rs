@@ -6,12 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::config::{KeySource, SecretError};
+use crate::config::{KeySource, SHORTEST_KEY, SecretError};
 
 /// Length of a generated key before encoding, in bytes.
 const GENERATED_LENGTH: usize = 32;
-/// Shorter keys can be guessed from a token.
-const SHORTEST: usize = 16;
+/// The shortest key that is accepted from the state directory: earlier ones were as long as that.
+const SHORTEST_GENERATED: usize = 16;
 
 /// Why there is no server key.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,12 @@ pub enum ServerKeyError {
     /// The key of the configuration cannot be read.
     #[error("server.key")]
     Configured(#[from] SecretError),
+    /// The key of the configuration can be guessed from a token.
+    #[error(
+        "server.key-file: the key is shorter than {SHORTEST_KEY} characters, so it can be guessed from any token; make one \
+         with `openssl rand -hex 32`"
+    )]
+    TooShort,
     /// The generated key cannot be read or written.
     #[error("server key file {}", path.display())]
     File {
@@ -29,19 +35,22 @@ pub enum ServerKeyError {
     },
 }
 
-/// The key that the configuration gives; or one of our own, made once and kept in the state directory.
+/// The key that the configuration gives, unless it is too short; or one of our own, made once and kept in the state directory.
 pub fn load_or_generate(source: &KeySource, state_dir: &Path) -> Result<Zeroizing<String>, ServerKeyError> {
-    if let Some(secret) = source.resolve()? {
+    if source.too_short().is_some() {
+        tracing::warn!(
+            "server.key is short enough to be guessed and signs no tokens; a key in the state directory does"
+        );
+    } else if let Some(secret) = source.resolve()? {
         let key = Zeroizing::new(secret.expose().to_owned());
-        if key.len() < SHORTEST {
-            tracing::warn!("server.key is short enough to be guessed; use at least 32 random characters");
-        }
-        return Ok(key);
+        return if key.len() < SHORTEST_KEY { Err(ServerKeyError::TooShort) } else { Ok(key) };
     }
     let path = state_dir.join("server.key");
     let failed = |source| ServerKeyError::File { path: path.clone(), source };
     match std::fs::read_to_string(&path) {
-        Ok(key) if key.trim().len() >= SHORTEST => return Ok(Zeroizing::new(key.trim().to_owned())),
+        Ok(key) if key.trim().len() >= SHORTEST_GENERATED => {
+            return Ok(Zeroizing::new(key.trim().to_owned()));
+        }
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),

@@ -35,6 +35,7 @@ pub fn daemon(directory: &Path, entry: Option<u16>) -> Result<(Daemon, u16)> {
         port = server["deploy-port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
         server["node-url"] = json!(format!("http://127.0.0.1:{}", server["server-port"]));
         server["standalone"] = json!(false);
+        server["federation"] = json!({"local-addresses": true});
         server["key"] = json!(SECRET);
         server["dht-port"] = json!(port);
         if let Some(entry) = entry {

@@ -15,6 +15,9 @@ use super::{AuthError, Grant, hs256};
 /// The `aud` claim, so that a token of another service that happens to share the key is none of ours.
 const AUDIENCE: &str = "cache-server";
 
+/// The latest time at which a token may end, in seconds: the last second of the year 9999, which every calendar can show.
+const LATEST_END: i64 = 253_402_300_799;
+
 /// The claims of a token. The grant is part of what is signed; the catalog row only adds expiry, revocation and which of the
 /// caches were deleted, so an edited row can take rights away but never add any.
 #[derive(Serialize, Deserialize)]
@@ -148,6 +151,7 @@ impl Tokens {
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["aud", "sub"]);
         validation.validate_exp = true;
+        validation.validate_nbf = true;
         validation.leeway = 0;
         Ok(Self {
             catalog,
@@ -197,6 +201,9 @@ impl Tokens {
             }
             Err(_) => return Err(AuthError::Invalid),
         };
+        if claims.exp.is_some_and(|end| end > LATEST_END) {
+            return Err(AuthError::Invalid);
+        }
         let records = self.records.read();
         let record = records.get(&claims.jti).ok_or(AuthError::Invalid)?;
         if record.revoked_at.is_some() {
@@ -266,6 +273,20 @@ impl Tokens {
         drop(records);
         self.revoked.send_replace(());
         Ok(())
+    }
+
+    /// Whether a token that was verified before has the permission `admin` on the cache.
+    pub fn administers(&self, token: TokenRef, cache: &str) -> bool {
+        let records = self.records.read();
+        let Some(record) = records.get(&token.id) else { return false };
+        let grant = Grant { token, scope: record.scope.clone() };
+        grant.permission_on(cache) == Some(TokenPermission::Admin)
+    }
+
+    /// What the token with this id is for, as the operator said; `None` if that is nothing, or there is no such token.
+    pub fn subject_of(&self, id: Uuid) -> Option<String> {
+        let records = self.records.read();
+        records.get(&id).map(|record| record.subject.clone()).filter(|subject| !subject.is_empty())
     }
 
     fn find(&self, id: Uuid) -> Option<TokenRecord> {

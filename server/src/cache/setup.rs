@@ -20,7 +20,7 @@ use super::shared_key::{KeySharing, SharedKeyError, key_file};
 use super::storages::{self, CacheStorage, OpenStorageError, Place, Storages};
 use super::{Cache, Caches};
 use crate::chain::chain;
-use crate::config::{CacheConfig, Config, SigningMode};
+use crate::config::{Access, CacheConfig, Config, SigningMode};
 use crate::sealing::Sealer;
 
 /// Most NARs that are kept open. Each takes a kilobyte or so in the kernel.
@@ -333,7 +333,10 @@ async fn prepare_storages(
     for (storage, row) in found {
         let known = before.as_ref().and_then(|before| before.get(row.id));
         let listed = match known {
-            Some(known) if known.backend().is_at(&storage.kind) => known.clone(),
+            Some(known) if known.backend().is_at(&storage.kind) => {
+                known.backend().set_private(config.access == Access::Private);
+                known.clone()
+            }
             former => {
                 let place = Place { state_dir: &setup.config.server.state_dir, reads: &setup.shared.reads };
                 let former = former.map(|former| former.backend());

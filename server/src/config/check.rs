@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use nix_formats::SigningKey;
 use rustix::fs::{Access, AtFlags, CWD};
+use url::{Host, Url};
 
 use super::fault::Fault;
 use super::group::{find_group, may_give_to};
 use super::load::{Lines, Loaded};
-use super::secret::{SecretSource, is_world_readable};
+use super::secret::{SHORTEST_KEY, SecretSource, is_world_readable};
 use super::{CacheConfig, Config, SigningMode, StorageKind};
 
 /// How far a check goes.
@@ -29,6 +30,8 @@ pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
     let mut faults = loaded.warnings.clone();
     let mut probe = Probe { config: &loaded.config, lines: &loaded.lines, faults: Vec::new() };
     probe.agents();
+    probe.admin_socket_mode();
+    probe.plain_http();
     if reach == Reach::Online {
         probe.secrets();
         probe.signing_keys();
@@ -113,10 +116,40 @@ impl Probe<'_> {
         }
     }
 
+    /// Warns of an admin socket that is open to all users of the machine.
+    fn admin_socket_mode(&mut self) {
+        let server = &self.config.server;
+        if server.admin_socket_mode & 0o007 != 0 {
+            let mode = format!("{:04o}", server.admin_socket_mode);
+            let message = format!("{mode} lets every user of this machine do everything with the daemon");
+            let fault = Fault::warning(&self.lines.place("server.admin-socket-mode"), message);
+            self.add(fault.suggest("use 0660, and `admin-socket-group` for the users who may"));
+        }
+    }
+
+    /// Warns of tokens that travel unencrypted: whoever sees one can use it.
+    fn plain_http(&mut self) {
+        let server = &self.config.server;
+        for (key, url) in [("public-url", &server.public_url), ("node-url", &server.node_url)] {
+            let Some(url) = url.as_ref().filter(|url| is_plain_to_others(url)) else { continue };
+            let message = format!("{url} is not encrypted, and clients send their tokens to it");
+            let fault = Fault::warning(&self.lines.place(&format!("server.{key}")), message);
+            self.add(
+                fault.suggest("put a web server with HTTPS in front of the daemon and write `https://`"),
+            );
+        }
+    }
+
     fn secrets(&mut self) {
         for (key, source) in secrets(self.config) {
             if let SecretSource::File(path) = &source {
                 match source.resolve() {
+                    Ok(secret) if key == "server.key-file" && secret.expose().len() < SHORTEST_KEY => {
+                        let message =
+                            format!("{} holds fewer than {SHORTEST_KEY} characters", path.display());
+                        let fault = self.fault(&key, message);
+                        self.add(fault.suggest("make a key with `openssl rand -hex 32`"));
+                    }
                     Ok(_) => self.warn_if_exposed(&key, path),
                     Err(error) => self.error(&key, error.to_string()),
                 }
@@ -256,6 +289,17 @@ impl Probe<'_> {
             _ => self.warn(key, format!("cannot listen on {hostname}, port {port}: {error}")),
         }
     }
+}
+
+/// Whether the URL is one of plain HTTP to another host.
+fn is_plain_to_others(url: &Url) -> bool {
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    };
+    url.scheme() == "http" && !is_here
 }
 
 /// Whether a daemon on this machine can listen on some address of `hostname`; else what is wrong and what to do.

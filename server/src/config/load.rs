@@ -115,11 +115,14 @@ fn warn_of_exposed_secrets(config: &Config, report: &Report) {
     let Some(file) = config.source.as_deref() else {
         return;
     };
-    let inline: Vec<_> = secrets(config)
+    let mut inline: Vec<_> = secrets(config)
         .into_iter()
         .filter(|(_, source)| matches!(source, SecretSource::Inline(_)))
         .map(|(path, _)| format!("`{path}`"))
         .collect();
+    if config.server.database.password().1 {
+        inline.push("the password of `server.database`".to_owned());
+    }
     if !inline.is_empty() && is_world_readable(file) {
         let message = format!("every user can read this file, and it contains {}", inline.join(", "));
         let fault = Fault::warning(&Place::default(), message);

@@ -41,6 +41,8 @@ pub use model::{
 };
 pub use names::{CacheName, Name, NameError};
 pub use print::print_config;
-pub use secret::{KeySource, Secret, SecretError, SecretSource};
+pub use secret::{KeySource, SHORTEST_KEY, Secret, SecretError, SecretSource};
 pub use stated::Stated;
-pub use words::{Access, LogFormat, PreferredCompression, SigningMode, StorageType, Strategy};
+pub use words::{
+    Access, FederationTrust, LogFormat, PreferredCompression, SigningMode, StorageType, Strategy,
+};

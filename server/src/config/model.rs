@@ -11,9 +11,11 @@ use std::time::Duration;
 use nix_formats::PublicKey;
 use url::Url;
 
+use crate::limits::client_address::Network;
+
 use super::{
-    Access, CacheName, DatabaseUrl, KeySource, LogFormat, Name, PreferredCompression, SecretError,
-    SecretSource, SigningMode, StorageType, Strategy, keys,
+    Access, CacheName, DatabaseUrl, FederationTrust, KeySource, LogFormat, Name, PreferredCompression,
+    SecretError, SecretSource, SigningMode, StorageType, Strategy, keys,
 };
 
 /// A whole configuration, ready to run.
@@ -105,6 +107,10 @@ pub struct ServerConfig {
     pub max_connections: u32,
     /// Bytes of memory for rendered narinfo replies.
     pub narinfo_memory: u64,
+    /// The file of the audit log.
+    pub audit_log: Option<PathBuf>,
+    /// Proxies whose word counts for who a client is, besides those on this machine.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl ServerConfig {
@@ -143,6 +149,8 @@ impl ServerConfig {
 pub struct FederationConfig {
     /// How long a reader waits for the answers of other nodes and upstreams.
     pub lookup_timeout: Duration,
+    /// Whether nodes may be on this machine and on its link.
+    pub local_addresses: bool,
 }
 
 /// One entry of `caches[].upstreams`. `Display` is its text in the file.
@@ -210,6 +218,8 @@ pub struct CacheFederation {
     pub keep: bool,
     /// Bytes of the cache above which the least recently used paths are removed. Only with `keep`.
     pub keep_max_size: Option<u64>,
+    /// Whose signatures count for paths of other nodes.
+    pub trust: FederationTrust,
 }
 
 /// One entry of `caches[].storages`.

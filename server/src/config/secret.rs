@@ -91,6 +91,9 @@ impl SecretSource {
     }
 }
 
+/// The fewest characters of a key that tokens are signed with. HS256 wants as many bytes as its hash has (RFC 7518 section 3.2).
+pub const SHORTEST_KEY: usize = 32;
+
 /// Where `server.key` comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum KeySource {
@@ -114,6 +117,15 @@ impl From<Option<SecretSource>> for KeySource {
 }
 
 impl KeySource {
+    /// The key that the file gives inline, if it is too short to sign tokens with. The files of the original system have
+    /// such keys. All nodes of a network have the same one, and so far it is good enough.
+    pub fn too_short(&self) -> Option<&Secret> {
+        match self {
+            Self::Inline(secret) if secret.expose().len() < SHORTEST_KEY => Some(secret),
+            Self::Inline(_) | Self::File(_) | Self::Generated => None,
+        }
+    }
+
     /// The secret that the configuration gives, if it gives one.
     pub(super) fn given(&self) -> Option<SecretSource> {
         match self {

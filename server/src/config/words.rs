@@ -59,12 +59,22 @@ words! {
 words! {
     /// Who signs the paths of a cache.
     SigningMode {
-        /// The server, until a client registers its key while the cache is empty.
-        Auto = "auto",
         /// The server, always.
         Server = "server",
+        /// The server, until a client registers its key while the cache is empty.
+        Auto = "auto",
         /// The clients; the server never makes a key.
         Client = "client",
+    }
+}
+
+words! {
+    /// Whose signatures count for paths of other nodes, besides those of the cache and of its `trusted-public-keys`.
+    FederationTrust {
+        /// Those of the caches of all nodes of the network.
+        Network = "network",
+        /// Nobody's.
+        Listed = "listed",
     }
 }
 

@@ -1,8 +1,11 @@
-//! Where a redirect may lead.
+//! Where requests to others may lead.
 //!
 //! A cache that could send us anywhere could make us ask what only we can reach: services on this machine, in the network
 //! around it, the metadata service of a cloud. So a redirect leads to public addresses, and to those of the kind that the
 //! upstream itself has: one that the operator runs in a private network may use a bucket there.
+//!
+//! The same holds for the URLs by which nodes of the network say they are reached. They may be in a private network, but neither
+//! on this machine nor on its link, unless the configuration says so (`server.federation.local-addresses`).
 //!
 //! What is checked is the address that the connection is then made to, so no name server can show one and give another.
 
@@ -34,16 +37,27 @@ pub enum AddressKind {
 /// The addresses to which a request may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressScope {
-    /// All: the operator named the host, or a node of the network did.
+    /// All: the operator named the host.
     Anywhere,
+    /// Those at which nodes of the network may be: public ones and those of private networks.
+    OfNodes,
     /// Public ones, and those of this kind.
     PublicAnd(AddressKind),
 }
 
-/// A redirect leads where it may not.
+/// A request leads where it may not.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} is not a public address")]
-pub struct Forbidden(IpAddr);
+pub enum Forbidden {
+    /// A redirect does.
+    #[error("{0} is not a public address")]
+    Redirect(IpAddr),
+    /// The URL of a node does.
+    #[error(
+        "{0} is an address of this machine, of its link or of no host; where nodes are meant to be there, set \
+         `server.federation.local-addresses: true`"
+    )]
+    Node(IpAddr),
+}
 
 impl AddressScope {
     /// Where a host at this address may redirect to; an unknown one counts as public.
@@ -56,6 +70,7 @@ impl AddressScope {
         let kind = kind_of(address);
         match self {
             Self::Anywhere => true,
+            Self::OfNodes => matches!(kind, AddressKind::Public | AddressKind::Private),
             Self::PublicAnd(also) => {
                 kind != AddressKind::Unusable && (kind == AddressKind::Public || kind == also)
             }
@@ -73,7 +88,14 @@ impl AddressScope {
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
             Some(Host::Domain(_)) | None => return Ok(()),
         };
-        if self.includes(address) { Ok(()) } else { Err(Forbidden(address)) }
+        if self.includes(address) { Ok(()) } else { Err(self.forbids(address)) }
+    }
+
+    fn forbids(self, address: IpAddr) -> Forbidden {
+        match self {
+            Self::OfNodes => Forbidden::Node(address),
+            Self::Anywhere | Self::PublicAnd(_) => Forbidden::Redirect(address),
+        }
     }
 }
 
@@ -97,27 +119,24 @@ impl Service<Name> for Resolver {
             let (within, beyond): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(|address| reach.includes(address.ip()));
             match beyond.first() {
-                Some(address) if within.is_empty() => Err(io::Error::other(Forbidden(address.ip()))),
+                Some(address) if within.is_empty() => Err(io::Error::other(reach.forbids(address.ip()))),
                 _ => Ok(within.into_iter()),
             }
         })
     }
 }
 
-/// Whether an error says that a redirect leads where it may not.
-pub fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
-    let is_it = |error: &(dyn std::error::Error + 'static)| {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.is_some_and(|inner| inner.is::<Forbidden>())
-    };
+/// Finds what says in an error that a request leads where it may not.
+pub fn find_forbidden<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Forbidden> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if is_it(error) {
-            return true;
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(forbidden) = inner.and_then(|inner| inner.downcast_ref::<Forbidden>()) {
+            return Some(forbidden);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// The kind of an address. An IPv6 address that stands for an IPv4 address is of the kind of that one.
@@ -223,12 +242,32 @@ mod tests {
         assert!(!may(AddressScope::of_redirects_from(None), "http://127.0.0.1/"));
     }
 
+    #[test]
+    fn nodes_are_in_public_and_private_networks_only() {
+        let may = |url: &str| AddressScope::OfNodes.check(&Url::parse(url).unwrap()).is_ok();
+        assert!(may("http://9.9.9.9/") && may("http://192.168.0.1:5000/") && may("http://[fd00::1]/"));
+        for url in [
+            "http://127.0.0.1/",
+            "http://[::1]:5000/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://169.254.169.254/latest/",
+            "http://[fe80::1]/",
+            "http://224.0.0.1/",
+            "http://0.0.0.0/",
+            "http://[::]/",
+        ] {
+            assert!(!may(url), "{url}");
+        }
+    }
+
     #[tokio::test]
     async fn a_name_that_leads_to_this_machine_is_refused() {
         let name: Name = "localhost".parse().unwrap();
         let public = AddressScope::PublicAnd(AddressKind::Public);
         let refused = Resolver(public).call(name.clone()).await.unwrap_err();
-        assert!(is_forbidden(&refused));
+        assert!(find_forbidden(&refused).is_some());
+        let refused = Resolver(AddressScope::OfNodes).call(name.clone()).await.unwrap_err();
+        assert!(find_forbidden(&refused).is_some());
         let loopback = AddressScope::PublicAnd(AddressKind::Loopback);
         assert!(Resolver(loopback).call(name).await.unwrap().next().is_some());
     }

@@ -92,7 +92,9 @@ impl From<ClientError> for AskError {
     fn from(error: ClientError) -> Self {
         match error {
             // About this path only.
-            ClientError::Redirect(_) | ClientError::TooLong(_) => Self::Unusable(error.to_string()),
+            ClientError::Redirect(_) | ClientError::Address(_) | ClientError::TooLong(_) => {
+                Self::Unusable(error.to_string())
+            }
             error => Self::Client(error),
         }
     }
@@ -241,9 +243,9 @@ impl Federation {
             // Nodes of the network answer nodes from what they have.
             Source::Peer(_) => {
                 let node = self.network().map(|network| network.id());
-                self.client.get_with(url, node, headers).await
+                self.client.get_from_node(url, node, headers).await
             }
-            Source::Here(_) => self.client.get_with(url, None, headers).await,
+            Source::Here(_) => self.client.get(url, headers).await,
         }
     }
 }

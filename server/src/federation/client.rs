@@ -1,5 +1,5 @@
 //! Requests to other nodes and to upstreams. Nodes serve their files themselves, so their redirects are not followed. Those
-//! of configured upstreams are, as far as `reach.rs` lets them.
+//! of configured upstreams are. Where both may lead is for `address_scope.rs` to say.
 
 use std::io;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::PEER_HEADER;
-use super::address_scope::{AddressScope, Resolver, is_forbidden};
+use super::address_scope::{AddressScope, Resolver, find_forbidden};
 
 use crate::chain::chain;
 
@@ -53,6 +53,9 @@ pub enum ClientError {
     /// It redirects to where no redirect is followed.
     #[error("it redirects to where it may not lead: {0}")]
     Redirect(String),
+    /// It is at an address that is not to be asked.
+    #[error("it is where it may not be: {0}")]
+    Address(String),
     /// The answer is longer than anything that is expected.
     #[error("it answered with more than {0} bytes")]
     TooLong(usize),
@@ -60,8 +63,12 @@ pub enum ClientError {
 
 /// Asks other caches.
 pub struct Client {
-    /// For hosts that the configuration or the network names.
+    /// For hosts that the configuration names.
     direct: Http,
+    /// For nodes of the network, which say by themselves where they are.
+    nodes: Http,
+    /// Where those may be.
+    node_scope: AddressScope,
     /// For hosts that an upstream redirects to, by what they may be.
     redirected: Mutex<Vec<(AddressScope, Http)>>,
     tls: ClientConfig,
@@ -70,23 +77,43 @@ pub struct Client {
 type Http = HyperClient<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>;
 
 impl Client {
-    pub fn new() -> Self {
+    /// Makes a client that asks nodes of the network where `node_scope` lets them be.
+    pub fn new(node_scope: AddressScope) -> Self {
         let tls = tls_config();
-        Self { direct: http_client(AddressScope::Anywhere, &tls), redirected: Mutex::default(), tls }
+        Self {
+            direct: http_client(AddressScope::Anywhere, &tls),
+            nodes: http_client(node_scope, &tls),
+            node_scope,
+            redirected: Mutex::default(),
+            tls,
+        }
     }
 
-    /// Asks for `url`; as a node of the network if `node` is given. Redirects are not followed.
-    pub async fn get_with(
+    /// Asks for `url` on a host that the configuration names. Redirects are not followed.
+    pub async fn get(
         &self,
         url: &Url,
-        node: Option<NodeId>,
         headers: &[(&str, String)],
     ) -> Result<Response<Incoming>, ClientError> {
+        send(&self.direct, request_for(url, headers).body(Empty::new())?).await
+    }
+
+    /// Asks a node of the network for `url`; as the node `asker` if it is given. Redirects are not followed.
+    pub async fn get_from_node(
+        &self,
+        url: &Url,
+        asker: Option<NodeId>,
+        headers: &[(&str, String)],
+    ) -> Result<Response<Incoming>, ClientError> {
+        self.node_scope.check(url).map_err(|error| ClientError::Address(error.to_string()))?;
         let mut request = request_for(url, headers);
-        if let Some(node) = node {
-            request = request.header(PEER_HEADER, node.to_string());
+        if let Some(asker) = asker {
+            request = request.header(PEER_HEADER, asker.to_string());
         }
-        send(&self.direct, request.body(Empty::new())?).await
+        send(&self.nodes, request.body(Empty::new())?).await.map_err(|error| match error {
+            ClientError::Redirect(cause) => ClientError::Address(cause),
+            error => error,
+        })
     }
 
     /// Asks an upstream for `url`, and follows its redirects to where they may lead. The headers go along, so they must not
@@ -101,7 +128,7 @@ impl Client {
     }
 
     async fn follow(&self, url: &Url, headers: &[(&str, String)]) -> Result<Response<Incoming>, ClientError> {
-        let mut answer = self.get_with(url, None, headers).await?;
+        let mut answer = self.get(url, headers).await?;
         // Where it was reached, and not what its name says now.
         let address = answer.extensions().get::<HttpInfo>().map(|info| info.remote_addr().ip());
         let reach = AddressScope::of_redirects_from(address);
@@ -142,9 +169,11 @@ fn request_for(url: &Url, headers: &[(&str, String)]) -> http::request::Builder 
 async fn send(client: &Http, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
     let answer = timeout(ANSWER, client.request(request)).await;
     answer.map_err(|_| ClientError::Timeout)?.map_err(|error| {
+        if let Some(forbidden) = find_forbidden(&error) {
+            return ClientError::Redirect(forbidden.to_string());
+        }
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        let cause = cause.unwrap_or_else(|| error.to_string());
-        if is_forbidden(&error) { ClientError::Redirect(cause) } else { ClientError::Connection(cause) }
+        ClientError::Connection(cause.unwrap_or_else(|| error.to_string()))
     })
 }
 

@@ -91,7 +91,7 @@ impl Federation {
         url.set_path(&format!("{prefix}/api/v1/network/digest"));
         url.set_query(Some(&format!("epoch={epoch}&position={position}&nonce={}", question.nonce)));
         let proof = URL_SAFE_NO_PAD.encode(network.prove(&text));
-        let answer = self.client.get_with(&url, Some(network.id()), &[(PROOF_HEADER, proof)]).await?;
+        let answer = self.client.get_from_node(&url, Some(network.id()), &[(PROOF_HEADER, proof)]).await?;
         if answer.status() != StatusCode::OK {
             return Err(InventoryError::Status(answer.status()));
         }

@@ -22,7 +22,7 @@
 //! | `exchange.rs` | asking for that, and answering |
 //! | `health.rs` | who answers, how fast, and who is left alone for now |
 //! | `client.rs` | requests |
-//! | `address_scope.rs` | where redirects may lead |
+//! | `address_scope.rs` | where redirects and the URLs of nodes may lead |
 
 mod address_scope;
 mod ask;
@@ -59,6 +59,7 @@ pub use self::find::{Found, Outcome};
 pub use self::keep::size_to_collect;
 pub use self::ticket::{Ticket, TicketText};
 
+use self::address_scope::AddressScope;
 use self::client::Client;
 use self::find::Lookups;
 use self::health::{Health, HealthBook};
@@ -137,7 +138,7 @@ impl Federation {
             network: OnceLock::new(),
             public_caches: Arc::new(PublicCaches::new(announced_url(server))),
             catalog,
-            client: Client::new(),
+            client: Client::new(scope_of_nodes(server)),
             health: HealthBook::default(),
             lookups: Lookups::default(),
             keeping: Keeping::default(),
@@ -280,6 +281,11 @@ impl Federation {
     }
 }
 
+/// Where other nodes may be.
+fn scope_of_nodes(server: &ServerConfig) -> AddressScope {
+    if server.federation.local_addresses { AddressScope::Anywhere } else { AddressScope::OfNodes }
+}
+
 /// Where other nodes reach this one.
 fn announced_url(server: &ServerConfig) -> Url {
     let public = server.public_url.clone().filter(|_| server.node_url.is_none());
@@ -296,6 +302,10 @@ pub fn keyring(server: &ServerConfig, key: &[u8]) -> Result<Keyring, SecretError
         Some((first, others)) => {
             Keyring::derive(first.expose().as_bytes(), others.iter().map(|other| other.expose().as_bytes()))
         }
-        None => Keyring::derive(key, []),
+        // A key that is too short for tokens is still what the nodes share.
+        None => match server.key.too_short() {
+            Some(short) => Keyring::derive(short.expose().as_bytes(), []),
+            None => Keyring::derive(key, []),
+        },
     })
 }

@@ -52,6 +52,7 @@ pub struct Ticket {
 }
 
 /// A ticket as it stands in a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TicketText(pub String);
 
 /// Makes and checks tickets.

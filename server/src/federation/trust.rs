@@ -6,6 +6,7 @@
 use nix_formats::{NarInfo, PublicKey, Signature};
 
 use crate::cache::{Cache, Caches};
+use crate::config::FederationTrust;
 
 /// Most signatures that go along with a path.
 const MOST_SIGNATURES: usize = 32;
@@ -43,10 +44,15 @@ pub fn may_look_into(cache: &Cache, other: &Cache) -> bool {
     own.iter().any(|key| holds(&theirs, key))
 }
 
-/// The keys among those that a cache of another node announces that count for `cache` because that node is in our network.
+/// The keys among those that a cache of another node announces that count for `cache` because that node is in our network:
+/// none if `cache` trusts listed keys only.
+///
 /// Left out are the keys of our own other caches: daemons that share a database announce each other's caches, and a cache
 /// that `cache` does not trust here is not to be trusted by that detour.
 pub fn keys_of_peer(cache: &Cache, ours: &Caches, announced: &[PublicKey]) -> Vec<PublicKey> {
+    if cache.config().federation.trust == FederationTrust::Listed {
+        return Vec::new();
+    }
     let others: Vec<PublicKey> =
         ours.iter().filter(|other| other.id != cache.id).flat_map(|other| other.keys().published()).collect();
     let own = cache.keys().published();

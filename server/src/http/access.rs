@@ -25,6 +25,23 @@ pub fn read(state: &State, cache: &Cache, authorization: Option<&str>) -> Result
     Ok(())
 }
 
+/// Permits learning whether a cache of this name exists: everybody may know of a public one, and of others those alone who may
+/// read them. Whoever may not gets the same answer for a private cache and for a name that no cache has.
+pub fn know(
+    state: &State,
+    name: &str,
+    cache: Option<&Cache>,
+    authorization: Option<&str>,
+) -> Result<(), AuthError> {
+    match cache {
+        Some(cache) => read(state, cache, authorization),
+        None => {
+            let grant = verify(&state.tokens, authorization)?;
+            permit_on(&grant, name, TokenPermission::Read).map(|_| ())
+        }
+    }
+}
+
 /// Permits reading through the API. Returns `None` for an anonymous reader of a public cache.
 ///
 /// A token that is invalid, expired or revoked is an error even on a public cache, so that its owner learns about it before a
@@ -47,6 +64,17 @@ pub fn read_api(
 pub fn write(tokens: &Tokens, cache: &Cache, authorization: Option<&str>) -> Result<TokenRef, AuthError> {
     let grant = verify(tokens, authorization)?;
     permit(&grant, cache, TokenPermission::Write)?;
+    Ok(grant.token)
+}
+
+/// Permits changing what a cache is, and not only what it holds. Returns the token.
+pub fn administer(
+    tokens: &Tokens,
+    cache: &Cache,
+    authorization: Option<&str>,
+) -> Result<TokenRef, AuthError> {
+    let grant = verify(tokens, authorization)?;
+    permit(&grant, cache, TokenPermission::Admin)?;
     Ok(grant.token)
 }
 
@@ -83,8 +111,12 @@ fn verify(tokens: &Tokens, authorization: Option<&str>) -> Result<Grant, AuthErr
 }
 
 fn permit(grant: &Grant, cache: &Cache, needed: TokenPermission) -> Result<TokenPermission, AuthError> {
-    match grant.permission_on(cache.name()) {
+    permit_on(grant, cache.name(), needed)
+}
+
+fn permit_on(grant: &Grant, cache: &str, needed: TokenPermission) -> Result<TokenPermission, AuthError> {
+    match grant.permission_on(cache) {
         Some(permission) if permission >= needed => Ok(permission),
-        _ => Err(AuthError::NotPermitted { cache: cache.name().to_owned(), needed: needed.as_str() }),
+        _ => Err(AuthError::NotPermitted { cache: cache.to_owned(), needed: needed.as_str() }),
     }
 }

@@ -45,6 +45,11 @@ impl HttpError {
         Self::new(StatusCode::NOT_FOUND, format!("there is no cache called `{name}` here"))
     }
 
+    /// 403 for a part URL that is not ours, or not any more.
+    pub fn invalid_part_url() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "this upload URL is not valid or has expired")
+    }
+
     /// 403 for a client that has not proved to be a node of our network.
     pub fn not_a_peer() -> Self {
         Self::new(StatusCode::FORBIDDEN, "only for nodes of the same network")

@@ -37,6 +37,7 @@ use self::error::HttpError;
 pub use self::forward::Forwarder;
 use self::router::{Root, Table};
 use self::state::State;
+use crate::audit::Object;
 use crate::listeners::RoutesOf;
 
 /// Returns what makes the routes of each listener.
@@ -60,6 +61,13 @@ type Answer = Result<Response, HttpError>;
 /// Turns a handler's result into a reply.
 async fn reply(answer: impl Future<Output = Answer>) -> Response {
     answer.await.unwrap_or_else(Reply::into_response)
+}
+
+/// A reply with status 200 and no body, about something that the URL does not name.
+fn done(object: String) -> Response {
+    let mut response = status(StatusCode::OK);
+    response.extensions_mut().insert(Object(object));
+    response
 }
 
 /// A reply with this status and no body.

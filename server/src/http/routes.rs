@@ -10,7 +10,9 @@
 //! may stand in `{…}`. Commands of operators are not here: they come through the admin socket (`admin/`).
 
 use super::router::Site::{Api, Cache, Server};
-use super::router::{Activate, Agent, AgentOrActivate, Nothing, PartUrl, Peer, Read, ReadApi, Write};
+use super::router::{
+    Activate, Administer, Agent, AgentOrActivate, Nothing, PartUrl, Peer, Read, ReadApi, Write,
+};
 use super::router::{Route, get, get_only, post, put};
 use super::{cachix, deploy, network, nix, welcome};
 
@@ -51,7 +53,7 @@ pub fn all() -> Vec<Route> {
         put(Api, "/api/v1/cache/{cache}/multipart-nar/{id}/part/{number}",  PartUrl, cachix::part::put),
         post(Api, "/api/v1/cache/{cache}/nar",                              Write, cachix::legacy::nar),
         post(Api, "/api/v1/cache/{cache}/{hash}.narinfo",                   Write, cachix::legacy::narinfo),
-        post(Api, "/api/v1/cache/{cache}/key",                              Write, cachix::key::register),
+        post(Api, "/api/v1/cache/{cache}/key",                              Administer, cachix::key::register),
         post(Api, "/api/v1/cache/{cache}/pin",                              Write, cachix::pin::create),
         get_only(Api, "/api/v1/cache/{cache}/narurl/{nar}",                 Read, cachix::nar_url::get),
 

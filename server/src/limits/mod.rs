@@ -10,6 +10,8 @@
 //! | `own_thread.rs` | work that waits for another machine, which stays out of the pool of blocking threads |
 
 pub mod budget;
+pub mod client_address;
 pub mod connections;
 pub mod decoder_memory;
 pub mod own_thread;
+pub mod slots;

@@ -2,6 +2,7 @@
 //!
 //! A port that cannot be opened takes nothing from the others: it is named wherever an operator looks, and tried again.
 
+mod edge;
 mod error;
 mod port;
 pub mod serve;

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,10 @@ use tower_service::Service;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+use super::edge;
 use super::watched::{ReplyBody, Watched};
 use crate::chain::chain;
+use crate::limits::client_address::PeerAddress;
 use crate::limits::connections::{Connections, Peer, Place};
 
 /// How long a client may take to send a request head, the idle time between two requests included.
@@ -37,7 +40,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// must not hold buffers for ever.
 const UNACKNOWLEDGED_TIMEOUT_MS: u32 = 300_000;
 /// Most bytes of a request head, and most that are read ahead of a body. Every connection may hold as many.
-const READ_BUFFER: usize = 128 << 10;
+const READ_BUFFER: usize = 64 << 10;
 /// How long an evicted connection that has served requests may take to close.
 const EVICTION: Duration = Duration::from_secs(1);
 /// Most connections to the admin socket at once.
@@ -49,7 +52,7 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Said to a connection over the limit, without parsing its request.
 const OVERLOADED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: text/plain\r\n\
-    Content-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
+    X-Content-Type-Options: nosniff\r\nContent-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
 
 /// All routes of one listener.
 pub type Routes = BoxedFilter<(Response,)>;
@@ -96,10 +99,22 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
             () = close.cancelled() => break,
         };
         match accepted {
-            Ok(Accepted::Tcp(stream, peer)) => match limits.clients.admit(peer) {
+            Ok(Accepted::Tcp(stream, peer)) => match limits.clients.admit(Peer::of(peer)) {
                 Some(place) => {
                     let routes = routes.clone();
-                    let answer = move |request| answer(&routes, request);
+                    let answer = move |mut request: Request<Incoming>| {
+                        request.extensions_mut().insert(PeerAddress(peer));
+                        let answering =
+                            if edge::is_ambiguous(&request) { None } else { Some(answer(&routes, request)) };
+                        async move {
+                            let mut response = match answering {
+                                Some(answer) => answer.await?,
+                                None => edge::refusal(),
+                            };
+                            edge::protect(response.headers_mut());
+                            Ok(response)
+                        }
+                    };
                     spawn_connection(stream, &builder, answer, place, &ending, &connections);
                 }
                 None => spawn_refusal(stream),
@@ -108,8 +123,9 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
                 Some(place) => {
                     let uid = stream.peer_cred().map(|peer| peer.uid()).ok();
                     let routes = routes.clone();
-                    let answer = move |request| {
+                    let answer = move |mut request: Request<Incoming>| {
                         log_change(uid, &request);
+                        request.extensions_mut().insert(PeerUser(uid));
                         answer(&routes, request)
                     };
                     spawn_connection(stream, &builder, answer, place, &ending, &connections);
@@ -129,7 +145,7 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
 }
 
 enum Accepted {
-    Tcp(TcpStream, Option<Peer>),
+    Tcp(TcpStream, IpAddr),
     Unix(UnixStream),
 }
 
@@ -140,7 +156,7 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
             // Replies are written whole; waiting for more to send only adds delay.
             stream.set_nodelay(true)?;
             sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_TIMEOUT_MS)?;
-            Ok(Accepted::Tcp(stream, Peer::of(address.ip())))
+            Ok(Accepted::Tcp(stream, address.ip()))
         }
         Listener::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
     }
@@ -227,6 +243,10 @@ fn answer(
         })
     })
 }
+
+/// The user at the other end of the admin socket; `None` if the system does not tell.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerUser(pub Option<u32>);
 
 /// Marks a reply whose length is not known beforehand.
 #[derive(Clone, Copy, Debug)]

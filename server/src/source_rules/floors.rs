@@ -9,7 +9,7 @@ use super::sources;
 /// a higher one.
 const FLOORS: &[&[&str]] = &[
     &["chain"],
-    &["derived_key", "fail_points", "limits", "systemd"],
+    &["audit", "derived_key", "fail_points", "limits", "systemd"],
     &["sealing"],
     &["config"],
     &["admin_socket", "auth", "clock", "server_key"],

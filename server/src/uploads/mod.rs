@@ -135,6 +135,11 @@ impl Uploads {
         self.open.remove(id);
     }
 
+    /// All unfinished uploads of this daemon.
+    pub fn all(&self) -> Vec<Arc<Upload>> {
+        self.open.all()
+    }
+
     /// Whether an upload is open here.
     pub fn is_open(&self, cache: CacheId, id: Uuid) -> bool {
         self.open.find_by_id(cache, id).is_some()

@@ -110,6 +110,11 @@ impl Upload {
         self.last_active.store(UnixTime::now().0, Ordering::Relaxed);
     }
 
+    /// When the client was last active.
+    pub fn last_active(&self) -> UnixTime {
+        UnixTime(self.last_active.load(Ordering::Relaxed))
+    }
+
     fn is_expired(&self, now: UnixTime, limit: Duration) -> bool {
         let limit = if self.spool.is_empty() { limit.min(EMPTY_LIMIT) } else { limit };
         let idle = now.0.saturating_sub(self.last_active.load(Ordering::Relaxed));

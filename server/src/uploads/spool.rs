@@ -194,6 +194,13 @@ impl Spool {
         self.lock().parts.clone()
     }
 
+    /// The bytes of all parts, those that are being written included.
+    pub fn size(&self) -> u64 {
+        let state = self.lock();
+        let stored = state.parts.values().map(|part| part.len);
+        stored.chain(state.writing.values().map(|writing| writing.written)).sum()
+    }
+
     /// Whether a part is being written right now.
     pub fn is_busy(&self) -> bool {
         !self.lock().writing.is_empty()

@@ -105,6 +105,12 @@ fn a_single_file_is_served_out_of_a_nar() {
             assert_eq!(page.text(), "<script>alert(1)</script>");
             assert_eq!(page.header("X-Content-Type-Options"), Some("nosniff"));
             assert_eq!(page.header("Content-Type"), Some("application/octet-stream"));
+            // The path may be deleted and pushed again with other contents.
+            assert!(!page.header("Cache-Control").unwrap().contains("immutable"));
+            let known =
+                reader.get(&format!("serve/{}/index.html", path.hash)).header("ETag").unwrap().to_owned();
+            let url = format!("/serve/{}/index.html", path.hash);
+            site.cache("pub").get(&url).header("If-None-Match", &known).send().expect(304);
             assert!(get("large").expect(200).body == large);
             assert_eq!(get(&format!("share/{}", percent_encode("with blank"))).expect(200).text(), "found\n");
             assert!(get("share/empty").expect(200).body.is_empty());
@@ -149,7 +155,11 @@ fn logs_are_kept_and_served() {
     assert!(reply.header("Content-Type").unwrap().starts_with("text/plain"));
     site.cache("my-cache-2").get(&log).send().expect(404);
 
-    put("pub", "second\n").basic("", &token).send().expect_success();
+    // The same again is no mistake; another one is not taken, but from an administrator.
+    put("pub", text).basic("", &token).send().expect_success();
+    put("pub", "second\n").basic("", &token).send().expect(409);
+    assert_eq!(site.cache("pub").get(&log).send().expect(200).text(), text);
+    put("pub", "second\n").basic("", &site.token("pub", Permission::Admin)).send().expect_success();
     assert_eq!(site.cache("pub").get(&log).send().expect(200).text(), "second\n");
 
     put("priv", "private\n").basic("", &site.token("priv", Permission::Write)).send().expect_success();
@@ -206,6 +216,9 @@ fn realisations_are_kept_and_served() {
         for spelling in [target.clone(), target.replace('!', "%21").replace(':', "%3A")] {
             assert_eq!(site.cache("pub").get(&spelling).send().expect(200).json(), body, "{spelling}");
         }
+        put(&token).expect_success();
+        let other = json!({"id": id, "outPath": format!("{}-evil", random_hash()), "signatures": []});
+        site.cache("pub").put(&target).basic("", &token).json(&other).send().expect(409);
         let broken = site.cache("pub").put(&target).basic("", &token).body("no json").send();
         broken.expect_refusal();
         assert_eq!(site.cache("pub").get(&target).send().expect(200).json(), body);

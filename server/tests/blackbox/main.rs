@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod by_products;
 mod caching;
 mod check_config;

@@ -128,7 +128,7 @@ fn a_client_key_can_be_registered_only_while_the_cache_is_empty() {
     let before = site.public_key("self");
     let path = Path::small("first");
     site.pusher("self").push(&path);
-    let token = site.token("self", Permission::Write);
+    let token = site.token("self", Permission::Admin);
     let public = STANDARD.encode(SigningKey::from_bytes(&random_bytes()).verifying_key().to_bytes());
     let reply = post_key(&site, "self", &token, &public).expect(409);
     assert!(reply.text().len() > 20, "the reason: {:?}", reply.text());
@@ -142,17 +142,33 @@ fn a_second_client_key_is_refused() {
     register_key(&site, "self");
     let published = site.public_key("self");
     let other = STANDARD.encode(SigningKey::from_bytes(&random_bytes()).verifying_key().to_bytes());
-    post_key(&site, "self", &site.token("self", Permission::Write), &other).expect_refusal();
+    post_key(&site, "self", &site.token("self", Permission::Admin), &other).expect_refusal();
     assert_eq!(site.public_key("self"), published);
 }
 
 #[test]
-fn signing_server_refuses_registration() {
-    let site = Site::with(|config| config["caches"][2]["signing"] = json!("server"));
-    let before = site.public_key("self");
-    let public = STANDARD.encode(SigningKey::from_bytes(&random_bytes()).verifying_key().to_bytes());
-    post_key(&site, "self", &site.token("self", Permission::Write), &public).expect_refusal();
-    assert_eq!(site.public_key("self"), before);
+fn a_cache_whose_configuration_does_not_say_so_takes_no_key_of_a_client() {
+    let site = Site::start();
+    for cache in ["pub", "priv"] {
+        let before = site.public_key(cache);
+        let public = STANDARD.encode(SigningKey::from_bytes(&random_bytes()).verifying_key().to_bytes());
+        let reply = post_key(&site, cache, &site.token(cache, Permission::Admin), &public).expect(409);
+        assert!(reply.text().contains("`signing: auto`"), "{}", reply.text());
+        assert_eq!(site.public_key(cache), before);
+    }
+}
+
+#[test]
+fn who_registers_a_key_is_in_the_log() {
+    let mut site = Site::start();
+    register_key(&site, "self");
+    let key = site.public_key("self");
+    let tokens: Vec<Value> = serde_json::from_str(&site.cachectl_ok(&["token", "list", "--json"])).unwrap();
+    let admin = tokens.iter().find(|token| token["permission"] == "admin").unwrap();
+    let id = admin["id"].as_str().unwrap();
+    let log = site.daemon().log();
+    let line = log.lines().find(|line| line.contains(&key)).expect("a line names the key");
+    assert!(line.contains(id) && line.contains("WARN"), "{line}");
 }
 
 #[test]
@@ -196,7 +212,7 @@ fn a_key_and_an_unsigned_path_never_both_win() {
         let path = Path::small("racing");
         let pusher = site.pusher("self");
         let (upload, parts) = pusher.upload(&path);
-        let token = site.token("self", Permission::Write);
+        let token = site.token("self", Permission::Admin);
         let public = STANDARD.encode(SigningKey::from_bytes(&random_bytes()).verifying_key().to_bytes());
         let (pushed, registered) = std::thread::scope(|scope| {
             let push = scope.spawn(|| pusher.complete(&upload, &parts, &path.nar_info_create()).status);

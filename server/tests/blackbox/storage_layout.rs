@@ -72,3 +72,27 @@ fn what_belongs_to_the_daemon_alone_is_not_for_others() {
     }
     assert_eq!(keys, 1, "the signing key of `pub` is in the state directory");
 }
+
+#[test]
+fn other_users_of_the_machine_cannot_read_a_private_cache() {
+    let site = Site::start();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let path = Path::small("secret");
+    for cache in ["priv", "pub"] {
+        site.pusher(cache).push(&path);
+    }
+    assert_eq!(mode(&site.storage_dir("priv")) & 0o007, 0);
+    for file in site.stored_files("priv") {
+        let found = mode(&site.storage_dir("priv").join(&file));
+        assert_eq!(found & 0o027, 0, "{file} has the mode {found:o}");
+    }
+    // A web server may serve the files of a public cache.
+    assert_eq!(mode(&site.storage_dir("pub")) & 0o005, 0o005);
+    for file in site.stored_files("pub") {
+        assert_eq!(mode(&site.storage_dir("pub").join(&file)) & 0o004, 0o004, "{file}");
+    }
+    // A public cache that becomes private is closed as well.
+    site.edit_config(|config| config["caches"][0]["access"] = serde_json::json!("private"));
+    site.cachectl_ok(&["reload"]);
+    wait_for(SOON, "the storage is closed", || (mode(&site.storage_dir("pub")) & 0o007 == 0).then_some(()));
+}

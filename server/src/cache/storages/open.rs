@@ -7,7 +7,7 @@ use catalog::StorageId;
 use nar_storage::{LocalStorage, ReadCache, S3Credentials, S3Settings, S3Storage, Storage};
 
 use crate::cache::file_name::escape;
-use crate::config::{CacheConfig, S3Config, SecretError, StorageConfig, StorageKind};
+use crate::config::{Access, CacheConfig, S3Config, SecretError, StorageConfig, StorageKind};
 
 /// A backend with what is known of its storage.
 pub struct Backend {
@@ -29,6 +29,13 @@ impl Backend {
     /// The id in the marker file of a local storage, once that was prepared.
     pub fn marker(&self) -> Option<String> {
         self.local.as_ref()?.marker()
+    }
+
+    /// Sets whether other users of the machine are kept from the files.
+    pub fn set_private(&self, is_private: bool) {
+        if let Some(local) = &self.local {
+            local.set_private(is_private);
+        }
     }
 
     /// The backend, if it is local.
@@ -101,6 +108,7 @@ pub async fn open(
             let root = root.join(cache_name);
             let local =
                 Arc::new(LocalStorage::new(config.name.as_str(), root, place.reads).with_marker(marker));
+            local.set_private(cache.access == Access::Private);
             Ok(Backend { local: Some(local.clone()), ..backend(local, location) })
         }
         StorageKind::S3(s3) => {

@@ -8,13 +8,10 @@ use super::Context;
 use crate::config::claims::Ports;
 use crate::config::fault::Fault;
 use crate::config::section::Section;
-use crate::config::{Environment, KeySource, ServerConfig, keys, values};
+use crate::config::{Environment, KeySource, SHORTEST_KEY, ServerConfig, keys, values};
 
 /// Longest path of a Unix socket in bytes: `sun_path` of Linux without its final zero.
 const MAX_SOCKET_PATH: usize = 107;
-
-/// A shorter key draws a warning. HS256 wants as many bytes as its hash has (RFC 7518 section 3.2).
-const MIN_KEY_LENGTH: usize = 32;
 
 /// The state directory. It is read before everything else, because the paths of other keys begin there.
 pub fn state_dir(section: &Section<'_>, source: Option<&Path>, env: &Environment) -> PathBuf {
@@ -78,11 +75,11 @@ fn check_database_password(section: &Section<'_>, server: &ServerConfig) {
 }
 
 fn warn_of_short_key(section: &Section<'_>, key: &KeySource) {
-    let KeySource::Inline(key) = key else { return };
-    if key.expose().len() < MIN_KEY_LENGTH {
-        let message = "is short enough to guess, and whoever guesses it can forge every token";
+    if key.too_short().is_some() {
+        let message = "is short enough to guess, so it signs no tokens: the daemon makes a key for them and keeps it in the \
+                       state directory";
         let fault = Fault::warning(&section.place("key"), message)
-            .expected(format!("at least {MIN_KEY_LENGTH} characters"))
+            .expected(format!("at least {SHORTEST_KEY} characters"))
             .suggest("make one with `openssl rand -hex 32`");
         section.report.add(fault);
     }

@@ -8,10 +8,13 @@ use super::table::{Table, Topic};
 use super::types::{
     BOOL, CACHE_NAME, DAYS, PORT, PRIORITY, PUBLIC_KEY, SECRET_FILE, SIZE, Type, UPSTREAM, words,
 };
-use crate::config::{Access, CacheConfig, CacheFederation, PreferredCompression, SigningMode, Strategy};
+use crate::config::{
+    Access, CacheConfig, CacheFederation, FederationTrust, PreferredCompression, SigningMode, Strategy,
+};
 
 const ACCESS: Type<Access> = words();
 const COMPRESSION: Type<PreferredCompression> = words();
+const FEDERATION_TRUST: Type<FederationTrust> = words();
 const SIGNING: Type<SigningMode> = words();
 const STRATEGY: Type<Strategy> = words();
 
@@ -71,13 +74,15 @@ const TRUST: Topic<CacheConfig> = Topic {
     title: "Signatures and upstreams",
     keys: &[
         Key::new("signing", &One(lens!(CacheConfig, signing), SIGNING))
-            .default("auto")
+            .default("server")
             .applied_on_reload()
             .summary("Who signs the paths: `server`, `client` or `auto`")
             .details(
-                "`auto` is the server until a client registers a key while the cache is empty. With `client` the server \
-                 never makes a key.",
-            ),
+                "`auto` is the server until a client registers a key while the cache is empty, as `cachix generate-keypair` \
+                 does with an `admin` token. With `client` the server never makes a key. A key that was registered stays in \
+                 force with `server` as well.",
+            )
+            .example("auto"),
         Key::new("signing-key-file", &Many(lens!(CacheConfig, signing_key_files), SECRET_FILE))
             .applied_on_reload()
             .summary("Files with secret keys of Nix to sign with, one or a list")
@@ -131,6 +136,16 @@ pub const CACHE_FEDERATION: Table<CacheFederation> = Table {
                      paths from elsewhere. Needs `keep: true`.",
                 )
                 .example("100GB"),
+            Key::new("trust", &One(lens!(CacheFederation, trust), FEDERATION_TRUST))
+                .default("network")
+                .applied_on_reload()
+                .summary("Whose signatures count for paths of other nodes: `network` or `listed`")
+                .details(
+                    "With `network`, the signature of any cache of any node is enough: whoever has the key of the network, or \
+                     may write to a public cache of one of its nodes, is trusted like the writers of this cache. With `listed`, \
+                     only signatures by keys of this cache and by its `trusted-public-keys` count.",
+                )
+                .example("listed"),
         ],
     }],
 };

@@ -56,9 +56,17 @@ pub const FEDERATION: Table<FederationConfig> = Table {
     path: "server.federation",
     topics: &[Topic {
         title: "Lookups",
-        keys: &[Key::new("lookup-timeout", &One(lens!(FederationConfig, lookup_timeout), POSITIVE_DURATION))
+        keys: &[
+            Key::new("lookup-timeout", &One(lens!(FederationConfig, lookup_timeout), POSITIVE_DURATION))
             .default("400ms")
             .summary("How long a reader waits at most for an answer from other nodes and upstreams")
-            .details("After that the reader is asked to try again later.")],
+            .details("After that the reader is asked to try again later."),
+        Key::new("local-addresses", &One(lens!(FederationConfig, local_addresses), BOOL))
+            .default("false")
+            .summary("Whether nodes may be at loopback and link-local addresses")
+            .details(
+                "Nodes say by themselves where they are. A node that names such an address could make this one ask services \
+                 that only this machine reaches, so it is not asked. Set `true` for nodes on one machine, as in tests.",
+            )],
     }],
 };

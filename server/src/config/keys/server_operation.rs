@@ -1,10 +1,12 @@
 //! Keys of `server` about the daemon while it runs: log, limits, timeouts, garbage collection.
 
-use super::field::{Nested, One};
+use super::field::{Many, Maybe, Nested, One};
 use super::key::Key;
 use super::lens::lens;
 use super::table::{Table, Topic};
-use super::types::{COUNT, DURATION, INTERVAL, LOG_FILTER, POSITIVE_DURATION, SIZE, Type, words};
+use super::types::{
+    COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, POSITIVE_DURATION, SIZE, Type, words,
+};
 use crate::config::{LogConfig, LogFormat, ServerConfig};
 
 const LOG_FORMAT: Type<LogFormat> = words();
@@ -66,6 +68,22 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
         Key::new("narinfo-memory", &One(lens!(ServerConfig, narinfo_memory), SIZE))
             .default("64 MiB")
             .summary("Memory for narinfo replies that are kept ready"),
+        Key::new("trusted-proxies", &Many(lens!(ServerConfig, trusted_proxies), NETWORK))
+            .summary("Reverse proxies on other machines, by address or network")
+            .details(
+                "From these, and from this machine, the last address in `X-Forwarded-For` is that of the client: limits for each \
+                 client and the audit log go by it.",
+            )
+            .example("[192.0.2.10, \"10.0.0.0/8\"]"),
+        Key::new("audit-log", &Maybe(lens!(ServerConfig, audit_log), PATH))
+            .derived("the log of the daemon, under the target `audit`")
+            .summary("File for the audit log: who changed what, from where, and what came of it")
+            .details(
+                "A JSON object on each line: time, outcome, token and its subject or uid, address, cache, action, object and status. \
+                 Refusals are included; many of the same kind are counted instead. The file is opened again after it was moved \
+                 away.",
+            )
+            .example("/var/log/cache-server/audit.jsonl"),
     ],
 };
 

@@ -14,6 +14,7 @@ use crate::config::decode::Context;
 use crate::config::values::{self, Word};
 use crate::config::wrong::Wrong;
 use crate::config::{CacheName, DatabaseUrl, Name, Upstream, database};
+use crate::limits::client_address::Network;
 
 /// A type of values.
 #[derive(Clone, Copy)]
@@ -50,6 +51,7 @@ types! {
     TEXT: String = Text, values::text, text;
     HOST: String = Host, values::host, text;
     IPV4: Ipv4Addr = Ipv4, values::ipv4, text;
+    NETWORK: Network = Text, values::ip_network, text;
     HTTP_URL: Url = HttpUrl, values::http_url, text;
     SERVER_URL: Url = ServerUrl, values::server_url, text;
     NODE_URL: Url = NodeUrl, values::node_url, text;

@@ -28,7 +28,7 @@ fn an_offline_check_looks_at_nothing_but_the_file() {
 #[test]
 fn a_machine_that_provides_everything_gives_no_fault() {
     let scene = Scene::new();
-    scene.write("key", "k");
+    scene.write("key", &"k".repeat(32));
     scene.write("sk", &SigningKey::generate("a-1").unwrap().to_nix_string());
     let loaded = scene.load("{server: {key-file: key}, caches: [{name: a, signing-key-file: sk}]}").unwrap();
 
@@ -67,7 +67,7 @@ caches:
 #[test]
 fn secret_files_that_everybody_may_read_draw_a_warning() {
     let scene = Scene::new();
-    let key = scene.write("key", "k");
+    let key = scene.write("key", &"k".repeat(32));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let loaded = scene.load("{server: {key-file: key}, caches: [{name: a}]}").unwrap();
 

@@ -45,7 +45,7 @@ fn a_cache_needs_no_more_than_a_name() {
     assert_eq!(cache.access, Access::Public);
     assert_eq!((cache.retention, cache.port, cache.priority), (4, Some(8080), 30));
     assert_eq!(cache.compression, PreferredCompression::Zstd);
-    assert_eq!(cache.signing, SigningMode::Auto);
+    assert_eq!(cache.signing, SigningMode::Server);
     let [storage] = cache.storages.as_slice() else { panic!("{:?}", cache.storages) };
     assert_eq!(storage.name.as_str(), "default");
     assert_eq!(storage.kind, StorageKind::Local { root: config.server.state_dir.join("storage") });

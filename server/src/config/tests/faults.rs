@@ -120,6 +120,11 @@ fn a_fault_names_file_line_key_and_remedy() {
      `postgres://USER@HOST/DATABASE`"
 )]
 #[case(
+    "server: {database: 'postgres://u@h/d?sslmode=require&sslpassword=hunter2'}",
+    "1: server.database: has the unknown parameter `sslpassword`; expected the name of a SQLite file, `sqlite://FILE` or \
+     `postgres://USER@HOST/DATABASE`"
+)]
+#[case(
     "server: {database-password-file: p}",
     "1: server.database-password-file: is given, but `database` is a file, which has no password"
 )]
@@ -413,7 +418,7 @@ agents: {}
 #[rstest]
 #[case(
     "server: {key: short}",
-    "1: warning: server.key: is short enough to guess, and whoever guesses it can forge every token; expected at least 32 characters; make one with `openssl rand -hex 32`"
+    "1: warning: server.key: is short enough to guess, so it signs no tokens: the daemon makes a key for them and keeps it in the state directory; expected at least 32 characters; make one with `openssl rand -hex 32`"
 )]
 #[case(
     "server: {key: ''}",

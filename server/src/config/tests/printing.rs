@@ -80,6 +80,22 @@ fn no_secret_is_printed_or_shown() {
 }
 
 #[test]
+fn a_password_is_masked_wherever_it_stands_in_the_url_of_a_database() {
+    for (url, shown) in [
+        (
+            "postgres://u@h/d?password=hunter2&sslmode=require",
+            "postgres://u@h/d?password=***&sslmode=require",
+        ),
+        ("postgres://u:hunter2@h/d?passw%6Frd=hunter2", "postgres://u:***@h/d?passw%6Frd=***"),
+    ] {
+        let config = config(&format!("{{server: {{database: '{url}'}}, caches: []}}"));
+        assert_eq!(config.server.database.to_string(), shown);
+        assert!(!format!("{config:?} {}", print_config(&config)).contains("hunter2"));
+        assert_eq!(config.server.database.expose(), url);
+    }
+}
+
+#[test]
 fn the_password_of_a_database_may_come_from_a_file() {
     let scene = Scene::new();
     scene.write("password", "p@ss/word\n");

@@ -8,6 +8,7 @@ use super::names::public_key;
 use crate::config::Upstream;
 use crate::config::keys::Kind;
 use crate::config::wrong::{Wrong, shown};
+use crate::limits::client_address::Network;
 
 /// An address or name to listen on or to connect to, without a port.
 pub fn host(text: &str) -> Result<String, Wrong> {
@@ -29,6 +30,13 @@ pub fn host(text: &str) -> Result<String, Wrong> {
 /// An IPv4 address.
 pub fn ipv4(text: &str) -> Result<Ipv4Addr, Wrong> {
     text.parse().map_err(|_| Wrong::new(text, Kind::Ipv4.expected()))
+}
+
+/// An address, or the first bits of several.
+pub fn ip_network(text: &str) -> Result<Network, Wrong> {
+    text.parse().map_err(|_| {
+        Wrong::because(format!("{} is none", shown(text)), "an address, or a network such as `10.0.0.0/8`")
+    })
 }
 
 /// The URL of an HTTP service.

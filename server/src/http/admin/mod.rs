@@ -25,6 +25,7 @@ mod status;
 mod summary;
 mod tokens;
 mod trash;
+mod uploads;
 mod usage;
 mod workers;
 mod workspaces;
@@ -33,12 +34,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use admin_api::{
-    API_VERSION, Activate, AddKey, CancelDeployment, CreatePin, CreateToken, DeletePath, Diagnose,
-    EmptyTrash, ErrorCode, ExplainPath, JobRequest, ListAgents, ListCaches, ListDeployments, ListJobs,
-    ListPaths, ListPeers, ListPins, ListTokens, ListTrash, ListWorkers, ListWorkspaces, PauseWorker,
-    PingPeer, ReadLog, ReadRecord, Reload, RemovePin, RestorePath, ResumeWorker, RetireKey, RevokeToken,
-    Rollback, ShowAgent, ShowCache, ShowDeployment, ShowDht, ShowPath, ShowStatus, ShowUsage, ShowWorkspace,
-    StopJob, VERSION_HEADER, WriteNote,
+    API_VERSION, AbortUpload, Activate, AddKey, CancelDeployment, CreatePin, CreateToken, DeletePath,
+    Diagnose, EmptyTrash, ErrorCode, ExplainPath, JobRequest, ListAgents, ListCaches, ListDeployments,
+    ListJobs, ListPaths, ListPeers, ListPins, ListTokens, ListTrash, ListUploads, ListWorkers,
+    ListWorkspaces, PauseWorker, PingPeer, ReadLog, ReadRecord, Reload, RemovePin, RestorePath, ResumeWorker,
+    RetireKey, RevokeToken, Rollback, ShowAgent, ShowCache, ShowDeployment, ShowDht, ShowPath, ShowStatus,
+    ShowUsage, ShowWorkspace, StopJob, VERSION_HEADER, WriteNote,
 };
 use http::HeaderValue;
 use warp::reply::Response;
@@ -51,7 +52,7 @@ use crate::listeners::serve::Routes;
 
 /// Every endpoint with its handler.
 #[rustfmt::skip]
-fn endpoints(state: &Arc<State>) -> [Routes; 42] {
+fn endpoints(state: &Arc<State>) -> [Routes; 44] {
     [
         serve::<ShowStatus>(state, status::show),
         serve::<Diagnose>(state, doctor::diagnose),
@@ -77,6 +78,8 @@ fn endpoints(state: &Arc<State>) -> [Routes; 42] {
         serve::<ListTokens>(state, tokens::list),
         serve::<CreateToken>(state, tokens::create),
         serve::<RevokeToken>(state, tokens::revoke),
+        serve::<ListUploads>(state, uploads::list),
+        serve::<AbortUpload>(state, uploads::abort),
 
         serve::<ListAgents>(state, agents::list),
         serve::<ShowAgent>(state, agents::show),

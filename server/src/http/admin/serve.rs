@@ -20,10 +20,11 @@ use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
 
 use super::error::failure;
+use crate::audit::Event;
 use crate::chain::chain;
 use crate::http::state::State;
 use crate::http::{body, raw_query};
-use crate::listeners::serve::Routes;
+use crate::listeners::serve::{PeerUser, Routes};
 
 /// The most bytes of a request body.
 const BODY_LIMIT: usize = 1 << 20;
@@ -85,17 +86,36 @@ fn route<E: Endpoint, T: 'static>(
     encode: fn(T) -> Response,
 ) -> Routes {
     let state = state.clone();
-    let answer = move |request: Answer<E>| {
+    let answer = move |request: Answer<E>, user: Option<PeerUser>| {
         let state = state.clone();
         async move {
+            let object = request.as_ref().map(shown).unwrap_or_default();
             let answer = match request {
                 Ok(request) => handler.answer(&state, request).await,
                 Err(error) => Err(error),
             };
+            if E::METHOD != Method::GET {
+                state.audit.record(&Event {
+                    uid: user.and_then(|PeerUser(uid)| uid),
+                    action: format!("{} {}", E::METHOD, E::PATH),
+                    object,
+                    status: answer.as_ref().err().map_or(200, |error| error.code.status()),
+                    ..Event::default()
+                });
+            }
             answer.map_or_else(|error| refuse(&error), encode)
         }
     };
-    request::<E>().then(answer).boxed()
+    request::<E>().and(warp::ext::optional()).then(answer).boxed()
+}
+
+/// The parameters of a request, without secrets.
+fn shown<E: Endpoint>(request: &E) -> String {
+    let mut parameters = serde_json::to_value(request).unwrap_or_default();
+    if let Some(parameters) = parameters.as_object_mut() {
+        parameters.retain(|name, value| !value.is_null() && !name.contains("secret"));
+    }
+    parameters.to_string()
 }
 
 /// Returns a route that tries each of `routes` in turn.

@@ -37,7 +37,7 @@ async fn disabled_summary(state: &State, record: &CacheRecord) -> Answer<CacheSu
         nar_bytes: stats.nar_bytes,
         url: String::new(),
         public_keys: Vec::new(),
-        signing: admin_api::Signing::Auto,
+        signing: admin_api::Signing::Server,
     })
 }
 

@@ -1,4 +1,6 @@
 //! `POST /api/v1/cache/NAME/key`: a client registers the key it signs with.
+//!
+//! This replaces the key that readers of the cache trust, so it takes a token with `admin`.
 
 use catalog::RegisterKey;
 use http::StatusCode;
@@ -6,8 +8,8 @@ use nix_formats::PublicKey;
 use serde::Deserialize;
 
 use crate::http::error::HttpError;
-use crate::http::router::{Request, Write};
-use crate::http::{Answer, body, status};
+use crate::http::router::{Administer, Request};
+use crate::http::{Answer, body, done};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,18 +18,30 @@ struct SigningKeyCreate {
 }
 
 /// `POST …/key`.
-pub async fn register(request: Request<Write>) -> Answer {
-    let Request { state, cache, body, .. } = request;
+pub async fn register(request: Request<Administer>) -> Answer {
+    let Request { state, cache, grant: token, body, .. } = request;
     let new: SigningKeyCreate = body::json(body).await?;
     let conflict = |reason: String| Err(HttpError::new(StatusCode::CONFLICT, reason));
     let key = PublicKey::from_base64(&cache.key_name, &new.public_key)
         .map_err(|error| HttpError::bad_request(format!("publicKey: {error}")))?;
+    let object = key.to_string();
     if !cache.keys().accepts_registration() {
-        return conflict(format!("cache `{}` is signed by the server (signing: server)", cache.name()));
+        return conflict(format!(
+            "cache `{}` is signed by the server; `signing: auto` or `signing: client` lets clients register a key",
+            cache.name()
+        ));
     }
     let _keys_change = cache.reconfigure_lock.write().await;
     match state.catalog.register_client_key(cache.id, key.name(), *key.as_bytes()).await? {
-        RegisterKey::Registered => cache.adopt_client_key(key),
+        RegisterKey::Registered => {
+            tracing::warn!(
+                cache = cache.name(),
+                key = %key,
+                token = %token.id(),
+                "a client registered its signing key; the cache is signed with this key only from now on"
+            );
+            cache.adopt_client_key(key);
+        }
         RegisterKey::AlreadyRegistered => {}
         RegisterKey::CacheNotEmpty { paths } => {
             return conflict(format!(
@@ -40,5 +54,5 @@ pub async fn register(request: Request<Write>) -> Answer {
             return conflict(format!("cache `{}` already has another key registered", cache.name()));
         }
     }
-    Ok(status(StatusCode::OK))
+    Ok(done(object))
 }

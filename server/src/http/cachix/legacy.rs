@@ -8,7 +8,7 @@ use super::nar_info_create::NarInfoCreate;
 use crate::cache::PushError;
 use crate::http::error::HttpError;
 use crate::http::router::{Request, Write};
-use crate::http::{Answer, body, forward, status};
+use crate::http::{Answer, body, done, forward, status};
 
 /// `POST …/nar`: the NAR.
 pub async fn nar(request: Request<Write>) -> Answer {
@@ -27,14 +27,14 @@ pub async fn narinfo(request: Request<Write, StorePathHash>) -> Answer {
     if *description.path.hash() != hash {
         return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
     }
-    let file = description.file_hash;
+    let (file, path) = (description.file_hash, description.path.to_full_path());
     match state.ingest.commit_file(&cache, description).await {
         Err(missing @ PushError::NarMissing(_)) => {
             forward::to_holder(&state, &cache, (hash, file), head, &text, missing).await
         }
         committed => {
             committed?;
-            Ok(status(StatusCode::OK))
+            Ok(done(path))
         }
     }
 }

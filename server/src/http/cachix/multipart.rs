@@ -18,7 +18,7 @@ use crate::http::error::HttpError;
 use crate::http::forward::{self, ForwardError, ForwardedHead, Patience};
 use crate::http::router::{Head, Request, Write};
 use crate::http::state::State;
-use crate::http::{Answer, status};
+use crate::http::{Answer, done, status};
 use crate::uploads::{ListedPart, MAX_PART_NUMBER};
 
 #[derive(Deserialize)]
@@ -98,8 +98,9 @@ pub async fn complete(request: Request<Write, Uuid>) -> Answer {
         // The client would only repeat the same description; it has to create a new upload.
         state.uploads.abort(&cache, id, &query.upload_id);
     })?;
+    let path = description.path.to_full_path();
     state.ingest.complete(&cache, id, &query.upload_id, parts, description).await?;
-    Ok(status(StatusCode::OK))
+    Ok(done(path))
 }
 
 /// Has the daemon that has the upload complete it, and serves the path from then on. If that daemon is gone, the upload is

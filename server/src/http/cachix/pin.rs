@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::http::error::HttpError;
 use crate::http::router::{Request, Write};
-use crate::http::{Answer, body, status};
+use crate::http::{Answer, body, done};
 
 /// Longest name of a pin.
 const NAME_LIMIT: usize = 255;
@@ -43,6 +43,7 @@ pub async fn create(request: Request<Write>) -> Answer {
     if pin.artifacts.len() > ARTIFACT_LIMIT {
         return Err(HttpError::bad_request(format!("artifacts: at most {ARTIFACT_LIMIT}")));
     }
+    let object = format!("{} as {}", path.to_full_path(), pin.name);
     let new = NewPin {
         cache: cache.id,
         name: pin.name,
@@ -59,7 +60,7 @@ pub async fn create(request: Request<Write>) -> Answer {
         },
     };
     match state.catalog.add_pin(new).await? {
-        PinOutcome::Added { .. } => Ok(status(StatusCode::OK)),
+        PinOutcome::Added { .. } => Ok(done(object)),
         PinOutcome::UnknownPath => Err(HttpError::new(
             StatusCode::NOT_FOUND,
             format!("cache `{}` does not hold {}; push it first", cache.name(), path.to_full_path()),

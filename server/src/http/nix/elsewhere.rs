@@ -11,15 +11,20 @@ use warp::reply::{Reply, Response};
 
 use super::nar::blob_response;
 use super::range::{Requested, requested};
+use super::resumable::{turn_from, watched};
 use crate::federation::{FetchError, Fetched, TicketText};
 use crate::http::Answer;
 use crate::http::error::HttpError;
 use crate::http::router::{Read, Request};
+use crate::limits::slots::Slots;
 use crate::listeners::serve::UnknownLength;
 
 /// A proxy that changed the bytes would make them another file than the one that the narinfo describes.
 const UNCHANGED: HeaderValue = HeaderValue::from_static("no-transform");
 const UNCHANGED_PRIVATE: HeaderValue = HeaderValue::from_static("private, no-transform");
+
+/// Files that one client may fetch at a time: a quarter of all that are passed on.
+static SLOTS: Slots = Slots::new(32);
 
 /// `GET elsewhere/TICKET/FILE`.
 pub async fn get(request: Request<Read, (String, NarFileName)>) -> Answer {
@@ -27,11 +32,13 @@ pub async fn get(request: Request<Read, (String, NarFileName)>) -> Answer {
     let range = head.header("range")?;
     // These files have no tag, so a range that depends on one is ignored.
     let range = if head.header("if-range")?.is_none() { range } else { None };
-    let ticket = state.federation.open_ticket(&TicketText(ticket), &file, &cache);
+    let text = TicketText(ticket);
+    let ticket = state.federation.open_ticket(&text, &file, &cache);
     let ticket = ticket.ok_or_else(HttpError::not_found)?;
     let mut response = Response::default();
     let mut size = ticket.file_size;
     let mut start = 0;
+    let slot = SLOTS.take(head.client).ok_or_else(too_many)?;
     if !head.is_head() {
         match state.federation.fetch(&cache, &ticket).await.map_err(refusal)? {
             Fetched::Here(blob) => {
@@ -40,8 +47,11 @@ pub async fn get(request: Request<Read, (String, NarFileName)>) -> Answer {
             }
             Fetched::Stream { pieces, size: known } => {
                 size = known;
-                start = range.zip(size).map_or(0, |(range, size)| start_of_rest(range, size));
-                response = warp::reply::stream(without(pieces, start)).into_response();
+                let wanted = range.zip(size).map_or(0, |(range, size)| start_of_rest(range, size));
+                let turn = turn_from(&text, wanted);
+                start = turn.start;
+                let pieces = watched(without(pieces, start), text, &turn).inspect(move |_| _ = &slot);
+                response = warp::reply::stream(pieces).into_response();
             }
         }
     }
@@ -61,6 +71,11 @@ pub async fn get(request: Request<Read, (String, NarFileName)>) -> Answer {
     headers.insert(CACHE_CONTROL, if cache.is_public() { UNCHANGED } else { UNCHANGED_PRIVATE });
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
     Ok(response)
+}
+
+fn too_many() -> HttpError {
+    let reason = "this address fetches too many files from elsewhere at once; try again later";
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, reason)
 }
 
 fn refusal(error: FetchError) -> HttpError {

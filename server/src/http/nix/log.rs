@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use nar_storage::{Key, layout};
+use nar_storage::layout;
 use nix_formats::Compression;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -40,15 +40,29 @@ pub async fn get(request: Request<Read, FileName>) -> Answer {
 
 /// `PUT log/DRV`.
 pub async fn put(request: Request<Write, FileName>) -> Answer {
-    let Request { cache, path: name, head, body, .. } = request;
+    let Request { state, cache, grant, path: name, head, body } = request;
     let key = layout::log_key(&name.0)
         .map_err(|_| HttpError::bad_request("this cannot be the name of a build log"))?;
-    store(&cache, &key, encoding::of_body(&head)?, body).await
+    let log = receive(&cache, encoding::of_body(&head)?, body).await?;
+    if let Some(there) = cache.storages().open_small(&key).await {
+        if untracked::is_same_file(there, &log.file.0).await {
+            return Ok(status(StatusCode::OK));
+        }
+        untracked::permit_replacing(&state, &cache, grant)?;
+    }
+    cache.storages().store_small_file(&key, log.size, &log.file.0).await?;
+    Ok(status(StatusCode::OK))
 }
 
-/// Receives a log, unpacks it and stores it. No thread waits for the client: the log is spooled as it arrives, and unpacked
-/// when it is complete.
-async fn store(cache: &Cache, key: &Key, encoding: Compression, body: Body) -> Answer {
+/// A log as it will be stored.
+struct Log {
+    file: Arc<Spooled>,
+    size: u64,
+}
+
+/// Receives a log and unpacks it. No thread waits for the client: the log is spooled as it arrives, and unpacked when it is
+/// complete.
+async fn receive(cache: &Cache, encoding: Compression, body: Body) -> Result<Log, HttpError> {
     let storage = cache.storages().propose(None)?;
     let directory = storage.storage.spool_dir();
     let new_file = || Arc::new(Spooled(directory.join(format!("log-{}", Uuid::new_v4()))));
@@ -59,8 +73,7 @@ async fn store(cache: &Cache, key: &Key, encoding: Compression, body: Body) -> A
         size = unpack(log, encoding, unpacked.clone()).await?;
         log = unpacked;
     }
-    cache.storages().store_small_file(key, size, &log.0).await?;
-    Ok(status(StatusCode::OK))
+    Ok(Log { file: log, size })
 }
 
 /// Unpacks the file `from` into the new file `to` and returns the new size.

@@ -10,6 +10,7 @@ pub mod nar;
 pub mod narinfo;
 mod range;
 pub mod realisation;
+pub mod resumable;
 pub mod serve;
 mod untracked;
 

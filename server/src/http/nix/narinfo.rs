@@ -16,7 +16,7 @@ use crate::federation::Outcome;
 use crate::http::error::HttpError;
 use crate::http::router::{Read, Request, Write};
 use crate::http::state::State;
-use crate::http::{Answer, body, forward, status};
+use crate::http::{Answer, body, done, forward, status};
 use crate::ingest::PathDescription;
 
 /// Largest narinfo that a client may send. Its references determine its size: 64 KiB hold about 1,000.
@@ -103,14 +103,14 @@ pub async fn put(request: Request<Write, StorePathHash>) -> Answer {
     let sent = body::read(body, BODY_LIMIT).await?;
     let text = encoding::unpack(sent.clone(), encoding, BODY_LIMIT, "the narinfo").await?;
     let description = describe(&hash, &text)?;
-    let file = description.file_hash;
+    let (file, path) = (description.file_hash, description.path.to_full_path());
     match state.ingest.commit_file(&cache, description).await {
         Err(missing @ PushError::NarMissing(_)) => {
             forward::to_holder(&state, &cache, (hash, file), head, &sent, missing).await
         }
         committed => {
             committed?;
-            Ok(status(StatusCode::OK))
+            Ok(done(path))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
 use nar_storage::layout;
 use nix_formats::StorePathHash;
@@ -22,8 +22,9 @@ use crate::decode::decoder_of;
 use crate::http::Answer;
 use crate::http::error::HttpError;
 use crate::http::router::{self, Request};
-use crate::limits::budget::Share;
+use crate::limits::budget::{Exhausted, Share};
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
+use crate::limits::slots::Slots;
 
 /// Bytes sent at once.
 const PIECE: usize = 256 << 10;
@@ -40,9 +41,12 @@ const READER_STALL: Duration = Duration::from_secs(60);
 /// The lowest rate in bytes per second at which a reader may read.
 const LOWEST_RATE: u64 = 8 << 10;
 
+/// Files that one client may read at a time: a third of all readers.
+static SLOTS: Slots = Slots::new(8);
+
 /// `GET serve/HASH/path`.
 pub async fn get(request: Request<router::Read, (StorePathHash, String)>) -> Answer {
-    let Request { state, cache, path: (hash, path), .. } = request;
+    let Request { state, cache, path: (hash, path), head, .. } = request;
     // Names in a NAR are bytes, and need not be UTF-8.
     let path = path
         .split('/')
@@ -50,13 +54,23 @@ pub async fn get(request: Request<router::Read, (StorePathHash, String)>) -> Ans
         .map(|component| percent_decode_str(component).collect())
         .collect();
     let record = cache.find_path(&state.catalog, &hash).await?.ok_or_else(HttpError::not_found)?;
+    // Other files of the path have the same tag, but another URL.
+    let etag = format!("\"{}\"", record.nar.nar_hash.to_hex());
+    let etag = HeaderValue::try_from(etag).map_err(|error| HttpError::internal(&error))?;
+    let is_known = head.header("if-none-match")?.is_some_and(|known| known.as_bytes() == etag.as_bytes());
     let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?;
     if !storage.can_be_read().await {
         return Err(HttpError::not_found());
     }
+    if is_known {
+        let mut response = crate::http::status(StatusCode::NOT_MODIFIED);
+        response.headers_mut().insert(ETAG, etag);
+        return Ok(response);
+    }
     let backend = storage.storage.clone();
     let key = layout::nar_key(&nar_file_name(&record));
     let compression = record.nar.compression;
+    let slot = SLOTS.take(head.client).ok_or(Exhausted)?;
     let share = Share::of_reader();
     share.grow(1).await?;
     let open = move || {
@@ -64,20 +78,22 @@ pub async fn get(request: Request<router::Read, (StorePathHash, String)>) -> Ans
         decoder_of(DecoderKind::Served, reader, compression)
     };
     let (size, pieces) = extract(open, path, share).await?;
-    let body = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
+    let body = stream::unfold((pieces, slot), |(mut pieces, slot)| async move {
+        Some((pieces.recv().await?, (pieces, slot)))
+    });
     let mut response = warp::reply::stream(body).into_response();
-    describe(&mut response, size, cache.is_public());
+    describe(&mut response, size, cache.is_public(), etag);
     Ok(response)
 }
 
-fn describe(response: &mut Response, size: u64, public: bool) {
+fn describe(response: &mut Response, size: u64, public: bool, etag: HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
     // A browser must never run a stored page as one of this site.
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let caching =
-        if public { "public, max-age=31536000, immutable" } else { "private, max-age=31536000, immutable" };
+    // The path may be deleted and pushed again with other contents, so it is asked for again, and its tag tells.
+    let caching = if public { "public, max-age=0, must-revalidate" } else { "private, no-cache" };
+    headers.insert(ETAG, etag);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
 }
 

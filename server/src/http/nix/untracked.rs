@@ -1,13 +1,19 @@
-//! Files that the catalog does not track. They are replaced as a whole.
+//! Files that the catalog does not track. They are written once; only an administrator of the cache replaces one.
+
+use std::path::Path;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use nar_storage::Key;
+use nar_storage::{Blob, BlobBody, Key};
+use tokio::io::AsyncReadExt;
 
 use super::nar::blob_response;
+use crate::auth::TokenRef;
 use crate::cache::Cache;
 use crate::http::error::HttpError;
+use crate::http::state::State;
 use crate::http::{Answer, status};
 
 /// Sends the file under `key`. 404 if there is none, or no key.
@@ -25,8 +31,72 @@ pub async fn send(cache: &Cache, key: Option<Key>, content_type: &'static str) -
     Ok(response)
 }
 
-/// Stores a small file.
-pub async fn store(cache: &Cache, key: &Key, contents: Bytes) -> Answer {
+/// Stores a small file, unless the same is there already.
+///
+/// # Errors
+///
+/// 409 if there is another one, and `grant` does not permit replacing it.
+pub async fn store(state: &State, cache: &Cache, grant: TokenRef, key: &Key, contents: Bytes) -> Answer {
+    if let Some(there) = cache.storages().open_small(key).await {
+        if is_same(there, &contents).await {
+            return Ok(status(StatusCode::OK));
+        }
+        permit_replacing(state, cache, grant)?;
+    }
     cache.storages().store_small(key, contents).await?;
     Ok(status(StatusCode::OK))
+}
+
+/// Refuses to replace a file for a client that does not administer the cache.
+///
+/// # Errors
+///
+/// 409 if so.
+pub fn permit_replacing(state: &State, cache: &Cache, grant: TokenRef) -> Result<(), HttpError> {
+    if state.tokens.administers(grant, cache.name()) {
+        return Ok(());
+    }
+    let reason = "there is another file of this name already, which only a token with `admin` may replace";
+    Err(HttpError::new(StatusCode::CONFLICT, reason))
+}
+
+/// Whether a stored file has the contents of the file at `path`. `false` if one of them cannot be read.
+pub async fn is_same_file(there: Blob, path: &Path) -> bool {
+    let Ok(mut file) = tokio::fs::File::open(path).await else { return false };
+    if !file.metadata().await.is_ok_and(|metadata| metadata.len() == there.len()) {
+        return false;
+    }
+    let mut pieces = match there.into_body() {
+        BlobBody::Bytes(bytes) => futures_util::stream::iter([Ok(bytes)]).boxed(),
+        BlobBody::Stream(pieces) => pieces.boxed(),
+    };
+    let mut buffer = Vec::new();
+    while let Some(Ok(piece)) = pieces.next().await {
+        buffer.resize(piece.len(), 0);
+        if file.read_exact(&mut buffer).await.is_err() || buffer != piece {
+            return false;
+        }
+    }
+    // The lengths are equal, so all was compared unless reading failed.
+    file.read(&mut [0]).await.is_ok_and(|read| read == 0)
+}
+
+/// Whether a stored file has these contents.
+async fn is_same(there: Blob, contents: &[u8]) -> bool {
+    if there.len() != contents.len() as u64 {
+        return false;
+    }
+    match there.into_body() {
+        BlobBody::Bytes(bytes) => bytes == contents,
+        BlobBody::Stream(mut pieces) => {
+            let mut rest = contents;
+            while let Some(Ok(piece)) = pieces.next().await {
+                match rest.strip_prefix(&piece[..]) {
+                    Some(next) => rest = next,
+                    None => return false,
+                }
+            }
+            rest.is_empty()
+        }
+    }
 }

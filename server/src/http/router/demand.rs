@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use catalog::TokenPermission;
-use http::StatusCode;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -112,6 +111,19 @@ impl<P> Demand<P> for Write {
     }
 }
 
+/// A token that may change what the cache is. See [`access::administer`].
+pub struct Administer;
+
+impl<P> Demand<P> for Administer {
+    const NAME: &'static str = "Administer";
+    type On = Arc<Cache>;
+    type Grant = TokenRef;
+
+    fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<TokenRef, HttpError> {
+        Ok(access::administer(&state.tokens, cache, head.authorization()?)?)
+    }
+}
+
 /// A URL that the API has signed for the upload of this one part. Grants the MD5 that the part must have.
 pub struct PartUrl;
 
@@ -126,10 +138,9 @@ impl Demand<(Uuid, u32)> for PartUrl {
         head: &Head,
         (upload, number): &(Uuid, u32),
     ) -> Result<[u8; 16], HttpError> {
-        let query: PartUrlQuery = head.query()?;
-        SignedPart::verify(&state.part_urls.load(), cache.name(), *upload, *number, &query).ok_or_else(|| {
-            HttpError::new(StatusCode::FORBIDDEN, "this upload URL is not valid or has expired")
-        })
+        let query: PartUrlQuery = head.query().map_err(|_| HttpError::invalid_part_url())?;
+        SignedPart::verify(&state.part_urls.load(), cache.name(), *upload, *number, &query)
+            .ok_or_else(HttpError::invalid_part_url)
     }
 }
 

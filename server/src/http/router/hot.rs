@@ -63,7 +63,8 @@ fn narinfo(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
                   peer: Option<Present>| {
                 let state = state.clone();
                 reply(async move {
-                    let cache = root.cache_or(hot.by_path, &state, host.as_deref())?;
+                    let cache =
+                        root.cache_or(hot.by_path, &state, host.as_deref(), authorization.as_deref())?;
                     access::read(&state, &cache, authorization.as_deref())?;
                     narinfo::find(&state, &cache, &hot.name, known.as_deref(), peer.is_some()).await
                 })
@@ -90,7 +91,8 @@ fn nar(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
                   peer: Option<Present>| {
                 let state = state.clone();
                 reply(async move {
-                    let cache = root.cache_or(hot.by_path, &state, host.as_deref())?;
+                    let cache =
+                        root.cache_or(hot.by_path, &state, host.as_deref(), authorization.as_deref())?;
                     access::read(&state, &cache, authorization.as_deref())?;
                     let request = NarRequest {
                         is_head: hot.is_head,
@@ -141,8 +143,11 @@ impl Root {
         by_path: Option<Arc<Cache>>,
         state: &State,
         host: Option<&str>,
+        authorization: Option<&str>,
     ) -> Result<Arc<Cache>, HttpError> {
-        by_path.or_else(|| self.find_cache(state, host)).ok_or_else(HttpError::not_found)
+        by_path
+            .or_else(|| self.find_cache(state, host))
+            .ok_or_else(|| self.no_cache(state, host, authorization))
     }
 }
 

@@ -8,6 +8,8 @@
 //! | `site.rs` | where a route is found, and which cache a request is for |
 //! | `demand.rs` | what routes demand of their clients |
 //! | `request.rs` | what handlers take |
+//! | `audited.rs` | records changes in the audit log |
+//! | `cross_site.rs` | refuses changes that pages of other sites cause |
 //! | `hot.rs` | the shortcut for narinfo and NARs |
 //!
 //! Warp gives a filter no access to the request itself, only to clones of its parts. For most requests a clone of all headers
@@ -17,6 +19,8 @@
 //! would otherwise name each of them in the types of all that are built on it, and each request would carry the largest future
 //! of them all.
 
+mod audited;
+mod cross_site;
 mod demand;
 mod hot;
 mod parameter;
@@ -25,6 +29,7 @@ mod request;
 mod route;
 mod site;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -35,8 +40,9 @@ use warp::Filter;
 use warp::path::FullPath;
 use warp::reply::{Reply, Response};
 
+use self::demand::Demand;
 pub use self::demand::{
-    Activate, Agent, AgentOrActivate, LogAccess, Nothing, PartUrl, Peer, Read, ReadApi, Write,
+    Activate, Administer, Agent, AgentOrActivate, LogAccess, Nothing, PartUrl, Peer, Read, ReadApi, Write,
 };
 pub use self::parameter::{FileName, OtherName};
 use self::pattern::Values;
@@ -45,11 +51,13 @@ use self::route::Incoming;
 pub use self::route::{Route, get, get_only, post, put};
 use self::site::CACHES;
 pub use self::site::{Root, Site};
+use super::access;
 use super::body::{self, Body};
 use super::error::HttpError;
 use super::raw_query;
 use super::state::State;
 use crate::cache::Cache;
+use crate::limits::client_address::{PeerAddress, client_of};
 use crate::listeners::serve::Routes;
 
 /// The routes by their sites.
@@ -82,6 +90,7 @@ pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Routes {
         .and(raw_query())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<OnUpgrade>())
+        .and(warp::ext::optional::<PeerAddress>())
         .and(warp::body::stream())
         .then(
             move |method: Method,
@@ -89,8 +98,10 @@ pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Routes {
                   query: String,
                   headers: HeaderMap,
                   on_upgrade: Option<OnUpgrade>,
+                  peer: Option<PeerAddress>,
                   stream| {
-                let head = Head::new(method, path.as_str(), &query, headers, on_upgrade);
+                let mut head = Head::new(method, path.as_str(), &query, headers, on_upgrade);
+                head.client = router.client_of(peer, &head);
                 router.answer(path.as_str(), head, body::pieces(stream))
             },
         )
@@ -109,17 +120,39 @@ struct Router {
 type Target<'r, 'p> = (&'r Route, Values<'p>, Option<Arc<Cache>>);
 
 impl Router {
+    /// The address of the client, behind proxies that are trusted.
+    fn client_of(&self, peer: Option<PeerAddress>, head: &Head) -> Option<IpAddr> {
+        let forwarded = head.header("x-forwarded-for").ok().flatten();
+        let PeerAddress(peer) = peer?;
+        Some(client_of(peer, forwarded, &self.state.config().server.trusted_proxies))
+    }
+
     fn answer(&self, path: &str, head: Head, body: Body) -> BoxFuture<'static, Response> {
-        match self.find(path, &head) {
+        let found = cross_site::check(&head.method, &head.headers).and_then(|()| self.find(path, &head));
+        match found {
             Ok((route, values, cache)) => {
                 tracing::trace!(route = route.path, demand = route.demand, "found the route of a request");
-                route.answer(Incoming { state: self.state.clone(), cache, head, body }, &values)
+                let audited = audited::begin(&self.state, route, cache.as_deref().map(Cache::name), &head);
+                let answering =
+                    route.answer(Incoming { state: self.state.clone(), cache, head, body }, &values);
+                let Some(audited) = audited else { return answering };
+                answering
+                    .map(|mut response| {
+                        audited.end(&mut response);
+                        response
+                    })
+                    .boxed()
             }
-            Err(error) => std::future::ready(error.into_response()).boxed(),
+            Err(error) => {
+                let response = error.into_response();
+                audited::refuse(&self.state, &head, &response);
+                std::future::ready(response).boxed()
+            }
         }
     }
 
-    /// Finds the route and the cache of a request. Whether the cache exists is decided before whether the path does.
+    /// Finds the route and the cache of a request. Whether the client may know of the cache is decided before whether the path
+    /// exists.
     fn find<'p>(&self, path: &'p str, head: &Head) -> Result<Target<'_, 'p>, HttpError> {
         let Table { server, api, cache: of_caches } = &*self.table;
         if let Some(below) = path.strip_prefix(CACHES) {
@@ -127,8 +160,19 @@ impl Router {
             if name.is_empty() {
                 return Err(HttpError::not_found());
             }
-            let cache = self.state.find_cache(name).ok_or_else(|| HttpError::unknown_cache(name))?;
-            let (route, values) = find_route(api.iter().chain(of_caches), &head.method, path)?;
+            let cache = self.state.find_cache(name);
+            let found = find_route(api.iter().chain(of_caches), &head.method, path);
+            let cache = match (cache, &found) {
+                (Some(cache), Ok((route, _))) if route.demand == PartUrl::NAME => cache,
+                (None, Ok((route, _))) if route.demand == PartUrl::NAME => {
+                    return Err(HttpError::invalid_part_url());
+                }
+                (cache, _) => {
+                    access::know(&self.state, name, cache.as_deref(), head.authorization()?)?;
+                    cache.ok_or_else(|| HttpError::unknown_cache(name))?
+                }
+            };
+            let (route, values) = found?;
             return Ok((route, values, Some(cache)));
         }
         let path = path.strip_prefix('/').unwrap_or(path);
@@ -139,7 +183,11 @@ impl Router {
                 return Ok((route, values, None));
             }
         }
-        let cache = self.root.find_cache(&self.state, head.host()?).ok_or_else(HttpError::not_found)?;
+        let host = head.host()?;
+        let cache = self.root.find_cache(&self.state, host);
+        let authorization = head.authorization()?;
+        let cache = cache.ok_or_else(|| self.root.no_cache(&self.state, host, authorization))?;
+        access::read(&self.state, &cache, authorization)?;
         let (route, values) = find_route(of_caches, &head.method, path)?;
         Ok((route, values, Some(cache)))
     }

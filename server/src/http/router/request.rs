@@ -1,5 +1,6 @@
 //! What handlers take: the request and what the router has found out about it.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub struct Head {
     pub headers: HeaderMap,
     /// The connection, for a request that may become a websocket.
     pub on_upgrade: Option<OnUpgrade>,
+    /// The address of the client, as far as it is known.
+    pub client: Option<IpAddr>,
 }
 
 impl Head {
@@ -55,7 +58,7 @@ impl Head {
             target.push('?');
             target.push_str(query);
         }
-        Self { method, target, headers, on_upgrade }
+        Self { method, target, headers, on_upgrade, client: None }
     }
 
     /// Whether only the headers of the reply are wanted.

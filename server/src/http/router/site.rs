@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use crate::cache::Cache;
+use crate::http::access;
+use crate::http::error::HttpError;
 use crate::http::state::State;
 use crate::listeners::Entrance;
 
@@ -45,6 +47,16 @@ impl Root {
         match self {
             Self::ByHost => state.find_cache_by_host(host?),
             Self::ByPort(port) => state.find_cache_by_port(port),
+        }
+    }
+
+    /// The reply to a request for which [`Root::find_cache`] finds no cache. A host name that a cache could have is answered as
+    /// that of a private cache is.
+    pub fn no_cache(self, state: &State, host: Option<&str>, authorization: Option<&str>) -> HttpError {
+        let name = host.filter(|_| self == Self::ByHost).and_then(|host| state.cache_name_of_host(host));
+        match name.map(|name| access::know(state, &name, None, authorization)) {
+            Some(Err(error)) => error.into(),
+            Some(Ok(())) | None => HttpError::not_found(),
         }
     }
 }

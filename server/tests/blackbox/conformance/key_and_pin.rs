@@ -25,12 +25,14 @@ fn t55_a_registered_key_is_published_under_the_name_the_client_expects() {
 #[test]
 fn t56_the_same_key_again_is_200_and_bad_ones_are_refused() {
     let mut site = Site::start();
-    let token = site.token("self", Permission::Write);
+    let token = site.token("self", Permission::Admin);
     let key = SigningKey::from_bytes(&random_bytes());
     let public = STANDARD.encode(key.verifying_key().to_bytes());
     post_key(&site, "self", &site.token("self", Permission::Read), &public).expect(401);
     post_key(&site, "self", "", &public).expect(401);
-    post_key(&site, "self", &site.token("pub", Permission::Write), &public).expect(401);
+    // Stricter than the reference: readers trust the key, so whoever may push cannot replace it.
+    post_key(&site, "self", &site.token("self", Permission::Write), &public).expect(401);
+    post_key(&site, "self", &site.token("pub", Permission::Admin), &public).expect(401);
     let wrong = [
         String::new(),
         "no base64!".to_owned(),

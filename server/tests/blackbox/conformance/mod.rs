@@ -30,6 +30,6 @@ pub fn post_key(site: &Site, cache: &str, token: &str, public_key: &str) -> Resp
 pub fn register_key(site: &Site, cache: &str) -> SigningKey {
     let key = SigningKey::from_bytes(&random_bytes());
     let public = STANDARD.encode(key.verifying_key().to_bytes());
-    post_key(site, cache, &site.token(cache, Permission::Write), &public).expect(200);
+    post_key(site, cache, &site.token(cache, Permission::Admin), &public).expect(200);
     key
 }

@@ -199,7 +199,10 @@ fn agents_that_connect_to_another_host_verify_too() {
 /// What is signed does not hold the name of the key.
 #[test]
 fn agents_verify_what_a_client_has_signed_under_another_name() {
-    let mut fleet = without_public_url();
+    let mut fleet = Fleet::with(|config| {
+        config["server"].as_object_mut().unwrap().remove("public-url");
+        config["caches"][0]["signing"] = json!("auto");
+    });
     let key = register_key(&fleet.site, "pub");
     let here = NixHost::new();
     let root = here.build_closure(0);
@@ -215,7 +218,7 @@ fn agents_verify_what_a_client_has_signed_under_another_name() {
 
 #[test]
 fn what_agents_would_refuse_is_not_activated() {
-    let fleet = Fleet::start();
+    let fleet = Fleet::with(|config| config["caches"][0]["signing"] = json!("auto"));
     register_key(&fleet.site, "pub");
     // Only a storage that came with paths of others has any that the client did not sign.
     let path = Path::small("unsigned");

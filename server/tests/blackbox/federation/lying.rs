@@ -227,6 +227,8 @@ fn a_reader_goes_on_where_it_was_cut_off() {
     upstream.has(&path);
     let info = site.reader("pub").narinfo(&path);
     let get = |range: &str| site.cache("pub").get(&format!("/{}", info.url)).header("range", range).send();
+    // To verify the rest costs as much as the whole, so nobody gets it who has not begun to read.
+    assert!(get("bytes=100000-").expect(200).body == path.file);
     let rest = get("bytes=100000-").expect(206);
     assert!(rest.body == path.file[100_000..]);
     let length = path.file.len();
@@ -239,6 +241,7 @@ fn a_reader_goes_on_where_it_was_cut_off() {
     let mut wrong = path.file.clone();
     wrong[10] ^= 1;
     upstream.on_nar(&path, Act::Send(wrong));
+    // The transfers above may be resumed.
     let wrong = site.cache("pub").get(&format!("/{}", info.url)).header("range", "bytes=100000-").try_send();
     assert!(wrong.is_err(), "the end of something wrong arrives");
 }
@@ -300,4 +303,20 @@ fn readers_who_ask_at_once_cause_one_question() {
     // That nobody has it is not believed for long.
     upstream.has(&absent);
     wait_for(SOON, "it is found", || (reader.narinfo_status(&absent) == 200).then_some(()));
+}
+
+#[test]
+fn the_ends_of_files_from_elsewhere_cost_no_more_than_a_few_times_what_is_sent() {
+    let upstream = Upstream::start();
+    let site = asking(&[&upstream]);
+    let path = Path::incompressible("amplified", 300_000);
+    upstream.has(&path);
+    let target = format!("/{}", site.reader("pub").narinfo(&path).url);
+    let mut received = 0;
+    for _ in 0..20 {
+        let reply = site.cache("pub").get(&target).header("range", "bytes=299990-").send();
+        received += reply.body.len();
+    }
+    let fetched = upstream.asked(&format!("/{}", path.file_url())) * path.file.len();
+    assert!(fetched <= 6 * received, "{fetched} bytes were fetched for {received} that were sent");
 }

@@ -13,5 +13,6 @@ mod operators;
 mod posing;
 mod privacy;
 mod redirects;
+mod trusting;
 pub mod upstream;
 mod waiting;

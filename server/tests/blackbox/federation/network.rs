@@ -17,7 +17,7 @@ pub fn join(config: &mut Value, entry: Option<u16>) {
     server["node-url"] = json!(format!("http://127.0.0.1:{api}"));
     server["dht-port"] = dht;
     // Tests run beside many others, and a node that was not asked for a while takes a moment.
-    server["federation"] = json!({"lookup-timeout": "5s"});
+    server["federation"] = json!({"lookup-timeout": "5s", "local-addresses": true});
     if let Some(entry) = entry {
         server["dht-bootstrap-host"] = json!("127.0.0.1");
         server["dht-bootstrap-port"] = json!(entry);

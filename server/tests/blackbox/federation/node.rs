@@ -63,6 +63,12 @@ impl Node {
         Self::join(site, &web.url(), vec![AnnouncedCache { id: 1, name: CACHE.to_owned(), public_keys }])
     }
 
+    /// The same, which says that it is at this URL.
+    pub fn posing_at(site: &Site, web: &Upstream, url: &str) -> Self {
+        let public_keys = vec![PublicKey::parse(&web.public_key()).unwrap()];
+        Self::join(site, url, vec![AnnouncedCache { id: 1, name: CACHE.to_owned(), public_keys }])
+    }
+
     fn join(site: &Site, url: &str, caches: Vec<AnnouncedCache>) -> Self {
         let runtime = Runtime::new().unwrap();
         let directory = tempfile::tempdir().unwrap();

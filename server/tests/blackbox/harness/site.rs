@@ -333,11 +333,17 @@ fn config(directory: &Path) -> (Value, HashMap<String, u16>) {
         "caches": [
             cache("pub", "public", public),
             cache("priv", "private", private),
-            cache("self", "public", signed),
+            signed_by_clients(cache("self", "public", signed)),
             cache("my-cache-2", "public", numbered),
         ],
     });
     (config, ports.map(|(name, port)| (name.to_owned(), port)).into())
+}
+
+/// Makes a cache take the key of a client.
+fn signed_by_clients(mut cache: Value) -> Value {
+    cache["signing"] = json!("auto");
+    cache
 }
 
 fn spawn(directory: &Path, launcher: &Launcher) -> Daemon {

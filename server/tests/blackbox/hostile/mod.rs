@@ -1,8 +1,11 @@
 //! Attacks, each as a client of the real daemon, with a well-behaved client beside it that must not notice.
 
+mod ambiguous;
+mod authorization;
 mod bulk_bodies;
 mod decoders;
 mod idle_connections;
+mod memory;
 mod open_uploads;
 mod slow_logs;
 mod slow_readers;

@@ -99,3 +99,26 @@ fn an_upload_that_ended_gives_its_place_back() {
     }
     assert_serves_all(&site);
 }
+
+#[test]
+fn an_operator_sees_unfinished_uploads_and_ends_them() {
+    let site = Site::start();
+    let pusher = site.pusher("pub");
+    let path = Path::incompressible("begun", 100_000);
+    let upload = pusher.create(Compression::Zstd);
+    let url = pusher.part_url(&upload, 1, &path.file);
+    pusher.put(&url, &path.file).expect_success();
+    let list =
+        || -> Vec<Value> { serde_json::from_str(&site.cachectl_ok(&["upload", "list", "--json"])).unwrap() };
+    let [listed] = <[Value; 1]>::try_from(list()).expect("one upload");
+    assert_eq!((&listed["cache"], &listed["bytes"]), (&"pub".into(), &path.file.len().into()));
+    assert_eq!(listed["token"].as_str(), token_ids(&site).first().map(String::as_str));
+    let id = listed["id"].as_str().unwrap();
+    assert!(site.cachectl_ok(&["upload", "list"]).contains(id));
+    assert!(site.cachectl_ok(&["upload", "abort", id]).contains(id));
+    assert_eq!(list(), Vec::<Value>::new());
+    site.wait_for_empty_spool("pub");
+    pusher.put(&url, &path.file).expect_refusal();
+    assert!(!site.cachectl(&["upload", "abort", id]).status.success());
+    assert_serves_all(&site);
+}

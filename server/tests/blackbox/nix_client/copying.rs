@@ -182,7 +182,7 @@ fn a_client_signed_cache_takes_what_nix_has_signed() {
         "nix-store --generate-binary-cache-key self.{HOST}-1 secret.key public.key; cat public.key"
     ));
     let bare = public.split_once(':').unwrap().1;
-    crate::conformance::post_key(&site, "self", &site.token("self", Permission::Write), bare).expect(200);
+    crate::conformance::post_key(&site, "self", &site.token("self", Permission::Admin), bare).expect(200);
     let root = here.build_closure(3);
     let url = url(&site, "self");
     here.fails(&format!("nix copy --to {url} {root}"));

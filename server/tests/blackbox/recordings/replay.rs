@@ -48,8 +48,11 @@ impl Replay {
             }
             edit(config, &recording);
         });
+        // Whoever registers a key has made the cache.
+        let registers = recording["client_key_pair"].is_object();
+        let permission = if registers { "admin" } else { "write" };
         let tokens = vec![
-            ("recorded-auth-token", site.create_token(&["--all", "--permission", "write"])),
+            ("recorded-auth-token", site.create_token(&["--all", "--permission", permission])),
             ("recorded-read-token", site.create_token(&["--all", "--permission", "read"])),
         ];
         let captures = recording["captures"].as_array().map_or(0, Vec::len);

@@ -1,0 +1,69 @@
+//! What holds for every request and every reply of the ports, whatever route they belong to.
+
+use http::header::{CONNECTION, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use warp::reply::Response;
+
+use super::serve::failure;
+
+/// No reply is a page that runs, loads or embeds anything.
+const POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox; base-uri 'none'");
+const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+
+/// Whether two servers may take the request for one to two different sites, because it names two hosts.
+///
+/// Where a request says twice how long it is, hyper refuses two lengths, and goes by `Transfer-Encoding` alone beside a length, as
+/// RFC 9112 (section 6.3) has it.
+pub fn is_ambiguous<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return true;
+    }
+    if let Some(authority) = request.uri().authority() {
+        let is_same =
+            |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+        return !host.is_some_and(is_same);
+    }
+    false
+}
+
+/// The reply to such a request. Nothing more is read from its connection.
+pub fn refusal() -> Response {
+    let mut response = failure(StatusCode::BAD_REQUEST, "the request names two hosts");
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Tells browsers to take the reply for nothing but what its type says.
+pub fn protect(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn request(target: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let request =
+            headers.iter().fold(Request::get(target), |request, (name, value)| request.header(*name, *value));
+        request.body(()).unwrap()
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let host = ("host", "a.example");
+        assert!(!is_ambiguous(&request("/", &[host])));
+        assert!(!is_ambiguous(&request("/", &[])));
+        assert!(!is_ambiguous(&request("http://A.example/x", &[host])));
+        assert!(is_ambiguous(&request("/", &[host, host])));
+        assert!(is_ambiguous(&request("http://b.example/x", &[host])));
+        assert!(is_ambiguous(&request("http://a.example/x", &[])));
+    }
+}
