@@ -1,15 +1,11 @@
 //! Wires the parts: what starts in which order, when the daemon is ready, how it stops.
 
-use std::fs::{DirBuilder, File};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use catalog::UnixTime;
-use rustix::fs::FlockOperation;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -26,23 +22,16 @@ use crate::listeners::{self, ListenError, Listeners, Reopener};
 use crate::origin::{Origin, reachable_host};
 use crate::reload::{Controls, KeyControl, LogControl, Reloader, Started};
 use crate::server_key::ServerKeyError;
+use crate::state_dir::StateDirError;
 use crate::workers::{self, Workers};
-use crate::{server_key, systemd};
+use crate::{server_key, state_dir, systemd};
 
 /// Why the daemon could not start. Each says what to do about it, where that is known.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The state directory is unusable.
-    #[error("state directory {}", path.display())]
-    StateDir {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another daemon works there.
-    #[error("another cache-server already uses the state directory {}", .0.display())]
-    AlreadyRunning(PathBuf),
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
     /// The server key cannot be read.
     #[error(transparent)]
     Key(#[from] ServerKeyError),
@@ -79,7 +68,8 @@ impl App {
     /// there is one. A reload tells `logging` what to log from then on.
     pub async fn open(config: Config, text: Option<Secret>, logging: LogControl) -> Result<Self, StartError> {
         let started = Instant::now();
-        let lock = claim(&config.server.state_dir)?;
+        let lock = state_dir::claim(&config.server.state_dir)?;
+        state_dir::check_restored(&config.server.state_dir)?;
         let key = server_key::load_or_generate(&config.server.key, &config.server.state_dir)?;
         let host = key_host(&config);
         let shared = Shared::new(config.server.narinfo_memory);
@@ -182,18 +172,6 @@ async fn end_uploads_of_revoked_tokens(core: Arc<Core>) {
         if ended > 0 {
             tracing::info!(ended, "ended the unfinished uploads of tokens that are not valid any more");
         }
-    }
-}
-
-/// Creates the state directory and locks it against a second daemon.
-fn claim(state_dir: &Path) -> Result<File, StartError> {
-    let failed = |source| StartError::StateDir { path: state_dir.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o750).create(state_dir).map_err(failed)?;
-    let lock = File::create(state_dir.join("lock")).map_err(failed)?;
-    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(lock),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::AlreadyRunning(state_dir.to_owned())),
-        Err(error) => Err(failed(error.into())),
     }
 }
 

@@ -12,7 +12,7 @@ use catalog::{Catalog, CatalogError};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::audit::Audit;
-use crate::auth::Tokens;
+use crate::auth::{Tokens, count_void_tokens};
 use crate::cache::setup::{Setup, SetupError, Shared, set_up};
 use crate::cache::{Cache, Caches};
 use crate::clock::Clock;
@@ -20,10 +20,11 @@ use crate::config::{CacheName, Config, SecretError};
 use crate::deploy::Deploy;
 use crate::federation::Federation;
 use crate::ingest::Ingest;
-use crate::nar_store::{Intents, NarStore};
+use crate::nar_store::{Intents, Journal, NarStore};
 use crate::origin::{node_url, without_port};
 use crate::publish::Publisher;
 use crate::sealing::Sealer;
+use crate::server_key::fingerprint;
 use crate::uploads::Uploads;
 
 /// What every part of the running daemon shares.
@@ -84,11 +85,29 @@ pub enum OpenError {
     },
 }
 
+/// Records the server key that is in use, and says in the log if it made tokens void.
+pub async fn note_server_key(catalog: &Catalog, key: &[u8]) -> Result<(), CatalogError> {
+    let known = catalog.server_keys().await?;
+    let fingerprint = fingerprint(key);
+    catalog.note_server_key(&fingerprint).await?;
+    if known.last().is_some_and(|last| last.fingerprint != fingerprint) {
+        let void = count_void_tokens(&catalog.server_keys().await?, &catalog.tokens().await?);
+        tracing::error!(
+            void,
+            fingerprint,
+            "the server key is another one than before: tokens that were made with the earlier one are refused; if that is \
+             not what you want, put the earlier key back and restart"
+        );
+    }
+    Ok(())
+}
+
 impl Core {
     /// Opens everything and repairs what a crash left. `key` is the server's, `host` that of key names.
     pub async fn open(config: Config, key: &[u8], host: &str, shared: &Shared) -> Result<Self, OpenError> {
         let database = config.server.open_database().map_err(OpenError::DatabasePassword)?;
         let catalog = Catalog::open(database.expose()).await?;
+        note_server_key(&catalog, key).await?;
         let clock = Clock::open(catalog.clone()).await?;
         let sealer = Sealer::derive(key);
         let setup = Setup { config: &config, host, sealer: &sealer, shared };
@@ -104,10 +123,12 @@ impl Core {
             tracing::info!(node_url, "other daemons that share the database reach this one at its node-url");
         }
         let publisher = Arc::new(Publisher::new(catalog.clone()));
-        let nar_store = Arc::new(NarStore::new(catalog.clone(), intents, publisher.clone()));
+        let journal = Journal::new(&config.server.state_dir, catalog.identity().await?);
+        let nar_store = Arc::new(NarStore::new(catalog.clone(), intents, journal, publisher.clone()));
         let uploads = Arc::new(Uploads::new(&catalog, nar_store.clone(), &node_url));
         let ingest =
             Arc::new(Ingest::new(catalog.clone(), uploads.clone(), nar_store.clone(), publisher.clone()));
+        nar_store.look_for_lost_paths(&caches).await?;
         uploads.clear_stale_upload_ownership().await;
         uploads.resume_spooled_uploads(&caches).await;
         nar_store.remove_leftovers(&caches, |cache, id| uploads.is_open(cache, id)).await;

@@ -1,6 +1,7 @@
 //! Looks for what keeps the daemon, or those who use it, from working as they should.
 
 mod agents;
+mod belonging;
 
 use std::path::Path;
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub struct Patient<'a> {
 pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let Patient { core, workers, listeners, origin } = *patient;
     let mut findings = vec![state_dir(&core.config().server.state_dir), open_files(), clock(core).await];
+    findings.push(belonging::server_key(core).await);
     findings.extend(configuration(core).await);
     findings.extend(addresses(listeners));
     for cache in core.caches().iter() {
@@ -207,6 +209,9 @@ async fn storage_finding(core: &Core, cache: &Cache, storage: &CacheStorage) -> 
             return advise(found, "make room, or add a storage");
         }
         Health::Working => {}
+    }
+    if let Some(found) = belonging::storage(core, cache, storage).await {
+        return found;
     }
     match core.catalog.storage_stats(storage.id).await {
         Ok(stats) if stats.damaged_nars > 0 => {

@@ -2,6 +2,7 @@
 
 pub mod admin_socket;
 pub mod app;
+mod archive;
 pub mod audit;
 pub mod auth;
 pub mod cache;
@@ -25,8 +26,10 @@ mod nar_store;
 mod origin;
 mod publish;
 pub mod reload;
+pub mod restore;
 mod sealing;
 mod server_key;
+mod state_dir;
 mod systemd;
 mod uploads;
 pub mod welcome;

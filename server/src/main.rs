@@ -12,7 +12,7 @@ use cache_server::config::{
     reference,
 };
 use cache_server::reload::{self, LogControl};
-use cache_server::welcome;
+use cache_server::{restore, welcome};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,23 @@ enum Command {
         /// The file; by default the one the daemon would take
         file: Option<PathBuf>,
     },
+    /// Restore a backup that `cachectl backup` made, while no daemon runs
+    #[command(
+        after_help = "The state directory and the database have to be empty. Everything is checked before anything \
+        is written.\n\nExit status: 0 when it was restored, 1 when nothing was.\n\n\
+        Examples:\n  cache-server restore --check /var/backups/cache-server.backup\n  \
+        cache-server restore /var/backups/cache-server.backup"
+    )]
+    Restore {
+        /// Change nothing, only check the backup and whether it fits the configuration
+        #[arg(long)]
+        check: bool,
+        /// Print the configuration that was backed up, and do nothing else
+        #[arg(long, conflicts_with = "check")]
+        print_config: bool,
+        /// The backup
+        file: PathBuf,
+    },
     /// Write the files of the repository that follow from the configuration keys
     #[command(hide = true)]
     GenerateReference {
@@ -80,8 +97,54 @@ fn main() -> ExitCode {
             }
             Err(code) => code,
         },
+        Some(Command::Restore { print_config: true, file, .. }) => print_backed_up_config(&file),
+        Some(Command::Restore { check, file, .. }) => {
+            restore_backup(&file, check, arguments.config, &environment)
+        }
         Some(Command::GenerateReference { check, directory }) => generate_reference(check, &directory),
     }
+}
+
+fn print_backed_up_config(archive: &Path) -> ExitCode {
+    match restore::config_of(archive) {
+        Ok(Some(text)) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Ok(None) => {
+            eprintln!("the backup was made without a configuration file, on the built-in defaults");
+            ExitCode::FAILURE
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn restore_backup(
+    archive: &Path,
+    check: bool,
+    config: Option<PathBuf>,
+    environment: &Environment,
+) -> ExitCode {
+    let config = match load(config, environment) {
+        Ok((config, _)) => config,
+        Err(code) => return code,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(restore::restore(archive, &config, check)) {
+        Ok(restored) => {
+            print(&restored.text());
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("error: {}", chain(error));
+    ExitCode::FAILURE
 }
 
 fn generate_reference(check: bool, directory: &Path) -> ExitCode {

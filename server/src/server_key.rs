@@ -7,11 +7,17 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::config::{KeySource, SHORTEST_KEY, SecretError};
+use crate::derived_key::derive;
 
 /// Length of a generated key before encoding, in bytes.
 const GENERATED_LENGTH: usize = 32;
 /// The shortest key that is accepted from the state directory: earlier ones were as long as that.
 const SHORTEST_GENERATED: usize = 16;
+
+/// Returns a short text by which a key is told from others. It does not reveal the key.
+pub fn fingerprint(key: &[u8]) -> String {
+    derive(key, "cache-server key fingerprint v1")[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Why there is no server key.
 #[derive(Debug, thiserror::Error)]

@@ -189,7 +189,7 @@ pub enum Command {
     ///
     /// The daemon writes the file, so the daemon's user needs the permission to. Only an SQLite catalog can be copied;
     /// PostgreSQL has its own tools.
-    #[command(after_help = "Example:\n  cachectl backup /var/backups/catalog.sqlite")]
+    #[command(after_help = "Example:\n  cachectl backup /var/backups/cache-server.backup")]
     Backup(backup::Arguments),
     /// Check the installation, and say how to fix what is wrong
     ///

@@ -1,4 +1,4 @@
-//! Copies of the catalog.
+//! Backups.
 
 use admin_api::JobRequest;
 use clap::Args;

@@ -14,6 +14,9 @@ pub struct Arguments {
     /// Check only this cache [default: all caches]
     #[arg(long, value_name = "NAME")]
     pub cache: Option<String>,
+    /// Check only this storage
+    #[arg(long, value_name = "NAME")]
+    pub storage: Option<String>,
     /// Add paths that only the storages know, as after the loss of the catalog
     #[arg(long)]
     pub rebuild: bool,
@@ -24,6 +27,6 @@ pub struct Arguments {
 
 /// `cachectl fsck`
 pub async fn run(arguments: Arguments, client: &Client, output: &Output) -> Result<(), Error> {
-    let Arguments { cache, rebuild, dry_run } = arguments;
-    follow_job(&JobRequest::Fsck { cache, rebuild, dry_run }, client, output).await
+    let Arguments { cache, storage, rebuild, dry_run } = arguments;
+    follow_job(&JobRequest::Fsck { cache, storage, rebuild, dry_run }, client, output).await
 }

@@ -61,12 +61,12 @@ fn each_command_requests_its_job_with_every_option() {
                 restart: true,
             },
         ),
-        ("fsck", JobRequest::Fsck { cache: None, rebuild: false, dry_run: false }),
+        ("fsck", JobRequest::Fsck { cache: None, storage: None, rebuild: false, dry_run: false }),
         (
             "fsck --cache main --rebuild",
-            JobRequest::Fsck { cache: text("main"), rebuild: true, dry_run: false },
+            JobRequest::Fsck { cache: text("main"), storage: None, rebuild: true, dry_run: false },
         ),
-        ("fsck --dry-run", JobRequest::Fsck { cache: None, rebuild: false, dry_run: true }),
+        ("fsck --dry-run", JobRequest::Fsck { cache: None, storage: None, rebuild: false, dry_run: true }),
         (
             "gc",
             JobRequest::Gc {

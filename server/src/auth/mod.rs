@@ -5,9 +5,11 @@
 mod credential;
 mod hs256;
 mod token;
+mod void;
 
 pub use credential::Credential;
 pub use token::{IssuedToken, NewToken, TokenRef, Tokens};
+pub use void::count_void_tokens;
 
 use catalog::{TokenCaches, TokenPermission, TokenScope};
 

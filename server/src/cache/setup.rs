@@ -1,26 +1,30 @@
 //! Builds the caches at start, and fits them to a changed configuration: catalog rows, storages, keys, and the index of
 //! what is there.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use catalog::{CacheRecord, Catalog, CatalogError, DeclaredCache, DeclaredStorage, StorageRecord};
+use catalog::{
+    CacheRecord, Catalog, CatalogError, DeclaredCache, DeclaredStorage, KeyOrigin, SigningKeyRecord,
+    StorageRecord,
+};
 use futures_util::future::join_all;
 use nar_storage::{DEFAULT_OPEN_FILES, Durability, Placement, ReadCache, StorageState, layout};
 use nix_formats::{KeyError, STORE_DIR, SigningKey};
 use tokio::time::timeout;
 
 use super::index::{Index, ReplyCache, reply_cache};
-use super::keys::{self, KeyFileError, KeyRing, client_key, read_key_files, read_or_generate};
+use super::keys::{self, KeyFileError, KeyRing, client_key, find_key_file, read_key_files, read_or_generate};
 use super::nars::Nars;
 use super::rotation::load_added;
 use super::shared_key::{KeySharing, SharedKeyError, key_file};
 use super::storages::{self, CacheStorage, OpenStorageError, Place, Storages};
 use super::{Cache, Caches};
 use crate::chain::chain;
-use crate::config::{Access, CacheConfig, Config, SigningMode};
+use crate::config::{Access, CacheConfig, CacheName, Config, SigningMode};
 use crate::sealing::Sealer;
 
 /// Most NARs that are kept open. Each takes a kilobyte or so in the kernel.
@@ -61,6 +65,34 @@ pub enum SetupError {
         cache: String,
         /// The name of the key.
         name: String,
+    },
+    /// A generated key is gone, and the catalog knows that there was one.
+    #[error(
+        "cache `{cache}`: its signing key `{name}` is missing: put {} back from a backup; if it is lost for good, name a \
+         new key with another name in `signing-key-file`",
+        file.display()
+    )]
+    MissingKey {
+        /// The cache.
+        cache: String,
+        /// The name of the key.
+        name: String,
+        /// Where the key should be.
+        file: PathBuf,
+    },
+    /// A generated key is another one than the catalog knows under its name.
+    #[error(
+        "cache `{cache}`: {} holds another signing key than the catalog knows under the name `{name}`: the state directory \
+         and the catalog do not belong together; restore both from one backup, or put the right key or database back",
+        file.display()
+    )]
+    ForeignKey {
+        /// The cache.
+        cache: String,
+        /// The name of the key.
+        name: String,
+        /// Where the other key is.
+        file: PathBuf,
     },
     /// A key is to sign that was retired.
     #[error(
@@ -367,7 +399,7 @@ async fn load_keys(
     let mut server = match (&client, config.signing) {
         // A server key beside a client's would be published under a name of its own and mean nothing to readers.
         (Some(_), _) | (None, SigningMode::Client) => Vec::new(),
-        _ => server_keys(setup, catalog, config, record, key_name).await?,
+        _ => server_keys(setup, catalog, config, (record, &known), key_name).await?,
     };
     let is_configured = !config.signing_key_files.is_empty();
     let signs = !server.is_empty();
@@ -404,7 +436,7 @@ async fn server_keys(
     setup: &Setup<'_>,
     catalog: &Catalog,
     config: &CacheConfig,
-    record: &CacheRecord,
+    (record, known): (&CacheRecord, &[SigningKeyRecord]),
     key_name: &str,
 ) -> Result<Vec<SigningKey>, SetupError> {
     let cache = || config.name.as_str().to_owned();
@@ -414,11 +446,34 @@ async fn server_keys(
     }
     let file = key_file(&setup.config.server.state_dir, config.name.as_str());
     if !catalog.is_shared() {
+        check_key_file(&config.name, known, key_name, &file)?;
         return Ok(vec![read_or_generate(&file, key_name).map_err(file_error)?]);
     }
     let sharing = KeySharing { catalog, sealer: setup.sealer, cache: record.id, file, name: key_name };
     let key = sharing.shared_key().await;
     Ok(vec![key.map_err(|source| SetupError::SharedKey { cache: cache(), source })?])
+}
+
+/// Fails if the key file is not the one of the key that the catalog knows, so that no other key takes its place.
+fn check_key_file(
+    cache: &CacheName,
+    known: &[SigningKeyRecord],
+    name: &str,
+    file: &Path,
+) -> Result<(), SetupError> {
+    let is_in_use = |key: &&SigningKeyRecord| {
+        key.origin == KeyOrigin::Server && key.retired_at.is_none() && key.name == name
+    };
+    let Some(known) = known.iter().find(is_in_use) else { return Ok(()) };
+    let (cache, name, path) = (cache.as_str().to_owned(), name.to_owned(), file.to_owned());
+    match find_key_file(file) {
+        Ok(None) => Err(SetupError::MissingKey { cache, name, file: path }),
+        Ok(Some(key)) if *key.public_key().as_bytes() != known.public_key => {
+            Err(SetupError::ForeignKey { cache, name, file: path })
+        }
+        Ok(Some(_)) => Ok(()),
+        Err(source) => Err(SetupError::KeyFile { cache, source }),
+    }
 }
 
 impl Cache {
@@ -465,6 +520,9 @@ impl Cache {
         let key = layout::nix_cache_info_key();
         if let Err(error) = storage.storage.put_bytes(&key, text, Durability::Now).await {
             tracing::warn!(cache = self.name(), error = %chain(&error), "could not write nix-cache-info");
+        }
+        if let Err(error) = storage.compare_note(catalog).await {
+            tracing::warn!(cache = self.name(), error = %chain(&error), "could not compare a storage with the catalog yet");
         }
     }
 }

@@ -176,9 +176,10 @@ impl Ingest {
         Ok(Recorded { path: Some(record), replaced })
     }
 
-    /// Writes the files beside the NAR. The path is safe already: what fails here is done again in the background.
+    /// Lists the path for the case that the catalog loses it, and writes the files beside the NAR. The path is safe already: what fails here is done again in the background.
     async fn publish(&self, cache: &Arc<Cache>, recorded: Recorded, contents: Option<Contents>) {
         if let Some(path) = recorded.path {
+            self.nar_store.list_recorded(cache, path.nar.storage, *path.path.hash()).await;
             self.publisher.publish(cache, &path, contents).await;
         }
     }

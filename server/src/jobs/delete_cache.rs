@@ -203,6 +203,10 @@ impl Deletion<'_> {
 
     /// Removes the directories of a storage that is empty.
     async fn dismantle(&self, storage: &RemovedStorage, place: &str) {
+        // Listings leave it out.
+        if let Err(error) = storage.storage.delete(&layout::catalog_note_key()).await {
+            return self.reporter.note(NoteLevel::Warn, format!("{place}: {}", chain(&error)));
+        }
         match storage.dismantle().await {
             Ok(true) => {}
             Ok(false) => {

@@ -26,13 +26,14 @@ impl Scope {
                 };
                 (Some(cache), Some(storage.clone()))
             }
-            JobRequest::Scrub { cache: None, storage: Some(storage), .. } => {
+            JobRequest::Scrub { cache: None, storage: Some(storage), .. }
+            | JobRequest::Fsck { cache: None, storage: Some(storage), .. } => {
                 (Some(only_cache_with(core, storage)?), Some(storage.clone()))
             }
-            JobRequest::Scrub { cache, storage, .. } => (cache.clone(), storage.clone()),
-            JobRequest::Rebalance { cache }
-            | JobRequest::Fsck { cache, .. }
-            | JobRequest::Gc { cache, .. } => (cache.clone(), None),
+            JobRequest::Scrub { cache, storage, .. } | JobRequest::Fsck { cache, storage, .. } => {
+                (cache.clone(), storage.clone())
+            }
+            JobRequest::Rebalance { cache } | JobRequest::Gc { cache, .. } => (cache.clone(), None),
             JobRequest::Backup { .. } => (None, None),
             JobRequest::DeleteCache { cache } => return Self::of_former(core, cache),
         };

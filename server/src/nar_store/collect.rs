@@ -50,6 +50,9 @@ impl NarStore {
         storage: &Arc<CacheStorage>,
         tombstones: &[Tombstone],
     ) -> Result<(), RemoveError> {
+        if self.is_ahead(storage).await? {
+            return Ok(());
+        }
         let hashes: Vec<StorePathHash> = tombstones.iter().map(|tombstone| tombstone.hash).collect();
         let back = self.living_on(cache, storage, &hashes).await?;
         let gone = hashes.iter().filter(|hash| !back.contains(hash));
@@ -69,6 +72,7 @@ impl NarStore {
         }
         let done = tombstones.iter().map(|tombstone| tombstone.id).collect();
         self.catalog.remove_tombstones(done).await?;
+        self.touch(storage);
         reached("gc-tombstones-removed");
         Ok(())
     }
@@ -128,6 +132,9 @@ impl NarStore {
         storage: &Arc<CacheStorage>,
         nars: &[NarRecord],
     ) -> Result<(Freed, Option<StorageError>), CatalogError> {
+        if self.is_ahead(storage).await? {
+            return Ok((Freed::default(), None));
+        }
         let given_up = self.catalog.give_up_nars(nars.iter().map(|nar| nar.id).collect()).await?;
         reached("gc-nars-given-up");
         let given_up: Vec<&NarRecord> = nars.iter().filter(|nar| given_up.contains(&nar.id)).collect();
@@ -145,6 +152,7 @@ impl NarStore {
         }
         let mut freed = Freed::default();
         let forgotten = self.catalog.forget_nars(done).await?;
+        self.touch(storage);
         reached("gc-nars-forgotten");
         for nar in given_up.iter().filter(|nar| forgotten.contains(&nar.id)) {
             cache.storages().removed(storage.id, nar.file_size);

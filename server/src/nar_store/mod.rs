@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `put.rs` | storing a verified NAR on the first storage that takes it |
+//! | `journal.rs`, `lost.rs` | noticing that the catalog has lost what it had recorded |
 //! | `locks.rs` | one lock per file, so that it is not stored and removed at once |
 //! | `intent.rs` | notes of files that the catalog does not know yet |
 //! | `parked.rs` | a stored file whose path could not be recorded yet |
@@ -17,7 +18,9 @@
 mod collect;
 mod delete;
 mod intent;
+mod journal;
 mod locks;
+mod lost;
 mod parked;
 mod put;
 mod recover;
@@ -28,12 +31,13 @@ use std::sync::Arc;
 
 use catalog::{CacheId, Catalog};
 use nix_formats::FileHash;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::task::TaskTracker;
 
 pub use self::collect::RemoveError;
 pub use self::delete::Deletion;
 pub use self::intent::Intents;
+pub use self::journal::Journal;
 pub use self::parked::Parked;
 pub use self::put::NarToStore;
 pub use self::relocate::Relocated;
@@ -45,6 +49,9 @@ use crate::publish::Publisher;
 pub struct NarStore {
     catalog: Catalog,
     intents: Arc<Intents>,
+    journal: Journal,
+    /// Told when a storage was touched.
+    touched: Notify,
     locks: FileLocks,
     publisher: Arc<Publisher>,
     /// Deletions run to their end even if the client hangs up; a shutdown waits for them.
@@ -54,11 +61,14 @@ pub struct NarStore {
 }
 
 impl NarStore {
-    /// Creates a store that notes in `intents` what the catalog does not know yet.
-    pub fn new(catalog: Catalog, intents: Intents, publisher: Arc<Publisher>) -> Self {
+    /// Creates a store that notes in `intents` what the catalog does not know yet, and lists in `journal` what it knows since
+    /// lately.
+    pub fn new(catalog: Catalog, intents: Intents, journal: Journal, publisher: Arc<Publisher>) -> Self {
         Self {
             catalog,
             intents: Arc::new(intents),
+            journal,
+            touched: Notify::new(),
             locks: FileLocks::default(),
             publisher,
             deletions: TaskTracker::new(),

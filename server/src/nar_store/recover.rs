@@ -91,6 +91,14 @@ impl NarStore {
         if leftover.upload.is_some_and(|id| is_open(cache.id, id)) {
             return;
         }
+        // It may be of a path that the catalog has lost, and the note as old as the catalog.
+        match self.is_ahead(storage).await {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(error) => {
+                return tracing::warn!(error = %chain(&error), "could not look up an unfinished push");
+            }
+        }
         // The push may still be under way. Then its note is gone when it is through.
         let _storing = self.locks.lock(cache.id, name.file_hash).await;
         let recorded = match self.catalog.find_nar(cache.id, &name.file_hash).await {

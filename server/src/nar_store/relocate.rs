@@ -163,6 +163,8 @@ impl NarStore {
                 return Err(error.into());
             }
         };
+        self.touch(from);
+        self.touch(&to);
         reservation.commit();
         cache.storages().removed(from.id, nar.file_size);
         cache.nars.forget(&nar.file_hash);

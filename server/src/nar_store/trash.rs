@@ -42,7 +42,7 @@ impl NarStore {
     }
 
     async fn restore(&self, cache: &Cache, path: StorePathHash) -> Result<Restored, CatalogError> {
-        let _recording = cache.index.recording.read().await;
+        let recording = cache.index.recording.read().await;
         let restored = self.catalog.restore_path(cache.id, path, UnixTime::now()).await?;
         reached("trash-restored");
         if let Restored::Done { paths, .. } = &restored {
@@ -56,6 +56,11 @@ impl NarStore {
             }
             // The files beside their NARs went when the paths were removed.
             self.publisher.publish_again();
+            drop(recording);
+            let hashes: Vec<_> = paths.iter().map(|path| *path.hash()).collect();
+            for (hash, home) in self.catalog.path_homes(cache.id, &hashes).await? {
+                self.list_recorded(cache, home.storage, hash).await;
+            }
         }
         Ok(restored)
     }

@@ -27,7 +27,7 @@ use crate::chain::chain;
 use crate::config::{
     self, Access, Config, Environment, Faults, Loaded, LogConfig, Secret, SecretError, ServerConfig,
 };
-use crate::core::Core;
+use crate::core::{Core, note_server_key};
 use crate::federation::keyring;
 use crate::listeners::{ListenError, Listeners};
 use crate::sealing::Sealer;
@@ -220,6 +220,7 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
         core.tokens.replace_key(key.as_bytes());
         core.federation.replace_key(key.as_bytes());
         (reloader.controls.key)(key.as_bytes(), &config.server);
+        note_server_key(&core.catalog, key.as_bytes()).await.map_err(ReloadError::InPart)?;
         *reloader.key.lock() = key;
     }
     *reloader.text.lock() = Some(text);

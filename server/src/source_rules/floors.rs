@@ -9,7 +9,7 @@ use super::sources;
 /// a higher one.
 const FLOORS: &[&[&str]] = &[
     &["chain"],
-    &["audit", "derived_key", "fail_points", "limits", "systemd"],
+    &["archive", "audit", "derived_key", "fail_points", "limits", "state_dir", "systemd"],
     &["sealing"],
     &["config"],
     &["admin_socket", "auth", "clock", "server_key"],
@@ -28,7 +28,7 @@ const FLOORS: &[&[&str]] = &[
     &["reload"],
     &["doctor"],
     &["http"],
-    &["app", "welcome"],
+    &["app", "restore", "welcome"],
     &["lib", "main", "source_rules"],
 ];
 

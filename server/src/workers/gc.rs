@@ -51,6 +51,11 @@ impl Worker for Gc {
             self.pause = self.interval.min(RECHECK);
             return Ok(());
         }
+        if !core.catalog.storages_to_rebuild().await?.is_empty() {
+            // What is found there may refer to what would be removed now.
+            self.pause = self.interval.min(RECHECK);
+            return Ok(());
+        }
         let request = JobRequest::Gc {
             cache: None,
             dry_run: false,

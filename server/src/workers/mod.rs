@@ -8,9 +8,11 @@ mod clock;
 mod deployments;
 mod feed;
 mod gc;
+mod generations;
 mod probe;
 mod publisher;
 mod reaper;
+mod recovery;
 mod registry;
 mod supervise;
 mod touches;
@@ -82,9 +84,11 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 7] = [
+    let own: [Box<dyn Worker>; 9] = [
         Box::new(clock::Clock),
         Box::new(publisher::Publisher),
+        Box::new(generations::Generations::new()),
+        Box::new(recovery::Recovery::new(workers.jobs.clone())),
         Box::new(reaper::Reaper::new(core)),
         Box::new(touches::Touches),
         Box::new(trash::Trash::new()),

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+mod backup;
 mod by_products;
 mod caching;
 mod check_config;

@@ -42,11 +42,9 @@ pub enum CatalogError {
         /// What the operating system reported.
         reason: String,
     },
-    /// A backup of a database server was requested.
-    #[error(
-        "the daemon backs up only a catalog in SQLite: use the tools of the database server, such as pg_dump"
-    )]
-    NoBackup,
+    /// A backup is to be restored to a database that holds a catalog.
+    #[error("the database already holds a catalog: name an empty one")]
+    NotEmpty,
     /// The database exists but cannot be opened.
     #[error("cannot open the database {}", path.display())]
     Open {
@@ -218,6 +216,11 @@ pub(crate) fn is_unavailable(error: &DbErr) -> bool {
             _ => false,
         },
     }
+}
+
+/// Returns whether the disk of a SQLite database is full.
+pub(crate) fn is_disk_full(error: &DbErr) -> bool {
+    driver_error(error).and_then(sqlite_code) == Some(SQLITE_FULL)
 }
 
 /// Returns the error of the driver, if there is one.

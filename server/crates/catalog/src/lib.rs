@@ -22,6 +22,8 @@ mod deploy;
 mod entity;
 mod error;
 mod gc;
+mod generations;
+mod identity;
 mod inspect;
 mod jobs;
 mod keys;
@@ -35,6 +37,7 @@ mod shared_keys;
 mod sqlite;
 mod storages;
 mod tokens;
+mod transfer;
 mod trash;
 mod types;
 mod uploads;
@@ -44,6 +47,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use backup::sqlite_file;
 pub use caches::DeclaredCache;
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
@@ -52,6 +56,7 @@ pub use deploy::{
     Fleet, LogAppend, LogLine, NewDeployment, NumberedLine,
 };
 pub use entity::cache::Model as CacheRecord;
+pub use entity::server_key::Model as ServerKeyRecord;
 pub use entity::storage::Model as StorageRecord;
 pub use entity::workspace::Model as WorkspaceRecord;
 pub use error::{CatalogError, DriverError};
@@ -59,6 +64,7 @@ pub use gc::{
     Batches, Census, Deleted, DeletedPath, Deletion, Fate, GcPath, Held, Tombstone, TombstoneBatch,
     TombstoneOutcome,
 };
+pub use generations::Generation;
 pub use inspect::{PathLine, PathTotals};
 pub use jobs::{JobState, StorageJob};
 pub use keys::{KeyOrigin, RegisterKey, SigningKeyRecord};

@@ -6,8 +6,8 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    cache, nar, open_upload, pin, signing_key, storage, storage_job, store_path, tombstone, trashed_path,
-    upload,
+    cache, nar, open_upload, pin, signing_key, storage, storage_generation, storage_job, store_path,
+    tombstone, trashed_path, upload,
 };
 use crate::tokens::take_from_tokens;
 use crate::writer::Written;
@@ -119,7 +119,11 @@ async fn forget_rest(transaction: &DatabaseTransaction, cache: CacheId) -> Resul
         .column(storage::Column::Id)
         .filter(storage::Column::Cache.eq(cache));
     storage_job::Entity::delete_many()
-        .filter(storage_job::Column::Storage.in_subquery(storages.into_query()))
+        .filter(storage_job::Column::Storage.in_subquery(storages.clone().into_query()))
+        .exec(transaction)
+        .await?;
+    storage_generation::Entity::delete_many()
+        .filter(storage_generation::Column::Storage.in_subquery(storages.into_query()))
         .exec(transaction)
         .await?;
     storage::Entity::delete_many().filter(storage::Column::Cache.eq(cache)).exec(transaction).await?;

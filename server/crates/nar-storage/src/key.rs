@@ -63,6 +63,12 @@ impl Key {
         Self(text.into())
     }
 
+    /// Creates the key of an object that is not part of the binary cache. Its name starts with a dot, so listings leave it out.
+    pub(crate) fn reserved(name: &'static str) -> Self {
+        debug_assert!(name.starts_with('.') && !name.contains('/'), "not a reserved name: {name}");
+        Self(name.into())
+    }
+
     /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -14,6 +14,9 @@ pub const NAR_PREFIX: &str = "nar/";
 /// The suffix of the keys of all narinfo files.
 pub const NARINFO_SUFFIX: &str = ".narinfo";
 
+/// The note of the catalog that knows what the storage holds. It is no object of the binary cache.
+const CATALOG_NOTE: &str = ".cache-server-catalog";
+
 /// Hexadecimal digits of a build id, which is a SHA-1 hash.
 const BUILD_ID_LEN: usize = 40;
 /// Hexadecimal digits of a SHA-256 hash.
@@ -24,6 +27,11 @@ const MAX_OUTPUT_LEN: usize = 211;
 /// `nix-cache-info`.
 pub fn nix_cache_info_key() -> Key {
     Key::from_valid_parts(NIX_CACHE_INFO.to_owned())
+}
+
+/// `.cache-server-catalog`: which catalog knows what the storage holds. Listings leave it out.
+pub fn catalog_note_key() -> Key {
+    Key::reserved(CATALOG_NOTE)
 }
 
 /// `nar/<file hash>.nar[.<extension>]`: a compressed NAR.

@@ -5,12 +5,14 @@
 //! | `storage.rs` | one storage: its health, and what its errors and probes do to that |
 //! | `liveness.rs` | whether a storage can be read from, for the hot path |
 //! | `open.rs` | backends from the configuration |
+//! | `note.rs` | the note on a storage of how far the catalog has come |
 //! | `removed.rs` | storages of caches that are not served any more |
 //! | `check.rs` | whether the services that a configuration names would do |
 //! | `small.rs` | small files that may lie on any storage |
 
 mod check;
 mod liveness;
+mod note;
 mod open;
 mod removed;
 mod small;
@@ -25,6 +27,7 @@ use nar_storage::{Health, NoRoom, Placement, Reservation, StorageError, StorageS
 
 pub use self::check::check_buckets;
 pub use self::liveness::Liveness;
+pub use self::note::{NoteError, Standing, advance, noted_catalog};
 pub use self::open::{Backend, OpenStorageError, Place, check_secrets, location, open};
 pub use self::removed::RemovedStorage;
 pub use self::storage::{CacheStorage, FaultScope};

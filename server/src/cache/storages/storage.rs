@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -13,8 +14,8 @@ use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
-use super::Backend;
 use super::liveness::{Freshness, Liveness};
+use super::{Backend, Standing};
 use crate::chain::chain;
 use crate::config::{StorageConfig, StorageKind, StorageType};
 
@@ -56,6 +57,10 @@ pub struct CacheStorage {
     asking: tokio::sync::Mutex<()>,
     /// Told when the time of the next probe has changed.
     disturbed: Notify,
+    /// Which catalog the note on it is of.
+    standing: Mutex<Standing>,
+    /// Whether what it holds has changed since that was noted on it.
+    touched: AtomicBool,
 }
 
 /// Why something could not be read.
@@ -98,7 +103,34 @@ impl CacheStorage {
             probed: Mutex::new(None),
             asking: tokio::sync::Mutex::default(),
             disturbed: Notify::new(),
+            standing: Mutex::default(),
+            touched: AtomicBool::new(false),
         }
+    }
+
+    /// The name of the cache it belongs to.
+    pub fn cache(&self) -> &str {
+        &self.cache
+    }
+
+    /// Which catalog the note on it is of.
+    pub fn standing(&self) -> Standing {
+        *self.standing.lock()
+    }
+
+    /// Takes note of which catalog the note on it is of.
+    pub fn set_standing(&self, standing: Standing) {
+        *self.standing.lock() = standing;
+    }
+
+    /// Something about what it holds has changed in the catalog, which is to be noted on it.
+    pub fn touch(&self) {
+        self.touched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was touched since the last call.
+    pub fn take_touched(&self) -> bool {
+        self.touched.swap(false, Ordering::Relaxed)
     }
 
     /// Name from the configuration.

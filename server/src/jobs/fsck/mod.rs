@@ -25,7 +25,7 @@ use super::JobError;
 use super::job::Reporter;
 use super::scope::Scope;
 use crate::cache::Cache;
-use crate::cache::storages::CacheStorage;
+use crate::cache::storages::{CacheStorage, Standing};
 use crate::chain::chain;
 use crate::core::Core;
 
@@ -44,6 +44,8 @@ struct Examined<'a> {
     cache: &'a Arc<Cache>,
     storage: &'a Arc<CacheStorage>,
     options: Options,
+    /// Whether the catalog is known to lack paths of the storage.
+    recovers: bool,
     reporter: &'a Reporter,
     counts: FsckStorage,
 }
@@ -61,8 +63,11 @@ pub(super) async fn fsck(
             storage: storage.name().to_owned(),
             ..FsckStorage::default()
         };
-        let mut examined = Examined { core, cache, storage, options, reporter, counts };
-        examined.run().await?;
+        let recovers = core.catalog.generation(storage.id).await?.rebuild;
+        let mut examined = Examined { core, cache, storage, options, recovers, reporter, counts };
+        if examined.run().await? && options.rebuild && !options.dry_run {
+            examined.finish_rebuild().await?;
+        }
         storages.push(examined.counts);
     }
     core.publisher.publish_again();
@@ -70,18 +75,19 @@ pub(super) async fn fsck(
 }
 
 impl Examined<'_> {
-    async fn run(&mut self) -> Result<(), JobError> {
+    /// Returns whether all of the storage could be examined.
+    async fn run(&mut self) -> Result<bool, JobError> {
         let place = self.place();
         if self.storage.liveness.is_lost() {
             self.problem("it cannot be read from and was left out".to_owned());
-            return Ok(());
+            return Ok(false);
         }
         self.reporter.begin(format!("listing {place}"), Unit::Files, 0, None);
         let mut listing = match Listing::read(self.storage.storage.as_ref(), self.reporter).await? {
             Ok(listing) => listing,
             Err(error) => {
                 self.problem(format!("it cannot be listed and was left out: {}", chain(&error)));
-                return Ok(());
+                return Ok(false);
             }
         };
         for key in std::mem::take(&mut listing.strange) {
@@ -96,6 +102,25 @@ impl Examined<'_> {
         self.unknown(listing).await?;
         let used = self.core.catalog.storage_used(self.storage.id).await?;
         self.cache.storages().set_used(self.storage, used);
+        Ok(true)
+    }
+
+    /// Takes note that the catalog knows all that the storage holds.
+    async fn finish_rebuild(&self) -> Result<(), JobError> {
+        self.storage.set_standing(Standing::Ours);
+        if self.recovers {
+            self.core.catalog.finish_rebuild(self.storage.id).await?;
+            tracing::warn!(
+                cache = self.cache.name(),
+                storage = self.storage.name(),
+                recovered = self.counts.paths_rebuilt,
+                missing = self.counts.missing,
+                problems = self.counts.problems,
+                "paths that the catalog had lost are back; tokens, pins and deployments that were made or removed since \
+                 are as the older catalog has them: check `cachectl token list`"
+            );
+        }
+        self.core.nar_store.touch(self.storage);
         Ok(())
     }
 

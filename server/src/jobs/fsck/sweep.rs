@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use admin_api::NoteLevel;
 use bytes::Bytes;
+use catalog::NarRecord;
 use nar_storage::{Key, StorageError, layout};
 use nix_formats::{FileHash, NarFileName, NarInfo, StorePathHash};
 
@@ -33,7 +34,7 @@ pub(in crate::jobs) async fn sweep(
 ) -> Result<(), JobError> {
     let options = Options { rebuild: false, dry_run: false };
     let counts = admin_api::FsckStorage::default();
-    let mut examined = Examined { core, cache, storage, options, reporter, counts };
+    let mut examined = Examined { core, cache, storage, options, recovers: false, reporter, counts };
     let objects = match Listing::read(storage.storage.as_ref(), reporter).await? {
         Ok(objects) => objects,
         Err(error) => {
@@ -53,7 +54,10 @@ impl Examined<'_> {
     pub(super) async fn unknown(&mut self, listing: Listing) -> Result<(), JobError> {
         let hashes: Vec<_> = listing.narinfos.keys().copied().collect();
         let unknown = self.remove_moved_narinfos(&hashes).await?;
-        let unknown = self.remove_narinfos_of_removed(unknown).await?;
+        let unknown = match self.recovers {
+            true => self.leave_tombstoned(unknown).await?,
+            false => self.remove_narinfos_of_removed(unknown).await?,
+        };
         let mut needed = HashSet::new();
         let mut certain = true;
         for hash in unknown {
@@ -70,7 +74,13 @@ impl Examined<'_> {
         if orphans.is_empty() {
             return Ok(());
         }
-        if !certain {
+        if self.recovers {
+            // They may be of paths that are gone from the catalog and whose narinfos were not written yet.
+            self.problem(format!(
+                "{} files that no path needs were left; the next fsck removes them",
+                orphans.len()
+            ));
+        } else if !certain {
             self.problem(format!(
                 "{} files that no path seems to need were left, because not every narinfo could be read",
                 orphans.len()
@@ -107,6 +117,8 @@ impl Examined<'_> {
                     // A storage that was given another name has what the catalog believes to be on the one of old.
                     Some(home) if self.cache.storage(home.storage).is_none() => unknown.push(*hash),
                     Some(home) if !self.cache.gives_from(home.storage) => {}
+                    // The catalog may be older than a move.
+                    Some(_) if self.is_lost_at_home(hash).await? => unknown.push(*hash),
                     Some(_) => {
                         self.remove(&layout::listing_key(hash)).await;
                         if self.remove(&layout::narinfo_key(hash)).await {
@@ -117,6 +129,13 @@ impl Examined<'_> {
             }
         }
         Ok(unknown)
+    }
+
+    /// Gives back those of the paths that may have been pushed or restored since an older catalog removed them: all that are
+    /// described on the storage, but for those whose removal had not got to their files.
+    async fn leave_tombstoned(&self, hashes: Vec<StorePathHash>) -> Result<Vec<StorePathHash>, JobError> {
+        let tombstoned = self.core.catalog.tombstoned(self.cache.id, &hashes).await?;
+        Ok(hashes.into_iter().filter(|hash| !tombstoned.contains(hash)).collect())
     }
 
     /// Removes narinfos of paths that were removed from the cache, and gives back those of paths that are in no catalog. A path
@@ -160,6 +179,7 @@ impl Examined<'_> {
                     Some(home) if home.storage == self.storage.id => {}
                     // The only copy that there may be.
                     Some(home) if home.damaged || !self.cache.gives_from(home.storage) => {}
+                    Some(home) if self.lacks(home).await => {}
                     Some(_) => {
                         if self.remove(&layout::nar_key(name)).await {
                             self.counts.orphans_removed += 1;
@@ -169,6 +189,34 @@ impl Examined<'_> {
             }
         }
         Ok(orphans)
+    }
+
+    /// Whether the NAR of a path is not where the catalog has it. Then the path is hidden, until it is recorded where its NAR
+    /// is.
+    async fn is_lost_at_home(&mut self, hash: &StorePathHash) -> Result<bool, JobError> {
+        let Some(path) = self.core.catalog.find_path(self.cache.id, hash).await? else { return Ok(false) };
+        if path.nar.damaged {
+            return Ok(true);
+        }
+        if !self.lacks(&path.nar).await {
+            return Ok(false);
+        }
+        if !self.options.dry_run {
+            let name = NarFileName { file_hash: path.nar.file_hash, compression: path.nar.compression };
+            let reason = "it is not where it was recorded last";
+            self.cache.hide_nar(&self.core.catalog, path.nar.id, &name, reason).await?;
+        }
+        Ok(true)
+    }
+
+    /// Whether a NAR is not on the storage where the catalog has it. One that cannot be looked at counts as there.
+    async fn lacks(&self, nar: &NarRecord) -> bool {
+        let Some(home) = self.cache.storage(nar.storage) else { return true };
+        let name = NarFileName { file_hash: nar.file_hash, compression: nar.compression };
+        match home.storage.head(&layout::nar_key(&name)).await {
+            Ok(size) => size != Some(nar.file_size),
+            Err(_) => false,
+        }
     }
 
     async fn remove_orphan(&mut self, name: &NarFileName) -> Result<(), JobError> {

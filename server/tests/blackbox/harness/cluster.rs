@@ -64,6 +64,16 @@ impl Cluster {
         DelayedFeeds { backends }
     }
 
+    /// The URL of the database.
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    /// Changes the database behind the daemons' backs.
+    pub fn run_sql(&self, sql: &str) {
+        self.database.run(sql);
+    }
+
     /// Pushes to a cache at both daemons with one token, which was made at the first.
     #[track_caller]
     pub fn pushers(&self, cache: &str) -> [Pusher; 2] {

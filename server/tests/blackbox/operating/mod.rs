@@ -16,7 +16,6 @@ use crate::harness::Site;
 /// Exit codes of `cachectl` as its help lists them.
 const NOT_FOUND: i32 = 5;
 const CONFLICT: i32 = 6;
-const FAILED_JOB: i32 = 8;
 
 /// A site that collects garbage only on demand, and then everything at once.
 fn site() -> Site {

@@ -1,10 +1,10 @@
-//! The state of the daemon: usage, workers, the doctor, a copy of the catalog.
+//! The state of the daemon: usage, workers, the doctor.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{FAILED_JOB, NOT_FOUND, ask, assert_consistent, fails, site};
+use super::{NOT_FOUND, ask, fails, site};
 use crate::harness::{Path, Site};
 
 #[test]
@@ -68,35 +68,6 @@ fn workers_are_listed_paused_and_resumed() {
     assert_ne!(state("gc"), "paused");
     let told = fails(&site, &["worker", "pause", "nope"], NOT_FOUND);
     assert!(told.contains("cachectl worker list"), "{told}");
-}
-
-#[test]
-fn a_daemon_starts_on_a_backup() {
-    let mut site = site();
-    let before = Path::small("before");
-    site.pusher("pub").push(&before);
-    let copy = site.directory().join("copy.sqlite");
-    let copy_name = copy.to_str().unwrap().to_owned();
-    assert!(site.cachectl_ok(&["backup", &copy_name]).contains(&copy_name));
-    let told = fails(&site, &["backup", &copy_name], FAILED_JOB);
-    assert!(told.contains(&copy_name), "{told}");
-    let after = Path::small("after");
-    site.pusher("pub").push(&after);
-
-    site.daemon().kill9();
-    for end in ["", "-wal", "-shm"] {
-        let file = site.state_dir().join(format!("db.sqlite{end}"));
-        assert!(fs::remove_file(&file).is_ok() || !end.is_empty(), "{}", file.display());
-    }
-    fs::copy(&copy, site.state_dir().join("db.sqlite")).unwrap();
-    site.restart();
-    let reader = site.reader("pub");
-    reader.assert_has(&before);
-    // It is on the storage, but the copy does not know it.
-    assert_eq!(reader.narinfo_status(&after), 404);
-    site.cachectl_ok(&["fsck", "--cache", "pub", "--rebuild"]);
-    reader.assert_has(&after);
-    assert_consistent(&site);
 }
 
 /// The findings of the doctor, and its exit code.

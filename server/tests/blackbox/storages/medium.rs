@@ -8,7 +8,7 @@ use super::bucket::Bucket;
 use crate::harness::Path;
 
 /// Names that every local storage has, whatever it holds.
-const FIXTURES: [&str; 3] = ["nix-cache-info", ".cache-server-storage", ".probe"];
+const FIXTURES: [&str; 4] = ["nix-cache-info", ".cache-server-storage", ".cache-server-catalog", ".probe"];
 
 /// Where the files of a cache are: below a directory, or in a bucket under names that begin like this.
 pub enum Medium<'a> {

@@ -3,7 +3,7 @@
 //! Real disks (file systems of their own, where that matters) and a real S3 service, reached through a network that
 //! fails on demand where that matters.
 
-mod bucket;
+pub mod bucket;
 mod bucket_layout;
 mod changes;
 mod damage;

@@ -94,6 +94,9 @@ pub enum JobRequest {
     Fsck {
         /// The cache; `None` for all of them.
         cache: Option<String>,
+        /// The storage; `None` for all storages of the cache or caches. Left out if `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        storage: Option<String>,
         /// Whether to add paths to the catalog that only the storages know.
         rebuild: bool,
         /// Whether to change nothing and only report.
@@ -122,7 +125,7 @@ pub enum JobRequest {
         /// The name of the cache.
         cache: String,
     },
-    /// Writes a consistent copy of the catalog while the daemon runs. Only an SQLite catalog can be copied.
+    /// Writes an archive with the catalog, the keys and the configuration while the daemon runs. It holds secrets.
     Backup {
         /// The absolute name of the file, as the daemon sees it. It must not exist.
         file: String,

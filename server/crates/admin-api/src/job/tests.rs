@@ -33,7 +33,7 @@ fn a_request_names_its_kind_and_every_field() {
         json!({"kind": "scrub", "cache": "main", "storage": null, "rate": 50_000_000, "restart": false});
     assert_eq!(serde_json::to_value(&scrub).unwrap(), body);
     assert_eq!(serde_json::from_value::<JobRequest>(body).unwrap(), scrub);
-    let fsck = JobRequest::Fsck { cache: None, rebuild: true, dry_run: true };
+    let fsck = JobRequest::Fsck { cache: None, storage: None, rebuild: true, dry_run: true };
     let body = json!({"kind": "fsck", "cache": null, "rebuild": true, "dry_run": true});
     assert_eq!(serde_json::to_value(fsck).unwrap(), body);
     let gc = |accept_clock| JobRequest::Gc {

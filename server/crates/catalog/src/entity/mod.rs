@@ -5,6 +5,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod cache;
+pub(crate) mod catalog_identity;
 pub(crate) mod clock;
 pub(crate) mod deployment;
 pub(crate) mod deployment_log;
@@ -13,8 +14,10 @@ pub(crate) mod nar;
 pub(crate) mod open_upload;
 pub(crate) mod pin;
 pub(crate) mod reference;
+pub(crate) mod server_key;
 pub(crate) mod signing_key;
 pub(crate) mod storage;
+pub(crate) mod storage_generation;
 pub(crate) mod storage_job;
 pub(crate) mod store_path;
 pub(crate) mod token;

@@ -26,7 +26,7 @@ fn no_error_repeats_its_cause() {
         CatalogError::InvalidUrl { reason: reason() },
         CatalogError::InMemory,
         CatalogError::Create { path: path.clone(), reason: reason() },
-        CatalogError::NoBackup,
+        CatalogError::NotEmpty,
         CatalogError::Open { path, source: driver_error().into() },
         CatalogError::Connect { server: "db:5432/cache".to_owned(), reason: reason() },
         CatalogError::NewerDatabase { migration: "m2".to_owned() },

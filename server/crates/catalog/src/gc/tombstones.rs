@@ -4,6 +4,7 @@ use nix_formats::StorePathHash;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::IN_LIST;
+use crate::entity::field::{Field, stored};
 use crate::entity::tombstone;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, StorageId, TombstoneId};
@@ -44,6 +45,27 @@ impl Catalog {
     pub async fn count_tombstones(&self, storage: StorageId) -> Result<u64, CatalogError> {
         let count = tombstone::Entity::find().filter(tombstone::Column::Storage.eq(storage));
         Ok(count.count(self.readers()).await?)
+    }
+
+    /// Returns those of the paths that have a tombstone in the cache.
+    pub async fn tombstoned(
+        &self,
+        cache: CacheId,
+        paths: &[StorePathHash],
+    ) -> Result<Vec<StorePathHash>, CatalogError> {
+        let mut found = Vec::new();
+        for some in paths.chunks(IN_LIST) {
+            let hashes: Vec<Field<tombstone::Entity, StorePathHash>> = tombstone::Entity::find()
+                .select_only()
+                .column(tombstone::Column::Hash)
+                .filter(tombstone::Column::Cache.eq(cache))
+                .filter(tombstone::Column::Hash.is_in(some.iter().map(stored)))
+                .into_tuple()
+                .all(self.readers())
+                .await?;
+            found.extend(hashes.into_iter().map(Field::into_inner));
+        }
+        Ok(found)
     }
 
     /// Deletes tombstones whose files beside the NAR are removed.

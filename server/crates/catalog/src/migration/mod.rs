@@ -2,6 +2,7 @@
 //! follows it.
 
 mod adopt;
+mod identity;
 mod initial;
 mod trash;
 
@@ -17,7 +18,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(initial::Migration), Box::new(trash::Migration)]
+        vec![Box::new(initial::Migration), Box::new(trash::Migration), Box::new(identity::Migration)]
     }
 }
 

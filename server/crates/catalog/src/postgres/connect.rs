@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::sqlx::{ConnectOptions, PgPool};
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, SqlxError, SqlxPostgresConnector, Statement, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, SqlxError, SqlxPostgresConnector, Statement};
 
+use super::Postgres;
 use super::trust::Trust;
 use super::watch::Silence;
-use super::{Postgres, write};
 use crate::{CatalogError, migration};
 
 /// The number of concurrent queries.
@@ -92,10 +90,8 @@ impl Postgres {
     }
 
     async fn migrate(&self) -> Result<(), CatalogError> {
-        let transaction = self.writer.begin().await?;
         // Another daemon may be migrating a large table.
-        transaction.execute_unprepared("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0").await?;
-        write::take_lock(&transaction).await?;
+        let transaction = self.begin_alone().await?;
         migration::migrate(&transaction).await?;
         transaction.commit().await?;
         Ok(())

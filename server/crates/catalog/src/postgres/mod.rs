@@ -7,12 +7,14 @@
 //! | `write.rs` | one writing transaction at a time over all daemons, and the outcome of one whose commit got no reply |
 //! | `trust.rs` | which connection may write after a failure |
 //! | `watch.rs` | telling a slow server from an unresponsive one |
+//! | `copy.rs` | transactions that read or write everything at once |
 //! | `feed.rs`, `payload.rs` | announcing changes to the other daemons and receiving theirs |
 //!
 //! While the server is down, a call waits briefly, so that a restart goes unnoticed, and fails within about two seconds
 //! ([`crate::CatalogError::Unavailable`]). Nothing has to be restarted when the server is back.
 
 mod connect;
+mod copy;
 mod feed;
 mod payload;
 mod read;

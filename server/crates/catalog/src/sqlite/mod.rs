@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxError, SqlxSqliteConnector};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlxError, SqlxSqliteConnector};
 
 use self::writer::WriterConnection;
 use crate::writer::{Command, Turn};
@@ -76,6 +76,11 @@ impl Sqlite {
     /// Where queries go.
     pub(crate) fn readers(&self) -> &DatabaseConnection {
         &self.readers
+    }
+
+    /// Begins a transaction outside of the writer's queue, on a database that nobody else uses yet.
+    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.writer.begin().await
     }
 
     /// Runs all of the commands in one transaction.

@@ -24,6 +24,8 @@ mod durability;
 mod feed;
 mod gc;
 mod gc_model;
+mod generations;
+mod identity;
 mod inspect;
 mod jobs;
 mod keys;
@@ -179,6 +181,15 @@ macro_rules! promises {
                 shared_files_count_once,
                 hidden_paths_count_apart,
             ]
+            identity: [
+                a_catalog_is_the_same_for_ever,
+                server_keys_are_known_in_the_order_of_their_use,
+            ]
+            generations: [
+                generations_count_up_for_each_storage,
+                a_storage_is_to_be_rebuilt_until_that_is_finished,
+                removed_paths_are_known_by_their_tombstones,
+            ]
             inspect: [
                 lines_come_in_pages,
                 a_line_says_where_a_path_lies_and_how_large_it_is,
@@ -242,6 +253,12 @@ macro_rules! durable_promises {
                 opening_again_changes_nothing,
                 a_database_of_a_newer_version_is_refused,
             ]
+            backup: [
+                a_backup_holds_all_that_was_committed,
+                a_backup_never_replaces_a_file,
+                a_backup_is_restored_to_any_kind_of_empty_database,
+                every_table_is_copied,
+            ]
             adoption: [
                 an_early_database_is_adopted_as_it_is,
                 an_early_database_that_lacks_migrations_is_refused,
@@ -286,12 +303,6 @@ macro_rules! promises_to_rivals {
 mod sqlite_file {
     promises! { sqlite_file }
     durable_promises! { sqlite_file }
-    tests! { sqlite_file,
-        backup: [
-            a_backup_holds_all_that_was_committed,
-            a_backup_never_replaces_a_file,
-        ]
-    }
 }
 
 mod on_postgres {

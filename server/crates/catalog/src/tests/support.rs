@@ -46,6 +46,10 @@ impl Backend {
         self.directory.as_ref().unwrap().path().join("state/catalog.db")
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn database(&self) -> &Database {
         self.database.as_ref().unwrap()
     }

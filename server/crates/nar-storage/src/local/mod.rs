@@ -92,6 +92,11 @@ impl LocalStorage {
         Self { shared: Arc::new(shared), expected_marker: None }
     }
 
+    /// Returns the id in the marker file of the directory `root`, `None` if there is none. Blocks.
+    pub fn marker_in(root: &Path) -> io::Result<Option<String>> {
+        marker::find(root)
+    }
+
     /// Accepts the directory only if its [marker](Self::marker) is `expected`, and creates nothing otherwise, because the directory
     /// is an empty mount point or another storage. Without an expectation any marker is accepted, and a missing one is
     /// created.
