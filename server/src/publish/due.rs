@@ -59,14 +59,14 @@ impl Publisher {
                     continue;
                 }
                 let paths = if rewrite {
-                    write_again(&cache, paths).await
+                    self.write_again(&cache, paths).await
                 } else {
                     let (mine, others): (Vec<_>, Vec<_>) =
                         paths.into_iter().partition(|due| written.has(&due.path));
                     let (left, current): (Vec<_>, Vec<_>) = others.into_iter().partition(is_left);
                     // The push or the daemon that committed them is still writing.
                     count -= current.len();
-                    [mine, write_again(&cache, left).await].concat()
+                    [mine, self.write_again(&cache, left).await].concat()
                 };
                 done.extend(sync(&cache, storage, &paths).await);
             }
@@ -78,6 +78,26 @@ impl Publisher {
                 return Ok(all);
             }
         }
+    }
+
+    /// Writes the files of these paths again and returns the paths for which that worked.
+    async fn write_again(&self, cache: &Arc<Cache>, paths: Vec<UnpublishedPath>) -> Vec<UnpublishedPath> {
+        let mut written = Vec::with_capacity(paths.len());
+        for due in paths {
+            let path = due.path.path.base_name();
+            match write_files(cache, &due.path, None).await {
+                Ok(()) => {
+                    if let Err(error) = self.withdraw_if_deleted(cache, &due.path).await {
+                        tracing::warn!(cache = cache.name(), path, error = %chain(&error), "could not look whether a path was deleted");
+                    }
+                    written.push(due);
+                }
+                Err(error) => {
+                    tracing::warn!(cache = cache.name(), path, error = %chain(&error), "could not write the files of a path");
+                }
+            }
+        }
+        written
     }
 }
 
@@ -93,21 +113,6 @@ fn by_storage(due: Vec<UnpublishedPath>) -> Grouped {
         grouped.entry((due.cache, due.path.nar.storage)).or_default().push(due);
     }
     grouped
-}
-
-/// Writes the files of these paths again and returns the paths for which that worked.
-async fn write_again(cache: &Arc<Cache>, paths: Vec<UnpublishedPath>) -> Vec<UnpublishedPath> {
-    let mut written = Vec::with_capacity(paths.len());
-    for due in paths {
-        match write_files(cache, &due.path, None).await {
-            Ok(()) => written.push(due),
-            Err(error) => {
-                let path = due.path.path.base_name();
-                tracing::warn!(cache = cache.name(), path, error = %chain(&error), "could not write the files of a path");
-            }
-        }
-    }
-    written
 }
 
 async fn sync(cache: &Cache, storage: StorageId, paths: &[UnpublishedPath]) -> Vec<PublishTicket> {
