@@ -4,6 +4,7 @@
 
 mod edge;
 mod error;
+mod own_socket;
 mod port;
 pub mod serve;
 mod watched;
@@ -11,24 +12,23 @@ mod worker;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use admin_api::Purpose;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::net::UnixListener;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::error::ListenError;
+use self::own_socket::OwnSocket;
 use self::port::{OpenSocket, Opened, Port, Refused};
 use self::serve::{ConnectionLimits, Listener, Routes, serve};
 pub use self::worker::Reopener;
 use crate::admin_socket;
 use crate::chain::chain;
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
 use crate::systemd::InheritedSockets;
 
 /// How often an address is tried again that could not be opened.
@@ -56,12 +56,10 @@ pub struct ListenerInfo {
 pub struct Listeners {
     open: Mutex<Vec<Open>>,
     missing: Mutex<Vec<Missing>>,
-    /// Wakes the worker that tries missing addresses.
-    some_missing: Notify,
     serving: TaskTracker,
     serves: OnceLock<Serves>,
     /// The Unix socket, unless systemd opened it and goes on listening when the daemon is gone.
-    own_socket: OnceLock<PathBuf>,
+    own_socket: Mutex<Option<OwnSocket>>,
 }
 
 /// What is served on the sockets, and how many clients there may be.
@@ -181,16 +179,55 @@ impl Listeners {
         self.serve(new);
     }
 
-    /// Waits until it is time to try again what could not be opened.
+    /// Waits until something that should be open is not, and it is time to try again.
     pub async fn retry_due(&self) {
-        while self.lock_missing().is_empty() {
-            self.some_missing.notified().await;
+        loop {
+            tokio::time::sleep(RETRY).await;
+            if !self.lock_missing().is_empty()
+                || self.own_socket.lock().as_ref().is_some_and(OwnSocket::is_gone)
+            {
+                return;
+            }
         }
-        tokio::time::sleep(RETRY).await;
     }
 
-    /// Tries again what could not be opened. The ports of the configuration are those of `hostname`.
-    pub async fn retry(&self, hostname: &str) {
+    /// Tries again what could not be opened, and what was lost.
+    ///
+    /// # Errors
+    ///
+    /// If the admin socket was removed and cannot be opened again.
+    pub async fn retry(&self, server: &ServerConfig) -> Result<(), ListenError> {
+        self.reopen_missing(&server.hostname).await;
+        self.reopen_admin_socket(server)
+    }
+
+    /// Opens the admin socket again if its file was removed, as a cleaner of temporary files may do. Clients that are
+    /// connected stay so.
+    fn reopen_admin_socket(&self, server: &ServerConfig) -> Result<(), ListenError> {
+        if !self.own_socket.lock().as_ref().is_some_and(OwnSocket::is_gone) {
+            return Ok(());
+        }
+        let bound = self.bind_own_socket(server)?;
+        self.lock().retain(|open| {
+            if open.entrance == Entrance::Admin {
+                open.close.cancel();
+            }
+            open.entrance != Entrance::Admin
+        });
+        tracing::warn!(address = bound.info.address, "the admin socket had been removed and is open again");
+        self.serve(Prepared { bound: vec![bound], missing: Vec::new() });
+        Ok(())
+    }
+
+    fn bind_own_socket(&self, server: &ServerConfig) -> Result<Bound, ListenError> {
+        let path = &server.admin_socket;
+        let bound = admin_socket::bind(server).and_then(|listener| Ok((listener, OwnSocket::at(path)?)));
+        let (listener, own) = bound.map_err(|reason| admin_error(server, reason))?;
+        *self.own_socket.lock() = Some(own);
+        Ok(admin_bound(server, listener))
+    }
+
+    async fn reopen_missing(&self, hostname: &str) {
         let missing = self.lock_missing().clone();
         for one in missing {
             let opened = match one.resolved {
@@ -227,8 +264,8 @@ impl Listeners {
 
     /// Removes the Unix socket if it is the daemon's own. Blocks for a moment.
     pub fn remove_admin_socket(&self) {
-        if let Some(path) = self.own_socket.get() {
-            let _ = std::fs::remove_file(path);
+        if let Some(own) = self.own_socket.lock().take() {
+            own.remove();
         }
     }
 
@@ -240,7 +277,6 @@ impl Listeners {
             self.serving.spawn(serve(listener, routes(entrance), limits.clone(), close));
         }
         self.lock_missing().extend(prepared.missing);
-        self.some_missing.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Open>> {
@@ -355,21 +391,20 @@ fn bind_admin(
     inherited: &mut InheritedSockets,
 ) -> Result<Bound, ListenError> {
     let server = &config.server;
-    let admin = match inherited.take_unix() {
-        Some(listener) => listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)),
-        None => {
-            let _ = listeners.own_socket.set(server.admin_socket.clone());
-            admin_socket::bind(server)
-        }
-    };
+    let Some(inherited) = inherited.take_unix() else { return listeners.bind_own_socket(server) };
+    let listener = inherited.set_nonblocking(true).and_then(|()| UnixListener::from_std(inherited));
+    Ok(admin_bound(server, listener.map_err(|reason| admin_error(server, reason))?))
+}
+
+fn admin_bound(server: &ServerConfig, listener: UnixListener) -> Bound {
     let address = server.admin_socket.display().to_string();
-    let admin = admin.map_err(|reason| ListenError {
-        address: address.clone(),
-        purpose: "server.admin-socket".to_owned(),
-        reason,
-    })?;
     let info = ListenerInfo { purpose: Purpose::Admin, address, cache: None, error: None, warning: None };
-    Ok(Bound { listener: Listener::Unix(admin), info, entrance: Entrance::Admin })
+    Bound { listener: Listener::Unix(listener), info, entrance: Entrance::Admin }
+}
+
+fn admin_error(server: &ServerConfig, reason: io::Error) -> ListenError {
+    let address = server.admin_socket.display().to_string();
+    ListenError { address, purpose: "server.admin-socket".to_owned(), reason }
 }
 
 fn failure(port: &Port, refused: &[Refused]) -> ListenError {

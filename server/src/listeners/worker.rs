@@ -1,4 +1,4 @@
-//! Opens addresses that could not be opened before.
+//! Opens addresses that could not be opened before, and the admin socket if it was removed.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::Listeners;
 use crate::core::Core;
 use crate::workers::{Failure, Worker};
 
-/// The worker that tries addresses again that could not be opened.
+/// The worker that opens again what should be open and is not.
 pub struct Reopener(pub Arc<Listeners>);
 
 #[async_trait]
@@ -19,7 +19,7 @@ impl Worker for Reopener {
     }
 
     fn purpose(&self) -> &'static str {
-        "opens ports that could not be opened before"
+        "opens ports and sockets that could not be opened or were lost"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {
@@ -28,7 +28,9 @@ impl Worker for Reopener {
 
     async fn work(&mut self, core: &Arc<Core>, stop: &CancellationToken) -> Result<(), Failure> {
         let config = core.config();
-        stop.run_until_cancelled(self.0.retry(&config.server.hostname)).await;
-        Ok(())
+        match stop.run_until_cancelled(self.0.retry(&config.server)).await {
+            Some(Err(error)) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
