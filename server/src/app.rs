@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use catalog::UnixTime;
+use supervised::keep_running;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -117,7 +118,11 @@ impl App {
         workers::start(core, workers, vec![Box::new(Reopener(listeners.clone()))]);
         let watchdog = tokio::spawn(systemd::run_watchdog());
         systemd::notify_ready(&listeners.summary());
-        let revocations = tokio::spawn(end_uploads_of_revoked_tokens(core.clone()));
+        let (watched, ended) = (core.clone(), stop.clone());
+        tokio::spawn(async move {
+            let watch = || end_uploads_of_revoked_tokens(watched.clone());
+            keep_running("ending uploads of revoked tokens", &ended, watch).await;
+        });
         on_ready(state);
 
         stop.cancelled().await;
@@ -136,7 +141,6 @@ impl App {
         jobs.shut_down().await;
         workers.stop().await;
         watchdog.abort();
-        revocations.abort();
         save_turns(core).await;
         core.uploads.leave_uploads();
         core.catalog.close().await;

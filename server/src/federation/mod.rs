@@ -49,6 +49,7 @@ use catalog::Catalog;
 use peer_network::{
     Bootstrap, HeldPath, Keyring, LocalInventory, Network, Peer, Settings, StartError, Timing,
 };
+use supervised::keep_running;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -181,7 +182,11 @@ impl Federation {
         };
         let network = Network::start(settings, keyring(server, key)?, self.public_caches.clone()).await?;
         tracing::info!(node = %network.id(), url = %self.public_caches.url(), "taking part in the network");
-        tokio::spawn(self.clone().follow_peers(network.clone(), self.stop.clone()));
+        let (federation, followed) = (self.clone(), network.clone());
+        tokio::spawn(async move {
+            let follow = || federation.clone().follow_peers(followed.clone(), federation.stop.clone());
+            keep_running("asking other nodes for their inventories", &federation.stop, follow).await;
+        });
         let _ = self.network.set(network);
         self.follow_changes();
         Ok(())

@@ -12,11 +12,13 @@ mod moves;
 mod scope;
 mod scrub;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use admin_api::{ApiError, ErrorCode, JobInfo, JobKind, JobRequest, JobState, StopCause};
+use admin_api::{ApiError, ErrorCode, JobInfo, JobKind, JobRequest, JobState, JobSummary, StopCause};
 use catalog::CatalogError;
+use futures_util::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +29,7 @@ use self::job::Reporter;
 use self::scope::Scope;
 use crate::chain::chain;
 use crate::core::Core;
+use crate::fail_points::reached;
 
 /// How many jobs that have ended are remembered.
 const REMEMBERED: usize = 32;
@@ -99,9 +102,25 @@ fn forget_old(list: &mut Vec<Arc<Job>>) {
 }
 
 async fn run(core: &Arc<Core>, job: &Arc<Job>) {
+    let end = match AssertUnwindSafe(work(core, job)).catch_unwind().await {
+        Ok(Ok(summary)) => End::Done(summary),
+        Ok(Err(JobError::Stopped)) => End::Stopped(job.stop_cause()),
+        Ok(Err(JobError::Failed(error))) => End::Failed(error),
+        Err(_) => End::Failed(panicked()),
+    };
+    job.end(end);
+    let info = job.info();
+    match info.state {
+        JobState::Failed => tracing::error!(job = info.id, error = info.last_error, "a job has failed"),
+        state => tracing::info!(job = info.id, ?state, "a job has ended"),
+    }
+}
+
+async fn work(core: &Arc<Core>, job: &Arc<Job>) -> Result<JobSummary, JobError> {
+    reached("job-has-started");
     let reporter = Reporter::new(job.clone());
     let scope = &job.scope;
-    let result = match &job.request {
+    match &job.request {
         JobRequest::Drain { .. } => moves::drain(core, scope, &reporter).await,
         JobRequest::Rebalance { .. } => moves::rebalance(core, scope, &reporter).await,
         JobRequest::Scrub { rate, restart, .. } => {
@@ -122,17 +141,15 @@ async fn run(core: &Arc<Core>, job: &Arc<Job>) {
         }
         JobRequest::Backup { file } => backup::backup(core, file, &reporter).await,
         JobRequest::DeleteCache { cache } => delete_cache::delete_cache(core, cache, &reporter).await,
-    };
-    let end = match result {
-        Ok(summary) => End::Done(summary),
-        Err(JobError::Stopped) => End::Stopped(job.stop_cause()),
-        Err(JobError::Failed(error)) => End::Failed(error),
-    };
-    job.end(end);
-    let info = job.info();
-    match info.state {
-        JobState::Failed => tracing::error!(job = info.id, error = info.last_error, "a job has failed"),
-        state => tracing::info!(job = info.id, ?state, "a job has ended"),
+    }
+}
+
+/// What a caller learns of a fault in the program itself.
+fn panicked() -> ApiError {
+    ApiError {
+        code: ErrorCode::Internal,
+        message: "the job panicked, which is a fault of cache-server".to_owned(),
+        hint: Some("the daemon's log says where; the job can be started again".to_owned()),
     }
 }
 

@@ -22,8 +22,7 @@ const RECOUNT: Duration = Duration::from_secs(60);
 const BACKOFF: Duration = Duration::from_millis(500);
 
 /// Follows the changes. Says by `in_step` when the first load is through.
-pub(super) async fn run(core: Arc<Core>, stop: CancellationToken, in_step: oneshot::Sender<()>) {
-    let mut in_step = Some(in_step);
+pub(super) async fn run(core: Arc<Core>, stop: CancellationToken, mut in_step: Option<oneshot::Sender<()>>) {
     let mut changes = std::pin::pin!(core.catalog.changes());
     let mut recount = interval_at(Instant::now() + RECOUNT, RECOUNT);
     recount.set_missed_tick_behavior(MissedTickBehavior::Delay);

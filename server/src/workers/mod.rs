@@ -23,6 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
+use supervised::keep_running;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +44,11 @@ pub async fn follow(core: &Arc<Core>, workers: &Workers) {
         return;
     }
     let (sender, in_step) = oneshot::channel();
-    workers.running.spawn(feed::run(core.clone(), workers.stopping.clone(), sender));
+    let (core, stop, sender) = (core.clone(), workers.stopping.clone(), Arc::new(Mutex::new(Some(sender))));
+    workers.running.spawn(async move {
+        let follow = || feed::run(core.clone(), stop.clone(), sender.lock().take());
+        keep_running("following the catalog", &stop, follow).await;
+    });
     if !matches!(timeout(IN_STEP, in_step).await, Ok(Ok(()))) {
         tracing::warn!("serving before it is known what other daemons changed a moment ago");
     }

@@ -16,6 +16,8 @@ use crate::core::Core;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause after a failed round.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// What people see of a worker that panicked.
+const PANICKED: &str = "it panicked; the log says where";
 
 pub(super) async fn supervise(
     core: Arc<Core>,
@@ -28,8 +30,17 @@ pub(super) async fn supervise(
     }
     let mut due = worker.begins_at_once();
     loop {
-        if !due && stop.run_until_cancelled(worker.wait(&core)).await.is_none() {
-            break;
+        if !due {
+            let waiting = AssertUnwindSafe(worker.wait(&core)).catch_unwind();
+            match stop.run_until_cancelled(waiting).await {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(_)) => {
+                    tracing::error!(worker = status.name, "a worker panicked while it waited for work");
+                    status.fail(PANICKED.to_owned());
+                    tokio::time::sleep(FIRST_PAUSE).await;
+                }
+            }
         }
         if stop.run_until_cancelled(status.wait_until_allowed()).await.is_none() {
             break;
@@ -67,7 +78,7 @@ async fn round(
             return None;
         }
         Ok(Err(error)) => text(&error),
-        Err(_) => "it panicked; the log says where".to_owned(),
+        Err(_) => PANICKED.to_owned(),
     };
     tracing::warn!(worker = status.name, error, "a round of background work has failed");
     let errors = status.fail(error);

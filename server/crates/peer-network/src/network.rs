@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use nix_formats::StorePathHash;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -158,25 +157,40 @@ impl Network {
             refreshes: AtomicU32::new(0),
             stop: CancellationToken::new(),
         });
-        tokio::spawn(network.clone().run());
+        network.start_tasks();
         Ok(network)
     }
 
-    async fn run(self: Arc<Self>) {
-        let mut tasks = JoinSet::new();
-        tasks.spawn(dht::keep(self.dht.clone(), self.timing, self.stop.clone()));
-        tasks.spawn(self.announcer.clone().run(self.stop.clone()));
-        tasks.spawn(self.announcer.clone().watch_records(self.stop.clone()));
-        let (announcing, discovering) = (self.clone(), self.clone());
-        tasks.spawn(async move { announcing.keep_announcing_node().await });
-        tasks.spawn(async move { discovering.keep_discovering_peers().await });
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                tracing::error!(%error, "a background task of the peer network failed: restart the daemon");
-            }
-        }
+    fn start_tasks(self: &Arc<Self>) {
+        let mut has_failed = false;
+        self.keep_running("DHT", move |network| {
+            let has_failed = std::mem::replace(&mut has_failed, true);
+            dht::keep(network.dht.clone(), network.timing, network.stop.clone(), has_failed)
+        });
+        self.keep_running("announcing paths", |network| network.announcer.clone().run(network.stop.clone()));
+        self.keep_running("watching records of paths", |network| {
+            network.announcer.clone().watch_records(network.stop.clone())
+        });
+        self.keep_running(
+            "announcing this node",
+            |network| async move { network.keep_announcing_node().await },
+        );
+        self.keep_running(
+            "discovering nodes",
+            |network| async move { network.keep_discovering_peers().await },
+        );
+    }
+
+    /// Runs a task until the node stops, also if it panics now and then.
+    fn keep_running<T, F>(self: &Arc<Self>, name: &'static str, mut start: F)
+    where
+        T: Future<Output = ()> + Send,
+        F: FnMut(Arc<Self>) -> T + Send + 'static,
+    {
+        let network = self.clone();
+        tokio::spawn(async move {
+            supervised::keep_running(name, &network.stop, || start(network.clone())).await;
+        });
     }
 
     async fn keep_announcing_node(&self) {

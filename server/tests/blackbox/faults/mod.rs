@@ -2,6 +2,7 @@
 
 mod catalog;
 mod clock;
+mod quiet;
 mod retries;
 mod room;
 mod unfit;

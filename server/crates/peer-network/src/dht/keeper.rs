@@ -23,10 +23,15 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 const LAST_ATTEMPT: Duration = Duration::from_secs(30);
 
 /// Runs until `stop` is cancelled: looks up its own id periodically, so that returning nodes learn of this one, saves the known
-/// nodes, and joins the network again when needed.
-pub async fn keep(dht: Arc<Dht>, timing: Timing, stop: CancellationToken) {
-    let (asking, keeping) = (ask_early(&dht, timing), keep_connected(&dht, timing));
-    let work = async { tokio::join!(asking, keeping) };
+/// nodes, and joins the network again when needed. If an earlier run `has_failed`, the node is replaced first: its thread may be
+/// gone, and then every use of it panics.
+pub async fn keep(dht: Arc<Dht>, timing: Timing, stop: CancellationToken, has_failed: bool) {
+    let work = async {
+        if has_failed {
+            listen_again(&dht).await;
+        }
+        tokio::join!(ask_early(&dht, timing), keep_connected(&dht, timing))
+    };
     stop.run_until_cancelled(work).await;
 }
 
