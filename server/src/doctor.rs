@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::clock::span;
 use crate::config::{self, Environment, Severity};
 use crate::core::Core;
 use crate::listeners::Listeners;
@@ -44,7 +45,8 @@ pub struct Patient<'a> {
 /// Returns all findings, those included that say all is well.
 pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let Patient { core, workers, listeners, origin } = *patient;
-    let mut findings = vec![state_dir(&core.config().server.state_dir), open_files(), clock(core).await];
+    let mut findings =
+        vec![state_dir(&core.config().server.state_dir), catalog(core), open_files(), clock(core).await];
     findings.push(belonging::server_key(core).await);
     findings.extend(configuration(core).await);
     findings.extend(addresses(listeners));
@@ -95,6 +97,17 @@ fn state_dir(path: &Path) -> Finding {
         }
         Err(error) => finding(FindingLevel::Error, subject, format!("{}: {error}", path.display())),
     }
+}
+
+/// Whether anything can be recorded.
+fn catalog(core: &Core) -> Finding {
+    let Some(failure) = core.catalog.write_failure() else {
+        return finding(FindingLevel::Ok, "catalog", "it can be written");
+    };
+    let length = u64::try_from(UnixTime::now().0.saturating_sub(failure.since.0)).unwrap_or_default();
+    let text = format!("it has not been writable for {}: {}", span(length), failure.reason);
+    let advice = "paths are served, but pushes are refused; the daemon tries again every two seconds";
+    advise(finding(FindingLevel::Error, "catalog", text), advice)
 }
 
 fn open_files() -> Finding {

@@ -69,6 +69,11 @@ pub fn notify_ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// Tells systemd what to show of a daemon that is ready.
+pub fn notify_status(status: &str) {
+    notify(&[NotifyState::Status(status)]);
+}
+
 /// Tells systemd that the configuration is being read again; [`notify_ready`] ends that.
 pub fn notify_reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {

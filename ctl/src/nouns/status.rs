@@ -21,6 +21,10 @@ pub fn render(status: &Status, look: &Look) -> String {
     fields
         .add("Config", status.config.as_deref().unwrap_or("none (built-in defaults)"))
         .add("State", &status.state_dir);
+    if let Some(failure) = &status.catalog_failure {
+        let text = format!("read-only since {}: {}", date(failure.since), plain(&failure.reason));
+        fields.add("Catalog", text);
+    }
 
     let sections = [
         format!("{version}, up {uptime} (since {})\n{}", date(status.started_at), fields.render(look)),

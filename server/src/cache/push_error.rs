@@ -16,6 +16,9 @@ pub enum PushError {
     /// Too many uploads are open.
     #[error("too many unfinished uploads; try again later")]
     TooManyUploads,
+    /// The catalog cannot be written, so nothing that arrives now could count.
+    #[error("the server cannot record uploads right now; try again later")]
+    CatalogReadOnly,
     /// Too many uploads of one token are open.
     #[error("too many unfinished uploads with this auth token; complete or abort some, or try again later")]
     TooManyOfToken,
@@ -77,6 +80,9 @@ pub enum PushError {
     /// All storages are being drained.
     #[error("no storage of this cache takes uploads: all of them are being drained")]
     Draining,
+    /// The disk has lost bytes of the upload, so it cannot be completed.
+    #[error("the server's disk lost the upload; push the path again")]
+    Lost,
     /// The spool or the local disk failed.
     #[error("the server could not store the upload")]
     Disk(#[source] std::io::Error),
@@ -93,6 +99,7 @@ impl PushError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::TooManyUploads
+            | Self::CatalogReadOnly
             | Self::TooManyOfToken
             | Self::TooManyOfCache
             | Self::Busy(_)
@@ -103,6 +110,7 @@ impl PushError {
             | Self::Catalog(_)
             | Self::Internal => true,
             Self::UnknownUpload
+            | Self::Lost
             | Self::TokenEnded
             | Self::Contradiction(_)
             | Self::Parts(_)

@@ -111,6 +111,7 @@ impl From<PushError> for HttpError {
         let status = match &error {
             PushError::UnknownUpload => StatusCode::NOT_FOUND,
             PushError::TooManyUploads
+            | PushError::CatalogReadOnly
             | PushError::TooManyOfToken
             | PushError::TooManyOfCache
             | PushError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -125,13 +126,14 @@ impl From<PushError> for HttpError {
             PushError::Full => StatusCode::INSUFFICIENT_STORAGE,
             PushError::StorageFailing | PushError::Draining => StatusCode::SERVICE_UNAVAILABLE,
             PushError::Catalog(error) if error.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
-            PushError::Disk(_) | PushError::Catalog(_) | PushError::Internal => {
+            PushError::Lost | PushError::Disk(_) | PushError::Catalog(_) | PushError::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
         let is_overload = matches!(
             error,
             PushError::TooManyUploads
+                | PushError::CatalogReadOnly
                 | PushError::TooManyOfToken
                 | PushError::TooManyOfCache
                 | PushError::Busy(_)

@@ -45,6 +45,7 @@ use crate::nar_store::NarStore;
 
 /// All unfinished uploads of the daemon.
 pub struct Uploads {
+    catalog: Catalog,
     open: OpenUploads,
     /// Makes room for them.
     nar_store: Arc<NarStore>,
@@ -56,7 +57,7 @@ impl Uploads {
     /// No uploads yet. Other daemons that share `catalog` reach this one at `node_url`.
     pub fn new(catalog: &Catalog, nar_store: Arc<NarStore>, node_url: &str) -> Self {
         let owners = catalog.is_shared().then(|| Owners::new(catalog.clone(), node_url.to_owned()));
-        Self { open: OpenUploads::default(), nar_store, owners }
+        Self { catalog: catalog.clone(), open: OpenUploads::default(), nar_store, owners }
     }
 
     /// Opens an upload in several parts, with the token `owner`. Other daemons that share the catalog can find it when this
@@ -85,6 +86,7 @@ impl Uploads {
         compression: Compression,
         size: Option<u64>,
     ) -> Result<Arc<Upload>, PushError> {
+        self.check_catalog()?;
         self.open.check_room(cache.id, owner)?;
         // Refused before a byte is sent if no storage could take it.
         if let Err(PushError::Full) = cache.storages().propose(size) {
@@ -95,6 +97,11 @@ impl Uploads {
         let cache = cache.clone();
         let upload = blocking(move || Upload::create(&cache, owner, compression, size)).await??;
         Ok(self.open.insert(upload))
+    }
+
+    /// Fails while the catalog cannot be written, before a client sends bytes that could not be recorded.
+    fn check_catalog(&self) -> Result<(), PushError> {
+        if self.catalog.write_failure().is_some() { Err(PushError::CatalogReadOnly) } else { Ok(()) }
     }
 
     /// The URL of the other daemon that has an upload, if this one does not.

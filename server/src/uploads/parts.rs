@@ -46,6 +46,7 @@ impl Uploads {
     where
         S: Stream<Item = Result<Bytes, String>>,
     {
+        self.check_catalog()?;
         let writer = begin_part(upload, number, len, MAX_PART_SIZE).await?;
         upload.digest_eagerly(&self.open.eager_slots);
         let (writer, md5) = receive_for(upload, body, writer, Md5::new(), MAX_PART_SIZE).await?;

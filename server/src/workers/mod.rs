@@ -4,6 +4,7 @@
 //! pause that grows; it never ends silently.
 
 mod capacity_collector;
+mod catalog;
 mod clock;
 mod deployments;
 mod feed;
@@ -77,6 +78,11 @@ pub trait Worker: Send + 'static {
         None
     }
 
+    /// The longest pause before a failed round is repeated.
+    fn longest_pause(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     /// Whether there is something to do right at the start.
     fn begins_at_once(&self) -> bool {
         false
@@ -90,7 +96,8 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 9] = [
+    let own: [Box<dyn Worker>; 10] = [
+        Box::new(catalog::Catalog),
         Box::new(clock::Clock),
         Box::new(publisher::Publisher),
         Box::new(generations::Generations::new()),

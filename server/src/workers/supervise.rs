@@ -12,10 +12,8 @@ use super::{Failure, Worker};
 use crate::chain::chain;
 use crate::core::Core;
 
-/// Pause after a first failed round; it doubles with each further one.
+/// Pause after a first failed round; it doubles with each further one, up to [`Worker::longest_pause`].
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// The longest pause after a failed round.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What people see of a worker that panicked.
 const PANICKED: &str = "it panicked; the log says where";
 
@@ -83,7 +81,7 @@ async fn round(
     tracing::warn!(worker = status.name, error, "a round of background work has failed");
     let errors = status.fail(error);
     let doublings = u32::try_from(errors - 1).unwrap_or(u32::MAX).min(16);
-    Some(FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE))
+    Some(FIRST_PAUSE.saturating_mul(1 << doublings).min(worker.longest_pause()))
 }
 
 fn text(error: &Failure) -> String {

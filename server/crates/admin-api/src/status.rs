@@ -28,12 +28,24 @@ pub struct Status {
     pub config: Option<String>,
     /// The directory with the daemon's keys and, unless configured elsewhere, its catalog.
     pub state_dir: String,
+    /// Why nothing can be recorded; pushes are refused meanwhile. Left out while the catalog can be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog_failure: Option<CatalogFailure>,
     /// The sockets that the daemon listens on, or would listen on if there were no error.
     pub listeners: Vec<Listener>,
     /// Every cache in the catalog, including those that are disabled or no longer in the config.
     pub caches: Vec<CacheSummary>,
     /// Every storage of every cache.
     pub storages: Vec<StorageSummary>,
+}
+
+/// A catalog that can only be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogFailure {
+    /// When the first write failed.
+    pub since: i64,
+    /// Why the last write failed, and what to do about it.
+    pub reason: String,
 }
 
 /// A socket that the daemon listens on, or should.

@@ -33,7 +33,7 @@ impl Catalog {
             Database::Sqlite(database) => {
                 let statement =
                     Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [name.into()]);
-                database.readers().execute_raw(statement).await.map(|_| ())
+                database.readers().await.execute_raw(statement).await.map(|_| ())
             }
             Database::Postgres(server) => {
                 let target = Sqlite::open(&url_of(file)).await?;
@@ -59,10 +59,12 @@ impl Catalog {
     pub async fn load_backup(url: &str, file: &Path) -> Result<(), CatalogError> {
         let source = Sqlite::open(&url_of(file)).await?;
         let target = Database::open(url).await?;
+        let readers = source.readers().await;
         let filled = match &target {
-            Database::Sqlite(target) => fill(target.begin().await?, source.readers()).await,
-            Database::Postgres(target) => fill(target.begin_alone().await?, source.readers()).await,
+            Database::Sqlite(target) => fill(target.begin().await?, &readers).await,
+            Database::Postgres(target) => fill(target.begin_alone().await?, &readers).await,
         };
+        drop(readers);
         target.close().await;
         source.close().await;
         filled

@@ -1,7 +1,11 @@
 //! Caches. The configuration declares them; the catalog gives them ids and keeps those that are no longer declared.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+};
 
 use crate::entity::cache;
 use crate::writer::Written;
@@ -20,11 +24,16 @@ pub struct DeclaredCache {
 
 impl Catalog {
     /// Reconciles the caches with the configuration: adds new ones, updates known ones and disables the rest. Removes
-    /// nothing. Returns all caches by name, including undeclared ones.
+    /// nothing. Returns all caches by name, including undeclared ones. Writes only what differs, so a daemon starts with a
+    /// catalog that it can only read.
     pub async fn reconcile_caches(
         &self,
         declared: &[DeclaredCache],
     ) -> Result<Vec<CacheRecord>, CatalogError> {
+        let known = all(self.readers()).await?;
+        if agrees(&known, declared) {
+            return Ok(known);
+        }
         self.write(declared.to_vec(), |transaction, declared| {
             Box::pin(reconcile_caches(transaction, declared))
         })
@@ -81,6 +90,24 @@ async fn reconcile_caches(
         .filter(cache::Column::Name.is_not_in(names))
         .exec(transaction)
         .await?;
-    let caches = cache::Entity::find().order_by_asc(cache::Column::Name).all(transaction).await?;
-    Ok(Written::quietly(caches))
+    Ok(Written::quietly(all(transaction).await?))
+}
+
+async fn all(connection: &impl ConnectionTrait) -> Result<Vec<CacheRecord>, CatalogError> {
+    Ok(cache::Entity::find().order_by_asc(cache::Column::Name).all(connection).await?)
+}
+
+/// Whether the catalog has exactly the declared caches, and all others are disabled.
+fn agrees(known: &[CacheRecord], declared: &[DeclaredCache]) -> bool {
+    let declared: HashMap<&str, &DeclaredCache> =
+        declared.iter().map(|cache| (cache.name.as_str(), cache)).collect();
+    let mut found = 0;
+    let all_agree = known.iter().all(|known| match declared.get(known.name.as_str()) {
+        Some(declared) => {
+            found += 1;
+            known.enabled == declared.enabled && known.public == declared.public
+        }
+        None => !known.enabled,
+    });
+    all_agree && found == declared.len()
 }

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use crate::CatalogError;
 use crate::database::Database;
-use crate::writer::{Writer, WriterStats, Written};
+use crate::writer::{WriteFailure, Writer, WriterStats, Written};
 
 /// The catalog of one daemon. Clones share one database.
 ///
@@ -38,13 +38,21 @@ impl Catalog {
     ///
     /// # Errors
     ///
+    /// If the disk of an existing SQLite file is full or failing, the catalog can be read and [`Catalog::write_failure`] says
+    /// why it cannot be written; each write tries again.
+    ///
     /// [`CatalogError::NewerDatabase`] if a newer version of this program has changed the schema;
     /// [`CatalogError::EarlyDatabase`] if an early development version made the database;
     /// [`CatalogError::Connect`] if the database server cannot be used.
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
         let database = Arc::new(Database::open(url).await?);
         let writer = Writer::start(database.clone());
-        Ok(Self { shared: Arc::new(Shared { database, writer }) })
+        let catalog = Self { shared: Arc::new(Shared { database, writer }) };
+        if catalog.database().is_read_only().await {
+            // It fails, which everybody who asks has to know.
+            let _ = catalog.try_writing().await;
+        }
+        Ok(catalog)
     }
 
     /// Refuses new writes, waits for those submitted, and closes the database. Later calls on any clone return
@@ -62,6 +70,12 @@ impl Catalog {
     /// Returns how many writes ran in how many transactions since the catalog was opened.
     pub fn writer_stats(&self) -> WriterStats {
         self.shared.writer.stats()
+    }
+
+    /// Returns since when the database cannot be written, and why, if that is so. A write finds out whether it can be again:
+    /// see [`Catalog::try_writing`].
+    pub fn write_failure(&self) -> Option<WriteFailure> {
+        self.shared.writer.failure()
     }
 
     /// Returns the connection for queries. They see every write of any daemon that was acknowledged before they began.

@@ -12,7 +12,7 @@ use crate::writer::{Command, Turn};
 /// An open database. As a [`ConnectionTrait`] it answers queries; only [`Database::commit`] writes.
 #[derive(Debug)]
 pub(crate) enum Database {
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     Postgres(Arc<Postgres>),
 }
 
@@ -20,7 +20,7 @@ impl Database {
     /// Opens the database at `url` and migrates its schema.
     pub(crate) async fn open(url: &str) -> Result<Self, CatalogError> {
         match url.split_once(':') {
-            Some(("sqlite", _)) => Sqlite::open(url).await.map(Self::Sqlite),
+            Some(("sqlite", _)) => Sqlite::open(url).await.map(|database| Self::Sqlite(Box::new(database))),
             Some(("postgres" | "postgresql", _)) => {
                 Postgres::open(url).await.map(|server| Self::Postgres(Arc::new(server)))
             }
@@ -34,6 +34,14 @@ impl Database {
         match self {
             Self::Sqlite(database) => database.commit(commands).await,
             Self::Postgres(server) => server.commit(commands).await,
+        }
+    }
+
+    /// Returns whether the database could be opened for queries alone.
+    pub(crate) async fn is_read_only(&self) -> bool {
+        match self {
+            Self::Sqlite(database) => database.is_read_only().await,
+            Self::Postgres(_) => false,
         }
     }
 
@@ -57,14 +65,14 @@ impl ConnectionTrait for Database {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self {
-            Self::Sqlite(database) => database.readers().query_one_raw(statement).await,
+            Self::Sqlite(database) => database.readers().await.query_one_raw(statement).await,
             Self::Postgres(server) => server.read(|readers| readers.query_one_raw(statement.clone())).await,
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
-            Self::Sqlite(database) => database.readers().query_all_raw(statement).await,
+            Self::Sqlite(database) => database.readers().await.query_all_raw(statement).await,
             Self::Postgres(server) => server.read(|readers| readers.query_all_raw(statement.clone())).await,
         }
     }

@@ -178,6 +178,27 @@ impl CatalogError {
     }
 }
 
+impl CatalogError {
+    /// Whether a database could not be opened because its disk is full, failing or read-only.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        self.code_of_open().is_some_and(|code| SQLITE_OF_DISK.contains(&code))
+    }
+
+    /// Returns what is wrong with the disk and what to do about it.
+    pub(crate) fn reason_of_disk(&self) -> String {
+        match self.code_of_open().and_then(sqlite_advice) {
+            Some(advice) => format!("{advice} ({self})"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Returns the primary code of SQLite if this is about opening a database.
+    fn code_of_open(&self) -> Option<i32> {
+        let Self::Open { source, .. } = self else { return None };
+        driver_error(&source.0).and_then(sqlite_code)
+    }
+}
+
 impl From<DbErr> for CatalogError {
     fn from(error: DbErr) -> Self {
         if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)) {
@@ -244,6 +265,8 @@ const SQLITE_TEMPORARY: [i32; 8] = [
     SQLITE_CANTOPEN,
     15, // SQLITE_PROTOCOL: the log could not be locked
 ];
+/// Those of a disk that is full or failing, or cannot be written.
+const SQLITE_OF_DISK: [i32; 4] = [SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN];
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_READONLY: i32 = 8;
 const SQLITE_IOERR: i32 = 10;

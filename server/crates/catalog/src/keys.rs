@@ -120,6 +120,9 @@ impl Catalog {
         name: &str,
         public_key: [u8; 32],
     ) -> Result<SigningKeyRecord, CatalogError> {
+        if let Some(known) = find_server_key(&keys_of(self.readers(), cache).await?, name, public_key) {
+            return Ok(known.clone());
+        }
         let input = (cache, name.to_owned(), public_key);
         self.write(input, |transaction, (cache, name, public_key)| {
             Box::pin(add_server_key(transaction, *cache, name, *public_key))
@@ -187,16 +190,23 @@ async fn add_server_key(
     public_key: [u8; 32],
 ) -> Result<Written<SigningKeyRecord>, CatalogError> {
     let keys = keys_of(transaction, cache).await?;
-    let same_name = || keys.iter().filter(|key| key.name == name);
-    let known = same_name().find(|key| key.origin == KeyOrigin::Server && key.public_key == public_key);
-    if let Some(known) = known {
+    if let Some(known) = find_server_key(&keys, name, public_key) {
         return Ok(Written::quietly(known.clone()));
     }
-    if same_name().next().is_some() {
+    if keys.iter().any(|key| key.name == name) {
         return Err(CatalogError::KeyNameTaken { cache, name: name.to_owned() });
     }
     let key = insert(transaction, cache, name, public_key, KeyOrigin::Server, None).await?;
     Ok(Written::with_changes(key, vec![CatalogChange::SigningKeys { cache }]))
+}
+
+fn find_server_key<'a>(
+    keys: &'a [SigningKeyRecord],
+    name: &str,
+    public_key: [u8; 32],
+) -> Option<&'a SigningKeyRecord> {
+    let is_meant = |key: &&SigningKeyRecord| key.name == name && key.public_key == public_key;
+    keys.iter().filter(is_meant).find(|key| key.origin == KeyOrigin::Server)
 }
 
 async fn add_key(

@@ -85,4 +85,4 @@ pub use types::{
 };
 pub use uploads::FinishedUpload;
 pub use usage::{CacheStats, StorageStats};
-pub use writer::WriterStats;
+pub use writer::{WriteFailure, WriterStats};

@@ -35,6 +35,10 @@ impl Catalog {
         &self,
         declared: &[DeclaredStorage],
     ) -> Result<Vec<StorageRecord>, CatalogError> {
+        let known = all(self.readers()).await?;
+        if agrees(&known, declared) {
+            return Ok(known);
+        }
         self.write(declared.to_vec(), |transaction, declared| {
             Box::pin(reconcile_storages(transaction, declared))
         })
@@ -43,6 +47,10 @@ impl Catalog {
 
     /// Records the id in the marker file of a local storage.
     pub async fn set_storage_marker(&self, storage: StorageId, marker: String) -> Result<(), CatalogError> {
+        let known = storage::Entity::find_by_id(storage).one(self.readers()).await?;
+        if known.is_some_and(|known| known.marker.as_ref() == Some(&marker)) {
+            return Ok(());
+        }
         self.write((storage, marker), |transaction, (storage, marker)| {
             Box::pin(async move {
                 storage::Entity::update_many()
@@ -120,6 +128,23 @@ async fn all(connection: &impl ConnectionTrait) -> Result<Vec<StorageRecord>, Ca
         .all(connection)
         .await?;
     Ok(rows)
+}
+
+/// Whether the catalog has exactly the declared storages, and all others are disabled.
+fn agrees(known: &[StorageRecord], declared: &[DeclaredStorage]) -> bool {
+    let declared: HashMap<(CacheId, &str), &DeclaredStorage> =
+        declared.iter().map(|storage| ((storage.cache, storage.name.as_str()), storage)).collect();
+    let mut found = 0;
+    let all_agree = known.iter().all(|known| match declared.get(&(known.cache, known.name.as_str())) {
+        Some(declared) => {
+            found += 1;
+            known.enabled
+                && known.kind == declared.kind
+                && known.location.as_deref() == Some(declared.location.as_str())
+        }
+        None => !known.enabled,
+    });
+    all_agree && found == declared.len()
 }
 
 /// Returns a query for the ids of the disabled storages of all caches.

@@ -1,6 +1,6 @@
 //! The state of the daemon.
 
-use admin_api::{API_VERSION, Listener, ShowStatus, Status};
+use admin_api::{API_VERSION, CatalogFailure, Listener, ShowStatus, Status};
 
 use super::Answer;
 use super::summary::{cache_summaries, storage_summaries};
@@ -19,6 +19,10 @@ pub(super) async fn show(state: &State, _: ShowStatus) -> Answer<Status> {
         uptime_seconds: state.started.elapsed().as_secs(),
         config: state.config().source.as_ref().map(|path| path.display().to_string()),
         state_dir: state.config().server.state_dir.display().to_string(),
+        catalog_failure: state
+            .catalog
+            .write_failure()
+            .map(|failure| CatalogFailure { since: failure.since.0, reason: failure.reason }),
         listeners: state.listeners.infos().into_iter().map(listener).collect(),
         caches: cache_summaries(state).await?,
         storages,

@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path as FilePath, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use crate::harness::daemon::DAEMON;
 use crate::harness::faulty::{self, EIO, ENOSPC, Fault};
-use crate::harness::push::Upload;
-use crate::harness::{Path, Permission, Response, SOON, Site, wait_for};
+use crate::harness::{Compression, Path, Permission, Response, SOON, Site, wait_for};
 
 /// What the daemon has acknowledged.
 #[derive(Default)]
@@ -80,25 +80,29 @@ fn assert_unavailable(reply: &Response) {
     assert!(reply.header("Retry-After").is_some());
 }
 
-/// An upload whose completion the catalog refused.
-type Refused = (Path, Upload, Value);
-
 /// Pushes until the catalog cannot take one, which a disk with a little room puts off.
 #[track_caller]
-fn push_until_refused(site: &Site, acknowledged: &mut Acknowledged) -> Refused {
+fn push_until_refused(site: &Site, acknowledged: &mut Acknowledged) {
     let pusher = site.pusher("pub");
     for _ in 0..2000 {
         let path = Path::small("refused");
-        let (upload, parts) = pusher.upload(&path);
-        let reply = pusher.complete(&upload, &parts, &path.nar_info_create());
-        if reply.status == 200 {
-            acknowledged.paths.push(path);
-            continue;
+        let reply = pusher.try_push(&path);
+        if reply.status != 200 {
+            return assert_unavailable(&reply);
         }
-        assert_unavailable(&reply);
-        return (path, upload, parts);
+        acknowledged.paths.push(path);
     }
     panic!("the catalog does not fail");
+}
+
+/// Waits until uploads are taken again.
+#[track_caller]
+fn wait_until_writable(site: &Site) {
+    let pusher = site.pusher("pub");
+    wait_for(SOON, "uploads are taken again", || {
+        let reply = pusher.try_create(Compression::Zstd);
+        (reply.status == 200).then_some(())
+    });
 }
 
 #[track_caller]
@@ -133,10 +137,10 @@ fn make_tokens_until_refused(site: &Site, acknowledged: &mut Acknowledged) {
 fn put_until_refused(site: &Site, acknowledged: &mut Acknowledged, fail: &impl Fn(bool)) {
     let token = site.token("pub", Permission::Write);
     let put = |target: &str, body: &[u8]| site.cache("pub").put(target).basic("", &token).body(body).send();
-    fail(true);
-    push_until_refused(site, acknowledged);
     let path = Path::small("put");
     put(&format!("/{}", path.file_url()), &path.file).expect_success();
+    fail(true);
+    push_until_refused(site, acknowledged);
     let narinfo = || put(&format!("/{}.narinfo", path.hash), path.narinfo_text().as_bytes());
     let refused = narinfo();
     if refused.status / 100 != 2 {
@@ -159,8 +163,10 @@ fn nothing_acknowledged_is_lost(site: &mut Site, fail: impl Fn(bool)) {
         for _ in 0..distance {
             acknowledged.more(site);
         }
+        let path = Path::small("waiting");
+        let (upload, parts) = site.pusher("pub").upload(&path);
         fail(true);
-        let (path, upload, parts) = push_until_refused(site, &mut acknowledged);
+        push_until_refused(site, &mut acknowledged);
         let complete = || site.pusher("pub").complete(&upload, &parts, &path.nar_info_create());
         if complete().status != 200 {
             site.reader("pub").assert_lacks(&path);
@@ -182,8 +188,9 @@ fn nothing_acknowledged_is_lost(site: &mut Site, fail: impl Fn(bool)) {
     acknowledged.check(site, "after a kill");
     fail(true);
     push_until_refused(site, &mut acknowledged);
-    push_until_refused(site, &mut acknowledged);
+    pin_until_refused(site, &mut acknowledged);
     fail(false);
+    wait_until_writable(site);
     acknowledged.more(site);
     assert!(site.stop_and_restart().success());
     acknowledged.check(site, "after a stop");
@@ -254,11 +261,11 @@ impl Drop for SmallState {
     }
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_when_the_disk_of_the_catalog_is_full() {
-    let mounts = std::sync::Arc::new(std::sync::Mutex::new(None));
+/// A site whose state directory is on a small file system, and that directory as the daemon sees it.
+fn site_with_small_state() -> (Site, PathBuf, Arc<Mutex<Option<SmallState>>>) {
+    let mounts = Arc::new(Mutex::new(None));
     let of_launcher = mounts.clone();
-    let mut site = Site::launched(
+    let site = Site::launched(
         |_, _| (),
         move |directory| {
             let mut mounts = of_launcher.lock().unwrap();
@@ -270,15 +277,70 @@ fn nothing_acknowledged_is_lost_when_the_disk_of_the_catalog_is_full() {
     );
     let state = mounts.lock().unwrap().as_ref().unwrap().view(site.directory());
     assert!(state.join("db.sqlite").exists());
+    (site, state, mounts)
+}
+
+/// Leaves no byte of the file system free.
+fn fill(filler: &FilePath) {
+    let mut file = File::create(filler).unwrap();
+    for size in [64 << 10, 4 << 10, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_disk_of_the_catalog_is_full() {
+    let (mut site, state, _mounts) = site_with_small_state();
     let filler = state.join("filler");
-    nothing_acknowledged_is_lost(&mut site, |full| {
-        if full {
-            let mut file = File::create(&filler).unwrap();
-            for size in [64 << 10, 4 << 10] {
-                while file.write_all(&vec![0; size]).is_ok() {}
-            }
-        } else {
-            fs::remove_file(&filler).unwrap();
-        }
+    nothing_acknowledged_is_lost(&mut site, |full| match full {
+        true => fill(&filler),
+        false => fs::remove_file(&filler).unwrap(),
     });
+}
+
+/// What the daemon says about its catalog: `status`, and the level that the doctor gives it.
+fn told_of_catalog(site: &Site) -> (Value, String) {
+    let status: Value = serde_json::from_str(&site.cachectl_ok(&["status", "--json"])).unwrap();
+    let findings: Vec<Value> = serde_json::from_slice(&site.cachectl(&["doctor", "--json"]).stdout).unwrap();
+    let catalog = findings.iter().find(|finding| finding["subject"] == "catalog").unwrap();
+    (status["catalog_failure"].clone(), catalog["level"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn with_a_full_disk_the_daemon_starts_read_only_says_so_and_heals() {
+    let (mut site, state, _mounts) = site_with_small_state();
+    // Made now, as the catalog could not record one later.
+    site.token("pub", Permission::Read);
+    let mut acknowledged = Acknowledged::default();
+    acknowledged.more(&site);
+    assert_eq!(told_of_catalog(&site), (Value::Null, "ok".to_owned()));
+    let filler = state.join("filler");
+    for is_killed in [false, true, false] {
+        fill(&filler);
+        if is_killed {
+            site.daemon().kill9();
+        } else {
+            site.daemon().terminate();
+        }
+        // What the end of the process has given back.
+        fill(&state.join("rest"));
+        site.restart();
+        acknowledged.check(&site, "on a full disk");
+        wait_for(SOON, "uploads are refused before they begin", || {
+            let reply = site.pusher("pub").try_create(Compression::Zstd);
+            (reply.status != 200).then(|| assert_unavailable(&reply))
+        });
+        let (failure, level) = told_of_catalog(&site);
+        assert!(failure["reason"].as_str().unwrap().contains("disk"), "{failure}");
+        assert_eq!(level, "error");
+        for file in [&filler, &state.join("rest")] {
+            fs::remove_file(file).unwrap();
+        }
+        wait_until_writable(&site);
+        assert_eq!(told_of_catalog(&site), (Value::Null, "ok".to_owned()));
+        acknowledged.more(&site);
+        acknowledged.check(&site, "with room again");
+    }
+    assert!(site.stop_and_restart().success());
+    acknowledged.check(&site, "after a stop");
 }

@@ -35,23 +35,21 @@ impl Pusher {
 
     #[track_caller]
     pub fn create(&self, compression: Compression) -> Upload {
-        let target = self.target(&format!("multipart-nar?compression={}", compression.parameter()));
-        let reply = self.endpoint.post(&target).bearer(&self.token).body("").send().expect(200).json();
-        let text = |key: &str| reply[key].as_str().unwrap_or_else(|| panic!("{key} in {reply}")).to_owned();
-        Upload { nar_id: text("narId"), upload_id: text("uploadId") }
+        opened(self.try_create(compression))
     }
 
     /// [`Self::create`], or `None` where there is no room.
     #[track_caller]
     pub fn create_or_refuse(&self, compression: Compression) -> Option<Upload> {
+        let reply = self.try_create(compression);
+        (reply.status != 507).then(|| opened(reply))
+    }
+
+    /// Asks for a new upload.
+    #[track_caller]
+    pub fn try_create(&self, compression: Compression) -> Response {
         let target = self.target(&format!("multipart-nar?compression={}", compression.parameter()));
-        let reply = self.endpoint.post(&target).bearer(&self.token).body("").send();
-        if reply.status == 507 {
-            return None;
-        }
-        let reply = reply.expect(200).json();
-        let text = |key: &str| reply[key].as_str().unwrap_or_else(|| panic!("{key} in {reply}")).to_owned();
-        Some(Upload { nar_id: text("narId"), upload_id: text("uploadId") })
+        self.endpoint.post(&target).bearer(&self.token).body("").send()
     }
 
     /// Asks for the URL of a part with the given MD5.
@@ -138,6 +136,22 @@ impl Pusher {
     }
 
     /// A whole push that announces something else than it should; returns the answer to `complete`.
+    /// Pushes the path in one part. Returns the first reply that is no success, or the last.
+    pub fn try_push(&self, path: &Path) -> Response {
+        let created = self.try_create(path.compression);
+        if created.status != 200 {
+            return created;
+        }
+        let upload = opened(created);
+        let url = self.part_url(&upload, 1, &path.file);
+        let put = self.put(&url, &path.file);
+        if put.status != 200 {
+            return put;
+        }
+        let etag = put.header("ETag").expect("an ETag").to_owned();
+        self.complete(&upload, &parts(&[etag]), &path.nar_info_create())
+    }
+
     #[track_caller]
     pub fn push_announcing(&self, path: &Path, field: &str, value: Value) -> Response {
         let (upload, parts) = self.upload(path);
@@ -161,6 +175,14 @@ impl Pusher {
         let (host, target) = rest.split_once('/').unwrap_or_else(|| panic!("a URL with a path: {url}"));
         (self.endpoint.named(host), format!("/{target}"))
     }
+}
+
+/// The upload that a reply has opened.
+#[track_caller]
+fn opened(reply: Response) -> Upload {
+    let reply = reply.expect(200).json();
+    let text = |key: &str| reply[key].as_str().unwrap_or_else(|| panic!("{key} in {reply}")).to_owned();
+    Upload { nar_id: text("narId"), upload_id: text("uploadId") }
 }
 
 /// The completion list for parts 1, 2, ….

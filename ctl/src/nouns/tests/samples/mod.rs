@@ -27,6 +27,7 @@ pub fn status() -> Status {
         uptime_seconds: 3 * 86_400 + 4 * 3600,
         config: Some("/etc/cache-server/config.yaml".into()),
         state_dir: "/var/lib/cache-server".into(),
+        catalog_failure: None,
         listeners: vec![
             listener(Purpose::Api, "0.0.0.0:5000", None),
             listener(Purpose::Deploy, "0.0.0.0:5001", None),

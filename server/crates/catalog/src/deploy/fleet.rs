@@ -70,6 +70,10 @@ impl Catalog {
         workspaces: &[DeclaredWorkspace],
         agents: &[DeclaredAgent],
     ) -> Result<Fleet, CatalogError> {
+        let known = self.fleet().await?;
+        if agrees(&known, workspaces, agents) {
+            return Ok(known);
+        }
         // Generated here and not in the transaction, which may run more than once.
         let agents: Vec<_> = agents.iter().map(|agent| (AgentId(Uuid::new_v4()), agent.clone())).collect();
         self.write((workspaces.to_vec(), agents), |transaction, (workspaces, agents)| {
@@ -189,6 +193,25 @@ async fn reconcile(
             .await?;
     }
     load(transaction).await.map(Written::quietly)
+}
+
+/// Whether the catalog has exactly the declared workspaces and agents, and all others are disabled.
+fn agrees(known: &Fleet, workspaces: &[DeclaredWorkspace], agents: &[DeclaredAgent]) -> bool {
+    let caches: HashMap<&str, CacheId> =
+        workspaces.iter().map(|workspace| (workspace.name.as_str(), workspace.cache)).collect();
+    let enabled = known.workspaces.iter().filter(|workspace| workspace.enabled);
+    let ids: HashMap<&str, WorkspaceId> =
+        enabled.clone().map(|workspace| (workspace.name.as_str(), workspace.id)).collect();
+    let workspaces_agree = ids.len() == caches.len()
+        && enabled.clone().all(|workspace| caches.get(workspace.name.as_str()) == Some(&workspace.cache));
+    let declared: HashMap<&str, WorkspaceId> = agents
+        .iter()
+        .filter_map(|agent| Some((agent.name.as_str(), *ids.get(agent.workspace.as_str())?)))
+        .collect();
+    let mut enabled = known.agents.iter().filter(|agent| agent.enabled);
+    workspaces_agree
+        && enabled.clone().count() == declared.len()
+        && enabled.all(|agent| declared.get(agent.name.as_str()) == Some(&agent.workspace))
 }
 
 async fn load(connection: &impl sea_orm::ConnectionTrait) -> Result<Fleet, CatalogError> {

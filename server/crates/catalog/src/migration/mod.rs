@@ -6,7 +6,7 @@ mod identity;
 mod initial;
 mod trash;
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use crate::CatalogError;
@@ -38,4 +38,11 @@ pub(crate) async fn migrate(transaction: &DatabaseTransaction) -> Result<(), Cat
         Migrator::up(transaction, None).await?;
     }
     Ok(())
+}
+
+/// Whether the schema is the current one. Writes nothing.
+pub(crate) async fn is_current(connection: &DatabaseConnection) -> bool {
+    let Ok(applied) = Migrator::get_migration_models(connection).await else { return false };
+    let applied: Vec<_> = applied.into_iter().map(|model| model.version).collect();
+    Migrator::migrations().iter().map(|migration| migration.name()).eq(applied.iter().map(String::as_str))
 }

@@ -1,5 +1,6 @@
 //! SQLite: a file that only this daemon writes. Everything specific to SQLite is here.
 
+mod read_only;
 mod writer;
 
 use std::fs::{DirBuilder, OpenOptions};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlxError, SqlxSqliteConnector};
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 use self::writer::WriterConnection;
 use crate::writer::{Command, Turn};
@@ -23,21 +25,34 @@ const READERS: u32 = 4;
 /// The size in bytes to which the write-ahead log is truncated after a checkpoint.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
 
-/// One connection for writing and several for reading.
+/// A database file, and the connections to it.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
-    writer: WriterConnection,
+    options: SqliteConnectOptions,
+    /// Replaced only when a read-only database becomes writable.
+    connections: RwLock<Connections>,
+}
+
+/// One connection for writing and several for reading.
+#[derive(Debug)]
+struct Connections {
+    /// `None` while the database can only be read.
+    writer: Option<WriterConnection>,
     readers: DatabaseConnection,
 }
 
 impl Sqlite {
     /// Opens the database at `url` (`sqlite:///absolute/path` or `sqlite://relative/path`), creates the file (mode 0600) and
     /// its directory (mode 0700) if they are missing, and brings its schema up to date.
+    ///
+    /// If the disk is full or failing, an existing database is opened read-only: see [`read_only`].
     pub(crate) async fn open(url: &str) -> Result<Self, CatalogError> {
         let database = Self::connect(url).await?;
-        let transaction = database.writer.begin().await?;
-        migration::migrate(&transaction).await?;
-        transaction.commit().await?;
+        if let Some(writer) = &database.connections.read().await.writer {
+            let transaction = writer.begin().await?;
+            migration::migrate(&transaction).await?;
+            transaction.commit().await?;
+        }
         Ok(database)
     }
 
@@ -48,9 +63,99 @@ impl Sqlite {
         let options: SqliteConnectOptions =
             url.parse().map_err(|error: SqlxError| CatalogError::InvalidUrl { reason: error.to_string() })?;
         let options = options.foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
-        let path = options.get_filename().to_owned();
-        create_private_file(&path)?;
-        let open_error = |source: DbErr| CatalogError::Open { path: path.clone(), source: source.into() };
+        create_private_file(options.get_filename())?;
+        let connections = match Connections::open(&options).await {
+            Err(error) if error.is_of_disk() => match read_only::open(&options).await {
+                Some(readers) => {
+                    tracing::error!(%error, "the catalog can only be read until its disk has room and works");
+                    Connections { writer: None, readers }
+                }
+                None => return Err(error),
+            },
+            opened => opened?,
+        };
+        Ok(Self { options, connections: RwLock::new(connections) })
+    }
+
+    /// Where queries go.
+    pub(crate) async fn readers(&self) -> RwLockReadGuard<'_, DatabaseConnection> {
+        RwLockReadGuard::map(self.connections.read().await, |connections| &connections.readers)
+    }
+
+    /// The connection for writing of a database that can be written.
+    #[cfg(test)]
+    async fn writer(&self) -> RwLockReadGuard<'_, WriterConnection> {
+        RwLockReadGuard::map(self.connections.read().await, |connections| {
+            connections.writer.as_ref().expect("the database can be written")
+        })
+    }
+
+    pub(crate) async fn is_read_only(&self) -> bool {
+        self.connections.read().await.writer.is_none()
+    }
+
+    /// Begins a transaction outside of the writer's queue, on a database that nobody else uses yet.
+    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        match &self.connections.read().await.writer {
+            Some(writer) => writer.begin().await,
+            None => Err(DbErr::Custom("the database can only be read".to_owned())),
+        }
+    }
+
+    /// Runs all of the commands in one transaction.
+    pub(crate) async fn commit(&self, commands: &mut [Box<dyn Command>]) -> Turn {
+        let outcome = self.run(commands).await;
+        Turn { commands: commands.len(), outcome }
+    }
+
+    async fn run(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
+        if self.is_read_only().await {
+            self.open_for_writing().await?;
+        }
+        match &self.connections.read().await.writer {
+            Some(writer) => writer.run(commands).await,
+            None => Err(CatalogError::Closed),
+        }
+    }
+
+    /// Opens a read-only database again, for writing. Queries wait meanwhile.
+    async fn open_for_writing(&self) -> Result<(), CatalogError> {
+        let mut connections = self.connections.write().await;
+        // It has the database to itself.
+        connections.readers.close_by_ref().await?;
+        match Connections::open(&self.options).await {
+            Ok(opened) => {
+                *connections = opened;
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(readers) = read_only::open(&self.options).await {
+                    connections.readers = readers;
+                }
+                Err(CatalogError::Unavailable { reason: error.reason_of_disk() })
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        let connections = self.connections.read().await;
+        // The writer is closed last: then SQLite moves its log into the database and removes it, which a read-only
+        // connection cannot do.
+        if let Err(error) = connections.readers.close_by_ref().await {
+            tracing::warn!(%error, "closing the catalog failed");
+        }
+        if let Some(writer) = &connections.writer {
+            writer.close().await;
+        }
+    }
+}
+
+impl Connections {
+    async fn open(options: &SqliteConnectOptions) -> Result<Self, CatalogError> {
+        let open_error = |source: DbErr| {
+            let path = options.get_filename().to_owned();
+            CatalogError::Open { path, source: source.into() }
+        };
         let writer = pool(1)
             .connect_with(
                 options
@@ -63,39 +168,14 @@ impl Sqlite {
             .map_err(connection_error)
             .map_err(open_error)?;
         let readers = pool(READERS)
-            .connect_with(options.read_only(true))
+            .connect_with(options.clone().read_only(true))
             .await
             .map_err(connection_error)
             .map_err(open_error)?;
         Ok(Self {
-            writer: WriterConnection::new(writer),
+            writer: Some(WriterConnection::new(writer)),
             readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
         })
-    }
-
-    /// Where queries go.
-    pub(crate) fn readers(&self) -> &DatabaseConnection {
-        &self.readers
-    }
-
-    /// Begins a transaction outside of the writer's queue, on a database that nobody else uses yet.
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.writer.begin().await
-    }
-
-    /// Runs all of the commands in one transaction.
-    pub(crate) async fn commit(&self, commands: &mut [Box<dyn Command>]) -> Turn {
-        let outcome = self.writer.run(commands).await;
-        Turn { commands: commands.len(), outcome }
-    }
-
-    pub(crate) async fn close(&self) {
-        // The writer is closed last: then SQLite moves its log into the database and removes it, which a read-only
-        // connection cannot do.
-        if let Err(error) = self.readers.close_by_ref().await {
-            tracing::warn!(%error, "closing the catalog failed");
-        }
-        self.writer.close().await;
     }
 }
 

@@ -22,11 +22,13 @@ async fn commits_reach_the_disk_and_foreign_keys_hold() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
     let connections = Sqlite::connect(&url).await.unwrap();
-    assert_eq!(pragma(connections.writer.connection(), "journal_mode").await, "wal");
-    assert_eq!(pragma(connections.writer.connection(), "synchronous").await, "2");
-    assert_eq!(pragma(connections.writer.connection(), "foreign_keys").await, "1");
-    assert_eq!(pragma(connections.writer.connection(), "busy_timeout").await, "10000");
-    let write = connections.readers.execute_unprepared("CREATE TABLE t (x)");
+    let writer = connections.writer().await;
+    assert_eq!(pragma(writer.connection(), "journal_mode").await, "wal");
+    assert_eq!(pragma(writer.connection(), "synchronous").await, "2");
+    assert_eq!(pragma(writer.connection(), "foreign_keys").await, "1");
+    assert_eq!(pragma(writer.connection(), "busy_timeout").await, "10000");
+    let readers = connections.readers().await;
+    let write = readers.execute_unprepared("CREATE TABLE t (x)");
     write.await.unwrap_err();
 }
 
@@ -111,24 +113,26 @@ async fn a_directory_that_cannot_be_made_is_named() {
 /// Has the next commit on the writer's connection fail such that SQLite rolls back by itself, as it does when the disk is
 /// full or fails.
 async fn fail_next_commit(fixture: &Fixture) {
-    let mut connection = writer_pool(fixture).acquire().await.unwrap();
+    let mut connection = writer_pool(fixture).await.acquire().await.unwrap();
     connection.lock_handle().await.unwrap().set_commit_hook(|| false);
 }
 
-fn writer_pool(fixture: &Fixture) -> sqlx::SqlitePool {
+async fn writer_pool(fixture: &Fixture) -> sqlx::SqlitePool {
     let Database::Sqlite(database) = fixture.catalog.database() else { panic!("this is about SQLite") };
-    database.writer.connection().get_sqlite_connection_pool().clone()
+    database.writer().await.connection().get_sqlite_connection_pool().clone()
 }
 
 /// What another process sees, and whether it can lock the database.
 async fn assert_durable(backend: &Backend, fixture: &Fixture, paths: &[u32]) {
     let other = Sqlite::connect(&format!("sqlite://{}", backend.sqlite_path().display())).await.unwrap();
-    let locked = other.writer.begin().await.unwrap();
+    let writer = other.writer().await;
+    let locked = writer.begin().await.unwrap();
     let rows = "SELECT count(*) FROM store_path".to_owned();
     let statement = Statement::from_string(locked.get_database_backend(), rows);
     let count: i64 = locked.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap();
     assert_eq!(count, i64::try_from(paths.len()).unwrap());
     locked.rollback().await.unwrap();
+    drop(writer);
     other.close().await;
     assert_eq!(fixture.visible().await, paths.iter().copied().map(path_hash).collect::<Vec<_>>());
 }
@@ -173,7 +177,7 @@ async fn a_full_disk_is_temporary_and_said_plainly_and_afterwards_writes_work() 
     let mut acknowledged = Vec::new();
     let mut number = 0;
     for _ in 0..3 {
-        let writer = writer_pool(&fixture);
+        let writer = writer_pool(&fixture).await;
         sqlx::query("PRAGMA max_page_count = 1").execute(&writer).await.unwrap();
         let error = loop {
             match fixture.catalog.commit_path(fixture.commit(number, number)).await {
@@ -197,11 +201,23 @@ async fn a_full_disk_is_temporary_and_said_plainly_and_afterwards_writes_work() 
 async fn a_database_that_cannot_be_written_to_is_temporary() {
     let backend = Backend::sqlite_file();
     let fixture = backend.fixture().await;
-    let writer = writer_pool(&fixture);
+    let writer = writer_pool(&fixture).await;
     sqlx::query("PRAGMA query_only = 1").execute(&writer).await.unwrap();
     let error = fixture.catalog.commit_path(fixture.commit(1, 1)).await.unwrap_err();
     sqlx::query("PRAGMA query_only = 0").execute(&writer).await.unwrap();
     assert!(error.is_temporary() && error.to_string().contains("read-only"), "{error}");
     fixture.create(1, 1).await;
     assert_durable(&backend, &fixture, &[1]).await;
+}
+
+#[tokio::test]
+async fn a_write_that_panics_takes_no_other_with_it() {
+    let backend = Backend::sqlite_file();
+    let fixture = backend.fixture().await;
+    fixture.create(1, 1).await;
+    let panics = fixture.catalog.write((), |_, ()| Box::pin(async { panic!("a test lets it panic") }));
+    let outcome: Result<(), CatalogError> = panics.await;
+    assert!(outcome.unwrap_err().is_temporary());
+    fixture.create(2, 2).await;
+    assert_durable(&backend, &fixture, &[1, 2]).await;
 }

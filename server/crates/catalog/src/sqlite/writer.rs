@@ -7,6 +7,10 @@
 //! * a connection on which anything failed is closed, and the next write opens another;
 //! * a transaction begins with `BEGIN IMMEDIATE`, which SQLite refuses within another transaction;
 //! * a commit counts once the connection is in no transaction any more.
+//!
+//! A sync that failed is not repeated either. A commit whose sync of the log failed is not visible to anybody, and the next
+//! commit writes its own frames in the same place before it syncs them. A checkpoint whose sync failed is not counted, and the
+//! next one copies the same pages again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -5,16 +5,18 @@
 
 mod command;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sea_orm::DatabaseTransaction;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::CatalogError;
 use crate::database::Database;
+use crate::{CatalogError, UnixTime};
 use command::Submitted;
 
 pub(crate) use command::{Command, Written, run_commands};
@@ -33,10 +35,49 @@ pub struct WriterStats {
     pub commits: u64,
 }
 
+/// Since when the database cannot be written, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteFailure {
+    /// When the first write failed.
+    pub since: UnixTime,
+    /// Why the last write failed, and what to do about it.
+    pub reason: String,
+}
+
 #[derive(Debug, Default)]
-struct Counters {
+struct State {
     commands: AtomicU64,
     commits: AtomicU64,
+    /// Set while the last write failed because of the database.
+    failure: parking_lot::Mutex<Option<WriteFailure>>,
+}
+
+impl State {
+    /// Notes whether the database could be written. Only the first failure in a row is worth more than a debug line.
+    fn note(&self, outcome: &Result<(), CatalogError>) {
+        let mut failure = self.failure.lock();
+        match outcome {
+            Ok(()) => {
+                if let Some(failure) = failure.take() {
+                    tracing::info!(since = failure.since.0, "the catalog can be written again");
+                }
+            }
+            Err(error @ (CatalogError::Unavailable { reason } | CatalogError::Uncertain { reason })) => {
+                let since = match &*failure {
+                    Some(failure) => {
+                        tracing::debug!(%error, "the catalog still cannot be written");
+                        failure.since
+                    }
+                    None => {
+                        tracing::error!(%error, "the catalog cannot be written");
+                        UnixTime::now()
+                    }
+                };
+                *failure = Some(WriteFailure { since, reason: reason.clone() });
+            }
+            Err(error) => tracing::error!(%error, "a write to the catalog failed"),
+        }
+    }
 }
 
 /// The outcome of one transaction.
@@ -53,7 +94,7 @@ pub(crate) struct Writer {
     commands: mpsc::Sender<Box<dyn Command>>,
     closing: Arc<Notify>,
     task: Mutex<Option<JoinHandle<()>>>,
-    counters: Arc<Counters>,
+    state: Arc<State>,
 }
 
 impl Writer {
@@ -61,9 +102,9 @@ impl Writer {
     pub(crate) fn start(database: Arc<Database>) -> Self {
         let (commands, queue) = mpsc::channel(QUEUE);
         let closing = Arc::new(Notify::new());
-        let counters = Arc::new(Counters::default());
-        let task = tokio::spawn(serve(database, queue, closing.clone(), counters.clone()));
-        Self { commands, closing, task: Mutex::new(Some(task)), counters }
+        let state = Arc::new(State::default());
+        let task = tokio::spawn(serve(database, queue, closing.clone(), state.clone()));
+        Self { commands, closing, task: Mutex::new(Some(task)), state }
     }
 
     /// Runs `work` in its turn and returns its result once it is durable. Submitted work runs even if the caller is dropped.
@@ -99,10 +140,14 @@ impl Writer {
         self.commands.max_capacity() - self.commands.capacity()
     }
 
+    pub(crate) fn failure(&self) -> Option<WriteFailure> {
+        self.state.failure.lock().clone()
+    }
+
     pub(crate) fn stats(&self) -> WriterStats {
         WriterStats {
-            commands: self.counters.commands.load(Ordering::Relaxed),
-            commits: self.counters.commits.load(Ordering::Relaxed),
+            commands: self.state.commands.load(Ordering::Relaxed),
+            commits: self.state.commits.load(Ordering::Relaxed),
         }
     }
 }
@@ -111,7 +156,7 @@ async fn serve(
     database: Arc<Database>,
     mut queue: mpsc::Receiver<Box<dyn Command>>,
     closing: Arc<Notify>,
-    counters: Arc<Counters>,
+    state: Arc<State>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
     loop {
@@ -127,7 +172,8 @@ async fn serve(
             },
         }
         while !group.is_empty() {
-            if let Err(lost) = take_turn(&database, &mut group, &counters).await {
+            let turn = AssertUnwindSafe(take_turn(&database, &mut group, &state)).catch_unwind();
+            if let Err(lost) = turn.await.unwrap_or_else(|_| Err(panicked())) {
                 // All callers have waited long enough: none of them waits for another attempt.
                 group.drain(..).for_each(|command| command.finish(Err(lost.clone())));
                 while let Ok(command) = queue.try_recv() {
@@ -138,21 +184,22 @@ async fn serve(
     }
 }
 
+/// What callers get whose turn panicked: nothing was committed. The panic hook has logged the message.
+fn panicked() -> CatalogError {
+    CatalogError::Unavailable { reason: "a write panicked, which is a fault of cache-server".to_owned() }
+}
+
 /// Runs commands of the group in one transaction, reports their results and removes them from the group. Returns an error if the
 /// database is unavailable.
 async fn take_turn(
     database: &Database,
     group: &mut Vec<Box<dyn Command>>,
-    counters: &Counters,
+    state: &State,
 ) -> Result<(), CatalogError> {
     let Turn { commands, outcome } = database.commit(group).await;
-    counters.commands.fetch_add(commands as u64, Ordering::Relaxed);
-    match &outcome {
-        Ok(()) => {
-            counters.commits.fetch_add(1, Ordering::Relaxed);
-        }
-        Err(error) => tracing::error!(%error, commands, "a write to the catalog failed"),
-    }
+    state.commands.fetch_add(commands as u64, Ordering::Relaxed);
+    state.commits.fetch_add(u64::from(outcome.is_ok()), Ordering::Relaxed);
+    state.note(&outcome);
     group.drain(..commands).for_each(|command| command.finish(outcome.clone()));
     match outcome {
         Err(CatalogError::Unavailable { reason } | CatalogError::Uncertain { reason }) => {
