@@ -94,7 +94,7 @@ impl Ingest {
         self.nar_store.wait_for_removal(cache, &nar.name).await?;
         let mut stored = match self.nar_store.find_parked(cache, &nar, &upload.parked).await {
             Some(stored) => stored,
-            None => self.nar_store.put(cache, &nar, || upload.assemble(parts)).await?,
+            None => self.nar_store.put(cache, &nar, &upload.parked, || upload.assemble(parts)).await?,
         };
         let recorded = loop {
             let reconfigured = cache.reconfigure_lock.read().await;

@@ -2,6 +2,8 @@
 //!
 //! The client is asked to try again later, and what it sent must then still be here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use nix_formats::NarFileName;
 use parking_lot::Mutex;
 
@@ -10,27 +12,39 @@ use super::put::Stored;
 /// Keeps what the last attempt to complete an upload has stored. When the upload ends without another attempt, the note
 /// of the file stays, so that the file is found and removed.
 #[derive(Default)]
-pub struct Parked(Mutex<Option<Stored>>);
+pub struct Parked {
+    stored: Mutex<Option<Stored>>,
+    has_failed: AtomicBool,
+}
 
 impl Parked {
     /// Keeps a stored NAR for the next attempt.
     pub fn put(&self, stored: Stored) {
-        let replaced = self.0.lock().replace(stored);
+        let replaced = self.stored.lock().replace(stored);
         if let Some(replaced) = replaced {
             replaced.intent.keep();
         }
     }
 
+    /// Whether a storage has failed to store the upload.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_failure(&self) {
+        self.has_failed.store(true, Ordering::Relaxed);
+    }
+
     /// Takes the NAR of this name, if it is kept.
     pub fn take(&self, name: &NarFileName) -> Option<Stored> {
-        let mut parked = self.0.lock();
+        let mut parked = self.stored.lock();
         parked.take_if(|stored| stored.name == *name)
     }
 }
 
 impl Drop for Parked {
     fn drop(&mut self) {
-        if let Some(stored) = self.0.get_mut().take() {
+        if let Some(stored) = self.stored.get_mut().take() {
             stored.intent.keep();
         }
     }

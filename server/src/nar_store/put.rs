@@ -1,12 +1,15 @@
 //! Storing a verified NAR, on the first storage that takes it.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog::{CatalogError, StorageId};
 use nar_storage::{Durability, Reservation, layout};
 use nix_formats::NarFileName;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::NarStore;
@@ -21,6 +24,9 @@ use crate::chain::chain;
 const REMOVAL: Duration = Duration::from_secs(20);
 /// How often to look whether it has.
 const REMOVAL_POLL: Duration = Duration::from_millis(100);
+
+/// Bytes of a file that are hashed at once.
+const PIECE: usize = 256 << 10;
 
 /// A verified NAR file in the spool.
 pub struct NarToStore {
@@ -80,10 +86,19 @@ impl NarStore {
 
     /// Puts the NAR on the storage that the strategy picks or, where that fails, on the next one. `assemble` makes the upload
     /// one file and says where that is.
+    ///
+    /// After a failed sync the kernel may have dropped bytes that it still seems to have, and reports that once. So the file
+    /// that failed is never synced again: the storage removes it, `assemble` makes another, and that counts only if it has
+    /// the hash that was verified.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Lost`] if the upload has lost bytes that way.
     pub async fn put<F>(
         &self,
         cache: &Arc<Cache>,
         nar: &NarToStore,
+        parked: &Parked,
         assemble: impl Fn() -> F + Sync,
     ) -> Result<Stored, PushError>
     where
@@ -94,6 +109,9 @@ impl NarStore {
         loop {
             // Anew for each storage: the last one may have moved the file and then not made it durable.
             let file = assemble().await?;
+            if parked.has_failed() {
+                verify(&file, nar).await?;
+            }
             let (reservation, storage) = match cache.storages().reserve_spooled(nar.size, &file, &tried) {
                 Err(PushError::Full) => {
                     let has_room = || cache.storages().reserve_spooled(nar.size, &file, &tried).is_ok();
@@ -107,6 +125,7 @@ impl NarStore {
                 let (name, size) = (nar.name, nar.size);
                 return Ok(Stored { name, size, storage, reservation, intent });
             };
+            parked.note_failure();
             if error.is_unfit() {
                 return Err(PushError::unfit(&error));
             }
@@ -180,4 +199,27 @@ impl NarStore {
         }
         blocking(move || drop(intent)).await
     }
+}
+
+/// Fails unless the file has the hash and the size that were verified.
+async fn verify(file: &Path, nar: &NarToStore) -> Result<(), PushError> {
+    let path = file.to_owned();
+    let hashed = blocking(move || -> io::Result<_> {
+        let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
+        let (mut buffer, mut size) = (vec![0; PIECE], 0);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok((<[u8; 32]>::from(hasher.finalize()), size)),
+                read => {
+                    hasher.update(&buffer[..read]);
+                    size += read as u64;
+                }
+            }
+        }
+    });
+    if hashed.await?? == (*nar.name.file_hash.as_bytes(), nar.size) {
+        return Ok(());
+    }
+    tracing::error!(nar = %nar.name, "an upload has lost bytes after a failed sync: check the disk of its spool");
+    Err(PushError::Lost)
 }

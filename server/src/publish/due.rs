@@ -68,7 +68,11 @@ impl Publisher {
                     count -= current.len();
                     [mine, self.write_again(&cache, left).await].concat()
                 };
-                done.extend(sync(&cache, storage, &paths).await);
+                match sync(&cache, storage, &paths).await {
+                    Some(tickets) => done.extend(tickets),
+                    // A second sync of the same files would prove nothing.
+                    None => self.rewrite.store(true, Ordering::Relaxed),
+                }
             }
             all &= done.len() == count;
             if !done.is_empty() {
@@ -115,14 +119,16 @@ fn by_storage(due: Vec<UnpublishedPath>) -> Grouped {
     grouped
 }
 
-async fn sync(cache: &Cache, storage: StorageId, paths: &[UnpublishedPath]) -> Vec<PublishTicket> {
-    let Some(storage) = cache.storage(storage) else { return Vec::new() };
+/// Makes the files of the paths durable. Returns `None` if that failed, after which they have to be written again: the kernel
+/// may have dropped some of them.
+async fn sync(cache: &Cache, storage: StorageId, paths: &[UnpublishedPath]) -> Option<Vec<PublishTicket>> {
+    let Some(storage) = cache.storage(storage) else { return Some(Vec::new()) };
     let keys: Vec<_> = paths.iter().flat_map(|due| published_keys(&due.path)).collect();
     match storage.storage.sync(&keys).await {
-        Ok(()) => paths.iter().map(|due| due.ticket).collect(),
+        Ok(()) => Some(paths.iter().map(|due| due.ticket).collect()),
         Err(error) => {
             tracing::warn!(cache = cache.name(), error = %chain(&error), "could not make files durable yet");
-            Vec::new()
+            None
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod clock;
+mod lost_pages;
 mod quiet;
 mod retries;
 mod room;

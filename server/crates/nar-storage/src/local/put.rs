@@ -1,4 +1,12 @@
 //! Storing objects and making them durable.
+//!
+//! After a failed sync the kernel may have dropped pages that it still seems to have, and reports that once: a second sync of
+//! the same file succeeds without them. So no file is synced again whose sync has failed.
+//!
+//! * A spooled file is removed; the caller makes another from its parts and verifies it.
+//! * A temporary file is removed with its object unwritten.
+//! * Objects that were stored without a sync ([`Durability::Later`]) have to be stored again before the next sync.
+//! * A directory is synced again after its entry was written again, by a rename.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -16,7 +24,7 @@ const SYNC_ALL_FROM: usize = 16;
 /// The number of bytes copied at a time between two disks.
 const COPY_BUFFER: usize = 256 << 10;
 
-/// Moves the file at `spooled` to `key`. Blocks.
+/// Moves the file at `spooled` to `key`. Removes it if it cannot be synced. Blocks.
 pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: Durability) -> io::Result<()> {
     shared.check_present()?;
     let file = spool::open(spooled)?;
@@ -26,8 +34,11 @@ pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: D
         return copy_file(shared, key, spooled, &file, durability);
     }
     privacy::close_file(shared, &file)?;
-    if durability == Durability::Now {
-        file.sync_data()?;
+    if durability == Durability::Now
+        && let Err(error) = file.sync_data()
+    {
+        let _ = fs::remove_file(spooled);
+        return Err(error);
     }
     match place(shared, spooled, key) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
