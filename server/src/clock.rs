@@ -25,6 +25,9 @@ const LONGEST_ABSENCE: i64 = 3 * 24 * 60 * 60;
 /// A smaller step of the clock, or a shorter absence, does not count as one.
 const STEP: i64 = 2 * 60;
 
+/// How often the time is noted in the catalog.
+pub const NOTE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// 2024-01-01. A clock before it was never set.
 const NEVER_SET: UnixTime = UnixTime(1_704_067_200);
 
@@ -78,7 +81,7 @@ impl Clock {
     pub async fn open(catalog: Catalog) -> Result<Self, CatalogError> {
         let now = Now::read();
         let watch = match catalog.time_last_seen().await? {
-            Some(seen) => Watch::after_absence(seen, now.monotonic),
+            Some(seen) => Watch::after_absence(seen, now),
             None => Watch::from_now(now),
         };
         let clock = Self { catalog, watch: Mutex::new(watch) };
@@ -106,22 +109,19 @@ impl Clock {
         watch.stepped_at.is_none_or(|at| now.saturating_sub(at) >= seconds(duration.as_secs()))
     }
 
-    /// Notes the time in the catalog unless the clock is in doubt. Says so in the log when that begins or ends.
+    /// Notes the time in the catalog; while the clock is in doubt, the earliest that it can be. Says so in the log when that
+    /// begins or ends. To be called every [`NOTE_INTERVAL`].
     pub async fn note(&self) -> Result<(), CatalogError> {
         let before = self.lock().told;
         let doubt = self.doubt();
         self.lock().told = doubt.is_some();
         match doubt {
             Some(doubt) if !before => tracing::error!("{}; {}", doubt.text(), doubt.advice()),
-            Some(_) => {}
-            None => {
-                if before {
-                    tracing::info!("the system clock is believed again");
-                }
-                self.catalog.note_time(UnixTime::of_system_clock()).await?;
-            }
+            None if before => tracing::info!("the system clock is believed again"),
+            _ => {}
         }
-        Ok(())
+        let time = if doubt.is_some() { self.lock().earliest } else { UnixTime::now() };
+        self.catalog.note_time(time).await
     }
 
     /// Believes the clock as it is now: somebody has looked at it.
@@ -182,11 +182,19 @@ impl Watch {
         }
     }
 
-    fn after_absence(seen: UnixTime, monotonic: i64) -> Self {
-        Self { seen, at: monotonic, earlier_run: true, stepped_at: None, earliest: seen, told: false }
+    fn after_absence(seen: UnixTime, now: Now) -> Self {
+        // The earlier run may have gone on for so long, in which tokens may have expired.
+        let unnoted = if now.wall < seen { seconds(NOTE_INTERVAL.as_secs()) } else { 0 };
+        let earliest = UnixTime(seen.0.saturating_add(unnoted));
+        Self { seen, at: now.monotonic, earlier_run: true, stepped_at: None, earliest, told: false }
     }
 
     fn look(&mut self, now: Now) -> Option<Doubt> {
+        let expected = UnixTime(self.seen.0.saturating_add(now.monotonic - self.at));
+        if self.seen >= NEVER_SET {
+            // Both clocks are read in whole seconds, so this may be up to one ahead of what it is.
+            self.earliest = self.earliest.max(UnixTime(expected.0 - 1));
+        }
         if now.wall < NEVER_SET {
             let behind = self.seen.max(NEVER_SET).0 - now.wall.0;
             return Some(Doubt::Behind(behind.unsigned_abs()));
@@ -196,11 +204,8 @@ impl Watch {
             *self = Self { stepped_at: Some(now.monotonic), told: self.told, ..Self::from_now(now) };
             return None;
         }
-        let expected = UnixTime(self.seen.0.saturating_add(now.monotonic - self.at));
         let moved = now.wall.0.saturating_sub(expected.0);
         let ahead = if self.earlier_run { LONGEST_ABSENCE } else { TOLERANCE };
-        // Both clocks are read in whole seconds, so this may be up to one ahead of what it is.
-        self.earliest = self.earliest.max(UnixTime(expected.0 - 1));
         if moved < -TOLERANCE {
             return Some(Doubt::Behind(moved.unsigned_abs()));
         }
@@ -240,7 +245,7 @@ mod tests {
     }
 
     fn restarted() -> Watch {
-        Watch::after_absence(UnixTime(START), 100)
+        Watch::after_absence(UnixTime(START), now(0, 100))
     }
 
     #[test]
@@ -251,6 +256,13 @@ mod tests {
             assert_eq!(watch.look(now(minute * 50, 100 + minute * 60)), None);
         }
         assert_eq!(watch.stepped_at, None);
+    }
+
+    #[test]
+    fn no_time_that_an_earlier_run_may_have_seen_comes_again() {
+        let mut watch = Watch::after_absence(UnixTime(START), now(-30, 100));
+        assert!(watch.look(now(-30, 100)).is_none());
+        assert!(watch.earliest() >= UnixTime(START + 60));
     }
 
     #[test]

@@ -7,10 +7,8 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
+use crate::clock::NOTE_INTERVAL;
 use crate::core::Core;
-
-/// Between two looks at the clock.
-const PAUSE: Duration = Duration::from_secs(60);
 
 pub(super) struct Clock;
 
@@ -25,7 +23,7 @@ impl Worker for Clock {
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(NOTE_INTERVAL).await;
     }
 
     async fn work(&mut self, core: &Arc<Core>, _: &CancellationToken) -> Result<(), Failure> {
@@ -33,7 +31,7 @@ impl Worker for Clock {
     }
 
     fn interval(&self) -> Option<Duration> {
-        Some(PAUSE)
+        Some(NOTE_INTERVAL)
     }
 
     fn begins_at_once(&self) -> bool {

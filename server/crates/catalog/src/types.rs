@@ -1,7 +1,8 @@
 //! Row ids and time: small values that must not be mixed up.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use sea_orm::DeriveValueType;
 use uuid::Uuid;
@@ -52,24 +53,39 @@ pub struct DeploymentId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct UnixTime(pub i64);
 
-/// See [`UnixTime::never_before`].
-static EARLIEST: AtomicI64 = AtomicI64::new(0);
+/// A moment on a clock that nobody can set, to count from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The earliest that the time can have been at [`START`], in milliseconds: see [`UnixTime::never_before`].
+static EARLIEST_AT_START: AtomicI64 = AtomicI64::new(0);
+
+/// Returns how many milliseconds have passed since [`START`].
+fn since_start() -> i64 {
+    i64::try_from(START.elapsed().as_millis()).unwrap_or(i64::MAX)
+}
 
 impl UnixTime {
     /// Returns the time of the system clock, but never one before [`UnixTime::never_before`]. Records carry this time.
     pub fn now() -> Self {
-        Self::of_system_clock().max(Self(EARLIEST.load(Ordering::Relaxed)))
+        let earliest = EARLIEST_AT_START.load(Ordering::Relaxed).saturating_add(since_start());
+        Self::of_system_clock().max(Self(earliest.div_euclid(1000)))
     }
 
-    /// Sets the earliest time that [`UnixTime::now`] returns in this process, whatever the system clock shows. Use it for a
-    /// time that has certainly passed: then a path pushed while the clock is behind is not old once the clock is right.
+    /// Declares that it is `earliest` now, or later: [`UnixTime::now`] goes on from there in this process, whatever the system
+    /// clock shows. Then a path pushed while the clock is behind is not old once the clock is right, and what has expired
+    /// stays so.
     pub fn never_before(earliest: Self) {
-        EARLIEST.fetch_max(earliest.0, Ordering::Relaxed);
+        EARLIEST_AT_START.fetch_max(earliest.at_start(), Ordering::Relaxed);
     }
 
     /// Resets [`UnixTime::never_before`] to `earliest` after the system clock was corrected.
     pub fn reset_never_before(earliest: Self) {
-        EARLIEST.store(earliest.0, Ordering::Relaxed);
+        EARLIEST_AT_START.store(earliest.at_start(), Ordering::Relaxed);
+    }
+
+    /// Returns what the time was at [`START`] if it is this one now, in milliseconds.
+    fn at_start(self) -> i64 {
+        self.0.saturating_mul(1000).saturating_sub(since_start())
     }
 
     /// Returns the time of the system clock, 0 if it is set before 1970.

@@ -60,8 +60,13 @@ fn set_clock(site: &Site, offset: &str) {
 /// For a while nothing of these paths goes. Does not read them, as that would count as a use.
 #[track_caller]
 fn stay(site: &Site, paths: &[&Path]) {
+    stay_for(A_WHILE, site, paths);
+}
+
+#[track_caller]
+fn stay_for(length: Duration, site: &Site, paths: &[&Path]) {
     let begun = Instant::now();
-    while begun.elapsed() < A_WHILE {
+    while begun.elapsed() < length {
         for path in paths {
             assert!(is_stored(site, path), "{} is gone", path.name);
         }
@@ -148,5 +153,60 @@ fn what_is_pushed_while_the_clock_is_behind_stays_when_it_is_right_again() {
         site.cachectl_ok(&["gc"]);
         site.reader("pub").assert_has(&before);
         site.reader("pub").assert_has(&during);
+    }
+}
+
+/// A jump of each kind, with pushes before, during and after: nothing goes, and nothing that is pushed is older than it is.
+fn jumps(restarts: bool) {
+    const A_ROUND: Duration = Duration::from_millis(2500);
+    let mut site = site();
+    let mut paths = vec![pushed(&site, "before")];
+    for offset in ["+1h", "-1h", "+1d", "-1d", "+400d", "-400d"] {
+        for offset in [offset, "+0"] {
+            if restarts {
+                assert!(site.daemon().terminate().success());
+            }
+            set_clock(&site, offset);
+            if restarts {
+                site.restart();
+            }
+            paths.push(pushed(&site, &format!("during{offset}")));
+            stay_for(A_ROUND, &site, &paths.iter().collect::<Vec<_>>());
+        }
+    }
+    // A clock that is a day ahead at a start is believed, and so one that is right again is a day behind.
+    site.cachectl_ok(&["gc", "--accept-clock"]);
+    for path in &paths {
+        site.reader("pub").assert_has(path);
+    }
+}
+
+#[test]
+fn no_jump_of_the_clock_while_it_runs_costs_a_path() {
+    jumps(false);
+}
+
+#[test]
+fn no_jump_of_the_clock_between_two_runs_costs_a_path() {
+    jumps(true);
+}
+
+#[test]
+fn a_token_that_has_expired_stays_so_when_the_clock_is_set_back() {
+    let mut site = site();
+    let token = site.create_token(&["--cache", "priv", "--permission", "read", "--expires", "3s"]);
+    let status = |site: &Site| site.api().get("/api/v1/cache/priv").bearer(&token).send().status;
+    assert_eq!(status(&site), 200);
+    wait_for(SOON, "the token expires", || (status(&site) == 401).then_some(()));
+    // Times have whole seconds, so it may seem to be a second earlier.
+    thread::sleep(Duration::from_secs(2));
+    for offset in ["-1h", "-400d"] {
+        set_clock(&site, offset);
+        assert_eq!(status(&site), 401, "{offset}");
+        assert!(site.daemon().terminate().success());
+        site.restart();
+        assert_eq!(status(&site), 401, "{offset}, after a restart");
+        site.crash_and_restart();
+        assert_eq!(status(&site), 401, "{offset}, after a kill");
     }
 }
