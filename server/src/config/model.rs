@@ -95,6 +95,8 @@ pub struct ServerConfig {
     pub upload_expiry: Duration,
     /// Pause between two garbage collections; `None` for no collections.
     pub gc_interval: Option<Duration>,
+    /// Time in which every file is scrubbed once, if at all.
+    pub scrub_interval: Option<Duration>,
     /// How long every path is kept after it was made or used, whatever a collection is told.
     pub gc_grace: Duration,
     /// How long removed paths stay in the trash; `None` to remove their files at once.

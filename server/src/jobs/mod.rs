@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::gc::kept_for;
 pub use self::job::{End, Job, Watching};
+pub use self::scrub::{SteadyProgress, scrub_steadily};
 
 use self::job::Reporter;
 use self::scope::Scope;

@@ -15,6 +15,7 @@ mod publisher;
 mod reaper;
 mod recovery;
 mod registry;
+mod scrub;
 mod supervise;
 mod touches;
 mod trash;
@@ -83,6 +84,11 @@ pub trait Worker: Send + 'static {
         Duration::from_secs(60)
     }
 
+    /// How far it has come with what takes many rounds, for a person.
+    fn progress(&self) -> Option<String> {
+        None
+    }
+
     /// Whether there is something to do right at the start.
     fn begins_at_once(&self) -> bool {
         false
@@ -117,6 +123,7 @@ pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
 /// Starts the workers that the configuration asks for, and ends those that it asks for no longer.
 pub fn apply_reload(core: &Arc<Core>, workers: &Workers) {
     let mut wanted: Vec<Subject> = core.config().server.gc_interval.map(Subject::Gc).into_iter().collect();
+    wanted.extend(core.config().server.scrub_interval.map(Subject::Scrub));
     for cache in core.caches().iter() {
         let storages = cache.storages();
         wanted.extend(storages.iter().map(|storage| Subject::Storage(cache.clone(), storage.clone())));
@@ -137,6 +144,7 @@ pub fn apply_reload(core: &Arc<Core>, workers: &Workers) {
         let stop = workers.stopping.child_token();
         let worker: Box<dyn Worker> = match subject.clone() {
             Subject::Gc(interval) => Box::new(gc::Gc::new(interval, workers.jobs.clone())),
+            Subject::Scrub(interval) => Box::new(scrub::Scrub::new(interval)),
             Subject::Storage(cache, storage) => Box::new(probe::Probe::new(cache, storage)),
         };
         let status = run(core, workers, worker, stop.clone());

@@ -36,6 +36,8 @@ pub(super) struct OfConfig {
 pub(super) enum Subject {
     /// Collecting garbage at this interval.
     Gc(Duration),
+    /// Scrubbing all storages once in this interval.
+    Scrub(Duration),
     /// Watching this storage.
     Storage(Arc<Cache>, Arc<CacheStorage>),
 }
@@ -43,9 +45,9 @@ pub(super) enum Subject {
 impl Subject {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Gc(one), Self::Gc(other)) => one == other,
+            (Self::Gc(one), Self::Gc(other)) | (Self::Scrub(one), Self::Scrub(other)) => one == other,
             (Self::Storage(_, one), Self::Storage(_, other)) => Arc::ptr_eq(one, other),
-            (Self::Gc(_), Self::Storage(..)) | (Self::Storage(..), Self::Gc(_)) => false,
+            (Self::Gc(_) | Self::Scrub(_) | Self::Storage(..), _) => false,
         }
     }
 }
@@ -67,6 +69,7 @@ struct Figures {
     next_run: Option<UnixTime>,
     last_error: Option<String>,
     errors_in_a_row: u64,
+    progress: Option<String>,
 }
 
 /// What a worker is at.
@@ -163,6 +166,15 @@ impl WorkerStatus {
     /// How many rounds have failed since one succeeded.
     pub fn errors_in_a_row(&self) -> u64 {
         self.lock().errors_in_a_row
+    }
+
+    /// How far it has come with what takes many rounds, for a person.
+    pub fn progress(&self) -> Option<String> {
+        self.lock().progress.clone()
+    }
+
+    pub(super) fn set_progress(&self, progress: Option<String>) {
+        self.lock().progress = progress;
     }
 
     /// Lets it begin no more rounds, or again.

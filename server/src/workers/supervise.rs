@@ -70,6 +70,7 @@ async fn round(
     status.begin();
     // Whatever a round that panicked has left undone is found by the next one.
     let result = AssertUnwindSafe(worker.work(core, stop)).catch_unwind().await;
+    status.set_progress(worker.progress());
     let error = match result {
         Ok(Ok(())) => {
             status.succeed(worker.interval());

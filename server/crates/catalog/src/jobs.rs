@@ -11,8 +11,10 @@ use crate::{Catalog, CatalogError, NarId, StorageId, UnixTime};
 /// A long job over the NAR files of a storage. Each storage has at most one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StorageJob {
-    /// Reads every file and checks its hash.
+    /// Reads every file and checks its hash, as an operator asked for.
     Scrub,
+    /// The same, slowly and all the time.
+    SteadyScrub,
     /// Moves every file to another storage.
     Drain,
     /// Moves files to storages that are below their share.
@@ -23,13 +25,16 @@ impl StorageJob {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Scrub => "scrub",
+            Self::SteadyScrub => "steady-scrub",
             Self::Drain => "drain",
             Self::Rebalance => "rebalance",
         }
     }
 
     pub(crate) fn from_text(text: &str) -> Option<Self> {
-        [Self::Scrub, Self::Drain, Self::Rebalance].into_iter().find(|job| job.as_str() == text)
+        [Self::Scrub, Self::SteadyScrub, Self::Drain, Self::Rebalance]
+            .into_iter()
+            .find(|job| job.as_str() == text)
     }
 }
 

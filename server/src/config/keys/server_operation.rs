@@ -44,6 +44,14 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
                 "Nobody can see them, but their files still take space and count as used. When a storage needs room, the \
                  paths that were removed first go for good.",
             ),
+        Key::new("scrub-interval", &One(lens!(ServerConfig, scrub_interval), INTERVAL))
+            .default("30days")
+            .applied_on_reload()
+            .summary("Time in which every NAR is read once and compared with its hash, or `off`")
+            .details(
+                "The work is spread evenly over this time. The paths of a damaged file are hidden until they are pushed \
+                 again. `cachectl worker list` shows the progress, and `cachectl storage scrub` reads everything at once.",
+            ),
         Key::new("deploy-timeout", &One(lens!(ServerConfig, deploy_timeout), POSITIVE_DURATION))
             .default("2h")
             .applied_on_reload()

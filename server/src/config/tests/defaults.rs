@@ -27,6 +27,7 @@ fn a_file_that_leaves_everything_out_says_what_the_original_system_said_by_defau
     assert_eq!(server.drain_timeout, Duration::from_secs(30));
     assert_eq!(server.upload_expiry, Duration::from_secs(86_400));
     assert_eq!(server.gc_interval, Some(Duration::from_secs(12 * 60 * 60)));
+    assert_eq!(server.scrub_interval, Some(Duration::from_secs(30 * 24 * 60 * 60)));
     assert_eq!(server.gc_grace, Duration::from_secs(60 * 60));
     assert_eq!(server.deploy_timeout, Duration::from_secs(2 * 60 * 60));
     assert_eq!(server.deploy_pending_timeout, Duration::from_secs(7 * 24 * 60 * 60));

@@ -65,6 +65,6 @@ fn info(worker: &WorkerStatus) -> WorkerInfo {
         next_run: next_run.map(|time| time.0),
         last_error: worker.last_error(),
         errors_in_a_row: worker.errors_in_a_row(),
-        progress: None,
+        progress: worker.progress(),
     }
 }

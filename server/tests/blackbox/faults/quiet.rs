@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::daemon::DAEMON;
 use crate::harness::{Path, SOON, Site, wait_for};
@@ -43,4 +43,45 @@ fn an_admin_socket_that_was_removed_comes_back() {
     }
     assert!(site.daemon().terminate().success());
     assert!(!socket.exists(), "an orderly end removes it");
+}
+
+/// The progress of a worker as people see it.
+fn worker(site: &Site, name: &str) -> Value {
+    let list: Value = serde_json::from_str(&site.cachectl_ok(&["worker", "list", "--json"])).unwrap();
+    let mut workers = list["workers"].as_array().unwrap().iter();
+    workers.find(|worker| worker["name"] == name).unwrap_or(&Value::Null).clone()
+}
+
+#[test]
+fn damage_is_found_though_nobody_asks_for_it() {
+    let mut site = Site::with(|config| config["server"]["scrub-interval"] = json!("2s"));
+    let paths: Vec<Path> =
+        (0..5).map(|number| Path::incompressible(&format!("read-{number}"), 50_000)).collect();
+    paths.iter().for_each(|path| site.pusher("pub").push(path));
+    let file = site.storage_dir("pub").join(paths[3].file_url());
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[20_000] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let reader = site.reader("pub");
+    wait_for(SOON, "the damaged path is hidden", || (reader.narinfo_status(&paths[3]) == 404).then_some(()));
+    for number in [0, 1, 2, 4] {
+        reader.assert_has(&paths[number]);
+    }
+    site.pusher("pub").push(&paths[3]);
+    reader.assert_has(&paths[3]);
+    // What was read is not read again after a restart: the next round is an interval later.
+    site.edit_config(|config| config["server"]["scrub-interval"] = json!("1h"));
+    site.cachectl_ok(&["reload"]);
+    wait_for(SOON, "it has been all around", || {
+        let progress = worker(&site, "scrub")["progress"].as_str().unwrap_or_default().to_owned();
+        progress.starts_with("100 %").then_some(())
+    });
+    site.crash_and_restart();
+    wait_for(SOON, "it remembers that", || {
+        let progress = worker(&site, "scrub")["progress"].as_str().unwrap_or_default().to_owned();
+        progress.starts_with("100 %").then_some(())
+    });
+    site.edit_config(|config| config["server"]["scrub-interval"] = json!("off"));
+    site.cachectl_ok(&["reload"]);
+    assert_eq!(worker(&site, "scrub"), Value::Null);
 }

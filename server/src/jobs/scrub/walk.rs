@@ -1,76 +1,33 @@
-//! Reading every file again and comparing it with its hash.
+//! Reading the files of a storage in order, below a rate.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use admin_api::{JobSummary, NoteLevel, ScrubSummary, Unit};
+use admin_api::NoteLevel;
 use catalog::{JobState, NarRecord, StorageJob, UnixTime};
 use nar_storage::{Context, Operation, Storage, StorageError, layout};
 use nix_formats::NarFileName;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::JobError;
-use super::job::Reporter;
-use super::scope::Scope;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 use crate::chain::chain;
 use crate::core::Core;
+use crate::jobs::JobError;
 
-/// Bytes per second that are read unless someone asks for more: enough for 4 TiB a day, and little for a disk.
-const DEFAULT_RATE: u64 = 50_000_000;
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
 /// Files that are looked up at once.
 const PAGE: u64 = 256;
 /// How long the wait for the rate goes on without a look at whether the job is to stop.
 const LONGEST_NAP: Duration = Duration::from_millis(100);
-/// How often it is saved how far the scrub has come.
+/// How often it is saved how far the walk has come.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
-pub(super) async fn scrub(
-    core: &Core,
-    scope: &Scope,
-    rate: Option<u64>,
-    restart: bool,
-    reporter: &Reporter,
-) -> Result<JobSummary, JobError> {
-    let mut total = 0;
-    let mut begun = Vec::new();
-    let storages = scope.storages(core);
-    for (cache, storage) in &storages {
-        total += core.catalog.storage_stats(storage.id).await?.file_bytes;
-        let saved = core.catalog.job_state(storage.id, StorageJob::Scrub).await?;
-        // One that has come to its end is no reason to begin in the middle.
-        let state = saved.filter(|state| !restart && state.finished_at.is_none()).unwrap_or(BEGINNING);
-        begun.push((cache, storage, state));
-    }
-    let done = begun.iter().map(|(_, _, state)| state.bytes).sum();
-    reporter.begin(None, Unit::Bytes, done, Some(total.max(done)));
-    let mut summary = ScrubSummary::default();
-    let mut pace = Pace { rate: rate.unwrap_or(DEFAULT_RATE).max(1), since: Instant::now(), bytes: 0 };
-    for (cache, storage, mut state) in begun {
-        if state.started_at == UnixTime(0) {
-            state.started_at = UnixTime::now();
-        } else {
-            let text = format!("{}/{}: going on after {} files", cache.name(), storage.name(), state.files);
-            reporter.note(NoteLevel::Info, text);
-        }
-        let mut scrub = StorageScrub { core, cache, storage, reporter, pace: &mut pace };
-        let outcome = scrub.run(&mut state).await;
-        core.catalog.save_job_state(storage.id, StorageJob::Scrub, state).await?;
-        outcome?;
-        summary.files += state.files;
-        summary.bytes += state.bytes;
-        summary.damaged += state.damaged;
-        summary.unreadable += state.failed;
-    }
-    Ok(JobSummary::Scrub(summary))
-}
-
-const BEGINNING: JobState = JobState {
+/// The progress of a walk that has not begun.
+pub(super) const BEGINNING: JobState = JobState {
     after: None,
     started_at: UnixTime(0),
     finished_at: None,
@@ -80,35 +37,60 @@ const BEGINNING: JobState = JobState {
     failed: 0,
 };
 
+/// Whoever is told of the progress of a walk, and may end it.
+pub(super) trait Watcher: Sync {
+    /// Cancelled when the walk is to stop.
+    fn stop_token(&self) -> CancellationToken;
+    /// A file of so many bytes was read.
+    fn advance(&self, bytes: u64);
+    /// Something was found that a person should know.
+    fn note(&self, level: NoteLevel, text: String);
+}
+
 /// Keeps the reading below a rate.
-struct Pace {
+pub(super) struct Pace {
     rate: u64,
     since: Instant,
     bytes: u64,
 }
 
-struct StorageScrub<'a> {
-    core: &'a Core,
-    cache: &'a Arc<Cache>,
-    storage: &'a Arc<CacheStorage>,
-    reporter: &'a Reporter,
-    pace: &'a mut Pace,
+/// A walk over the files of one storage.
+pub(super) struct Walk<'a> {
+    pub(super) core: &'a Core,
+    pub(super) cache: &'a Arc<Cache>,
+    pub(super) storage: &'a Arc<CacheStorage>,
+    /// Under which its progress is saved.
+    pub(super) job: StorageJob,
+    pub(super) watcher: &'a dyn Watcher,
+    pub(super) pace: &'a mut Pace,
 }
 
-impl StorageScrub<'_> {
-    async fn run(&mut self, state: &mut JobState) -> Result<(), JobError> {
+impl Walk<'_> {
+    /// Goes on from `state` to the end, or until `until` bytes were read in total. Saves how far it has come.
+    pub(super) async fn run(&mut self, state: &mut JobState, until: Option<u64>) -> Result<(), JobError> {
+        let outcome = self.walk(state, until).await;
+        self.core.catalog.save_job_state(self.storage.id, self.job, *state).await?;
+        outcome
+    }
+
+    async fn walk(&mut self, state: &mut JobState, until: Option<u64>) -> Result<(), JobError> {
         let mut saved = Instant::now();
         loop {
             let page = self.core.catalog.nars_on(self.storage.id, state.after, PAGE).await?;
             let Some(last) = page.last().map(|nar| nar.id) else { break };
             for nar in &page {
-                self.reporter.check()?;
+                if self.watcher.stop_token().is_cancelled() {
+                    return Err(JobError::Stopped);
+                }
+                if until.is_some_and(|until| state.bytes >= until) {
+                    return Ok(());
+                }
                 if !nar.damaged {
                     self.look_at(nar, state).await?;
                 }
                 state.after = Some(nar.id);
                 if saved.elapsed() >= SAVE_INTERVAL {
-                    self.core.catalog.save_job_state(self.storage.id, StorageJob::Scrub, *state).await?;
+                    self.core.catalog.save_job_state(self.storage.id, self.job, *state).await?;
                     saved = Instant::now();
                 }
             }
@@ -122,7 +104,7 @@ impl StorageScrub<'_> {
         let name = NarFileName { file_hash: nar.file_hash, compression: nar.compression };
         let storage = self.storage.storage.clone();
         let (rate, begun) = (self.pace.rate, self.pace.bytes);
-        let (since, stop) = (self.pace.since, self.reporter.stop_token());
+        let (since, stop) = (self.pace.since, self.watcher.stop_token());
         let (reading, size) = (name, nar.file_size);
         let read = tokio::task::spawn_blocking(move || {
             let mut pace = Pace { rate, since, bytes: begun };
@@ -138,7 +120,7 @@ impl StorageScrub<'_> {
             Found::Failed(error) if error.is_lost() => Some(chain(&error)),
             Found::Failed(error) => {
                 state.failed += 1;
-                self.reporter.note(NoteLevel::Warn, format!("{name} cannot be read: {}", chain(&error)));
+                self.watcher.note(NoteLevel::Warn, format!("{name} cannot be read: {}", chain(&error)));
                 None
             }
         };
@@ -148,14 +130,14 @@ impl StorageScrub<'_> {
         }
         state.files += 1;
         state.bytes += nar.file_size;
-        self.reporter.advance(nar.file_size);
+        self.watcher.advance(nar.file_size);
         Ok(())
     }
 
     async fn hide(&self, nar: &NarRecord, name: &NarFileName, reason: &str) -> Result<(), JobError> {
         self.cache.hide_nar(&self.core.catalog, nar.id, name, reason).await?;
         let place = format!("{}/{}", self.cache.name(), self.storage.name());
-        self.reporter.note(NoteLevel::Warn, format!("{place}: {name} is damaged: {reason}"));
+        self.watcher.note(NoteLevel::Warn, format!("{place}: {name} is damaged: {reason}"));
         Ok(())
     }
 }
@@ -206,6 +188,11 @@ fn read(
 }
 
 impl Pace {
+    /// At most `rate` bytes per second from now on.
+    pub(super) fn new(rate: u64) -> Self {
+        Self { rate: rate.max(1), since: Instant::now(), bytes: 0 }
+    }
+
     /// Takes note of bytes that were read, and waits until the rate allows more, or the job is to stop. Blocks.
     fn keep(&mut self, bytes: u64, stop: &CancellationToken) {
         self.bytes += bytes;
