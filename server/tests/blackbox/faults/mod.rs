@@ -2,6 +2,8 @@
 
 mod catalog;
 mod clock;
+mod injected;
+mod killed;
 mod lost_pages;
 mod quiet;
 mod retries;

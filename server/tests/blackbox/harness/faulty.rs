@@ -1,8 +1,9 @@
-//! Files of the daemon whose writes or syncs fail on demand.
+//! Files of the daemon on which operations fail on demand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What fails: an operation, and the error number it fails with.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,16 @@ pub enum Fault {
     Write(i32),
     /// `fsync` and `fdatasync` do not return until the fault is mended.
     Hang,
+    /// One of the operations that change something, counted from 1 since the fault was set: writing, syncing, truncating,
+    /// renaming, removing, opening to write, making a directory.
+    Nth {
+        /// Which.
+        number: u32,
+        /// The error number that it fails with.
+        code: i32,
+        /// Whether all later ones fail too.
+        sticks: bool,
+    },
 }
 
 /// The errors of a broken and of a full disk.
@@ -29,22 +40,30 @@ pub fn preload(command: &mut Command, directory: &Path, files: &str) {
 
 /// Operations fail from now on, or no longer.
 pub fn set(directory: &Path, fault: Option<Fault>) {
+    static NONCE: AtomicU32 = AtomicU32::new(1);
     let file = control(directory);
-    match fault {
-        Some(fault) => {
-            let (operation, code) = match fault {
-                Fault::Sync(code) => ("sync", code),
-                Fault::Write(code) => ("write", code),
-                Fault::Hang => ("hang", 0),
-            };
-            let new = directory.join("faulty.new");
-            fs::write(&new, format!("{operation} {code}\n")).unwrap();
-            fs::rename(new, file).unwrap();
+    let _ = fs::remove_file(directory.join("faulty.hit"));
+    let Some(fault) = fault else {
+        let _ = fs::remove_file(file);
+        return;
+    };
+    let words = match fault {
+        Fault::Sync(code) => format!("sync {code}"),
+        Fault::Write(code) => format!("write {code}"),
+        Fault::Hang => "hang 0".to_owned(),
+        Fault::Nth { number, code, sticks } => {
+            let nonce = NONCE.fetch_add(1, Ordering::Relaxed);
+            format!("nth {code} {number} {} {nonce}", u8::from(sticks))
         }
-        None => {
-            let _ = fs::remove_file(file);
-        }
-    }
+    };
+    let new = directory.join("faulty.new");
+    fs::write(&new, words + "\n").unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+/// Whether the operation of a [`Fault::Nth`] has failed since that was set.
+pub fn has_hit(directory: &Path) -> bool {
+    directory.join("faulty.hit").exists()
 }
 
 /// Whether a sync hangs, or did since the start.

@@ -209,6 +209,36 @@ async fn a_commit_whose_answer_was_lost_counts() {
     assert_eq!(fixture.visible().await, [path_hash(1)]);
 }
 
+/// With the first packet, the second, and so on, until a commit needs no more.
+#[tokio::test]
+async fn a_connection_that_is_cut_at_any_step_of_a_commit_loses_nothing() {
+    let (_backend, proxy, fixture) = behind_network().await;
+    let mut acknowledged = Vec::new();
+    for packets in 0.. {
+        proxy.set(Network::LosesPacketAfter(packets));
+        let number = packets + 1;
+        let outcome = fixture.catalog.commit_path(fixture.commit(number, number)).await;
+        let was_cut = proxy.network() == Network::Up;
+        proxy.set(Network::Up);
+        let visible = fixture.visible().await;
+        match outcome {
+            Ok(_) => acknowledged.push(path_hash(number)),
+            Err(CatalogError::Unavailable { .. }) => assert!(!visible.contains(&path_hash(number))),
+            Err(CatalogError::Uncertain { .. }) => {
+                if visible.contains(&path_hash(number)) {
+                    acknowledged.push(path_hash(number));
+                }
+            }
+            Err(error) => panic!("after {packets} packets: {error}"),
+        }
+        assert_eq!(visible, acknowledged, "after {packets} packets");
+        if !was_cut {
+            assert!(packets > 6, "it takes more packets than {packets}");
+            break;
+        }
+    }
+}
+
 /// As a server does whose disk has no room for what a transaction writes.
 const REFUSES_COMMITS: &str = "
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$

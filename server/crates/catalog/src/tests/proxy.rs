@@ -23,6 +23,8 @@ pub(super) enum Network {
     LosesNextAnswer,
     /// As `LosesNextAnswer`, and then it is down.
     LosesNextAnswerAndGoesDown,
+    /// Works until so many packets have passed, in either direction: the connection of the next one is cut instead.
+    LosesPacketAfter(u32),
 }
 
 /// Forwards connections from a port of the loopback device to the server's socket.
@@ -118,6 +120,9 @@ async fn copy(
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
         let data = &buffer[..length];
+        if is_lost(network) {
+            return;
+        }
         let now = *network.borrow();
         if traps.contains(&now) && data.windows(COMMIT.len()).any(|window| window == COMMIT) {
             let down = now == Network::LosesNextAnswerAndGoesDown;
@@ -129,4 +134,16 @@ async fn copy(
             return;
         }
     }
+}
+
+/// Counts a packet. Returns whether it is the one to lose, after which the network works.
+fn is_lost(network: &watch::Sender<Network>) -> bool {
+    let mut is_lost = false;
+    network.send_if_modified(|network| {
+        let Network::LosesPacketAfter(left) = network else { return false };
+        is_lost = *left == 0;
+        *network = if is_lost { Network::Up } else { Network::LosesPacketAfter(*left - 1) };
+        true
+    });
+    is_lost
 }

@@ -1,0 +1,113 @@
+//! kill -9 at random moments, under six pushers, collections and deletions, with a record of what was acknowledged.
+//!
+//! `KILL_ROUNDS=1000` does more than the usual number of rounds.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::harness::{Path, Permission, Site, random_bytes};
+
+const ROUNDS: u32 = 30;
+const PUSHERS: usize = 6;
+/// The longest life of a daemon.
+const LONGEST_LIFE_MS: u64 = 500;
+
+/// What clients were told.
+#[derive(Default)]
+struct Told {
+    present: Vec<Path>,
+    absent: Vec<Path>,
+    /// Nobody knows: the answer never came.
+    unknown: Vec<Path>,
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_at_random_moments() {
+    let rounds = std::env::var("KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let mut site = Site::start();
+    for permission in [Permission::Read, Permission::Write] {
+        site.token("pub", permission);
+    }
+    let mut told = Told::default();
+    let (mut acknowledged, mut lost, mut corrupt, mut returned) = (0, 0, 0, 0);
+    for round in 0..rounds {
+        let before = told.present.len();
+        told = one_life(&mut site, told, round);
+        acknowledged += told.present.len().saturating_sub(before);
+        site.restart();
+        let reader = site.reader("pub");
+        for path in &told.present {
+            match reader.narinfo_status(path) {
+                200 => corrupt += usize::from(!is_right(&site, path)),
+                _ => lost += 1,
+            }
+        }
+        for path in told.unknown.drain(..) {
+            if reader.narinfo_status(&path) == 200 {
+                corrupt += usize::from(!is_right(&site, &path));
+            }
+        }
+        returned += told.absent.iter().filter(|path| reader.narinfo_status(path) != 404).count();
+        // The next life has something to delete, and not everything to check again.
+        let surplus = told.present.len().saturating_sub(40);
+        told.present.drain(..surplus);
+        told.absent.clear();
+        assert_eq!((lost, corrupt, returned), (0, 0, 0), "lost, corrupt, returned in round {round}");
+    }
+    println!(
+        "rounds {rounds}, acknowledged {acknowledged}, lost {lost}, corrupt {corrupt}, returned {returned}"
+    );
+    let findings = site.cachectl(&["fsck", "--json"]);
+    assert!(findings.status.success(), "{}", String::from_utf8_lossy(&findings.stderr));
+    site.wait_for_empty_spool("pub");
+}
+
+fn is_right(site: &Site, path: &Path) -> bool {
+    catch_unwind(AssertUnwindSafe(|| site.reader("pub").assert_has(path))).is_ok()
+}
+
+/// Pushes, deletes and collects until the daemon is killed.
+fn one_life(site: &mut Site, told: Told, round: u32) -> Told {
+    let Told { mut present, absent, unknown } = told;
+    let doomed = present.split_off(present.len() / 2);
+    let told = Mutex::new(Told { present, absent, unknown });
+    let pid = site.daemon_pid();
+    let life = u64::from(u16::from_le_bytes(random_bytes())) % LONGEST_LIFE_MS;
+    std::thread::scope(|scope| {
+        let (site, told) = (&*site, &told);
+        for pusher in 0..PUSHERS {
+            scope.spawn(move || {
+                for number in 0.. {
+                    let path = Path::incompressible(&format!("killed-{round}-{pusher}-{number}"), 20_000);
+                    // Every step may find the daemon dead.
+                    let pushed = catch_unwind(AssertUnwindSafe(|| site.pusher("pub").push(&path))).is_ok();
+                    let mut told = told.lock().unwrap();
+                    if pushed {
+                        told.present.push(path);
+                    } else {
+                        told.unknown.push(path);
+                        return;
+                    }
+                }
+            });
+        }
+        scope.spawn(move || {
+            for path in doomed {
+                let deleted = site.cachectl(&["path", "delete", "--cache", "pub", &path.store_path()]);
+                let mut told = told.lock().unwrap();
+                if deleted.status.success() {
+                    told.absent.push(path);
+                } else {
+                    told.unknown.push(path);
+                }
+            }
+        });
+        scope.spawn(move || while site.cachectl(&["gc", "--cache", "pub"]).status.success() {});
+        std::thread::sleep(Duration::from_millis(life));
+        let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    });
+    site.daemon().kill9();
+    told.into_inner().unwrap()
+}
