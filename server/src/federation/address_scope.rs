@@ -41,6 +41,8 @@ pub enum AddressScope {
     Anywhere,
     /// Those at which nodes of the network may be: public ones and those of private networks.
     OfNodes,
+    /// The same, and this machine.
+    OfNodesHere,
     /// Public ones, and those of this kind.
     PublicAnd(AddressKind),
 }
@@ -71,6 +73,7 @@ impl AddressScope {
         match self {
             Self::Anywhere => true,
             Self::OfNodes => matches!(kind, AddressKind::Public | AddressKind::Private),
+            Self::OfNodesHere => Self::OfNodes.includes(address) || kind == AddressKind::Loopback,
             Self::PublicAnd(also) => {
                 kind != AddressKind::Unusable && (kind == AddressKind::Public || kind == also)
             }
@@ -93,7 +96,7 @@ impl AddressScope {
 
     fn forbids(self, address: IpAddr) -> Forbidden {
         match self {
-            Self::OfNodes => Forbidden::Node(address),
+            Self::OfNodes | Self::OfNodesHere => Forbidden::Node(address),
             Self::Anywhere | Self::PublicAnd(_) => Forbidden::Redirect(address),
         }
     }

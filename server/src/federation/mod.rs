@@ -41,6 +41,7 @@ mod sources;
 mod ticket;
 mod trust;
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -286,9 +287,15 @@ impl Federation {
     }
 }
 
-/// Where other nodes may be.
+/// Where other nodes may be. A daemon that listens to this machine alone can only be reached by nodes that are on it too.
 fn scope_of_nodes(server: &ServerConfig) -> AddressScope {
-    if server.federation.local_addresses { AddressScope::Anywhere } else { AddressScope::OfNodes }
+    let is_local = server.hostname == "localhost"
+        || server.hostname.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    match server.federation.local_addresses {
+        true => AddressScope::Anywhere,
+        false if is_local => AddressScope::OfNodesHere,
+        false => AddressScope::OfNodes,
+    }
 }
 
 /// Where other nodes reach this one.

@@ -66,7 +66,8 @@ pub const FEDERATION: Table<FederationConfig> = Table {
             .summary("Whether nodes may be at loopback and link-local addresses")
             .details(
                 "Nodes say by themselves where they are. A node that names such an address could make this one ask services \
-                 that only this machine reaches, so it is not asked. Set `true` for nodes on one machine, as in tests.",
+                 that only this machine reaches, so it is not asked. A daemon that listens on loopback alone (`hostname`) \
+                 asks nodes on this machine all the same.",
             )],
     }],
 };

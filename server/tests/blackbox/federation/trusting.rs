@@ -40,6 +40,8 @@ fn a_node_that_says_it_is_on_this_machine_is_not_asked() {
         let mut site = Site::with(|config| {
             join(config, None);
             config["server"]["federation"]["local-addresses"] = json!(false);
+            // Else it is on this machine itself.
+            config["server"]["hostname"] = json!("0.0.0.0");
         });
         let web = Upstream::start();
         let node = Node::posing_at(&site, &web, &web.url().replace("127.0.0.1", host));
