@@ -25,8 +25,8 @@ pub fn read(state: &State, cache: &Cache, authorization: Option<&str>) -> Result
     Ok(())
 }
 
-/// Permits learning whether a cache of this name exists: everybody may know of a public one, and of others those alone who may
-/// read them. Whoever may not gets the same answer for a private cache and for a name that no cache has.
+/// Permits learning whether a cache of this name exists. Everybody may know of a public one, and only those who may read it of a
+/// private one. If private caches are hidden (`server.hide-private-caches`), a name that no cache has is treated like theirs.
 pub fn know(
     state: &State,
     name: &str,
@@ -35,6 +35,7 @@ pub fn know(
 ) -> Result<(), AuthError> {
     match cache {
         Some(cache) => read(state, cache, authorization),
+        None if !state.config().server.hide_private_caches => Ok(()),
         None => {
             let grant = verify(&state.tokens, authorization)?;
             permit_on(&grant, name, TokenPermission::Read).map(|_| ())

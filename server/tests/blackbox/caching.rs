@@ -23,7 +23,7 @@ fn nobody_keeps_that_something_is_not_there() {
             }
         }
     }
-    let unknown = site.api().get("/api/v1/cache/nobody").send().expect(401);
+    let unknown = site.api().get("/api/v1/cache/nobody").send().expect(404);
     assert_eq!(unknown.header("cache-control"), Some("no-store"));
 }
 

@@ -19,7 +19,7 @@ fn a_disabled_cache_is_gone_and_comes_back_as_it_was() {
 
     site.reconfigure(|config| config["caches"][3]["enabled"] = json!(false));
     site.api().get("/api/v1/cache/my-cache-2").bearer(&token).send().expect(404);
-    site.cache("my-cache-2").get(&format!("/{}.narinfo", path.hash)).send().expect(401);
+    site.cache("my-cache-2").get(&format!("/{}.narinfo", path.hash)).send().expect(404);
     assert!(site.cache_port("my-cache-2").connect().is_err(), "its port is closed");
     site.cache("pub").get("/nix-cache-info").send().expect(200);
 
@@ -36,7 +36,7 @@ fn a_cache_taken_out_of_the_file_keeps_its_data() {
     let key = site.public_key("my-cache-2");
     let mut removed = json!(null);
     site.reconfigure(|config| removed = config["caches"].as_array_mut().unwrap().remove(3));
-    site.api().get("/api/v1/cache/my-cache-2").send().expect(401);
+    site.api().get("/api/v1/cache/my-cache-2").send().expect(404);
     assert!(site.stored_nars("my-cache-2").len() == 1, "the NAR is still there");
     let status: Value = serde_json::from_str(&site.cachectl_ok(&["status", "--json"])).unwrap();
     let listed = status["caches"].as_array().unwrap().iter().find(|cache| cache["name"] == "my-cache-2");

@@ -108,9 +108,8 @@ fn caches_come_and_go_with_their_ports() {
     });
     let (changes, _) = reload(&site);
     assert_eq!(changes, ["caches.my-cache-2: removed; its data stays", "caches.fresh: new"]);
-    // Like any name that no cache has.
-    site.cache("my-cache-2").get(&format!("/{}.narinfo", path.hash)).send().expect(401);
-    site.api().get("/api/v1/cache/my-cache-2").send().expect(401);
+    site.cache("my-cache-2").get(&format!("/{}.narinfo", path.hash)).send().expect(404);
+    site.api().get("/api/v1/cache/my-cache-2").send().expect(404);
     wait_for(SOON, "its port is closed", || site.cache_port("my-cache-2").connect().is_err().then_some(()));
     let other = Path::small("other");
     site.pusher("fresh").push(&other);

@@ -5,7 +5,7 @@ use super::key::Key;
 use super::lens::lens;
 use super::table::{Table, Topic};
 use super::types::{
-    COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, POSITIVE_DURATION, SIZE, Type, words,
+    BOOL, COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, POSITIVE_DURATION, SIZE, Type, words,
 };
 use crate::config::{LogConfig, LogFormat, ServerConfig};
 
@@ -65,6 +65,14 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
         .applied_on_reload()
         .summary("How long a deployment waits for an agent that is offline")
         .details("Then it is cancelled."),
+        Key::new("hide-private-caches", &One(lens!(ServerConfig, hide_private_caches), BOOL))
+            .default("false")
+            .applied_on_reload()
+            .summary("Whether strangers cannot find out the names of private caches")
+            .details(
+                "Then a request for a cache that does not exist gets 401, as one for a private cache does, unless it has a token \
+                 that would open the cache. `cachix use` of a mistyped name says then that authentication is required.",
+            ),
         Key::new("max-connections", &One(lens!(ServerConfig, max_connections), COUNT))
             .default("4096")
             .summary("Largest number of client connections at a time")

@@ -161,6 +161,7 @@ fn places(site: &Site, route: &Route, cache: &str) -> Vec<(Endpoint, String)> {
 
 fn site() -> Site {
     Site::with(|config| {
+        config["server"]["hide-private-caches"] = json!(true);
         config["workspaces"] = json!([{"name": "fleet", "cache": "priv"}]);
         config["agents"] = json!([{"name": "machine", "workspace": "fleet"}]);
     })

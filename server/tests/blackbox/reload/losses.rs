@@ -140,7 +140,7 @@ fn the_last_cache_goes_only_if_the_file_says_so() {
     for explicit in explicit {
         let output = without(explicit);
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(serves(), 401);
+        assert_eq!(serves(), 404);
         assert!(site.cachectl(&["reload"]).status.success());
         assert_eq!(serves(), 200);
     }
@@ -193,10 +193,10 @@ fn a_private_cache_is_opened_only_if_the_file_says_so() {
     let mut entry = json!(null);
     site.edit_config(|config| entry = caches(config).remove(1));
     reload(&site);
-    assert_eq!(open(), 401);
+    assert_eq!(open(), 404);
     site.edit_config(|config| caches(config).insert(1, entry));
     assert_eq!(site.cachectl(&["reload"]).status.code(), Some(6));
-    assert_eq!(open(), 401);
+    assert_eq!(open(), 404);
     site.edit_config(|config| config["caches"][1]["access"] = json!("public"));
     assert_eq!(reload(&site).0, ["caches.priv: new"]);
     assert_eq!(open(), 200);
