@@ -130,10 +130,9 @@ impl Probe<'_> {
     /// Warns of tokens that travel unencrypted: whoever sees one can use it.
     fn plain_http(&mut self) {
         let server = &self.config.server;
-        for (key, url) in [("public-url", &server.public_url), ("node-url", &server.node_url)] {
-            let Some(url) = url.as_ref().filter(|url| is_plain_to_others(url)) else { continue };
+        if let Some(url) = server.public_url.as_ref().filter(|url| is_plain_to_others(url)) {
             let message = format!("{url} is not encrypted, and clients send their tokens to it");
-            let fault = Fault::warning(&self.lines.place(&format!("server.{key}")), message);
+            let fault = Fault::warning(&self.lines.place("server.public-url"), message);
             self.add(
                 fault.suggest("put a web server with HTTPS in front of the daemon and write `https://`"),
             );
