@@ -23,7 +23,7 @@ def fetch():
 
 
 before = narinfos()
-server.succeed(f"cachectl backup {STATE}/backup.sqlite")
+server.succeed(f"cachectl backup {STATE}/backup; mv {STATE}/backup /root/backup")
 
 with subtest("a catalog that is lost is made anew from the files"):
     server.succeed(
@@ -38,7 +38,10 @@ with subtest("a catalog that is lost is made anew from the files"):
 with subtest("what only the catalog knew comes back with the backup"):
     assert "release" not in server.succeed("cachectl pin list")
     server.succeed("systemctl stop cache-server.service")
-    server.succeed(f"rm {STATE}/db.sqlite*; cp --preserve {STATE}/backup.sqlite {STATE}/db.sqlite")
+    # The storage stays where it is; everything else goes.
+    server.succeed(f"mkdir /root/lost; find {STATE}/ -mindepth 1 -maxdepth 1 ! -name storage -exec mv {{}} /root/lost ';'")
+    server.succeed("cache-server restore /root/backup")
+    server.succeed(f"chown --recursive --reference={STATE}/ {STATE}/")
     server.succeed("systemctl start cache-server.service")
     assert "release" in server.succeed("cachectl pin list")
     assert narinfos() == before
