@@ -56,7 +56,7 @@ enum Command {
     },
     /// Restore a backup that `cachectl backup` made, while no daemon runs
     #[command(
-        after_help = "The state directory and the database have to be empty. Everything is checked before anything \
+        after_help = "The state directory has to be empty, but for storages, and so has the database. Everything is checked before anything \
         is written.\n\nExit status: 0 when it was restored, 1 when nothing was.\n\n\
         Examples:\n  cache-server restore --check /var/backups/cache-server.backup\n  \
         cache-server restore /var/backups/cache-server.backup"

@@ -15,7 +15,7 @@ use catalog::{Catalog, CatalogError, UnixTime};
 use self::belonging::Installation;
 use crate::archive::{self, Manifest, ReadError, names};
 use crate::clock::span;
-use crate::config::{Config, SecretError};
+use crate::config::{Config, SecretError, StorageKind};
 use crate::server_key::ServerKeyError;
 use crate::state_dir::{self, LOCK, StateDirError, UNFINISHED_RESTORE};
 
@@ -138,7 +138,7 @@ pub async fn restore(archive: &Path, config: &Config, check_only: bool) -> Resul
         true => (None, Staging::outside()?),
         false => {
             let lock = state_dir::claim(state_dir)?;
-            (Some(lock), Staging::inside(state_dir, file.as_deref())?)
+            (Some(lock), Staging::inside(config, file.as_deref())?)
         }
     };
     let (source, target) = (archive.to_owned(), staging.path.clone());
@@ -195,14 +195,15 @@ struct Staging {
 
 impl Staging {
     /// One in the state directory, which has to be empty otherwise, unless an earlier restore was not finished.
-    fn inside(state_dir: &Path, database: Option<&Path>) -> Result<Self, RestoreError> {
+    fn inside(config: &Config, database: Option<&Path>) -> Result<Self, RestoreError> {
+        let state_dir = config.server.state_dir.as_path();
         let path = state_dir.join(UNFINISHED_RESTORE);
         let failed = |source| RestoreError::Place { path: path.clone(), source };
         let was_begun = path.exists();
         if was_begun {
             fs::remove_dir_all(&path).map_err(failed)?;
         } else {
-            check_empty(state_dir)?;
+            check_empty(config)?;
             if let Some(database) = database.filter(|database| database.exists()) {
                 return Err(RestoreError::DatabaseExists(database.to_owned()));
             }
@@ -244,12 +245,23 @@ fn create_private(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
 }
 
-fn check_empty(state_dir: &Path) -> Result<(), RestoreError> {
+/// Fails if the state directory holds anything but storages of the configuration, whose files are not in the backup.
+fn check_empty(config: &Config) -> Result<(), RestoreError> {
+    let state_dir = config.server.state_dir.as_path();
+    let storages = config.caches.iter().flat_map(|cache| &cache.storages);
+    let roots: Vec<_> = storages
+        .filter_map(|storage| match &storage.kind {
+            StorageKind::Local { root } => Some(root),
+            StorageKind::S3(_) => None,
+        })
+        .collect();
     let failed = |source| RestoreError::Place { path: state_dir.to_owned(), source };
     let mut found = Vec::new();
     for entry in fs::read_dir(state_dir).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-        if !NOTHING.contains(&name.as_str()) {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_storage = roots.iter().any(|root| root.starts_with(entry.path()));
+        if !is_storage && !NOTHING.contains(&name.as_str()) {
             found.push(name);
         }
     }
