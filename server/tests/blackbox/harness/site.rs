@@ -213,12 +213,13 @@ impl Site {
         key
     }
 
-    /// Files below the cache's storage that are neither directories nor part of the spool, sorted.
+    /// Files below the cache's storage that are neither directories nor part of the spool, sorted. Without the note of the
+    /// catalog's generation, which the daemon writes when it likes.
     pub fn stored_files(&self, cache: &str) -> Vec<String> {
         let mut files = Vec::new();
         let root = self.storage_dir(cache);
         collect_files(&root, &root, &mut files);
-        files.retain(|file| !file.starts_with(".spool/"));
+        files.retain(|file| !file.starts_with(".spool/") && file != ".cache-server-catalog");
         files
     }
 
