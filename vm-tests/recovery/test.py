@@ -25,6 +25,19 @@ def fetch():
 before = narinfos()
 server.succeed(f"cachectl backup {STATE}/backup; mv {STATE}/backup /root/backup")
 
+with subtest("what only the catalog knew comes back with the backup"):
+    server.succeed(f"cachectl pin add later {system}")
+    server.succeed("systemctl stop cache-server.service")
+    # The storage stays where it is; everything else goes.
+    server.succeed(f"mkdir /root/lost; find {STATE}/ -mindepth 1 -maxdepth 1 ! -name storage -exec mv {{}} /root/lost ';'")
+    server.succeed("cache-server restore /root/backup")
+    server.succeed(f"chown --recursive --reference={STATE}/ {STATE}/")
+    server.succeed("systemctl start cache-server.service")
+    pins = server.succeed("cachectl pin list")
+    assert "release" in pins and "later" not in pins, pins
+    assert narinfos() == before
+    fetch()
+
 with subtest("a catalog that is lost is made anew from the files"):
     server.succeed(
         f"systemctl stop cache-server.service; rm {STATE}/db.sqlite*; systemctl start cache-server.service"
@@ -32,17 +45,5 @@ with subtest("a catalog that is lost is made anew from the files"):
     server.fail(f"curl --fail --silent {CACHE}/{system.removeprefix('/nix/store/')[:32]}.narinfo")
     server.succeed("cachectl fsck --rebuild")
     # The signatures too: the keys are beside the catalog.
-    assert narinfos() == before
-    fetch()
-
-with subtest("what only the catalog knew comes back with the backup"):
-    assert "release" not in server.succeed("cachectl pin list")
-    server.succeed("systemctl stop cache-server.service")
-    # The storage stays where it is; everything else goes.
-    server.succeed(f"mkdir /root/lost; find {STATE}/ -mindepth 1 -maxdepth 1 ! -name storage -exec mv {{}} /root/lost ';'")
-    server.succeed("cache-server restore /root/backup")
-    server.succeed(f"chown --recursive --reference={STATE}/ {STATE}/")
-    server.succeed("systemctl start cache-server.service")
-    assert "release" in server.succeed("cachectl pin list")
     assert narinfos() == before
     fetch()

@@ -41,7 +41,7 @@ impl NarStore {
         Ok(task.await.map_err(|_| PushError::Internal)??)
     }
 
-    async fn restore(&self, cache: &Cache, path: StorePathHash) -> Result<Restored, CatalogError> {
+    async fn restore(&self, cache: &Arc<Cache>, path: StorePathHash) -> Result<Restored, CatalogError> {
         let recording = cache.index.recording.read().await;
         let restored = self.catalog.restore_path(cache.id, path, UnixTime::now()).await?;
         reached("trash-restored");
@@ -60,6 +60,11 @@ impl NarStore {
             let hashes: Vec<_> = paths.iter().map(|path| *path.hash()).collect();
             for (hash, home) in self.catalog.path_homes(cache.id, &hashes).await? {
                 self.list_recorded(cache, home.storage, hash).await;
+                // Before it is acknowledged: the narinfo proves to an older catalog, in which the path is in the trash, that it
+                // was restored.
+                if let Some(record) = self.catalog.find_path(cache.id, &hash).await? {
+                    self.publisher.publish_narinfo(cache, &record).await;
+                }
             }
         }
         Ok(restored)
