@@ -80,6 +80,9 @@ impl App {
         let part_urls = Arc::new(ArcSwap::from_pointee(part_urls));
         let core = Arc::new(Core::open(config, key.as_bytes(), &host, &shared).await?);
         let jobs = Arc::new(Jobs::default());
+        if let Err(error) = jobs.load_history(&core).await {
+            tracing::warn!(error = %chain(&error), "could not read which jobs ran before");
+        }
         let workers = Arc::new(Workers::new(jobs.clone()));
         let listeners = Arc::new(Listeners::default());
         let controls = Controls { logging, key: replace_part_url_key(part_urls.clone()) };

@@ -55,6 +55,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
             findings.push(storage_finding(core, cache, storage).await);
         }
     }
+    findings.extend(core.caches().iter().filter_map(|cache| held_collection(core, cache)));
     findings.extend(names(core).await);
     findings.extend(core.caches().iter().filter_map(|cache| private_url(origin, cache)));
     findings.extend(agents::examine(core));
@@ -235,6 +236,22 @@ async fn storage_finding(core: &Core, cache: &Cache, storage: &CacheStorage) -> 
         Ok(_) => finding(FindingLevel::Ok, subject, "it works"),
         Err(error) => finding(FindingLevel::Error, subject, error.to_string()),
     }
+}
+
+/// A collection that would have removed too much without anybody asking.
+fn held_collection(core: &Core, cache: &Cache) -> Option<Finding> {
+    let held = (*cache.held_collection.read())?;
+    let text = format!(
+        "nothing was collected: it would have been {} of {} paths, more than the {} % of `server.gc-max-share`",
+        held.paths,
+        held.of,
+        core.config().server.gc_max_share
+    );
+    let advice = format!(
+        "see what it would be with `cachectl gc --cache {name} --dry-run`; if that is right, run `cachectl gc --cache {name}`",
+        name = cache.name()
+    );
+    Some(advise(finding(FindingLevel::Warn, format!("collection of cache {}", cache.name()), text), advice))
 }
 
 /// Whether clients can find the daemon by the names it gives out.

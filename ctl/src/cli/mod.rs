@@ -141,6 +141,9 @@ pub enum Command {
     /// kept refers to it. The daemon collects garbage at intervals; this command does it now. Exits with 8 if some
     /// paths could not be removed because their storage does not answer.
     ///
+    /// On a terminal, shows what would be removed and asks. Scripts are not asked: without a terminal, or with --json or --yes,
+    /// the command begins at once.
+    ///
     /// Nothing is collected while the system clock is in doubt, because it jumped or because the daemon was down for more
     /// than 3 days. If `date` shows the right time, pass --accept-clock.
     #[command(after_help = "Examples:\n  \

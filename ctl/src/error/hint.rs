@@ -58,7 +58,11 @@ impl Error {
                  {\"SYSTEM\": \"/nix/store/HASH-NAME\"}}. The second part is optional."
                     .into(),
             ),
-            Self::DeploymentFailed { .. } | Self::ManPages { .. } | Self::Output(_) | Self::Runtime(_) => None,
+            Self::NotCollected
+            | Self::DeploymentFailed { .. }
+            | Self::ManPages { .. }
+            | Self::Output(_)
+            | Self::Runtime(_) => None,
         }
     }
 }

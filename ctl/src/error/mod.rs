@@ -159,6 +159,9 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// The user did not confirm a garbage collection.
+    #[error("nothing was removed")]
+    NotCollected,
     /// A signing key could not be read.
     #[error("cannot read a signing key from {}: {reason}", from.display())]
     KeyFile {
@@ -259,9 +262,10 @@ impl Error {
             | Self::NoSuchPeer { .. }
             | Self::WhichKey { several: false, .. }
             | Self::NoSuchKey { .. } => Exit::NotFound,
-            Self::WhichCache { .. } | Self::WhichKey { several: true, .. } | Self::Unconfirmed { .. } => {
-                Exit::Usage
-            }
+            Self::WhichCache { .. }
+            | Self::WhichKey { several: true, .. }
+            | Self::Unconfirmed { .. }
+            | Self::NotCollected => Exit::Usage,
             Self::FaultyConfig { .. } => Exit::Refused,
             Self::Specification { .. } => Exit::Usage,
             Self::DeploymentFailed { .. } => Exit::Incomplete,

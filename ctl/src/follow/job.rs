@@ -26,6 +26,20 @@ pub async fn follow_job(request: &JobRequest, client: &Client, output: &Output) 
     conclude(ending?, output)
 }
 
+/// As [`follow_job`], but returns the result instead of showing it.
+pub async fn finish_job(request: &JobRequest, client: &Client, output: &Output) -> Result<JobSummary, Error> {
+    let mut view = View::of_stderr(output);
+    let mut running = None;
+    let ending = watch(request, client, output, &mut view, &mut running).await;
+    view.close();
+    let Ending { job, how } = ending?;
+    match how {
+        HowEnded::Done(summary) => Ok(summary),
+        HowEnded::Failed(error) => Err(JobError::Failed { job, error }.into()),
+        HowEnded::Stopped(cause) => Err(JobError::Stopped { job, cause }.into()),
+    }
+}
+
 /// The name of a job in a sentence: `scrub of main/hdd`.
 pub fn name(job: &JobInfo) -> String {
     let kind = kind(job);

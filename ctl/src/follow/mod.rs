@@ -15,8 +15,8 @@ mod view;
 mod tests;
 
 pub use figures::Figures;
-pub use job::{follow_job, name};
+pub use job::{finish_job, follow_job, name};
 pub use log::print_log;
-pub use outcome::brief;
 #[cfg(test)]
 pub use outcome::render;
+pub use outcome::{brief, gc_table};

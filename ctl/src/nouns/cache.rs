@@ -132,6 +132,16 @@ pub fn table(caches: &[CacheSummary], look: &Look) -> String {
     table.render(look)
 }
 
+/// Renders a line for each cache whose last collection was held back.
+pub fn held_back(caches: &[CacheSummary]) -> String {
+    let held = caches.iter().filter(|cache| cache.gc_held_back > 0);
+    let line = |cache: &CacheSummary| {
+        let (name, paths) = (plain(&cache.name), counted(cache.gc_held_back, "path"));
+        format!("{name}: {paths} not collected, more than gc-max-share; run `cachectl gc`\n")
+    };
+    held.map(line).collect()
+}
+
 /// Who may read a cache, or that it is disabled.
 pub fn state(cache: &CacheSummary) -> Cell {
     if cache.enabled { access(cache.access).into() } else { Cell::new("disabled", Tone::Odd) }

@@ -29,7 +29,7 @@ pub fn render(status: &Status, look: &Look) -> String {
     let sections = [
         format!("{version}, up {uptime} (since {})\n{}", date(status.started_at), fields.render(look)),
         listeners(status, look),
-        cache::table(&status.caches, look),
+        cache::table(&status.caches, look) + &cache::held_back(&status.caches),
         cache::public_keys(&status.caches, look),
         storage::status_table(&status.storages, look),
     ];

@@ -76,6 +76,7 @@ fn each_command_requests_its_job_with_every_option() {
                 older_than: None,
                 accept_clock: false,
                 no_trash: false,
+                brief: false,
             },
         ),
         (
@@ -87,6 +88,7 @@ fn each_command_requests_its_job_with_every_option() {
                 older_than: None,
                 accept_clock: true,
                 no_trash: false,
+                brief: false,
             },
         ),
         (
@@ -98,6 +100,7 @@ fn each_command_requests_its_job_with_every_option() {
                 older_than: Some(2 * 24 * 60 * 60),
                 accept_clock: false,
                 no_trash: false,
+                brief: false,
             },
         ),
         (
@@ -109,6 +112,7 @@ fn each_command_requests_its_job_with_every_option() {
                 older_than: Some(0),
                 accept_clock: false,
                 no_trash: false,
+                brief: false,
             },
         ),
         ("cache delete old --yes", JobRequest::DeleteCache { cache: "old".into() }),
@@ -434,6 +438,47 @@ fn a_cache_is_deleted_when_its_name_was_typed() {
             assert_eq!(code, 2, "{shown}");
             assert!(shown.contains("cache old was not deleted: the name was not typed"), "{shown}");
             assert_eq!(requests, ["GET /v1/caches"]);
+        }
+    }
+}
+
+#[test]
+fn a_collection_on_a_terminal_begins_when_its_plan_was_approved() {
+    // The same for the plan and for the collection.
+    let counts = json!({
+        "cache": "main", "paths_before": 9, "paths_removed": 0, "files_removed": 0, "bytes_freed": 0,
+        "paths_to_remove": 4, "files_to_remove": 3, "bytes_to_remove": 2048, "postponed": 0, "pinned": 1, "kept": 5,
+    });
+    let done = json!({"event": "done", "summary": {"kind": "gc", "dry_run": true, "caches": [counts]}});
+    for (typed, collects) in [("y\n", true), ("n\n", false), ("\n", false)] {
+        let answer = streams(&[started("gc"), done.clone()], Then::Ends);
+        let daemon = Daemon::start(&[("POST /v1/jobs", answer)]);
+        let line = format!("'{}' gc --socket '{}'", env!("CARGO_BIN_EXE_cachectl"), daemon.socket.display());
+        let mut command = clean(Command::new("script"));
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "dumb");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut shown = Vec::new();
+        while !String::from_utf8_lossy(&shown).contains("Remove 4 paths? [y/N] ") {
+            let mut byte = [0];
+            let read = stdout.read(&mut byte).unwrap();
+            assert!(read > 0, "it does not ask: {}", String::from_utf8_lossy(&shown));
+            shown.extend(byte);
+        }
+        assert_eq!(daemon.last_body()["dry_run"], true);
+        stdin.write_all(typed.as_bytes()).unwrap();
+        stdout.read_to_end(&mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        let code = child.wait().unwrap().code().unwrap();
+        assert!(shown.contains("TO REMOVE") && shown.contains("2.00 KiB"), "{shown}");
+        if collects {
+            assert_eq!(daemon.last_body()["dry_run"], false, "{shown}");
+            assert_eq!(daemon.requests().len(), 2);
+        } else {
+            assert_eq!(code, 2, "{shown}");
+            assert!(shown.contains("nothing was removed"), "{shown}");
+            assert_eq!(daemon.requests().len(), 1);
         }
     }
 }

@@ -43,7 +43,7 @@ fn status() -> Value {
 fn cache(name: &str) -> Value {
     json!({
         "name": name, "enabled": true, "access": "public", "paths": 1, "file_bytes": 2,
-        "nar_bytes": 3, "url": "http://h", "public_keys": [], "signing": "auto",
+        "nar_bytes": 3, "url": "http://h", "public_keys": [], "signing": "auto", "gc_held_back": 0,
     })
 }
 

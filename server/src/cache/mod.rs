@@ -49,6 +49,17 @@ pub struct Cache {
     /// is held.
     pub reconfigure_lock: tokio::sync::RwLock<()>,
     keys: RwLock<Arc<KeyRing>>,
+    /// The last collection, if it was held back because it would have removed too much.
+    pub held_collection: RwLock<Option<HeldCollection>>,
+}
+
+/// A collection that nobody asked for and that removed nothing, as it would have removed too much of a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldCollection {
+    /// How many paths it would have removed.
+    pub paths: u64,
+    /// How many there were.
+    pub of: u64,
 }
 
 impl Cache {

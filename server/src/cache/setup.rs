@@ -301,6 +301,7 @@ async fn prepare(
             key_name,
             reconfigure_lock: tokio::sync::RwLock::new(()),
             keys: parking_lot::RwLock::new(Arc::new(keys)),
+            held_collection: parking_lot::RwLock::default(),
         };
         cache.load_index(catalog).await?;
         return Ok(Planned { cache: Arc::new(cache), apply_reload: None, states, revived, reindex: false });

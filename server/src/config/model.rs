@@ -99,6 +99,8 @@ pub struct ServerConfig {
     pub scrub_interval: Option<Duration>,
     /// How long every path is kept after it was made or used, whatever a collection is told.
     pub gc_grace: Duration,
+    /// Percentage of the paths of a cache that a collection may remove if no operator asked for it.
+    pub gc_max_share: u8,
     /// How long removed paths stay in the trash; `None` to remove their files at once.
     pub trash: Option<Duration>,
     /// How long a deployment may take from its start before it counts as failed.

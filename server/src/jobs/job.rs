@@ -1,6 +1,8 @@
 //! One job: how far it has come, who watches it, and how it ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use admin_api::{ApiError, JobInfo, JobRequest, JobState, JobSummary, NoteLevel, StopCause, Unit};
 use catalog::UnixTime;
@@ -13,6 +15,10 @@ use super::scope::Scope;
 
 /// Notes that are kept for a slow watcher. What it does not take in time it does not see; the log has all of them.
 const NOTES: usize = 256;
+/// How long a watcher may read nothing before the job goes on without it.
+const IDLE: Duration = Duration::from_secs(30);
+/// How often to look whether it has read something.
+const POLL: Duration = Duration::from_millis(2);
 
 /// A job.
 pub struct Job {
@@ -26,6 +32,8 @@ pub struct Job {
     stop: CancellationToken,
     stop_cause: Mutex<StopCause>,
     message: Mutex<Option<String>>,
+    /// Whether no operator asked for it.
+    unattended: AtomicBool,
 }
 
 /// How a job ended.
@@ -50,7 +58,7 @@ pub struct Watching {
 }
 
 impl Job {
-    pub(super) fn new(id: u64, request: JobRequest, scope: Scope) -> Self {
+    pub(super) fn new(id: u64, request: JobRequest, scope: Scope, unattended: bool) -> Self {
         let info = JobInfo {
             id: id.to_string(),
             kind: request.kind(),
@@ -74,6 +82,7 @@ impl Job {
             stop: CancellationToken::new(),
             stop_cause: Mutex::new(StopCause::Request),
             message: Mutex::default(),
+            unattended: AtomicBool::new(unattended),
         }
     }
 
@@ -95,6 +104,11 @@ impl Job {
     /// Whether it has not ended.
     pub fn is_running(&self) -> bool {
         self.end.borrow().is_none()
+    }
+
+    /// An operator asked for what it does as well.
+    pub(super) fn attend(&self) {
+        self.unattended.store(false, Ordering::Relaxed);
     }
 
     /// Begins to watch it.
@@ -149,11 +163,18 @@ fn subject(request: &JobRequest, scope: &Scope) -> String {
 /// What a job tells while it runs.
 pub(super) struct Reporter {
     job: Arc<Job>,
+    /// Whether a watcher has not read for so long that nobody waits for it any more.
+    has_idle_watcher: AtomicBool,
 }
 
 impl Reporter {
     pub(super) fn new(job: Arc<Job>) -> Self {
-        Self { job }
+        Self { job, has_idle_watcher: AtomicBool::new(false) }
+    }
+
+    /// Whether no operator has asked for the job.
+    pub(super) fn is_unattended(&self) -> bool {
+        self.job.unattended.load(Ordering::Relaxed)
     }
 
     /// Begins a part of the work.
@@ -193,6 +214,20 @@ impl Reporter {
         }
         // Nobody may be watching.
         let _ = self.job.notes.send((level, text));
+    }
+
+    /// Tells watchers something that is not worth a line in the log. Waits while they are behind, so that they miss nothing,
+    /// unless one of them does not read at all.
+    pub(super) async fn tell(&self, text: String) {
+        let begun = Instant::now();
+        while self.job.notes.len() >= NOTES / 2 && !self.has_idle_watcher.load(Ordering::Relaxed) {
+            if begun.elapsed() > IDLE {
+                self.has_idle_watcher.store(true, Ordering::Relaxed);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        // Nobody may be watching.
+        let _ = self.job.notes.send((NoteLevel::Info, text));
     }
 
     /// Fails when the job is to stop.

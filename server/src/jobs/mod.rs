@@ -7,6 +7,7 @@ mod backup;
 mod delete_cache;
 mod fsck;
 mod gc;
+mod history;
 mod job;
 mod moves;
 mod scope;
@@ -39,36 +40,73 @@ const REMEMBERED: usize = 32;
 #[derive(Default)]
 pub struct Jobs {
     list: Mutex<Vec<Arc<Job>>>,
+    /// Those that ended before the daemon started.
+    earlier: Mutex<Vec<JobInfo>>,
     last_id: AtomicU64,
     running: TaskTracker,
 }
 
 impl Jobs {
-    /// Starts a job, or joins the one that does the same already; then the second value is true.
-    pub fn start(&self, core: &Arc<Core>, request: JobRequest) -> Result<(Arc<Job>, bool), ApiError> {
+    /// Starts a job for an operator, or joins the one that does the same already.
+    pub fn start(&self, core: &Arc<Core>, request: JobRequest) -> Result<Started, ApiError> {
+        self.start_or_join(core, request, false)
+    }
+
+    /// As [`Jobs::start`], without an operator who asked for it.
+    pub fn start_unattended(&self, core: &Arc<Core>, request: JobRequest) -> Result<Started, ApiError> {
+        self.start_or_join(core, request, true)
+    }
+
+    fn start_or_join(
+        &self,
+        core: &Arc<Core>,
+        request: JobRequest,
+        unattended: bool,
+    ) -> Result<Started, ApiError> {
         let scope = Scope::of(core, &request)?;
         let mut list = self.lock();
         for running in list.iter().filter(|job| job.is_running()) {
             match relation(running, &request, &scope) {
-                Relation::Same => return Ok((running.clone(), true)),
+                Relation::Same => {
+                    if !unattended {
+                        running.attend();
+                    }
+                    return Ok(Started { job: running.clone(), watching: running.watch(), joined: true });
+                }
                 Relation::InTheWay => return Err(in_the_way(running)),
                 Relation::None => {}
             }
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let job = Arc::new(Job::new(id, request, scope));
+        let job = Arc::new(Job::new(id, request, scope, unattended));
         list.push(job.clone());
         forget_old(&mut list);
         drop(list);
         tracing::info!(job = id, kind = ?job.request.kind(), subject = job.subject(), "a job has started");
+        // Before it runs, so that nothing it tells is missed.
+        let watching = job.watch();
         let (core, running) = (core.clone(), job.clone());
         self.running.spawn(async move { run(&core, &running).await });
-        Ok((job, false))
+        Ok(Started { job, watching, joined: false })
     }
 
     /// All jobs, the latest last.
     pub fn list(&self) -> Vec<JobInfo> {
-        self.lock().iter().map(|job| job.info()).collect()
+        let current: Vec<JobInfo> = self.lock().iter().map(|job| job.info()).collect();
+        let mut all: Vec<JobInfo> = self.earlier.lock().iter().cloned().chain(current).collect();
+        let has_ended = |job: &JobInfo| job.state != JobState::Running;
+        let mut surplus = all.iter().filter(|job| has_ended(job)).count().saturating_sub(REMEMBERED);
+        all.retain(|job| {
+            let forget = surplus > 0 && has_ended(job);
+            surplus -= usize::from(forget);
+            !forget
+        });
+        all
+    }
+
+    /// The job of this id, if it ended before the daemon started.
+    pub fn find_earlier(&self, id: &str) -> Option<JobInfo> {
+        self.earlier.lock().iter().find(|job| job.id == id).cloned()
     }
 
     /// Tells a job to stop, if there is one of this id.
@@ -92,6 +130,16 @@ impl Jobs {
     }
 }
 
+/// A job that was started or joined.
+pub struct Started {
+    /// The job.
+    pub job: Arc<Job>,
+    /// What it tells from now on.
+    pub watching: Watching,
+    /// Whether it ran already.
+    pub joined: bool,
+}
+
 fn forget_old(list: &mut Vec<Arc<Job>>) {
     let ended = list.iter().filter(|job| !job.is_running()).count();
     let mut surplus = ended.saturating_sub(REMEMBERED);
@@ -103,6 +151,7 @@ fn forget_old(list: &mut Vec<Arc<Job>>) {
 }
 
 async fn run(core: &Arc<Core>, job: &Arc<Job>) {
+    history::save(core, job).await;
     let end = match AssertUnwindSafe(work(core, job)).catch_unwind().await {
         Ok(Ok(summary)) => End::Done(summary),
         Ok(Err(JobError::Stopped)) => End::Stopped(job.stop_cause()),
@@ -110,6 +159,7 @@ async fn run(core: &Arc<Core>, job: &Arc<Job>) {
         Err(_) => End::Failed(panicked()),
     };
     job.end(end);
+    history::save(core, job).await;
     let info = job.info();
     match info.state {
         JobState::Failed => tracing::error!(job = info.id, error = info.last_error, "a job has failed"),
@@ -130,13 +180,14 @@ async fn work(core: &Arc<Core>, job: &Arc<Job>) -> Result<JobSummary, JobError> 
         JobRequest::Fsck { rebuild, dry_run, .. } => {
             fsck::fsck(core, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
         }
-        JobRequest::Gc { dry_run, to_size, older_than, accept_clock, no_trash, .. } => {
+        JobRequest::Gc { dry_run, to_size, older_than, accept_clock, no_trash, brief, .. } => {
             let options = gc::Options {
                 dry_run: *dry_run,
                 to_size: *to_size,
                 older_than: *older_than,
                 accept_clock: *accept_clock,
                 no_trash: *no_trash,
+                brief: *brief,
             };
             gc::gc(core, scope, options, &reporter).await
         }

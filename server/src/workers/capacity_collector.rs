@@ -70,9 +70,10 @@ impl Worker for CapacityCollector {
                 older_than: None,
                 accept_clock: false,
                 no_trash: false,
+                brief: false,
             };
-            let (job, _) = self.jobs.start(core, request).map_err(|error| error.message)?;
-            let mut end = job.watch().end;
+            let started = self.jobs.start_unattended(core, request).map_err(|error| error.message)?;
+            let mut end = started.watching.end;
             match stop.run_until_cancelled(end.wait_for(Option::is_some)).await {
                 Some(Ok(end)) => {
                     if let Some(End::Failed(error)) = &*end {
@@ -82,7 +83,9 @@ impl Worker for CapacityCollector {
                 _ => return Ok(()),
             }
             core.nar_store.empty_trash_until(cache, fits).await?;
-            self.again |= size_to_collect(cache).is_some();
+            // What was held back waits for an operator.
+            let is_held = cache.held_collection.read().is_some();
+            self.again |= size_to_collect(cache).is_some() && !is_held;
         }
         Ok(())
     }

@@ -63,10 +63,11 @@ impl Worker for Gc {
             older_than: None,
             accept_clock: false,
             no_trash: false,
+            brief: false,
         };
-        let (job, _) = self.jobs.start(core, request).map_err(|error| error.message)?;
+        let started = self.jobs.start_unattended(core, request).map_err(|error| error.message)?;
         self.pause = self.interval;
-        let mut end = job.watch().end;
+        let mut end = started.watching.end;
         // The end of the daemon ends the job as well.
         match stop.run_until_cancelled(end.wait_for(Option::is_some)).await {
             Some(Ok(end)) => match &*end {

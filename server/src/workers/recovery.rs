@@ -54,8 +54,8 @@ impl Worker for Recovery {
                 rebuild: true,
                 dry_run: false,
             };
-            let (job, _) = self.jobs.start(core, request).map_err(|error| error.message)?;
-            let mut end = job.watch().end;
+            let started = self.jobs.start_unattended(core, request).map_err(|error| error.message)?;
+            let mut end = started.watching.end;
             // The end of the daemon ends the job as well, and the next start begins it again.
             let Some(ended) = stop.run_until_cancelled(end.wait_for(Option::is_some)).await else {
                 return Ok(());

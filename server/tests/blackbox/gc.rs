@@ -253,6 +253,59 @@ fn a_collection_that_dies_at_any_step_is_finished_by_the_next_one() {
     }
 }
 
+/// A dry run names every path, however many there are, and calls nothing removed.
+#[test]
+fn a_dry_run_tells_of_every_path_and_removes_none() {
+    const PATHS: usize = 1100;
+    let site = site();
+    let pusher = site.pusher("pub");
+    let paths: Vec<Path> = (0..PATHS).map(|number| Path::small(&format!("{number}"))).collect();
+    std::thread::scope(|scope| {
+        for some in paths.chunks(PATHS.div_ceil(8)) {
+            let pusher = &pusher;
+            scope.spawn(move || some.iter().for_each(|path| pusher.push(path)));
+        }
+    });
+    wait_until_older(Instant::now(), 0);
+    let told = try_gc(&site, 0, true);
+    let notes: Vec<&str> = told.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(notes.len(), PATHS);
+    assert!(paths.iter().all(|path| notes.iter().any(|note| note.contains(&path.hash))));
+    let done = told.iter().rfind(|event| event["event"] == "done").unwrap();
+    let counts = done["summary"]["caches"][0].clone();
+    assert_eq!(counts["paths_to_remove"], PATHS);
+    for removed in ["paths_removed", "files_removed", "bytes_freed"] {
+        assert_eq!(counts[removed], 0, "{counts}");
+    }
+    assert_eq!(site.stored_nars("pub").len(), PATHS);
+}
+
+/// Ids go on, and what ran before is still listed.
+#[test]
+fn jobs_are_listed_with_their_ids_after_a_restart() {
+    let mut site = site();
+    site.pusher("pub").push(&Path::small("path"));
+    gc(&site, 3600);
+    site.cachectl_ok(&["fsck", "--cache", "pub"]);
+    let jobs = |site: &Site| -> Vec<Value> {
+        serde_json::from_str(&site.cachectl_ok(&["job", "list", "--json"])).unwrap()
+    };
+    let before = jobs(&site);
+    assert_eq!(before.len(), 2);
+    assert!(site.stop_and_restart().success());
+    assert_eq!(jobs(&site), before);
+    let stopped: Value = serde_json::from_str(&site.cachectl_ok(&["job", "stop", "1", "--json"])).unwrap();
+    assert_eq!(stopped, before[0], "stopping a job that has ended changes nothing");
+    gc(&site, 3600);
+    site.crash_and_restart();
+    for _ in 0..40 {
+        gc(&site, 3600);
+    }
+    let after = jobs(&site);
+    assert_eq!(after.len(), 32, "the last ones");
+    assert_eq!(after.last().unwrap()["id"], "43");
+}
+
 /// `fsck` finds that catalog and storages agree.
 #[track_caller]
 fn assert_nothing_to_repair(site: &Site) {

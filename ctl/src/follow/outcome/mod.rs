@@ -2,6 +2,8 @@
 
 mod gc;
 
+pub use gc::table as gc_table;
+
 use admin_api::{
     BackupSummary, DeleteCacheSummary, FsckStorage, FsckSummary, JobSummary, MoveSummary, RebalanceSummary,
     ScrubSummary, StorageShare,

@@ -1,5 +1,7 @@
 //! Views of the contents of a cache for operators: by path, by size and by age.
 
+use std::collections::HashMap;
+
 use nix_formats::{StorePath, StorePathHash};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
@@ -9,7 +11,10 @@ use sea_orm::{
 use crate::entity::field::{Field, stored};
 use crate::entity::values::{self, Count};
 use crate::entity::{nar, store_path};
-use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
+use crate::{CacheId, Catalog, CatalogError, PathId, StorageId, UnixTime};
+
+/// The most values in one `IN (…)`. Databases limit the parameters of a statement.
+const IN_LIST: usize = 1000;
 
 /// A store path in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +70,25 @@ impl Catalog {
             query = query.filter(store_path::Column::Hash.gt(stored(&after)));
         }
         self.read_lines(query).await
+    }
+
+    /// Returns paths by their rows. Those that no longer exist are left out.
+    pub async fn paths_by_id(&self, ids: &[PathId]) -> Result<HashMap<PathId, StorePath>, CatalogError> {
+        let mut paths = HashMap::with_capacity(ids.len());
+        for some in ids.chunks(IN_LIST) {
+            let found: Vec<(PathId, Field<store_path::Entity, StorePathHash>, String)> =
+                store_path::Entity::find()
+                    .select_only()
+                    .columns([store_path::Column::Id, store_path::Column::Hash, store_path::Column::Name])
+                    .filter(store_path::Column::Id.is_in(some.iter().copied()))
+                    .into_tuple()
+                    .all(self.readers())
+                    .await?;
+            for (id, hash, name) in found {
+                paths.insert(id, values::store_path::<store_path::Entity>("name", *hash, &name)?);
+            }
+        }
+        Ok(paths)
     }
 
     /// Returns the paths of a cache with the largest files, largest first.

@@ -25,6 +25,7 @@ mod gc;
 mod generations;
 mod identity;
 mod inspect;
+mod job_history;
 mod jobs;
 mod keys;
 mod migration;
@@ -66,6 +67,7 @@ pub use gc::{
 };
 pub use generations::Generation;
 pub use inspect::{PathLine, PathTotals};
+pub use job_history::SavedJob;
 pub use jobs::{JobState, StorageJob};
 pub use keys::{KeyOrigin, RegisterKey, SigningKeyRecord};
 pub use open_uploads::OpenUpload;

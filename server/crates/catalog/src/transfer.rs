@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    agent, cache, catalog_identity, clock, deployment, deployment_log, nar, open_upload, pin, reference,
+    agent, cache, catalog_identity, clock, deployment, deployment_log, job, nar, open_upload, pin, reference,
     server_key, signing_key, storage, storage_generation, storage_job, store_path, token, tombstone,
     trashed_path, unpublished_path, upload, workspace,
 };
@@ -23,7 +23,7 @@ macro_rules! with_all_tables {
         $action! {
             cache, signing_key, storage, storage_job, storage_generation, nar, store_path, reference, unpublished_path,
             pin, upload, open_upload, token, tombstone, trashed_path, workspace, agent, deployment, deployment_log, clock,
-            catalog_identity, server_key,
+            catalog_identity, server_key, job,
         }
     };
 }

@@ -5,7 +5,7 @@ use super::key::Key;
 use super::lens::lens;
 use super::table::{Table, Topic};
 use super::types::{
-    BOOL, COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, POSITIVE_DURATION, SIZE, Type, words,
+    BOOL, COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, PERCENTAGE, POSITIVE_DURATION, SIZE, Type, words,
 };
 use crate::config::{LogConfig, LogFormat, ServerConfig};
 
@@ -36,6 +36,14 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
             .applied_on_reload()
             .summary("How long a path stays after it was pushed or asked for, whatever `cachectl gc` is told")
             .details("Clients rely on the answer that a path is present."),
+        Key::new("gc-max-share", &One(lens!(ServerConfig, gc_max_share), PERCENTAGE))
+            .default("50")
+            .applied_on_reload()
+            .summary("Percentage of the paths of a cache that a collection may remove if nobody asked for it")
+            .details(
+                "A collection at `gc-interval`, or because of `keep-max-size`, that would remove more removes nothing, and \
+                 `cachectl doctor` and `cachectl status` say so. `cachectl gc` collects them.",
+            ),
         Key::new("trash", &One(lens!(ServerConfig, trash), INTERVAL))
             .default("24h")
             .applied_on_reload()

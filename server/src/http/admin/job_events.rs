@@ -8,13 +8,14 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Events;
-use crate::jobs::{End, Job, Watching};
+use crate::jobs::{End, Job, Started, Watching};
 
 /// The shortest time between two events about the progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Returns the events of a job from now on, beginning with its state.
-pub(super) fn events(request: &JobRequest, job: Arc<Job>, joined: bool) -> Events<JobEvent> {
+pub(super) fn events(request: &JobRequest, started: Started) -> Events<JobEvent> {
+    let Started { job, watching, joined } = started;
     let mut pending = vec![JobEvent::Started { job: job.info(), joined }];
     if joined
         && let JobRequest::Scrub { rate, restart, .. } = request
@@ -24,14 +25,7 @@ pub(super) fn events(request: &JobRequest, job: Arc<Job>, joined: bool) -> Event
         pending.push(JobEvent::Note { level: NoteLevel::Warn, text });
     }
     pending.reverse();
-    let watcher = Watcher {
-        watching: job.watch(),
-        job,
-        pending,
-        next: Instant::now(),
-        changed: true,
-        has_ended: false,
-    };
+    let watcher = Watcher { watching, job, pending, next: Instant::now(), changed: true, has_ended: false };
     stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await?, watcher)) }).boxed()
 }
 
@@ -71,8 +65,7 @@ impl Watcher {
                 Wakeup::Note(note) => match note {
                     Ok((level, text)) => return Some(JobEvent::Note { level, text }),
                     Err(RecvError::Lagged(missed)) => {
-                        let text =
-                            format!("{missed} notes came too fast to be sent; the daemon's log has them");
+                        let text = format!("{missed} notes were not read in time and are left out");
                         return Some(JobEvent::Note { level: NoteLevel::Info, text });
                     }
                     // The job itself holds the other end.

@@ -16,11 +16,14 @@ pub(super) async fn list(state: &State, _: ListJobs) -> Answer<Vec<JobInfo>> {
 }
 
 pub(super) async fn start(state: &State, request: JobRequest) -> Answer<Events<JobEvent>> {
-    let (job, joined) = state.jobs.start(&state.core, request.clone())?;
-    Ok(events(&request, job, joined))
+    let started = state.jobs.start(&state.core, request.clone())?;
+    Ok(events(&request, started))
 }
 
 pub(super) async fn stop(state: &State, StopJob { id }: StopJob) -> Answer<JobInfo> {
+    if let Some(ended) = state.jobs.find_earlier(&id) {
+        return Ok(ended);
+    }
     let job = state.jobs.stop(&id).ok_or_else(|| {
         let hint = Some("`cachectl job list` shows the ids");
         failure(ErrorCode::NotFound, format!("there is no job with the id `{id}`"), hint)

@@ -38,6 +38,7 @@ async fn disabled_summary(state: &State, record: &CacheRecord) -> Answer<CacheSu
         url: String::new(),
         public_keys: Vec::new(),
         signing: admin_api::Signing::Server,
+        gc_held_back: 0,
     })
 }
 
@@ -61,6 +62,7 @@ pub async fn cache_summary(state: &State, cache: &Cache) -> Answer<CacheSummary>
             SigningMode::Server => admin_api::Signing::Server,
             SigningMode::Client => admin_api::Signing::Client,
         },
+        gc_held_back: cache.held_collection.read().map_or(0, |held| held.paths),
     })
 }
 

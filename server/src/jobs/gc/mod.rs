@@ -25,8 +25,11 @@ use self::plan::Plan;
 use super::JobError;
 use super::job::Reporter;
 use super::scope::Scope;
-use crate::cache::Cache;
+use crate::cache::{Cache, HeldCollection};
 use crate::core::Core;
+
+/// Paths whose reasons are read at once.
+const PAGE: usize = 1000;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +44,8 @@ pub(super) struct Options {
     pub(super) accept_clock: bool,
     /// Keep nothing in the trash of what is removed.
     pub(super) no_trash: bool,
+    /// Of a dry run, tell only the counts.
+    pub(super) brief: bool,
 }
 
 /// One cache under collection.
@@ -90,14 +95,63 @@ impl Collection<'_> {
         self.counts.paths_before = plan.census.len() as u64;
         self.counts.pinned = plan.census.pinned() as u64;
         if options.dry_run {
-            self.tell(&plan).await?;
+            self.tell(&plan, options.brief).await?;
+        } else if self.is_too_much(&plan) {
+            self.hold_back(&plan);
         } else {
+            *self.cache.held_collection.write() = None;
             self.tombstone_paths(&plan).await?;
             self.sweep().await?;
             self.counts.postponed = self.count_postponed().await?;
+            self.log(options);
         }
-        self.counts.kept = self.counts.paths_before.saturating_sub(self.counts.paths_removed);
+        let gone = self.counts.paths_removed + self.counts.paths_to_remove;
+        self.counts.kept = self.counts.paths_before.saturating_sub(gone);
         Ok(())
+    }
+
+    /// Whether the plan is more than a collection may do that nobody asked for.
+    fn is_too_much(&self, plan: &Plan) -> bool {
+        let share = u128::from(self.core.config().server.gc_max_share);
+        self.reporter.is_unattended() && plan.count as u128 * 100 > plan.census.len() as u128 * share
+    }
+
+    /// Leaves everything as it is until an operator asks for the collection.
+    fn hold_back(&mut self, plan: &Plan) {
+        let held = HeldCollection { paths: plan.count as u64, of: plan.census.len() as u64 };
+        self.counts.held_back = held.paths;
+        *self.cache.held_collection.write() = Some(held);
+        let share = self.core.config().server.gc_max_share;
+        let name = self.cache.name();
+        self.reporter.note(
+            NoteLevel::Warn,
+            format!(
+                "{name}: nothing was collected: it would have been {} of {} paths, more than the {share} % of \
+                 `server.gc-max-share`; if that is right, run `cachectl gc --cache {name}`",
+                held.paths, held.of
+            ),
+        );
+    }
+
+    /// Leaves a line in the log that says what was removed and why.
+    fn log(&self, options: Options) {
+        let reason = match (self.reporter.is_unattended(), options.to_size) {
+            (true, Some(_)) => "the cache is larger than keep-max-size",
+            (true, None) => "gc-interval",
+            (false, _) => "an operator asked for it",
+        };
+        let counts = &self.counts;
+        tracing::info!(
+            cache = counts.cache,
+            reason,
+            paths = counts.paths_removed,
+            files = counts.files_removed,
+            bytes_freed = counts.bytes_freed,
+            bytes_trashed = counts.bytes_trashed,
+            paths_before = counts.paths_before,
+            postponed = counts.postponed,
+            "collected garbage"
+        );
     }
 
     /// Fails while the clock is in doubt, as the age of paths means nothing then.
@@ -120,19 +174,19 @@ impl Collection<'_> {
     }
 
     /// Tells of what would go.
-    async fn tell(&mut self, plan: &Plan) -> Result<(), JobError> {
-        let (files, bytes) = plan.census.freed(plan.count);
-        if self.trash {
-            self.counts.bytes_trashed = bytes;
-        } else {
-            (self.counts.files_removed, self.counts.bytes_freed) = (files, bytes);
+    async fn tell(&mut self, plan: &Plan, brief: bool) -> Result<(), JobError> {
+        (self.counts.files_to_remove, self.counts.bytes_to_remove) = plan.census.freed(plan.count);
+        self.counts.paths_to_remove = plan.count as u64;
+        if brief {
+            return Ok(());
         }
-        self.counts.paths_removed = plan.count as u64;
-        for text in plan.reasons(&self.core.catalog, self.cache).await? {
+        let mut number = 0;
+        for page in plan.census.batches(plan.count, PAGE) {
             self.reporter.check()?;
-            self.reporter.note(NoteLevel::Info, text);
-            // Watchers take part in the telling, and only so many notes wait for them.
-            tokio::task::yield_now().await;
+            for text in plan.reasons(&self.core.catalog, self.cache, &page, number).await? {
+                self.reporter.tell(text).await;
+            }
+            number += page.len();
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use catalog::{Catalog, CatalogError, Census, GcPath, UnixTime};
+use catalog::{Catalog, CatalogError, Census, GcPath, PathId, UnixTime};
 
 use super::Options;
 use crate::cache::Cache;
@@ -12,8 +12,6 @@ use crate::core::Core;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
-/// How many paths are told of that would go.
-const MOST_REASONS: usize = 1000;
 
 /// What is to be done in a cache.
 pub(in crate::jobs) struct Plan {
@@ -63,22 +61,24 @@ impl Plan {
         Ok(Self { census, count, expired, unused_since, now })
     }
 
-    /// Why the first of the paths that may go may go.
+    /// Why these paths may go, of which the first is number `first` of those that may.
     pub(super) async fn reasons(
         &self,
         catalog: &Catalog,
         cache: &Cache,
+        paths: &[GcPath],
+        first: usize,
     ) -> Result<Vec<String>, CatalogError> {
-        let first: Vec<GcPath> =
-            self.census.batches(self.count.min(MOST_REASONS), MOST_REASONS).flatten().collect();
-        let mut reasons = Vec::with_capacity(first.len());
-        for (number, path) in first.into_iter().enumerate() {
+        let ids: Vec<PathId> = paths.iter().map(|path| path.id).collect();
+        let names = catalog.paths_by_id(&ids).await?;
+        let mut reasons = Vec::with_capacity(paths.len());
+        for (number, path) in (first..).zip(paths) {
             // It may have been removed or made anew since.
-            let Some(record) = catalog.find_path(cache.id, &path.hash).await? else { continue };
+            let Some(name) = names.get(&path.id) else { continue };
             let unused = self.census.last_use_of(number).map_or(0, |used| self.now.0 - used.0);
             let unused = span(u64::try_from(unused).unwrap_or(0));
             let why = if number < self.expired { "" } else { ", and the cache is too large" };
-            let path = format!("{}/{}", cache.name(), record.path.base_name());
+            let path = format!("{}/{}", cache.name(), name.base_name());
             reasons.push(format!("{path}: neither it nor what refers to it was used for {unused}{why}"));
         }
         Ok(reasons)

@@ -15,13 +15,18 @@ const A_WHILE: Duration = Duration::from_secs(5);
 
 /// A daemon that collects what was not used for a week, each second, on a clock that [`set_clock`] sets.
 fn site() -> Site {
+    site_keeping(7)
+}
+
+/// The same for what was not used for so many days.
+fn site_keeping(days: u32) -> Site {
     let library = library();
     Site::launched(
-        |config, directory| {
+        move |config, directory| {
             fs::write(directory.join("clock"), "+0\n").unwrap();
             config["server"]["gc-interval"] = json!("1s");
             config["server"]["gc-grace"] = json!("0s");
-            config["server"]["default-retention"] = json!(7);
+            config["server"]["default-retention"] = json!(days);
         },
         move |directory| {
             let mut command = Command::new(DAEMON);
@@ -174,8 +179,10 @@ fn jumps(restarts: bool) {
             stay_for(A_ROUND, &site, &paths.iter().collect::<Vec<_>>());
         }
     }
-    // A clock that is a day ahead at a start is believed, and so one that is right again is a day behind.
-    site.cachectl_ok(&["gc", "--accept-clock"]);
+    // A clock that is a day ahead at a start is believed, and so one that is right again is a day behind. A collection that the
+    // daemon runs at the moment may be in the way.
+    let accepted = || site.cachectl(&["gc", "--accept-clock"]).status.success().then_some(());
+    wait_for(SOON, "the clock is accepted", accepted);
     for path in &paths {
         site.reader("pub").assert_has(path);
     }
@@ -209,4 +216,40 @@ fn a_token_that_has_expired_stays_so_when_the_clock_is_set_back() {
         site.crash_and_restart();
         assert_eq!(status(&site), 401, "{offset}, after a kill");
     }
+}
+
+/// A weekend is no reason for doubt, but it may be one for caution.
+#[test]
+fn a_collection_that_nobody_asked_for_removes_no_more_than_half_of_a_cache() {
+    let mut site = site_keeping(1);
+    let old = ["one", "two", "three"].map(|name| pushed(&site, name));
+    let pinned = pushed(&site, "pinned");
+    site.cachectl_ok(&["pin", "add", "keep", &pinned.hash, "--cache", "pub"]);
+    assert!(site.daemon().terminate().success());
+    set_clock(&site, "+2d");
+    site.restart();
+    let held = |site: &Site| {
+        let status = site.cachectl_ok(&["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        let caches = status["caches"].as_array().unwrap();
+        caches.iter().find(|cache| cache["name"] == "pub").unwrap()["gc_held_back"].clone()
+    };
+    wait_for(SOON, "it is held back", || (held(&site) == 3).then_some(()));
+    stay(&site, &[&old[0], &old[1], &old[2], &pinned]);
+    assert!(site.cachectl_ok(&["status"]).contains("3 paths not collected"));
+    let findings = site.cachectl(&["doctor"]);
+    let findings = String::from_utf8_lossy(&findings.stdout).into_owned();
+    assert!(findings.contains("3 of 4 paths") && findings.contains("cachectl gc --cache pub"), "{findings}");
+    assert!(site.daemon().log().contains("nothing was collected"));
+
+    // One that the daemon runs at the moment may be in the way.
+    let collected = || site.cachectl(&["gc", "--cache", "pub"]).status.success().then_some(());
+    wait_for(SOON, "an operator collects them", collected);
+    assert!(!old.iter().any(|path| is_stored(&site, path)));
+    site.reader("pub").assert_has(&pinned);
+    assert_eq!(held(&site), 0);
+    let log = site.daemon().log();
+    let line =
+        log.lines().find(|line| line.contains("collected garbage") && line.contains("paths=3")).unwrap();
+    assert!(line.contains("an operator asked for it") && line.contains("bytes_freed="), "{line}");
 }

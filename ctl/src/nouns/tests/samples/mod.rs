@@ -46,6 +46,7 @@ pub fn status() -> Status {
                 url: "http://old.cache.example.org".into(),
                 public_keys: vec![],
                 signing: Signing::Client,
+                gc_held_back: 0,
             },
         ],
         storages: vec![local(), s3()],
@@ -67,6 +68,7 @@ fn summary() -> CacheSummary {
         url: "http://main.cache.example.org".into(),
         public_keys: vec![KEY.into()],
         signing: Signing::Auto,
+        gc_held_back: 11_234,
     }
 }
 

@@ -94,20 +94,42 @@ pub fn summaries() -> Vec<JobSummary> {
         files_removed: 1_200,
         bytes_freed: 12 * GIB,
         bytes_trashed: 0,
+        paths_to_remove: 0,
+        files_to_remove: 0,
+        bytes_to_remove: 0,
+        held_back: 0,
         postponed: 0,
         pinned: 17,
         kept: 11_111,
+    };
+    let planned = GcCache {
+        paths_to_remove: main.paths_removed,
+        files_to_remove: main.files_removed,
+        bytes_to_remove: main.bytes_freed,
+        paths_removed: 0,
+        files_removed: 0,
+        bytes_freed: 0,
+        ..main.clone()
+    };
+    let held = GcCache {
+        paths_removed: 0,
+        files_removed: 0,
+        bytes_freed: 0,
+        held_back: 11_234,
+        kept: 12_345,
+        ..main.clone()
     };
     let trashed = main.clone();
     let staging = GcCache { cache: "staging".into(), postponed: 3, kept: 11_108, ..main.clone() };
     let deleted = DeleteCacheSummary { paths: 12_345, files: 12_000, bytes_freed: 43 * GIB, left_files: 0 };
     vec![
-        JobSummary::Gc(GcSummary { dry_run: true, caches: vec![main.clone()] }),
+        JobSummary::Gc(GcSummary { dry_run: true, caches: vec![planned] }),
         JobSummary::Gc(GcSummary { dry_run: false, caches: vec![main, staging] }),
         JobSummary::Gc(GcSummary {
             dry_run: false,
             caches: vec![GcCache { files_removed: 0, bytes_freed: 0, bytes_trashed: 12 * GIB, ..trashed }],
         }),
+        JobSummary::Gc(GcSummary { dry_run: false, caches: vec![held] }),
         JobSummary::Gc(GcSummary { dry_run: false, caches: vec![] }),
         JobSummary::DeleteCache(deleted),
         JobSummary::DeleteCache(DeleteCacheSummary { left_files: 1, ..deleted }),

@@ -106,8 +106,7 @@ pub enum JobRequest {
     Gc {
         /// The cache; `None` for all of them.
         cache: Option<String>,
-        /// Whether to remove nothing and only report, with a [`JobEvent::Note`] for each of the first paths that would
-        /// be removed.
+        /// Whether to remove nothing and only report, with a [`JobEvent::Note`] for each path that would be removed.
         dry_run: bool,
         /// The size to which each cache is reduced by removing the least recently used paths, in bytes.
         to_size: Option<u64>,
@@ -119,6 +118,9 @@ pub enum JobRequest {
         /// Whether to remove the files at once instead of keeping them in the trash. Left out if `false`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         no_trash: bool,
+        /// Whether a dry run leaves out the note for each path. Left out if `false`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        brief: bool,
     },
     /// Removes a cache that is no longer in the config, with everything in it.
     DeleteCache {

@@ -112,7 +112,7 @@ pub struct FsckStorage {
 /// The result of a garbage collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GcSummary {
-    /// Whether nothing was removed. The counts then say what would have been removed.
+    /// Whether nothing was removed. The counts of what was removed are 0 then, and others say what would be.
     pub dry_run: bool,
     /// The result in each cache.
     pub caches: Vec<GcCache>,
@@ -135,6 +135,19 @@ pub struct GcCache {
     /// back.
     #[serde(default)]
     pub bytes_trashed: u64,
+    /// The number of paths that would be removed. Only of a dry run.
+    #[serde(default)]
+    pub paths_to_remove: u64,
+    /// The number of files that would be removed, or kept for the trash. Only of a dry run.
+    #[serde(default)]
+    pub files_to_remove: u64,
+    /// The bytes of those files. Only of a dry run.
+    #[serde(default)]
+    pub bytes_to_remove: u64,
+    /// The number of paths that were not removed because nobody asked for the collection and they are more of the cache than it
+    /// may remove then.
+    #[serde(default)]
+    pub held_back: u64,
     /// The number of paths that should have been removed but were not, because their storage does not answer.
     pub postponed: u64,
     /// The number of paths that were kept because they are pinned.

@@ -67,6 +67,7 @@ fn a_cache_has_its_summary_beside_its_details_in_json() {
     let summary = json!({
         "name": "main", "enabled": true, "access": "public", "paths": 1, "file_bytes": 2, "nar_bytes": 3,
         "url": "http://localhost:1", "public_keys": ["k:AA=="], "signing": "auto",
+        "gc_held_back": 0,
     });
     let mut info = summary.clone();
     info.as_object_mut().unwrap().extend(

@@ -10,6 +10,7 @@ pub(crate) mod clock;
 pub(crate) mod deployment;
 pub(crate) mod deployment_log;
 pub(crate) mod field;
+pub(crate) mod job;
 pub(crate) mod nar;
 pub(crate) mod open_upload;
 pub(crate) mod pin;

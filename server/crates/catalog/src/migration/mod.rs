@@ -4,6 +4,7 @@
 mod adopt;
 mod identity;
 mod initial;
+mod job_history;
 mod trash;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
@@ -18,7 +19,12 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(initial::Migration), Box::new(trash::Migration), Box::new(identity::Migration)]
+        vec![
+            Box::new(initial::Migration),
+            Box::new(trash::Migration),
+            Box::new(identity::Migration),
+            Box::new(job_history::Migration),
+        ]
     }
 }
 
