@@ -55,12 +55,15 @@ impl NarStore {
         }
         let hashes: Vec<StorePathHash> = tombstones.iter().map(|tombstone| tombstone.hash).collect();
         let back = self.living_on(cache, storage, &hashes).await?;
-        let gone = hashes.iter().filter(|hash| !back.contains(hash));
+        let gone: Vec<StorePathHash> = hashes.iter().filter(|hash| !back.contains(hash)).copied().collect();
         // The narinfo first, so that whoever reads the storage directly never finds one without what belongs to it.
         let (narinfos, listings): (Vec<Key>, Vec<Key>) =
-            gone.map(|hash| (layout::narinfo_key(hash), layout::listing_key(hash))).unzip();
+            gone.iter().map(|hash| (layout::narinfo_key(hash), layout::listing_key(hash))).unzip();
         delete_all(storage, &narinfos).await.into_iter().collect::<Result<(), _>>()?;
         reached("gc-narinfos-removed");
+        // Before the listings, which say what there is.
+        self.remove_links(cache, storage, &gone).await?;
+        reached("gc-links-removed");
         delete_all(storage, &listings).await.into_iter().collect::<Result<(), _>>()?;
         reached("gc-listings-removed");
         storage.storage.sync(&[narinfos, listings].concat()).await?;
@@ -70,7 +73,8 @@ impl NarStore {
             self.catalog.mark_unpublished(cache.id, &back).await?;
             self.publisher.publish_again();
         }
-        let done = tombstones.iter().map(|tombstone| tombstone.id).collect();
+        let done: Vec<TombstoneId> = tombstones.iter().map(|tombstone| tombstone.id).collect();
+        self.remove_logs_of(cache, &done).await?;
         self.catalog.remove_tombstones(done).await?;
         self.touch(storage);
         reached("gc-tombstones-removed");

@@ -10,11 +10,13 @@
 //! | `recover.rs` | working off those notes after a crash |
 //! | `relocate.rs` | moving a file to another storage |
 //! | `delete.rs`, `collect.rs` | removing paths, and the files that no path needs |
+//! | `by_products.rs` | removing debug info links and logs with their last path |
 //! | `trash.rs` | restoring removed paths, and emptying the trash |
 //!
 //! Order matters everywhere: a file is noted before it is stored, and durable before the catalog knows it; the catalog forgets
 //! a file only after it was removed. Knows nothing of uploads and of HTTP.
 
+mod by_products;
 mod collect;
 mod delete;
 mod intent;
@@ -34,6 +36,7 @@ use nix_formats::FileHash;
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::task::TaskTracker;
 
+pub use self::by_products::Links;
 pub use self::collect::RemoveError;
 pub use self::delete::Deletion;
 pub use self::intent::Intents;

@@ -167,6 +167,9 @@ impl NarStore {
             return Ok(Emptied::default());
         }
         reached("trash-emptied");
+        if let Err(error) = self.remove_logs(cache, forgotten.derivers).await {
+            tracing::warn!(cache = cache.name(), error = %chain(&error), "build logs of the trash are left for now");
+        }
         let nars = self.catalog.unneeded_of(&forgotten.nars).await?;
         let (freed, failed) = self.remove_unneeded_now(cache, storage, &nars).await?;
         if let Some(error) = failed {

@@ -74,6 +74,23 @@ impl Place {
     fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
     }
+
+    /// Gives up the space of the first `len` bytes, which nobody needs any more. Readers that have them open may see zeros
+    /// instead; they look whether the attempt still counts. Blocks.
+    fn discard(&self, len: u64) {
+        use rustix::fs::{FallocateFlags, fallocate};
+        if self.own {
+            let _ = std::fs::remove_file(&self.path);
+        } else if len > 0 {
+            // File systems that cannot do it keep the bytes until the upload ends.
+            let _ = fallocate(
+                &self.file,
+                FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+                self.offset,
+                len,
+            );
+        }
+    }
 }
 
 /// An attempt that is still being written.

@@ -178,10 +178,11 @@ fn a_collection_that_was_killed_is_finished_by_the_next_one() {
 
 /// The steps of a collection, at each of which the daemon is killed once.
 #[cfg(feature = "fail-points")]
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "gc-hidden",
     "gc-buried",
     "gc-narinfos-removed",
+    "gc-links-removed",
     "gc-listings-removed",
     "gc-tombstones-removed",
     "gc-nars-given-up",

@@ -159,6 +159,13 @@ fn compared(storage: &FsckStorage, dry_run: bool) -> String {
             ),
         ),
         (
+            storage.unclaimed_logs,
+            format!(
+                "{} of derivations without a path: left alone",
+                counted(storage.unclaimed_logs, "build log")
+            ),
+        ),
+        (
             storage.problems,
             format!("{} to repair by hand: see the warnings", counted(storage.problems, "problem")),
         ),

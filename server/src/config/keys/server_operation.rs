@@ -5,7 +5,8 @@ use super::key::Key;
 use super::lens::lens;
 use super::table::{Table, Topic};
 use super::types::{
-    BOOL, COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, PERCENTAGE, POSITIVE_DURATION, SIZE, Type, words,
+    BOOL, COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, PERCENTAGE, POSITIVE_DURATION, SIZE, Type,
+    words,
 };
 use crate::config::{LogConfig, LogFormat, ServerConfig};
 

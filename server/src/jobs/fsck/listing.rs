@@ -1,6 +1,6 @@
 //! What a storage has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::StreamExt;
 use nar_storage::{Key, Storage, StorageError};
@@ -16,6 +16,12 @@ pub(super) struct Listing {
     pub(super) nars: HashMap<NarFileName, u64>,
     /// Narinfo files with their sizes in bytes.
     pub(super) narinfos: HashMap<StorePathHash, u64>,
+    /// Listings of paths.
+    pub(super) listings: HashSet<StorePathHash>,
+    /// Debug info links.
+    pub(super) links: Vec<Key>,
+    /// The derivations of build logs, by their base names.
+    pub(super) logs: Vec<String>,
     /// Objects with names that nothing of a binary cache has.
     pub(super) strange: Vec<String>,
 }
@@ -42,8 +48,8 @@ impl Listing {
         Ok(Ok(listing))
     }
 
-    fn add(&mut self, key: &Key, size: u64) {
-        let key = key.as_str();
+    fn add(&mut self, object: &Key, size: u64) {
+        let key = object.as_str();
         if let Some(file) = key.strip_prefix("nar/") {
             match NarFileName::parse(file) {
                 Ok(name) => drop(self.nars.insert(name, size)),
@@ -54,8 +60,14 @@ impl Listing {
                 Ok(hash) => drop(self.narinfos.insert(hash, size)),
                 Err(_) => self.add_strange(key),
             }
+        } else if let Some(hash) = key.strip_suffix(".ls").filter(|hash| !hash.contains('/')) {
+            self.listings.extend(hash.parse::<StorePathHash>());
+        } else if key.starts_with("debuginfo/") {
+            self.links.push(object.clone());
+        } else if let Some(derivation) = key.strip_prefix("log/") {
+            self.logs.push(derivation.to_owned());
         }
-        // Listings, logs, realisations and debug links are small, and nothing depends on them.
+        // Realisations are of derivations, and say nothing of whether a path of these is still to come.
     }
 
     fn add_strange(&mut self, key: &str) {

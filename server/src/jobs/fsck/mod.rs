@@ -5,11 +5,13 @@
 //! | `listing.rs` | what a storage has |
 //! | `compare.rs` | what the catalog has that the storage lacks |
 //! | `sweep.rs` | what the storage has and the catalog does not know there |
+//! | `by_products.rs` | listings, debug info links and build logs whose paths are gone |
 //! | `rebuild.rs` | taking paths into the catalog that only the storage knows |
 //!
 //! Pushes go on meanwhile. Whatever looks wrong is looked at once more, under the lock of the file, before something is
 //! done about it. Memory: about 100 bytes per file of the storage at hand.
 
+mod by_products;
 mod compare;
 mod hashing;
 mod listing;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 
 use admin_api::{FsckStorage, FsckSummary, JobSummary, NoteLevel, Unit};
 
+use self::by_products::ByProducts;
 use self::listing::Listing;
 use super::JobError;
 use super::job::Reporter;
@@ -99,7 +102,9 @@ impl Examined<'_> {
         self.compare_paths(&mut listing).await?;
         let unknown = listing.narinfos.len() as u64 + listing.nars.len() as u64;
         self.reporter.begin(format!("looking at what else is in {place}"), Unit::Files, 0, Some(unknown));
+        let by_products = ByProducts::take(&mut listing);
         self.unknown(listing).await?;
+        self.by_products(by_products).await?;
         let used = self.core.catalog.storage_used(self.storage.id).await?;
         self.cache.storages().set_used(self.storage, used);
         Ok(true)

@@ -236,7 +236,7 @@ impl Examined<'_> {
     }
 
     /// Removes an object that is known to be there. Returns whether it is gone, or would be.
-    async fn remove(&mut self, key: &Key) -> bool {
+    pub(super) async fn remove(&mut self, key: &Key) -> bool {
         if self.options.dry_run {
             return true;
         }

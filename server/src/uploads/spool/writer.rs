@@ -103,20 +103,29 @@ impl PartWriter {
     /// Takes the part as arrived. It replaces an earlier one of the same number, unless that has the very same bytes.
     pub fn finish(mut self, md5: [u8; 16]) {
         self.open = false;
+        let mut discarded = None;
         let mut state = self.spool.lock();
         if let Some(writing) = state.writing.remove(&self.attempt) {
             let same = state
                 .parts
                 .get(&writing.part)
                 .is_some_and(|part| part.md5 == md5 && part.len == self.written);
-            if !same {
+            if same {
+                discarded = Some((self.place.clone(), self.written));
+            } else {
                 let part =
                     StoredPart { attempt: self.attempt, len: self.written, md5, place: self.place.clone() };
-                state.parts.insert(writing.part, part);
+                let replaced = state.parts.insert(writing.part, part);
+                discarded = replaced.map(|part| (part.place, part.len));
             }
         }
+        // What is being put together is read to its end.
+        discarded = discarded.filter(|_| state.sealed.is_none() && !state.handed_over);
         drop(state);
         self.spool.changed.notify_all();
+        if let Some((place, len)) = discarded {
+            in_background(move || place.discard(len));
+        }
     }
 }
 
@@ -126,12 +135,28 @@ impl Drop for PartWriter {
             return;
         }
         let mut state = self.spool.lock();
-        if let Some(writing) = state.writing.remove(&self.attempt)
-            && !writing.place.own
-        {
-            state.placed.retain(|part| *part != writing.part);
-        }
+        let Some(writing) = state.writing.remove(&self.attempt) else { return };
+        let is_own = writing.place.own;
+        let gives_up_space = is_own || (state.sealed.is_none() && !state.handed_over);
         drop(state);
         self.spool.changed.notify_all();
+        let (spool, written) = (self.spool.clone(), self.written);
+        in_background(move || {
+            if gives_up_space {
+                writing.place.discard(written);
+            }
+            if !is_own {
+                // Another attempt may be written there only now.
+                spool.lock().placed.retain(|part| *part != writing.part);
+            }
+        });
+    }
+}
+
+/// Runs what blocks for a moment off the async threads.
+fn in_background(work: impl FnOnce() + Send + 'static) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        Err(_) => work(),
     }
 }

@@ -11,6 +11,14 @@ use crate::harness::daemon::DAEMON;
 use crate::harness::{Path, SOON, Site, wait_for};
 
 const DIE_AT: &str = "die-at";
+/// The steps of a deletion that keeps the paths in the trash.
+const DELETION: [&str; 5] = [
+    "delete-recorded",
+    "gc-narinfos-removed",
+    "gc-links-removed",
+    "gc-listings-removed",
+    "gc-tombstones-removed",
+];
 
 fn site() -> Site {
     Site::launched(
@@ -51,7 +59,7 @@ fn push(site: &Site, name: &str) -> [Path; 2] {
 #[test]
 fn a_path_whose_deletion_dies_at_any_step_can_be_restored() {
     let mut site = site();
-    for step in ["delete-recorded", "gc-narinfos-removed", "gc-listings-removed", "gc-tombstones-removed"] {
+    for step in DELETION {
         let paths = push(&site, step);
         die_at(&mut site, step, &["path", "delete", &paths[1].hash, "--recursive"]);
         for path in &paths {
@@ -68,7 +76,7 @@ fn a_path_whose_deletion_dies_at_any_step_can_be_restored() {
 #[test]
 fn a_path_whose_deletion_died_is_right_when_it_is_restored_at_once_or_pushed() {
     let mut site = site();
-    for step in ["delete-recorded", "gc-narinfos-removed", "gc-listings-removed", "gc-tombstones-removed"] {
+    for step in DELETION {
         let [program, library] = push(&site, step);
         die_at(&mut site, step, &["path", "delete", &library.hash, "--recursive"]);
         site.pusher("pub").push(&library);

@@ -1,7 +1,9 @@
 //! The trash: what is removed can be restored for a while, and nobody sees it meanwhile.
 
+mod by_products;
 #[cfg(feature = "fail-points")]
 mod crash;
+mod disk;
 mod room;
 
 use std::fs;

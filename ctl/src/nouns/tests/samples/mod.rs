@@ -220,6 +220,7 @@ pub fn summaries() -> [JobSummary; 4] {
                 FsckStorage {
                     missing: 3,
                     wrong_size: 1,
+                    unclaimed_logs: 2,
                     orphans_removed: 1_024,
                     narinfos_rewritten: 1,
                     unknown_paths: 5,

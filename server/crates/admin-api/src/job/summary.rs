@@ -97,8 +97,12 @@ pub struct FsckStorage {
     pub missing: u64,
     /// The number of those that have the wrong size. Their paths are hidden until they are pushed again.
     pub wrong_size: u64,
-    /// The number of files that were removed because no path needs them.
+    /// The number of files that were removed because no path needs them: NARs, narinfos, listings, debug info links.
     pub orphans_removed: u64,
+    /// The number of build logs of derivations of which the cache has no path. They were left alone, because the path may be
+    /// still to come.
+    #[serde(default)]
+    pub unclaimed_logs: u64,
     /// The number of narinfo files that were missing or outdated and were rewritten.
     pub narinfos_rewritten: u64,
     /// The number of paths in the storage that the catalog does not know and that were left alone.

@@ -17,6 +17,8 @@ pub struct Model {
     pub hash: Field<Entity, StorePathHash>,
     /// The NAR file of the path. Its row may be deleted already.
     pub nar: NarId,
+    /// The base name of the derivation that made the path.
+    pub deriver: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -198,6 +198,7 @@ pub(super) async fn remove(
             storage: ActiveValue::Set(nar.storage),
             hash: ActiveValue::Set((*path.hash).into()),
             nar: ActiveValue::Set(nar.id),
+            deriver: ActiveValue::Set(path.deriver.clone()),
         });
         tombstone::Entity::insert_many(tombstones).exec_without_returning(transaction).await?;
         // References and entries in the list of unpublished paths are deleted with the row. An expired pin stays: its number

@@ -1,11 +1,13 @@
 //! The tombstones of removed paths.
 
+use std::collections::HashSet;
+
 use nix_formats::StorePathHash;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::IN_LIST;
 use crate::entity::field::{Field, stored};
-use crate::entity::tombstone;
+use crate::entity::{store_path, tombstone, trashed_path};
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, StorageId, TombstoneId};
 
@@ -66,6 +68,61 @@ impl Catalog {
             found.extend(hashes.into_iter().map(Field::into_inner));
         }
         Ok(found)
+    }
+
+    /// Returns the derivations that made the paths of these tombstones, by their base names.
+    pub async fn derivers_of_tombstones(
+        &self,
+        tombstones: &[TombstoneId],
+    ) -> Result<Vec<String>, CatalogError> {
+        let mut derivers = Vec::new();
+        for some in tombstones.chunks(IN_LIST) {
+            let found: Vec<Option<String>> = tombstone::Entity::find()
+                .select_only()
+                .column(tombstone::Column::Deriver)
+                .distinct()
+                .filter(tombstone::Column::Id.is_in(some.iter().copied()))
+                .into_tuple()
+                .all(self.readers())
+                .await?;
+            derivers.extend(found.into_iter().flatten());
+        }
+        Ok(derivers)
+    }
+
+    /// Returns those of the derivations that made none of the paths of a cache, those in its trash included. Reads all paths of
+    /// the cache.
+    pub async fn derivers_without_paths(
+        &self,
+        cache: CacheId,
+        derivers: Vec<String>,
+    ) -> Result<Vec<String>, CatalogError> {
+        let mut wanted: HashSet<String> = derivers.into_iter().collect();
+        let all: Vec<String> = wanted.iter().cloned().collect();
+        for some in all.chunks(IN_LIST) {
+            let paths: Vec<Option<String>> = store_path::Entity::find()
+                .select_only()
+                .column(store_path::Column::Deriver)
+                .distinct()
+                .filter(store_path::Column::Cache.eq(cache))
+                .filter(store_path::Column::Deriver.is_in(some.iter().cloned()))
+                .into_tuple()
+                .all(self.readers())
+                .await?;
+            let trashed: Vec<Option<String>> = trashed_path::Entity::find()
+                .select_only()
+                .column(trashed_path::Column::Deriver)
+                .distinct()
+                .filter(trashed_path::Column::Cache.eq(cache))
+                .filter(trashed_path::Column::Deriver.is_in(some.iter().cloned()))
+                .into_tuple()
+                .all(self.readers())
+                .await?;
+            for deriver in paths.into_iter().chain(trashed).flatten() {
+                wanted.remove(&deriver);
+            }
+        }
+        Ok(wanted.into_iter().collect())
     }
 
     /// Deletes tombstones whose files beside the NAR are removed.

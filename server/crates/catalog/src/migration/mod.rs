@@ -5,6 +5,7 @@ mod adopt;
 mod identity;
 mod initial;
 mod job_history;
+mod tombstone_deriver;
 mod trash;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(trash::Migration),
             Box::new(identity::Migration),
             Box::new(job_history::Migration),
+            Box::new(tombstone_deriver::Migration),
         ]
     }
 }

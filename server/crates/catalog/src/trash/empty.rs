@@ -29,6 +29,8 @@ pub struct EmptiedTrash {
     pub paths: u64,
     /// Their NAR files, of which [`Catalog::unneeded_of`] says which can be removed.
     pub nars: Vec<NarId>,
+    /// The base names of the derivations that made them.
+    pub derivers: Vec<String>,
 }
 
 impl Catalog {
@@ -45,13 +47,13 @@ async fn empty(
 ) -> Result<Written<EmptiedTrash>, CatalogError> {
     let mut query = trashed_path::Entity::find()
         .select_only()
-        .columns([trashed_path::Column::Id, trashed_path::Column::Nar])
+        .columns([trashed_path::Column::Id, trashed_path::Column::Nar, trashed_path::Column::Deriver])
         .join(JoinType::InnerJoin, trashed_path::Relation::Nar.def())
         .filter(nar::Column::Storage.eq(wanted.storage));
     if let Some(before) = wanted.before {
         query = query.filter(trashed_path::Column::TrashedAt.lt(before));
     }
-    let found: Vec<(TrashId, NarId)> = query
+    let found: Vec<(TrashId, NarId, Option<String>)> = query
         .order_by_asc(trashed_path::Column::Id)
         .limit(wanted.limit)
         .into_tuple()
@@ -59,10 +61,14 @@ async fn empty(
         .await?;
     for some in found.chunks(super::IN_LIST) {
         trashed_path::Entity::delete_many()
-            .filter(trashed_path::Column::Id.is_in(some.iter().map(|(id, _)| *id)))
+            .filter(trashed_path::Column::Id.is_in(some.iter().map(|(id, ..)| *id)))
             .exec(transaction)
             .await?;
     }
-    let nars: HashSet<NarId> = found.iter().map(|(_, nar)| *nar).collect();
-    Ok(Written::quietly(EmptiedTrash { paths: found.len() as u64, nars: nars.into_iter().collect() }))
+    let nars: HashSet<NarId> = found.iter().map(|(_, nar, _)| *nar).collect();
+    Ok(Written::quietly(EmptiedTrash {
+        paths: found.len() as u64,
+        nars: nars.into_iter().collect(),
+        derivers: found.into_iter().filter_map(|(_, _, deriver)| deriver).collect(),
+    }))
 }

@@ -1,0 +1,73 @@
+//! By-products whose paths are gone: listings, debug info links, build logs.
+
+use nar_storage::{Key, layout};
+use nix_formats::StorePathHash;
+
+use super::super::JobError;
+use super::Examined;
+use super::listing::Listing;
+use crate::nar_store::Links;
+
+/// Rows that are looked up at once.
+const PAGE: usize = 512;
+
+/// The by-products on a storage that may have lost their path.
+pub(super) struct ByProducts {
+    listings: Vec<StorePathHash>,
+    links: Vec<Key>,
+    logs: Vec<String>,
+}
+
+impl ByProducts {
+    /// Takes them out of a listing, of which the paths that the catalog knows were taken out before. The listing of a path that
+    /// it does not know stays with its narinfo.
+    pub(super) fn take(listing: &mut Listing) -> Self {
+        let listings = std::mem::take(&mut listing.listings).into_iter();
+        Self {
+            listings: listings.filter(|hash| !listing.narinfos.contains_key(hash)).collect(),
+            links: std::mem::take(&mut listing.links),
+            logs: std::mem::take(&mut listing.logs),
+        }
+    }
+}
+
+impl Examined<'_> {
+    /// Removes listings and debug info links that no path has, and counts build logs that none has: their path may be still to
+    /// come.
+    pub(super) async fn by_products(&mut self, found: ByProducts) -> Result<(), JobError> {
+        for page in found.listings.chunks(PAGE) {
+            self.reporter.check()?;
+            let homes = self.core.catalog.path_homes(self.cache.id, page).await?;
+            let orphans: Vec<StorePathHash> =
+                page.iter().filter(|hash| !homes.contains_key(hash)).copied().collect();
+            for hash in &orphans {
+                if self.remove(&layout::listing_key(hash)).await {
+                    self.counts.orphans_removed += 1;
+                }
+            }
+            if !self.options.dry_run {
+                // Those that were pushed meanwhile have lost them.
+                self.core.catalog.mark_unpublished(self.cache.id, &orphans).await?;
+            }
+        }
+        // A path that the catalog does not know may have links.
+        if self.counts.unknown_paths == 0 && self.counts.problems == 0 {
+            self.links(found.links).await?;
+        }
+        let unclaimed = self.core.catalog.derivers_without_paths(self.cache.id, found.logs).await?;
+        self.counts.unclaimed_logs += unclaimed.len() as u64;
+        Ok(())
+    }
+
+    async fn links(&mut self, keys: Vec<Key>) -> Result<(), JobError> {
+        let (core, cache, storage) = (self.core.clone(), self.cache, self.storage);
+        let mut links = Links::new(&core.nar_store, cache);
+        for key in keys {
+            self.reporter.check()?;
+            if links.is_unneeded(storage, &key).await? && self.remove(&key).await {
+                self.counts.orphans_removed += 1;
+            }
+        }
+        Ok(())
+    }
+}
