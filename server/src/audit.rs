@@ -184,7 +184,7 @@ impl Target {
             self.file.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
         };
         if !std::fs::metadata(&self.path).is_ok_and(is_same) {
-            *self = Self::open(std::mem::take(&mut self.path))?;
+            *self = Self::open(self.path.clone())?;
         }
         Ok(())
     }
@@ -205,6 +205,19 @@ mod tests {
         assert_eq!(audit.admit(&other), Some(0));
         let done = Event { status: 200, ..refusal };
         assert!((0..1000).all(|_| audit.admit(&done) == Some(0)));
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_opened_again_is_tried_again_with_the_next_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path().join("log");
+        std::fs::create_dir(&folder).unwrap();
+        let mut target = Target::open(folder.join("audit")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(target.follow_rotation().is_err());
+        std::fs::create_dir(&folder).unwrap();
+        target.follow_rotation().unwrap();
+        assert!(folder.join("audit").exists());
     }
 
     #[test]
