@@ -16,6 +16,7 @@ mod derived_key;
 mod doctor;
 mod fail_points;
 pub mod federation;
+mod hashing;
 pub mod http;
 mod ingest;
 mod instructions;

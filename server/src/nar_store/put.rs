@@ -1,7 +1,7 @@
 //! Storing a verified NAR, on the first storage that takes it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use catalog::{CatalogError, StorageId};
 use nar_storage::{Durability, Reservation, layout};
 use nix_formats::NarFileName;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::NarStore;
@@ -19,14 +18,12 @@ use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 use crate::cache::{PushError, blocking};
 use crate::chain::chain;
+use crate::hashing::Hashing;
 
 /// How long another daemon may take to remove a file. One that takes longer has died over it.
 const REMOVAL: Duration = Duration::from_secs(20);
 /// How often to look whether it has.
 const REMOVAL_POLL: Duration = Duration::from_millis(100);
-
-/// Bytes of a file that are hashed at once.
-const PIECE: usize = 256 << 10;
 
 /// A verified NAR file in the spool.
 pub struct NarToStore {
@@ -205,17 +202,9 @@ impl NarStore {
 async fn verify(file: &Path, nar: &NarToStore) -> Result<(), PushError> {
     let path = file.to_owned();
     let hashed = blocking(move || -> io::Result<_> {
-        let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
-        let (mut buffer, mut size) = (vec![0; PIECE], 0);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok((<[u8; 32]>::from(hasher.finalize()), size)),
-                read => {
-                    hasher.update(&buffer[..read]);
-                    size += read as u64;
-                }
-            }
-        }
+        let mut file = Hashing::new(File::open(path)?);
+        let size = io::copy(&mut file, &mut io::sink())?;
+        Ok((file.hash(), size))
     });
     if hashed.await?? == (*nar.name.file_hash.as_bytes(), nar.size) {
         return Ok(());

@@ -7,11 +7,11 @@ use nix_formats::{FileHash, NarFileName, StorePathHash};
 
 use super::super::JobError;
 use super::Examined;
-use super::hashing::Hashing;
 use super::listing::Listing;
 use crate::cache::Cache;
 use crate::cache::narinfo::{recorded_narinfo, stored_narinfo};
 use crate::chain::chain;
+use crate::hashing::Hashing;
 
 /// Rows that are looked up at once.
 const PAGE: u64 = 512;

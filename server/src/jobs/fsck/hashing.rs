@@ -1,35 +1,11 @@
-//! Hashing what is read.
+//! Hashing a reader that is given away meanwhile.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 
-/// Hashes what is read through it.
-pub(super) struct Hashing<R> {
-    inner: R,
-    hasher: Sha256,
-}
-
-impl<R> Hashing<R> {
-    pub(super) fn new(inner: R) -> Self {
-        Self { inner, hasher: Sha256::new() }
-    }
-
-    /// SHA-256 of what was read so far.
-    pub(super) fn hash(&self) -> [u8; 32] {
-        self.hasher.clone().finalize().into()
-    }
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
-    }
-}
+use crate::hashing::Hashing;
 
 /// A reader that is looked at again after it was given away.
 pub(super) struct Shared<R>(Arc<Mutex<Hashing<R>>>);

@@ -7,10 +7,11 @@ use nix_formats::{FileHash, NarFileName, NarHash, NarInfo};
 
 use super::super::JobError;
 use super::Examined;
-use super::hashing::{Hashing, Shared};
+use super::hashing::Shared;
 use super::listing::Listing;
 use crate::chain::chain;
 use crate::decode::decoder;
+use crate::hashing::Hashing;
 use crate::ingest::{Examined as Address, Subject};
 
 impl Examined<'_> {
