@@ -122,6 +122,15 @@ impl Cache {
         recorded
     }
 
+    /// Makes a path visible that was recorded just now.
+    pub fn show_recorded(&self, catalog: &Catalog, path: StorePathHash) {
+        if catalog.is_shared() {
+            self.index.insert_ahead_of_feed(path);
+        } else {
+            self.index.insert(path);
+        }
+    }
+
     /// The catalog's record of a visible path.
     pub async fn find_path(
         &self,

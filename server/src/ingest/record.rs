@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use catalog::{CommitOutcome, NarId, PathCommit, PathRecord, StorageId};
-use nix_formats::{NarFileName, Signature, StorePathHash};
+use nix_formats::{NarFileName, Signature};
 
 use super::Ingest;
 use super::description::PathDescription;
@@ -158,7 +158,7 @@ impl Ingest {
         let _recording = cache.index.recording.read().await;
         let (record, revealed, replaced) = match self.catalog.commit_path(commit).await? {
             CommitOutcome::AlreadyPresent(_) => {
-                self.show(cache, hash);
+                cache.show_recorded(&self.catalog, hash);
                 return Ok(Recorded { path: None, replaced: None });
             }
             CommitOutcome::Created { path, revealed, replaced }
@@ -166,11 +166,11 @@ impl Ingest {
         };
         cache.nars.forget(&file_hash);
         cache.index.forget_reply(&hash);
-        revealed.into_iter().for_each(|path| self.show(cache, path));
+        revealed.into_iter().for_each(|path| cache.show_recorded(&self.catalog, path));
         if let Some(replaced) = &replaced {
             cache.storages().removed(replaced.storage, replaced.file_size);
         }
-        self.show(cache, hash);
+        cache.show_recorded(&self.catalog, hash);
         tracing::debug!(cache = cache.name(), path = %hash, "path committed");
         let replaced = replaced.map(|_| (record.nar.id, nar_file_name(&record)));
         Ok(Recorded { path: Some(record), replaced })
@@ -181,15 +181,6 @@ impl Ingest {
         if let Some(path) = recorded.path {
             self.nar_store.list_recorded(cache, path.nar.storage, *path.path.hash()).await;
             self.publisher.publish(cache, &path, contents).await;
-        }
-    }
-
-    /// Makes a path visible that was recorded just now.
-    fn show(&self, cache: &Cache, path: StorePathHash) {
-        if self.catalog.is_shared() {
-            cache.index.insert_ahead_of_feed(path);
-        } else {
-            cache.index.insert(path);
         }
     }
 }

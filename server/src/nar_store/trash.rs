@@ -48,11 +48,7 @@ impl NarStore {
         if let Restored::Done { paths, .. } = &restored {
             for path in paths {
                 cache.index.forget_reply(path.hash());
-                if self.catalog.is_shared() {
-                    cache.index.insert_ahead_of_feed(*path.hash());
-                } else {
-                    cache.index.insert(*path.hash());
-                }
+                cache.show_recorded(&self.catalog, *path.hash());
             }
             // The files beside their NARs went when the paths were removed.
             self.publisher.publish_again();
