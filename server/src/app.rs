@@ -121,10 +121,10 @@ impl App {
         workers::start(core, workers, vec![Box::new(Reopener(listeners.clone()))]);
         let watchdog = tokio::spawn(systemd::run_watchdog());
         systemd::notify_ready(&listeners.summary());
-        let (watched, ended) = (core.clone(), stop.clone());
+        let (watched, ending) = (core.clone(), stop.clone());
         tokio::spawn(async move {
-            let watch = || end_uploads_of_revoked_tokens(watched.clone());
-            keep_running("ending uploads of revoked tokens", &ended, watch).await;
+            let watch = || end_uploads_of_revoked_tokens(&watched, &ending);
+            keep_running("ending uploads of revoked tokens", &ending, watch).await;
         });
         on_ready(state);
 
@@ -171,10 +171,10 @@ async fn save_turns(core: &Core) {
     }
 }
 
-/// Ends the uploads of each token as soon as it is revoked.
-async fn end_uploads_of_revoked_tokens(core: Arc<Core>) {
+/// Ends the uploads of each token as soon as it is revoked, until the daemon stops.
+async fn end_uploads_of_revoked_tokens(core: &Core, stop: &CancellationToken) {
     let mut revoked = core.tokens.watch_revoked();
-    while revoked.changed().await.is_ok() {
+    while let Some(Ok(())) = stop.run_until_cancelled(revoked.changed()).await {
         let ended = core.uploads.end_uploads_of(|token| !core.tokens.may_continue(token));
         if ended > 0 {
             tracing::info!(ended, "ended the unfinished uploads of tokens that are not valid any more");
