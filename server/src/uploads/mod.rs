@@ -101,7 +101,7 @@ impl Uploads {
 
     /// Fails while the catalog cannot be written, before a client sends bytes that could not be recorded.
     fn check_catalog(&self) -> Result<(), PushError> {
-        if self.catalog.write_failure().is_some() { Err(PushError::CatalogReadOnly) } else { Ok(()) }
+        if self.catalog.is_writable() { Ok(()) } else { Err(PushError::CatalogReadOnly) }
     }
 
     /// The URL of the other daemon that has an upload, if this one does not.

@@ -72,6 +72,11 @@ impl Catalog {
         self.shared.writer.stats()
     }
 
+    /// Returns whether the database could be written the last time that somebody tried.
+    pub fn is_writable(&self) -> bool {
+        !self.shared.writer.is_failing()
+    }
+
     /// Returns since when the database cannot be written, and why, if that is so. A write finds out whether it can be again:
     /// see [`Catalog::try_writing`].
     pub fn write_failure(&self) -> Option<WriteFailure> {

@@ -140,6 +140,10 @@ impl Writer {
         self.commands.max_capacity() - self.commands.capacity()
     }
 
+    pub(crate) fn is_failing(&self) -> bool {
+        self.state.failure.lock().is_some()
+    }
+
     pub(crate) fn failure(&self) -> Option<WriteFailure> {
         self.state.failure.lock().clone()
     }
