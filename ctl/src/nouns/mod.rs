@@ -13,6 +13,7 @@ pub mod gc;
 mod generate;
 pub mod job;
 pub mod key;
+mod pages;
 pub mod path;
 pub mod peer;
 pub mod pin;

@@ -1,11 +1,10 @@
 //! The trash of caches.
 
-use admin_api::{
-    EmptiedTrash, EmptyTrash, ListTrash, MAX_PATHS_PER_PAGE, RestoredPaths, TrashList, TrashRow,
-};
+use admin_api::{EmptiedTrash, EmptyTrash, ListTrash, RestoredPaths, TrashList, TrashRow};
 use clap::Subcommand;
 
 use super::cache::named_or_only;
+use super::pages;
 use crate::client::Client;
 use crate::error::Error;
 use crate::output::{
@@ -54,22 +53,13 @@ pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(
     }
 }
 
-async fn list(cache: String, mut left: u64, client: &Client, output: &Output) -> Result<(), Error> {
-    let mut list = TrashList { paths: Vec::new(), next: None };
-    while left > 0 {
-        let limit = u32::try_from(left).unwrap_or(u32::MAX).min(MAX_PATHS_PER_PAGE);
-        let request = ListTrash { cache: cache.clone(), after: list.next.take(), limit: Some(limit) };
-        let page = client.call(&request).await?;
-        if page.next.is_some() && page.next == request.after {
-            return Err(Error::EndlessList { cache });
-        }
-        left = left.saturating_sub(page.paths.len() as u64);
-        list.paths.extend(page.paths);
-        list.next = page.next;
-        if list.next.is_none() {
-            break;
-        }
-    }
+async fn list(cache: String, most: u64, client: &Client, output: &Output) -> Result<(), Error> {
+    let fetch = async |after, limit| {
+        let page = client.call(&ListTrash { cache: cache.clone(), after, limit: Some(limit) }).await?;
+        Ok((page.paths, page.next))
+    };
+    let (paths, next) = pages::collect(&cache, None, most, |next, after| next != after, fetch).await?;
+    let list = TrashList { paths, next };
     output.print(&list, |look| table(&list.paths, look))?;
     if !output.json && list.next.is_some() {
         say("There are more paths: pass --all.");

@@ -396,6 +396,35 @@ fn a_file_to_write_is_sent_as_an_absolute_path() {
     assert_eq!(daemon.last_body()["file"], file.to_str().unwrap());
 }
 
+/// Runs `cachectl` with `line` on a terminal and types an answer to its prompt. Returns what it shows, and its exit code.
+fn answer_on_terminal(
+    daemon: &Daemon,
+    line: &str,
+    prompt: &str,
+    typed: &str,
+    at_prompt: impl FnOnce(),
+) -> (String, i32) {
+    let socket = daemon.socket.display();
+    let line = format!("'{}' {line} --socket '{socket}'", env!("CARGO_BIN_EXE_cachectl"));
+    let mut command = clean(Command::new("script"));
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "dumb");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut shown = Vec::new();
+    // Typed only once it is asked for, as by a person; the terminal would echo it too soon otherwise.
+    while !String::from_utf8_lossy(&shown).contains(prompt) {
+        let mut byte = [0];
+        let read = stdout.read(&mut byte).unwrap();
+        assert!(read > 0, "it does not ask: {}", String::from_utf8_lossy(&shown));
+        shown.extend(byte);
+    }
+    at_prompt();
+    stdin.write_all(typed.as_bytes()).unwrap();
+    stdout.read_to_end(&mut shown).unwrap();
+    (String::from_utf8(shown).unwrap(), child.wait().unwrap().code().unwrap())
+}
+
 #[test]
 fn a_cache_is_deleted_when_its_name_was_typed() {
     let done = json!({
@@ -407,27 +436,8 @@ fn a_cache_is_deleted_when_its_name_was_typed() {
             ("GET /v1/caches", says(json!([cache("old"), cache("new")]))),
             ("POST /v1/jobs", streams(&[started("delete-cache"), done.clone()], Then::Ends)),
         ]);
-        let line = format!(
-            "'{}' cache delete old --socket '{}'",
-            env!("CARGO_BIN_EXE_cachectl"),
-            daemon.socket.display()
-        );
-        let mut command = clean(Command::new("script"));
-        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "dumb");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let mut shown = Vec::new();
-        // Typed only once it is asked for, as by a person; the terminal would echo it too soon otherwise.
-        while !String::from_utf8_lossy(&shown).contains("Type the name of the cache to confirm: ") {
-            let mut byte = [0];
-            stdout.read_exact(&mut byte).unwrap();
-            shown.extend(byte);
-        }
-        stdin.write_all(typed.as_bytes()).unwrap();
-        stdout.read_to_end(&mut shown).unwrap();
-        let shown = String::from_utf8(shown).unwrap();
-        let code = child.wait().unwrap().code().unwrap();
+        let prompt = "Type the name of the cache to confirm: ";
+        let (shown, code) = answer_on_terminal(&daemon, "cache delete old", prompt, typed, || ());
         assert!(shown.contains("This deletes the cache old and its 1 path (2 B) permanently."), "{shown}");
         let requests = daemon.requests();
         if deletes {
@@ -453,24 +463,8 @@ fn a_collection_on_a_terminal_begins_when_its_plan_was_approved() {
     for (typed, collects) in [("y\n", true), ("n\n", false), ("\n", false)] {
         let answer = streams(&[started("gc"), done.clone()], Then::Ends);
         let daemon = Daemon::start(&[("POST /v1/jobs", answer)]);
-        let line = format!("'{}' gc --socket '{}'", env!("CARGO_BIN_EXE_cachectl"), daemon.socket.display());
-        let mut command = clean(Command::new("script"));
-        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "dumb");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let mut shown = Vec::new();
-        while !String::from_utf8_lossy(&shown).contains("Remove 4 paths? [y/N] ") {
-            let mut byte = [0];
-            let read = stdout.read(&mut byte).unwrap();
-            assert!(read > 0, "it does not ask: {}", String::from_utf8_lossy(&shown));
-            shown.extend(byte);
-        }
-        assert_eq!(daemon.last_body()["dry_run"], true);
-        stdin.write_all(typed.as_bytes()).unwrap();
-        stdout.read_to_end(&mut shown).unwrap();
-        let shown = String::from_utf8(shown).unwrap();
-        let code = child.wait().unwrap().code().unwrap();
+        let at_prompt = || assert_eq!(daemon.last_body()["dry_run"], true);
+        let (shown, code) = answer_on_terminal(&daemon, "gc", "Remove 4 paths? [y/N] ", typed, at_prompt);
         assert!(shown.contains("TO REMOVE") && shown.contains("2.00 KiB"), "{shown}");
         if collects {
             assert_eq!(daemon.last_body()["dry_run"], false, "{shown}");

@@ -2,14 +2,12 @@
 
 mod view;
 
-use admin_api::{
-    DeletePath, ExplainPath, ListCaches, ListPaths, MAX_PATHS_PER_PAGE, PathList, PathWhy, RestorePath,
-    ShowPath,
-};
+use admin_api::{DeletePath, ExplainPath, ListCaches, ListPaths, PathList, PathWhy, RestorePath, ShowPath};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::cache::named_or_only;
+use super::pages;
 use super::trash::render_restored;
 use crate::cli::value::StorePath;
 use crate::client::{Client, is_not_found};
@@ -155,23 +153,16 @@ pub async fn why(wanted: PathInCache, client: &Client, output: &Output) -> Resul
 
 async fn list(arguments: Query, client: &Client, output: &Output) -> Result<(), Error> {
     let cache = named_or_only(arguments.cache, client).await?;
-    let mut left = if arguments.all { u64::MAX } else { arguments.limit.into() };
-    let mut list = PathList { paths: Vec::new(), next: arguments.after.map(|path| path.hash().to_owned()) };
-    while left > 0 {
-        let limit = u32::try_from(left).unwrap_or(u32::MAX).min(MAX_PATHS_PER_PAGE);
+    let most = if arguments.all { u64::MAX } else { arguments.limit.into() };
+    let after = arguments.after.map(|path| path.hash().to_owned());
+    let fetch = async |after, limit| {
         let query = arguments.query.clone();
-        let request = ListPaths { cache: cache.clone(), after: list.next, limit: Some(limit), query };
-        let page = client.call(&request).await?;
-        if page.next.is_some() && page.next <= request.after {
-            return Err(Error::EndlessList { cache });
-        }
-        left = left.saturating_sub(page.paths.len() as u64);
-        list.paths.extend(page.paths);
-        list.next = page.next;
-        if list.next.is_none() {
-            break;
-        }
-    }
+        let page = client.call(&ListPaths { cache: cache.clone(), after, limit: Some(limit), query }).await?;
+        Ok((page.paths, page.next))
+    };
+    // Pages follow the order of the hashes.
+    let (paths, next) = pages::collect(&cache, after, most, |next, after| next > after, fetch).await?;
+    let list = PathList { paths, next };
     output.print(&list, |look| table(&list.paths, look))?;
     if let (false, Some(next)) = (output.json, &list.next) {
         say(&format!("There are more paths: pass --all, or --after {}.", plain(next)));
