@@ -47,8 +47,8 @@ pub struct CacheSummary {
     pub public_keys: Vec<String>,
     /// Who signs paths.
     pub signing: Signing,
-    /// The number of paths that the last collection was to remove and did not, because nobody asked for it and they are too
-    /// many; 0 if there is no such collection.
+    /// The number of paths that the last unattended collection did not remove because they were too many; 0 if it removed all
+    /// that were due.
     #[serde(default)]
     pub gc_held_back: u64,
 }

@@ -40,10 +40,10 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
         Key::new("gc-max-share", &One(lens!(ServerConfig, gc_max_share), PERCENTAGE))
             .default("50")
             .applied_on_reload()
-            .summary("Percentage of the paths of a cache that a collection may remove if nobody asked for it")
+            .summary("Largest percentage of the paths of a cache that an unattended collection may remove")
             .details(
-                "A collection at `gc-interval`, or because of `keep-max-size`, that would remove more removes nothing, and \
-                 `cachectl doctor` and `cachectl status` say so. `cachectl gc` collects them.",
+                "Collections at `gc-interval` and for `keep-max-size` are unattended. One that would remove more removes nothing, \
+                 and `cachectl doctor` and `cachectl status` report it. `cachectl gc` collects everything.",
             ),
         Key::new("trash", &One(lens!(ServerConfig, trash), INTERVAL))
             .default("24h")

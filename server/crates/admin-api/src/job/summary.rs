@@ -148,8 +148,7 @@ pub struct GcCache {
     /// The bytes of those files. Only of a dry run.
     #[serde(default)]
     pub bytes_to_remove: u64,
-    /// The number of paths that were not removed because nobody asked for the collection and they are more of the cache than it
-    /// may remove then.
+    /// The number of paths that were due but not removed, because they are more than an unattended collection may remove.
     #[serde(default)]
     pub held_back: u64,
     /// The number of paths that should have been removed but were not, because their storage does not answer.
