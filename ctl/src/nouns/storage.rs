@@ -167,12 +167,28 @@ pub fn table(storages: &[StorageSummary], look: &Look) -> String {
             damaged,
         ]);
     }
-    table.render(look) + &storages.iter().map(|storage| last_error(storage, look)).collect::<String>()
+    table.render(look)
+        + &storages.iter().filter_map(others).collect::<String>()
+        + &storages.iter().map(|storage| last_error(storage, look)).collect::<String>()
 }
 
 /// The bytes in the trash, if there are any.
 pub fn trash(storage: &StorageSummary) -> String {
     if storage.trash_bytes > 0 { size(storage.trash_bytes) } else { String::new() }
+}
+
+/// Says what a storage holds beside NARs, in a line. The little that every path has is not worth one: less than a hundredth of
+/// the NARs.
+pub fn others(storage: &StorageSummary) -> Option<String> {
+    let by_products = (storage.by_product_bytes, "logs and listings");
+    let uploads = (storage.upload_bytes, "unfinished uploads");
+    let shown: Vec<String> = [by_products, uploads]
+        .into_iter()
+        .filter(|(bytes, _)| *bytes > storage.used_bytes / 100)
+        .map(|(bytes, what)| format!("{} of {what}", size(bytes)))
+        .collect();
+    let name = plain(&format!("{}/{}", storage.cache, storage.name));
+    (!shown.is_empty()).then(|| format!("{name}: also {}\n", shown.join(", ")))
 }
 
 /// The state of a storage in a word: the one that most needs attention.

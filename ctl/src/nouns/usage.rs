@@ -182,5 +182,6 @@ fn by_storage(storages: &[StorageSummary], look: &Look) -> String {
         ]);
     }
     table.render(look)
+        + &storages.iter().filter_map(storage::others).collect::<String>()
         + &storages.iter().map(|storage| storage::last_error(storage, look)).collect::<String>()
 }

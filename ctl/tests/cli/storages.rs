@@ -9,7 +9,7 @@ use super::{cache, says, status};
 fn storage(cache: &str, name: &str) -> Value {
     json!({
         "cache": cache, "name": name, "kind": "local", "location": "/s", "state": "ok", "since": 5,
-        "draining": false, "last_error": null, "used_bytes": 3 << 20, "trash_bytes": 0, "reserved_bytes": 0, "free_bytes": null,
+        "draining": false, "last_error": null, "used_bytes": 3 << 20, "by_product_bytes": 0, "upload_bytes": 0, "trash_bytes": 0, "reserved_bytes": 0, "free_bytes": null,
         "total_bytes": null, "max_bytes": null, "share_wanted": 0.25, "share_actual": 0.75, "nars": 7,
         "damaged": 0,
     })

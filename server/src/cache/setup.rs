@@ -349,6 +349,7 @@ async fn prepare_storages(
             max_size: storage.max_size,
             draining: storage.draining,
             used: catalog.storage_used(row.id).await?,
+            by_products: catalog.by_product_bytes(row.id).await?,
         });
         found.push((storage, row));
     }

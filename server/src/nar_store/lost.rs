@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 
 use catalog::{CatalogError, StorageId};
 use nar_storage::layout;
@@ -107,6 +108,7 @@ impl NarStore {
     pub async fn note_generations(&self, caches: &Caches) -> Result<(), NoteGenerationsError> {
         let storages: Vec<_> =
             caches.iter().flat_map(|cache| cache.storages().iter().cloned().collect::<Vec<_>>()).collect();
+        self.record_by_products(&storages).await?;
         self.journal.set_aside().await?;
         let (mut due, mut behind) = (Vec::new(), HashSet::new());
         for storage in &storages {
@@ -134,6 +136,35 @@ impl NarStore {
             }
         }
         self.journal.forget_earlier(behind).await?;
+        Ok(())
+    }
+
+    /// Records by how much the by-products on the storages have grown.
+    async fn record_by_products(&self, storages: &[Arc<CacheStorage>]) -> Result<(), CatalogError> {
+        let grown: Vec<(&Arc<CacheStorage>, i64)> = storages
+            .iter()
+            .map(|storage| (storage, storage.take_unrecorded()))
+            .filter(|(_, bytes)| *bytes != 0)
+            .collect();
+        if grown.is_empty() {
+            return Ok(());
+        }
+        let changes = grown.iter().map(|(storage, bytes)| (storage.id, *bytes)).collect();
+        let recorded =
+            self.catalog.add_by_product_bytes(changes).await.inspect_err(|_| {
+                grown.iter().for_each(|(storage, bytes)| storage.put_back_unrecorded(*bytes))
+            })?;
+        for ((storage, _), recorded) in grown.iter().zip(recorded) {
+            storage.set_by_products(recorded);
+        }
+        Ok(())
+    }
+
+    /// Corrects what the by-products on a storage take by what was counted.
+    pub async fn set_by_products(&self, storage: &CacheStorage, bytes: u64) -> Result<(), CatalogError> {
+        storage.take_unrecorded();
+        self.catalog.set_by_product_bytes(storage.id, bytes).await?;
+        storage.set_by_products(bytes);
         Ok(())
     }
 }

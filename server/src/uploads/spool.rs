@@ -299,7 +299,7 @@ impl Spool {
         loop {
             let path = directory.join("assembled");
             let copied =
-                self.spool_dirs.check_room(&directory, offset).and_then(|_| copy_parts(&ordered, &path));
+                self.spool_dirs.check_disk_room(&directory, offset).and_then(|_| copy_parts(&ordered, &path));
             match copied {
                 Ok(()) => return Ok(path),
                 Err(error) => directory = self.move_on_from(&directory, error)?,

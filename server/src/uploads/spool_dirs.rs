@@ -22,6 +22,10 @@ pub trait SpoolDirs: Send + Sync {
     /// Fails as a full disk does where `directory` has no room for `len` more bytes. Returns how many may be written until
     /// this is to be asked again, `len` or more. Blocks.
     fn check_room(&self, directory: &Path, len: u64) -> io::Result<u64>;
+
+    /// Fails as a full disk does where the disk of `directory` has no room for `len` more bytes of an upload that has all arrived,
+    /// and is to be copied. Blocks.
+    fn check_disk_room(&self, directory: &Path, len: u64) -> io::Result<u64>;
 }
 
 /// The spools of a cache's storages.
@@ -49,6 +53,12 @@ impl StorageSpoolDirs {
         Self { used: Mutex::new(vec![(storage, directory)]), ..Self::new(cache, upload, None) }
     }
 
+    /// The storage whose spool a directory is in.
+    fn storage_of(&self, directory: &Path) -> Option<Arc<CacheStorage>> {
+        let used = self.used.lock();
+        used.iter().find(|(_, spool)| spool == directory).map(|(storage, _)| storage.clone())
+    }
+
     /// Moves to the spool of a storage that was not used yet.
     fn move_on(&self, used: &mut Vec<(Arc<CacheStorage>, PathBuf)>) -> Result<PathBuf, PushError> {
         loop {
@@ -73,9 +83,11 @@ impl SpoolDirs for StorageSpoolDirs {
     }
 
     fn next(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf> {
-        let Some(code) = error.raw_os_error() else { return Err(error) };
+        let code = error.raw_os_error();
+        // The uploads on this storage have come to its limit, for which its disk is not to blame.
+        let is_at_limit = code.is_none() && error.kind() == io::ErrorKind::QuotaExceeded;
         // No disk would take it, and none is to blame.
-        if is_unfit(&error) {
+        if (code.is_none() && !is_at_limit) || is_unfit(&error) {
             return Err(error);
         }
         let mut used = self.used.lock();
@@ -85,19 +97,17 @@ impl SpoolDirs for StorageSpoolDirs {
         {
             return Ok(current.clone());
         }
-        if let Some((storage, _)) = used.last() {
+        if let (Some((storage, _)), Some(code)) = (used.last(), code) {
             storage.failed(&StorageError::from_spool(storage.name(), io::Error::from_raw_os_error(code)));
         }
         self.move_on(&mut used).map_err(|_| error)
     }
 
     fn check_room(&self, directory: &Path, len: u64) -> io::Result<u64> {
-        let used = self.used.lock();
-        let storage = used.iter().find(|(_, spool)| spool == directory).map(|(storage, _)| storage.clone());
-        drop(used);
-        match storage {
-            Some(storage) => storage.check_spool_room(len),
-            None => Ok(len),
-        }
+        self.storage_of(directory).map_or(Ok(len), |storage| storage.check_spool_room(len))
+    }
+
+    fn check_disk_room(&self, directory: &Path, len: u64) -> io::Result<u64> {
+        self.storage_of(directory).map_or(Ok(len), |storage| storage.check_medium_room(len))
     }
 }

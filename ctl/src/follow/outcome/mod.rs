@@ -166,6 +166,13 @@ fn compared(storage: &FsckStorage, dry_run: bool) -> String {
             ),
         ),
         (
+            storage.unclaimed_realisations,
+            format!(
+                "{} of paths that are not there: left alone",
+                counted(storage.unclaimed_realisations, "realisation")
+            ),
+        ),
+        (
             storage.problems,
             format!("{} to repair by hand: see the warnings", counted(storage.problems, "problem")),
         ),

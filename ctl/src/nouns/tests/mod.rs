@@ -91,7 +91,7 @@ fn a_list_of_storages_reads_well_at_80_columns() {
 fn a_list_of_storages_in_a_pipe_has_one_line_each() {
     let storages: Vec<_> = samples::storages()
         .into_iter()
-        .map(|storage| StorageSummary { last_error: None, ..storage })
+        .map(|storage| StorageSummary { last_error: None, by_product_bytes: 0, upload_bytes: 0, ..storage })
         .collect();
     let text = storage::table(&storages, &PIPE);
     assert_eq!(text.lines().count(), storages.len() + 1);

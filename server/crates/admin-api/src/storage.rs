@@ -19,8 +19,14 @@ pub struct StorageSummary {
     pub draining: bool,
     /// The last error. It stays after a recovery.
     pub last_error: Option<String>,
-    /// The bytes that this cache uses there, according to the catalog.
+    /// The bytes of the NAR files that this cache has there, according to the catalog.
     pub used_bytes: u64,
+    /// The bytes of what it has there beside NARs: listings, debug info links, build logs, realisations.
+    #[serde(default)]
+    pub by_product_bytes: u64,
+    /// The bytes of uploads that have not ended.
+    #[serde(default)]
+    pub upload_bytes: u64,
     /// The bytes of those that only paths in the trash need.
     #[serde(default)]
     pub trash_bytes: u64,

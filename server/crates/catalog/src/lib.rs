@@ -13,6 +13,7 @@
 //! changes that other daemons make.
 
 mod backup;
+mod by_products;
 mod caches;
 mod catalog;
 mod changes;

@@ -11,7 +11,7 @@ use crate::entity::{
 };
 use crate::tokens::take_from_tokens;
 use crate::writer::Written;
-use crate::{CacheId, CacheRecord, Catalog, CatalogChange, CatalogError, StorageRecord};
+use crate::{CacheId, CacheRecord, Catalog, CatalogChange, CatalogError, StorageRecord, by_products};
 
 /// The outcome of one step of removing a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,9 +123,10 @@ async fn forget_rest(transaction: &DatabaseTransaction, cache: CacheId) -> Resul
         .exec(transaction)
         .await?;
     storage_generation::Entity::delete_many()
-        .filter(storage_generation::Column::Storage.in_subquery(storages.into_query()))
+        .filter(storage_generation::Column::Storage.in_subquery(storages.clone().into_query()))
         .exec(transaction)
         .await?;
+    by_products::forget(transaction, storages.into_query()).await?;
     storage::Entity::delete_many().filter(storage::Column::Cache.eq(cache)).exec(transaction).await?;
     cache::Entity::delete_by_id(cache).exec(transaction).await?;
     Ok(())

@@ -7,6 +7,7 @@
 //! Every backend passes the scenarios in `tests/suite`.
 
 mod blob;
+mod counted;
 mod error;
 mod health;
 mod key;
@@ -20,12 +21,13 @@ mod strategy;
 pub mod testing;
 
 pub use blob::{Blob, BlobBody, BlobStream};
+pub use counted::Counted;
 pub use error::{Context, Operation, StorageError, is_unfit};
 pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
 pub use local::{DEFAULT_OPEN_FILES, LocalStorage, ReadCache};
 pub use s3::{S3Credentials, S3Settings, S3Storage};
-pub use spool::KEPT;
+pub use spool::{KEPT, spooled_bytes};
 pub use storage::{Durability, Storage, Usage};
 pub use strategy::{
     InvalidTurns, NoRoom, Placement, Reservation, StorageSnapshot, StorageState, Strategy, Turns,

@@ -4,12 +4,15 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 /// The name of a file that protects its directory from removal by [`Storage::prepare`](crate::Storage::prepare). Its creator
 /// resumes or removes the directory.
 pub const KEPT: &str = "kept";
+
+/// The unit in which a file system counts the blocks of a file, in bytes.
+const BLOCK: u64 = 512;
 
 /// Creates the spool `directory` with mode 0700 if it is missing. Blocks.
 pub(crate) fn create(directory: &Path) -> io::Result<()> {
@@ -30,6 +33,26 @@ pub(crate) fn open(spooled: &Path) -> io::Result<File> {
         io::ErrorKind::NotFound => io::Error::other(format!("{} is not in the spool", spooled.display())),
         _ => error,
     })
+}
+
+/// Returns the bytes of the files in a spool, without their holes. Blocks.
+pub fn spooled_bytes(directory: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let counted = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => spooled_bytes(&entry.path()),
+            Ok(_) => entry.metadata().map(|file| file.len().min(file.blocks() * BLOCK)),
+            Err(error) => Err(error),
+        };
+        match counted {
+            Ok(counted) => bytes += counted,
+            // Uploads end at any time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
 }
 
 /// Locks a spool: two daemons on one spool would take each other's uploads for orphans.

@@ -102,7 +102,8 @@ impl Storages {
     pub fn could_take(&self, storage: &CacheStorage, size: u64, freed: u64) -> bool {
         let snapshots = self.placement.snapshot();
         let Some(known) = snapshots.iter().find(|known| &*known.name == storage.name()) else { return false };
-        let load = known.used.saturating_add(known.reserved).saturating_sub(freed);
+        let load = known.used + known.by_products + known.reserved;
+        let load = load.saturating_sub(freed);
         let fits = |room: u64| load.saturating_add(size.max(1)) <= room;
         let has_space = |free: u64| free.saturating_add(freed) >= size;
         !known.draining && known.max_size.is_none_or(fits) && known.free.is_none_or(has_space)

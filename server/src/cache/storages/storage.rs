@@ -2,13 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use catalog::{StorageId, UnixTime};
 use nar_storage::{
-    Context, Health, HealthMonitor, Operation, Placement, Storage, StorageError, Usage, layout,
+    Context, Counted, Health, HealthMonitor, Operation, Placement, Storage, StorageError, Usage, layout,
+    spooled_bytes,
 };
 use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
@@ -31,6 +32,8 @@ const QUICK: Duration = Duration::from_millis(400);
 const UPLOADS_AT_ONCE: u64 = 64;
 /// Bytes that one upload may write without looking at the room on the disk, however much there is.
 const LARGEST_ALLOWANCE: u64 = 16 << 20;
+/// For how long it is believed what the uploads in a spool take: to find out, each of their files is looked at.
+const SPOOL_COUNT: Duration = Duration::from_millis(200);
 /// Between two probes of a storage that is asked for room by one upload after the other.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -61,6 +64,17 @@ pub struct CacheStorage {
     standing: Mutex<Standing>,
     /// Whether what it holds has changed since that was noted on it.
     touched: AtomicBool,
+    /// By how many bytes its by-products have grown since that was recorded.
+    unrecorded: Arc<AtomicI64>,
+    spool: Mutex<SpoolCount>,
+}
+
+/// What the uploads in a spool take.
+#[derive(Default)]
+struct SpoolCount {
+    counted: Option<Instant>,
+    /// In bytes, with all that uploads were allowed to write since.
+    bytes: u64,
 }
 
 /// Why something could not be read.
@@ -89,9 +103,16 @@ pub struct Condition {
 impl CacheStorage {
     /// The storage of a backend that was not probed yet.
     pub fn new(backend: Backend, placement: Placement) -> Self {
+        let unrecorded = Arc::new(AtomicI64::new(0));
+        let (name, told, ledger) = (backend.storage.name().to_owned(), unrecorded.clone(), placement.clone());
+        let is_local = backend.config.kind.storage_type() == StorageType::Local;
+        let counted = Counted::new(backend.storage.clone(), is_local, move |bytes| {
+            told.fetch_add(bytes, Ordering::Relaxed);
+            ledger.by_products_changed(&name, bytes);
+        });
         Self {
             id: backend.id,
-            storage: backend.storage.clone(),
+            storage: Arc::new(counted),
             config: ArcSwap::from_pointee(backend.config.clone()),
             location: backend.location.clone(),
             cache: backend.cache.clone(),
@@ -105,6 +126,8 @@ impl CacheStorage {
             disturbed: Notify::new(),
             standing: Mutex::default(),
             touched: AtomicBool::new(false),
+            unrecorded,
+            spool: Mutex::default(),
         }
     }
 
@@ -131,6 +154,30 @@ impl CacheStorage {
     /// Whether it was touched since the last call.
     pub fn take_touched(&self) -> bool {
         self.touched.swap(false, Ordering::Relaxed)
+    }
+
+    /// By how many bytes its by-products have grown, or shrunk, since the last call.
+    pub fn take_unrecorded(&self) -> i64 {
+        self.unrecorded.swap(0, Ordering::Relaxed)
+    }
+
+    /// Puts back what could not be recorded.
+    pub fn put_back_unrecorded(&self, bytes: i64) {
+        self.unrecorded.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes over what all daemons together have recorded of its by-products.
+    pub fn set_by_products(&self, recorded: u64) {
+        let unrecorded = self.unrecorded.load(Ordering::Relaxed);
+        self.placement.set_by_products(self.name(), recorded.saturating_add_signed(unrecorded));
+    }
+
+    /// The bytes of the uploads in its spool. Blocks.
+    pub fn spooled(&self) -> io::Result<u64> {
+        match spooled_bytes(self.storage.spool_dir()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            counted => counted,
+        }
     }
 
     /// Name from the configuration.
@@ -334,7 +381,30 @@ impl CacheStorage {
     /// Fails as a full disk does where the spool has no room for `len` more bytes. Probes are too rare to notice in time
     /// what fast uploads write. Returns how many bytes may be written until this is to be asked again, `len` or more: so
     /// few that many uploads at once do not fill up what has to stay free. Blocks.
+    ///
+    /// Uploads may take as much as `max-size` beside what is stored: a path may replace another one, and how large an upload
+    /// is shows only at its end. More could never be stored.
     pub fn check_spool_room(&self, len: u64) -> io::Result<u64> {
+        let allowance = self.check_medium_room(len)?;
+        let Some(max_size) = self.config.load().max_size else { return Ok(allowance) };
+        let mut spool = self.spool.lock();
+        // Before an upload is refused it is looked whether others have ended meanwhile.
+        if spool.counted.is_none_or(|counted| counted.elapsed() >= SPOOL_COUNT)
+            || len > max_size.saturating_sub(spool.bytes)
+        {
+            *spool = SpoolCount { bytes: self.spooled()?, counted: Some(Instant::now()) };
+        }
+        let room = max_size.saturating_sub(spool.bytes);
+        if len > room {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let allowance = len.max((room / UPLOADS_AT_ONCE).min(allowance));
+        spool.bytes += allowance;
+        Ok(allowance)
+    }
+
+    /// As [`CacheStorage::check_spool_room`], as far as the disk is concerned.
+    pub fn check_medium_room(&self, len: u64) -> io::Result<u64> {
         // The spool of a service is on the disk of the state directory, of which nothing was promised.
         if !self.has_medium() {
             return Ok(len.max(LARGEST_ALLOWANCE));

@@ -47,7 +47,10 @@ const EVERY: Topic<StorageConfig> = Topic {
         Key::new("max-size", &Maybe(lens!(StorageConfig, max_size), SIZE))
             .applied_on_reload()
             .summary("Size at which the storage counts as full")
-            .details("A local storage is also full when its file system is 95 % used.")
+            .details(
+                "NARs, listings, logs and all else that lies there count. Unfinished uploads may take as much again, but no \
+                 more: how large one is shows only at its end. A local storage is also full when its file system is 95 % used.",
+            )
             .example("500GB"),
         Key::new("draining", &One(lens!(StorageConfig, draining), BOOL))
             .default("false")

@@ -1,5 +1,7 @@
 //! Caches and storages, as the API shows them.
 
+use std::sync::Arc;
+
 use admin_api::{CacheSummary, StorageKind, StorageState, StorageSummary};
 use catalog::{CacheRecord, StorageRecord, UnixTime};
 use nar_storage::{Health, StorageSnapshot};
@@ -7,8 +9,8 @@ use nar_storage::{Health, StorageSnapshot};
 use super::Answer;
 use super::error::internal;
 use super::paths::NOT_CONFIGURED;
-use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::cache::{Cache, blocking};
 use crate::config::{self, Access, SigningMode};
 use crate::http::state::State;
 
@@ -100,6 +102,8 @@ async fn former_storage_summary(
         draining: false,
         last_error: None,
         used_bytes: stats.file_bytes,
+        by_product_bytes: 0,
+        upload_bytes: 0,
         trash_bytes: 0,
         reserved_bytes: 0,
         free_bytes: None,
@@ -112,17 +116,24 @@ async fn former_storage_summary(
     }))
 }
 
+/// The bytes of the uploads in the spool of a storage; 0 where they cannot be counted.
+async fn spooled(storage: &Arc<CacheStorage>) -> u64 {
+    let storage = storage.clone();
+    blocking(move || storage.spooled()).await.ok().and_then(Result::ok).unwrap_or(0)
+}
+
 async fn storage_summary(
     state: &State,
     cache: &Cache,
-    storage: &CacheStorage,
+    storage: &Arc<CacheStorage>,
     snapshot: &StorageSnapshot,
 ) -> Answer<StorageSummary> {
     let stats = state.catalog.storage_stats(storage.id).await.map_err(|error| internal(&error))?;
     let trash = state.catalog.trash_stats(storage.id).await.map_err(|error| internal(&error))?;
     let condition = storage.condition();
     let usage = condition.usage;
-    let room = snapshot.max_size.map(|max_size| max_size.saturating_sub(snapshot.used));
+    let stored = snapshot.used.saturating_add(snapshot.by_products);
+    let room = snapshot.max_size.map(|max_size| max_size.saturating_sub(stored));
     let lasting = i64::try_from(condition.lasting.as_secs()).unwrap_or(i64::MAX);
     Ok(StorageSummary {
         cache: cache.name().to_owned(),
@@ -133,6 +144,8 @@ async fn storage_summary(
         },
         location: storage.location.clone(),
         used_bytes: snapshot.used,
+        by_product_bytes: snapshot.by_products,
+        upload_bytes: spooled(storage).await,
         trash_bytes: trash.bytes,
         reserved_bytes: snapshot.reserved,
         max_bytes: snapshot.max_size,

@@ -1,7 +1,8 @@
-//! By-products whose paths are gone: listings, debug info links, build logs.
+//! By-products whose paths are gone: listings, debug info links, build logs, realisations.
 
 use nar_storage::{Key, layout};
-use nix_formats::StorePathHash;
+use nix_formats::{StorePath, StorePathHash};
+use serde::Deserialize;
 
 use super::super::JobError;
 use super::Examined;
@@ -10,12 +11,30 @@ use crate::nar_store::Links;
 
 /// Rows that are looked up at once.
 const PAGE: usize = 512;
+/// The largest realisation that is read: as large as a client may send.
+const REALISATION_LIMIT: u64 = 1 << 20;
+
+/// A realisation, as far as it names a path.
+#[derive(Deserialize)]
+struct Realisation {
+    #[serde(rename = "outPath")]
+    out_path: Option<String>,
+    value: Option<Value>,
+}
+
+/// What newer Nix wraps the path in.
+#[derive(Deserialize)]
+struct Value {
+    #[serde(rename = "outPath")]
+    out_path: String,
+}
 
 /// The by-products on a storage that may have lost their path.
 pub(super) struct ByProducts {
     listings: Vec<StorePathHash>,
     links: Vec<Key>,
     logs: Vec<String>,
+    realisations: Vec<Key>,
 }
 
 impl ByProducts {
@@ -27,13 +46,14 @@ impl ByProducts {
             listings: listings.filter(|hash| !listing.narinfos.contains_key(hash)).collect(),
             links: std::mem::take(&mut listing.links),
             logs: std::mem::take(&mut listing.logs),
+            realisations: std::mem::take(&mut listing.realisations),
         }
     }
 }
 
 impl Examined<'_> {
-    /// Removes listings and debug info links that no path has, and counts build logs that none has: their path may be still to
-    /// come.
+    /// Removes listings and debug info links that no path has, and counts build logs and realisations that none has: their path
+    /// may be still to come, or be in a cache that this one looks in.
     pub(super) async fn by_products(&mut self, found: ByProducts) -> Result<(), JobError> {
         for page in found.listings.chunks(PAGE) {
             self.reporter.check()?;
@@ -56,7 +76,33 @@ impl Examined<'_> {
         }
         let unclaimed = self.core.catalog.derivers_without_paths(self.cache.id, found.logs).await?;
         self.counts.unclaimed_logs += unclaimed.len() as u64;
+        self.realisations(found.realisations).await
+    }
+
+    async fn realisations(&mut self, keys: Vec<Key>) -> Result<(), JobError> {
+        for page in keys.chunks(PAGE) {
+            let mut paths = Vec::with_capacity(page.len());
+            for key in page {
+                self.reporter.check()?;
+                paths.extend(self.realised(key).await);
+            }
+            let homes = self.core.catalog.path_homes(self.cache.id, &paths).await?;
+            let unclaimed = paths.iter().filter(|path| !homes.contains_key(path)).count();
+            self.counts.unclaimed_realisations += unclaimed as u64;
+        }
         Ok(())
+    }
+
+    /// The path that a realisation leads to. One that cannot be read, or understood, is left alone.
+    async fn realised(&self, key: &Key) -> Option<StorePathHash> {
+        let blob = self.storage.storage.open(key, None, None).await.ok()?;
+        if blob.total_size > REALISATION_LIMIT {
+            return None;
+        }
+        let realisation: Realisation = serde_json::from_slice(&blob.into_bytes().await.ok()?).ok()?;
+        let path = realisation.out_path.or(realisation.value.map(|value| value.out_path))?;
+        let base_name = path.rsplit('/').next()?;
+        base_name.parse::<StorePath>().ok().map(|path| *path.hash())
     }
 
     async fn links(&mut self, keys: Vec<Key>) -> Result<(), JobError> {

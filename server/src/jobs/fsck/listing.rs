@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::StreamExt;
-use nar_storage::{Key, Storage, StorageError};
+use nar_storage::{Key, Storage, StorageError, layout};
 use nix_formats::{NarFileName, StorePathHash};
 
 use super::super::JobError;
@@ -22,6 +22,10 @@ pub(super) struct Listing {
     pub(super) links: Vec<Key>,
     /// The derivations of build logs, by their base names.
     pub(super) logs: Vec<String>,
+    /// Realisations.
+    pub(super) realisations: Vec<Key>,
+    /// The bytes of all by-products.
+    pub(super) by_product_bytes: u64,
     /// Objects with names that nothing of a binary cache has.
     pub(super) strange: Vec<String>,
 }
@@ -50,6 +54,9 @@ impl Listing {
 
     fn add(&mut self, object: &Key, size: u64) {
         let key = object.as_str();
+        if layout::is_by_product(object) {
+            self.by_product_bytes += size;
+        }
         if let Some(file) = key.strip_prefix("nar/") {
             match NarFileName::parse(file) {
                 Ok(name) => drop(self.nars.insert(name, size)),
@@ -66,8 +73,9 @@ impl Listing {
             self.links.push(object.clone());
         } else if let Some(derivation) = key.strip_prefix("log/") {
             self.logs.push(derivation.to_owned());
+        } else if key.starts_with("realisations/") || key.starts_with("build-trace-v2/") {
+            self.realisations.push(object.clone());
         }
-        // Realisations are of derivations, and say nothing of whether a path of these is still to come.
     }
 
     fn add_strange(&mut self, key: &str) {

@@ -102,6 +102,10 @@ impl Examined<'_> {
         self.compare_paths(&mut listing).await?;
         let unknown = listing.narinfos.len() as u64 + listing.nars.len() as u64;
         self.reporter.begin(format!("looking at what else is in {place}"), Unit::Files, 0, Some(unknown));
+        // What is removed from here on is taken off.
+        if !self.options.dry_run {
+            self.core.nar_store.set_by_products(self.storage, listing.by_product_bytes).await?;
+        }
         let by_products = ByProducts::take(&mut listing);
         self.unknown(listing).await?;
         self.by_products(by_products).await?;

@@ -27,6 +27,10 @@ impl SpoolDirs for Directories {
     fn check_room(&self, _: &Path, len: u64) -> io::Result<u64> {
         Ok(len)
     }
+
+    fn check_disk_room(&self, _: &Path, len: u64) -> io::Result<u64> {
+        Ok(len)
+    }
 }
 
 fn fixture() -> Fixture {

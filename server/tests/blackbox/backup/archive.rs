@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{back_up, cache_server, complaint, finding, lose_state, pushed, restore, text, wait_until_back};
 use crate::harness::daemon::DAEMON;
 use crate::harness::faulty::{self, ENOSPC, Fault};
-use crate::harness::{Cluster, Path, Permission, Site};
+use crate::harness::{Cluster, Path, Permission, SOON, Site, wait_for};
 
 /// What belongs to the state of a daemon besides paths.
 struct Rest {
@@ -57,7 +57,10 @@ fn a_backup_and_the_storages_are_enough() {
     rest.check(&site);
     wait_until_back(&site, &paths);
     assert_eq!(finding(&site, "server key")["level"], "ok");
-    site.cachectl_ok(&["fsck"]);
+    // The daemon may still be searching other storages for what is missing.
+    wait_for(SOON, "all storages can be examined", || {
+        site.cachectl(&["fsck"]).status.success().then_some(())
+    });
     // It is a daemon like any other.
     paths.push(pushed(&site, "later"));
     site.crash_and_restart();

@@ -21,10 +21,15 @@ fn a_push_that_needs_the_room_makes_the_oldest_of_the_trash_go() {
     paths.iter().for_each(|path| pusher.push(path));
     delete(&site, &paths[1]);
     delete(&site, &paths[0]);
-    // One that does not fit even without the trash leaves it alone.
-    let huge = Path::incompressible("huge", 4 * MB);
+    // One that does not fit even without the trash leaves it alone, and one that could never fit is not even taken in.
+    let huge = Path::incompressible("huge", 3 * MB);
     let (upload, parts) = pusher.upload(&huge);
     pusher.complete(&upload, &parts, &huge.nar_info_create()).expect(507);
+    pusher.abort(&upload);
+    let larger = Path::incompressible("larger", 4 * MB);
+    let upload = pusher.create(larger.compression);
+    let url = pusher.part_url(&upload, 1, &larger.file);
+    pusher.put(&url, &larger.file).expect(507);
     pusher.abort(&upload);
     assert_eq!(trashed(&site), [paths[1].store_path(), paths[0].store_path()]);
 

@@ -103,6 +103,10 @@ pub struct FsckStorage {
     /// still to come.
     #[serde(default)]
     pub unclaimed_logs: u64,
+    /// The number of realisations of paths that the cache does not have. They were left alone, because the path may be in another
+    /// cache.
+    #[serde(default)]
+    pub unclaimed_realisations: u64,
     /// The number of narinfo files that were missing or outdated and were rewritten.
     pub narinfos_rewritten: u64,
     /// The number of paths in the storage that the catalog does not know and that were left alone.

@@ -18,6 +18,7 @@ pub(crate) mod reference;
 pub(crate) mod server_key;
 pub(crate) mod signing_key;
 pub(crate) mod storage;
+pub(crate) mod storage_by_products;
 pub(crate) mod storage_generation;
 pub(crate) mod storage_job;
 pub(crate) mod store_path;

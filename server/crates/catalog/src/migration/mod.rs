@@ -2,6 +2,7 @@
 //! follows it.
 
 mod adopt;
+mod by_products;
 mod identity;
 mod initial;
 mod job_history;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(identity::Migration),
             Box::new(job_history::Migration),
             Box::new(tombstone_deriver::Migration),
+            Box::new(by_products::Migration),
         ]
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod support;
 
 mod adoption;
 mod backup;
+mod by_products;
 mod caches;
 mod clock;
 mod commits;
@@ -185,6 +186,7 @@ macro_rules! promises {
                 a_catalog_is_the_same_for_ever,
                 server_keys_are_known_in_the_order_of_their_use,
             ]
+            by_products: [by_products_are_added_up_for_each_storage]
             generations: [
                 generations_count_up_for_each_storage,
                 a_storage_is_to_be_rebuilt_until_that_is_finished,

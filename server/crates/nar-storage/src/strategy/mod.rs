@@ -58,8 +58,10 @@ pub struct StorageState {
     pub max_size: Option<u64>,
     /// Whether the storage is read but no longer written.
     pub draining: bool,
-    /// The bytes that the cache has on it, according to the catalog.
+    /// The bytes of the NAR files that the cache has on it, according to the catalog.
     pub used: u64,
+    /// The bytes of other objects on it, which count against `max_size` but not for the strategy.
+    pub by_products: u64,
 }
 
 /// Why no storage of the cache can accept a file.

@@ -96,6 +96,20 @@ impl Placement {
         }
     }
 
+    /// Reports that the by-products on a storage have grown, or shrunk, by so many bytes.
+    pub fn by_products_changed(&self, storage: &str, bytes: i64) {
+        if let Some(slot) = self.lock().find_mut(storage) {
+            slot.state.by_products = slot.state.by_products.saturating_add_signed(bytes);
+        }
+    }
+
+    /// Replaces the bytes of the by-products of a storage by a new count.
+    pub fn set_by_products(&self, storage: &str, bytes: u64) {
+        if let Some(slot) = self.lock().find_mut(storage) {
+            slot.state.by_products = bytes;
+        }
+    }
+
     /// Applies a changed configuration. A storage that is already listed keeps its used and free bytes and its health, whatever
     /// `storages` says; others start with the given state. Reservations stay valid, even on storages that are no longer listed.
     pub fn reconfigure(&self, strategy: Strategy, storages: Vec<StorageState>) {

@@ -59,7 +59,7 @@ impl Slot {
 
     /// Applies a changed configuration.
     pub(super) fn reconfigure(&mut self, state: StorageState) {
-        self.state = StorageState { used: self.state.used, ..state };
+        self.state = StorageState { used: self.state.used, by_products: self.state.by_products, ..state };
     }
 
     /// Resets the state, except for reservations that are still open from an earlier listing.
@@ -81,7 +81,9 @@ impl Slot {
         // Storing a file from its own spool takes no more space of the medium.
         let is_there = file.spooled_on == Some(&*self.state.name);
         let fits = |room: u64, taken: u64| taken.saturating_add(file.room()) <= room;
-        self.state.max_size.is_none_or(|max_size| fits(max_size, self.load()))
+        self.state
+            .max_size
+            .is_none_or(|max_size| fits(max_size, self.load().saturating_add(self.state.by_products)))
             && self
                 .free
                 .is_none_or(|free| is_there || fits(free.saturating_sub(self.kept_free), self.reserved))

@@ -24,6 +24,8 @@ pub struct StorageSnapshot {
     pub free: Option<u64>,
     /// The bytes that the cache has on it.
     pub used: u64,
+    /// The bytes of other objects on it.
+    pub by_products: u64,
     /// The bytes of files that are being stored on it.
     pub reserved: u64,
     /// The number of files that are being stored on it.
@@ -51,6 +53,7 @@ impl StorageSnapshot {
             max_size: slot.state.max_size,
             free: slot.free,
             used: slot.state.used,
+            by_products: slot.state.by_products,
             reserved: slot.reserved,
             reservations: slot.reservations,
             share_wanted: splits.then(|| part(f64::from(written_share(slot)), f64::from(shares))),

@@ -76,3 +76,21 @@ fn a_refusal_says_whether_trying_again_later_may_help() {
     assert_eq!(refusal(&[small()], &[("s", Health::Failing)], 11), NoRoom::Full);
     assert_eq!(refusal(&[small()], &[("s", Health::Failing)], 10), NoRoom::Failing);
 }
+
+#[test]
+fn by_products_take_room_but_are_no_load() {
+    let limited = || with_max_size("a", 100);
+    let placement = super::placement(Strategy::LeastUsed, [limited(), with_used("b", 50)]);
+    placement.by_products_changed("a", 90);
+    assert_eq!(placement.propose(Some(10)).unwrap().as_ref(), "a");
+    assert_eq!(placement.propose(Some(11)).unwrap().as_ref(), "b");
+    placement.by_products_changed("a", -1);
+    assert_eq!(placement.propose(Some(11)).unwrap().as_ref(), "a");
+    // A reload keeps the count, and more cannot be gone than was there.
+    placement.reconfigure(Strategy::LeastUsed, vec![limited(), storage("b")]);
+    assert_eq!(placement.snapshot()[0].by_products, 89);
+    placement.by_products_changed("a", -500);
+    assert_eq!(placement.snapshot()[0].by_products, 0);
+    placement.set_by_products("a", 100);
+    assert!(placement.snapshot()[0].full);
+}

@@ -19,7 +19,7 @@ use crate::Health;
 
 /// A storage without limits.
 fn storage(name: &str) -> StorageState {
-    StorageState { name: name.into(), share: 0, max_size: None, draining: false, used: 0 }
+    StorageState { name: name.into(), share: 0, max_size: None, draining: false, used: 0, by_products: 0 }
 }
 
 fn with_share(name: &str, share: u8) -> StorageState {

@@ -48,6 +48,7 @@ fn storages() -> impl Generator<Value = Vec<StorageState>> {
             max_size,
             draining,
             used,
+            by_products: 0,
         };
         storages.into_iter().enumerate().map(state).collect()
     })

@@ -73,6 +73,7 @@ fn states(used: impl IntoIterator<Item = u64>) -> Vec<StorageState> {
         max_size: limits[number],
         draining: false,
         used,
+        by_products: 0,
     };
     used.into_iter().enumerate().map(state).collect()
 }
