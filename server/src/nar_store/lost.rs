@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use catalog::{CatalogError, StorageId};
 use nar_storage::layout;
@@ -25,6 +27,9 @@ pub enum NoteGenerationsError {
     Journal(#[from] io::Error),
 }
 
+/// How often to look whether the catalog can be written again.
+const RETRY: Duration = Duration::from_secs(2);
+
 impl NarStore {
     /// Lists a path that was recorded, so that it is missed if the catalog loses it.
     pub async fn list_recorded(&self, cache: &Cache, storage: StorageId, path: StorePathHash) {
@@ -44,17 +49,36 @@ impl NarStore {
     /// Whether the catalog is known to be older than what the storage holds. Nothing is removed from it then, as it may belong to
     /// paths that the catalog has lost.
     pub(super) async fn is_ahead(&self, storage: &CacheStorage) -> Result<bool, CatalogError> {
-        Ok(self.catalog.generation(storage.id).await?.rebuild)
+        Ok(!self.looked.load(Ordering::Acquire) || self.catalog.generation(storage.id).await?.rebuild)
     }
 
-    /// Waits until a storage was touched.
+    /// Waits until a storage was touched, or the catalog can be written in which it could not be recorded at the start what it has
+    /// lost.
     pub async fn wait_until_touched(&self) {
-        self.touched.notified().await;
+        if self.looked.load(Ordering::Acquire) {
+            return self.touched.notified().await;
+        }
+        while !self.catalog.is_writable() {
+            tokio::time::sleep(RETRY).await;
+        }
     }
 
     /// Looks at the start whether the catalog still has the paths that were recorded last. A storage that holds one that it
-    /// lacks is to be searched for more.
+    /// lacks is to be searched for more. Where a catalog that is read-only cannot record that, it is done once it can be written.
     pub async fn look_for_lost_paths(&self, caches: &Caches) -> Result<(), CatalogError> {
+        match self.find_lost_paths(caches).await {
+            Err(error) if !self.catalog.is_writable() => {
+                tracing::warn!(error = %chain(&error), "cannot record which storages hold paths that the catalog has lost");
+                Ok(())
+            }
+            looked => {
+                self.looked.store(looked.is_ok(), Ordering::Release);
+                looked
+            }
+        }
+    }
+
+    async fn find_lost_paths(&self, caches: &Caches) -> Result<(), CatalogError> {
         let entries = match self.journal.entries().await {
             Ok(entries) => entries,
             Err(error) => {
@@ -108,6 +132,11 @@ impl NarStore {
     pub async fn note_generations(&self, caches: &Caches) -> Result<(), NoteGenerationsError> {
         let storages: Vec<_> =
             caches.iter().flat_map(|cache| cache.storages().iter().cloned().collect::<Vec<_>>()).collect();
+        // Before the list of recorded paths is shortened.
+        if !self.looked.load(Ordering::Acquire) {
+            self.find_lost_paths(caches).await?;
+            self.looked.store(true, Ordering::Release);
+        }
         self.record_by_products(&storages).await?;
         self.journal.set_aside().await?;
         let (mut due, mut behind) = (Vec::new(), HashSet::new());

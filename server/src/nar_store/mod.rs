@@ -30,6 +30,7 @@ mod relocate;
 mod trash;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use catalog::{CacheId, Catalog};
 use nix_formats::FileHash;
@@ -53,6 +54,8 @@ pub struct NarStore {
     catalog: Catalog,
     intents: Arc<Intents>,
     journal: Journal,
+    /// Whether it is known since the start of which storages the catalog has lost paths.
+    looked: AtomicBool,
     /// Told when a storage was touched.
     touched: Notify,
     locks: FileLocks,
@@ -71,6 +74,7 @@ impl NarStore {
             catalog,
             intents: Arc::new(intents),
             journal,
+            looked: AtomicBool::new(false),
             touched: Notify::new(),
             locks: FileLocks::default(),
             publisher,

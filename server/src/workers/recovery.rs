@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::jobs::{End, Jobs};
 
 /// How often to look for storages to search. Most are found at the start.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Searches storages for paths that the catalog has lost.
 pub(super) struct Recovery {

@@ -344,3 +344,33 @@ fn with_a_full_disk_the_daemon_starts_read_only_says_so_and_heals() {
     assert!(site.stop_and_restart().success());
     acknowledged.check(&site, "after a stop");
 }
+
+#[test]
+fn an_older_catalog_on_a_full_disk_gets_the_newer_paths_back_once_there_is_room() {
+    let (mut site, state, _mounts) = site_with_small_state();
+    // Made now, as the catalog could not record one later.
+    site.token("pub", Permission::Read);
+    let mut acknowledged = Acknowledged::default();
+    acknowledged.more(&site);
+    assert!(site.daemon().terminate().success());
+    let copy = fs::read(state.join("db.sqlite")).unwrap();
+    site.restart();
+    let newer = Path::small("newer");
+    site.pusher("pub").push(&newer);
+    site.daemon().kill9();
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(state.join(format!("db.sqlite{end}")));
+    }
+    fs::write(state.join("db.sqlite"), copy).unwrap();
+    let filler = state.join("filler");
+    fill(&filler);
+    site.restart();
+    acknowledged.check(&site, "on a full disk");
+    assert_eq!(site.reader("pub").narinfo_status(&newer), 404);
+    fs::remove_file(&filler).unwrap();
+    wait_until_writable(&site);
+    wait_for(SOON, "the newer path is back", || {
+        (site.reader("pub").narinfo_status(&newer) == 200).then_some(())
+    });
+    acknowledged.check(&site, "with room again");
+}
