@@ -94,8 +94,8 @@ impl Uploads {
             self.nar_store.make_room(cache, size.unwrap_or(0), has_room).await?;
             cache.storages().propose(size)?;
         }
-        let cache = cache.clone();
-        let upload = blocking(move || Upload::create(&cache, owner, compression, size)).await??;
+        let (cache, nar_store) = (cache.clone(), self.nar_store.clone());
+        let upload = blocking(move || Upload::create(&cache, &nar_store, owner, compression, size)).await??;
         Ok(self.open.insert(upload))
     }
 

@@ -21,7 +21,7 @@ use crate::auth::TokenRef;
 use crate::cache::{Cache, PushError, blocking};
 use crate::limits::decoder_memory::DecoderKind;
 use crate::limits::own_thread::{self, Outcome};
-use crate::nar_store::Parked;
+use crate::nar_store::{NarStore, Parked};
 
 /// Most uploads that may be unfinished at once, over all caches. A token may have half of those that others leave free, and
 /// a cache two thirds, so whatever some tokens do, there is room for others: the first token that opens all it can has 6,144,
@@ -71,12 +71,13 @@ impl Upload {
     /// A new upload of `size` bytes, if that is known. Blocks.
     pub(super) fn create(
         cache: &Arc<Cache>,
+        nar_store: &Arc<NarStore>,
         owner: Option<TokenRef>,
         compression: Compression,
         size: Option<u64>,
     ) -> std::io::Result<Self> {
         let id = Uuid::new_v4();
-        let spools = StorageSpoolDirs::new(cache.clone(), id, size);
+        let spools = StorageSpoolDirs::new(cache.clone(), nar_store.clone(), id, size);
         let spool = Spool::create(Box::new(spools))?;
         Ok(Self { owner, ..Self::new(id, cache.id, compression, spool, UnixTime::now()) })
     }

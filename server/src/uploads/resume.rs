@@ -17,6 +17,7 @@ use super::spool_dirs::StorageSpoolDirs;
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, Caches, blocking};
 use crate::chain::chain;
+use crate::nar_store::NarStore;
 
 impl Uploads {
     /// Leaves the files of those unfinished uploads behind that the next run of the daemon can resume. Called at the end.
@@ -28,8 +29,8 @@ impl Uploads {
     pub async fn resume_spooled_uploads(&self, caches: &Caches) {
         for cache in caches.iter() {
             for storage in cache.storages().iter() {
-                let (cache, storage) = (cache.clone(), storage.clone());
-                let found = blocking(move || find_spooled(&cache, &storage)).await;
+                let (cache, nar_store, storage) = (cache.clone(), self.nar_store.clone(), storage.clone());
+                let found = blocking(move || find_spooled(&cache, &nar_store, &storage)).await;
                 for (upload, kept) in found.unwrap_or_default() {
                     self.resume(upload, &kept).await;
                 }
@@ -57,13 +58,17 @@ impl Uploads {
 }
 
 /// Returns what can be resumed from the spool of a storage and removes the rest. Blocks.
-fn find_spooled(cache: &Arc<Cache>, storage: &Arc<CacheStorage>) -> Vec<(Upload, KeptFile)> {
+fn find_spooled(
+    cache: &Arc<Cache>,
+    nar_store: &Arc<NarStore>,
+    storage: &Arc<CacheStorage>,
+) -> Vec<(Upload, KeptFile)> {
     // A spool that is not there yet has nothing in it.
     let Ok(entries) = fs::read_dir(storage.storage.spool_dir()) else { return Vec::new() };
     let directories = entries.flatten().map(|entry| entry.path()).filter(|path| path.join(KEPT).exists());
     let mut found = Vec::new();
     for directory in directories {
-        match read_spooled(cache, storage, &directory) {
+        match read_spooled(cache, nar_store, storage, &directory) {
             Ok(Some(upload)) => found.push(upload),
             Ok(None) => remove(&directory),
             Err(error) => {
@@ -77,6 +82,7 @@ fn find_spooled(cache: &Arc<Cache>, storage: &Arc<CacheStorage>) -> Vec<(Upload,
 
 fn read_spooled(
     cache: &Arc<Cache>,
+    nar_store: &Arc<NarStore>,
     storage: &Arc<CacheStorage>,
     directory: &Path,
 ) -> io::Result<Option<(Upload, KeptFile)>> {
@@ -85,7 +91,13 @@ fn read_spooled(
     let received = fs::metadata(directory.join(KEPT))?.modified()?;
     let age = received.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let last_active = UnixTime(i64::try_from(age).unwrap_or_default());
-    let spools = StorageSpoolDirs::beginning_in(cache.clone(), id, storage.clone(), directory.to_owned());
+    let spools = StorageSpoolDirs::beginning_in(
+        cache.clone(),
+        nar_store.clone(),
+        id,
+        storage.clone(),
+        directory.to_owned(),
+    );
     let spool = Spool::reopen(Box::new(spools), directory, &kept)?;
     let upload = Upload::new(id, cache.id, kept.name.compression, spool, last_active);
     Ok(Some((upload, kept)))

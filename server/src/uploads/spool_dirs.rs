@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use nar_storage::{StorageError, is_unfit};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, PushError};
+use crate::nar_store::NarStore;
 
 /// Gives an upload directories, each on the file system of a storage that could take it.
 pub trait SpoolDirs: Send + Sync {
@@ -31,6 +33,7 @@ pub trait SpoolDirs: Send + Sync {
 /// The spools of a cache's storages.
 pub(super) struct StorageSpoolDirs {
     cache: Arc<Cache>,
+    nar_store: Arc<NarStore>,
     upload: Uuid,
     size: Option<u64>,
     /// The storages whose spools were used, the current one last.
@@ -39,18 +42,38 @@ pub(super) struct StorageSpoolDirs {
 
 impl StorageSpoolDirs {
     /// Spools for an upload of `size` bytes, if that is known.
-    pub(super) fn new(cache: Arc<Cache>, upload: Uuid, size: Option<u64>) -> Self {
-        Self { cache, upload, size, used: Mutex::default() }
+    pub(super) fn new(cache: Arc<Cache>, nar_store: Arc<NarStore>, upload: Uuid, size: Option<u64>) -> Self {
+        Self { cache, nar_store, upload, size, used: Mutex::default() }
     }
 
     /// The same for an upload that is in the spool of `storage` already.
     pub(super) fn beginning_in(
         cache: Arc<Cache>,
+        nar_store: Arc<NarStore>,
         upload: Uuid,
         storage: Arc<CacheStorage>,
         directory: PathBuf,
     ) -> Self {
-        Self { used: Mutex::new(vec![(storage, directory)]), ..Self::new(cache, upload, None) }
+        Self { used: Mutex::new(vec![(storage, directory)]), ..Self::new(cache, nar_store, upload, None) }
+    }
+
+    /// Empties so much of the trash that the disk of a storage has room for `len` more bytes, if no other storage takes the
+    /// upload. Returns whether it has. Blocks.
+    fn make_room(&self, storage: &CacheStorage, len: u64) -> bool {
+        let others = self.storages_but(storage);
+        let Ok(runtime) = Handle::try_current() else { return false };
+        if self.cache.storages().choose(self.size, &others).is_ok() {
+            return false;
+        }
+        let has_room = || storage.check_medium_room(len).is_ok();
+        runtime.block_on(self.nar_store.make_room(&self.cache, len, has_room)).unwrap_or(false)
+    }
+
+    /// The names of the storages that were used before, and of this one.
+    fn storages_but(&self, storage: &CacheStorage) -> Vec<Arc<str>> {
+        let used = self.used.lock();
+        let names = used.iter().map(|(used, _)| used.name()).chain([storage.name()]);
+        names.map(Arc::from).collect()
     }
 
     /// The storage whose spool a directory is in.
@@ -104,7 +127,13 @@ impl SpoolDirs for StorageSpoolDirs {
     }
 
     fn check_room(&self, directory: &Path, len: u64) -> io::Result<u64> {
-        self.storage_of(directory).map_or(Ok(len), |storage| storage.check_spool_room(len))
+        let Some(storage) = self.storage_of(directory) else { return Ok(len) };
+        match storage.check_spool_room(len) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && self.make_room(&storage, len) => {
+                storage.check_spool_room(len)
+            }
+            checked => checked,
+        }
     }
 
     fn check_disk_room(&self, directory: &Path, len: u64) -> io::Result<u64> {

@@ -1,14 +1,13 @@
 //! All that lies on a storage is counted, and counts against `max-size`: unfinished uploads, build logs and the like too.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path as FilePath;
 
 use serde_json::{Value, json};
 
 use super::{condition, local, site, with};
 use crate::harness::path::random_hash;
 use crate::harness::{Path, Permission, SOON, Site, push, wait_for};
+use crate::trash::disk::on_disk;
 
 const MIB: u64 = 1 << 20;
 const MAX_SIZE: u64 = 10 * MIB;
@@ -17,19 +16,8 @@ fn limited() -> Site {
     site("in-order", |directory| vec![with(local(directory, "disk"), "max-size", "10 MiB")])
 }
 
-/// What the files below a directory take on the disk.
-fn taken(directory: &FilePath) -> u64 {
-    let Ok(entries) = fs::read_dir(directory) else { return 0 };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => taken(&entry.path()),
-        Ok(metadata) => metadata.blocks() * 512,
-        Err(_) => 0,
-    });
-    sizes.sum()
-}
-
 fn all_taken(site: &Site) -> u64 {
-    taken(&site.directory().join("disk"))
+    on_disk(&site.directory().join("disk"))
 }
 
 fn figure(site: &Site, name: &str) -> u64 {

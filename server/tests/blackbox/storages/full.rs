@@ -165,3 +165,28 @@ fn a_disk_that_can_only_be_read_is_still_read() {
     assert!(first.holds(&after) && first.holds(&before));
     assert_tidy(&mut site, &[&before, &during, &after]);
 }
+
+#[test]
+fn the_trash_goes_when_an_upload_fills_the_only_disk() {
+    let mut site =
+        site("mkdir -p first\nmount -t tmpfs -o size=16m tmpfs first\n", "in-order", |directory| {
+            vec![local(directory, "first")]
+        });
+    let trashed = [(); 2].map(|()| Path::incompressible("trashed", 4 * MIB));
+    trashed.iter().for_each(|path| site.pusher("pub").push(path));
+    for path in &trashed {
+        site.cachectl_ok(&["path", "delete", &path.hash, "--cache", "pub"]);
+    }
+    // There is room for its first parts, and nobody knows how many follow.
+    let in_parts = Path::incompressible("parts", 9 * MIB);
+    push_in_parts(&site, &in_parts);
+    site.reader("pub").assert_has(&in_parts);
+    let left = site.cachectl_ok(&["trash", "list", "--cache", "pub", "--json"]);
+    assert!(!left.contains(&trashed[0].hash), "{left}");
+    let streamed = Path::incompressible("stream", 5 * MIB);
+    put(&site, &streamed, false);
+    site.reader("pub").assert_has(&streamed);
+    for path in [&in_parts, &streamed] {
+        assert!(disk(&mut site, "first").holds(path));
+    }
+}

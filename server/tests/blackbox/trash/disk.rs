@@ -10,7 +10,7 @@ use crate::harness::{Path, SOON, Site, noise, wait_for};
 const MB: usize = 1_000_000;
 
 /// The bytes that the files below a directory take on the disk.
-fn on_disk(directory: &FilePath) -> u64 {
+pub fn on_disk(directory: &FilePath) -> u64 {
     let Ok(entries) = fs::read_dir(directory) else { return 0 };
     let size = |entry: fs::DirEntry| match entry.metadata() {
         Ok(found) if found.is_dir() => on_disk(&entry.path()),

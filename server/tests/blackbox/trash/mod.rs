@@ -3,7 +3,7 @@
 mod by_products;
 #[cfg(feature = "fail-points")]
 mod crash;
-mod disk;
+pub mod disk;
 mod room;
 
 use std::fs;
