@@ -162,6 +162,12 @@ pub fn public_keys(caches: &[CacheSummary], look: &Look) -> String {
 pub fn render(cache: &CacheInfo, look: &Look) -> String {
     let summary = &cache.summary;
     let disabled = if summary.enabled { "" } else { ", disabled" };
+    let limit = match (cache.max_bytes, cache.collects_when_full) {
+        (Some(most), true) => format!("{}; the least recently used goes when it is full", size(most)),
+        (Some(most), false) => format!("{}; pushes are refused when it is full", size(most)),
+        (None, true) => "that of its storages; the least recently used goes when they are full".to_owned(),
+        (None, false) => "that of its storages".to_owned(),
+    };
     let retention = match cache.retention_days {
         Some(days) => format!("{days} days after the last use"),
         None => "forever".to_owned(),
@@ -175,6 +181,7 @@ pub fn render(cache: &CacheInfo, look: &Look) -> String {
         .add("Paths", count(summary.paths))
         .add("Stored", size_exact(summary.file_bytes))
         .add("Unpacked", size_exact(summary.nar_bytes))
+        .add("Limit", limit)
         .add("Retention", retention)
         .add("Compression", &cache.compression)
         .add("Priority", cache.priority.to_string())

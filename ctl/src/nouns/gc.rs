@@ -51,7 +51,7 @@ pub async fn run(arguments: Arguments, client: &Client, output: &Output) -> Resu
     let older_than = older_than.map(|age| age.as_secs());
     let request = |dry_run, brief| {
         let cache = cache.clone();
-        JobRequest::Gc { cache, dry_run, to_size, older_than, accept_clock, no_trash, brief }
+        JobRequest::Gc { cache, dry_run, to_size, older_than, accept_clock, no_trash, brief, for_room: false }
     };
     // A script is not asked: it has no terminal, or reads the output as JSON.
     if !dry_run && !yes && !output.json && io::stdin().is_terminal() && io::stderr().is_terminal() {

@@ -77,6 +77,7 @@ fn each_command_requests_its_job_with_every_option() {
                 accept_clock: false,
                 no_trash: false,
                 brief: false,
+                for_room: false,
             },
         ),
         (
@@ -89,6 +90,7 @@ fn each_command_requests_its_job_with_every_option() {
                 accept_clock: true,
                 no_trash: false,
                 brief: false,
+                for_room: false,
             },
         ),
         (
@@ -101,6 +103,7 @@ fn each_command_requests_its_job_with_every_option() {
                 accept_clock: false,
                 no_trash: false,
                 brief: false,
+                for_room: false,
             },
         ),
         (
@@ -113,6 +116,7 @@ fn each_command_requests_its_job_with_every_option() {
                 accept_clock: false,
                 no_trash: false,
                 brief: false,
+                for_room: false,
             },
         ),
         ("cache delete old --yes", JobRequest::DeleteCache { cache: "old".into() }),

@@ -20,7 +20,7 @@ fn key(name: &str, public_key: &str, retired_at: Option<i64>) -> Value {
 fn info(name: &str, keys: Value) -> Value {
     let mut info = cache(name);
     let details = json!({
-        "priority": 30, "compression": "zstd", "retention_days": null, "port": null, "storages": [],
+        "priority": 30, "compression": "zstd", "retention_days": null, "max_bytes": null, "collects_when_full": false, "port": null, "storages": [],
         "keys": keys, "upstreams": [], "setup": [],
     });
     info.as_object_mut().unwrap().extend(details.as_object().unwrap().clone());

@@ -144,7 +144,7 @@ fn caches_are_listed_and_described() {
     let mut info = cache("main");
     info.as_object_mut().unwrap().extend(
         json!({
-            "priority": 30, "compression": "zstd", "retention_days": null, "port": null,
+            "priority": 30, "compression": "zstd", "retention_days": null, "max_bytes": null, "collects_when_full": false, "port": null,
             "storages": [], "keys": [], "upstreams": [], "setup": [],
         })
         .as_object()

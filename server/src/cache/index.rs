@@ -243,10 +243,19 @@ impl Index {
         now: UnixTime,
     ) -> HiddenUnused {
         let cutoff = minute_of(UnixTime(cutoff.0.min(now.0 - i64::from(NOTED_WITHIN_MINUTES) * 60)));
+        self.hide_unless(hash, |noted| noted >= cutoff)
+    }
+
+    /// Hides a path, however lately it was used.
+    pub fn hide(&self, hash: &StorePathHash) -> HiddenUnused {
+        self.hide_unless(hash, |_| false)
+    }
+
+    fn hide_unless(&self, hash: &StorePathHash, is_in_use: impl Fn(u32) -> bool) -> HiddenUnused {
         let mut shard = self.shard(hash).write();
         match shard.get(hash) {
             None => return HiddenUnused::Absent,
-            Some(noted) if noted.load(Ordering::Relaxed) & !SEEN >= cutoff => return HiddenUnused::InUse,
+            Some(noted) if is_in_use(noted.load(Ordering::Relaxed) & !SEEN) => return HiddenUnused::InUse,
             Some(_) => {}
         }
         shard.remove(hash);

@@ -1,6 +1,7 @@
 //! The domain: what a cache is, how paths get in, how they are found. No HTTP here.
 
 pub mod contents;
+pub mod crowding;
 pub mod file_name;
 pub mod index;
 pub mod keys;
@@ -23,6 +24,7 @@ use futures_util::TryStreamExt;
 use nix_formats::PublicKey;
 use parking_lot::RwLock;
 
+use self::crowding::Crowding;
 use self::index::Index;
 use self::keys::KeyRing;
 use self::nars::Nars;
@@ -51,6 +53,8 @@ pub struct Cache {
     keys: RwLock<Arc<KeyRing>>,
     /// The last collection, if it was held back because it would have removed too much.
     pub held_collection: RwLock<Option<HeldCollection>>,
+    /// Pushes that wait for room.
+    pub crowding: Crowding,
 }
 
 /// A collection that nobody asked for and that removed nothing, as it would have removed too much of a cache.

@@ -74,6 +74,9 @@ pub enum PushError {
     /// Every storage is full.
     #[error("every storage of this cache is full")]
     Full,
+    /// The cache has reached its limit.
+    #[error("this cache is as large as it may be")]
+    CacheFull,
     /// No storage works. The log says why of each.
     #[error("no storage of this cache can take uploads right now; try again later")]
     StorageFailing,
@@ -95,6 +98,11 @@ pub enum PushError {
 }
 
 impl PushError {
+    /// Whether room has to be made first.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full | Self::CacheFull)
+    }
+
     /// Whether the same request can succeed later without the client sending any bytes again. Then the upload stays.
     pub fn may_pass(&self) -> bool {
         match self {
@@ -104,6 +112,7 @@ impl PushError {
             | Self::TooManyOfCache
             | Self::Busy(_)
             | Self::Full
+            | Self::CacheFull
             | Self::StorageFailing
             | Self::Draining
             | Self::Disk(_)

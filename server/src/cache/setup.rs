@@ -302,6 +302,7 @@ async fn prepare(
             reconfigure_lock: tokio::sync::RwLock::new(()),
             keys: parking_lot::RwLock::new(Arc::new(keys)),
             held_collection: parking_lot::RwLock::default(),
+            crowding: super::crowding::Crowding::default(),
         };
         cache.load_index(catalog).await?;
         return Ok(Planned { cache: Arc::new(cache), apply_reload: None, states, revived, reindex: false });
@@ -383,7 +384,7 @@ async fn prepare_storages(
         };
         list.push(listed);
     }
-    let storages = Storages::new(config.storage_strategy, placement, list);
+    let storages = Storages::new(config, placement, list);
     Ok(PreparedStorages { storages, states, opened })
 }
 

@@ -44,5 +44,5 @@ pub use print::print_config;
 pub use secret::{KeySource, SHORTEST_KEY, Secret, SecretError, SecretSource};
 pub use stated::Stated;
 pub use words::{
-    Access, FederationTrust, LogFormat, PreferredCompression, SigningMode, StorageType, Strategy,
+    Access, FederationTrust, LogFormat, PreferredCompression, SigningMode, StorageType, Strategy, WhenFull,
 };

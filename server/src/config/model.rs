@@ -15,7 +15,7 @@ use crate::limits::client_address::Network;
 
 use super::{
     Access, CacheName, DatabaseUrl, FederationTrust, KeySource, LogFormat, Name, PreferredCompression,
-    SecretError, SecretSource, SigningMode, StorageType, Strategy, keys,
+    SecretError, SecretSource, SigningMode, StorageType, Strategy, WhenFull, keys,
 };
 
 /// A whole configuration, ready to run.
@@ -211,6 +211,10 @@ pub struct CacheConfig {
     pub upstreams: Vec<Upstream>,
     /// What happens to paths that were found elsewhere.
     pub federation: CacheFederation,
+    /// The most bytes that it may have on all its storages.
+    pub max_size: Option<u64>,
+    /// What happens to pushes for which there is no room.
+    pub when_full: WhenFull,
     /// How a storage is chosen for a new file.
     pub storage_strategy: Strategy,
     /// Storages of the files, at least one. Names are unique within the cache.

@@ -79,6 +79,16 @@ words! {
 }
 
 words! {
+    /// What happens to a push for which a cache has no room.
+    WhenFull {
+        /// It is refused.
+        Refuse = "refuse",
+        /// What was not used for the longest time is removed.
+        Collect = "collect",
+    }
+}
+
+words! {
     /// How a storage is chosen for a new file.
     Strategy {
         /// The next one in turn.

@@ -123,7 +123,7 @@ impl From<PushError> for HttpError {
             }
             PushError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             PushError::NarMissing(_) | PushError::Contradiction(_) => StatusCode::CONFLICT,
-            PushError::Full => StatusCode::INSUFFICIENT_STORAGE,
+            PushError::Full | PushError::CacheFull => StatusCode::INSUFFICIENT_STORAGE,
             PushError::StorageFailing | PushError::Draining => StatusCode::SERVICE_UNAVAILABLE,
             PushError::Catalog(error) if error.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
             PushError::Lost | PushError::Disk(_) | PushError::Catalog(_) | PushError::Internal => {

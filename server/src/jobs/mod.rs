@@ -180,7 +180,7 @@ async fn work(core: &Arc<Core>, job: &Arc<Job>) -> Result<JobSummary, JobError> 
         JobRequest::Fsck { rebuild, dry_run, .. } => {
             fsck::fsck(core, scope, fsck::Options { rebuild: *rebuild, dry_run: *dry_run }, &reporter).await
         }
-        JobRequest::Gc { dry_run, to_size, older_than, accept_clock, no_trash, brief, .. } => {
+        JobRequest::Gc { dry_run, to_size, older_than, accept_clock, no_trash, brief, for_room, .. } => {
             let options = gc::Options {
                 dry_run: *dry_run,
                 to_size: *to_size,
@@ -188,6 +188,7 @@ async fn work(core: &Arc<Core>, job: &Arc<Job>) -> Result<JobSummary, JobError> 
                 accept_clock: *accept_clock,
                 no_trash: *no_trash,
                 brief: *brief,
+                for_room: *for_room,
             };
             gc::gc(core, scope, options, &reporter).await
         }

@@ -64,6 +64,8 @@ pub struct NarStore {
     deletions: TaskTracker,
     /// Held while the trash is emptied to make room.
     making_room: tokio::sync::Mutex<()>,
+    /// Told when a cache is to be collected to make room.
+    crowded: Notify,
 }
 
 impl NarStore {
@@ -79,6 +81,7 @@ impl NarStore {
             locks: FileLocks::default(),
             publisher,
             deletions: TaskTracker::new(),
+            crowded: Notify::new(),
             making_room: tokio::sync::Mutex::default(),
         }
     }

@@ -109,17 +109,22 @@ impl NarStore {
             if parked.has_failed() {
                 verify(&file, nar).await?;
             }
-            let (reservation, storage) = match cache.storages().reserve_spooled(nar.size, &file, &tried) {
-                Err(PushError::Full) => {
-                    let has_room = || cache.storages().reserve_spooled(nar.size, &file, &tried).is_ok();
-                    self.make_room(cache, nar.size, has_room).await?;
-                    cache.storages().reserve_spooled(nar.size, &file, &tried)?
+            let reserve = || cache.storages().reserve_spooled(nar.size, &file, &tried);
+            let (reservation, storage) = loop {
+                match reserve() {
+                    // Another push may take the room before this one does.
+                    Err(error) if error.is_full() => {
+                        if !self.make_room_for_push(cache, nar.size, || reserve().is_ok()).await? {
+                            return Err(error);
+                        }
+                    }
+                    reserved => break reserved?,
                 }
-                reserved => reserved?,
             };
             let intent = self.note(cache, &storage, &nar.name, nar.upload).await?;
             let Err(error) = storage.storage.put_file(&key, &file, Durability::Now).await else {
                 let (name, size) = (nar.name, nar.size);
+                self.look_whether_crowded(cache);
                 return Ok(Stored { name, size, storage, reservation, intent });
             };
             parked.note_failure();

@@ -10,15 +10,20 @@ use nix_formats::StorePathHash;
 
 use super::NarStore;
 use super::collect::Freed;
+use crate::cache::crowding::size_to_collect;
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, PushError};
 use crate::chain::chain;
+use crate::config::WhenFull;
 use crate::fail_points::reached;
 
 /// Paths that are forgotten in one transaction.
 const PAGE: u64 = 200;
 /// The most at once while room is made. It begins with one, so that little more goes than has to.
 const MOST_FOR_ROOM: u64 = 64;
+
+/// Collections that a push waits for. Others that wait as well may take the room that the first of them made.
+const MOST_COLLECTIONS: usize = 32;
 
 /// What became of trashed paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +109,38 @@ impl NarStore {
             }
         }
         Ok(())
+    }
+
+    /// Makes room for a push of `size` bytes until `has_room`: by emptying the trash, then by collecting, where the configuration
+    /// of the cache says so. Returns whether there is room.
+    pub async fn make_room_for_push(
+        &self,
+        cache: &Cache,
+        size: u64,
+        has_room: impl Fn() -> bool,
+    ) -> Result<bool, CatalogError> {
+        if self.make_room(cache, size, &has_room).await? {
+            return Ok(true);
+        }
+        for _ in 0..MOST_COLLECTIONS {
+            if cache.config().when_full != WhenFull::Collect || has_room() {
+                break;
+            }
+            cache.crowding.wait_for_room(size, || self.crowded.notify_one()).await;
+        }
+        Ok(has_room())
+    }
+
+    /// Has a cache collected that is nearly full, if its configuration says so.
+    pub fn look_whether_crowded(&self, cache: &Cache) {
+        if size_to_collect(cache).is_some() {
+            self.crowded.notify_one();
+        }
+    }
+
+    /// Waits until a cache is to be collected to make room.
+    pub async fn crowded(&self) {
+        self.crowded.notified().await;
     }
 
     /// Makes room for a file of `size` bytes by emptying the trash, the oldest paths first, until `has_room`. Returns whether

@@ -89,9 +89,9 @@ impl Uploads {
         self.check_catalog()?;
         self.open.check_room(cache.id, owner)?;
         // Refused before a byte is sent if no storage could take it.
-        if let Err(PushError::Full) = cache.storages().propose(size) {
+        if cache.storages().propose(size).is_err_and(|error| error.is_full()) {
             let has_room = || cache.storages().propose(size).is_ok();
-            self.nar_store.make_room(cache, size.unwrap_or(0), has_room).await?;
+            self.nar_store.make_room_for_push(cache, size.unwrap_or(0), has_room).await?;
             cache.storages().propose(size)?;
         }
         let (cache, nar_store) = (cache.clone(), self.nar_store.clone());

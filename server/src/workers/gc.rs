@@ -62,6 +62,7 @@ impl Worker for Gc {
             to_size: None,
             older_than: None,
             accept_clock: false,
+            for_room: false,
             no_trash: false,
             brief: false,
         };

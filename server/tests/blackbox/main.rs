@@ -27,6 +27,7 @@ mod nix_client;
 mod operating;
 mod printed_urls;
 mod put;
+mod quotas;
 mod ranges;
 mod reconfigure;
 mod recordings;

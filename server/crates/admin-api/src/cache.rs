@@ -65,6 +65,12 @@ pub struct CacheInfo {
     pub compression: String,
     /// The days for which an unused path is kept; `None` keeps it forever.
     pub retention_days: Option<u32>,
+    /// The most bytes that the cache may have on all its storages (`max-size`); `None` for no limit.
+    #[serde(default)]
+    pub max_bytes: Option<u64>,
+    /// Whether the cache removes what was not used for the longest time when it is full (`when-full: collect`).
+    #[serde(default)]
+    pub collects_when_full: bool,
     /// The port that serves only this cache.
     pub port: Option<u16>,
     /// The storages of the cache, in configured order.

@@ -33,24 +33,27 @@ pub use self::removed::RemovedStorage;
 pub use self::storage::{CacheStorage, FaultScope};
 
 use super::PushError;
-use crate::config::Strategy;
+use crate::config::{CacheConfig, Strategy};
 
 /// The storages of one cache, in the order of the configuration.
 pub struct Storages {
     list: Vec<Arc<CacheStorage>>,
     placement: Placement,
     strategy: Strategy,
+    /// The most that they may hold together, in bytes.
+    max_size: Option<u64>,
 }
 
 impl Storages {
-    /// The storages `list`, among which `placement` chooses.
-    pub fn new(strategy: Strategy, placement: Placement, list: Vec<Arc<CacheStorage>>) -> Self {
-        Self { list, placement, strategy }
+    /// The storages `list` of a cache, among which `placement` chooses.
+    pub fn new(config: &CacheConfig, placement: Placement, list: Vec<Arc<CacheStorage>>) -> Self {
+        Self { list, placement, strategy: config.storage_strategy, max_size: config.max_size }
     }
 
     /// Chooses among them, whatever was chosen among before. Open reservations stay valid.
     pub fn take_effect(&self, states: Vec<StorageState>) {
         self.placement.reconfigure(self.strategy.into(), states);
+        self.placement.set_max_total(self.max_size);
         // What was found out about a storage before it was listed.
         self.list.iter().for_each(|storage| storage.update_placement());
     }
@@ -131,18 +134,16 @@ impl Storages {
         Ok((reservation, storage))
     }
 
-    /// As [`Storages::reserve`], for a file that lies at `spooled`: where it lies already it takes no more room.
+    /// As [`Storages::reserve`], for a new file that lies at `spooled`: where it lies already it takes no more room.
     pub fn reserve_spooled(
         &self,
         size: u64,
         spooled: &Path,
         tried: &[Arc<str>],
     ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
-        let Some(here) = self.list.iter().find(|storage| spooled.starts_with(storage.storage.spool_dir()))
-        else {
-            return self.reserve(size, tried);
-        };
-        let reservation = self.placement.reserve_spooled(size, here.name(), tried).map_err(refusal)?;
+        let here = self.list.iter().find(|storage| spooled.starts_with(storage.storage.spool_dir()));
+        let here = here.map(|storage| storage.name());
+        let reservation = self.placement.reserve_new(size, here, tried).map_err(refusal)?;
         let storage = self.chosen(reservation.storage())?;
         Ok((reservation, storage))
     }
@@ -190,6 +191,7 @@ impl Storages {
 fn refusal(reason: NoRoom) -> PushError {
     match reason {
         NoRoom::Full => PushError::Full,
+        NoRoom::Limit => PushError::CacheFull,
         NoRoom::Failing => PushError::StorageFailing,
         NoRoom::NotWritten => PushError::Draining,
     }

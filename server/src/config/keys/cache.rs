@@ -10,6 +10,7 @@ use super::types::{
 };
 use crate::config::{
     Access, CacheConfig, CacheFederation, FederationTrust, PreferredCompression, SigningMode, Strategy,
+    WhenFull,
 };
 
 const ACCESS: Type<Access> = words();
@@ -17,6 +18,7 @@ const COMPRESSION: Type<PreferredCompression> = words();
 const FEDERATION_TRUST: Type<FederationTrust> = words();
 const SIGNING: Type<SigningMode> = words();
 const STRATEGY: Type<Strategy> = words();
+const WHEN_FULL: Type<WhenFull> = words();
 
 /// An entry of `caches`.
 pub const CACHE: Table<CacheConfig> =
@@ -153,6 +155,21 @@ pub const CACHE_FEDERATION: Table<CacheFederation> = Table {
 const PLACEMENT: Topic<CacheConfig> = Topic {
     title: "Storages",
     keys: &[
+        Key::new("max-size", &Maybe(lens!(CacheConfig, max_size), SIZE))
+            .applied_on_reload()
+            .summary("The most that the cache may have on all its storages together")
+            .details("NARs, listings, logs and all else that lies there count, and so does the trash, which goes first.")
+            .example("1TB"),
+        Key::new("when-full", &One(lens!(CacheConfig, when_full), WHEN_FULL))
+            .default("refuse")
+            .applied_on_reload()
+            .summary("What happens to a push for which the cache or its storages have no room: `refuse` or `collect`")
+            .details(
+                "With `collect`, the paths that nobody has used for the longest time are removed, with all that needs them, until \
+                 there is room: a tenth of the cache, or as much as the push needs. Pinned paths and those of agents stay. Neither \
+                 `retention` nor `server.gc-grace` keeps the others. Pushes wait for that, and are refused if it was in vain.",
+            )
+            .example("collect"),
         Key::new("storage-strategy", &One(lens!(CacheConfig, storage_strategy), STRATEGY))
             .derived("`server.default-storage-strategy`")
             .applied_on_reload()

@@ -10,6 +10,7 @@ use super::Answer;
 use super::error::{internal, unknown_cache};
 use super::summary::{cache_summaries, cache_summary, storage_summaries};
 use crate::cache::Cache;
+use crate::config::WhenFull;
 use crate::http::state::State;
 use crate::instructions::{MEMORY, fetch, netrc_line, push_with_cachix, push_with_nix};
 use crate::origin::suits_cachix_use;
@@ -28,6 +29,8 @@ pub(super) async fn show(state: &State, request: ShowCache) -> Answer<CacheInfo>
         priority: cache.config().priority,
         compression: cache.config().compression.to_string(),
         retention_days: Some(cache.config().retention),
+        max_bytes: cache.config().max_size,
+        collects_when_full: cache.config().when_full == WhenFull::Collect,
         port: cache.config().port,
         storages: storage_summaries(state, &cache).await?,
         keys: keys.iter().map(|key| key_info(&cache, key)).collect(),

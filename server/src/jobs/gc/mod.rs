@@ -46,6 +46,8 @@ pub(super) struct Options {
     pub(super) no_trash: bool,
     /// Of a dry run, tell only the counts.
     pub(super) brief: bool,
+    /// Collect also what was used within the grace, as room is needed at once.
+    pub(super) for_room: bool,
 }
 
 /// One cache under collection.
@@ -96,7 +98,7 @@ impl Collection<'_> {
         self.counts.pinned = plan.census.pinned() as u64;
         if options.dry_run {
             self.tell(&plan, options.brief).await?;
-        } else if self.is_too_much(&plan) {
+        } else if !options.for_room && self.is_too_much(&plan) {
             self.hold_back(&plan);
         } else {
             *self.cache.held_collection.write() = None;
@@ -136,6 +138,7 @@ impl Collection<'_> {
     /// Leaves a line in the log that says what was removed and why.
     fn log(&self, options: Options) {
         let reason = match (self.reporter.is_unattended(), options.to_size) {
+            (true, Some(_)) if options.for_room => "the cache is full",
             (true, Some(_)) => "the cache is larger than keep-max-size",
             (true, None) => "gc-interval",
             (false, _) => "an operator asked for it",

@@ -23,6 +23,8 @@ pub(in crate::jobs) struct Plan {
     /// What was used since then stays, also if that becomes known only now.
     pub(super) unused_since: UnixTime,
     pub(super) now: UnixTime,
+    /// Whether room is needed at once, however lately the paths were used.
+    pub(super) for_room: bool,
 }
 
 /// How long what nobody uses is kept, in seconds: the retention, but not less than the grace.
@@ -54,11 +56,13 @@ impl Plan {
         let (count, unused_since) = match options.to_size {
             None => (expired, cutoff),
             Some(target) => {
-                let cutoff = before(now, grace.as_secs());
+                // What was used in this very second may go as well, where room is needed at once.
+                let cutoff =
+                    if options.for_room { UnixTime(now.0 + 1) } else { before(now, grace.as_secs()) };
                 (census.to_size(expired, target, cutoff), cutoff)
             }
         };
-        Ok(Self { census, count, expired, unused_since, now })
+        Ok(Self { census, count, expired, unused_since, now, for_room: options.for_room })
     }
 
     /// Why these paths may go, of which the first is number `first` of those that may.

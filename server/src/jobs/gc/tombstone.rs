@@ -34,7 +34,13 @@ impl Collection<'_> {
         let mut hidden = Vec::new();
         let mut paths = Vec::with_capacity(batch.len());
         for path in batch {
-            match self.cache.index.hide_unless_used_since(&path.hash, plan.unused_since, plan.now) {
+            let index = &self.cache.index;
+            let hidden_now = if plan.for_room {
+                index.hide(&path.hash)
+            } else {
+                index.hide_unless_used_since(&path.hash, plan.unused_since, plan.now)
+            };
+            match hidden_now {
                 HiddenUnused::Hidden => {
                     hidden.push(path.hash);
                     paths.push(path);

@@ -246,6 +246,8 @@ pub fn cache() -> CacheInfo {
         priority: 30,
         compression: "zstd".into(),
         retention_days: Some(30),
+        max_bytes: Some(100 * GIB),
+        collects_when_full: true,
         port: Some(8080),
         storages: vec![local(), s3()],
         keys: vec![

@@ -121,6 +121,9 @@ pub enum JobRequest {
         /// Whether a dry run leaves out the note for each path. Left out if `false`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         brief: bool,
+        /// Whether room is needed at once, so that with `to_size` what was used within the grace goes as well. Left out if `false`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        for_room: bool,
     },
     /// Removes a cache that is no longer in the config, with everything in it.
     DeleteCache {

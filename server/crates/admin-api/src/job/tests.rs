@@ -44,6 +44,7 @@ fn a_request_names_its_kind_and_every_field() {
         accept_clock,
         no_trash: false,
         brief: false,
+        for_room: false,
     };
     let mut body = json!({"kind": "gc", "cache": null, "dry_run": true, "to_size": 9, "older_than": null});
     assert_eq!(serde_json::to_value(gc(false)).unwrap(), body);

@@ -72,7 +72,7 @@ fn a_cache_has_its_summary_beside_its_details_in_json() {
     let mut info = summary.clone();
     info.as_object_mut().unwrap().extend(
         json!({
-            "priority": 40, "compression": "zstd", "retention_days": 30, "port": 1, "storages": [],
+            "priority": 40, "compression": "zstd", "retention_days": 30, "max_bytes": null, "collects_when_full": false, "port": 1, "storages": [],
             "keys": [{
                 "name": "k", "public_key": "k:AA==", "origin": "generated", "created_at": 5, "retired_at": null,
             }],

@@ -159,7 +159,7 @@ proptest! {
         }
         assert_arrives(&JobRequest::Scrub { cache: after.clone(), storage: query, rate: big, restart: flag });
         assert_arrives(&JobRequest::Gc {
-            cache: after, dry_run: flag, to_size: big, older_than: big, accept_clock: flag, no_trash: flag, brief: flag,
+            cache: after, dry_run: flag, to_size: big, older_than: big, accept_clock: flag, no_trash: flag, brief: flag, for_room: flag,
         });
     }
 

@@ -57,7 +57,8 @@ pub(super) struct Trace {
 pub(super) fn trace(own: &[i64], edges: &Edges) -> Trace {
     let paths = own.len();
     let mut sources: Vec<u32> = (0..).take(paths).collect();
-    sources.sort_unstable_by_key(|&path| std::cmp::Reverse(own[path as usize]));
+    // Of those that were used at the same time, the ones that came last are visited first, and go last.
+    sources.sort_unstable_by_key(|&path| std::cmp::Reverse((own[path as usize], path)));
     let mut until = vec![UNREACHED; paths];
     let mut via = vec![NONE; paths];
     let mut order = Vec::with_capacity(paths);

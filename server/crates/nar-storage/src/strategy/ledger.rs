@@ -16,11 +16,13 @@ pub(super) struct Ledger {
     slots: Vec<Slot>,
     /// The positions of the storages in listed order.
     listed: Vec<usize>,
+    /// The most that the storages may hold together, in bytes.
+    max_total: Option<u64>,
 }
 
 impl Ledger {
     pub(super) fn new(strategy: Strategy, storages: Vec<StorageState>, turns: &Turns) -> Self {
-        let mut ledger = Self { strategy, slots: Vec::new(), listed: Vec::new() };
+        let mut ledger = Self { strategy, slots: Vec::new(), listed: Vec::new(), max_total: None };
         for storage in storages {
             let turns = turns.of(&storage.name);
             ledger.list(storage, turns);
@@ -28,8 +30,18 @@ impl Ledger {
         ledger
     }
 
+    /// Sets the most that the storages may hold together, in bytes.
+    pub(super) fn set_max_total(&mut self, max_total: Option<u64>) {
+        self.max_total = max_total;
+    }
+
     /// Picks a storage for a file.
     pub(super) fn pick(&self, file: File<'_>, exclude: &[Arc<str>]) -> Result<usize, NoRoom> {
+        if file.is_new
+            && self.max_total.is_some_and(|max_total| self.total().saturating_add(file.room()) > max_total)
+        {
+            return Err(NoRoom::Limit);
+        }
         let candidates: Vec<_> = self
             .listed()
             .filter(|(_, slot)| slot.can_take(file) && !exclude.contains(&slot.state.name))
@@ -114,6 +126,11 @@ impl Ledger {
             None => self.slots.push(Slot::new(storage, turns)),
         }
         self.listed.push(known.unwrap_or(self.slots.len() - 1));
+    }
+
+    /// Returns what all storages hold, in bytes.
+    fn total(&self) -> u64 {
+        self.listed().fold(0, |total, (_, slot)| total.saturating_add(slot.counted()))
     }
 
     fn written(&self) -> impl Iterator<Item = &Slot> {

@@ -70,6 +70,9 @@ pub enum NoRoom {
     /// Every storage or its medium is too full. A retry helps after something was removed.
     #[error("no storage of the cache has room for the file")]
     Full,
+    /// The files of the cache would exceed the limit for all its storages together. A retry helps after something was removed.
+    #[error("the cache has reached its limit")]
+    Limit,
     /// Every storage that may have room is failing or excluded. A retry may help later.
     #[error("every storage of the cache that may have room is failing")]
     Failing,

@@ -33,25 +33,31 @@ impl Placement {
     /// If storing the file fails, drop the reservation, report the [health](Placement::set_health) of the storage and reserve
     /// again with the storage in `exclude`.
     pub fn reserve(&self, size: u64, exclude: &[Arc<str>]) -> Result<Reservation, NoRoom> {
-        self.reserve_for(File { size, spooled_on: None }, exclude)
+        self.reserve_for(File { size, spooled_on: None, is_new: false }, exclude)
     }
 
-    /// As [`Placement::reserve`], for a file that is complete in the spool of `spooled_on`. Storing it there takes no more space:
-    /// the [free bytes](Placement::set_free) may be fewer than its size because of the spooled file itself.
-    pub fn reserve_spooled(
+    /// As [`Placement::reserve`], for a file that the cache does not have yet, which has to be within its
+    /// [limit](Placement::set_max_total). It may be complete in the spool of the storage `spooled_on`. Storing it there takes no more
+    /// space: the [free bytes](Placement::set_free) may be fewer than its size because of the spooled file itself.
+    pub fn reserve_new(
         &self,
         size: u64,
-        spooled_on: &str,
+        spooled_on: Option<&str>,
         exclude: &[Arc<str>],
     ) -> Result<Reservation, NoRoom> {
-        self.reserve_for(File { size, spooled_on: Some(spooled_on) }, exclude)
+        self.reserve_for(File { size, spooled_on, is_new: true }, exclude)
+    }
+
+    /// Sets the most that all storages may hold together, in bytes. Files that move between them do not count twice for it.
+    pub fn set_max_total(&self, max_total: Option<u64>) {
+        self.lock().set_max_total(max_total);
     }
 
     /// Returns the storage that a file would get now, without a reservation. An unknown size counts as one byte. Use it to choose
     /// the spool for a file, and to refuse a file before receiving it.
     pub fn propose(&self, size: Option<u64>) -> Result<Arc<str>, NoRoom> {
         let ledger = self.lock();
-        let slot = ledger.pick(File { size: size.unwrap_or(0), spooled_on: None }, &[])?;
+        let slot = ledger.pick(File { size: size.unwrap_or(0), spooled_on: None, is_new: true }, &[])?;
         Ok(ledger.name(slot).clone())
     }
 

@@ -11,6 +11,8 @@ pub(super) struct File<'a> {
     pub(super) size: u64,
     /// The storage in whose spool the file is, if any.
     pub(super) spooled_on: Option<&'a str>,
+    /// Whether the cache does not have it yet, so that it counts against the limit of the cache.
+    pub(super) is_new: bool,
 }
 
 impl File<'_> {
@@ -57,6 +59,11 @@ impl Slot {
         self.state.used.saturating_add(self.reserved)
     }
 
+    /// Returns the load with the by-products, in bytes: what counts against limits.
+    pub(super) fn counted(&self) -> u64 {
+        self.load().saturating_add(self.state.by_products)
+    }
+
     /// Applies a changed configuration.
     pub(super) fn reconfigure(&mut self, state: StorageState) {
         self.state = StorageState { used: self.state.used, by_products: self.state.by_products, ..state };
@@ -81,9 +88,7 @@ impl Slot {
         // Storing a file from its own spool takes no more space of the medium.
         let is_there = file.spooled_on == Some(&*self.state.name);
         let fits = |room: u64, taken: u64| taken.saturating_add(file.room()) <= room;
-        self.state
-            .max_size
-            .is_none_or(|max_size| fits(max_size, self.load().saturating_add(self.state.by_products)))
+        self.state.max_size.is_none_or(|max_size| fits(max_size, self.counted()))
             && self
                 .free
                 .is_none_or(|free| is_there || fits(free.saturating_sub(self.kept_free), self.reserved))

@@ -38,7 +38,7 @@ pub struct StorageSnapshot {
 }
 
 /// The smallest file.
-const LEAST: File<'static> = File { size: 1, spooled_on: None };
+const LEAST: File<'static> = File { size: 1, spooled_on: None, is_new: false };
 
 impl StorageSnapshot {
     pub(super) fn of_all(ledger: &Ledger) -> Vec<Self> {

@@ -68,12 +68,12 @@ fn a_file_in_the_spool_of_a_storage_takes_no_more_of_its_medium() {
     // 60 bytes are in the spool, which the report has seen.
     placement.set_free("a", Some(40));
     assert_eq!(&**placement.reserve(60, &[]).unwrap().storage(), "b");
-    assert_eq!(&**placement.reserve_spooled(60, "b", &[]).unwrap().storage(), "b");
-    let reservation = placement.reserve_spooled(60, "a", &[]).unwrap();
+    assert_eq!(&**placement.reserve_new(60, Some("b"), &[]).unwrap().storage(), "b");
+    let reservation = placement.reserve_new(60, Some("a"), &[]).unwrap();
     assert_eq!(&**reservation.storage(), "a");
     reservation.commit();
     // Its limit is another matter.
-    assert_eq!(&**placement.reserve_spooled(41, "a", &[]).unwrap().storage(), "b");
+    assert_eq!(&**placement.reserve_new(41, Some("a"), &[]).unwrap().storage(), "b");
 }
 
 #[test]

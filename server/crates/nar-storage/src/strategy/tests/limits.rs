@@ -94,3 +94,24 @@ fn by_products_take_room_but_are_no_load() {
     placement.set_by_products("a", 100);
     assert!(placement.snapshot()[0].full);
 }
+
+#[test]
+fn all_storages_together_hold_no_more_than_the_limit_of_the_cache() {
+    let placement = super::placement(Strategy::InOrder, [with_used("a", 60), with_used("b", 20)]);
+    placement.set_max_total(Some(100));
+    placement.by_products_changed("b", 5);
+    assert_eq!(placement.propose(Some(16)), Err(NoRoom::Limit));
+    let reservation = placement.reserve_new(15, None, &[]).unwrap();
+    assert_eq!(placement.reserve_new(1, Some("a"), &[]).unwrap_err(), NoRoom::Limit);
+    // What only moves is there already.
+    let moved = placement.reserve(20, &["b".into()]).unwrap();
+    assert_eq!(moved.storage().as_ref(), "a");
+    drop((moved, reservation));
+    placement.reserve_new(10, None, &[]).unwrap().commit();
+    placement.by_products_changed("b", 5);
+    assert_eq!(placement.propose(None).unwrap_err(), NoRoom::Limit);
+    placement.removed("a", 6);
+    assert!(placement.propose(Some(6)).is_ok());
+    placement.set_max_total(None);
+    assert!(placement.propose(Some(1_000)).is_ok());
+}
