@@ -206,6 +206,7 @@ fn path_commit(
         // Both are known when it is recorded.
         signatures: Vec::new(),
         upload,
+        pushed_by: description.pushed_by,
         turns: None,
         unavailable: Vec::new(),
         created_at: UnixTime::now(),

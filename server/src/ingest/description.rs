@@ -1,6 +1,7 @@
 //! What a client says about the path it pushes.
 
 use nix_formats::{Compression, FileHash, NarHash, NarInfo, StorePath, fingerprint};
+use uuid::Uuid;
 
 use crate::cache::PushError;
 use crate::cache::keys::Offered;
@@ -27,6 +28,8 @@ pub struct PathDescription {
     pub ca: Option<String>,
     /// The signatures that came along.
     pub offered: Offered,
+    /// The token of the push, unless nobody pushes it.
+    pub pushed_by: Option<Uuid>,
 }
 
 impl PathDescription {
@@ -46,6 +49,7 @@ impl PathDescription {
             deriver: narinfo.deriver,
             ca: narinfo.ca,
             offered: Offered::Named(narinfo.signatures),
+            pushed_by: None,
         })
     }
 

@@ -237,3 +237,36 @@ fn a_token_for_an_unknown_cache_is_not_made() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("nope"));
     assert!(token_list(&site).is_empty());
 }
+
+#[test]
+fn who_pushed_a_path_is_known_after_a_restart_and_from_the_trash() {
+    let mut site = Site::with(|config| config["server"]["trash"] = json!("24h"));
+    let token = site.create_token(&["--cache", "pub", "--permission", "write", "--subject", "ci runner"]);
+    let list: Value = serde_json::from_str(&site.cachectl_ok(&["token", "list", "--json"])).unwrap();
+    let listed = list.as_array().unwrap().iter().find(|token| token["subject"] == "ci runner").unwrap();
+    let expected = json!({ "token": listed["id"], "subject": "ci runner" });
+    let path = Path::small("pushed");
+    let mut pusher = site.pusher("pub");
+    pusher.token.clone_from(&token);
+    pusher.push(&path);
+    let copied = Path::small("copied");
+    let put = |target: String, body: Vec<u8>| {
+        site.cache("pub").put(&target).basic("", &token).body(body).send().expect_success();
+    };
+    put(format!("/{}", copied.file_url()), copied.file.clone());
+    put(format!("/{}.narinfo", copied.hash), copied.narinfo_text().into());
+    let pushed_by = |site: &Site, path: &Path| -> Value {
+        let text = site.cachectl_ok(&["path", "info", &path.hash, "--cache", "pub", "--json"]);
+        serde_json::from_str::<Value>(&text).unwrap()["pushed_by"].clone()
+    };
+    assert_eq!(pushed_by(&site, &path), expected);
+    assert_eq!(pushed_by(&site, &copied), expected);
+    site.pusher("pub").push(&path);
+    assert_eq!(pushed_by(&site, &path), expected, "the first push counts");
+    site.cachectl_ok(&["path", "delete", &path.hash, "--cache", "pub"]);
+    site.cachectl_ok(&["path", "restore", &path.hash, "--cache", "pub"]);
+    site.crash_and_restart();
+    assert_eq!(pushed_by(&site, &path), expected);
+    site.cachectl_ok(&["token", "revoke", listed["id"].as_str().unwrap()]);
+    assert_eq!(pushed_by(&site, &path)["token"], listed["id"]);
+}

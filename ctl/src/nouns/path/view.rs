@@ -1,6 +1,6 @@
 //! How store paths are shown.
 
-use admin_api::{DeletedPaths, PathInfo, PathRow};
+use admin_api::{DeletedPaths, PathInfo, PathRow, PushedBy};
 
 use super::CacheWhy;
 use crate::output::{
@@ -75,6 +75,15 @@ pub fn render_deleted(cache: &str, deleted: &DeletedPaths, look: &Look) -> Strin
     text
 }
 
+/// The token that a path was pushed with, for a person.
+fn pushed_by(info: &PathInfo) -> String {
+    match &info.pushed_by {
+        Some(PushedBy { token, subject: Some(subject) }) => format!("{subject} (token {token})"),
+        Some(PushedBy { token, subject: None }) => format!("token {token}"),
+        None => "-".to_owned(),
+    }
+}
+
 /// Renders all about a path in a cache.
 pub fn render(info: &PathInfo, look: &Look) -> String {
     let when = |time| format!("{} ({})", date(time), relative(look.now, time));
@@ -84,6 +93,7 @@ pub fn render(info: &PathInfo, look: &Look) -> String {
         .add("Cache", &info.cache)
         .add("State", state)
         .add("Pushed", when(info.created_at))
+        .add("Pushed by", pushed_by(info))
         .add("Last used", info.last_used_at.map_or_else(|| "never".to_owned(), when))
         .add("NAR hash", &info.nar_hash)
         .add("NAR size", size_exact(info.nar_size))

@@ -58,7 +58,7 @@ pub use job::{
 pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey, RetiredKey};
 pub use path::{
     DeletePath, DeletedPaths, ExplainPath, ListPaths, MAX_PATHS_PER_PAGE, PathInfo, PathList, PathRow,
-    PathWhy, ShowPath,
+    PathWhy, PushedBy, ShowPath,
 };
 pub use peer::{ListPeers, PeerInfo, Ping, PingPeer};
 pub use pin::{CreatePin, ListPins, PinInfo, RemovePin, RemovedPins};

@@ -148,8 +148,20 @@ pub struct PathInfo {
     pub created_at: i64,
     /// When a client last requested the path; `None` if none did.
     pub last_used_at: Option<i64>,
+    /// The token that the path was pushed with; `None` if it came from elsewhere or that is not known.
+    #[serde(default)]
+    pub pushed_by: Option<PushedBy>,
     /// Whether the file is missing or damaged. Such a path is hidden from clients until it is pushed again.
     pub damaged: bool,
+}
+
+/// The token that a path was pushed with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedBy {
+    /// Its id.
+    pub token: String,
+    /// What it is for, as the operator said; `None` if that is nothing, or the token is not known any more.
+    pub subject: Option<String>,
 }
 
 /// Why garbage collection keeps a path, or does not.

@@ -137,6 +137,7 @@ fn new_path(cache: CacheId, storage: StorageId, number: u32) -> PathCommit {
         ca: None,
         signatures: vec![format!("main.example.org-1:{}", "A".repeat(88))],
         upload: None,
+        pushed_by: None,
         created_at: UnixTime::now(),
         turns: None,
         unavailable: Vec::new(),

@@ -129,6 +129,7 @@ fn new_path(cache: CacheId, storage: StorageId, number: u32) -> PathCommit {
         ca: None,
         signatures: Vec::new(),
         upload: None,
+        pushed_by: None,
         created_at: UnixTime::now(),
         turns: None,
         unavailable: Vec::new(),

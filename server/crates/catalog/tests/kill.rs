@@ -127,6 +127,7 @@ fn new_path(cache: CacheId, storage: StorageId, number: u32) -> PathCommit {
         ca: None,
         signatures: vec!["main-1:abc".to_owned()],
         upload: None,
+        pushed_by: None,
         created_at: UnixTime::now(),
         turns: None,
         unavailable: Vec::new(),

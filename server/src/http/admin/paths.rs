@@ -2,7 +2,7 @@
 
 use admin_api::{
     ApiError, DeletePath, DeletedPaths, ErrorCode, ListPaths, MAX_PATHS_PER_PAGE, PathInfo, PathList,
-    PathRow, ShowPath,
+    PathRow, PushedBy, ShowPath,
 };
 use catalog::{Deleted, PathLine, UnixTime};
 use nar_storage::layout;
@@ -65,6 +65,11 @@ pub(super) fn row(cache: &Cache, line: PathLine) -> PathRow {
     }
 }
 
+fn pushed_by(state: &State, token: String) -> PushedBy {
+    let subject = token.parse().ok().and_then(|id| state.tokens.subject_of(id));
+    PushedBy { token, subject }
+}
+
 pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
     let cache = find(state, &request.cache)?;
     let hash = parse_hash(&request.hash)?;
@@ -86,6 +91,7 @@ pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
         storage: storage.unwrap_or_else(|| NOT_CONFIGURED.to_owned()),
         created_at: record.created_at.0,
         last_used_at: Some(record.last_used_at.0),
+        pushed_by: record.pushed_by.map(|token| pushed_by(state, token)),
         damaged: record.nar.damaged,
     })
 }

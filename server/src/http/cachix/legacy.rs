@@ -21,9 +21,10 @@ pub async fn nar(request: Request<Write>) -> Answer {
 
 /// `POST …/HASH.narinfo`: its description.
 pub async fn narinfo(request: Request<Write, StorePathHash>) -> Answer {
-    let Request { state, cache, path: hash, head, body, .. } = request;
+    let Request { state, cache, grant, path: hash, head, body, .. } = request;
     let text = body::read(body, body::JSON_LIMIT).await?;
-    let description = body::parse::<NarInfoCreate>(&text)?.into_description()?;
+    let mut description = body::parse::<NarInfoCreate>(&text)?.into_description()?;
+    description.pushed_by = Some(grant.id());
     if *description.path.hash() != hash {
         return Err(HttpError::bad_request("cStoreHash is not the hash in the URL"));
     }

@@ -87,17 +87,18 @@ pub fn parse_md5(text: &str) -> Option<[u8; 16]> {
 
 /// `POST …/multipart-nar/ID/complete`: verifies and commits the path.
 pub async fn complete(request: Request<Write, Uuid>) -> Answer {
-    let Request { state, cache, path: id, head, body, .. } = request;
+    let Request { state, cache, grant, path: id, head, body, .. } = request;
     let query: UploadQuery = head.query()?;
     if let Some(owner) = forward::owner_elsewhere(&state, &cache, id, &head).await? {
         return complete_elsewhere(&state, &cache, id, &owner, head, body).await;
     }
     let (completed, _share): (CompletedUpload, _) = body::json_with_share(body).await?;
     let parts = completed.parts.map(|parts| parts.into_iter().map(listed).collect());
-    let description = completed.nar_info_create.into_description().inspect_err(|_| {
+    let mut description = completed.nar_info_create.into_description().inspect_err(|_| {
         // The client would only repeat the same description; it has to create a new upload.
         state.uploads.abort(&cache, id, &query.upload_id);
     })?;
+    description.pushed_by = Some(grant.id());
     let path = description.path.to_full_path();
     state.ingest.complete(&cache, id, &query.upload_id, parts, description).await?;
     Ok(done(path))

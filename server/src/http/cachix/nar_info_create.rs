@@ -54,6 +54,7 @@ impl NarInfoCreate {
             deriver,
             ca: None,
             offered: Offered::Bare(self.c_sig),
+            pushed_by: None,
         })
     }
 }

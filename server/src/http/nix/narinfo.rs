@@ -98,11 +98,12 @@ pub(super) fn matches_etag(known: &str, etag: &HeaderValue) -> bool {
 
 /// `PUT HASH.narinfo`, which `nix copy` sends after the NAR.
 pub async fn put(request: Request<Write, StorePathHash>) -> Answer {
-    let Request { state, cache, path: hash, head, body, .. } = request;
+    let Request { state, cache, grant, path: hash, head, body, .. } = request;
     let encoding = encoding::of_body(&head)?;
     let sent = body::read(body, BODY_LIMIT).await?;
     let text = encoding::unpack(sent.clone(), encoding, BODY_LIMIT, "the narinfo").await?;
-    let description = describe(&hash, &text)?;
+    let mut description = describe(&hash, &text)?;
+    description.pushed_by = Some(grant.id());
     let (file, path) = (description.file_hash, description.path.to_full_path());
     match state.ingest.commit_file(&cache, description).await {
         Err(missing @ PushError::NarMissing(_)) => {

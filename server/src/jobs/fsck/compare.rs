@@ -89,6 +89,7 @@ impl Examined<'_> {
             ca: path.ca,
             signatures: path.signatures,
             upload: None,
+            pushed_by: path.pushed_by.and_then(|token| token.parse().ok()),
             turns: None,
             unavailable: Vec::new(),
             // So that it is not taken for one that nobody has used for long.

@@ -73,6 +73,7 @@ impl Examined<'_> {
             ca: narinfo.ca,
             signatures: narinfo.signatures.iter().map(ToString::to_string).collect(),
             upload: None,
+            pushed_by: None,
             turns: None,
             unavailable: Vec::new(),
             created_at: UnixTime::now(),

@@ -305,6 +305,10 @@ pub fn path() -> PathInfo {
         storage: "default".into(),
         created_at: NOW - 40 * DAY,
         last_used_at: Some(NOW - 125),
+        pushed_by: Some(admin_api::PushedBy {
+            token: "4f1c0b9e-7a55-4d7e-9c0e-6f9f0c2b7a11".into(),
+            subject: Some("ci".into()),
+        }),
         damaged: false,
     }
 }

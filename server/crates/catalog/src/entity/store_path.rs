@@ -21,6 +21,8 @@ pub struct Model {
     pub signatures: Field<Entity, Signatures>,
     pub created_at: UnixTime,
     pub last_used_at: UnixTime,
+    /// The id of the token that it was pushed with.
+    pub pushed_by: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -24,6 +24,8 @@ pub struct Model {
     pub signatures: Field<Entity, Signatures>,
     pub created_at: UnixTime,
     pub last_used_at: UnixTime,
+    /// The id of the token that it was pushed with.
+    pub pushed_by: Option<String>,
     pub trashed_at: UnixTime,
 }
 

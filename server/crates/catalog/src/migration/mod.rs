@@ -6,6 +6,7 @@ mod by_products;
 mod identity;
 mod initial;
 mod job_history;
+mod pushed_by;
 mod tombstone_deriver;
 mod trash;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(job_history::Migration),
             Box::new(tombstone_deriver::Migration),
             Box::new(by_products::Migration),
+            Box::new(pushed_by::Migration),
         ]
     }
 }

@@ -34,6 +34,8 @@ pub struct PathCommit {
     pub signatures: Vec<String>,
     /// The upload that this completes, for [`Catalog::find_finished_upload`].
     pub upload: Option<Uuid>,
+    /// The token that it is pushed with. A path that is there keeps that of its first push.
+    pub pushed_by: Option<Uuid>,
     /// The time of the commit.
     pub created_at: UnixTime,
     /// The new value of [`crate::CacheRecord::turns`]. Saved if the commit creates or heals the path, that is, if the file
@@ -186,6 +188,7 @@ async fn insert_path(
         signatures: ActiveValue::Set(Signatures::new(commit.signatures.clone())?.into()),
         created_at: ActiveValue::Set(commit.created_at),
         last_used_at: ActiveValue::Set(commit.created_at),
+        pushed_by: ActiveValue::Set(commit.pushed_by.map(|token| token.to_string())),
     }
     .insert(transaction)
     .await?;
@@ -201,6 +204,7 @@ async fn insert_path(
         signatures: row.signatures.into_inner().into_vec(),
         created_at: row.created_at,
         last_used_at: row.last_used_at,
+        pushed_by: row.pushed_by,
     })
 }
 

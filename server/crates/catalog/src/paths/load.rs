@@ -187,6 +187,7 @@ fn path_record((row, nar): PathRow, references: Vec<StorePath>) -> Result<PathRe
         signatures: row.signatures.into_inner().into_vec(),
         created_at: row.created_at,
         last_used_at: row.last_used_at,
+        pushed_by: row.pushed_by,
     })
 }
 

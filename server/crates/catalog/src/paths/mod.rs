@@ -70,6 +70,8 @@ pub struct PathRecord {
     pub created_at: UnixTime,
     /// When it was last used, as far as uses are recorded.
     pub last_used_at: UnixTime,
+    /// The id of the token that it was pushed with, if that was one and is known.
+    pub pushed_by: Option<String>,
 }
 
 impl Catalog {

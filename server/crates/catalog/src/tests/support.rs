@@ -116,6 +116,7 @@ impl Fixture {
             ca: None,
             signatures: vec![format!("main-1:{path}")],
             upload: None,
+            pushed_by: Some(uuid::Uuid::from_u128(17)),
             created_at: UnixTime(1_000_000),
             turns: None,
             unavailable: vec![],

@@ -46,6 +46,7 @@ pub(crate) async fn put(
             signatures: ActiveValue::Set(path.signatures.clone().into_inner().into()),
             created_at: ActiveValue::Set(path.created_at),
             last_used_at: ActiveValue::Set(path.last_used_at),
+            pushed_by: ActiveValue::Set(path.pushed_by.clone()),
             trashed_at: ActiveValue::Set(now),
         });
         trashed_path::Entity::insert_many(rows).exec_without_returning(transaction).await?;

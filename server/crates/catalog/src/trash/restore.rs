@@ -86,6 +86,7 @@ async fn restore(
             signatures: ActiveValue::Set(row.signatures.into_inner().into()),
             created_at: ActiveValue::Set(row.created_at),
             last_used_at: ActiveValue::Set(now),
+            pushed_by: ActiveValue::Set(row.pushed_by),
         };
         let inserted = inserted.insert(transaction).await?;
         insert_references(transaction, inserted.id, &references).await?;
