@@ -14,8 +14,7 @@ const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 
 /// Whether two servers may take the request for one to two different sites, because it names two hosts.
 ///
-/// Where a request says twice how long it is, hyper refuses two lengths, and goes by `Transfer-Encoding` alone beside a length, as
-/// RFC 9112 (section 6.3) has it.
+/// Requests whose length or line ends are ambiguous do not come this far: see [`http_framing`].
 pub fn is_ambiguous<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let mut hosts = headers.get_all(HOST).iter();

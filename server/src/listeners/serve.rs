@@ -29,7 +29,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::edge;
-use super::watched::{ReplyBody, Watched};
+use super::watched::{ReplyBody, Upgraded, Watched};
 use crate::chain::chain;
 use crate::limits::client_address::PeerAddress;
 use crate::limits::connections::{Connections, Peer, Place};
@@ -181,12 +181,17 @@ fn spawn_connection<S, A, F>(
     A: Fn(Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
 {
-    let stream = Watched::new(stream, place.connection().clone());
+    let upgraded = Upgraded::default();
+    let stream = Watched::new(stream, place.connection().clone(), upgraded.clone());
     let state = place.connection().clone();
     let service = service_fn(move |request| {
         state.has_request();
-        let (answer, state) = (answer(request), state.clone());
-        async move { Ok::<_, Infallible>(answer.await?.map(|body| ReplyBody::new(body, state))) }
+        let (answer, state, upgraded) = (answer(request), state.clone(), upgraded.clone());
+        async move {
+            let reply = answer.await?;
+            upgraded.note(&reply);
+            Ok::<_, Infallible>(reply.map(|body| ReplyBody::new(body, state)))
+        }
     });
     // What becomes a websocket is not a connection of ours any more: `Deploy` closes it.
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();

@@ -1,10 +1,14 @@
-//! Connections that note what they do, so that the idlest is known: a store to an atomic for each read, write and request.
+//! Connections that note what they do, so that the idlest is known: a store to an atomic for each read, write and request. What
+//! they read is followed from request to request, so that none is beyond doubt, see [`Framing`].
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use http::{Response, StatusCode};
+use http_framing::Framing;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -14,12 +18,27 @@ use crate::limits::connections::Connection;
 pub struct Watched<S> {
     stream: S,
     connection: Arc<Connection>,
+    framing: Framing,
+    upgraded: Upgraded,
+}
+
+/// Whether a connection is none of HTTP any more.
+#[derive(Clone, Default)]
+pub struct Upgraded(Arc<AtomicBool>);
+
+impl Upgraded {
+    /// Notes that this is the last reply in HTTP, if it is.
+    pub fn note<B>(&self, reply: &Response<B>) {
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.0.store(true, Ordering::Release);
+        }
+    }
 }
 
 impl<S> Watched<S> {
-    /// The socket of this connection.
-    pub fn new(stream: S, connection: Arc<Connection>) -> Self {
-        Self { stream, connection }
+    /// The socket of this connection, until that is `upgraded`.
+    pub fn new(stream: S, connection: Arc<Connection>, upgraded: Upgraded) -> Self {
+        Self { stream, connection, framing: Framing::default(), upgraded }
     }
 
     fn note<T>(&self, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -36,7 +55,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            if self.upgraded.0.load(Ordering::Acquire) {
+                self.framing.stop();
+            }
+            // The parser refuses what is spoiled here.
+            self.framing.check(&mut buffer.filled_mut()[before..]);
+        }
         self.note(read)
     }
 }

@@ -30,9 +30,40 @@ fn a_request_that_can_be_understood_in_two_ways_is_refused() {
         "GET /api/v1/cache/pub HTTP/1.1\nHost: HOST\nHost: evil.example\n\n",
         "GET http://evil.example/api/v1/cache/pub HTTP/1.1\nHost: HOST\n\n",
         "POST /api/v1/cache/pub/narinfo HTTP/1.1\nHost: HOST\nContent-Length: 2\nContent-Length: 3\n\n[]",
+        "POST /api/v1/cache/pub/narinfo HTTP/1.1\nHost: HOST\nContent-Length: 2\nTransfer-Encoding: chunked\n\n0\n\n",
+        "POST /api/v1/cache/pub/narinfo HTTP/1.1\nHost: HOST\nTransfer-Encoding: chunked\nContent-Length: 2\n\n0\n\n",
     ] {
         assert!(ask(request).starts_with("HTTP/1.1 400"), "{request}: {}", ask(request));
     }
+    // Lines that end with a line feed alone.
+    let bare = |request: &str| reply_to(&site, &request.replace("HOST", HOST));
+    for request in [
+        "GET /api/v1/cache/pub HTTP/1.1\nHost: HOST\n\n",
+        "GET /api/v1/cache/pub HTTP/1.1\r\nHost: HOST\nX: y\r\n\r\n",
+        "GET /api/v1/cache/pub HTTP/1.1\r\nHost: HOST\r\n\n",
+    ] {
+        assert!(bare(request).starts_with("HTTP/1.1 400"), "{request}: {}", bare(request));
+    }
+}
+
+#[test]
+fn nothing_is_smuggled_behind_a_request_on_the_same_connection() {
+    let site = Site::start();
+    let get = format!("GET /nix-cache-info HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let chunked = format!(
+        "POST /api/v1/cache/pub/narinfo HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n"
+    );
+    let bad = format!(
+        "POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{get}"
+    );
+    let mut stream = site.api().connect().unwrap();
+    stream.write_all(format!("{get}{chunked}{get}{bad}").as_bytes()).unwrap();
+    let mut replies = String::new();
+    stream.read_to_string(&mut replies).unwrap();
+    let statuses: Vec<&str> = replies.matches("HTTP/1.1 ").collect();
+    assert_eq!(statuses.len(), 4, "{replies}");
+    assert!(replies.contains("HTTP/1.1 400"), "{replies}");
 }
 
 #[test]
