@@ -1,5 +1,9 @@
 //! The cache-server daemon: a distributed Nix binary cache that speaks the Cachix protocol.
 
+// The fuzz targets name this crate as others do.
+#[cfg(test)]
+extern crate self as cache_server;
+
 pub mod admin_socket;
 pub mod app;
 mod archive;
@@ -10,12 +14,14 @@ pub mod chain;
 mod clock;
 pub mod config;
 pub mod core;
-mod decode;
+pub mod decode;
 pub mod deploy;
 mod derived_key;
 mod doctor;
 mod fail_points;
 pub mod federation;
+#[cfg(test)]
+mod fuzzed;
 mod hashing;
 pub mod http;
 mod ingest;

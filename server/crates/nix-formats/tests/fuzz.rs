@@ -1,67 +1,14 @@
-//! The fuzz targets of `fuzz/`, run for a while with the stable toolchain: over the kept corpus, and over mutations of it that are
-//! the same in each run.
+//! The fuzz targets of the formats of Nix.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
 use std::path::Path;
 
-#[path = "../../../../fuzz/bodies.rs"]
+#[path = "../../../../fuzz/bodies/nix_formats.rs"]
 mod bodies;
-
-/// Mutations of each file of the corpus.
-const ROUNDS: u64 = 20_000;
-
-/// The generator "xorshift64*".
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, most: usize) -> usize {
-        usize::try_from(self.next() % most.max(1) as u64).unwrap_or_default()
-    }
-}
-
-fn mutate(seed: &[u8], random: &mut Random) -> Vec<u8> {
-    const INTERESTING: [u8; 10] = [0, 1, 7, 8, 0x7f, 0x80, 0xff, b'\n', b':', b'/'];
-    let mut bytes = seed.to_vec();
-    for _ in 0..=random.below(3) {
-        let at = random.below(bytes.len());
-        match random.below(6) {
-            0 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
-            1 if !bytes.is_empty() => bytes[at] = INTERESTING[random.below(INTERESTING.len())],
-            2 => bytes.truncate(at),
-            3 => bytes.insert(at, INTERESTING[random.below(INTERESTING.len())]),
-            4 => {
-                // Lengths and names are where parsers count.
-                let part = bytes[at..bytes.len().min(at + random.below(64))].to_vec();
-                let to = random.below(bytes.len());
-                bytes.splice(to..to, part);
-            }
-            _ => drop(bytes.drain(at..bytes.len().min(at + random.below(16)))),
-        }
-    }
-    bytes
-}
+#[path = "../../../../fuzz/run.rs"]
+mod run;
 
 #[test]
 fn no_input_breaks_a_parser() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fuzz/corpus");
-    for (name, body) in bodies::BODIES {
-        let mut files: Vec<_> =
-            fs::read_dir(corpus.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        assert!(!files.is_empty(), "{name} has no corpus");
-        let mut random = Random(0x9e37_79b9_7f4a_7c15);
-        for file in files {
-            let seed = fs::read(&file).unwrap();
-            body(&seed);
-            (0..ROUNDS).for_each(|_| body(&mutate(&seed, &mut random)));
-        }
-    }
+    run::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fuzz"), bodies::BODIES, 20_000);
 }

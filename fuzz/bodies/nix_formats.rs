@@ -1,4 +1,4 @@
-//! What each fuzz target does with its input. The tests of `nix-formats` run the same with the kept corpus and mutations of it.
+//! What the fuzz targets of the formats of Nix do with their input.
 
 use std::io::Read;
 
