@@ -6,6 +6,8 @@
 
 use std::io::{self, Read};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -13,6 +15,7 @@ use futures_util::{Stream, stream};
 use nix_formats::{Compression, FileHash, NarHash, StorePathHash};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 
 use super::keep::Copy;
 use super::sources::{Download, DownloadError, Sources};
@@ -20,6 +23,7 @@ use super::ticket::Ticket;
 use crate::decode::decoder_of;
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 use crate::limits::own_thread::{self, Outcome};
+use crate::limits::pace::Pace;
 
 /// Pieces that wait for the thread that checks them.
 const PIECES_AHEAD: usize = 8;
@@ -111,16 +115,26 @@ impl Relay {
             _permit: permit,
         };
         let (sender, receiver) = mpsc::channel(PIECES_READY);
-        tokio::spawn(relay.run(sender));
-        let pieces = stream::unfold(receiver, |mut receiver| async move {
-            let piece = receiver.recv().await?;
-            Some((piece, receiver))
+        let given_up = Arc::new(AtomicBool::new(false));
+        tokio::spawn(relay.run(sender, given_up.clone()));
+        let pieces = stream::unfold(receiver, move |mut receiver| {
+            let given_up = given_up.clone();
+            async move {
+                if let Some(piece) = receiver.recv().await {
+                    return Some((piece, receiver));
+                }
+                // What ends here must not look like the end of the file.
+                let is_cut = given_up.swap(false, Ordering::AcqRel);
+                is_cut.then(|| (Err(io::Error::other("the reader is too slow")), receiver))
+            }
         });
         Ok(Box::pin(pieces))
     }
 
     /// Passes pieces on until the end, or until nobody wants them any more.
-    async fn run(mut self, reader: mpsc::Sender<io::Result<Bytes>>) {
+    async fn run(mut self, reader: mpsc::Sender<io::Result<Bytes>>, given_up: Arc<AtomicBool>) {
+        let mut pace = Pace::default();
+        let mut reader = Some(reader);
         loop {
             let piece = match self.next().await {
                 Ok(Some(piece)) => Ok(piece),
@@ -144,9 +158,16 @@ impl Relay {
                     self.copy = None;
                 }
             }
-            let sending = tokio::time::timeout(READER_STALL, reader.send(piece));
-            let reader_is_gone = !matches!(sending.await, Ok(Ok(())));
-            if is_last || (reader_is_gone && self.copy.is_none()) {
+            if let Some(waiting) = &reader {
+                let (size, begun) = (piece.as_ref().map_or(0, Bytes::len), Instant::now());
+                let sent = tokio::time::timeout(READER_STALL, waiting.send(piece)).await;
+                let is_too_slow = sent.is_err() || !pace.is_kept(size, begun.elapsed());
+                if is_too_slow || matches!(sent, Ok(Err(_))) {
+                    given_up.store(true, Ordering::Release);
+                    reader = None;
+                }
+            }
+            if is_last || (reader.is_none() && self.copy.is_none()) {
                 return;
             }
         }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::spool::PartWriter;
 use crate::cache::{PushError, blocking};
+use crate::limits::pace::Pace;
 
 /// Bytes that are collected before one trip to a blocking thread.
 const BATCH: usize = 512 << 10;
@@ -79,13 +81,16 @@ where
     let mut batch = Vec::new();
     let mut batched = 0;
     let mut total: u64 = 0;
+    let mut pace = Pace::default();
     loop {
+        let begun = Instant::now();
         let chunk = if batch.is_empty() {
             next_chunk(&mut body).await
         } else {
             match tokio::time::timeout(LINGER, body.next()).await {
                 Ok(chunk) => chunk.transpose().map_err(PushError::Body),
                 Err(_) => {
+                    check_pace(&mut pace, 0, begun)?;
                     sink = sink.write(std::mem::take(&mut batch)).await?;
                     batched = 0;
                     continue;
@@ -93,6 +98,7 @@ where
             }
         };
         let Some(chunk) = chunk? else { break };
+        check_pace(&mut pace, chunk.len(), begun)?;
         total += chunk.len() as u64;
         if total > limit {
             return Err(PushError::TooLarge(format!("the body is larger than {limit} bytes")));
@@ -105,6 +111,14 @@ where
         }
     }
     sink.write(batch).await?.into_parts().await
+}
+
+/// Fails where the client is so slow that it only holds what others could use. It has been waited for since `begun`.
+fn check_pace(pace: &mut Pace, bytes: usize, begun: Instant) -> Result<(), PushError> {
+    match pace.is_kept(bytes, begun.elapsed()) {
+        true => Ok(()),
+        false => Err(PushError::Body("it came too slowly".to_owned())),
+    }
 }
 
 async fn next_chunk<S>(body: &mut S) -> Result<Option<Bytes>, PushError>
