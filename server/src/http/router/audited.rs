@@ -19,6 +19,8 @@ const PREPARATIONS: [&str; 5] = [
     "/api/v1/cache/{cache}/multipart-nar/{id}",
     "/api/v1/cache/{cache}/multipart-nar/{id}/part/{number}",
 ];
+/// Routes of the sockets by which agents report, though their method says that they only read.
+const SOCKETS: [&str; 2] = ["/ws", "/ws-deployment"];
 /// A route that only reads, though its method says otherwise.
 const BULK_QUERY: &str = "/api/v1/cache/{cache}/narinfo";
 
@@ -31,7 +33,8 @@ pub struct Audited {
 
 /// Notes a request for this route. `None` if it only reads.
 pub fn begin(state: &Arc<State>, route: &Route, cache: Option<&str>, head: &Head) -> Option<Audited> {
-    if matches!(head.method, Method::GET | Method::HEAD) || route.path == BULK_QUERY {
+    let reads = matches!(head.method, Method::GET | Method::HEAD) && !SOCKETS.contains(&route.path);
+    if reads || route.path == BULK_QUERY {
         return None;
     }
     let event = Event {

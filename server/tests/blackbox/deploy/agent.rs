@@ -10,7 +10,7 @@ use super::{
     wait_until_done,
 };
 use crate::harness::websocket::Frame;
-use crate::harness::{Endpoint, SOON};
+use crate::harness::{Endpoint, SOON, wait_for};
 
 #[test]
 fn t85_an_agent_is_told_who_it_is_and_where_it_fetches_from() {
@@ -229,4 +229,20 @@ fn a_revoked_token_ends_the_connection() {
     let headers = agent_headers("a1", fleet.agent_token("a1"));
     assert_eq!(open(&fleet.site.api(), "/ws", &headers).err().expect("no socket").status, 401);
     expect_nothing(&mut bystander);
+}
+
+#[test]
+fn connections_of_agents_are_in_the_audit_log() {
+    let mut fleet = Fleet::start();
+    expect_registered(&mut fleet.open("a1", "/ws"));
+    let refused = open(&fleet.site.api(), "/ws", &agent_headers("a1", "nonsense"));
+    assert_eq!(refused.err().expect("no socket").status, 401);
+    for (status, outcome) in [(101, "done"), (401, "refused")] {
+        wait_for(SOON, "the connection is recorded", || {
+            let log = fleet.site.daemon().log();
+            let mut lines = log.lines().filter(|line| line.contains(r#""action":"GET /ws""#));
+            let expected = [format!(r#""status":{status}"#), format!(r#""outcome":"{outcome}""#)];
+            lines.any(|line| expected.iter().all(|part| line.contains(part))).then_some(())
+        });
+    }
 }
