@@ -27,6 +27,7 @@ pub async fn write_token(state: &State) -> io::Result<Zeroizing<String>> {
         subject: "made at the first start".to_owned(),
         scope: TokenScope::Caches { caches: TokenCaches::All, permission: TokenPermission::Write },
         expires_at: None,
+        daily_limit: None,
     };
     let token = Zeroizing::new(state.tokens.issue(new).await.map_err(io::Error::other)?.token);
     private_file::write(&path, token.as_bytes())?;

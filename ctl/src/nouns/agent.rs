@@ -66,6 +66,7 @@ pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(
                 agent: Some(arguments.name),
                 permission: Permission::Agent,
                 expires_seconds: arguments.expires.map(|expires| expires.as_secs()),
+                daily_limit: None,
             };
             token::create(&request, client, output).await
         }

@@ -60,6 +60,9 @@ pub struct NewToken {
     /// The lifetime of the token, such as 12h, 90d or 1y [default: unlimited]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub expires: Option<Duration>,
+    /// The most that may be pushed with the token on one day (UTC), such as 20GB [default: unlimited]
+    #[arg(long, value_name = "SIZE", value_parser = value::size)]
+    pub daily_limit: Option<u64>,
     /// The person or thing that the token is for, as lists and logs show it
     #[arg(long, value_name = "NAME")]
     pub subject: Option<String>,
@@ -101,6 +104,7 @@ pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(
                 agent: None,
                 permission: arguments.permission.into(),
                 expires_seconds: arguments.expires.map(|expires| expires.as_secs()),
+                daily_limit: arguments.daily_limit,
             };
             create(&request, client, output).await
         }

@@ -79,6 +79,7 @@ fn token_create_prints_the_token_and_nothing_else() {
         agent: None,
         permission: Permission::Write,
         expires_seconds: Some(90 * 24 * 60 * 60),
+        daily_limit: None,
     };
     assert_eq!(sent, expected);
 

@@ -112,6 +112,7 @@ impl Daemon {
             agent: None,
             permission: Permission::Write,
             expires_seconds: None,
+            daily_limit: None,
         };
         let mut admin = Connection::open_unix(&self.directory.join("admin.sock"))?;
         let wire::Encoded { target, body } = wire::encode(&request);

@@ -91,6 +91,8 @@ pub struct NewToken {
     pub scope: TokenScope,
     /// When it ends; `None` for never.
     pub expires_at: Option<UnixTime>,
+    /// The most bytes that may be pushed with it on one day.
+    pub daily_limit: Option<u64>,
 }
 
 /// A token that was just made. Its text is not kept anywhere.
@@ -132,12 +134,19 @@ pub struct TokenRef {
     id: Uuid,
     /// The number of the key that it is signed with.
     key: u64,
+    /// The most bytes that may be pushed with it on one day.
+    daily_limit: Option<u64>,
 }
 
 impl TokenRef {
     /// The id under which the token is listed and revoked.
     pub fn id(self) -> Uuid {
         self.id
+    }
+
+    /// The most bytes that may be pushed with it on one day.
+    pub fn daily_limit(self) -> Option<u64> {
+        self.daily_limit
     }
 }
 
@@ -179,6 +188,7 @@ impl Tokens {
             created_at: UnixTime::now(),
             expires_at: new.expires_at,
             revoked_at: None,
+            daily_limit: new.daily_limit,
         };
         let claims = Claims::of(&record);
         let token = {
@@ -207,7 +217,7 @@ impl Tokens {
         if record.revoked_at.is_some() {
             return Err(AuthError::Revoked);
         }
-        let token = TokenRef { id: claims.jti, key: key.number };
+        let token = TokenRef { id: claims.jti, key: key.number, daily_limit: record.daily_limit };
         let mut scope = claims.into_scope().ok_or(AuthError::Invalid)?;
         if let TokenScope::Caches { caches: TokenCaches::Only(names), .. } = &mut scope
             && let TokenScope::Caches { caches: TokenCaches::Only(left), .. } = &record.scope

@@ -36,6 +36,7 @@ mod tests {
             created_at: UnixTime(created_at),
             expires_at: None,
             revoked_at: None,
+            daily_limit: None,
         }
     }
 

@@ -28,6 +28,12 @@ pub enum PushError {
     /// The token with which the upload began was revoked, or has expired.
     #[error("the auth token of this upload is not valid any more")]
     TokenEnded,
+    /// The token has pushed as much as it may on one day.
+    #[error("as much was pushed with this auth token as is allowed on one day; try again tomorrow (UTC)")]
+    OverDailyLimit {
+        /// Until the next day begins.
+        seconds: u64,
+    },
     /// Too many uploads are unpacked at once.
     #[error(transparent)]
     Busy(#[from] DecodersBusy),
@@ -113,6 +119,7 @@ impl PushError {
             | Self::Busy(_)
             | Self::Full
             | Self::CacheFull
+            | Self::OverDailyLimit { .. }
             | Self::StorageFailing
             | Self::Draining
             | Self::Disk(_)

@@ -22,12 +22,14 @@ const RETRY_SECONDS: u16 = 10;
 pub struct HttpError {
     status: StatusCode,
     message: String,
+    /// The seconds after which to try again, where that is known.
+    retry_after: Option<u64>,
 }
 
 impl HttpError {
     /// Makes an error with this status. The client sees `message` unchanged.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), retry_after: None }
     }
 
     /// 400 for a malformed request.
@@ -75,6 +77,9 @@ impl Reply for HttpError {
             }
             _ => {}
         }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }
@@ -115,6 +120,7 @@ impl From<PushError> for HttpError {
             | PushError::TooManyOfToken
             | PushError::TooManyOfCache
             | PushError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PushError::OverDailyLimit { .. } => StatusCode::TOO_MANY_REQUESTS,
             PushError::TokenEnded => StatusCode::FORBIDDEN,
             PushError::Parts(_) | PushError::Checksum(_) | PushError::Invalid(_) => StatusCode::BAD_REQUEST,
             PushError::Body(_) => StatusCode::REQUEST_TIMEOUT,
@@ -143,6 +149,10 @@ impl From<PushError> for HttpError {
         } else if status.is_server_error() {
             tracing::error!(error = %chain(&error), "a push failed");
         }
-        Self::new(status, error.to_string())
+        let retry_after = match &error {
+            PushError::OverDailyLimit { seconds } => Some(*seconds),
+            _ => None,
+        };
+        Self { retry_after, ..Self::new(status, error.to_string()) }
     }
 }

@@ -8,11 +8,13 @@
 //! | `receive.rs` | a request body on its way to disk |
 //! | `spool.rs`, `spool_dirs.rs` | the bytes on disk, and where they go on when a disk gives out |
 //! | `digest.rs` | what an upload turns out to be |
+//! | `daily.rs` | how much was pushed today with tokens that have a limit |
 //! | `resume.rs` | uploads that outlive the process |
 //! | `owners.rs` | which daemon has an upload, where several share the catalog |
 //!
 //! Whether an upload becomes a path is decided in [`ingest`](crate::ingest); nothing here knows that.
 
+mod daily;
 mod digest;
 mod open;
 mod owners;
@@ -36,6 +38,7 @@ pub use self::parts::{ListedPart, MAX_PART_NUMBER, match_parts, stored_parts};
 pub use self::receive::receive_to_file;
 pub use self::spool::Attempt;
 
+use self::daily::DailyUse;
 use self::open::OpenUploads;
 use self::owners::Owners;
 use crate::auth::TokenRef;
@@ -51,13 +54,20 @@ pub struct Uploads {
     nar_store: Arc<NarStore>,
     /// Where several daemons share the catalog.
     owners: Option<Owners>,
+    daily: DailyUse,
 }
 
 impl Uploads {
     /// No uploads yet. Other daemons that share `catalog` reach this one at `node_url`.
     pub fn new(catalog: &Catalog, nar_store: Arc<NarStore>, node_url: &str) -> Self {
         let owners = catalog.is_shared().then(|| Owners::new(catalog.clone(), node_url.to_owned()));
-        Self { catalog: catalog.clone(), open: OpenUploads::default(), nar_store, owners }
+        Self {
+            catalog: catalog.clone(),
+            open: OpenUploads::default(),
+            nar_store,
+            owners,
+            daily: DailyUse::default(),
+        }
     }
 
     /// Opens an upload in several parts, with the token `owner`. Other daemons that share the catalog can find it when this

@@ -1,14 +1,17 @@
 //! Receiving the bytes of an upload: in parts, or as a file in one piece.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use catalog::UnixTime;
+use futures_util::{Stream, StreamExt};
 use md5::Md5;
 use nix_formats::{Compression, FileHash, NarFileName};
 use sha2::{Digest as _, Sha256};
 
 use super::Uploads;
+use super::daily::{DailyUse, seconds_left};
 use super::open::Upload;
 use super::receive::{self, BodyHash};
 use super::spool::{Attempt, PartWriter};
@@ -47,9 +50,10 @@ impl Uploads {
         S: Stream<Item = Result<Bytes, String>>,
     {
         self.check_catalog()?;
+        self.daily.begin(&self.catalog, upload.owner, len, UnixTime::now()).await?;
         let writer = begin_part(upload, number, len, MAX_PART_SIZE).await?;
         upload.digest_eagerly(&self.open.eager_slots);
-        let (writer, md5) = receive_for(upload, body, writer, Md5::new(), MAX_PART_SIZE).await?;
+        let (writer, md5) = receive_for(&self.daily, upload, body, writer, Md5::new(), MAX_PART_SIZE).await?;
         let md5: [u8; 16] = md5.finalize().into();
         check_length(&writer, len)?;
         if md5 != announced {
@@ -74,6 +78,7 @@ impl Uploads {
     where
         S: Stream<Item = Result<Bytes, String>>,
     {
+        self.daily.begin(&self.catalog, owner, len, UnixTime::now()).await?;
         let upload = self.open_upload(cache, owner, compression, len).await?;
         let received = self.receive_file(&upload, name, len, body).await;
         let recorded = match (received, &self.owners) {
@@ -107,7 +112,8 @@ impl Uploads {
     {
         let writer = begin_part(upload, 1, len, MAX_FILE_SIZE).await?;
         upload.digest_eagerly(&self.open.eager_slots);
-        let (writer, hash) = receive_for(upload, body, writer, Sha256::new(), MAX_FILE_SIZE).await?;
+        let (writer, hash) =
+            receive_for(&self.daily, upload, body, writer, Sha256::new(), MAX_FILE_SIZE).await?;
         let file = FileHash::from_bytes(hash.finalize().into());
         check_length(&writer, len)?;
         if name.is_some_and(|name| name.file_hash != file) {
@@ -128,6 +134,7 @@ impl Uploads {
 
 /// Receives a body for an upload, unless that ends before the body does.
 async fn receive_for<S, H>(
+    daily: &DailyUse,
     upload: &Upload,
     body: S,
     writer: PartWriter,
@@ -138,8 +145,23 @@ where
     S: Stream<Item = Result<Bytes, String>>,
     H: BodyHash,
 {
+    let is_over = AtomicBool::new(false);
+    let body = body.map(|piece| {
+        let bytes = piece.as_ref().map_or(0, Bytes::len);
+        if daily.take(upload.owner, bytes) {
+            return piece;
+        }
+        is_over.store(true, Ordering::Relaxed);
+        Err("it is over the daily limit".to_owned())
+    });
     let receiving = receive::receive(body, writer, hash, limit);
-    upload.ended.run_until_cancelled(receiving).await.ok_or(PushError::UnknownUpload)?
+    let received = upload.ended.run_until_cancelled(receiving).await.ok_or(PushError::UnknownUpload)?;
+    match received {
+        Err(_) if is_over.load(Ordering::Relaxed) => {
+            Err(PushError::OverDailyLimit { seconds: seconds_left(UnixTime::now()) })
+        }
+        received => received,
+    }
 }
 
 async fn begin_part(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Path, Permission, SOON, Site, wait_for};
+use crate::harness::{Path, Permission, Pusher, SOON, Site, wait_for};
 
 const MB: usize = 1_000_000;
 
@@ -134,4 +134,40 @@ fn many_pushers_find_room_in_a_cache_that_collects() {
     assert!(all_bytes(&site) <= 6_000_000);
     let there = paths.iter().filter(|path| site.reader("pub").narinfo_status(path) == 200).count();
     assert!((3..=5).contains(&there), "{there}");
+}
+
+#[test]
+fn a_token_with_a_daily_limit_pushes_no_more_than_that() {
+    let mut site = Site::start();
+    let limited = ["--cache", "pub", "--permission", "write", "--daily-limit", "3MB"];
+    let token = site.create_token(&limited);
+    let pusher = Pusher::new(site.api(), "pub", &token);
+    let paths = megabytes(2);
+    paths.iter().for_each(|path| pusher.push(path));
+    let more = Path::incompressible("more", 2 * MB);
+    let refused = |site: &Site| {
+        let pusher = Pusher::new(site.api(), "pub", &token);
+        let upload = pusher.create(more.compression);
+        let url = pusher.part_url(&upload, 1, &more.file);
+        let reply = pusher.put(&url, &more.file);
+        assert_eq!(reply.status, 429, "{}", reply.text());
+        let wait: u64 = reply.header("Retry-After").unwrap().parse().unwrap();
+        assert!(wait <= 24 * 60 * 60, "{wait}");
+        let put = || site.cache("pub").put(&format!("/{}", more.file_url())).basic("", &token);
+        assert_eq!(put().body(more.file.clone()).send().status, 429);
+        assert_eq!(put().chunked(more.file.clone(), 65_536).send().status, 429);
+    };
+    refused(&site);
+    // What was pushed is known after a restart.
+    site.crash_and_restart();
+    refused(&site);
+    // Others go on, and so does reading.
+    site.pusher("pub").push(&more);
+    site.reader("pub").assert_has(&paths[0]);
+    let list = site.cachectl_ok(&["token", "list", "--json"]);
+    assert!(list.contains("3000000"), "{list}");
+    let read = ["token", "create", "--cache", "pub", "--permission", "read", "--daily-limit", "3MB"];
+    let output = site.cachectl(&read);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("token that may push"));
 }

@@ -37,6 +37,9 @@ pub struct CreateToken {
     pub permission: Permission,
     /// The seconds after which the token expires; `None` for never.
     pub expires_seconds: Option<u64>,
+    /// The most bytes that may be pushed with the token on one day (UTC); `None` for no limit. Left out if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_limit: Option<u64>,
 }
 
 impl Endpoint for CreateToken {
@@ -119,4 +122,7 @@ pub struct TokenInfo {
     pub expires_at: Option<i64>,
     /// When the token was revoked; `None` if it was not.
     pub revoked_at: Option<i64>,
+    /// The most bytes that may be pushed with the token on one day (UTC); `None` for no limit.
+    #[serde(default)]
+    pub daily_limit: Option<u64>,
 }

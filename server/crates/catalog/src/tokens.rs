@@ -78,6 +78,8 @@ pub struct TokenRecord {
     pub expires_at: Option<UnixTime>,
     /// When it was revoked.
     pub revoked_at: Option<UnixTime>,
+    /// The most bytes that may be pushed with it on one day.
+    pub daily_limit: Option<u64>,
 }
 
 /// What the `permission` of a row says: a permission on caches, or what else the token is for.
@@ -103,6 +105,9 @@ impl Catalog {
             created_at: ActiveValue::Set(token.created_at),
             expires_at: ActiveValue::Set(token.expires_at),
             revoked_at: ActiveValue::Set(token.revoked_at),
+            daily_limit: ActiveValue::Set(
+                token.daily_limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
+            ),
         };
         self.write(row, |transaction, row| {
             Box::pin(async move {
@@ -255,6 +260,7 @@ impl TryFrom<token::Model> for TokenRecord {
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
+            daily_limit: row.daily_limit.and_then(|limit| u64::try_from(limit).ok()),
         })
     }
 }

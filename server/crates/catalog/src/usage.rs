@@ -6,11 +6,12 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, JoinType, PaginatorTrait, QueryFilter, QuerySelect,
     RelationTrait,
 };
+use uuid::Uuid;
 
 use crate::entity::values::Count;
 use crate::entity::{nar, storage, store_path};
 use crate::storages::Storages;
-use crate::{CacheId, Catalog, CatalogError, StorageId};
+use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
 
 /// The contents of a cache in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +97,21 @@ impl Catalog {
         }
         stats.hidden_paths = self.count_paths(hiding).await?;
         Ok(stats)
+    }
+
+    /// Returns the size of the NAR files of the paths that were pushed with a token since some time, in bytes. Reads the rows of all
+    /// paths.
+    pub async fn pushed_since(&self, token: Uuid, since: UnixTime) -> Result<u64, CatalogError> {
+        let pushed: Option<Option<i64>> = store_path::Entity::find()
+            .select_only()
+            .expr(sum(nar::Column::FileSize))
+            .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
+            .filter(store_path::Column::PushedBy.eq(token.to_string()))
+            .filter(store_path::Column::CreatedAt.gte(since))
+            .into_tuple()
+            .one(self.readers())
+            .await?;
+        Count::of_sum::<nar::Entity>("file_size", pushed.flatten().unwrap_or(0))
     }
 
     /// Counts the paths whose NAR file matches the condition.

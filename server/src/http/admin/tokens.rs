@@ -37,7 +37,13 @@ pub(super) async fn create(state: &State, request: CreateToken) -> Answer<Create
             Some(UnixTime(UnixTime::now().0.saturating_add(seconds)))
         }
     };
-    let new = NewToken { subject: request.subject.unwrap_or_default(), scope, expires_at };
+    let daily_limit = request.daily_limit;
+    let writes = matches!(request.permission, Permission::Write | Permission::Admin);
+    if daily_limit.is_some() && !writes {
+        let hint = "leave out --daily-limit, or pass --permission write";
+        return Err(invalid("a limit on pushes needs a token that may push", hint));
+    }
+    let new = NewToken { subject: request.subject.unwrap_or_default(), scope, expires_at, daily_limit };
     let issued = state.tokens.issue(new).await.map_err(|error| internal(&error))?;
     tracing::info!(token = %issued.record.id, "token issued");
     Ok(CreatedToken {
@@ -144,6 +150,7 @@ fn token_info(record: &TokenRecord) -> TokenInfo {
         permission,
         created_at: record.created_at.0,
         expires_at: record.expires_at.map(|time| time.0),
+        daily_limit: record.daily_limit,
         revoked_at: record.revoked_at.map(|time| time.0),
     }
 }

@@ -346,6 +346,7 @@ pub fn tokens() -> Vec<TokenInfo> {
         created_at: NOW - 10 * DAY,
         expires_at: None,
         revoked_at: None,
+        daily_limit: None,
     };
     vec![
         token("0b9f5a9e-6f0e-4a53-9a2c-3c1d5e7f9b11", Some("first start"), &["main"]),

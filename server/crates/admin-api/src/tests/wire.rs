@@ -154,7 +154,7 @@ proptest! {
         for permission in [Permission::Read, Permission::Activate, Permission::Agent] {
             assert_arrives(&CreateToken {
                 subject: after.clone(), caches: vec![cache.clone()], all: flag, workspace: query.clone(),
-                agent: after.clone(), permission, expires_seconds: big,
+                agent: after.clone(), permission, expires_seconds: big, daily_limit: big,
             });
         }
         assert_arrives(&JobRequest::Scrub { cache: after.clone(), storage: query, rate: big, restart: flag });

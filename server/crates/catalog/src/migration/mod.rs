@@ -3,6 +3,7 @@
 
 mod adopt;
 mod by_products;
+mod daily_limit;
 mod identity;
 mod initial;
 mod job_history;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(tombstone_deriver::Migration),
             Box::new(by_products::Migration),
             Box::new(pushed_by::Migration),
+            Box::new(daily_limit::Migration),
         ]
     }
 }

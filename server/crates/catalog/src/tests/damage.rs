@@ -87,6 +87,7 @@ async fn fill(fixture: &Fixture) {
         created_at: UnixTime(1),
         expires_at: None,
         revoked_at: None,
+        daily_limit: None,
     };
     catalog.insert_token(token).await.unwrap();
     catalog.add_server_key(fixture.cache, "main-1", [7; 32]).await.unwrap();

@@ -33,6 +33,7 @@ pub(super) async fn everything_survives_closing_and_opening(backend: Backend) {
         created_at: UnixTime(1),
         expires_at: None,
         revoked_at: None,
+        daily_limit: None,
     };
     catalog.insert_token(token).await.unwrap();
     let pin = NewPin {

@@ -68,6 +68,7 @@ pub(super) async fn every_kind_of_change_is_heard_in_order_within_a_second(backe
         created_at: UnixTime(1),
         expires_at: None,
         revoked_at: None,
+        daily_limit: None,
     };
     catalog.insert_token(token.clone()).await.unwrap();
     expect(&[CatalogChange::Tokens]).await;

@@ -11,6 +11,7 @@ fn token(number: u128) -> TokenRecord {
         created_at: UnixTime(100),
         expires_at: None,
         revoked_at: None,
+        daily_limit: None,
     }
 }
 
