@@ -7,7 +7,7 @@
     public-url.note = "{option}`services.cache-server.nginx.enable` sets it.";
     database.note = ''
       A password must not be in the URL, because everybody may read the Nix store: use
-      {option}`services.cache-server.server.database-password-file`.
+      {option}`services.cache-server.settings.server.database-password-file`.
     '';
     state-dir = {
       type = optionTypes.place;

@@ -9,6 +9,7 @@ let
   cfg = config.services.cache-server;
   rendering = import ./rendering.nix { inherit lib pkgs cfg; };
   inherit (rendering) server storagesOf typeOf;
+  inherit (cfg.settings) caches workspaces agents;
 
   refuse = condition: message: {
     assertion = !condition;
@@ -124,17 +125,17 @@ in
     assertions =
       secretsInStore
       ++ clashes
-      ++ lib.concatLists (lib.mapAttrsToList ofCache cfg.caches)
-      ++ missing "workspaces" cfg.caches "cache" cfg.workspaces
-      ++ missing "agents" cfg.workspaces "workspace" cfg.agents
+      ++ lib.concatLists (lib.mapAttrsToList ofCache caches)
+      ++ missing "workspaces" caches "cache" workspaces
+      ++ missing "agents" workspaces "workspace" agents
       ++ [
-        (inline "server" cfg.server "key" "server.key-file")
+        (inline "server" cfg.settings.server "key" "server.key-file")
         (refuse (builtins.match "[a-z]+://[^/@]*:[^/@]*@.*" (server "database") != null)
           "the password in `server.database` would be in the Nix store, where everybody may read it. Leave it out and have `PGPASSWORD=…` in `environmentFile`."
         )
         (refuse (
-          cfg.caches == { } && !(cfg.settings ? caches)
-        ) "there is nothing to serve; declare a cache, as in `caches.main = { };`.")
+          caches == { }
+        ) "there is nothing to serve; declare a cache, as in `settings.caches.main = { };`.")
         (refuse (
           cfg.nginx.enableACME && cfg.nginx.useACMEHost != null
         ) "`nginx.enableACME` and `nginx.useACMEHost` exclude each other.")

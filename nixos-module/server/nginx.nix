@@ -53,7 +53,7 @@ let
 in
 {
   config = lib.mkIf (cfg.enable && cfg.nginx.enable) {
-    services.cache-server.server.public-url = lib.mkDefault "${
+    services.cache-server.settings.server.public-url = lib.mkDefault "${
       if encrypted then "https" else "http"
     }://${domain}";
 

@@ -1,4 +1,4 @@
-# What can be set.
+# What can be set beside the configuration file, which settings.nix is about.
 {
   config,
   lib,
@@ -7,7 +7,6 @@
 }:
 let
   inherit (lib) mkOption mkEnableOption types;
-  keys = import ../keys { inherit lib pkgs; };
   cfg = config.services.cache-server;
 in
 {
@@ -19,81 +18,6 @@ in
       default = pkgs.cache-server or (pkgs.callPackage ../../package.nix { });
       defaultText = lib.literalExpression "pkgs.cache-server";
       description = "Package with {command}`cache-server` and {command}`cachectl`.";
-    };
-
-    server = mkOption {
-      type = keys.section keys.server { };
-      default = { };
-      example = {
-        public-url = "https://cache.example.org";
-        key-file = "/run/secrets/cache-server-key";
-      };
-      description = "Section `server` of the configuration file: what concerns the daemon as a whole.";
-    };
-
-    caches = mkOption {
-      type = types.attrsOf (
-        keys.section keys.cache { storages = import ./storages.nix { inherit lib keys; }; }
-      );
-      default = { };
-      example = {
-        main = { };
-        internal.access = "private";
-      };
-      description = ''
-        The caches by name: 1 to 63 letters a-z, digits and hyphens.
-
-        A cache that is removed here is no longer served. Its data stays until {command}`cachectl cache delete` removes it.
-      '';
-    };
-
-    workspaces = mkOption {
-      type = types.attrsOf (
-        types.submodule {
-          freeformType = keys.yaml.type;
-          options.cache = mkOption {
-            type = types.str;
-            inherit (keys.workspace.cache) description example;
-          };
-        }
-      );
-      default = { };
-      example.production.cache = "main";
-      description = "Groups of machines for Cachix Deploy, by name.";
-    };
-
-    agents = mkOption {
-      type = types.attrsOf (
-        types.submodule {
-          freeformType = keys.yaml.type;
-          options.workspace = mkOption {
-            type = types.str;
-            inherit (keys.agent.workspace) description example;
-          };
-        }
-      );
-      default = { };
-      example.webserver.workspace = "production";
-      description = ''
-        Machines that take deployments, by name. Such a machine runs
-
-            services.cachix-agent = {
-              enable = true;
-              host = "https://cache.example.org";
-              credentialsFile = "/run/secrets/cachix-agent-token";
-            };
-
-        where the file says `CACHIX_AGENT_TOKEN=` with a token of {command}`cachectl agent token NAME`.
-      '';
-    };
-
-    settings = mkOption {
-      inherit (keys.yaml) type;
-      default = { };
-      description = ''
-        More of the configuration file, laid over the rest: for keys that have no option. Unknown keys make the build of
-        the system fail.
-      '';
     };
 
     environmentFile = mkOption {
@@ -124,10 +48,10 @@ in
     };
 
     openFirewall = {
-      api = mkEnableOption "TCP connections to `server.server-port` in the firewall";
+      api = mkEnableOption "TCP connections to `settings.server.server-port` in the firewall";
       caches = mkEnableOption "TCP connections to the ports of the enabled caches in the firewall";
-      deploy = mkEnableOption "TCP connections to `server.deploy-port` in the firewall";
-      dht = mkEnableOption "UDP packets to `server.dht-port` in the firewall";
+      deploy = mkEnableOption "TCP connections to `settings.server.deploy-port` in the firewall";
+      dht = mkEnableOption "UDP packets to `settings.server.dht-port` in the firewall";
     };
 
     nginx = {

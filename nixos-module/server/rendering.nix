@@ -6,6 +6,7 @@
 }:
 let
   keys = import ../keys { inherit lib pkgs; };
+  inherit (cfg.settings) caches workspaces agents;
 
   isSet = value: value != null && value != { };
   # Without what nobody set, sections included.
@@ -72,10 +73,10 @@ let
 
   named = lib.mapAttrsToList (name: value: clean value // { inherit name; });
 
-  server = keys.effective keys.server cfg.server;
-  enabledCaches = lib.filterAttrs (_: cache: cache.enabled != false) cfg.caches;
+  server = keys.effective keys.server cfg.settings.server;
+  enabledCaches = lib.filterAttrs (_: cache: cache.enabled != false) caches;
   typeOf = storage: if storage.type == null then server "default-storage" else storage.type;
-  allStorages = lib.concatMap storagesOf (lib.attrValues cfg.caches);
+  allStorages = lib.concatMap storagesOf (lib.attrValues caches);
   # Relative directories are in the state directory, which systemd makes, as are those of its own name.
   isOutside =
     path: path != null && lib.hasPrefix "/" path && !lib.hasPrefix "/var/lib/cache-server/" "${path}/";
@@ -107,16 +108,19 @@ in
     fixedPorts
     ;
 
-  settings = lib.recursiveUpdate (clean {
-    server = clean (withCredentials keys.server "" cfg.server);
-    caches = lib.mapAttrsToList renderCache cfg.caches;
-    workspaces = named cfg.workspaces;
-    agents = named cfg.agents;
-  }) cfg.settings;
+  settings = clean (
+    cfg.settings
+    // {
+      server = withCredentials keys.server "" cfg.settings.server;
+      caches = lib.mapAttrsToList renderCache caches;
+      workspaces = named workspaces;
+      agents = named agents;
+    }
+  );
 
   # Names and files of the secrets.
   credentials =
-    credentialsOf keys.server "" cfg.server
+    credentialsOf keys.server "" cfg.settings.server
     ++ lib.concatLists (
       lib.mapAttrsToList (
         name: cache:
@@ -124,7 +128,7 @@ in
         ++ lib.concatLists (
           lib.imap1 (number: credentialsOf keys.storage (storagePrefix name number)) (storagesOf cache)
         )
-      ) cfg.caches
+      ) caches
     );
 
   # Port of each enabled cache that has one.
@@ -141,7 +145,7 @@ in
   callsOthers =
     server "standalone" != true
     || lib.any (storage: typeOf storage == "s3") allStorages
-    || lib.any (cache: cache.upstreams != null && cache.upstreams != [ ]) (lib.attrValues cfg.caches)
+    || lib.any (cache: cache.upstreams != null && cache.upstreams != [ ]) (lib.attrValues caches)
     || builtins.match "postgres.*://.*" (server "database") != null
     || server "node-url" != null;
 }

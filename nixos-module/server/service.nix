@@ -80,7 +80,7 @@ in
           Restart = "on-failure";
           RestartSec = "2s";
           # Running transfers may end; the daemon itself knows when it has waited enough.
-          TimeoutStopSec = if cfg.server.drain-timeout == null then "2min" else "infinity";
+          TimeoutStopSec = if cfg.settings.server.drain-timeout == null then "2min" else "infinity";
           # The first start after an update may have a catalog to bring up to date.
           TimeoutStartSec = "10min";
           LimitNOFILE = 65536;

@@ -12,7 +12,7 @@ let
 in
 {
   config = lib.mkIf cfg.enable {
-    services.cache-server.server.admin-socket = lib.mkDefault "/run/cache-server/admin.sock";
+    services.cache-server.settings.server.admin-socket = lib.mkDefault "/run/cache-server/admin.sock";
 
     systemd.sockets = streams.units;
     systemd.services.cache-server.serviceConfig.Sockets = map (name: "${name}.socket") (

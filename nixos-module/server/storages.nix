@@ -1,40 +1,28 @@
-# Option `storages` of a cache: a list in the order of preference, or attributes that say their order.
+# Option `storages` of a cache: by name with a number for the order, or a list in the order of preference.
 { lib, keys }:
 let
   inherit (lib) mkOption types;
-
-  # The list becomes attributes, so that there is one form to document and to work with.
-  toAttrs =
-    storages:
-    let
-      names = map (
-        storage: storage.name or (throw "services.cache-server: a storage has no `name`")
-      ) storages;
-      twice = lib.findFirst (name: lib.count (other: other == name) names > 1) null names;
-      entry =
-        order: storage:
-        lib.nameValuePair storage.name (removeAttrs storage [ "name" ] // { inherit order; });
-    in
-    if twice != null then
-      throw "services.cache-server: two storages of a cache are called `${twice}`"
-    else
-      lib.listToAttrs (lib.imap1 entry storages);
+  inherit (import ./named.nix { inherit lib; }) namedOf;
 in
 mkOption {
-  type = types.coercedTo (types.listOf (types.attrsOf types.anything)) toAttrs (
-    types.attrsOf (
-      keys.section keys.storage {
-        order = mkOption {
-          type = types.int;
-          default = 1000;
-          description = ''
-            Where the storage comes in the list, which the strategy `in-order` follows: lower numbers first, equal ones by
-            name. In a list it is the place there.
-          '';
-        };
+  type =
+    namedOf
+      {
+        what = "storage";
+        place = order: { inherit order; };
       }
-    )
-  );
+      (
+        keys.section keys.storage {
+          order = mkOption {
+            type = types.int;
+            default = 1000;
+            description = ''
+              Where the storage comes in the list, which the strategy `in-order` follows: lower numbers first, equal ones by
+              name. In a list it is the place there.
+            '';
+          };
+        }
+      );
   default = { };
   example = [
     {

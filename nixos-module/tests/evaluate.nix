@@ -32,6 +32,49 @@ in
   );
   messages = lib.mapAttrs (_: case: case.message) wrong;
 
+  # Options by the names that they had once, and as a list, as the file has it.
+  renamed =
+    let
+      as =
+        names:
+        evaluate [
+          {
+            services.cache-server = names // {
+              enable = true;
+            };
+          }
+        ];
+      old = as {
+        server.standalone = true;
+        caches.main.priority = 20;
+        workspaces.production.cache = "main";
+        agents.webserver.workspace = "production";
+      };
+      new = as {
+        settings = {
+          server.standalone = true;
+          caches = [
+            {
+              name = "main";
+              priority = 20;
+            }
+          ];
+          workspaces = [
+            {
+              name = "production";
+              cache = "main";
+            }
+          ];
+          agents.webserver.workspace = "production";
+        };
+      };
+    in
+    {
+      old = old.files;
+      new = new.files;
+      inherit (old.config) warnings;
+    };
+
   flake = import ./stub/flake.nix { inherit lib; };
 
   # The options with their documentation, to see that there is one for each.

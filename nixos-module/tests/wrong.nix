@@ -1,12 +1,20 @@
 # Configurations that are refused, each with what has to be in the message.
 let
-  server = settings: {
+  machine = options: {
     services.cache-server = {
       enable = true;
-      caches.main = { };
+      settings.caches.main = { };
     }
-    // settings;
+    // options;
   };
+  server =
+    settings:
+    machine {
+      settings = {
+        caches.main = { };
+      }
+      // settings;
+    };
   cache = settings: server { caches.main = settings; };
   client = settings: { services.cache-server-client.caches.main = settings; };
 in
@@ -20,7 +28,7 @@ in
     message = "the secret `main-signing-key-file` is to come from";
   };
   an-environment-in-the-store = {
-    module = server { environmentFile = ./wrong.nix; };
+    module = machine { environmentFile = ./wrong.nix; };
     message = "the secret `environmentFile` is to come from";
   };
   a-secret-in-the-file = {
@@ -92,8 +100,8 @@ in
     module = {
       services.cache-server = {
         enable = true;
-        server.default-storage-strategy = "split";
-        caches.main.storages = [
+        settings.server.default-storage-strategy = "split";
+        settings.caches.main.storages = [
           {
             name = "one";
             root = "/one";
@@ -126,7 +134,7 @@ in
         }
       ];
     };
-    message = "two storages of a cache are called `one`";
+    message = "two storages are called `one`";
   };
   a-storage-without-a-name = {
     throws = true;
@@ -165,12 +173,12 @@ in
   a-state-directory-beside-the-file = {
     throws = true;
     module = server { server.state-dir = "state"; };
-    message = "services.cache-server.server.state-dir' is not of type";
+    message = "services.cache-server.settings.server.state-dir' is not of type";
   };
   a-word-that-is-none = {
     throws = true;
     module = cache { storage-strategy = "round-robbin"; };
-    message = "services.cache-server.caches.main.storage-strategy' is not of type";
+    message = "services.cache-server.settings.caches.main.storage-strategy' is not of type";
   };
   a-name-to-listen-on-without-network = {
     module = server {
@@ -191,7 +199,7 @@ in
     message = "the daemon may not open ports below 1024";
   };
   two-kinds-of-certificates = {
-    module = server {
+    module = machine {
       nginx = {
         enable = true;
         domain = "cache.example.org";
@@ -202,7 +210,7 @@ in
     message = "`nginx.enableACME` and `nginx.useACMEHost` exclude each other";
   };
   a-certificate-for-nobody = {
-    module = server { nginx.enableACME = true; };
+    module = machine { nginx.enableACME = true; };
     message = "certificates are for nginx; set `nginx.enable`";
   };
   pushing-without-a-token = {

@@ -1,10 +1,12 @@
 {
   services.cache-server = {
     enable = true;
-    server.standalone = true;
-    caches.main.access = "private";
-    workspaces.production.cache = "main";
-    agents.webserver.workspace = "production";
+    settings = {
+      server.standalone = true;
+      caches.main.access = "private";
+      workspaces.production.cache = "main";
+      agents.webserver.workspace = "production";
+    };
     nginx = {
       enable = true;
       domain = "cache.example.org";

@@ -24,7 +24,7 @@ let
         ../../nixos-module
         ./node.nix
       ];
-      services.cache-server = {
+      services.cache-server.settings = {
         caches.secret.access = "private";
         server = {
           public-url = lib.mkForce "http://node${toString number}.example.org:5000";

@@ -6,8 +6,10 @@
     imports = [ ../../nixos-module ];
     services.cache-server = {
       enable = true;
-      server.standalone = true;
-      caches.main = { };
+      settings = {
+        server.standalone = true;
+        caches.main = { };
+      };
     };
     environment.etc."system.nix".source = ../lib/closure.nix;
   };

@@ -23,22 +23,24 @@ in
       };
       services.cache-server = {
         enable = true;
-        server.standalone = true;
-        caches = {
-          alone = {
-            port = 8081;
-            storages = [ (bucket // { name = "bucket"; }) ];
-          };
-          safe = {
-            port = 8082;
-            storage-strategy = "in-order";
-            storages = [
-              (bucket // { name = "bucket"; })
-              {
-                name = "disk";
-                root = "storage";
-              }
-            ];
+        settings = {
+          server.standalone = true;
+          caches = {
+            alone = {
+              port = 8081;
+              storages = [ (bucket // { name = "bucket"; }) ];
+            };
+            safe = {
+              port = 8082;
+              storage-strategy = "in-order";
+              storages = [
+                (bucket // { name = "bucket"; })
+                {
+                  name = "disk";
+                  root = "storage";
+                }
+              ];
+            };
           };
         };
       };

@@ -41,7 +41,7 @@ in
         ../../nixos-module
         ./server.nix
       ];
-      services.cache-server.caches.main.signing-key-file = "/etc/test-only/signing-key";
+      services.cache-server.settings.caches.main.signing-key-file = "/etc/test-only/signing-key";
       environment.etc."test-only/signing-key".text =
         "main.cache.example.org-1:7UQgGNzX4WNLqHYZNu1KLbBsr1xzuw5y2GVwa21YQk8Sya9v/F7rxNaB1deVy1zNNRrUVXPf3ICxr4nm7BKF1g==";
       users.users.operator.isNormalUser = true;

@@ -1,8 +1,10 @@
 {
   services.cache-server = {
     enable = true;
-    server.standalone = true;
-    caches.main = { };
+    settings = {
+      server.standalone = true;
+      caches.main = { };
+    };
     nginx = {
       enable = true;
       domain = "cache.example.org";

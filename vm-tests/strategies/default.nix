@@ -28,12 +28,14 @@ in
     imports = [ ../../nixos-module ];
     services.cache-server = {
       enable = true;
-      server.standalone = true;
-      caches = {
-        round = cache 8081 "round-robin";
-        order = cache 8082 "in-order";
-        split = cache 8083 "split";
-        least = cache 8084 "least-used";
+      settings = {
+        server.standalone = true;
+        caches = {
+          round = cache 8081 "round-robin";
+          order = cache 8082 "in-order";
+          split = cache 8083 "split";
+          least = cache 8084 "least-used";
+        };
       };
     };
   };

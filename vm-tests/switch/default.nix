@@ -13,11 +13,13 @@
         imports = [ ../../nixos-module ];
         services.cache-server = {
           enable = true;
-          server = {
-            hostname = "0.0.0.0";
-            standalone = true;
+          settings = {
+            server = {
+              hostname = "0.0.0.0";
+              standalone = true;
+            };
+            caches.main = { };
           };
-          caches.main = { };
         };
         networking.firewall.allowedTCPPorts = [
           5000
@@ -28,14 +30,14 @@
         ];
         specialisation = {
           # A cache is added that has a port of its own.
-          added.configuration.services.cache-server.caches.second.port = 8081;
+          added.configuration.services.cache-server.settings.caches.second.port = 8081;
           # Two ports change, and one of them is that of the API.
-          moved.configuration.services.cache-server = {
+          moved.configuration.services.cache-server.settings = {
             server.server-port = 5100;
             caches.second.port = 8090;
           };
           # Everything but the admin socket changes.
-          local.configuration.services.cache-server.server.hostname = lib.mkForce "localhost";
+          local.configuration.services.cache-server.settings.server.hostname = lib.mkForce "localhost";
         };
       };
   };

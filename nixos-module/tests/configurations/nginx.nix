@@ -2,10 +2,12 @@
 {
   services.cache-server = {
     enable = true;
-    server.standalone = true;
-    caches = {
-      main = { };
-      internal.access = "private";
+    settings = {
+      server.standalone = true;
+      caches = {
+        main = { };
+        internal.access = "private";
+      };
     };
     nginx = {
       enable = true;

@@ -2,11 +2,13 @@
 {
   services.cache-server = {
     enable = true;
-    server = {
-      hostname = "0.0.0.0";
-      standalone = true;
+    settings = {
+      server = {
+        hostname = "0.0.0.0";
+        standalone = true;
+      };
+      caches.main = { };
     };
-    caches.main = { };
     openFirewall.api = true;
   };
 }

@@ -2,68 +2,70 @@
 {
   services.cache-server = {
     enable = true;
-    server = {
-      hostname = "::";
-      public-url = "https://cache.example.org";
-      key-file = "/run/secrets/cache-server-key";
-      default-retention = 30;
-      gc-interval = "6h";
-      log.format = "json";
-      standalone = true;
-    };
-    caches = {
-      main = {
-        storage-strategy = "split";
-        signing-key-file = [
-          "/run/secrets/main-new"
-          "/run/secrets/main-old"
-        ];
-        storages = [
-          {
-            name = "ssd";
-            root = "/mnt/ssd";
-            split = 30;
-            max-size = "500GB";
-          }
-          {
-            name = "hdd";
-            root = "/mnt/hdd";
-            split = 70;
-          }
-          {
-            name = "off site";
-            type = "s3";
-            s3_bucket = "cache";
-            s3_endpoint = "https://s3.example.org";
-            s3_access_key_file = "/run/secrets/s3-access-key";
-            s3_secret_key_file = "/run/secrets/s3-secret-key";
-            draining = true;
-          }
-        ];
+    settings = {
+      server = {
+        hostname = "::";
+        public-url = "https://cache.example.org";
+        key-file = "/run/secrets/cache-server-key";
+        default-retention = 30;
+        gc-interval = "6h";
+        log.format = "json";
+        standalone = true;
       };
-      internal = {
-        access = "private";
-        port = 8081;
-        storage-strategy = "in-order";
-        storages = {
-          slow.root = "/mnt/hdd";
-          fast = {
-            root = "/mnt/ssd";
-            order = 1;
+      caches = {
+        main = {
+          storage-strategy = "split";
+          signing-key-file = [
+            "/run/secrets/main-new"
+            "/run/secrets/main-old"
+          ];
+          storages = [
+            {
+              name = "ssd";
+              root = "/mnt/ssd";
+              split = 30;
+              max-size = "500GB";
+            }
+            {
+              name = "hdd";
+              root = "/mnt/hdd";
+              split = 70;
+            }
+            {
+              name = "off site";
+              type = "s3";
+              s3_bucket = "cache";
+              s3_endpoint = "https://s3.example.org";
+              s3_access_key_file = "/run/secrets/s3-access-key";
+              s3_secret_key_file = "/run/secrets/s3-secret-key";
+              draining = true;
+            }
+          ];
+        };
+        internal = {
+          access = "private";
+          port = 8081;
+          storage-strategy = "in-order";
+          storages = {
+            slow.root = "/mnt/hdd";
+            fast = {
+              root = "/mnt/ssd";
+              order = 1;
+            };
           };
         };
+        # Its only disk: no disk, no daemon.
+        releases = {
+          compression = "xz";
+          storages.archive.root = "/mnt/archive";
+        };
+        # In the state directory, by both of its names.
+        scratch.storages = {
+          one.root = "scratch";
+          two.root = "/var/lib/cache-server/more-scratch";
+        };
+        retired.enabled = false;
       };
-      # Its only disk: no disk, no daemon.
-      releases = {
-        compression = "xz";
-        storages.archive.root = "/mnt/archive";
-      };
-      # In the state directory, by both of its names.
-      scratch.storages = {
-        one.root = "scratch";
-        two.root = "/var/lib/cache-server/more-scratch";
-      };
-      retired.enabled = false;
     };
     openFirewall = {
       api = true;

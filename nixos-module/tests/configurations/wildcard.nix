@@ -2,11 +2,13 @@
 {
   services.cache-server = {
     enable = true;
-    server = {
-      hostname = "127.0.0.1";
-      standalone = true;
+    settings = {
+      server = {
+        hostname = "127.0.0.1";
+        standalone = true;
+      };
+      caches.main.upstreams = [ "https://cache.nixos.org" ];
     };
-    caches.main.upstreams = [ "https://cache.nixos.org" ];
     nginx = {
       enable = true;
       domain = "cache.example.org";
