@@ -6,18 +6,77 @@
   ...
 }:
 let
+  inherit (lib) mkOption types;
   cfg = config.services.cache-server;
   rendering = import ./rendering.nix { inherit lib pkgs cfg; };
-  inherit (cfg) openFirewall;
+  inherit (cfg) openFirewall firewall;
+
+  listensOutside =
+    !lib.elem (rendering.server "hostname") [
+      "localhost"
+      "127.0.0.1"
+      "::1"
+    ];
+
+  # `openFirewall` was a set of choices once.
+  isOld = lib.isAttrs openFirewall;
+  choice =
+    name: isUseful: defaultText: description:
+    mkOption {
+      type = types.bool;
+      default = if isOld then openFirewall.${name} or false else openFirewall && isUseful;
+      defaultText = lib.literalExpression "config.services.cache-server.openFirewall${defaultText}";
+      description = "Whether to let ${description} through the firewall.";
+    };
+  unlessLocal = " && config.services.cache-server.settings.server.hostname != \"localhost\"";
 in
 {
+  options.services.cache-server = {
+    openFirewall = mkOption {
+      type = types.either types.bool (types.attrsOf types.bool) // {
+        description = "boolean";
+      };
+      default = false;
+      description = ''
+        Whether to open the ports that others need: those of nginx where it is in front, else those of the daemon unless it
+        listens on this machine only, and that of the DHT where the daemon takes part in it.
+        {option}`services.cache-server.firewall` has a choice for each of them.
+      '';
+    };
+
+    firewall = {
+      nginx =
+        choice "nginx" cfg.nginx.enable " && config.services.cache-server.nginx.enable"
+          "TCP connections to nginx, on ports 80 and 443";
+      api = choice "api" (
+        listensOutside && !cfg.nginx.enable
+      ) unlessLocal "TCP connections to `settings.server.server-port`";
+      caches = choice "caches" (
+        listensOutside && !cfg.nginx.enable
+      ) unlessLocal "TCP connections to the ports of the enabled caches";
+      deploy = choice "deploy" (
+        listensOutside && !cfg.nginx.enable
+      ) unlessLocal "TCP connections to `settings.server.deploy-port`";
+      dht =
+        choice "dht" (rendering.server "standalone" != true)
+          " && !config.services.cache-server.settings.server.standalone"
+          "UDP packets to `settings.server.dht-port`";
+    };
+  };
+
   config = lib.mkIf cfg.enable {
+    warnings = lib.optional isOld "services.cache-server: `openFirewall` is true or false now; its choices are those of `services.cache-server.firewall`";
+
     networking.firewall = {
       allowedTCPPorts =
-        lib.optional openFirewall.api (rendering.server "server-port")
-        ++ lib.optional openFirewall.deploy (rendering.server "deploy-port")
-        ++ lib.optionals openFirewall.caches (lib.attrValues rendering.cachePorts);
-      allowedUDPPorts = lib.optional openFirewall.dht (rendering.server "dht-port");
+        lib.optionals firewall.nginx [
+          80
+          443
+        ]
+        ++ lib.optional firewall.api (rendering.server "server-port")
+        ++ lib.optional firewall.deploy (rendering.server "deploy-port")
+        ++ lib.optionals firewall.caches (lib.attrValues rendering.cachePorts);
+      allowedUDPPorts = lib.optional firewall.dht (rendering.server "dht-port");
     };
   };
 }

@@ -47,13 +47,6 @@ in
       defaultText = lib.literalMD "whether the daemon has nobody to call";
     };
 
-    openFirewall = {
-      api = mkEnableOption "TCP connections to `settings.server.server-port` in the firewall";
-      caches = mkEnableOption "TCP connections to the ports of the enabled caches in the firewall";
-      deploy = mkEnableOption "TCP connections to `settings.server.deploy-port` in the firewall";
-      dht = mkEnableOption "UDP packets to `settings.server.dht-port` in the firewall";
-    };
-
     nginx = {
       enable = mkEnableOption "nginx in front of the daemon";
       domain = mkOption {

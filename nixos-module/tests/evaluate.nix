@@ -49,6 +49,7 @@ in
         caches.main.priority = 20;
         workspaces.production.cache = "main";
         agents.webserver.workspace = "production";
+        openFirewall.api = true;
       };
       new = as {
         settings = {
@@ -67,6 +68,7 @@ in
           ];
           agents.webserver.workspace = "production";
         };
+        firewall.api = true;
       };
     in
     {

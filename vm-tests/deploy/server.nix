@@ -11,9 +11,6 @@
       enable = true;
       domain = "cache.example.org";
     };
+    openFirewall = true;
   };
-  networking.firewall.allowedTCPPorts = [
-    80
-    443
-  ];
 }

@@ -10,9 +10,6 @@
       };
       caches.main = { };
     };
-    openFirewall = {
-      api = true;
-      dht = true;
-    };
+    openFirewall = true;
   };
 }

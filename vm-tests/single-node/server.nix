@@ -9,10 +9,7 @@
       enable = true;
       domain = "cache.example.org";
     };
+    openFirewall = true;
   };
-  networking.firewall.allowedTCPPorts = [
-    80
-    443
-  ];
   users.users.operator.extraGroups = [ "cache-server-admin" ];
 }

@@ -18,7 +18,7 @@
           };
           caches.main = { };
         };
-        openFirewall = {
+        firewall = {
           api = true;
           caches = true;
         };

@@ -18,10 +18,6 @@
         database.workspace = "production";
       };
     };
-    openFirewall = {
-      api = true;
-      deploy = true;
-      dht = true;
-    };
+    openFirewall = true;
   };
 }

@@ -9,6 +9,6 @@
       };
       caches.main = { };
     };
-    openFirewall.api = true;
+    firewall.api = true;
   };
 }

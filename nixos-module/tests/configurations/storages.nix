@@ -67,7 +67,7 @@
         retired.enabled = false;
       };
     };
-    openFirewall = {
+    firewall = {
       api = true;
       caches = true;
     };
