@@ -3,14 +3,19 @@
   config,
   lib,
   pkgs,
+  modulesPath,
   ...
 }:
 let
+  inherit (lib) mkDefault mkOption types;
   cfg = config.services.cache-server;
   rendering = import ./rendering.nix { inherit lib pkgs cfg; };
-  inherit (cfg.nginx) domain enableACME useACMEHost;
 
-  encrypted = enableACME || useACMEHost != null;
+  vhostOptions = import "${modulesPath}/services/web-servers/nginx/vhost-options.nix" {
+    inherit config lib;
+  };
+  isEncrypted = host: host.forceSSL || host.addSSL || host.onlySSL;
+
   hostname = rendering.server "hostname";
   # nginx is on the same machine.
   address =
@@ -50,35 +55,34 @@ let
       ''
       + settings.extraConfig or "";
     };
-in
-{
-  config = lib.mkIf (cfg.enable && cfg.nginx.enable) {
-    services.cache-server.settings.server.public-url = lib.mkDefault "${
-      if encrypted then "https" else "http"
-    }://${domain}";
 
-    services.nginx = {
-      enable = true;
+  # What a virtual host in front of the daemon has to be.
+  host =
+    { config, ... }:
+    {
+      options = {
+        enable = lib.mkEnableOption "nginx in front of the daemon";
 
-      upstreams.cache-server = {
-        servers."${address}:${toString (rendering.server "server-port")}" = { };
-        # The daemon closes connections that were idle for a minute. nginx has to be the first, as a push that meets a
-        # connection just being closed cannot be sent again.
-        extraConfig = ''
-          keepalive 32;
-          keepalive_timeout 30s;
-        '';
+        domain = mkOption {
+          type = types.str;
+          example = "cache.example.org";
+          description = ''
+            Name of the server. Caches are served below it as `NAME.DOMAIN`, so that the DNS needs an entry for `*.DOMAIN`.
+          '';
+        };
       };
 
-      virtualHosts.${domain} = {
+      config = lib.mkIf config.enable {
         # Without a DNS provider Let's Encrypt certifies no wildcards.
         serverAliases =
-          if enableACME then
-            map (name: "${name}.${domain}") (lib.attrNames rendering.enabledCaches)
+          if config.enableACME then
+            map (name: "${name}.${config.domain}") (lib.attrNames rendering.enabledCaches)
           else
-            [ "*.${domain}" ];
-        inherit enableACME useACMEHost;
-        forceSSL = encrypted;
+            [ "*.${config.domain}" ];
+
+        forceSSL = mkDefault (
+          (config.enableACME || config.useACMEHost != null) && !config.addSSL && !config.onlySSL
+        );
 
         extraConfig = ''
           # NARs have any size. They go straight through: the daemon verifies them as they come, and sends them no faster
@@ -104,6 +108,52 @@ in
         }
         // lib.genAttrs websockets (_: proxied { proxyWebsockets = true; });
       };
+    };
+in
+{
+  options.services.cache-server.nginx = mkOption {
+    type = types.submodule [
+      vhostOptions
+      host
+    ];
+    default = { };
+    example = {
+      enable = true;
+      domain = "cache.example.org";
+      enableACME = true;
+    };
+    description = ''
+      nginx in front of the daemon: a virtual host for `domain` and the caches below it, with the settings that pushes and
+      deployments need. Everything that a virtual host can have can be added.
+
+      `enableACME` gets a certificate from Let's Encrypt for the domain and for each cache. As no DNS provider is asked, a new
+      cache means a new certificate; `useACMEHost` names an entry of {option}`security.acme.certs` with a certificate for the
+      domain and `*.DOMAIN`. With either of them, clients are redirected to https.
+    '';
+  };
+
+  config = lib.mkIf (cfg.enable && cfg.nginx.enable) {
+    services.cache-server.settings.server.public-url = mkDefault "${
+      if isEncrypted cfg.nginx then "https" else "http"
+    }://${cfg.nginx.domain}";
+
+    services.nginx = {
+      enable = true;
+
+      upstreams.cache-server = {
+        servers."${address}:${toString (rendering.server "server-port")}" = { };
+        # The daemon closes connections that were idle for a minute. nginx has to be the first, as a push that meets a
+        # connection just being closed cannot be sent again.
+        extraConfig = ''
+          keepalive 32;
+          keepalive_timeout 30s;
+        '';
+      };
+
+      virtualHosts.${cfg.nginx.domain} = removeAttrs cfg.nginx [
+        "enable"
+        "domain"
+      ];
     };
   };
 }

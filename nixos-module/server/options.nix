@@ -46,31 +46,6 @@ in
       '';
       defaultText = lib.literalMD "whether the daemon has nobody to call";
     };
-
-    nginx = {
-      enable = mkEnableOption "nginx in front of the daemon";
-      domain = mkOption {
-        type = types.str;
-        example = "cache.example.org";
-        description = ''
-          Name of the server. Caches are served below it as `NAME.DOMAIN`, so that the DNS needs an entry for `*.DOMAIN`.
-        '';
-      };
-      enableACME = mkOption {
-        type = types.bool;
-        default = false;
-        description = ''
-          Get a certificate from Let's Encrypt for the domain and for each cache. As no DNS provider is asked, a new cache
-          means a new certificate; {option}`services.cache-server.nginx.useACMEHost` is for wildcard certificates.
-        '';
-      };
-      useACMEHost = mkOption {
-        type = types.nullOr types.str;
-        default = null;
-        example = "cache.example.org";
-        description = "Entry of {option}`security.acme.certs` with a certificate for the domain and `*.DOMAIN`.";
-      };
-    };
   };
 
   config = lib.mkIf cfg.enable { environment.systemPackages = [ cfg.package ]; };

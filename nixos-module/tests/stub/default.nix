@@ -8,7 +8,10 @@ let
     let
       inherit
         (lib.evalModules {
-          specialArgs = { inherit pkgs; };
+          specialArgs = {
+            inherit pkgs;
+            modulesPath = toString ./modules;
+          };
           modules = [
             ./options.nix
             ../..

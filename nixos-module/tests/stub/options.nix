@@ -131,25 +131,9 @@ in
         }
       )) { };
       virtualHosts = option (types.attrsOf (
-        types.submodule {
-          options = {
-            serverAliases = list;
-            enableACME = option types.bool false;
-            useACMEHost = option (types.nullOr types.str) null;
-            forceSSL = option types.bool false;
-            extraConfig = option types.lines "";
-            locations = option (types.attrsOf (
-              types.submodule {
-                options = {
-                  proxyPass = text;
-                  proxyWebsockets = option types.bool false;
-                  recommendedProxySettings = option types.bool false;
-                  extraConfig = option types.lines "";
-                };
-              }
-            )) { };
-          };
-        }
+        types.submodule (
+          import ./modules/services/web-servers/nginx/vhost-options.nix { inherit config lib; }
+        )
       )) { };
     };
   };
