@@ -40,13 +40,12 @@ in
               '';
             };
             tokenFile = mkOption {
-              type = types.nullOr types.path;
+              type = types.nullOr (import ../keys/external-path.nix { inherit lib; });
               default = null;
               example = "/run/secrets/cache-token";
               description = ''
                 File with the token for reading a private cache, or for pushing, as made by
-                {command}`cachectl token create`. Nix gets it as the password for the host of the `url`. It must not be in the
-                Nix store.
+                {command}`cachectl token create`. Nix gets it as the password for the host of the `url`.
               '';
             };
             push = mkOption {
@@ -98,12 +97,6 @@ in
       assertion = builtins.match "[a-zA-Z0-9_][a-zA-Z0-9_-]*" name != null;
       message = "services.cache-server-client: `${name}` cannot be the name of a cache: only letters, digits, hyphens and underscores. It need not be the name that the server has for it.";
     }) (lib.attrNames cfg.caches)
-    ++ map (cache: {
-      assertion =
-        cache.tokenFile == null
-        || !(builtins.isPath cache.tokenFile || lib.hasPrefix builtins.storeDir cache.tokenFile);
-      message = "services.cache-server-client: the token for ${cache.url} is to come from ${toString cache.tokenFile}, which is or would be copied to the Nix store, where everybody may read it. Give the name of a file outside of it, as a string.";
-    }) caches
     ++ lib.mapAttrsToList (host: users: {
       assertion = lib.length users == 1;
       message = "services.cache-server-client: Nix knows one password for a host, and ${host} has several caches with tokens here. Use their own host names, NAME.HOST, as `url`.";

@@ -14,12 +14,19 @@ let
   yaml = pkgs.formats.yaml { };
   generated = builtins.fromJSON (builtins.readFile ./keys.json);
   optionTypes = import ./types.nix { inherit types; };
+  externalPath = import ./external-path.nix { inherit lib; };
   adjustments = import ./adjustments.nix { inherit types optionTypes; };
 
   typeOf =
     entry:
     let
-      one = if entry.type == "enum" then types.enum entry.words else optionTypes.${entry.type};
+      one =
+        if entry.type == "enum" then
+          types.enum entry.words
+        else if entry.secret or false then
+          externalPath
+        else
+          optionTypes.${entry.type};
     in
     if entry.list or false then types.either one (types.listOf one) else one;
 
@@ -45,8 +52,7 @@ let
   secretNote = ''
 
 
-    The file stays where it is, readable for root alone: systemd hands it over (`LoadCredential=`). It must not be in the
-    Nix store.
+    The file stays where it is, readable for root alone: systemd hands it over (`LoadCredential=`).
   '';
 
   # The option is null, and the key left out of the file, until somebody sets it: defaults belong to the daemon.

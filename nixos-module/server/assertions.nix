@@ -16,18 +16,6 @@ let
     message = "services.cache-server: ${message}";
   };
 
-  environmentFile = lib.optional (cfg.environmentFile != null) {
-    name = "environmentFile";
-    file = cfg.environmentFile;
-  };
-  inStore = file: builtins.isPath file || lib.hasPrefix builtins.storeDir (toString file);
-  secretsInStore = map (
-    { name, file }:
-    refuse (inStore file) ''
-      the secret `${name}` is to come from ${toString file}, which is or would be copied to the Nix store, where everybody
-      may read it. Give the name of a file outside of it, as a string: "/run/secrets/${name}".''
-  ) (rendering.credentials ++ environmentFile);
-
   inline =
     what: values: key: instead:
     refuse (
@@ -123,8 +111,7 @@ in
 {
   config = lib.mkIf cfg.enable {
     assertions =
-      secretsInStore
-      ++ clashes
+      clashes
       ++ lib.concatLists (lib.mapAttrsToList ofCache caches)
       ++ missing "workspaces" caches "cache" workspaces
       ++ missing "agents" workspaces "workspace" agents

@@ -13,21 +13,15 @@ in
   options.services.cache-server = {
     enable = mkEnableOption "cache-server, a binary cache for Nix";
 
-    package = mkOption {
-      type = types.package;
-      default = pkgs.cache-server or (pkgs.callPackage ../../package.nix { });
-      defaultText = lib.literalExpression "pkgs.cache-server";
-      description = "Package with {command}`cache-server` and {command}`cachectl`.";
+    package = lib.mkPackageOption pkgs "cache-server" {
+      extraDescription = "It has {command}`cache-server` and {command}`cachectl`.";
     };
 
     environmentFile = mkOption {
-      type = types.nullOr types.path;
+      type = types.nullOr (import ../keys/external-path.nix { inherit lib; });
       default = null;
       example = "/run/secrets/cache-server-environment";
-      description = ''
-        File with environment variables for the daemon: `PGPASSWORD` for a PostgreSQL database, or those of AWS. It must not
-        be in the Nix store.
-      '';
+      description = "File with environment variables for the daemon: `PGPASSWORD` for a PostgreSQL database, or those of AWS.";
     };
 
     adminGroup = mkOption {

@@ -20,16 +20,19 @@ let
 in
 {
   a-secret-in-the-store = {
+    throws = true;
     module = server { server.key-file = "/nix/store/00000000000000000000000000000000-key"; };
-    message = "the secret `key-file` is to come from /nix/store/00000000000000000000000000000000-key, which is or would be copied to the Nix store";
+    message = "services.cache-server.settings.server.key-file' is not of type `null or absolute path not in the Nix store'";
   };
   a-secret-by-a-path-literal = {
+    throws = true;
     module = cache { signing-key-file = ./wrong.nix; };
-    message = "the secret `main-signing-key-file` is to come from";
+    message = "services.cache-server.settings.caches.main.signing-key-file' is not of type";
   };
   an-environment-in-the-store = {
+    throws = true;
     module = machine { environmentFile = ./wrong.nix; };
-    message = "the secret `environmentFile` is to come from";
+    message = "services.cache-server.environmentFile' is not of type";
   };
   a-secret-in-the-file = {
     module = server { server.key = "hunter2"; };
@@ -221,11 +224,12 @@ in
     message = "pushing takes a token; give each cache with `push` a `tokenFile`";
   };
   a-token-in-the-store = {
+    throws = true;
     module = client {
       url = "https://main.cache.example.org";
       tokenFile = ./wrong.nix;
     };
-    message = "the token for https://main.cache.example.org is to come from";
+    message = "services.cache-server-client.caches.main.tokenFile' is not of type";
   };
   two-tokens-for-one-host = {
     module = {
