@@ -1,61 +1,52 @@
-# The package: daemon, cachectl, man pages, completions and the commented configuration file.
+# The package as nixpkgs would have it (nixos-module/nixpkgs), built from this directory.
 {
   lib,
-  stdenv,
+  callPackage,
   rustPlatform,
-  rustc,
-  installShellFiles,
+  testers,
 }:
 let
-  inherit ((lib.importTOML ./Cargo.toml).workspace) package;
-
-  # Only what the compiler reads, so that a change of documentation or tests compiles nothing again. This is no argument:
+  # What the compiler and the tests read, so that a change of anything else compiles nothing again. This is no argument:
   # `callPackage` would fill one called `src` with the package of that name.
   src = lib.fileset.toSource {
     root = ./.;
     fileset = lib.fileset.unions [
+      ./.config/nextest.toml
       ./Cargo.toml
       ./Cargo.lock
       ./LICENSE
       ./config.example.yaml
       ./ctl
+      ./docs/reference
+      ./fuzz/corpus
+      ./nixos-module/keys/keys.json
       ./server
     ];
   };
+
+  fromHere =
+    definition:
+    removeAttrs definition [ "cargoHash" ]
+    // {
+      inherit src;
+      # Everything is from crates.io, so that the checksums of the lock file are all it takes.
+      cargoLock.lockFile = ./Cargo.lock;
+      passthru.tests = lib.mapAttrs (_: testers.runNixOSTest) (import ./vm-tests);
+    };
+
+  # Before 25.05 it takes no function.
+  takesFunction = lib.versionAtLeast lib.trivial.release "25.05";
+  buildRustPackage =
+    define:
+    rustPlatform.buildRustPackage (
+      if takesFunction then
+        finalAttrs: fromHere (define finalAttrs)
+      else
+        lib.fix (finalAttrs: fromHere (define finalAttrs))
+    );
 in
-rustPlatform.buildRustPackage {
-  pname = "cache-server";
-  inherit (package) version;
-  inherit src;
-
-  # Everything is from crates.io, so that the checksums of the lock file are all it takes.
-  cargoLock.lockFile = ./Cargo.lock;
-  cargoBuildFlags = [ "--workspace" ];
-
-  # They take real daemons, namespaces and root; ./test.sh and the flake's checks run them.
-  doCheck = false;
-
-  nativeBuildInputs = [ installShellFiles ];
-
-  postInstall = ''
-    install -Dm644 config.example.yaml "$out/share/doc/cache-server/config.example.yaml"
-    if [ -d server/share ]; then cp -r server/share "$out/share/cache-server"; fi
-  ''
-  + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
-    mkdir man
-    "$out/bin/cachectl" man man
-    installManPage man/*
-    for shell in bash fish zsh; do
-      "$out/bin/cachectl" completions "$shell" > "cachectl.$shell"
-      installShellCompletion --cmd cachectl "--$shell" "cachectl.$shell"
-    done
-  '';
-
-  meta = {
-    description = "Self-hosted, distributed Nix binary cache that speaks the Cachix protocol";
-    license = lib.licenses.mit;
-    platforms = lib.platforms.linux;
-    mainProgram = "cache-server";
-    broken = lib.versionOlder rustc.version package.rust-version;
+callPackage ./nixos-module/nixpkgs/pkgs/by-name/ca/cache-server/package.nix {
+  rustPlatform = rustPlatform // {
+    inherit buildRustPackage;
   };
 }

@@ -9,21 +9,31 @@ let
         assert builtins.all builtins.pathExists files;
         files;
     };
-    importTOML = file: builtins.fromTOML (builtins.readFile file);
     optionalString = condition: text: if condition then text else "";
-    versionOlder = one: other: builtins.compareVersions one other < 0;
+    inherit (builtins) mapAttrs;
+    versionAtLeast = one: other: builtins.compareVersions one other >= 0;
+    trivial.release = "26.05";
+    fakeHash = "";
     licenses.mit = "mit";
     platforms.linux = [ ];
   };
   pkgs = import ./stub/pkgs.nix { inherit lib; } // {
-    rustPlatform.buildRustPackage = arguments: arguments;
-    rustc.version = "1.99.0";
-    installShellFiles = null;
+    inherit callPackage;
+    rustPlatform.buildRustPackage =
+      define:
+      let
+        final = define final;
+      in
+      final;
+    testers.runNixOSTest = scenario: scenario.name;
   };
-  package = import ./stub/call-package.nix { inherit pkgs; } ../../package.nix { };
+  callPackage = import ./stub/call-package.nix { inherit pkgs; };
+  package = callPackage ../../package.nix { };
 in
 {
   inherit (package) pname version;
   source = toString package.src.root;
-  inherit (package.meta) broken;
+  inherit (package.passthru) tests;
+  meta = removeAttrs package.meta [ "platforms" ];
+  isPlain = !(package ? cargoHash) && package.cargoLock.lockFile == ../../Cargo.lock;
 }

@@ -19,6 +19,12 @@ rec {
 
   cache-server = package "cache-server";
   garage_2 = package "garage";
+  # What the package is made with.
+  fetchgit = arguments: arguments;
+  installShellFiles = package "install-shell-files";
+  nix-update-script = arguments: arguments;
+  nixosTests = { };
+
   nginx = package "nginx";
   nix = package "nix";
   python3 = package "python3";
