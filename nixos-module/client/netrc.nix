@@ -7,7 +7,7 @@
 let
   cfg = config.services.cache-server-client;
   withToken = lib.filterAttrs (_: cache: cache.tokenFile != null) cfg.caches;
-  inherit (import ./urls.nix { inherit lib; }) hostOf;
+  scripts = import ./scripts.nix { inherit lib; };
 in
 {
   config = lib.mkIf (withToken != { }) {
@@ -18,7 +18,7 @@ in
         "nix-daemon.service"
         "multi-user.target"
       ];
-      serviceConfig = {
+      serviceConfig = import ../lib/hardening.nix { privateNetwork = true; } // {
         Type = "oneshot";
         RemainAfterExit = true;
         RuntimeDirectory = "cache-server-client";
@@ -27,19 +27,11 @@ in
         UMask = "0077";
         LoadCredential = lib.mapAttrsToList (name: cache: "${name}:${toString cache.tokenFile}") withToken;
       };
-      # The server takes any login. Without one, curl 7.88 and others find the password of the last machine only.
-      script = ''
-        {
-      ''
-      + lib.concatStrings (
-        lib.mapAttrsToList (name: cache: ''
-          printf 'machine %s login token password %s\n' ${lib.escapeShellArg (hostOf cache.url)} "$(cat "$CREDENTIALS_DIRECTORY"/${lib.escapeShellArg name})"
-        '') withToken
-      )
-      + ''
-        } > "$RUNTIME_DIRECTORY/netrc.new"
-        mv "$RUNTIME_DIRECTORY/netrc.new" "$RUNTIME_DIRECTORY/netrc"
-      '';
+      script = scripts.netrc {
+        directory = "$RUNTIME_DIRECTORY";
+        caches = withToken;
+        tokenOf = name: _: "\"$CREDENTIALS_DIRECTORY\"/${lib.escapeShellArg name}";
+      };
     };
   };
 }

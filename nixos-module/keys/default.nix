@@ -14,7 +14,7 @@ let
   yaml = pkgs.formats.yaml { };
   generated = builtins.fromJSON (builtins.readFile ./keys.json);
   optionTypes = import ./types.nix { inherit types; };
-  externalPath = import ./external-path.nix { inherit lib; };
+  externalPath = import ../lib/external-path.nix { inherit lib; };
   adjustments = import ./adjustments.nix { inherit types optionTypes; };
 
   typeOf =

@@ -18,7 +18,7 @@ in
     };
 
     environmentFile = mkOption {
-      type = types.nullOr (import ../keys/external-path.nix { inherit lib; });
+      type = types.nullOr (import ../lib/external-path.nix { inherit lib; });
       default = null;
       example = "/run/secrets/cache-server-environment";
       description = "File with environment variables for the daemon: `PGPASSWORD` for a PostgreSQL database, or those of AWS.";

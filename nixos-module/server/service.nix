@@ -66,7 +66,7 @@ in
       reloadTriggers = [ config.environment.etc."cache-server/config.yaml".source ];
 
       serviceConfig =
-        import ./hardening.nix {
+        import ../lib/hardening.nix {
           inherit (cfg) privateNetwork;
           inherit usesHome;
         }

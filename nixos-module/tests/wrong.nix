@@ -250,4 +250,15 @@ in
     module.services.cache-server-client.caches."my cache".url = "https://cache.example.org";
     message = "`my cache` cannot be the name of a cache";
   };
+  a-hook-that-would-push-nothing = {
+    module = {
+      services.cache-server-client.caches.main = {
+        url = "https://main.cache.example.org";
+        tokenFile = "/run/secrets/token";
+        push = true;
+      };
+      nix.settings.post-build-hook = "/etc/nix/upload";
+    };
+    message = "with the `post-build-hook` /etc/nix/upload, nothing that is built would be pushed. Give that program to `services.cache-server-client.postBuildHooks`";
+  };
 }

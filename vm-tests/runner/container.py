@@ -16,6 +16,11 @@ sandbox = false
 experimental-features = nix-command
 substituters =
 """
+# As on NixOS, it starts when somebody asks.
+NIX_DAEMON = {
+    "nix-daemon.socket": "[Socket]\nListenStream=/nix/var/nix/daemon-socket/socket\n",
+    "nix-daemon.service": "[Service]\nExecStart=/usr/bin/nix-daemon --daemon\n",
+}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # How long a boot may take on a machine that is busy with other things.
 PATIENCE = 120
@@ -61,6 +66,10 @@ class Container:
         for unit in ("getty.target", "systemd-logind.service", "systemd-resolved.service"):
             (etc / "systemd/system" / unit).symlink_to("/dev/null")
         (etc / "systemd/system/default.target").symlink_to("/lib/systemd/system/multi-user.target")
+        for unit, text in NIX_DAEMON.items():
+            (etc / "systemd/system" / unit).write_text(text)
+        wants = self._folder("etc/systemd/system/sockets.target.wants")
+        (wants / "nix-daemon.socket").symlink_to("../nix-daemon.socket")
         for name in ("fstab", "machine-id", "resolv.conf"):
             (etc / name).unlink(missing_ok=True)
         (etc / "machine-id").touch()

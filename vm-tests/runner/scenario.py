@@ -15,7 +15,7 @@ STORE = Path("/nix/store")
 NOBODY = 32 * "0"
 MACHINES = Path("/run/machines")
 # Programs of packages but those of cache-server, which come from the build.
-PROGRAMS = {"nix": ["nix"], "nginx": ["nginx"], "garage": ["garage"], "python3": ["python3"]}
+PROGRAMS = {"nix": ["nix", "nix-store"], "coreutils": ["ln"], "nginx": ["nginx"], "garage": ["garage"], "python3": ["python3"]}
 # Where they are: in this system, or where test.sh installs what no package has.
 PLACES = "/usr/sbin:/usr/bin:/sbin:/bin:/opt/cache-server-test-tools/bin"
 

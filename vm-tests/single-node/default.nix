@@ -22,6 +22,15 @@ in
         names
       ];
       environment.etc."system.nix".source = ../lib/closure.nix;
+      # A hook of its own.
+      services.cache-server-client.postBuildHooks = [ "/etc/note-build" ];
+      environment.etc."note-build" = {
+        mode = "0755";
+        text = ''
+          #!/bin/sh
+          echo "$DRV_PATH" >> /tmp/built
+        '';
+      };
     };
 
     client = {

@@ -15,6 +15,8 @@ with subtest("what a machine builds is pushed"):
     builder.succeed("systemctl restart cache-server-client-netrc.service")
     system = builder.succeed("nix-build /etc/system.nix --no-out-link 2>/dev/null").strip()
     builder.wait_until_succeeds('test -z "$(ls -A /nix/var/nix/gcroots/cache-server-client/main)"')
+    # Another hook runs as well.
+    assert len(builder.succeed("cat /tmp/built").split()) == 3
 
 with subtest("another machine gets it from the cache, with all that it needs"):
     client.fail(f"test -e {system}")
@@ -41,5 +43,7 @@ with subtest("it is all there after a power cut"):
     digest = system.removeprefix("/nix/store/")[:32]
     client.wait_until_succeeds(f"curl --fail --silent http://main.cache.example.org/{digest}.narinfo")
 
-with subtest("the daemon has little in reach"):
+with subtest("the services have little in reach"):
     server.succeed("systemd-analyze security --threshold=15 cache-server.service")
+    for unit in ("netrc", "push-main"):
+        builder.succeed(f"systemd-analyze security --threshold=20 cache-server-client-{unit}.service")

@@ -1,5 +1,6 @@
-# A machine that fetches from two caches and pushes what it builds to one of them and to a third.
+# A machine that fetches from two caches and pushes what it builds to one of them and to a third, with a hook of its own.
 {
+  services.cache-server-client.postBuildHooks = [ "/run/current-system/sw/bin/log-build" ];
   services.cache-server-client.caches = {
     main = {
       url = "https://main.cache.example.org";

@@ -21,7 +21,7 @@ let
     name: file:
     lib.nameValuePair "/etc/${name}" {
       text = if file.text != null then file.text else file.source.text or (builtins.readFile file.source);
-      inherit (file) mode;
+      mode = file.source.mode or file.mode;
     }
   ) config.environment.etc;
 

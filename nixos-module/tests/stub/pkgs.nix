@@ -26,6 +26,7 @@ rec {
   nixosTests = { };
 
   nginx = package "nginx";
+  coreutils = package "coreutils";
   nix = package "nix";
   python3 = package "python3";
 
@@ -48,6 +49,8 @@ rec {
       value;
     generate = name: value: file name (builtins.toJSON value);
   };
+
+  writeScript = name: text: file name text // { mode = "0755"; };
 
   # Of the commands that make a file of another one, none changes it.
   runCommand =

@@ -1,5 +1,9 @@
-# What the daemon is kept from. `systemd-analyze security` is asked by the tests, and has to say 1.5 at most.
-{ privateNetwork, usesHome }:
+# What our services are kept from. The tests ask `systemd-analyze security`, which has to say 1.5 at most for the daemon, and 2
+# for what the client runs as root.
+{
+  privateNetwork,
+  usesHome ? false,
+}:
 {
   CapabilityBoundingSet = "";
   AmbientCapabilities = "";
