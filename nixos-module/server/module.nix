@@ -11,6 +11,7 @@
     ./file.nix
     ./service.nix
     ./sockets.nix
+    ./reopen.nix
     ./users.nix
     ./firewall.nix
     ./nginx.nix

@@ -49,14 +49,18 @@ let
     DirectoryMode = "0755";
   };
 
+  # systemd does not try again by itself, and opens no socket of a service that runs. See reopen.nix.
+  whenTaken = port: { OnFailure = "cache-server-reopen@${port}.service"; };
+
   unit =
-    what: stream: socketConfig:
+    what: stream: unitConfig: socketConfig:
     let
       content = {
         listenStreams = [ stream ];
         socketConfig = socketConfig // {
           Service = "cache-server.service";
         };
+        inherit unitConfig;
       };
       hash = builtins.substring 0 8 (builtins.hashString "sha256" (builtins.toJSON content));
     in
@@ -73,9 +77,12 @@ in
 
   # By name, as `systemd.sockets` takes them.
   units = lib.listToAttrs (
-    [ (unit "admin" (server "admin-socket") forAdmin) ]
+    [ (unit "admin" (server "admin-socket") { } forAdmin) ]
     ++ lib.concatMap (
-      port: map (address: unit (toString port) "${address}:${toString port}" forPort) addresses
+      port:
+      map (
+        address: unit (toString port) "${address}:${toString port}" (whenTaken (toString port)) forPort
+      ) addresses
     ) ports
   );
 }

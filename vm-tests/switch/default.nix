@@ -26,7 +26,9 @@
           5100
           8080
           8081
+          8085
           8090
+          8180
         ];
         specialisation = {
           # A cache is added that has a port of its own.
@@ -36,6 +38,10 @@
             server.server-port = 5100;
             caches.second.port = 8090;
           };
+          # The port of the first cache changes, for which no cache says a word.
+          default.configuration.services.cache-server.settings.server.default-port = 8180;
+          # A port that something else has.
+          busy.configuration.services.cache-server.settings.caches.second.port = 8085;
           # Everything but the admin socket changes.
           local.configuration.services.cache-server.settings.server.hostname = lib.mkForce "localhost";
         };

@@ -59,6 +59,7 @@ in
         path = option (types.listOf types.unspecified) [ ];
         preStart = text;
         script = text;
+        scriptArgs = text;
         serviceConfig = section;
         stopIfChanged = option types.bool true;
       };

@@ -27,6 +27,7 @@ rec {
 
   nginx = package "nginx";
   coreutils = package "coreutils";
+  iproute2 = package "iproute2";
   nix = package "nix";
   python3 = package "python3";
 

@@ -27,7 +27,10 @@ let
   install = unit: section "Install" (spaced "WantedBy" unit.wantedBy);
 
   scriptOf =
-    name: phase: "/nix/store/${lib.concatStrings (lib.replicate 32 "0")}-unit-script-${name}-${phase}";
+    name: phase:
+    "/nix/store/${lib.concatStrings (lib.replicate 32 "0")}-unit-script-${
+      lib.replaceStrings [ "@" ] [ "_" ] name
+    }-${phase}";
   scripts =
     name: unit:
     lib.optionalAttrs (unit.script != "") {
@@ -52,7 +55,11 @@ let
       ) unit.environment
       ++ lib.optional (!unit.stopIfChanged) "X-StopIfChanged=false"
       ++ lib.optional (unit.preStart != "") "ExecStartPre=${scriptOf name "pre-start"}"
-      ++ lib.optional (unit.script != "") "ExecStart=${scriptOf name "start"}"
+      ++
+        lib.optional (unit.script != "")
+          "ExecStart=${scriptOf name "start"}${
+            lib.optionalString (unit.scriptArgs != "") " ${unit.scriptArgs}"
+          }"
       ++ lines unit.serviceConfig
     )
     + install unit;
