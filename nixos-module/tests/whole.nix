@@ -1,28 +1,7 @@
 # What nixpkgs as a whole makes of the package, the modules and the scenarios: nothing of NixOS is stood in for.
 { nixpkgs }:
 let
-  system = "x86_64-linux";
-  # A copy of nixpkgs may lack generated files of many megabytes. What needs them here is not looked at.
-  lacksHaskell =
-    !(builtins.pathExists (nixpkgs + "/pkgs/development/haskell-modules/hackage-packages.nix"));
-  withoutHaskell =
-    _: previous:
-    let
-      linter = previous.hello // {
-        compiler.bootstrapAvailable = true;
-      };
-    in
-    {
-      cachix = previous.hello;
-      shellcheck = linter;
-      shellcheck-minimal = linter;
-      nixfmt = linter;
-    };
-  pkgs = import nixpkgs {
-    inherit system;
-    config = { };
-    overlays = if lacksHaskell then [ withoutHaskell ] else [ ];
-  };
+  pkgs = import ./nixpkgs.nix { inherit nixpkgs; };
   inherit (pkgs) lib;
 
   # What any machine has to say before it can be built.
@@ -51,24 +30,25 @@ let
     };
   nixos =
     modules:
-    (import (nixpkgs + "/nixos/lib/eval-config.nix") {
+    import (nixpkgs + "/nixos/lib/eval-config.nix") {
       system = null;
       modules = [
         ../.
         machine
       ]
       ++ modules;
-    }).config;
+    };
+  configure = modules: (nixos modules).config;
 
-  examples = {
-    server = nixos [
+  examples = lib.mapAttrs (_: configure) {
+    readme-server = [
       ../../vm-tests/single-node/server.nix
       { users.users.operator.isNormalUser = true; }
     ];
-    builder = nixos [ ../../vm-tests/single-node/builder.nix ];
-    node = nixos [ ../../vm-tests/federation/node.nix ];
-    deploy = nixos [ ../../vm-tests/deploy/server.nix ];
-    agent = nixos [
+    readme-builder = [ ../../vm-tests/single-node/builder.nix ];
+    readme-node = [ ../../vm-tests/federation/node.nix ];
+    readme-deploy = [ ../../vm-tests/deploy/server.nix ];
+    readme-agent = [
       {
         networking.hostName = "webserver";
         services.cachix-agent = {
@@ -79,26 +59,91 @@ let
       }
     ];
   };
+
   configurations = lib.mapAttrs' (
     file: _:
-    lib.nameValuePair (lib.removeSuffix ".nix" file) (nixos [ (./configurations + "/${file}") ])
+    lib.nameValuePair (lib.removeSuffix ".nix" file) (configure [ (./configurations + "/${file}") ])
   ) (builtins.readDir ./configurations);
-  machines = configurations // examples;
+
+  scenarios = lib.mapAttrs (
+    _: scenario:
+    pkgs.testers.runNixOSTest {
+      imports = [ scenario ];
+      # So that the file of nginx is one of /etc.
+      defaults.services.nginx.enableReload = true;
+    }
+  ) (import ../../vm-tests);
+
+  odd = import ./odd.nix {
+    inherit
+      configure
+      lib
+      nixpkgs
+      pkgs
+      ;
+  };
+
+  # What NixOS makes for us, as texts.
+  isOurs = lib.hasPrefix "cache-server";
+  textsOf =
+    config:
+    let
+      file = config.environment.etc."cache-server/config.yaml".source;
+      # Checked, if a program for this kind of machine can be asked.
+      inherit (file.generated or file) value;
+    in
+    {
+      units = lib.mapAttrs (_: unit: unit.text) (
+        lib.filterAttrs (name: unit: isOurs name && unit.enable) config.systemd.units
+      );
+      scripts = lib.mapAttrs (_: service: service.script) (
+        lib.filterAttrs (name: service: isOurs name && service.script != "") config.systemd.services
+      );
+      tcp = config.networking.firewall.allowedTCPPorts;
+      udp = config.networking.firewall.allowedUDPPorts;
+    }
+    // lib.optionalAttrs (config.services.cache-server.enable or false) {
+      settings = if lib.isString value then builtins.fromJSON value else value;
+    }
+    // lib.optionalAttrs config.services.nginx.enable {
+      # As it goes to gixy when the system is built.
+      nginx = config.environment.etc."nginx/nginx.conf".source.text;
+    };
+
+  described =
+    config:
+    textsOf config
+    // {
+      system = config.system.build.toplevel.drvPath;
+      inherit (config) warnings;
+    };
 in
 {
   package = (import ../../default.nix { inherit pkgs; }).drvPath;
   # What nixpkgs passes by itself must not take the place of our files.
   source = baseNameOf (import ../../default.nix { inherit pkgs; }).src;
 
-  machines = lib.mapAttrs (_: config: config.system.build.toplevel.drvPath) machines;
-  warnings = lib.mapAttrs (_: config: config.warnings) machines;
+  machines = lib.mapAttrs (_: described) (configurations // examples);
 
-  # The configuration of nginx as it goes to gixy when the system is built.
-  nginx = lib.mapAttrs (_: config: config.environment.etc."nginx/nginx.conf".source.text) (
-    lib.filterAttrs (_: config: config.services.nginx.enable) machines
-  );
+  # Each by itself, as all of them at once take a lot of memory.
+  odd = lib.mapAttrs (_: described) odd;
 
-  scenarios = lib.mapAttrs (_: scenario: (pkgs.testers.runNixOSTest scenario).driver.drvPath) (
-    import ../../vm-tests
-  );
+  scenarios = lib.mapAttrs (_: test: {
+    driver = test.driver.drvPath;
+    nodes = lib.mapAttrs (_: textsOf) test.nodes;
+  }) scenarios;
+
+  # Of the options, as it goes to nixpkgs' own programs.
+  documentation =
+    let
+      documented = pkgs.nixosOptionsDoc {
+        options = {
+          services = {
+            inherit ((nixos [ ]).options.services) cache-server cache-server-client;
+          };
+        };
+        warningsAreErrors = true;
+      };
+    in
+    documented.optionsNix;
 }

@@ -1,0 +1,29 @@
+# All packages of a nixpkgs.
+{
+  nixpkgs,
+  system ? "x86_64-linux",
+}:
+let
+  # A copy of nixpkgs may lack generated files of many megabytes. What needs them here is not looked at.
+  lacksHaskell =
+    !(builtins.pathExists (nixpkgs + "/pkgs/development/haskell-modules/hackage-packages.nix"));
+  withoutHaskell =
+    _: previous:
+    let
+      linter = previous.hello // {
+        compiler.bootstrapAvailable = true;
+      };
+    in
+    {
+      cachix = previous.hello;
+      shellcheck = linter;
+      shellcheck-minimal = linter;
+      nixfmt = linter;
+      nixfmt-tree = linter;
+    };
+in
+import nixpkgs {
+  inherit system;
+  config = { };
+  overlays = if lacksHaskell then [ withoutHaskell ] else [ ];
+}

@@ -1,0 +1,113 @@
+"""What all of nixpkgs makes of the package, the modules and the scenarios, as far as that is without building."""
+
+import json
+import re
+import tempfile
+from pathlib import Path
+
+from checks import HERE, PROJECT, analyze_units, check, lint_nginx, run, value, yaml
+
+WHOLE = {"file": "whole.nix", "argument": "nixpkgs"}
+
+
+def test_package(nixpkgs):
+    package = value(nixpkgs, "package", **WHOLE)
+    check("-cache-server-" in str(package), f"the package is {package}")
+    check(str(value(nixpkgs, "source", **WHOLE)).endswith("-source"), "the package is made of something else")
+
+
+def test_machines(nixpkgs):
+    """The machines of the README and those here, which are the ones of the golden folders."""
+    machines = value(nixpkgs, "machines", **WHOLE)
+    for name, machine in machines.items():
+        look_at(name, machine)
+        golden = HERE / "golden" / name
+        if golden.exists():
+            compare(golden, machine)
+    missing = {path.name for path in (HERE / "golden").iterdir()} - set(machines)
+    check(not missing, f"these machines are not evaluated: {missing}")
+
+
+def test_odd_machines(nixpkgs):
+    for name in re.findall(r"^  ([a-z-]+) = \[$", (HERE / "odd.nix").read_text(), re.MULTILINE):
+        machine = value(nixpkgs, f"odd.{name}", **WHOLE)
+        if machine:
+            look_at(name, machine)
+        if name == "own-virtual-host":
+            nginx = machine.get("nginx") or ""
+            for added in ["robots.txt", "X-Robots-Tag", "nix.example.org", "client_max_body_size 0"]:
+                check(added in nginx, f"the virtual host lacks {added}:\n{nginx}")
+
+
+def look_at(name, machine):
+    # Some machines are alone on their network.
+    unexpected = [warning for warning in machine["warnings"] if "is sent unencrypted" not in warning]
+    check(not unexpected, f"NixOS warns of {name}: {unexpected}")
+    analyze_units(machine["units"], name)
+    if "nginx" in machine:
+        lint_nginx(machine["nginx"], name)
+
+
+def test_scenarios(nixpkgs):
+    scenarios = {path.parent for path in (PROJECT / "vm-tests").glob("*/test.py")}
+    check(scenarios, "there are no scenarios")
+    for folder in sorted(scenarios):
+        scenario = value(nixpkgs, f"scenarios.{folder.name}", **WHOLE)
+        nodes = scenario.get("nodes", {})
+        golden = {path.name for path in (folder / "golden").iterdir()}
+        check(set(nodes) == golden, f"the scenario {folder.name} has the machines {set(nodes)} and the files of {golden}")
+        for node, machine in nodes.items():
+            compare(folder / "golden" / node, machine)
+            analyze_units(machine["units"], f"{folder.name}.{node}")
+            if "nginx" in machine:
+                lint_nginx(machine["nginx"], f"{folder.name}.{node}")
+
+
+def normal(text):
+    """The lines of a unit by section, without what NixOS adds to each and what says where things are in the store."""
+    section, found = None, set()
+    for line in text.splitlines():
+        line = re.sub(r"/nix/store/[0-9a-z]{32}-([a-z-]+?)(-[0-9][^/ ]*)?(?=[/ ]|$)", r"\1", line.strip())
+        if line.startswith("["):
+            section = line
+        elif line and not re.match(r"Environment=|X-\w+-Triggers=|WantedBy=|ExecStart=\S*(unit-script|-start)|Default", line):
+            key, _, text = line.partition("=")
+            # Lists that NixOS sorts in its own way.
+            words = tuple(sorted(text.split())) if section == "[Unit]" else text
+            found.add((section, key, words))
+    return {entry for entry in found if entry[0] != "[Install]"}
+
+
+def compare(golden, machine):
+    """What the stand-ins of the tests make is what NixOS makes."""
+    folder = golden / "etc/systemd/system"
+    kept = {path.name: path.read_text() for path in folder.glob("cache-server*")} if folder.is_dir() else {}
+    check(set(kept) == set(machine["units"]), f"{golden} has the units {set(kept)}, and NixOS makes {set(machine['units'])}")
+    for name in set(kept) & set(machine["units"]):
+        ours, theirs = normal(kept[name]), normal(machine["units"][name])
+        check(ours == theirs, f"{folder / name}: only here {ours - theirs}, only from NixOS {theirs - ours}")
+    for name, script in machine["scripts"].items():
+        found = list((golden / "nix/store").glob(f"*-unit-script-{name.replace('@', '_')}-start"))
+        is_same = len(found) == 1 and found[0].read_text().endswith(script)
+        check(is_same, f"{golden}: the script of {name} is another one with NixOS:\n{script}")
+    if "settings" in machine:
+        configuration = golden / "etc/cache-server/config.yaml"
+        rendered = yaml(machine["settings"])
+        check(configuration.read_text() == rendered, f"{configuration} is another one with NixOS:\n{rendered}")
+    ports = "".join(f"{kind} {' '.join(map(str, sorted(machine[kind])))}\n" for kind in ("tcp", "udp") if machine[kind])
+    kept = golden / "firewall"
+    check(not kept.exists() or kept.read_text() == ports, f"{kept} is another one with NixOS: {ports}")
+
+
+def test_documentation(nixpkgs):
+    """The options as they go to nixpkgs' own program, which takes undocumented ones for errors."""
+    options = value(nixpkgs, "documentation", **WHOLE)
+    check(len(options) > 100, f"only {len(options)} options are documented")
+    with tempfile.TemporaryDirectory() as directory:
+        base, ours = Path(directory) / "base.json", Path(directory) / "options.json"
+        base.write_text("{}")
+        ours.write_text(json.dumps(options))
+        merge = nixpkgs / "nixos/lib/make-options-doc/mergeJSON.py"
+        merged = run("python3", str(merge), "--warnings-are-errors", str(base), str(ours))
+        check(merged.returncode == 0, f"the options are not documented as nixpkgs wants it:\n{merged.stderr}")
+        check(str(PROJECT) not in merged.stdout.replace(f"{PROJECT}/nixos-module", ""), "a default is a path of this machine")
