@@ -2,10 +2,11 @@
 
 import json
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
-from checks import HERE, PROJECT, analyze_units, check, lint_nginx, run, value, yaml
+from checks import HERE, PROJECT, analyze_units, check, evaluate, lint_nginx, run, value, yaml
 
 WHOLE = {"file": "whole.nix", "argument": "nixpkgs"}
 
@@ -111,3 +112,62 @@ def test_documentation(nixpkgs):
         merged = run("python3", str(merge), "--warnings-are-errors", str(base), str(ours))
         check(merged.returncode == 0, f"the options are not documented as nixpkgs wants it:\n{merged.stderr}")
         check(str(PROJECT) not in merged.stdout.replace(f"{PROJECT}/nixos-module", ""), "a default is a path of this machine")
+
+
+# What the pull request changes, or what finds that by its own place. Of the rest a link is enough.
+COPIED = ["nixos", "lib", "maintainers", "pkgs/top-level", "pkgs/by-name/ca"]
+
+
+def copy_nixpkgs(nixpkgs, copy):
+    """A copy of nixpkgs that can be changed, without most of its packages."""
+
+    def link(folder):
+        (copy / folder).mkdir(parents=True)
+        for path in (nixpkgs / folder).iterdir():
+            name = str(folder / path.name)
+            if name in COPIED:
+                shutil.copytree(path, copy / name, symlinks=True)
+            elif path.is_dir() and (name in ("pkgs", "pkgs/by-name") or folder.name == "by-name"):
+                # Links to the folders of by-name are not followed.
+                link(folder / path.name)
+            elif path.is_dir():
+                (copy / name).symlink_to(path)
+            else:
+                shutil.copy(path, copy / name)
+
+    link(Path())
+
+
+def test_pull_request(nixpkgs):
+    """What a pull request to nixpkgs would hold works there, and nothing of it is missing or twice."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / "nixpkgs"
+        copy_nixpkgs(nixpkgs, copy)
+        apply = str(HERE.parent / "nixpkgs/apply")
+        for _ in range(2):
+            applied = run(apply, str(copy))
+            check(applied.returncode == 0, f"the pull request cannot be applied: {applied.stderr}")
+        found = {
+            name: (copy / file).read_text().count(text)
+            for name, (file, text) in {
+                "module": ("nixos/modules/module-list.nix", "  ./services/networking/cache-server\n"),
+                "test": ("nixos/tests/all-tests.nix", "  cache-server = runTest ./cache-server;\n"),
+                "anchor": ("nixos/doc/manual/redirects.json", '"module-services-cache-server": ['),
+            }.items()
+        }
+        check(set(found.values()) == {1}, f"the lists of nixpkgs have entries for us: {found}")
+        notes = [path.read_text().count("services.cache-server](#opt-") for path in copy.glob("nixos/doc/manual/release-notes/*")]
+        check(sum(notes) == 1, "there is not one release note")
+        which = {"file": "applied.nix", "argument": "nixpkgs"}
+        evaluated = evaluate(copy, "", **which)
+        check(evaluated.returncode == 0, f"nixpkgs with the pull request: {evaluated.stderr}")
+        if evaluated.returncode != 0:
+            return
+        result = json.loads(evaluated.stdout)
+        check(result["test"] == result["passthru"], "the package is tested by something else than NixOS")
+        check(result["package"] == result["usesPackage"], "the module runs another package")
+        chapter = str(copy / "nixos/modules/services/networking/cache-server/cache-server.md")
+        check(chapter in result["chapters"], f"the manual has no chapter {chapter}")
+        anchors = set(re.findall(r"\{#([\w-]+)\}", Path(chapter).read_text()))
+        redirects = json.loads((copy / "nixos/doc/manual/redirects.json").read_text())
+        check(anchors <= set(redirects), f"the manual knows no place for {anchors - set(redirects)}")

@@ -1,0 +1,11 @@
+{
+  imports = [
+    ./server/module.nix
+    ./client
+  ];
+
+  meta = {
+    maintainers = [ ];
+    doc = ./cache-server.md;
+  };
+}
