@@ -45,6 +45,9 @@
         client = ./nixos-module/client;
       };
 
+      # Machines that fetch and push, with nix-darwin.
+      darwinModules.default = ./nixos-module/client/darwin.nix;
+
       formatter = forAllSystems (pkgs: pkgs.nixfmt-tree);
 
       devShells = forAllSystems (pkgs: {

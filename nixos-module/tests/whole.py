@@ -1,6 +1,7 @@
 """What all of nixpkgs makes of the package, the modules and the scenarios, as far as that is without building."""
 
 import json
+import plistlib
 import re
 import shutil
 import tempfile
@@ -171,3 +172,45 @@ def test_pull_request(nixpkgs):
         anchors = set(re.findall(r"\{#([\w-]+)\}", Path(chapter).read_text()))
         redirects = json.loads((copy / "nixos/doc/manual/redirects.json").read_text())
         check(anchors <= set(redirects), f"the manual knows no place for {anchors - set(redirects)}")
+
+
+def test_darwin(nixpkgs, darwin):
+    """The client on macOS: the passwords are made of the tokens, and what is built is pushed to each cache by itself."""
+    file = str(HERE / "darwin.nix")
+    arguments = ["--arg", "nixpkgs", str(nixpkgs), "--arg", "darwin", str(darwin)]
+    evaluated = run("nix-instantiate", "--eval", "--strict", "--json", file, *arguments)
+    check(evaluated.returncode == 0, f"the client on macOS: {evaluated.stderr}")
+    if evaluated.returncode != 0:
+        return
+    machine = json.loads(evaluated.stdout)
+    check(not machine["failures"], f"nix-darwin refuses the client: {machine['failures']}")
+    daemons = machine["daemons"]
+    pushes = {f"cache-server-client-push-{name}" for name in ("internal", "spare")}
+    check(set(daemons) == pushes | {"cache-server-client-netrc"}, f"launchd runs {set(daemons)}")
+    for name, daemon in daemons.items():
+        check(run("bash", "-n", "-c", daemon["script"]).returncode == 0, f"{name} is no script:\n{daemon['script']}")
+    for name in pushes & set(daemons):
+        (queue,) = daemons[name]["settings"]["QueueDirectories"]
+        for what in ("hook", "activation"):
+            check(queue in machine[what], f"the {what} knows no {queue}")
+        check(f"cd {queue}\n" in daemons[name]["script"], f"{name} does not look at {queue}")
+    for path in machine["plists"].values():
+        plistlib.loads(path.encode())
+    check(len(machine["plists"]) == len(daemons), f"there are the files {set(machine['plists'])}")
+    with tempfile.TemporaryDirectory() as directory:
+        netrc = make_passwords(daemons["cache-server-client-netrc"], directory)
+        expected = "machine internal.cache.example.org login token password token-0\nmachine 2001:db8::1 login token password token-1\n"
+        check(netrc.read_text() == expected, f"the passwords are {netrc.read_text()}")
+        check(netrc.stat().st_mode & 0o77 == 0, "others may read the passwords")
+
+
+def make_passwords(daemon, directory):
+    """Runs the script that makes the file with passwords, in another place."""
+    tokens = re.findall(r"cat (\S+?)\)", daemon["script"])
+    script = daemon["script"].replace("/run/cache-server-client", f"{directory}/run")
+    for number, token in enumerate(tokens):
+        (Path(directory) / str(number)).write_text(f"token-{number}\n")
+        script = script.replace(token, f"{directory}/{number}")
+    made = run("bash", "-c", script)
+    check(made.returncode == 0, f"no passwords are made: {made.stderr}")
+    return Path(directory) / "run/netrc"
