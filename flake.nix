@@ -18,6 +18,19 @@
 
       scenarios = import ./vm-tests;
 
+      machineWith =
+        pkgs:
+        import "${nixpkgs}/nixos/lib/eval-config.nix" {
+          system = null;
+          modules = [
+            ./nixos-module/demo/machine.nix
+            {
+              nixpkgs = { inherit pkgs; };
+              system.stateVersion = lib.trivial.release;
+            }
+          ];
+        };
+
       lint =
         pkgs: name: packages: command:
         pkgs.runCommand "cache-server-${name}" { nativeBuildInputs = packages; } ''
@@ -35,7 +48,17 @@
           };
         };
         default = cache-server;
+
+        # A throw-away server, and a machine with one: `nix run .#demo`, `nix run .#vm`.
+        demo = pkgs.writeShellApplication {
+          name = "cache-server-demo";
+          runtimeInputs = [ cache-server ];
+          text = lib.removePrefix "#!/usr/bin/env bash\n" (builtins.readFile ./nixos-module/demo/run);
+        };
+        vm = (machineWith pkgs).config.system.build.vm;
       });
+
+      nixosConfigurations.demo = machineWith nixpkgs.legacyPackages.x86_64-linux;
 
       overlays.default = final: _: { cache-server = cacheServerOf final; };
 

@@ -4,10 +4,11 @@ import json
 import plistlib
 import re
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
-from checks import HERE, PROJECT, analyze_units, check, evaluate, lint_nginx, run, value, yaml
+from checks import ENVIRONMENT, HERE, PROJECT, analyze_units, check, evaluate, lint_nginx, run, value, yaml
 
 WHOLE = {"file": "whole.nix", "argument": "nixpkgs"}
 
@@ -172,6 +173,42 @@ def test_pull_request(nixpkgs):
         anchors = set(re.findall(r"\{#([\w-]+)\}", Path(chapter).read_text()))
         redirects = json.loads((copy / "nixos/doc/manual/redirects.json").read_text())
         check(anchors <= set(redirects), f"the manual knows no place for {anchors - set(redirects)}")
+
+
+# A flake in the place of nixpkgs, which is too large to be copied to a store. It may lack packages; see nixpkgs.nix.
+NIXPKGS_FLAKE = """
+{{
+  outputs = _: {{
+    lib = import {nixpkgs}/lib;
+    legacyPackages = builtins.listToAttrs (
+      map (system: {{
+        name = system;
+        value = import {here}/nixpkgs.nix {{ nixpkgs = {nixpkgs}; inherit system; }};
+      }}) [ "x86_64-linux" "aarch64-linux" ]
+    );
+  }};
+}}
+"""
+
+
+def test_flake(nixpkgs):
+    """`nix flake check --no-build`."""
+    with tempfile.TemporaryDirectory() as directory:
+        flake, other = Path(directory) / "flake", Path(directory) / "nixpkgs"
+        shutil.copytree(PROJECT, flake, ignore=shutil.ignore_patterns("target", ".git"), symlinks=True)
+        other.mkdir()
+        (other / "flake.nix").write_text(NIXPKGS_FLAKE.format(nixpkgs=nixpkgs, here=HERE))
+        for path in nixpkgs.iterdir():
+            if path.is_dir():
+                (other / path.name).symlink_to(path)
+        command = ["nix", "--extra-experimental-features", "nix-command flakes", "--store", f"{directory}/store"]
+        command += ["flake", "check", "--no-build", "--impure", "--no-write-lock-file"]
+        command += ["--override-input", "nixpkgs", f"path:{other}", f"path:{flake}"]
+        environment = ENVIRONMENT | {"NIX_REMOTE": "", "XDG_CACHE_HOME": f"{directory}/cache"}
+        checked = subprocess.run(command, text=True, capture_output=True, check=False, env=environment)
+        check(checked.returncode == 0, f"nix flake check: {checked.stderr[-6000:]}")
+        # The store is read-only for its owner as well.
+        subprocess.run(["chmod", "-R", "u+w", directory], check=False)
 
 
 def test_darwin(nixpkgs, darwin):

@@ -34,16 +34,24 @@ let
 in
 {
   packages = lib.mapAttrs (
-    _:
-    lib.mapAttrs (
-      _: package:
-      package.meta
-      // {
-        inherit (package) version postInstall;
-        # Evaluated as far as it is without a store.
-        hasSource = lib.isAttrs package.src;
-      }
-    )
+    _: packages:
+    lib.mapAttrs
+      (
+        _: package:
+        package.meta
+        // {
+          inherit (package) version postInstall;
+          # Evaluated as far as it is without a store.
+          hasSource = lib.isAttrs package.src;
+        }
+      )
+      # The others are made of machines, or run these.
+      (
+        removeAttrs packages [
+          "demo"
+          "vm"
+        ]
+      )
   ) outputs.packages;
   checks = lib.mapAttrs (_: lib.attrNames) outputs.checks;
   modules = lib.mapAttrs (_: toString) outputs.nixosModules;
