@@ -38,6 +38,9 @@ in
       # Its sockets (sockets.nix) are only wanted: where one cannot be opened, the daemon serves the others.
       after = [
         "network-online.target"
+      ]
+      # The target is that of its users and databases, and younger than the service.
+      ++ lib.optionals (config.services.postgresql.enable or false) [
         "postgresql.service"
         "postgresql.target"
       ];
