@@ -23,6 +23,7 @@ let
       imports = [
         ../../nixos-module
         ./node.nix
+        ../lib/offline.nix
       ];
       services.cache-server.settings = {
         caches.secret.access = "private";

@@ -3,7 +3,10 @@
   name = "cache-server-recovery";
 
   nodes.server = {
-    imports = [ ../../nixos-module ];
+    imports = [
+      ../../nixos-module
+      ../lib/offline.nix
+    ];
     services.cache-server = {
       enable = true;
       settings = {

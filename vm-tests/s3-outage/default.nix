@@ -16,7 +16,10 @@ in
     garage.imports = [ ../lib/garage.nix ];
 
     server = {
-      imports = [ ../../nixos-module ];
+      imports = [
+        ../../nixos-module
+        ../lib/offline.nix
+      ];
       environment.etc = {
         "test-only/access-key".text = "GK0123456789abcdef01234567";
         "test-only/secret-key".text = "4a6f1e0c9b8d7253e1f09a4b5c6d7e8f0123456789abcdeffedcba9876543210";

@@ -25,7 +25,10 @@ in
   name = "cache-server-strategies";
 
   nodes.server = {
-    imports = [ ../../nixos-module ];
+    imports = [
+      ../../nixos-module
+      ../lib/offline.nix
+    ];
     services.cache-server = {
       enable = true;
       settings = {

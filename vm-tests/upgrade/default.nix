@@ -5,7 +5,10 @@
   name = "cache-server-upgrade";
 
   nodes = {
-    client.environment.etc."load".source = ./load;
+    client = {
+      imports = [ ../lib/offline.nix ];
+      environment.etc."load".source = ./load;
+    };
 
     server = {
       imports = [ ../../nixos-module ];
