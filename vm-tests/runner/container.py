@@ -19,7 +19,7 @@ substituters =
 # As on NixOS, it starts when somebody asks.
 NIX_DAEMON = {
     "nix-daemon.socket": "[Socket]\nListenStream=/nix/var/nix/daemon-socket/socket\n",
-    "nix-daemon.service": "[Service]\nExecStart=/usr/bin/nix-daemon --daemon\n",
+    "nix-daemon.service": "[Service]\nExecStart={program} --daemon\n",
 }
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # How long a boot may take on a machine that is busy with other things.
@@ -40,9 +40,9 @@ def prepare():
 
 
 class Container:
-    def __init__(self, name, directory, files, programs, port, hosts):
+    def __init__(self, name, directory, files, programs, port, hosts, nix_daemon):
         """`files` is a folder with what the machine has beyond a bare system, `programs` gives programs by their store path,
-        and `hosts` is the text of /etc/hosts."""
+        `hosts` is the text of /etc/hosts, and `nix_daemon` the program."""
         self.name = name
         self._port = port
         self._programs = programs
@@ -56,9 +56,9 @@ class Container:
             (directory / folder).mkdir(parents=True)
         layers = f"lowerdir=/,upperdir={directory}/upper,workdir={directory}/work"
         mount("-t", "overlay", "overlay", "-o", layers, str(self.root))
-        self._furnish(files, hosts)
+        self._furnish(files, hosts, nix_daemon)
 
-    def _furnish(self, files, hosts):
+    def _furnish(self, files, hosts, nix_daemon):
         etc = self.root / "etc"
         # No services of this system but those that every system has.
         shutil.rmtree(etc / "systemd/system")
@@ -67,7 +67,7 @@ class Container:
             (etc / "systemd/system" / unit).symlink_to("/dev/null")
         (etc / "systemd/system/default.target").symlink_to("/lib/systemd/system/multi-user.target")
         for unit, text in NIX_DAEMON.items():
-            (etc / "systemd/system" / unit).write_text(text)
+            (etc / "systemd/system" / unit).write_text(text.format(program=nix_daemon))
         wants = self._folder("etc/systemd/system/sockets.target.wants")
         (wants / "nix-daemon.socket").symlink_to("../nix-daemon.socket")
         for name in ("fstab", "machine-id", "resolv.conf"):

@@ -20,7 +20,7 @@ PROGRAMS = {"nix": ["nix", "nix-store"], "coreutils": ["ln"], "nginx": ["nginx"]
 PLACES = "/usr/sbin:/usr/bin:/sbin:/bin:/opt/cache-server-test-tools/bin"
 
 
-def programs(node, binaries):
+def programs(node, binaries, places):
     """Programs of this system that the units of a machine need, by the names that those know them by."""
     texts = [path.read_text() for path in node.rglob("*") if path.is_file()]
     packages = {"cache-server": ["cache-server", "cachectl"], **PROGRAMS}
@@ -30,15 +30,16 @@ def programs(node, binaries):
         if not any(str(folder) in text for text in texts):
             continue
         for name in names:
-            path = str(binaries / name) if package == "cache-server" else shutil.which(name, path=PLACES)
+            path = str(binaries / name) if package == "cache-server" else shutil.which(name, path=places)
             if path is None:
                 raise RuntimeError(f"{name} is not installed; ./test.sh does that")
             found[folder / name] = Path(path).resolve()
     return found
 
 
-def run(folder, binaries):
-    """Whether the scenario passes; says why if not."""
+def run(folder, binaries, nix):
+    """Whether the scenario passes; says why if not. `nix` is a folder with another Nix than that of this system."""
+    places = f"{nix.absolute()}:{PLACES}" if nix else PLACES
     with contextlib.ExitStack() as stack:
         began = time.monotonic()
 
@@ -58,7 +59,13 @@ def run(folder, binaries):
                 own = (node / "etc/hosts").read_text() if (node / "etc/hosts").exists() else ""
                 hosts = f"127.0.0.1 localhost\n::1 localhost\n{names}{own}"
                 machine = container.Container(
-                    node.name, MACHINES / node.name, node, programs(node, binaries), ports[node.name], hosts
+                    node.name,
+                    MACHINES / node.name,
+                    node,
+                    programs(node, binaries, places),
+                    ports[node.name],
+                    hosts,
+                    shutil.which("nix-daemon", path=places),
                 )
                 containers.append(machine)
                 stack.callback(machine.close)
