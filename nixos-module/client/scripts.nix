@@ -26,23 +26,12 @@ in
       mv "${directory}/netrc.new" "${directory}/netrc"
     '';
 
-  # Pushes what is in the queue of a cache. Paths go together, so that their closures are looked at once; a batch has a bound for
-  # the sake of the command line. Nix remembers for 30 days that a cache had a path, and would not push again what was deleted
-  # there since.
+  # Pushes what is in the queue of a cache.
   push =
     { queue, cache }:
     ''
-      cd ${queue}
-      while
-        set --
-        for note in *; do
-          if [ -e "$note" ]; then set -- "$@" "$note"; else rm -f -- "$note"; fi
-          [ $# -lt 200 ] || break
-        done
-        [ $# -gt 0 ]
-      do
-        nix --extra-experimental-features nix-command copy --option narinfo-cache-positive-ttl 0 --to ${lib.escapeShellArg (pushUrl cache.url)} "''${@/#//nix/store/}"
-        rm -- "$@"
-      done
-    '';
+      queue=${queue}
+      url=${lib.escapeShellArg (pushUrl cache.url)}
+    ''
+    + builtins.readFile ./push.sh;
 }

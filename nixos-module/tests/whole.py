@@ -230,7 +230,7 @@ def test_darwin(nixpkgs, darwin):
         (queue,) = daemons[name]["settings"]["QueueDirectories"]
         for what in ("hook", "activation"):
             check(queue in machine[what], f"the {what} knows no {queue}")
-        check(f"cd {queue}\n" in daemons[name]["script"], f"{name} does not look at {queue}")
+        check(f"queue={queue}\n" in daemons[name]["script"], f"{name} does not look at {queue}")
     for path in machine["plists"].values():
         plistlib.loads(path.encode())
     check(len(machine["plists"]) == len(daemons), f"there are the files {set(machine['plists'])}")
