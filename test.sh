@@ -102,6 +102,18 @@ if ! [ -x "$tools/gixy/bin/gixy" ]; then
   fi
 fi
 
+# What renders the manual of NixOS needs them, and a Python that not every system has.
+if [ -n "${NIXPKGS:-}" ] && ! [ -x "$tools/render-docs/bin/python" ]; then
+  for python in python3 python3.14 python3.13 python3.12; do
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
+      say "installing what renders the manual of NixOS into $tools"
+      "$python" -m venv "$tools/render-docs" &&
+        "$tools/render-docs/bin/pip" install --quiet markdown-it-py mdit-py-plugins || rm -rf "$tools/render-docs"
+      break
+    fi
+  done
+fi
+
 say "building"
 # The same targets and features as the tests below: another selection would compile large dependencies again.
 cargo build --workspace --bins --tests --features fail-points --locked

@@ -42,6 +42,8 @@ ENVIRONMENT = os.environ | {"NIX_REMOTE": "dummy://"}
 
 
 def run(*command):
+    if not shutil.which(command[0]):
+        return subprocess.CompletedProcess(command, 127, "", f"{command[0]} is not installed")
     return subprocess.run(command, text=True, capture_output=True, check=False, env=ENVIRONMENT)
 
 

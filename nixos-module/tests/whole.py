@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from checks import ENVIRONMENT, HERE, PROJECT, analyze_units, check, evaluate, lint_nginx, run, value, yaml
+from checks import ENVIRONMENT, HERE, PROJECT, analyze_units, check, evaluate, lint_nginx, run, skip, value, yaml
 
 WHOLE = {"file": "whole.nix", "argument": "nixpkgs"}
 
@@ -114,6 +114,25 @@ def test_documentation(nixpkgs):
         merged = run("python3", str(merge), "--warnings-are-errors", str(base), str(ours))
         check(merged.returncode == 0, f"the options are not documented as nixpkgs wants it:\n{merged.stderr}")
         check(str(PROJECT) not in merged.stdout.replace(f"{PROJECT}/nixos-module", ""), "a default is a path of this machine")
+        ours.write_text(merged.stdout)
+        render_documentation(nixpkgs, ours, Path(directory) / "options.md")
+
+
+# What renders the manual of NixOS takes Python 3.12 and two libraries, which test.sh installs here.
+RENDERER = "/opt/cache-server-test-tools/render-docs/bin/python"
+
+
+def render_documentation(nixpkgs, options, manual):
+    source = nixpkgs / "pkgs/by-name/ni/nixos-render-docs/src"
+    main = f"import sys; sys.path.insert(0, '{source}'); import nixos_render_docs; sys.exit(nixos_render_docs.main())"
+    if run(RENDERER, "-c", "import markdown_it, mdit_py_plugins").returncode != 0 or not source.is_dir():
+        skip("the manual with the options: there is no Python 3.12 with markdown-it-py and mdit-py-plugins, or no nixos-render-docs")
+        return
+    command = ["options", "commonmark", "--manpage-urls", str(nixpkgs / "doc/manpage-urls.json"), "--revision", "none"]
+    rendered = run(RENDERER, "-c", main, *command, str(options), str(manual))
+    check(rendered.returncode == 0, f"the manual with the options cannot be rendered: {rendered.stderr}")
+    if rendered.returncode == 0:
+        check("server\\.key-file" in manual.read_text(), f"the manual lacks options:\n{manual.read_text()[:2000]}")
 
 
 # What the pull request changes, or what finds that by its own place. Of the rest a link is enough.
