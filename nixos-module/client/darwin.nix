@@ -8,11 +8,12 @@ let
   cfg = config.services.cache-server-client;
   scripts = import ./scripts.nix { inherit lib; };
   inherit (import ./places.nix) netrc queueOf;
+  quote = import ../lib/quote.nix { inherit lib; };
 
   withToken = lib.filterAttrs (_: cache: cache.tokenFile != null) cfg.caches;
   pushedTo = lib.filterAttrs (_: cache: cache.push) cfg.caches;
 
-  tokenOf = _: cache: lib.escapeShellArg cache.tokenFile;
+  tokenOf = _: cache: quote cache.tokenFile;
   log = name: "/var/log/cache-server-client-${name}.log";
 in
 {

@@ -8,6 +8,7 @@
 let
   cfg = config.services.cache-server-client;
   inherit (import ./places.nix) queueOf;
+  quote = import ../lib/quote.nix { inherit lib; };
   pushedTo = lib.attrNames (lib.filterAttrs (_: cache: cache.push) cfg.caches);
 
   ours = "/etc/cache-server-client/post-build-hook";
@@ -25,7 +26,7 @@ let
     ''
     + lib.optionalString (cfg.postBuildHooks != [ ]) ''
       set -e
-      ${lib.concatMapStringsSep "\n" (other: lib.escapeShellArg "${other}") cfg.postBuildHooks}
+      ${lib.concatMapStringsSep "\n" (other: quote "${other}") cfg.postBuildHooks}
     ''
   );
 in

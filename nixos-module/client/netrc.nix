@@ -8,6 +8,7 @@ let
   cfg = config.services.cache-server-client;
   withToken = lib.filterAttrs (_: cache: cache.tokenFile != null) cfg.caches;
   scripts = import ./scripts.nix { inherit lib; };
+  quote = import ../lib/quote.nix { inherit lib; };
 in
 {
   config = lib.mkIf (withToken != { }) {
@@ -30,7 +31,7 @@ in
       script = scripts.netrc {
         directory = "$RUNTIME_DIRECTORY";
         caches = withToken;
-        tokenOf = name: _: "\"$CREDENTIALS_DIRECTORY\"/${lib.escapeShellArg name}";
+        tokenOf = name: _: "\"$CREDENTIALS_DIRECTORY\"/${quote name}";
       };
     };
   };

@@ -2,6 +2,7 @@
 { lib }:
 let
   inherit (import ./urls.nix { inherit lib; }) hostOf pushUrl;
+  quote = import ../lib/quote.nix { inherit lib; };
 in
 {
   # Makes the file in which Nix looks up passwords of the tokens, in a directory; `tokenOf` names the file with the token of a
@@ -18,7 +19,7 @@ in
     ''
     + lib.concatStrings (
       lib.mapAttrsToList (name: cache: ''
-        printf 'machine %s login token password %s\n' ${lib.escapeShellArg (hostOf cache.url)} "$(cat ${tokenOf name cache})"
+        printf 'machine %s login token password %s\n' ${quote (hostOf cache.url)} "$(cat ${tokenOf name cache})"
       '') caches
     )
     + ''
@@ -31,7 +32,7 @@ in
     { queue, cache }:
     ''
       queue=${queue}
-      url=${lib.escapeShellArg (pushUrl cache.url)}
+      url=${quote (pushUrl cache.url)}
     ''
     + builtins.readFile ./push.sh;
 }

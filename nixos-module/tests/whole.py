@@ -262,7 +262,7 @@ def test_darwin(nixpkgs, darwin):
 
 def make_passwords(daemon, directory):
     """Runs the script that makes the file with passwords, in another place."""
-    tokens = re.findall(r"cat (\S+?)\)", daemon["script"])
+    tokens = re.findall(r"cat '(\S+?)'\)", daemon["script"])
     script = daemon["script"].replace("/run/cache-server-client", f"{directory}/run")
     for number, token in enumerate(tokens):
         (Path(directory) / str(number)).write_text(f"token-{number}\n")
