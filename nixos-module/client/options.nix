@@ -22,9 +22,12 @@ in
         types.submodule {
           options = {
             url = mkOption {
-              type = types.strMatching "https?://[^/]+(/.*)?";
+              type = types.strMatching "https?://[^/' ]+(/[^' ]*)?|[^/:' ]+(:[0-9]+)?(/[^' ]*)?" // {
+                description = "URL with http or https, or without either";
+              };
+              apply = url: if lib.hasInfix "://" url then url else "https://${url}";
               example = "https://main.cache.example.org";
-              description = "Where the cache is. {command}`cachectl cache info NAME` says it.";
+              description = "Where the cache is, by default with https. {command}`cachectl cache info NAME` says it.";
             };
             publicKey = mkOption {
               type = types.nullOr types.str;

@@ -246,6 +246,14 @@ in
     };
     message = "Nix knows one password for a host, and cache.example.org has several";
   };
+  a-url-of-another-kind = {
+    throws = true;
+    module = client {
+      url = "s3://bucket";
+      publicKey = "main.cache.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+    };
+    message = "services.cache-server-client.caches.main.url' is not of type";
+  };
   a-client-cache-with-an-odd-name = {
     module.services.cache-server-client.caches."my cache".url = "https://cache.example.org";
     message = "`my cache` cannot be the name of a cache";

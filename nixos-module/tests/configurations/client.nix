@@ -3,7 +3,7 @@
   services.cache-server-client.postBuildHooks = [ "/run/current-system/sw/bin/log-build" ];
   services.cache-server-client.caches = {
     main = {
-      url = "https://main.cache.example.org";
+      url = "main.cache.example.org";
       publicKey = "main.cache.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
     };
     internal = {
