@@ -72,9 +72,9 @@ in
       default = [ ];
       example = lib.literalExpression "[ (pkgs.writeShellScript \"log-build\" \"logger \\\"built $OUT_PATHS\\\"\") ]";
       description = ''
-        More programs that Nix runs after each build, in this order. Nix knows one `post-build-hook`, and that of this module is
-        the one where something is pushed; it runs these as well, with the same environment. When one fails, Nix gives up
-        building, as it does with a hook of its own.
+        More programs to run after each build, in this order. Nix has a single `post-build-hook`, which this module sets if it
+        pushes to a cache. Its hook runs these programs with the same environment. If one of them fails, Nix stops building, as
+        it does for any hook.
       '';
     };
   };

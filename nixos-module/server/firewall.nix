@@ -38,9 +38,9 @@ in
       };
       default = false;
       description = ''
-        Whether to open the ports that others need: those of nginx where it is in front, else those of the daemon unless it
-        listens on this machine only, and that of the DHT where the daemon takes part in it.
-        {option}`services.cache-server.firewall` has a choice for each of them.
+        Whether to open the ports of this service in the firewall. With nginx in front, these are 80 and 443. Otherwise they
+        are those of the daemon, unless it listens on the loopback address only. The port of the DHT is opened unless
+        `settings.server.standalone` is set. {option}`services.cache-server.firewall` decides about each of them.
       '';
     };
 

@@ -124,11 +124,11 @@ in
     };
     description = ''
       nginx in front of the daemon: a virtual host for `domain` and the caches below it, with the settings that pushes and
-      deployments need. Everything that a virtual host can have can be added.
+      deployments need. All options of a virtual host are available here, to add to these settings or to override them.
 
-      `enableACME` gets a certificate from Let's Encrypt for the domain and for each cache. As no DNS provider is asked, a new
-      cache means a new certificate; `useACMEHost` names an entry of {option}`security.acme.certs` with a certificate for the
-      domain and `*.DOMAIN`. With either of them, clients are redirected to https.
+      `enableACME` gets one certificate for the domain and all caches from Let's Encrypt. Each new cache needs a new
+      certificate, as wildcards take a DNS provider. `useACMEHost` uses an entry of {option}`security.acme.certs` instead, which
+      has to be for the domain and for `*.DOMAIN`. With either of them, clients are redirected to https.
     '';
   };
 

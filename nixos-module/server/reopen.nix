@@ -1,5 +1,6 @@
-# What systemd starts for a port that another program has: once it is free, the daemon gets it by a restart, which the clients
-# of its other ports do not notice. The daemon tries again by itself, but cannot where `privateNetwork` cuts it off.
+# Opens a port that another program had when its socket was started. The daemon tries again by itself, but cannot with
+# `privateNetwork`, and systemd opens no socket for a service that runs. So systemd starts this unit when a socket fails: it
+# waits until the port is free and restarts the daemon. The other sockets stay, so their clients are not refused.
 {
   config,
   lib,
@@ -13,7 +14,7 @@ in
   config = lib.mkIf cfg.enable {
     systemd.services."cache-server-reopen@" = {
       description = "Port %i of the Nix binary cache, once it is free";
-      # A port that cannot be opened for another reason restarts the daemon a few times only.
+      # If the socket fails for another reason, the daemon is restarted only a few times.
       unitConfig = {
         StartLimitIntervalSec = "1h";
         StartLimitBurst = 5;

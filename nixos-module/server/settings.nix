@@ -30,11 +30,11 @@ in
       caches.internal.access = "private";
     };
     description = ''
-      The configuration file of the daemon, key by key. Keys without an option are passed on as they are. The daemon checks the
+      The configuration file of the daemon, key by key. Keys without an option are passed on unchanged. The daemon checks the
       whole file while the system is built, so a mistake fails {command}`nixos-rebuild`.
 
-      The file has lists of caches, workspaces, agents and storages. Here they are given by name, so that several modules can add
-      to them; a list in which each entry has a `name` does as well.
+      Caches, workspaces, agents and storages are lists in the file. Here they are attribute sets by name, so that several modules
+      can add to them. Lists whose entries have a `name` are accepted, too.
     '';
     type = types.submodule {
       freeformType = keys.yaml.type;
