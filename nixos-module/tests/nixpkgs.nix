@@ -21,9 +21,11 @@ let
       nixfmt = linter;
       nixfmt-tree = linter;
     };
+  # The scenarios take a Garage that is younger than some versions of nixpkgs.
+  withGarage = _: previous: { garage_2 = previous.garage_2 or previous.garage; };
 in
 import nixpkgs {
   inherit system;
   config = { };
-  overlays = if lacksHaskell then [ withoutHaskell ] else [ ];
+  overlays = [ withGarage ] ++ (if lacksHaskell then [ withoutHaskell ] else [ ]);
 }

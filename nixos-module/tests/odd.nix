@@ -8,6 +8,7 @@
 let
   server = ./configurations/simple.nix;
   client = ./configurations/client.nix;
+  has = name: builtins.pathExists (nixpkgs + "/nixos/modules/${name}.nix");
   profile = name: nixpkgs + "/nixos/modules/profiles/${name}.nix";
 in
 lib.mapAttrs (_: configure) {
@@ -45,11 +46,11 @@ lib.mapAttrs (_: configure) {
   ];
   users-by-systemd = [
     ./configurations/storages.nix
-    { systemd.sysusers.enable = true; }
-  ];
-  users-by-userborn = [
-    ./configurations/storages.nix
-    { services.userborn.enable = true; }
+    {
+      systemd.sysusers.enable = true;
+      users.mutableUsers = false;
+      users.allowNoPasswordLogin = true;
+    }
   ];
   fixed-users = [
     ./configurations/storages.nix
@@ -76,10 +77,6 @@ lib.mapAttrs (_: configure) {
   not-the-client = [
     server
     { disabledModules = [ ../client ]; }
-  ];
-  another-implementation-of-nix = [
-    client
-    { nix.package = pkgs.lix; }
   ];
   without-nix = [
     client
@@ -129,5 +126,18 @@ lib.mapAttrs (_: configure) {
         ];
       };
     }
+  ];
+}
+# What older versions of nixpkgs lack.
+// lib.optionalAttrs (has "services/system/userborn") {
+  users-by-userborn = configure [
+    ./configurations/storages.nix
+    { services.userborn.enable = true; }
+  ];
+}
+// lib.optionalAttrs (pkgs ? lix) {
+  another-implementation-of-nix = configure [
+    client
+    { nix.package = pkgs.lix; }
   ];
 }

@@ -126,6 +126,7 @@ in
   machines = lib.mapAttrs (_: described) (configurations // examples);
 
   # Each by itself, as all of them at once take a lot of memory.
+  oddNames = lib.attrNames odd;
   odd = lib.mapAttrs (_: described) odd;
 
   scenarios = lib.mapAttrs (_: test: {

@@ -32,7 +32,9 @@ def test_machines(nixpkgs):
 
 
 def test_odd_machines(nixpkgs):
-    for name in re.findall(r"^  ([a-z-]+) = \[$", (HERE / "odd.nix").read_text(), re.MULTILINE):
+    names = value(nixpkgs, "oddNames", **WHOLE)
+    check(len(names) > 10, f"there are only these unusual machines: {names}")
+    for name in names:
         machine = value(nixpkgs, f"odd.{name}", **WHOLE)
         if machine:
             look_at(name, machine)
@@ -161,6 +163,9 @@ def copy_nixpkgs(nixpkgs, copy):
 
 def test_pull_request(nixpkgs):
     """What a pull request to nixpkgs would hold works there, and nothing of it is missing or twice."""
+    if not (nixpkgs / "nixos/doc/manual/redirects.json").exists():
+        skip(f"the pull request to nixpkgs: {nixpkgs} is of 2024 or older")
+        return
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "nixpkgs"
         copy_nixpkgs(nixpkgs, copy)
