@@ -209,6 +209,8 @@ pub struct CacheConfig {
     pub trusted_public_keys: Vec<PublicKey>,
     /// Binary caches to ask for missing paths, in this order.
     pub upstreams: Vec<Upstream>,
+    /// Whether pushing clients are told that paths are present which an upstream has.
+    pub skip_upstream: bool,
     /// What happens to paths that were found elsewhere.
     pub federation: CacheFederation,
     /// The most bytes that it may have on all its storages.

@@ -82,6 +82,12 @@ impl Federation {
         }
     }
 
+    /// Whether an upstream of the cache has a path, with a signature that counts.
+    pub(super) async fn is_upstream(&self, cache: &Cache, hash: &StorePathHash) -> bool {
+        let candidates = cache.config().upstreams.iter().map(Candidate::upstream).collect();
+        matches!(self.first_of(candidates, cache, hash).await, Asked::Found(_))
+    }
+
     /// In the other public caches of this daemon.
     async fn look_here(&self, cache: &Cache, hash: &StorePathHash) -> Option<Verified> {
         for other in self.public_caches.caches().iter() {

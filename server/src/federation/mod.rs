@@ -17,6 +17,7 @@
 //! | `fetch.rs` | getting a NAR from there |
 //! | `sources.rs` | who has it, and goes on where another breaks off |
 //! | `relay.rs` | passing its bytes on, and checking them before the last |
+//! | `skip.rs` | what need not be pushed |
 //! | `keep.rs` | storing what passes, for caches that are told to |
 //! | `inventories.rs` | what the other nodes hold, in few bytes |
 //! | `exchange.rs` | asking for that, and answering |
@@ -37,6 +38,7 @@ mod look;
 mod public_caches;
 mod relay;
 mod sign;
+mod skip;
 mod sources;
 mod ticket;
 mod trust;

@@ -107,11 +107,20 @@ const TRUST: Topic<CacheConfig> = Topic {
             .summary("Binary caches to ask, in this order, for paths that this cache does not have")
             .details(
                 "A path is accepted only with a signature by one of `trusted-public-keys` or by a key that follows the URL: \
-                 `https://cache.example.org cache.example.org-1:BASE64`. The key of https://cache.nixos.org is built in. \
+                 `https://cache.example.org cache.example.org-1:BASE64`. `nixos` is https://cache.nixos.org, whose key is built in. \
                  Redirects are followed to public addresses, and to addresses of the same kind as that of the upstream \
                  (this machine, a private network).",
             )
-            .example("[\"https://cache.nixos.org\"]"),
+            .example("[nixos]"),
+        Key::new("skip-upstream", &One(lens!(CacheConfig, skip_upstream), BOOL))
+            .default("true")
+            .applied_on_reload()
+            .summary("Whether clients need not push what one of the `upstreams` has")
+            .details(
+                "The cachix client is told that such paths are present, as by hosted Cachix, and readers get them from the upstream \
+                 through this cache. With `false`, everything is pushed: choose that where an upstream may go away, or forget \
+                 paths that are still needed.",
+            ),
         Key::new("federation", &Nested(lens!(CacheConfig, federation), &CACHE_FEDERATION))
             .applied_on_reload()
             .summary("What happens to paths that were found on upstreams and other nodes"),

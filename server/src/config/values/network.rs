@@ -80,7 +80,11 @@ pub fn node_url(text: &str) -> Result<Url, Wrong> {
 /// A binary cache to ask: its URL, and behind it the keys that it signs with.
 pub fn upstream(text: &str) -> Result<Upstream, Wrong> {
     let mut words = text.split_whitespace();
-    let url = http_url(words.next().unwrap_or_default())?;
+    let url = match words.next().unwrap_or_default() {
+        "nixos" => "https://cache.nixos.org",
+        url => url,
+    };
+    let url = http_url(url)?;
     let public_keys = words.map(public_key).collect::<Result<_, _>>()?;
     Ok(Upstream { url, public_keys })
 }

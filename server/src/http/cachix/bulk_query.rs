@@ -3,9 +3,11 @@
 //! Hashes are looked up while the query arrives. Those that the cache has are dropped at once. The others take 20 bytes each
 //! from a budget, and are rendered while the reply is sent.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use catalog::TokenPermission;
 use futures_util::stream;
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -44,14 +46,25 @@ pub async fn post(request: Request<ReadApi>) -> Answer {
         return Err(body::too_large(BODY_LIMIT));
     }
     let share = Share::of_body(sender, usize::try_from(length).unwrap_or(usize::MAX));
-    answer(&request.state, &request.cache, share, request.body).await
+    let Request { state, cache, grant, body, .. } = request;
+    // Others could have us ask for whatever they like.
+    let is_pusher = grant >= Some(TokenPermission::Write);
+    let skips = is_pusher && cache.config().skip_upstream && !cache.config().upstreams.is_empty();
+    answer(&state, &cache, share, body, skips).await
 }
 
-async fn answer(state: &State, cache: &Cache, share: Share, mut body: Body) -> Answer {
+/// `skips` is whether what an upstream has counts as present.
+async fn answer(state: &State, cache: &Arc<Cache>, share: Share, mut body: Body, skips: bool) -> Answer {
     let mut arrival = Arrival::new(BODY_LIMIT);
     let answer = find_missing(state, cache, &share, &mut arrival, &mut body).await;
     match answer {
-        Ok(missing) => Ok(missing.into_response(share)),
+        Ok(mut missing) => {
+            if skips {
+                let upstream = state.federation.upstream_has(cache, missing.hashes()).await;
+                missing.retain(|hash| !upstream.contains(hash));
+            }
+            Ok(missing.into_response(share))
+        }
         Err(error) => {
             drop(share);
             // A client that is still sending would take the end of the connection for a network failure.
@@ -136,6 +149,17 @@ impl Missing {
         last.extend(missing);
         self.sifted = last.len();
         Ok(())
+    }
+
+    /// All of them.
+    fn hashes(&self) -> Vec<StorePathHash> {
+        self.chunks.iter().flatten().copied().collect()
+    }
+
+    /// Keeps some of them.
+    fn retain(&mut self, is_kept: impl Fn(&StorePathHash) -> bool) {
+        self.chunks.iter_mut().for_each(|chunk| chunk.retain(&is_kept));
+        self.chunks.retain(|chunk| !chunk.is_empty());
     }
 
     fn into_response(self, share: Share) -> Response {

@@ -13,6 +13,7 @@ mod operators;
 mod posing;
 mod privacy;
 mod redirects;
+mod skipping;
 mod trusting;
 pub mod upstream;
 mod waiting;
