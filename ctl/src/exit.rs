@@ -27,7 +27,7 @@ pub enum Exit {
     Version = 7,
     /// A long job or a deployment failed, was stopped, or is incomplete.
     Incomplete = 8,
-    /// A long job found damage, the doctor found an error, or a node did not answer.
+    /// A long job found damage, the doctor or `status --exit-code` found a problem, or a node did not answer.
     Damage = 9,
     /// The user detached from a long job, which continues in the daemon. This is not a success, so that a script does not
     /// go on before the job has ended.
@@ -60,7 +60,7 @@ impl Exit {
             Self::Refused => "the daemon refused the request",
             Self::Version => "cachectl and the daemon have different versions",
             Self::Incomplete => "a job or deployment failed, was stopped, or is incomplete",
-            Self::Damage => "a job found damage, the doctor an error, or a node did not answer",
+            Self::Damage => "a job found damage, the doctor or `status` a problem, or a node did not answer",
             Self::Detached => "detached (Ctrl-C) from a job that continues in the daemon",
         }
     }

@@ -30,6 +30,7 @@ pub mod jobs;
 mod limits;
 pub mod listeners;
 mod nar_store;
+mod observe;
 mod origin;
 mod publish;
 pub mod reload;

@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::exit::Exit;
 use crate::nouns::{
-    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, storage, token, trash, upload,
-    usage, worker, workspace,
+    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, status, storage, token, trash,
+    upload, usage, worker, workspace,
 };
 
 /// Inspect and control a cache-server.
@@ -71,8 +71,9 @@ pub enum Command {
     /// Show the state of the daemon, its listeners, caches and storages
     #[command(after_help = "Examples:\n  \
         cachectl status\n  \
-        cachectl status --json | jq '.storages[] | select(.state != \"ok\")'")]
-    Status,
+        cachectl status --json | jq '.storages[] | select(.state != \"ok\")'\n  \
+        cachectl status --exit-code > /dev/null || mail -s 'cache in trouble' root < /dev/null")]
+    Status(status::Arguments),
     /// Create, list and revoke tokens
     #[command(
         subcommand,

@@ -32,6 +32,7 @@ impl Error {
             Self::Daemon(error) => error.hint.as_deref().map(plain),
             Self::EndlessList { .. } => Some("The daemon's log may say more.".into()),
             Self::NoCaches | Self::NoSuchCache { .. } | Self::Unwell { .. } => None,
+            Self::Problems { .. } => Some("`cachectl doctor` says what to do.".into()),
             Self::NoSuchPeer { .. } => Some("`cachectl peer list` shows the nodes.".into()),
             Self::SilentPeers { .. } => {
                 Some("Check that the daemon runs there and that its port is reachable from here.".into())

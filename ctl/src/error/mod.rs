@@ -208,6 +208,12 @@ pub enum Error {
         /// The number of errors.
         errors: u64,
     },
+    /// The status shows something that needs an operator.
+    #[error("{}", problems.join("\n"))]
+    Problems {
+        /// What it is, a line each.
+        problems: Vec<String>,
+    },
     /// No node has such an id.
     #[error("there is no node whose id begins with {}", plain(beginning))]
     NoSuchPeer {
@@ -269,7 +275,7 @@ impl Error {
             Self::FaultyConfig { .. } => Exit::Refused,
             Self::Specification { .. } => Exit::Usage,
             Self::DeploymentFailed { .. } => Exit::Incomplete,
-            Self::Unwell { .. } | Self::SilentPeers { .. } => Exit::Damage,
+            Self::Unwell { .. } | Self::Problems { .. } | Self::SilentPeers { .. } => Exit::Damage,
             Self::Version { .. } | Self::TooOld { .. } => Exit::Version,
             Self::Job(error) => error.exit(),
             Self::Daemon(error) => match error.code {

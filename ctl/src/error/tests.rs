@@ -133,6 +133,7 @@ fn one_of_each() -> Vec<Error> {
         Error::Job(JobError::LeftEarly),
         Error::Output(io()),
         Error::Runtime(io()),
+        Error::Problems { problems: vec![name()] },
     ];
     let position = |error: &Error| match error {
         Error::Unreachable { .. } => 0,
@@ -167,8 +168,9 @@ fn one_of_each() -> Vec<Error> {
         Error::Job(_) => 29,
         Error::Output(_) => 30,
         Error::Runtime(_) => 31,
+        Error::Problems { .. } => 32,
     };
-    assert!(samples.iter().map(position).eq(0..32), "a variant is missing");
+    assert!(samples.iter().map(position).eq(0..33), "a variant is missing");
     samples
 }
 

@@ -17,8 +17,9 @@ mod pages;
 pub mod path;
 pub mod peer;
 pub mod pin;
+mod problems;
 mod reload;
-mod status;
+pub mod status;
 pub mod storage;
 pub mod token;
 pub mod trash;
@@ -41,7 +42,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     };
     let output = Output { json: global.json, look: Look::of_stdout() };
     match args.command {
-        Command::Status => status::run(&client, &output).await,
+        Command::Status(arguments) => status::run(&arguments, &client, &output).await,
         Command::Token(command) => token::run(command, &client, &output).await,
         Command::Agent(command) => agent::run(command, &client, &output).await,
         Command::Workspace(command) => workspace::run(command, &client, &output).await,

@@ -1,16 +1,27 @@
 //! The state of the daemon.
 
 use admin_api::{Purpose, ShowStatus, Status};
+use clap::Args;
 
-use super::{cache, storage};
+use super::{cache, problems, storage};
 use crate::client::Client;
 use crate::error::Error;
 use crate::output::{Cell, Column, Fields, Look, Output, Table, Tone, age, date, plain};
 
+/// The arguments of `cachectl status`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Exit with code 9 if something needs an operator, and say what on standard error
+    #[arg(long)]
+    exit_code: bool,
+}
+
 /// `cachectl status`
-pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
+pub async fn run(arguments: &Arguments, client: &Client, output: &Output) -> Result<(), Error> {
     let status = client.call(&ShowStatus {}).await?;
-    output.print(&status, |look| render(&status, look))
+    output.print(&status, |look| render(&status, look))?;
+    let problems = if arguments.exit_code { problems::of(&status) } else { Vec::new() };
+    if problems.is_empty() { Ok(()) } else { Err(Error::Problems { problems }) }
 }
 
 /// Renders the daemon at a glance.

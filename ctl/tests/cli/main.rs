@@ -8,6 +8,7 @@ mod keys;
 mod network;
 mod paths;
 mod pins;
+mod statuses;
 mod storages;
 mod support;
 mod workers;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `routes.rs` | every public path, with what it demands and its handler |
 //! | `router/` | serves that table |
-//! | `nix/`, `cachix/`, `deploy/`, `network.rs`, `welcome.rs` | the handlers, an endpoint a file |
+//! | `nix/`, `cachix/`, `deploy/`, `network.rs`, `health.rs`, `welcome.rs` | the handlers, an endpoint a file |
 //! | `access.rs` | who may call what |
 //! | `body.rs`, `error.rs` | bodies of requests, errors as replies |
 //! | `forward/` | passes requests on to the daemons that share the catalog |
@@ -17,6 +17,7 @@ mod cachix;
 mod deploy;
 pub mod error;
 mod forward;
+mod health;
 mod network;
 mod nix;
 mod router;

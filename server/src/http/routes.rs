@@ -14,13 +14,15 @@ use super::router::{
     Activate, Administer, Agent, AgentOrActivate, Nothing, PartUrl, Peer, Read, ReadApi, Write,
 };
 use super::router::{Route, get, get_only, post, put};
-use super::{cachix, deploy, network, nix, welcome};
+use super::{cachix, deploy, health, network, nix, welcome};
 
 /// Returns the table of routes.
 #[rustfmt::skip]
 pub fn all() -> Vec<Route> {
     vec![
         get(Server, "/", Nothing, welcome::get),
+        get(Server, "/health/live",  Nothing, health::live),
+        get(Server, "/health/ready", Nothing, health::ready),
 
         // What Nix reads, and what `nix copy` writes.
         get(Cache, "/nix-cache-info",              Read,  nix::cache_info::get),

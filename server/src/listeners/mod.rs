@@ -256,6 +256,11 @@ impl Listeners {
         }
     }
 
+    /// Whether the daemon is stopping, so that it takes no new connections.
+    pub fn is_draining(&self) -> bool {
+        self.serves.get().is_some_and(|serves| serves.limits.is_draining())
+    }
+
     /// Waits until all have stopped, which the `stopping` of their limits makes them do.
     pub async fn stopped(&self) {
         self.serving.close();

@@ -83,6 +83,11 @@ impl ConnectionLimits {
             stopping,
         }
     }
+
+    /// Whether the daemon drains.
+    pub fn is_draining(&self) -> bool {
+        *self.stopping.borrow()
+    }
 }
 
 /// Serves `routes` until the daemon drains or this listener is to `close`, then waits for what is under way. The listening

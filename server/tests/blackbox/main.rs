@@ -21,6 +21,7 @@ mod federation;
 mod full_disk;
 mod gc;
 mod harness;
+mod health;
 mod hostile;
 mod listening;
 mod nix_client;

@@ -1,0 +1,48 @@
+//! What in the status of the daemon needs an operator.
+
+use admin_api::{CacheSummary, Status, StorageState, StorageSummary};
+
+use crate::output::{counted, plain};
+
+/// Returns what is not as it should be, a line each.
+pub fn of(status: &Status) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(failure) = &status.catalog_failure {
+        problems.push(format!("the catalog cannot be written: {}", plain(&failure.reason)));
+    }
+    let closed = status.listeners.iter().filter_map(|listener| {
+        let error = listener.error.as_deref()?;
+        Some(format!("cannot listen on {}: {}", plain(&listener.address), plain(error)))
+    });
+    problems.extend(closed);
+    problems.extend(status.storages.iter().filter_map(of_storage));
+    problems.extend(status.caches.iter().flat_map(|cache| of_cache(cache, &status.storages)));
+    problems
+}
+
+/// A storage that is full is no problem as long as its cache has another one.
+fn of_storage(storage: &StorageSummary) -> Option<String> {
+    let name = || format!("storage {} of cache {}", plain(&storage.name), plain(&storage.cache));
+    if storage.state == StorageState::Failing {
+        let error = storage.last_error.as_deref().map(|error| format!(": {}", plain(error)));
+        return Some(format!("{} is failing{}", name(), error.unwrap_or_default()));
+    }
+    let damaged = storage.damaged;
+    (damaged > 0).then(|| format!("{} has {} missing or damaged", name(), counted(damaged, "file")))
+}
+
+fn of_cache(cache: &CacheSummary, storages: &[StorageSummary]) -> Vec<String> {
+    let name = plain(&cache.name);
+    let mut problems = Vec::new();
+    let own = || storages.iter().filter(|storage| storage.cache == cache.name);
+    let takes_files = |storage: &StorageSummary| storage.state == StorageState::Ok && !storage.draining;
+    if cache.enabled && own().any(|storage| storage.state == StorageState::Full) && !own().any(takes_files) {
+        problems.push(format!("cache {name} is full, so pushes to it are refused"));
+    }
+    if cache.gc_held_back > 0 {
+        let paths = counted(cache.gc_held_back, "path");
+        problems
+            .push(format!("a collection of cache {name} would remove {paths} and waits for `cachectl gc`"));
+    }
+    problems
+}
