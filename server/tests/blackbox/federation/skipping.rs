@@ -42,7 +42,7 @@ fn everything_is_pushed_where_the_config_says_so_or_the_upstream_is_away() {
     let path = Path::small("upstream");
     upstream.has(&path);
     let site = site(&upstream, Some(false));
-    assert_eq!(site.pusher("pub").missing(&[&path.hash]), [path.hash.clone()]);
+    assert_eq!(site.pusher("pub").missing(&[&path.hash]), [path.hash.as_str()]);
     site.edit_config(|config| {
         config["caches"][0]["skip-upstream"] = json!(true);
     });
@@ -50,7 +50,7 @@ fn everything_is_pushed_where_the_config_says_so_or_the_upstream_is_away() {
     assert!(site.pusher("pub").missing(&[&path.hash]).is_empty());
     let other = Path::small("other");
     upstream.on_narinfo(&other, Act::Status(500));
-    assert_eq!(site.pusher("pub").missing(&[&other.hash]), [other.hash.clone()]);
+    assert_eq!(site.pusher("pub").missing(&[&other.hash]), [other.hash.as_str()]);
 }
 
 #[test]
