@@ -25,7 +25,7 @@ use crate::reload::{Controls, KeyControl, LogControl, Reloader, Started};
 use crate::server_key::ServerKeyError;
 use crate::state_dir::StateDirError;
 use crate::workers::{self, Workers};
-use crate::{server_key, state_dir, systemd};
+use crate::{observe, server_key, state_dir, systemd};
 
 /// Why the daemon could not start. Each says what to do about it, where that is known.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,7 @@ impl App {
     /// there is one. A reload tells `logging` what to log from then on.
     pub async fn open(config: Config, text: Option<Secret>, logging: LogControl) -> Result<Self, StartError> {
         let started = Instant::now();
+        observe::metrics::note_start();
         let lock = state_dir::claim(&config.server.state_dir)?;
         state_dir::check_restored(&config.server.state_dir)?;
         let key = server_key::load_or_generate(&config.server.key, &config.server.state_dir)?;

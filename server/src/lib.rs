@@ -14,6 +14,7 @@ pub mod chain;
 mod clock;
 pub mod config;
 pub mod core;
+mod counters;
 pub mod decode;
 pub mod deploy;
 mod derived_key;
@@ -42,6 +43,8 @@ mod systemd;
 mod uploads;
 pub mod welcome;
 pub mod workers;
+
+pub use observe::metrics::markdown as metrics_reference;
 
 #[cfg(test)]
 mod source_rules;

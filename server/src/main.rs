@@ -12,7 +12,7 @@ use cache_server::config::{
     reference,
 };
 use cache_server::reload::{self, LogControl};
-use cache_server::{restore, welcome};
+use cache_server::{metrics_reference, restore, welcome};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -147,10 +147,19 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The files of the repository that follow from something else than the keys.
+fn derived() -> [(&'static str, String); 1] {
+    [("docs/reference/metrics.md", metrics_reference())]
+}
+
 fn generate_reference(check: bool, directory: &Path) -> ExitCode {
     let complaints = match check {
-        true => reference::check(directory),
-        false => reference::generate(directory).err().map(|error| error.to_string()).into_iter().collect(),
+        true => reference::check(directory, &derived()),
+        false => reference::generate(directory, &derived())
+            .err()
+            .map(|error| error.to_string())
+            .into_iter()
+            .collect(),
     };
     complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
     if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

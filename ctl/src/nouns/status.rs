@@ -60,6 +60,7 @@ fn listeners(status: &Status, look: &Look) -> String {
             Purpose::Cache => "cache",
             Purpose::Deploy => "deploy",
             Purpose::Admin => "cachectl",
+            Purpose::Metrics => "metrics",
         };
         let address = listener.address.as_str().into();
         let error = Cell::new(listener.error.as_deref().unwrap_or_default(), Tone::Bad);

@@ -13,6 +13,8 @@ pub use void::count_void_tokens;
 
 use catalog::{TokenCaches, TokenPermission, TokenScope};
 
+use crate::counters::labels::TokenRefusal;
+
 /// What a verified token permits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -79,4 +81,22 @@ pub enum AuthError {
     /// An activate token of a workspace that the configuration does not name.
     #[error("there is no workspace `{0}` on this server")]
     UndeclaredWorkspace(String),
+}
+
+impl AuthError {
+    /// The reason under which it is counted.
+    pub fn reason(&self) -> TokenRefusal {
+        match self {
+            Self::Missing => TokenRefusal::Missing,
+            Self::Invalid => TokenRefusal::Invalid,
+            Self::Expired => TokenRefusal::Expired,
+            Self::Revoked => TokenRefusal::Revoked,
+            Self::NotPermitted { .. }
+            | Self::NotOfAgent
+            | Self::OfAnotherAgent { .. }
+            | Self::UndeclaredAgent(_)
+            | Self::NotActivating
+            | Self::UndeclaredWorkspace(_) => TokenRefusal::NotPermitted,
+        }
+    }
 }

@@ -31,6 +31,7 @@ use self::nars::Nars;
 pub use self::push_error::{PushError, blocking};
 use self::storages::{CacheStorage, Storages};
 use crate::config::{Access, CacheConfig};
+use crate::counters::cache::CacheCounters;
 
 /// One cache at run time.
 pub struct Cache {
@@ -51,6 +52,8 @@ pub struct Cache {
     /// is held.
     pub reconfigure_lock: tokio::sync::RwLock<()>,
     keys: RwLock<Arc<KeyRing>>,
+    /// What is counted of it.
+    pub counters: CacheCounters,
     /// The last collection, if it was held back because it would have removed too much.
     pub held_collection: RwLock<Option<HeldCollection>>,
     /// Pushes that wait for room.

@@ -5,6 +5,7 @@ use nar_storage::{StorageError, is_unfit};
 
 use super::keys::SignError;
 use crate::chain::chain;
+use crate::counters::labels::{LimitHit, PushRefusal};
 use crate::limits::decoder_memory::DecodersBusy;
 
 /// Why a push, or a step of one, was refused or failed.
@@ -138,6 +139,44 @@ impl PushError {
             | Self::Invalid(_)
             | Self::NarMissing(_)
             | Self::Signature(_) => false,
+        }
+    }
+
+    /// The cause under which it is counted.
+    pub fn cause(&self) -> PushRefusal {
+        match self {
+            Self::UnknownUpload => PushRefusal::UnknownUpload,
+            Self::TooManyUploads | Self::TooManyOfToken | Self::TooManyOfCache => PushRefusal::TooManyUploads,
+            Self::CatalogReadOnly => PushRefusal::CatalogReadOnly,
+            Self::TokenEnded => PushRefusal::TokenEnded,
+            Self::Busy(_) => PushRefusal::Busy,
+            Self::Parts(_) | Self::Invalid(_) => PushRefusal::Malformed,
+            Self::Checksum(_) => PushRefusal::Checksum,
+            Self::Body(_) => PushRefusal::Incomplete,
+            Self::Mismatch { .. } => PushRefusal::Mismatch,
+            Self::Corrupt(_) => PushRefusal::Corrupt,
+            Self::TooLarge(_) => PushRefusal::TooLarge,
+            Self::NarMissing(_) => PushRefusal::NarMissing,
+            Self::Contradiction(_) => PushRefusal::Contradiction,
+            Self::Signature(_) => PushRefusal::Signature,
+            Self::Full => PushRefusal::Full,
+            Self::CacheFull => PushRefusal::CacheFull,
+            Self::StorageFailing => PushRefusal::StorageFailing,
+            Self::Draining => PushRefusal::Draining,
+            Self::Lost | Self::Disk(_) => PushRefusal::Disk,
+            Self::Catalog(_) => PushRefusal::Catalog,
+            Self::Internal => PushRefusal::Internal,
+        }
+    }
+
+    /// The limit that the client ran into, if that is why.
+    pub fn limit(&self) -> Option<LimitHit> {
+        match self {
+            Self::TooManyUploads => Some(LimitHit::Uploads),
+            Self::TooManyOfToken => Some(LimitHit::UploadsOfToken),
+            Self::TooManyOfCache => Some(LimitHit::UploadsOfCache),
+            Self::Busy(_) => Some(LimitHit::Decoders),
+            _ => None,
         }
     }
 

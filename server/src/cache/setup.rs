@@ -25,6 +25,7 @@ use super::storages::{self, CacheStorage, OpenStorageError, Place, Storages};
 use super::{Cache, Caches};
 use crate::chain::chain;
 use crate::config::{Access, CacheConfig, CacheName, Config, SigningMode};
+use crate::counters::cache::CacheCounters;
 use crate::sealing::Sealer;
 
 /// Most NARs that are kept open. Each takes a kilobyte or so in the kernel.
@@ -301,6 +302,7 @@ async fn prepare(
             key_name,
             reconfigure_lock: tokio::sync::RwLock::new(()),
             keys: parking_lot::RwLock::new(Arc::new(keys)),
+            counters: CacheCounters::default(),
             held_collection: parking_lot::RwLock::default(),
             crowding: super::crowding::Crowding::default(),
         };

@@ -56,6 +56,7 @@ pub fn secrets(config: &Config) -> Vec<(String, SecretSource)> {
     add("server.key".to_owned(), "-file", server.key.given());
     let password = server.database_password_file.clone().map(SecretSource::File);
     add("server.database-password".to_owned(), "-file", password);
+    add("server.metrics-token".to_owned(), "-file", server.metrics_token.clone());
     for file in &server.dht_network_key_files {
         add("server.dht-network-key".to_owned(), "-file", Some(SecretSource::File(file.clone())));
     }
@@ -265,6 +266,11 @@ impl Probe<'_> {
                     self.not_bindable("server.dht-port", &address.0.to_string(), address.1, &error);
                 }
             }
+        }
+        if let Some(address) = server.metrics_address
+            && let Err(error) = TcpListener::bind(address)
+        {
+            self.not_bindable("server.metrics-address", &address.ip().to_string(), address.port(), &error);
         }
         for (index, cache) in self.config.caches.iter().enumerate() {
             if let (true, Some(port)) = (cache.enabled, cache.port) {

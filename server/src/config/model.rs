@@ -4,7 +4,7 @@
 //! configuration of an empty file.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,6 +115,10 @@ pub struct ServerConfig {
     pub narinfo_memory: u64,
     /// The file of the audit log.
     pub audit_log: Option<PathBuf>,
+    /// Where Prometheus finds the metrics, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
+    /// The token that Prometheus has to present.
+    pub metrics_token: Option<SecretSource>,
     /// Proxies whose word counts for who a client is, besides those on this machine.
     pub trusted_proxies: Vec<Network>,
 }

@@ -19,6 +19,7 @@ use crate::cache::keys::NIXOS_KEY;
 use crate::cache::{Cache, Caches};
 use crate::chain::chain;
 use crate::config::Upstream;
+use crate::counters::{ASKED_ELSEWHERE, FAILED_ELSEWHERE};
 
 /// Longest narinfo that is taken.
 const LONGEST_NARINFO: usize = 1 << 20;
@@ -159,12 +160,15 @@ impl Federation {
         let asked = asked.unwrap_or(Err(AskError::Client(ClientError::Timeout)));
         let base = &candidate.base;
         let Err(error) = &asked else {
+            ASKED_ELSEWHERE.increment();
             self.health.answered(base, begun.elapsed());
             return asked;
         };
         if error.is_failure() {
+            FAILED_ELSEWHERE.increment();
             self.health.failed(base, path);
         } else {
+            ASKED_ELSEWHERE.increment();
             self.health.answered(base, begun.elapsed());
         }
         match error {

@@ -14,6 +14,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::Federation;
 use crate::cache::Cache;
+use crate::counters::LIMIT_HITS;
+use crate::counters::labels::LimitHit;
 
 /// How long it is remembered that nobody has a path. Short: who has just been told to push it reads it a moment later.
 const ABSENT: Duration = Duration::from_secs(3);
@@ -44,6 +46,8 @@ pub struct Found {
     pub valid: Vec<Signature>,
     /// The name of the file that it promises.
     pub file: NarFileName,
+    /// Whether an upstream has it, and not another cache of ours or of the network.
+    pub is_upstream: bool,
 }
 
 /// What is known of a path that a cache lacks.
@@ -190,6 +194,7 @@ impl Federation {
             return Some(lookup.clone());
         }
         if running.len() >= MOST_LOOKUPS {
+            LIMIT_HITS.count(LimitHit::Lookups);
             return None;
         }
         let (federation, cache) = (self.clone(), cache.clone());

@@ -276,6 +276,12 @@ impl Federation {
         }
     }
 
+    /// Whether an upstream is not asked at the moment, because it failed.
+    pub fn is_left_alone(&self, upstream: &Url) -> bool {
+        let health = self.health.get(&ask::Candidate::base_of_upstream(upstream));
+        health.and_then(|health| health.shunned_until).is_some_and(|until| until > Instant::now())
+    }
+
     /// Asks another node for a sign of life, and says how long that took, or why there was none.
     pub async fn ping(&self, peer: &Peer) -> Result<Duration, String> {
         let begun = Instant::now();

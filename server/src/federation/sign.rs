@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Federation;
 use super::ask::Verified;
 use super::find::Found;
+use super::ticket::Source;
 use crate::cache::Cache;
 use crate::cache::keys::{AgentNames, Offered};
 use crate::cache::lookup::etag_of;
@@ -30,6 +31,7 @@ impl Federation {
         narinfo.file_size = ticket.file_size;
         let body = Bytes::from(narinfo.to_string());
         let etag = etag_of(&body);
-        Found { body, etag, narinfo, valid, file: ticket.file }
+        let is_upstream = matches!(ticket.source, Source::Upstream(_));
+        Found { body, etag, narinfo, valid, file: ticket.file, is_upstream }
     }
 }

@@ -11,6 +11,7 @@ use crate::auth::AuthError;
 use crate::cache::PushError;
 use crate::cache::lookup::LookupError;
 use crate::chain::chain;
+use crate::counters::{LIMIT_HITS, PUSH_REFUSALS, TOKEN_REFUSALS};
 use crate::listeners::serve::failure;
 use catalog::CatalogError;
 
@@ -86,6 +87,7 @@ impl Reply for HttpError {
 
 impl From<AuthError> for HttpError {
     fn from(error: AuthError) -> Self {
+        TOKEN_REFUSALS.count(error.reason());
         Self::new(StatusCode::UNAUTHORIZED, error.to_string())
     }
 }
@@ -113,6 +115,8 @@ impl From<CatalogError> for HttpError {
 
 impl From<PushError> for HttpError {
     fn from(error: PushError) -> Self {
+        PUSH_REFUSALS.count(error.cause());
+        error.limit().into_iter().for_each(|limit| LIMIT_HITS.count(limit));
         let status = match &error {
             PushError::UnknownUpload => StatusCode::NOT_FOUND,
             PushError::TooManyUploads

@@ -9,6 +9,7 @@
 //! | `body.rs`, `error.rs` | bodies of requests, errors as replies |
 //! | `forward/` | passes requests on to the daemons that share the catalog |
 //! | `admin/` | the operator's socket |
+//! | `metrics.rs` | the address for Prometheus |
 
 mod access;
 mod admin;
@@ -18,6 +19,7 @@ mod deploy;
 pub mod error;
 mod forward;
 mod health;
+mod metrics;
 mod network;
 mod nix;
 mod router;
@@ -36,17 +38,20 @@ use warp::reply::{Reply, Response};
 pub use self::cachix::PartUrlKey;
 use self::error::HttpError;
 pub use self::forward::Forwarder;
+use self::metrics::Metrics;
 use self::router::{Root, Table};
 use self::state::State;
 use crate::audit::Object;
-use crate::listeners::RoutesOf;
+use crate::listeners::{Entrance, RoutesOf};
 
 /// Returns what makes the routes of each listener.
 pub fn routes_of(state: &Arc<State>) -> RoutesOf {
     let state = state.clone();
     let table = Arc::new(Table::new(routes::all()));
+    let metrics = Arc::new(Metrics::new(table.names()));
     Box::new(move |entrance| match Root::of(entrance) {
         Some(root) => router::serve(&table, &state, root),
+        None if entrance == Entrance::Metrics => metrics::routes(&state, &metrics),
         None => admin::routes(&state),
     })
 }

@@ -171,6 +171,8 @@ impl Ingest {
             cache.storages().removed(replaced.storage, replaced.file_size);
         }
         cache.show_recorded(&self.catalog, hash);
+        cache.counters.pushes.increment();
+        cache.counters.pushed_bytes.add(record.nar.file_size);
         tracing::debug!(cache = cache.name(), path = %hash, "path committed");
         let replaced = replaced.map(|_| (record.nar.id, nar_file_name(&record)));
         Ok(Recorded { path: Some(record), replaced })

@@ -6,7 +6,7 @@ use admin_api::{JobInfo, JobState};
 use catalog::{CatalogError, SavedJob, UnixTime};
 
 use super::job::Job;
-use super::{Jobs, REMEMBERED};
+use super::{Jobs, REMEMBERED, meter};
 use crate::chain::chain;
 use crate::core::Core;
 use crate::origin::node_url;
@@ -19,7 +19,9 @@ impl Jobs {
         self.last_id.fetch_max(last, Ordering::Relaxed);
         // One of a later version may look different.
         let jobs = saved.iter().filter_map(|job| serde_json::from_str(&job.info).ok());
-        *self.earlier.lock() = jobs.map(ended).collect();
+        let jobs: Vec<JobInfo> = jobs.map(ended).collect();
+        jobs.iter().for_each(meter::note_earlier);
+        *self.earlier.lock() = jobs;
         Ok(())
     }
 }

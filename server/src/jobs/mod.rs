@@ -9,6 +9,7 @@ mod fsck;
 mod gc;
 mod history;
 mod job;
+mod meter;
 mod moves;
 mod scope;
 mod scrub;
@@ -161,6 +162,7 @@ async fn run(core: &Arc<Core>, job: &Arc<Job>) {
     job.end(end);
     history::save(core, job).await;
     let info = job.info();
+    meter::note_end(core, &info);
     match info.state {
         JobState::Failed => tracing::error!(job = info.id, error = info.last_error, "a job has failed"),
         state => tracing::info!(job = info.id, ?state, "a job has ended"),

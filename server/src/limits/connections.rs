@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::counters::LIMIT_HITS;
+use crate::counters::labels::LimitHit;
+
 /// How long the client of a reply may move no byte before its connection may be closed to make room.
 const STUCK: Duration = Duration::from_secs(30);
 
@@ -158,6 +161,20 @@ impl Connections {
     /// Finds a place for a connection of `peer`, for which the idlest other one is evicted if there are too many. `None` if
     /// all are in use.
     pub fn admit(self: &Arc<Self>, peer: Option<Peer>) -> Option<Place> {
+        let place = self.find_place(peer);
+        if place.is_none() {
+            LIMIT_HITS.count(LimitHit::Connections);
+        }
+        place
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        let table = self.lock();
+        table.open.len() + table.closing
+    }
+
+    fn find_place(self: &Arc<Self>, peer: Option<Peer>) -> Option<Place> {
         let mut table = self.lock();
         let of_peer = peer.and_then(|peer| table.by_peer.get(&peer)).copied().unwrap_or(0);
         if of_peer >= self.most_of_peer {
@@ -214,6 +231,7 @@ impl Table {
             .min()?;
         let connection = self.remove(id)?;
         self.closing += 1;
+        LIMIT_HITS.count(LimitHit::ConnectionEvicted);
         connection.evicted.cancel();
         Some(())
     }

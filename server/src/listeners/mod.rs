@@ -51,6 +51,19 @@ pub struct ListenerInfo {
     pub warning: Option<String>,
 }
 
+impl ListenerInfo {
+    /// A word for what is served there.
+    pub fn purpose_word(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Api => "api",
+            Purpose::Cache => "cache",
+            Purpose::Deploy => "deploy",
+            Purpose::Admin => "admin",
+            Purpose::Metrics => "metrics",
+        }
+    }
+}
+
 /// The listeners of the daemon.
 #[derive(Default)]
 pub struct Listeners {
@@ -80,6 +93,8 @@ pub enum Entrance {
     Cache(u16),
     /// The operator's socket.
     Admin,
+    /// The address for Prometheus.
+    Metrics,
 }
 
 struct Open {
@@ -197,7 +212,7 @@ impl Listeners {
     ///
     /// If the admin socket was removed and cannot be opened again.
     pub async fn retry(&self, server: &ServerConfig) -> Result<(), ListenError> {
-        self.reopen_missing(&server.hostname).await;
+        self.reopen_missing(server).await;
         self.reopen_admin_socket(server)
     }
 
@@ -227,12 +242,15 @@ impl Listeners {
         Ok(admin_bound(server, listener))
     }
 
-    async fn reopen_missing(&self, hostname: &str) {
+    async fn reopen_missing(&self, server: &ServerConfig) {
         let missing = self.lock_missing().clone();
         for one in missing {
             let opened = match one.resolved {
                 Some(address) => port::bind(vec![address]).await,
-                None => port::open(&mut InheritedSockets::default(), hostname, one.port.number).await,
+                None => {
+                    let host = one.port.host(server);
+                    port::open(&mut InheritedSockets::default(), &host, one.port.number).await
+                }
             };
             // A reload may have dropped the port meanwhile.
             let mut missing = self.lock_missing();
@@ -254,6 +272,11 @@ impl Listeners {
             prepared.add(&port, opened);
             self.serve(prepared);
         }
+    }
+
+    /// How many connections of clients are open.
+    pub fn client_connections(&self) -> usize {
+        self.serves.get().map_or(0, |serves| serves.limits.clients())
     }
 
     /// Whether the daemon is stopping, so that it takes no new connections.
@@ -319,7 +342,11 @@ impl Prepared {
                     error: None,
                     warning,
                 },
-                entrance: if port.cache.is_some() { Entrance::Cache(port.number) } else { Entrance::Api },
+                entrance: match port.purpose {
+                    Purpose::Cache => Entrance::Cache(port.number),
+                    Purpose::Metrics => Entrance::Metrics,
+                    Purpose::Api | Purpose::Deploy | Purpose::Admin => Entrance::Api,
+                },
             });
         }
     }
@@ -330,7 +357,7 @@ impl Entrance {
     fn port(self) -> Option<u16> {
         match self {
             Self::Cache(port) => Some(port),
-            Self::Api | Self::Admin => None,
+            Self::Api | Self::Admin | Self::Metrics => None,
         }
     }
 }
@@ -366,7 +393,7 @@ pub async fn bind_all(listeners: &Listeners, config: &Config) -> Result<Prepared
     let mut prepared = Prepared::default();
     let mut without_api = None;
     for port in Port::all(config) {
-        let opened = port::open(&mut inherited, &server.hostname, port.number).await;
+        let opened = port::open(&mut inherited, &port.host(server), port.number).await;
         if opened.sockets.is_empty() && port.purpose == Purpose::Api {
             let failure = failure(&port, &opened.refused);
             if !may_lack_api {

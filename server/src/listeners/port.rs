@@ -7,7 +7,7 @@ use admin_api::Purpose;
 use rustix::io::Errno;
 use tokio::net::TcpListener;
 
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
 use crate::systemd::InheritedSockets;
 
 /// A port that the configuration asks for.
@@ -29,7 +29,17 @@ impl Port {
             Self { number: server.deploy_port, purpose: Purpose::Deploy, cache: None },
         ];
         ports.extend(Self::of_caches(config));
+        let metrics = server.metrics_address.map(|address| address.port());
+        ports.extend(metrics.map(|number| Self { number, purpose: Purpose::Metrics, cache: None }));
         ports
+    }
+
+    /// The host name or address to listen on.
+    pub(super) fn host(&self, server: &ServerConfig) -> String {
+        match (self.purpose, server.metrics_address) {
+            (Purpose::Metrics, Some(address)) => address.ip().to_string(),
+            _ => server.hostname.clone(),
+        }
     }
 
     /// The ports of the enabled caches that have one.
@@ -45,6 +55,7 @@ impl Port {
         match (&self.cache, self.purpose) {
             (Some(cache), _) => format!("port of cache `{cache}`"),
             (None, Purpose::Deploy) => "server.deploy-port".to_owned(),
+            (None, Purpose::Metrics) => "server.metrics-address".to_owned(),
             (None, _) => "server.server-port".to_owned(),
         }
     }

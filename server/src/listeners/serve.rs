@@ -84,6 +84,11 @@ impl ConnectionLimits {
         }
     }
 
+    /// How many connections of clients are open.
+    pub fn clients(&self) -> usize {
+        self.clients.open()
+    }
+
     /// Whether the daemon drains.
     pub fn is_draining(&self) -> bool {
         *self.stopping.borrow()

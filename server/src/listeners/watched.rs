@@ -12,6 +12,7 @@ use http_framing::Framing;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::counters::{RECEIVED_BYTES, SENT_BYTES};
 use crate::limits::connections::Connection;
 
 /// A socket that notes when bytes move.
@@ -47,6 +48,13 @@ impl<S> Watched<S> {
         }
         moved
     }
+
+    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            SENT_BYTES.add(*bytes as u64);
+        }
+        self.note(written)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -57,6 +65,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        RECEIVED_BYTES.add((buffer.filled().len() - before) as u64);
         if read.is_ready() {
             if self.upgraded.0.load(Ordering::Acquire) {
                 self.framing.stop();
@@ -75,7 +84,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note(written)
+        self.note_written(written)
     }
 
     fn poll_write_vectored(
@@ -84,7 +93,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.note(written)
+        self.note_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -3,5 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `health.rs` | whether new requests should come here, and why not |
+//! | `metrics/` | the figures for Prometheus |
 
 pub mod health;
+pub mod metrics;

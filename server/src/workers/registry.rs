@@ -1,7 +1,7 @@
 //! What is known about the workers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catalog::UnixTime;
 use parking_lot::{Mutex, MutexGuard};
@@ -70,6 +70,28 @@ struct Figures {
     last_error: Option<String>,
     errors_in_a_row: u64,
     progress: Option<String>,
+    begun: Option<Instant>,
+    rounds: Rounds,
+}
+
+/// The rounds of a worker since the daemon started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rounds {
+    /// Those that have ended.
+    pub ended: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// How long the last one took.
+    pub last_duration: Duration,
+}
+
+impl Figures {
+    fn end_round(&mut self, has_failed: bool) {
+        self.working = false;
+        self.rounds.ended += 1;
+        self.rounds.failed += u64::from(has_failed);
+        self.rounds.last_duration = self.begun.take().map_or(Duration::ZERO, |begun| begun.elapsed());
+    }
 }
 
 /// What a worker is at.
@@ -168,6 +190,11 @@ impl WorkerStatus {
         self.lock().errors_in_a_row
     }
 
+    /// Its rounds since the daemon started.
+    pub fn rounds(&self) -> Rounds {
+        self.lock().rounds
+    }
+
     /// How far it has come with what takes many rounds, for a person.
     pub fn progress(&self) -> Option<String> {
         self.lock().progress.clone()
@@ -191,6 +218,7 @@ impl WorkerStatus {
     pub(super) fn begin(&self) {
         let mut figures = self.lock();
         figures.working = true;
+        figures.begun = Some(Instant::now());
         figures.last_run = Some(UnixTime::now());
         figures.next_run = None;
     }
@@ -198,7 +226,7 @@ impl WorkerStatus {
     /// Ends a round that succeeded; the next one begins after `pause`, where that is known.
     pub(super) fn succeed(&self, pause: Option<Duration>) {
         let mut figures = self.lock();
-        figures.working = false;
+        figures.end_round(false);
         figures.errors_in_a_row = 0;
         figures.next_run = pause.map(from_now);
     }
@@ -206,7 +234,7 @@ impl WorkerStatus {
     /// Ends a round that failed, and says how many have in a row.
     pub(super) fn fail(&self, error: String) -> u64 {
         let mut figures = self.lock();
-        figures.working = false;
+        figures.end_round(true);
         figures.errors_in_a_row += 1;
         figures.last_error = Some(error);
         figures.errors_in_a_row

@@ -21,7 +21,7 @@ fn wait_for_status(site: &Site, status: &str) -> (u16, Value) {
     wait_for(SOON, status, || {
         let reply = site.api().get("/health/ready").send();
         let text = reply.json();
-        (text["status"] == status).then(|| (reply.status, text))
+        (text["status"] == status).then_some((reply.status, text))
     })
 }
 

@@ -75,4 +75,6 @@ pub enum Purpose {
     Deploy,
     /// This API.
     Admin,
+    /// Prometheus (`metrics-address`).
+    Metrics,
 }

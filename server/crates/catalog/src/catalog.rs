@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use crate::CatalogError;
 use crate::database::Database;
-use crate::writer::{WriteFailure, Writer, WriterStats, Written};
+use crate::writer::{WriteFailure, Writer, WriterMeters, WriterStats, Written};
 
 /// The catalog of one daemon. Clones share one database.
 ///
@@ -107,9 +107,13 @@ impl Catalog {
         self.shared.writer.run(input, work).await
     }
 
-    /// How many writes wait for the writer.
-    #[cfg(test)]
-    pub(crate) fn writes_waiting(&self) -> usize {
+    /// Returns what is measured of the writer.
+    pub fn writer_meters(&self) -> &WriterMeters {
+        self.shared.writer.meters()
+    }
+
+    /// Returns how many writes wait for the writer.
+    pub fn writes_waiting(&self) -> usize {
         self.shared.writer.waiting()
     }
 }

@@ -88,4 +88,4 @@ pub use types::{
 };
 pub use uploads::FinishedUpload;
 pub use usage::{CacheStats, StorageStats};
-pub use writer::{WriteFailure, WriterStats};
+pub use writer::{WriteFailure, WriterMeters, WriterStats};

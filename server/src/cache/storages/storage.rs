@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use catalog::{StorageId, UnixTime};
 use nar_storage::{
-    Context, Counted, Health, HealthMonitor, Operation, Placement, Storage, StorageError, Usage, layout,
-    spooled_bytes,
+    Context, Counted, Health, HealthMonitor, MeasuredStorage, Operation, Placement, Storage, StorageError,
+    StorageMeter, Usage, layout, spooled_bytes,
 };
 use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
@@ -43,6 +43,8 @@ pub struct CacheStorage {
     pub id: StorageId,
     /// The backend.
     pub storage: Arc<dyn Storage>,
+    /// What is measured of the operations of the backend.
+    pub meter: Arc<StorageMeter>,
     config: ArcSwap<StorageConfig>,
     /// Where it is, for people: a path or a URL.
     pub location: String,
@@ -106,13 +108,16 @@ impl CacheStorage {
         let unrecorded = Arc::new(AtomicI64::new(0));
         let (name, told, ledger) = (backend.storage.name().to_owned(), unrecorded.clone(), placement.clone());
         let is_local = backend.config.kind.storage_type() == StorageType::Local;
-        let counted = Counted::new(backend.storage.clone(), is_local, move |bytes| {
+        let meter = Arc::new(StorageMeter::default());
+        let measured = Arc::new(MeasuredStorage::new(backend.storage.clone(), meter.clone()));
+        let counted = Counted::new(measured, is_local, move |bytes| {
             told.fetch_add(bytes, Ordering::Relaxed);
             ledger.by_products_changed(&name, bytes);
         });
         Self {
             id: backend.id,
             storage: Arc::new(counted),
+            meter,
             config: ArcSwap::from_pointee(backend.config.clone()),
             location: backend.location.clone(),
             cache: backend.cache.clone(),

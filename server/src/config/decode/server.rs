@@ -39,6 +39,9 @@ pub fn read(section: &Section<'_>, context: &Context<'_>, ports: &mut Ports) -> 
             ports.claim(section, key, port);
         }
     }
+    if let Some(address) = server.metrics_address {
+        ports.claim(section, "metrics-address", address.port());
+    }
     check_admin_socket(section, &server.admin_socket);
     check_database_password(section, &server);
     warn_of_short_key(section, &server.key);

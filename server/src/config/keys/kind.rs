@@ -42,6 +42,8 @@ pub enum Kind {
     Host,
     /// An IPv4 address.
     Ipv4,
+    /// An IP address with a port.
+    SocketAddress,
     /// The URL of an HTTP service.
     HttpUrl,
     /// The URL of an HTTP server, without a path.
@@ -90,6 +92,7 @@ impl Kind {
             Self::SecretFile => "the path of a file with a secret",
             Self::Host => "an IP address or a host name",
             Self::Ipv4 => "an IPv4 address; the DHT does not support IPv6",
+            Self::SocketAddress => "an IP address and a port such as `127.0.0.1:9105`, or `[::]:9105`",
             Self::HttpUrl => "a URL such as `https://cache.example.org`",
             Self::ServerUrl => "only a scheme and a host, because clients reach caches as `NAME.HOST`",
             Self::NodeUrl => "a URL such as `http://node-1.example.org:5000`",

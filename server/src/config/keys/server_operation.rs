@@ -1,12 +1,13 @@
 //! Keys of `server` about the daemon while it runs: log, limits, timeouts, garbage collection.
 
 use super::field::{Many, Maybe, Nested, One};
+use super::field_secret::{FileOfSecret, SecretOrFile};
 use super::key::Key;
 use super::lens::lens;
 use super::table::{Table, Topic};
 use super::types::{
-    BOOL, COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, PERCENTAGE, POSITIVE_DURATION, SIZE, Type,
-    words,
+    BOOL, COUNT, DURATION, INTERVAL, LOG_FILTER, NETWORK, PATH, PERCENTAGE, POSITIVE_DURATION, SIZE,
+    SOCKET_ADDRESS, Type, words,
 };
 use crate::config::{LogConfig, LogFormat, ServerConfig};
 
@@ -109,7 +110,26 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
                  away.",
             )
             .example("/var/log/cache-server/audit.jsonl"),
+        Key::new("metrics-address", &Maybe(lens!(ServerConfig, metrics_address), SOCKET_ADDRESS))
+            .derived("no metrics")
+            .summary("Address and port on which Prometheus finds the metrics, at `/metrics`")
+            .details("They name caches, storages and agents, private ones included: keep the address to yourself, or set a token.")
+            .example("127.0.0.1:9105"),
+        Key::new("metrics-token", &METRICS_TOKEN)
+            .applied_on_reload()
+            .summary("Token that Prometheus has to present, as a bearer token or as the password"),
+        Key::new("metrics-token-file", &FileOfSecret { get: METRICS_TOKEN.get })
+            .applied_on_reload()
+            .summary("File with the token that Prometheus has to present, instead of `metrics-token`")
+            .example("/run/secrets/cache-metrics-token"),
     ],
+};
+
+const METRICS_TOKEN: SecretOrFile<ServerConfig> = SecretOrFile {
+    get: |server| Some(server.metrics_token.clone()),
+    set: |server, source| server.metrics_token = source,
+    file_key: "metrics-token-file",
+    if_empty: None,
 };
 
 /// `server.log`.

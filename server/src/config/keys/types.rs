@@ -1,6 +1,6 @@
 //! The types of values: how each is read from the text in the file, and printed again.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +51,7 @@ types! {
     TEXT: String = Text, values::text, text;
     HOST: String = Host, values::host, text;
     IPV4: Ipv4Addr = Ipv4, values::ipv4, text;
+    SOCKET_ADDRESS: SocketAddr = SocketAddress, values::socket_address, text;
     NETWORK: Network = Text, values::ip_network, text;
     HTTP_URL: Url = HttpUrl, values::http_url, text;
     SERVER_URL: Url = ServerUrl, values::server_url, text;

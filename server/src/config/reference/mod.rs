@@ -23,25 +23,25 @@ pub fn files() -> [(&'static str, String); 3] {
     ]
 }
 
-/// Writes the generated files into the checkout of the repository at `root`.
+/// Writes the generated files, and `others` that follow from something else, into the checkout of the repository at `root`.
 ///
 /// # Errors
 ///
 /// If a file cannot be written.
-pub fn generate(root: &Path) -> io::Result<()> {
-    files().iter().try_for_each(|(path, content)| {
+pub fn generate(root: &Path, others: &[(&str, String)]) -> io::Result<()> {
+    files().iter().chain(others).try_for_each(|(path, content)| {
         let path = root.join(path);
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(path, content)
     })
 }
 
-/// Compares the generated files with those in the checkout at `root`. Returns a message for each file that differs.
-pub fn check(root: &Path) -> Vec<String> {
+/// Compares the same files with those in the checkout at `root`. Returns a message for each file that differs.
+pub fn check(root: &Path, others: &[(&str, String)]) -> Vec<String> {
     let differs = |(path, content): &(&str, String)| {
         let committed = std::fs::read_to_string(root.join(path));
         committed.map_or(true, |committed| committed != *content)
     };
-    let message = |(path, _)| format!("{path} does not match server/src/config/keys: run `{COMMAND}`");
-    files().into_iter().filter(differs).map(message).collect()
+    let message = |(path, _): &(&str, String)| format!("{path} does not match the source: run `{COMMAND}`");
+    files().iter().chain(others).filter(|file| differs(file)).map(message).collect()
 }

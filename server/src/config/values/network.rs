@@ -1,6 +1,6 @@
 //! Hosts, addresses and URLs.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use url::Url;
 
@@ -30,6 +30,12 @@ pub fn host(text: &str) -> Result<String, Wrong> {
 /// An IPv4 address.
 pub fn ipv4(text: &str) -> Result<Ipv4Addr, Wrong> {
     text.parse().map_err(|_| Wrong::new(text, Kind::Ipv4.expected()))
+}
+
+/// An IP address with a port that is not zero.
+pub fn socket_address(text: &str) -> Result<SocketAddr, Wrong> {
+    let address = text.parse::<SocketAddr>().ok().filter(|address| address.port() > 0);
+    address.ok_or_else(|| Wrong::new(text, Kind::SocketAddress.expected()))
 }
 
 /// An address, or the first bits of several.

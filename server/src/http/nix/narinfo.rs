@@ -37,17 +37,31 @@ pub async fn find(
     known: Option<&str>,
     is_from_peer: bool,
 ) -> Answer {
+    let counters = &cache.counters;
     if let Some(found) = cache.find_narinfo(&state.catalog, hash).await? {
+        counters.narinfo_hits.increment();
         return Ok(found_reply(cache, &found.body, &found.etag, known));
     }
     if is_from_peer {
+        counters.narinfo_misses.increment();
         return Ok(not_found());
     }
     // Boxed, as its future is large, and hits would carry it along.
     match Box::pin(state.federation.find(cache, hash)).await {
-        Outcome::Found(found) => Ok(found_reply(cache, &found.body, &found.etag, known)),
-        Outcome::Absent => Ok(not_found()),
-        Outcome::Unfinished => Ok(ask_again()),
+        Outcome::Found(found) => {
+            let counter =
+                if found.is_upstream { &counters.narinfo_upstream } else { &counters.narinfo_federated };
+            counter.increment();
+            Ok(found_reply(cache, &found.body, &found.etag, known))
+        }
+        Outcome::Absent => {
+            counters.narinfo_misses.increment();
+            Ok(not_found())
+        }
+        Outcome::Unfinished => {
+            counters.narinfo_unfinished.increment();
+            Ok(ask_again())
+        }
     }
 }
 

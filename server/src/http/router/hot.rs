@@ -7,16 +7,19 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::Method;
 use http::header::{AUTHORIZATION, HOST, IF_NONE_MATCH, IF_RANGE, RANGE};
 use nix_formats::{NarFileName, StorePathHash};
 use warp::path::FullPath;
-use warp::reply::Response;
+use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
 
+use super::Table;
 use super::site::{CACHES, Root};
 use crate::cache::Cache;
+use crate::counters::requests::{self, UNMATCHED, WITHOUT_CACHE};
 use crate::federation::PEER_HEADER;
 use crate::http::error::HttpError;
 use crate::http::nix::nar::{self, NarRequest};
@@ -25,13 +28,29 @@ use crate::http::state::State;
 use crate::http::{access, reply};
 use crate::listeners::serve::Routes;
 
+/// The numbers under which requests for the two routes are counted.
+#[derive(Clone, Copy)]
+pub struct Numbers {
+    narinfo: usize,
+    nar: usize,
+}
+
+impl Numbers {
+    /// Looks them up.
+    pub fn of(table: &Table) -> Self {
+        Self { narinfo: table.number_of("/{hash}.narinfo"), nar: table.number_of("/nar/{nar}") }
+    }
+}
+
 /// Serves the hot routes, and leaves all other requests to `rest`.
-pub fn before(rest: Routes, state: &Arc<State>, root: Root) -> Routes {
+pub fn before(rest: Routes, state: &Arc<State>, root: Root, numbers: Numbers) -> Routes {
     match root {
-        Root::ByHost => before_with(rest, state, root, warp::header::optional::<String>(HOST.as_str())),
+        Root::ByHost => {
+            before_with(rest, state, root, numbers, warp::header::optional::<String>(HOST.as_str()))
+        }
         // The port alone says which cache it is.
         Root::ByPort(_) => {
-            before_with(rest, state, root, warp::any().and_then(|| ready(Ok::<_, Rejection>(None))))
+            before_with(rest, state, root, numbers, warp::any().and_then(|| ready(Ok::<_, Rejection>(None))))
         }
     }
 }
@@ -43,12 +62,12 @@ impl<F> Host for F where
 {
 }
 
-fn before_with(rest: Routes, state: &Arc<State>, root: Root, host: impl Host) -> Routes {
-    let nar_or_rest = nar(state.clone(), root, host.clone()).or(rest).unify().boxed();
-    narinfo(state.clone(), root, host).or(nar_or_rest).unify().boxed()
+fn before_with(rest: Routes, state: &Arc<State>, root: Root, numbers: Numbers, host: impl Host) -> Routes {
+    let nar_or_rest = nar(state.clone(), root, numbers.nar, host.clone()).or(rest).unify().boxed();
+    narinfo(state.clone(), root, numbers.narinfo, host).or(nar_or_rest).unify().boxed()
 }
 
-fn narinfo(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
+fn narinfo(state: Arc<State>, root: Root, number: usize, host: impl Host) -> impl HotRoute {
     let name = |path: &str| path.strip_suffix(".narinfo")?.parse::<StorePathHash>().ok();
     hot(state.clone(), name)
         .and(host)
@@ -61,18 +80,26 @@ fn narinfo(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
                   authorization: Option<String>,
                   known: Option<String>,
                   peer: Option<Present>| {
-                let state = state.clone();
-                reply(async move {
-                    let cache =
-                        root.cache_or(hot.by_path, &state, host.as_deref(), authorization.as_deref())?;
-                    access::read(&state, &cache, authorization.as_deref())?;
-                    narinfo::find(&state, &cache, &hot.name, known.as_deref(), peer.is_some()).await
-                })
+                let (state, begun) = (state.clone(), Instant::now());
+                async move {
+                    let authorization = authorization.as_deref();
+                    let cache = match root.cache_or(hot.by_path, &state, host.as_deref(), authorization) {
+                        Ok(cache) => cache,
+                        Err(error) => return without_cache(error, begun),
+                    };
+                    let answer = async {
+                        access::read(&state, &cache, authorization)?;
+                        narinfo::find(&state, &cache, &hot.name, known.as_deref(), peer.is_some()).await
+                    };
+                    let response = reply(answer).await;
+                    requests::note(&cache.counters.requests, number, response.status(), begun);
+                    response
+                }
             },
         )
 }
 
-fn nar(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
+fn nar(state: Arc<State>, root: Root, number: usize, host: impl Host) -> impl HotRoute {
     let name = |path: &str| NarFileName::parse(path.strip_prefix("nar/")?).ok();
     hot(state.clone(), name)
         .and(host)
@@ -89,11 +116,13 @@ fn nar(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
                   if_range: Option<String>,
                   known: Option<String>,
                   peer: Option<Present>| {
-                let state = state.clone();
-                reply(async move {
-                    let cache =
-                        root.cache_or(hot.by_path, &state, host.as_deref(), authorization.as_deref())?;
-                    access::read(&state, &cache, authorization.as_deref())?;
+                let (state, begun) = (state.clone(), Instant::now());
+                async move {
+                    let authorization = authorization.as_deref();
+                    let cache = match root.cache_or(hot.by_path, &state, host.as_deref(), authorization) {
+                        Ok(cache) => cache,
+                        Err(error) => return without_cache(error, begun),
+                    };
                     let request = NarRequest {
                         is_head: hot.is_head,
                         range: range.as_deref(),
@@ -101,10 +130,23 @@ fn nar(state: Arc<State>, root: Root, host: impl Host) -> impl HotRoute {
                         known: known.as_deref(),
                         is_from_peer: peer.is_some(),
                     };
-                    nar::send(&state, &cache, &hot.name, request).await
-                })
+                    let answer = async {
+                        access::read(&state, &cache, authorization)?;
+                        nar::send(&state, &cache, &hot.name, request).await
+                    };
+                    let response = reply(answer).await;
+                    requests::note(&cache.counters.requests, number, response.status(), begun);
+                    response
+                }
             },
         )
+}
+
+/// The reply to a request for which there is no cache.
+fn without_cache(error: HttpError, begun: Instant) -> Response {
+    let response = error.into_response();
+    requests::note(&WITHOUT_CACHE, UNMATCHED, response.status(), begun);
+    response
 }
 
 /// A filter that answers.

@@ -31,6 +31,7 @@ mod site;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -57,8 +58,10 @@ use super::error::HttpError;
 use super::raw_query;
 use super::state::State;
 use crate::cache::Cache;
+use crate::counters::requests::{self, UNMATCHED, WITHOUT_CACHE};
 use crate::limits::client_address::{PeerAddress, client_of};
 use crate::listeners::serve::Routes;
+use crate::observe::metrics::RouteName;
 
 /// The routes by their sites.
 pub struct Table {
@@ -71,7 +74,9 @@ impl Table {
     /// Sorts the routes by their sites.
     pub fn new(routes: Vec<Route>) -> Self {
         let mut table = Self { server: Vec::new(), api: Vec::new(), cache: Vec::new() };
-        for route in routes {
+        assert!(routes.len() <= UNMATCHED, "there is a counter for every route");
+        for (number, mut route) in routes.into_iter().enumerate() {
+            route.number = number;
             match route.site {
                 Site::Server => table.server.push(route),
                 Site::Api => table.api.push(route),
@@ -79,6 +84,30 @@ impl Table {
             }
         }
         table
+    }
+}
+
+impl Table {
+    fn all(&self) -> impl Iterator<Item = &Route> {
+        self.server.iter().chain(&self.api).chain(&self.cache)
+    }
+
+    /// The routes as the metrics name them, by their numbers.
+    pub fn names(&self) -> Vec<RouteName> {
+        let name = |route: &Route| RouteName {
+            path: route.path,
+            method: route.methods[0].as_str(),
+            is_of_cache: route.site != Site::Server,
+        };
+        let mut routes: Vec<&Route> = self.all().collect();
+        routes.sort_by_key(|route| route.number);
+        routes.into_iter().map(name).collect()
+    }
+
+    /// The number of the route with this path that takes `GET`.
+    fn number_of(&self, path: &str) -> usize {
+        let route = self.all().find(|route| route.path == path && route.methods.contains(&Method::GET));
+        route.map_or(UNMATCHED, |route| route.number)
     }
 }
 
@@ -106,7 +135,7 @@ pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Routes {
             },
         )
         .boxed();
-    hot::before(everything, state, root)
+    hot::before(everything, state, root, hot::Numbers::of(table))
 }
 
 /// Serves the table on one listener.
@@ -128,17 +157,22 @@ impl Router {
     }
 
     fn answer(&self, path: &str, head: Head, body: Body) -> BoxFuture<'static, Response> {
+        let begun = Instant::now();
         let found = cross_site::check(&head.method, &head.headers).and_then(|()| self.find(path, &head));
         match found {
             Ok((route, values, cache)) => {
                 tracing::trace!(route = route.path, demand = route.demand, "found the route of a request");
                 let audited = audited::begin(&self.state, route, cache.as_deref().map(Cache::name), &head);
+                let (number, of) = (route.number, cache.clone());
                 let answering =
                     route.answer(Incoming { state: self.state.clone(), cache, head, body }, &values);
-                let Some(audited) = audited else { return answering };
                 answering
-                    .map(|mut response| {
-                        audited.end(&mut response);
+                    .map(move |mut response| {
+                        if let Some(audited) = audited {
+                            audited.end(&mut response);
+                        }
+                        let counters = of.as_ref().map_or(&WITHOUT_CACHE, |cache| &cache.counters.requests);
+                        requests::note(counters, number, response.status(), begun);
                         response
                     })
                     .boxed()
@@ -146,6 +180,7 @@ impl Router {
             Err(error) => {
                 let response = error.into_response();
                 audited::refuse(&self.state, &head, &response);
+                requests::note(&WITHOUT_CACHE, UNMATCHED, response.status(), begun);
                 std::future::ready(response).boxed()
             }
         }

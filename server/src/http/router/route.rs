@@ -76,6 +76,8 @@ pub struct Route {
     pub path: &'static str,
     /// The name of its demand.
     pub demand: &'static str,
+    /// Its place in the table, under which its requests are counted.
+    pub number: usize,
     pattern: Pattern,
     endpoint: Box<dyn Endpoint>,
 }
@@ -98,7 +100,7 @@ impl Route {
         assert_eq!(pattern.parameters(), P::COUNT, "the handler of {path} takes its parameters");
         assert!(site != Site::Server || !D::On::IS_CACHE, "{path} belongs to no cache");
         let endpoint = Box::new(Handler { handler, takes: PhantomData });
-        Self { methods, site, path, demand: D::NAME, pattern, endpoint }
+        Self { methods, site, path, demand: D::NAME, number: 0, pattern, endpoint }
     }
 
     /// Matches a path, given from its site on and without the slash in front.

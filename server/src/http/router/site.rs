@@ -33,12 +33,12 @@ pub enum Root {
 }
 
 impl Root {
-    /// Returns the root of the listener of clients. The admin socket has none.
+    /// Returns the root of the listener of clients. The others have none.
     pub fn of(entrance: Entrance) -> Option<Self> {
         match entrance {
             Entrance::Api => Some(Self::ByHost),
             Entrance::Cache(port) => Some(Self::ByPort(port)),
-            Entrance::Admin => None,
+            Entrance::Admin | Entrance::Metrics => None,
         }
     }
 

@@ -8,9 +8,11 @@ mod command;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use meters::{Counter, Histogram};
 use sea_orm::DatabaseTransaction;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -35,6 +37,24 @@ pub struct WriterStats {
     pub commits: u64,
 }
 
+/// What is measured of the writer.
+#[derive(Debug)]
+pub struct WriterMeters {
+    /// Transactions that failed.
+    pub failures: Counter,
+    /// How long transactions took, including those that failed.
+    pub durations: Histogram,
+    /// How many writes shared a transaction.
+    pub groups: Histogram,
+}
+
+impl Default for WriterMeters {
+    fn default() -> Self {
+        let groups = Histogram::new(&[1, 2, 4, 8, 16, 32, 64, 128, GROUP as u64]);
+        Self { failures: Counter::new(), durations: Histogram::of_durations(), groups }
+    }
+}
+
 /// Since when the database cannot be written, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteFailure {
@@ -48,6 +68,7 @@ pub struct WriteFailure {
 struct State {
     commands: AtomicU64,
     commits: AtomicU64,
+    meters: WriterMeters,
     /// Set while the last write failed because of the database.
     failure: parking_lot::Mutex<Option<WriteFailure>>,
 }
@@ -135,7 +156,6 @@ impl Writer {
     }
 
     /// How many commands are in the queue.
-    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.commands.max_capacity() - self.commands.capacity()
     }
@@ -146,6 +166,10 @@ impl Writer {
 
     pub(crate) fn failure(&self) -> Option<WriteFailure> {
         self.state.failure.lock().clone()
+    }
+
+    pub(crate) fn meters(&self) -> &WriterMeters {
+        &self.state.meters
     }
 
     pub(crate) fn stats(&self) -> WriterStats {
@@ -200,7 +224,13 @@ async fn take_turn(
     group: &mut Vec<Box<dyn Command>>,
     state: &State,
 ) -> Result<(), CatalogError> {
+    let begun = Instant::now();
     let Turn { commands, outcome } = database.commit(group).await;
+    state.meters.durations.note_duration(begun.elapsed());
+    state.meters.groups.note(commands as u64);
+    if outcome.is_err() {
+        state.meters.failures.increment();
+    }
     state.commands.fetch_add(commands as u64, Ordering::Relaxed);
     state.commits.fetch_add(u64::from(outcome.is_ok()), Ordering::Relaxed);
     state.note(&outcome);

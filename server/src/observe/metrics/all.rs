@@ -1,0 +1,119 @@
+//! Every metric, once.
+
+use super::metric::Kind::{Counter, Durations, Gauge, Sizes};
+use super::metric::{Metric, Topic};
+
+macro_rules! topics {
+    ($($title:literal { $($id:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)+ })+) => {
+        $($(
+            pub const $id: Metric = Metric {
+                name: $name,
+                kind: $kind,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )+)+
+
+        /// All metrics by subject.
+        pub const TOPICS: &[Topic] = &[$(Topic { title: $title, metrics: &[$(&$id),+] }),+];
+    };
+}
+
+topics! {
+    "The daemon" {
+        BUILD: Gauge "cache_server_build_info" ["version"] "Always 1. The label has the version.";
+        READY: Gauge "cache_server_ready" [] "1 if /health/ready sends new requests here, 0 if it sends them elsewhere.";
+        STARTED: Gauge "process_start_time_seconds" [] "When the daemon started, in seconds since 1970.";
+        RESIDENT: Gauge "process_resident_memory_bytes" [] "Memory of the process that is in RAM.";
+        PROCESSOR: Counter "process_cpu_seconds" [] "Processor time that the process has used.";
+        DESCRIPTORS: Gauge "process_open_fds" [] "Open file descriptors.";
+        MOST_DESCRIPTORS: Gauge "process_max_fds" [] "Most file descriptors that may be open.";
+        THREADS: Gauge "process_threads" [] "Threads of the process.";
+        CLOCK: Gauge "cache_server_clock_trusted" [] "1 if the system clock is trusted, 0 if nothing is collected because of it.";
+    }
+    "Requests" {
+        REQUESTS: Counter "cache_server_http_requests" ["route", "method", "status", "cache"] "Replies. HEAD counts as GET; the route is none for requests that no route takes; the cache is empty for routes of no cache.";
+        DURATION: Durations "cache_server_http_request_duration_seconds" ["route", "method"] "Time from a request to the head of its reply.";
+        RECEIVED: Counter "cache_server_http_received_bytes" [] "Bytes that arrived on all listeners.";
+        SENT: Counter "cache_server_http_sent_bytes" [] "Bytes that were sent on all listeners.";
+        CONNECTIONS: Gauge "cache_server_connections" [] "Open client connections.";
+        MOST_CONNECTIONS: Gauge "cache_server_connections_limit" [] "Most client connections at a time (server.max-connections).";
+        LISTENER: Gauge "cache_server_listener_up" ["purpose", "address"] "1 if the daemon listens on this address, 0 if it could not and tries again.";
+        TOKENS_REFUSED: Counter "cache_server_tokens_refused" ["reason"] "Requests that were refused because of their credentials.";
+        LIMITS: Counter "cache_server_limit_hits" ["limit"] "How often a client ran into a limit.";
+    }
+    "Pushes" {
+        PUSHES: Counter "cache_server_pushes" ["cache"] "Paths that were recorded.";
+        PUSHED: Counter "cache_server_pushed_bytes" ["cache"] "Bytes of the compressed NARs of these paths.";
+        REFUSALS: Counter "cache_server_push_refusals" ["cause"] "Pushes, or steps of them, that were refused or failed.";
+        UPLOADS: Gauge "cache_server_uploads_open" ["cache"] "Uploads that were begun and not completed.";
+    }
+    "Caches" {
+        NARINFO: Counter "cache_server_narinfo" ["cache", "result"] "Narinfos asked for: hit in the cache itself, federated from another cache or node, upstream, miss, or unfinished if the reader has to come back.";
+        PATHS: Gauge "cache_server_paths" ["cache"] "Visible store paths.";
+        HIDDEN: Gauge "cache_server_hidden_paths" ["cache"] "Store paths that are hidden because their NAR is damaged or out of reach.";
+        NAR_BYTES: Gauge "cache_server_nar_bytes" ["cache"] "Bytes of the uncompressed NARs.";
+        COLLECTED: Counter "cache_server_gc_paths_removed" ["cache"] "Paths that garbage collection removed.";
+        FREED: Counter "cache_server_gc_freed_bytes" ["cache"] "Bytes of files that garbage collection removed.";
+        HELD: Gauge "cache_server_gc_held_back_paths" ["cache"] "Paths that the last collection left because they were more than server.gc-max-share.";
+    }
+    "Storages" {
+        STORAGE_STATE: Gauge "cache_server_storage_state" ["cache", "storage", "state"] "1 for the state that the storage is in, 0 for the others: ok, full, failing.";
+        USED: Gauge "cache_server_storage_used_bytes" ["cache", "storage"] "Bytes of NARs and of the files beside them.";
+        LIMIT: Gauge "cache_server_storage_limit_bytes" ["cache", "storage"] "Most bytes that the cache may use there (max-size); NaN without a limit.";
+        FREE: Gauge "cache_server_storage_free_bytes" ["cache", "storage"] "Bytes that can still be written, by limit and medium; NaN if neither is known.";
+        TOTAL: Gauge "cache_server_storage_size_bytes" ["cache", "storage"] "Size of the medium, or of the limit if that is less; NaN if neither is known.";
+        RESERVED: Gauge "cache_server_storage_reserved_bytes" ["cache", "storage"] "Bytes of files that are being stored.";
+        TRASH_PATHS: Gauge "cache_server_trash_paths" ["cache", "storage"] "Paths in the trash.";
+        TRASH: Gauge "cache_server_trash_bytes" ["cache", "storage"] "Bytes of NARs that only paths in the trash need.";
+        NARS: Gauge "cache_server_storage_nars" ["cache", "storage"] "NAR files.";
+        DAMAGED: Gauge "cache_server_storage_damaged_nars" ["cache", "storage"] "NAR files that are known to be missing or damaged.";
+        TOMBSTONES: Gauge "cache_server_storage_removals_pending" ["cache", "storage"] "Removed paths whose files are still to be removed.";
+        FOREIGN: Gauge "cache_server_storage_foreign" ["cache", "storage"] "1 if the storage was last used with another catalog.";
+        OPERATIONS: Counter "cache_server_storage_operations" ["cache", "storage", "operation"] "Operations on the storage.";
+        ERRORS: Counter "cache_server_storage_errors" ["cache", "storage", "operation"] "Operations that failed. A missing object is no failure.";
+        LATENCY: Durations "cache_server_storage_operation_duration_seconds" ["cache", "storage", "operation"] "How long the operations took; listings are not measured.";
+    }
+    "Catalog" {
+        WRITABLE: Gauge "cache_server_catalog_writable" [] "1 if the catalog could be written the last time, 0 if pushes are refused because of it.";
+        COMMITS: Counter "cache_server_catalog_commits" [] "Transactions that were committed.";
+        WRITES: Counter "cache_server_catalog_writes" [] "Writes, of which a transaction takes several.";
+        WRITE_FAILURES: Counter "cache_server_catalog_failures" [] "Transactions that failed.";
+        QUEUE: Gauge "cache_server_catalog_queue" [] "Writes that wait.";
+        COMMIT_TIME: Durations "cache_server_catalog_commit_duration_seconds" [] "How long transactions took.";
+        GROUP: Sizes "cache_server_catalog_commit_writes" [] "How many writes shared a transaction.";
+        VOID_TOKENS: Gauge "cache_server_tokens_void" [] "Tokens that are refused because they were made with another server key.";
+        FIGURES_AGE: Gauge "cache_server_catalog_figures_age_seconds" [] "Age of the values that were counted in the catalog.";
+    }
+    "Work" {
+        WORKER_RUN: Gauge "cache_server_worker_last_run_timestamp_seconds" ["worker"] "When the last round began, in seconds since 1970; 0 if there was none.";
+        WORKER_TIME: Gauge "cache_server_worker_last_duration_seconds" ["worker"] "How long the last complete round took.";
+        WORKER_RUNS: Counter "cache_server_worker_runs" ["worker"] "Rounds that have ended.";
+        WORKER_FAILURES: Counter "cache_server_worker_failures" ["worker"] "Rounds that failed.";
+        WORKER_ROW: Gauge "cache_server_worker_failures_in_a_row" ["worker"] "Rounds that failed since one succeeded.";
+        JOB_RUNS: Counter "cache_server_job_runs" ["kind", "outcome"] "Jobs that have ended.";
+        JOB_SUCCESS: Gauge "cache_server_job_last_success_timestamp_seconds" ["kind"] "When a job of the kind last came to its end, in seconds since 1970; 0 if that is unknown.";
+        JOB_TIME: Gauge "cache_server_job_last_duration_seconds" ["kind"] "How long that job took.";
+        GC_INTERVAL: Gauge "cache_server_gc_interval_seconds" [] "Pause between two collections (server.gc-interval); 0 if it is off.";
+        SCRUBBED: Gauge "cache_server_scrub_read_bytes" [] "Bytes that were read in this round of server.scrub-interval.";
+        TO_SCRUB: Gauge "cache_server_scrub_size_bytes" [] "Bytes to be read in a round.";
+    }
+    "Other nodes and upstreams" {
+        ASKED: Counter "cache_server_remote_requests" [] "Requests for narinfos to other nodes and upstreams that were answered.";
+        NOT_ANSWERED: Counter "cache_server_remote_failures" [] "Requests for narinfos to other nodes and upstreams that failed.";
+        BREAKER: Gauge "cache_server_upstream_breaker_open" ["upstream"] "1 if the upstream is left alone for a while because it failed.";
+        PEERS: Gauge "cache_server_peers" [] "Other nodes that are known.";
+        PEER_BREAKERS: Gauge "cache_server_peer_breakers_open" [] "Nodes that are left alone for a while because they failed.";
+        DHT: Gauge "cache_server_dht_up" [] "1 if the DHT listens; 0 if it cannot, and if the node is standalone.";
+        DHT_NODES: Gauge "cache_server_dht_nodes" [] "Nodes of the DHT that respond.";
+        BACKLOG: Gauge "cache_server_announce_backlog" [] "Paths that wait to be announced.";
+        ANNOUNCED: Counter "cache_server_announced_records" [] "Records that were written to the DHT.";
+        NOT_ANNOUNCED: Counter "cache_server_announce_failures" [] "Records that could not be written to the DHT.";
+    }
+    "Cachix Deploy" {
+        AGENTS: Gauge "cache_server_deploy_agents" [] "Declared agents.";
+        ONLINE: Gauge "cache_server_deploy_agents_online" [] "Agents that are connected.";
+        AGENT: Gauge "cache_server_deploy_agent_online" ["agent"] "1 if the agent is connected.";
+        DEPLOYMENTS: Gauge "cache_server_deployments_open" ["status"] "Deployments that have not ended.";
+    }
+}
