@@ -19,6 +19,8 @@ let
       ./ctl
       ./docs/reference
       ./fuzz/corpus
+      ./monitoring/alerts.yaml
+      ./monitoring/dashboard.json
       ./nixos-module/keys/keys.json
       ./server
     ];

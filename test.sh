@@ -25,6 +25,7 @@ needed=(
   nginx:nginx-light
   nix:nix-bin
   nsenter:util-linux
+  promtool:prometheus
   python3:python3
   systemd-analyze:systemd
   systemd-nspawn:systemd-container

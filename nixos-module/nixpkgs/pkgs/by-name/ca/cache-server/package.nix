@@ -37,6 +37,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   postInstall = ''
     install -Dm644 config.example.yaml "$out/share/doc/cache-server/config.example.yaml"
+    install -Dm644 -t "$out/share/cache-server/monitoring" monitoring/alerts.yaml monitoring/dashboard.json
   ''
   + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     mkdir man
