@@ -119,6 +119,7 @@ impl App {
         let bound = listeners::bind_all(listeners, &core.config()).await?;
         core.federation.start(&core.config(), reloader.key().as_bytes(), core.caches()).await?;
         listeners.start(limits, http::routes_of(state), bound);
+        log_storages(core);
         workers::start(core, workers, vec![Box::new(Reopener(listeners.clone()))]);
         let watchdog = tokio::spawn(systemd::run_watchdog());
         systemd::notify_ready(&listeners.summary());
@@ -150,6 +151,24 @@ impl App {
         core.catalog.close().await;
         listeners.remove_admin_socket();
         Ok(())
+    }
+}
+
+/// Says in the log which storages there are, and what state each is in.
+fn log_storages(core: &Core) {
+    for cache in core.caches().iter() {
+        for storage in cache.storages().iter() {
+            let condition = storage.condition();
+            tracing::info!(
+                cache = cache.name(),
+                storage = storage.name(),
+                kind = storage.kind().as_str(),
+                location = storage.location,
+                is_readable = !storage.liveness.is_lost(),
+                free_bytes = condition.usage.free,
+                "storage"
+            );
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod observe;
 mod origin;
 mod publish;
 pub mod reload;
+mod request_id;
 pub mod restore;
 mod sealing;
 mod server_key;

@@ -276,6 +276,13 @@ async fn serve(
     stop_on_signals(&stop)?;
     // One that comes before the daemon is ready waits.
     let hangups = signal(SignalKind::hangup())?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config.source.as_deref().map_or("none (built-in defaults)".into(), Path::to_string_lossy),
+        state_dir = %config.server.state_dir.display(),
+        database = %config.server.database,
+        "starting"
+    );
     let app = App::open(config, text, logging).await?;
     let state = app.state();
     let token = if without_file { Some(welcome::write_token(state).await?) } else { None };

@@ -13,6 +13,7 @@ use crate::cache::lookup::LookupError;
 use crate::chain::chain;
 use crate::counters::{LIMIT_HITS, PUSH_REFUSALS, TOKEN_REFUSALS};
 use crate::listeners::serve::failure;
+use crate::request_id::request_id;
 use catalog::CatalogError;
 
 /// Seconds after which a client should retry that met an overload or a failing storage. The Cachix client accepts up to 120.
@@ -60,8 +61,10 @@ impl HttpError {
 
     /// 500. The cause goes to the log alone.
     pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error = %chain(cause), "a request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed to answer; try again later")
+        let request_id = request_id();
+        tracing::error!(request_id, error = %chain(cause), "a request failed");
+        let message = format!("the server failed to answer; try again later (request {request_id})");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 }
 
@@ -103,11 +106,11 @@ impl From<LookupError> for HttpError {
 impl From<CatalogError> for HttpError {
     fn from(error: CatalogError) -> Self {
         if error.is_temporary() {
-            tracing::warn!(error = %chain(&error), "a request failed because the database is unavailable");
-            return Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the server's database is unavailable; try again later",
-            );
+            let request_id = request_id();
+            tracing::warn!(request_id, error = %chain(&error), "a request failed because the database is unavailable");
+            let message =
+                format!("the server's database is unavailable; try again later (request {request_id})");
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, message);
         }
         Self::internal(&error)
     }
@@ -151,7 +154,9 @@ impl From<PushError> for HttpError {
         if is_overload {
             tracing::debug!(error = %chain(&error), "a push was refused for now");
         } else if status.is_server_error() {
-            tracing::error!(error = %chain(&error), "a push failed");
+            let request_id = request_id();
+            tracing::error!(request_id, error = %chain(&error), "a push failed");
+            return Self::new(status, format!("{error} (request {request_id})"));
         }
         let retry_after = match &error {
             PushError::OverDailyLimit { seconds } => Some(*seconds),

@@ -19,6 +19,7 @@ use super::description::PathDescription;
 use crate::cache::contents::Contents;
 use crate::cache::keys::KeyRing;
 use crate::cache::narinfo::nar_file_name;
+use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, PushError};
 use crate::nar_store::NarToStore;
 use crate::uploads::{Attempt, Upload};
@@ -173,7 +174,15 @@ impl Ingest {
         cache.show_recorded(&self.catalog, hash);
         cache.counters.pushes.increment();
         cache.counters.pushed_bytes.add(record.nar.file_size);
-        tracing::debug!(cache = cache.name(), path = %hash, "path committed");
+        let storage = cache.storage(record.nar.storage);
+        tracing::info!(
+            cache = cache.name(),
+            path = record.path.base_name(),
+            storage = storage.as_deref().map(CacheStorage::name),
+            file_bytes = record.nar.file_size,
+            nar_bytes = record.nar.nar_size,
+            "pushed"
+        );
         let replaced = replaced.map(|_| (record.nar.id, nar_file_name(&record)));
         Ok(Recorded { path: Some(record), replaced })
     }

@@ -83,7 +83,7 @@ impl Jobs {
         list.push(job.clone());
         forget_old(&mut list);
         drop(list);
-        tracing::info!(job = id, kind = ?job.request.kind(), subject = job.subject(), "a job has started");
+        tracing::info!(job = job.info().id, kind = ?job.request.kind(), subject = job.subject(), "a job has started");
         // Before it runs, so that nothing it tells is missed.
         let watching = job.watch();
         let (core, running) = (core.clone(), job.clone());

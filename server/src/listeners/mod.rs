@@ -301,6 +301,12 @@ impl Listeners {
         let Some(Serves { limits, routes }) = self.serves.get() else { return };
         for Bound { listener, info, entrance } in prepared.bound {
             let close = CancellationToken::new();
+            tracing::info!(
+                purpose = info.purpose_word(),
+                address = info.address,
+                cache = info.cache,
+                "listening"
+            );
             self.lock().push(Open { info, entrance, close: close.clone() });
             self.serving.spawn(serve(listener, routes(entrance), limits.clone(), close));
         }

@@ -33,6 +33,7 @@ use super::watched::{ReplyBody, Upgraded, Watched};
 use crate::chain::chain;
 use crate::limits::client_address::PeerAddress;
 use crate::limits::connections::{Connections, Peer, Place};
+use crate::request_id::request_id;
 
 /// How long a client may take to send a request head, the idle time between two requests included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -253,8 +254,10 @@ fn answer(
     AssertUnwindSafe(answer).catch_unwind().map(move |result| {
         let result = result.map(|answer| answer.map(|answer| refuse_unmeasured(version, answer)));
         result.unwrap_or_else(|_| {
-            tracing::error!("a request handler panicked");
-            Ok(failure(StatusCode::INTERNAL_SERVER_ERROR, "the server failed to answer; try again later"))
+            let request_id = request_id();
+            tracing::error!(request_id, "a request handler panicked");
+            let message = format!("the server failed to answer; try again later (request {request_id})");
+            Ok(failure(StatusCode::INTERNAL_SERVER_ERROR, &message))
         })
     })
 }

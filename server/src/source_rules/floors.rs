@@ -8,7 +8,7 @@ use super::sources;
 /// The modules from the lowest floor to the highest. A module may use those of lower floors, and none of its own floor or of
 /// a higher one.
 const FLOORS: &[&[&str]] = &[
-    &["chain", "counters"],
+    &["chain", "counters", "request_id"],
     &["archive", "audit", "derived_key", "fail_points", "hashing", "limits", "state_dir", "systemd"],
     &["sealing"],
     &["config"],

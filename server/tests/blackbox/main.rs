@@ -24,6 +24,7 @@ mod harness;
 mod health;
 mod hostile;
 mod listening;
+mod logging;
 mod metrics;
 mod nix_client;
 mod operating;

@@ -50,6 +50,7 @@ pub(crate) async fn migrate(transaction: &DatabaseTransaction) -> Result<(), Cat
     }
     if applied.len() < known.len() {
         Migrator::up(transaction, None).await?;
+        tracing::info!(before = applied.len(), now = known.len(), "migrated the schema of the catalog");
     }
     Ok(())
 }
