@@ -149,6 +149,7 @@ impl PushError {
             Self::TooManyUploads | Self::TooManyOfToken | Self::TooManyOfCache => PushRefusal::TooManyUploads,
             Self::CatalogReadOnly => PushRefusal::CatalogReadOnly,
             Self::TokenEnded => PushRefusal::TokenEnded,
+            Self::OverDailyLimit { .. } => PushRefusal::OverDailyLimit,
             Self::Busy(_) => PushRefusal::Busy,
             Self::Parts(_) | Self::Invalid(_) => PushRefusal::Malformed,
             Self::Checksum(_) => PushRefusal::Checksum,
@@ -175,6 +176,7 @@ impl PushError {
             Self::TooManyUploads => Some(LimitHit::Uploads),
             Self::TooManyOfToken => Some(LimitHit::UploadsOfToken),
             Self::TooManyOfCache => Some(LimitHit::UploadsOfCache),
+            Self::OverDailyLimit { .. } => Some(LimitHit::TokenPerDay),
             Self::Busy(_) => Some(LimitHit::Decoders),
             _ => None,
         }

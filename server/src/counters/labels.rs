@@ -74,6 +74,7 @@ labels! {
         TooManyUploads = "too-many-uploads",
         CatalogReadOnly = "catalog-read-only",
         TokenEnded = "token-ended",
+        OverDailyLimit = "over-daily-limit",
         Busy = "busy",
         Malformed = "malformed",
         Checksum = "checksum",
@@ -109,6 +110,7 @@ labels! {
         Uploads = "uploads",
         UploadsOfToken = "uploads-of-token",
         UploadsOfCache = "uploads-of-cache",
+        TokenPerDay = "token-per-day",
         Decoders = "decoders",
         Lookups = "lookups",
     }
