@@ -26,7 +26,7 @@ const FLOORS: &[&[&str]] = &[
     &["workers"],
     &["listeners"],
     &["reload"],
-    &["doctor", "observe"],
+    &["doctor", "observe", "metrics_reference"],
     &["http"],
     &["app", "restore", "welcome"],
     &["lib", "main", "source_rules"],

@@ -99,10 +99,12 @@ impl Uploads {
         self.check_catalog()?;
         self.open.check_room(cache.id, owner)?;
         // Refused before a byte is sent if no storage could take it.
-        if cache.storages().propose(size).is_err_and(|error| error.is_full()) {
+        while let Some(error) = cache.storages().propose(size).err().filter(PushError::is_full) {
             let has_room = || cache.storages().propose(size).is_ok();
-            self.nar_store.make_room_for_push(cache, size.unwrap_or(0), has_room).await?;
-            cache.storages().propose(size)?;
+            // Another push may take the room before this one does.
+            if !self.nar_store.make_room_for_push(cache, size.unwrap_or(0), has_room).await? {
+                return Err(error);
+            }
         }
         let (cache, nar_store) = (cache.clone(), self.nar_store.clone());
         let upload = blocking(move || Upload::create(&cache, &nar_store, owner, compression, size)).await??;

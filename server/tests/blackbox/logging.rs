@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::daemon::DAEMON;
 use crate::harness::faulty::{self, EIO, Fault};
-use crate::harness::{Path, Permission, Site};
+use crate::harness::{Path, Permission, SOON, Site, wait_for};
 
 /// The events of the log with this message.
 fn events(log: &str, message: &str) -> Vec<Value> {
@@ -58,9 +58,10 @@ fn each_push_and_each_job_has_its_line() {
     assert_eq!(pushed["path"], path.base_name());
     assert_eq!(pushed["file_bytes"], path.file.len());
     site.cachectl_ok(&["gc", "--yes"]);
-    let log = site.daemon().log();
     for message in ["a job has started", "a job has ended"] {
-        assert_eq!(events(&log, message)[0]["job"], "1", "{log}");
+        // The client hears of the end of a job before the log does.
+        let logged = wait_for(SOON, message, || events(&site.daemon().log(), message).first().cloned());
+        assert_eq!(logged["job"], "1");
     }
 }
 
