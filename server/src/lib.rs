@@ -31,7 +31,7 @@ pub mod jobs;
 mod limits;
 pub mod listeners;
 mod nar_store;
-mod observe;
+pub mod observe;
 mod origin;
 mod publish;
 pub mod reload;
@@ -44,8 +44,6 @@ mod systemd;
 mod uploads;
 pub mod welcome;
 pub mod workers;
-
-pub use observe::metrics::markdown as metrics_reference;
 
 #[cfg(test)]
 mod source_rules;

@@ -11,8 +11,9 @@ use cache_server::config::{
     self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Secret, Severity, print_config,
     reference,
 };
+use cache_server::observe::metrics::markdown;
 use cache_server::reload::{self, LogControl};
-use cache_server::{metrics_reference, restore, welcome};
+use cache_server::{restore, welcome};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -149,7 +150,7 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 
 /// The files of the repository that follow from something else than the keys.
 fn derived() -> [(&'static str, String); 1] {
-    [("docs/reference/metrics.md", metrics_reference())]
+    [("docs/reference/metrics.md", markdown())]
 }
 
 fn generate_reference(check: bool, directory: &Path) -> ExitCode {
