@@ -8,8 +8,10 @@
     client.environment.etc."load".source = ../upgrade/load;
 
     server =
-      { lib, ... }:
+      { lib, pkgs, ... }:
       {
+        # It takes a port.
+        environment.systemPackages = [ pkgs.python3 ];
         imports = [ ../../nixos-module ];
         services.cache-server = {
           enable = true;
