@@ -105,9 +105,15 @@
           module =
             lint pkgs "module"
               [
+                pkgs.curl
+                pkgs.gixy
+                pkgs.iproute2
+                pkgs.nginx
                 pkgs.nix
+                pkgs.openssl
                 pkgs.python3
                 pkgs.systemd
+                pkgs.util-linux
               ]
               ''
                 export HOME=$TMPDIR NIX_STATE_DIR=$TMPDIR/state NIXPKGS_LIB=${nixpkgs}/lib
