@@ -81,6 +81,16 @@ let
   isOutside =
     path: path != null && lib.hasPrefix "/" path && !lib.hasPrefix "/var/lib/cache-server/" "${path}/";
 
+  localRoots = lib.unique (
+    map (storage: storage.root) (
+      lib.filter (storage: typeOf storage == "local" && isOutside storage.root) allStorages
+    )
+  );
+
+  auditLog = server "audit-log";
+  # The one that systemd makes.
+  logsToItsDirectory = auditLog != null && lib.hasPrefix "/var/log/cache-server/" auditLog;
+
   fixedPorts = lib.mapAttrs (_: cache: cache.port) (
     lib.filterAttrs (_: cache: cache.port != null) enabledCaches
   );
@@ -134,12 +144,15 @@ in
   # Port of each enabled cache that has one.
   cachePorts = fixedPorts // defaultPort;
 
-  # Directories outside of the one that systemd makes.
-  localRoots = lib.unique (
-    map (storage: storage.root) (
-      lib.filter (storage: typeOf storage == "local" && isOutside storage.root) allStorages
-    )
-  );
+  inherit localRoots;
+
+  # Directories outside of those that systemd makes, which the daemon writes to.
+  outside =
+    localRoots
+    ++ lib.optional (server "state-dir" != null) (server "state-dir")
+    ++ lib.optional (isOutside auditLog && !logsToItsDirectory) (dirOf auditLog);
+
+  inherit logsToItsDirectory;
 
   # Whether the daemon calls others by itself.
   callsOthers =

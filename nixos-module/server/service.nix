@@ -10,7 +10,7 @@ let
   rendering = import ./rendering.nix { inherit lib pkgs cfg; };
 
   stateDir = rendering.server "state-dir";
-  outside = rendering.localRoots ++ lib.optional (stateDir != null) stateDir;
+  inherit (rendering) outside;
 
   usesHome = lib.any (path: builtins.match "/(home|root|run/user)/.*" path != null) outside;
 
@@ -96,6 +96,10 @@ in
           StateDirectoryMode = "0750";
           ReadWritePaths = map (path: "-${path}") outside;
           LoadCredential = map ({ name, file }: "${name}:${toString file}") rendering.credentials;
+        }
+        // lib.optionalAttrs rendering.logsToItsDirectory {
+          LogsDirectory = "cache-server";
+          LogsDirectoryMode = "0750";
         }
         // lib.optionalAttrs (cfg.environmentFile != null) {
           EnvironmentFile = toString cfg.environmentFile;

@@ -8,7 +8,7 @@
 let
   cfg = config.services.cache-server;
   rendering = import ./rendering.nix { inherit lib pkgs cfg; };
-  outside = rendering.localRoots != [ ] || rendering.server "state-dir" != null;
+  outside = rendering.outside != [ ];
 in
 {
   config = lib.mkIf cfg.enable {

@@ -25,6 +25,7 @@
           server = {
             hostname = "0.0.0.0";
             standalone = true;
+            audit-log = "/var/log/cache-server/audit.jsonl";
           };
           caches.main.access = "private";
         };

@@ -28,6 +28,8 @@ with subtest("what is built is pushed"):
     system = build("one")
     client.wait_until_succeeds(f'test -z "$(ls -A {queue})"', timeout=120)
     client.succeed(f"{fetch} /tmp/one {system}")
+    # The token that was made is in the audit log.
+    assert "token" in server.succeed("head -1 /var/log/cache-server/audit.jsonl")
 
 with subtest("what is built while the server is away is pushed later"):
     server.shutdown()

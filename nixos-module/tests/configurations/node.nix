@@ -9,6 +9,7 @@
         database = "postgres://cache-server@db.example.org/cache-server";
         database-password-file = "/run/secrets/cache-database-password";
         dht-bootstrap-host = [ "cache-1.example.org" ];
+        audit-log = "/srv/audit/cache-server.jsonl";
         dht-network-key-file = "/run/secrets/cache-network-key";
       };
       caches.main.priority = 20;

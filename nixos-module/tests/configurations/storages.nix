@@ -10,6 +10,7 @@
         default-retention = 30;
         gc-interval = "6h";
         log.format = "json";
+        audit-log = "/var/log/cache-server/audit.jsonl";
         standalone = true;
       };
       caches = {
