@@ -117,6 +117,7 @@ in
       ++ missing "agents" workspaces "workspace" agents
       ++ [
         (inline "server" cfg.settings.server "key" "server.key-file")
+        (inline "server" cfg.settings.server "metrics-token" "server.metrics-token-file")
         (refuse (builtins.match "[a-z]+://[^/@]*:[^/@]*@.*" (server "database") != null)
           "the password in `server.database` would be in the Nix store, where everybody may read it. Leave it out and have `PGPASSWORD=…` in `environmentFile`."
         )

@@ -33,6 +33,10 @@ let
   ]
   ++ lib.attrValues rendering.cachePorts;
 
+  # Where Prometheus finds the metrics.
+  metrics = server "metrics-address";
+  portOf = stream: lib.last (lib.splitString ":" stream);
+
   common = {
     # To the daemon, however often it failed.
     TriggerLimitIntervalSec = 0;
@@ -78,6 +82,7 @@ in
   # By name, as `systemd.sockets` takes them.
   units = lib.listToAttrs (
     [ (unit "admin" (server "admin-socket") { } forAdmin) ]
+    ++ lib.optional (metrics != null) (unit "metrics" metrics (whenTaken (portOf metrics)) forPort)
     ++ lib.concatMap (
       port:
       map (

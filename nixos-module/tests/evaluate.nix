@@ -77,6 +77,23 @@ in
       inherit (old.config) warnings;
     };
 
+  # The sockets of a daemon with an address for Prometheus.
+  metrics =
+    lib.mapAttrs
+      (_: socket: {
+        streams = socket.listenStreams;
+        failure = socket.unitConfig.OnFailure or null;
+      })
+      (evaluate [
+        {
+          services.cache-server = {
+            enable = true;
+            settings.caches.main = { };
+            settings.server.metrics-address = "[::1]:9105";
+          };
+        }
+      ]).config.systemd.sockets;
+
   flake = import ./stub/flake.nix { inherit lib; };
 
   # The options with their documentation, to see that there is one for each.

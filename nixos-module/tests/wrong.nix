@@ -38,6 +38,10 @@ in
     module = server { server.key = "hunter2"; };
     message = "`server.key` would be in the Nix store, where everybody may read it. Use `server.key-file`.";
   };
+  a-token-in-the-file = {
+    module = server { server.metrics-token = "hunter2"; };
+    message = "`server.metrics-token` would be in the Nix store, where everybody may read it. Use `server.metrics-token-file`.";
+  };
   an-s3-key-in-the-file = {
     module = cache {
       storages.s3 = {

@@ -10,6 +10,8 @@
         default-retention = 30;
         gc-interval = "6h";
         log.format = "json";
+        metrics-address = "127.0.0.1:9105";
+        metrics-token-file = "/run/secrets/cache-metrics-token";
         audit-log = "/var/log/cache-server/audit.jsonl";
         standalone = true;
       };
