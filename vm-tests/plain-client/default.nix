@@ -1,4 +1,7 @@
 # A machine without the module pushes what it builds, by the files for other systems than NixOS.
+let
+  read = name: builtins.readFile (../../packaging/client + "/${name}");
+in
 {
   name = "cache-server-plain-client";
 
@@ -6,8 +9,9 @@
     client = {
       imports = [ ../lib/offline.nix ];
       environment.etc = {
-        "plain/cache-server-push@.service".source = ../../packaging/client + "/cache-server-push@.service";
-        "plain/cache-server-push@.path".source = ../../packaging/client + "/cache-server-push@.path";
+        # As text, because the store takes no `@` in names.
+        "plain/cache-server-push@.service".text = read "cache-server-push@.service";
+        "plain/cache-server-push@.path".text = read "cache-server-push@.path";
         "plain/post-build-hook" = {
           source = ../../packaging/client/post-build-hook;
           mode = "0755";
