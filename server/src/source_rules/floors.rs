@@ -26,7 +26,7 @@ const FLOORS: &[&[&str]] = &[
     &["workers"],
     &["listeners"],
     &["reload"],
-    &["doctor", "observe", "metrics_reference"],
+    &["doctor", "observe"],
     &["http"],
     &["app", "restore", "welcome"],
     &["lib", "main", "source_rules"],

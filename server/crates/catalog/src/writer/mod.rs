@@ -17,6 +17,7 @@ use sea_orm::DatabaseTransaction;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::clock;
 use crate::database::Database;
 use crate::{CatalogError, UnixTime};
 use command::Submitted;
@@ -69,20 +70,21 @@ struct State {
     commands: AtomicU64,
     commits: AtomicU64,
     meters: WriterMeters,
-    /// Set while the last write failed because of the database.
+    /// Set from a write that failed because of the database until it is proved that it can be written.
     failure: parking_lot::Mutex<Option<WriteFailure>>,
 }
 
 impl State {
-    /// Notes whether the database could be written. Only the first failure in a row is worth more than a debug line.
+    fn is_failing(&self) -> bool {
+        self.failure.lock().is_some()
+    }
+
+    /// Notes that the database could not be written. Only the first failure in a row is worth more than a debug line. A success
+    /// proves nothing: a transaction that changes nothing writes nothing.
     fn note(&self, outcome: &Result<(), CatalogError>) {
         let mut failure = self.failure.lock();
         match outcome {
-            Ok(()) => {
-                if let Some(failure) = failure.take() {
-                    tracing::info!(since = failure.since.0, "the catalog can be written again");
-                }
-            }
+            Ok(()) => {}
             Err(error @ (CatalogError::Unavailable { reason } | CatalogError::Uncertain { reason })) => {
                 let since = match &*failure {
                     Some(failure) => {
@@ -161,7 +163,7 @@ impl Writer {
     }
 
     pub(crate) fn is_failing(&self) -> bool {
-        self.state.failure.lock().is_some()
+        self.state.is_failing()
     }
 
     pub(crate) fn failure(&self) -> Option<WriteFailure> {
@@ -212,6 +214,19 @@ async fn serve(
     }
 }
 
+/// Finds out whether the database can be written again, after a transaction that may have had nothing to write.
+async fn prove(database: &Database, state: &State) {
+    let (reply, _) = oneshot::channel();
+    let mut probe: Vec<Box<dyn Command>> = vec![Box::new(Submitted::new((), clock::probe, reply))];
+    let Turn { outcome, .. } = database.commit(&mut probe).await;
+    state.note(&outcome);
+    if outcome.is_ok()
+        && let Some(failure) = state.failure.lock().take()
+    {
+        tracing::info!(since = failure.since.0, "the catalog can be written again");
+    }
+}
+
 /// What callers get whose turn panicked: nothing was committed. The panic hook has logged the message.
 fn panicked() -> CatalogError {
     CatalogError::Unavailable { reason: "a write panicked, which is a fault of cache-server".to_owned() }
@@ -234,6 +249,9 @@ async fn take_turn(
     state.commands.fetch_add(commands as u64, Ordering::Relaxed);
     state.commits.fetch_add(u64::from(outcome.is_ok()), Ordering::Relaxed);
     state.note(&outcome);
+    if outcome.is_ok() && state.is_failing() {
+        prove(database, state).await;
+    }
     group.drain(..commands).for_each(|command| command.finish(outcome.clone()));
     match outcome {
         Err(CatalogError::Unavailable { reason } | CatalogError::Uncertain { reason }) => {
