@@ -29,7 +29,11 @@ fn site() -> Site {
 #[test]
 fn the_start_has_a_line_for_each_part() {
     let mut site = site();
-    let log = site.daemon().log();
+    // The daemon answers a moment before the last of them.
+    let log = wait_for(SOON, "the storages are in the log", || {
+        let log = site.daemon().log();
+        (!events(&log, "storage").is_empty()).then_some(log)
+    });
     let [start] = events(&log, "starting").try_into().unwrap();
     for field in ["version", "config", "state_dir", "database"] {
         assert!(start[field].is_string(), "{start}");

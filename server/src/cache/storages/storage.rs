@@ -428,13 +428,18 @@ impl CacheStorage {
         self.kind() == StorageType::Local
     }
 
-    /// Probes unless that was done a moment ago.
+    /// Probes, a moment after the last probe at the earliest. A probe that somebody else begins meanwhile is enough.
     pub(super) async fn probe_again(&self) {
+        let arrived = Instant::now();
         let _asking = self.asking.lock().await;
         let last = *self.probed.lock();
-        if last.is_none_or(|last| last.elapsed() >= SHORTEST_PAUSE) {
-            self.probe().await;
+        if last.is_some_and(|last| last >= arrived) {
+            return;
         }
+        if let Some(last) = last {
+            tokio::time::sleep(SHORTEST_PAUSE.saturating_sub(last.elapsed())).await;
+        }
+        self.probe().await;
     }
 
     fn tell(&self, change: Option<Health>, error: Option<&StorageError>) {
