@@ -14,7 +14,8 @@ use cache_server::config::{
 use cache_server::observe::metrics::markdown;
 use cache_server::reload::{self, LogControl};
 use cache_server::{restore, welcome};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -72,6 +73,19 @@ enum Command {
         /// The backup
         file: PathBuf,
     },
+    /// Print a completion script
+    #[command(
+        after_help = "Example:\n  cache-server completions fish > ~/.config/fish/completions/cache-server.fish"
+    )]
+    Completions {
+        /// The shell that it is for
+        shell: Shell,
+    },
+    /// Write the man pages
+    Man {
+        /// The directory, which has to exist
+        directory: PathBuf,
+    },
     /// Write the files of the repository that follow from the configuration keys
     #[command(hide = true)]
     GenerateReference {
@@ -102,7 +116,26 @@ fn main() -> ExitCode {
         Some(Command::Restore { check, file, .. }) => {
             restore_backup(&file, check, arguments.config, &environment)
         }
+        Some(Command::Completions { shell }) => completions(shell),
+        Some(Command::Man { directory }) => man_pages(&directory),
         Some(Command::GenerateReference { check, directory }) => generate_reference(check, &directory),
+    }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "cache-server", &mut script);
+    print(&String::from_utf8_lossy(&script));
+    ExitCode::SUCCESS
+}
+
+fn man_pages(directory: &Path) -> ExitCode {
+    match clap_mangen::generate_to(Arguments::command(), directory) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot write the man pages to {}: {error}", directory.display());
+            ExitCode::FAILURE
+        }
     }
 }
 

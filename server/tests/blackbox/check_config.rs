@@ -236,3 +236,21 @@ workspaces: [{name: "fleet", cache: "main"}]
         run(&["check-config", "--offline"], &text.replace("signing: client", "signing: auto"));
     assert!(!String::from_utf8_lossy(&output.stderr).contains("generate-keypair"));
 }
+
+#[test]
+fn man_pages_and_completions_are_made_by_the_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = program(directory.path()).args(["man", "."]).output().unwrap();
+    assert_ok(&output);
+    let page = fs::read_to_string(directory.path().join("cache-server.1")).unwrap();
+    assert!(page.contains("Nix binary cache") && page.contains("check\\-config"), "{page}");
+    assert!(directory.path().join("cache-server-restore.1").exists());
+    for shell in ["bash", "fish", "zsh"] {
+        let output = program(directory.path()).args(["completions", shell]).output().unwrap();
+        assert_ok(&output);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("check-config"), "{shell}");
+    }
+    let output = program(directory.path()).args(["man", "nowhere"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
+}

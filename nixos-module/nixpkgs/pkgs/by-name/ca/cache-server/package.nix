@@ -41,12 +41,14 @@ rustPlatform.buildRustPackage (finalAttrs: {
   ''
   + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     mkdir man
-    "$out/bin/cachectl" man man
-    installManPage man/*
-    for shell in bash fish zsh; do
-      "$out/bin/cachectl" completions "$shell" > "cachectl.$shell"
-      installShellCompletion --cmd cachectl "--$shell" "cachectl.$shell"
+    for program in cache-server cachectl; do
+      "$out/bin/$program" man man
+      for shell in bash fish zsh; do
+        "$out/bin/$program" completions "$shell" > "$program.$shell"
+        installShellCompletion --cmd "$program" "--$shell" "$program.$shell"
+      done
     done
+    installManPage man/*
   '';
 
   passthru = {
