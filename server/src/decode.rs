@@ -1,6 +1,6 @@
 //! Streaming decompressors that refuse to use much memory.
 //!
-//! A decoder takes its memory from a budget (see [`decoder_memory`](crate::limits::decoder_memory)) as soon as its stream
+//! A decoder takes its memory from a budget (see `limits::decoder_memory`) as soon as its stream
 //! says how much that is, and before it is used.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
