@@ -32,9 +32,7 @@ impl DailyUse {
         announced: Option<u64>,
         now: UnixTime,
     ) -> Result<(), PushError> {
-        let Some((token, limit)) = token.and_then(|token| Some((token.id(), token.daily_limit()?))) else {
-            return Ok(());
-        };
+        let Some((token, limit)) = limited(token) else { return Ok(()) };
         let day = now.0.div_euclid(DAY);
         let is_known = |known: &Today| known.day == day;
         if !self.0.lock().get(&token).is_some_and(is_known) {
@@ -53,14 +51,18 @@ impl DailyUse {
 
     /// Counts bytes that were pushed with a token. Returns whether they are within its limit.
     pub(super) fn take(&self, token: Option<TokenRef>, bytes: usize) -> bool {
-        let Some((token, limit)) = token.and_then(|token| Some((token.id(), token.daily_limit()?))) else {
-            return true;
-        };
+        let Some((token, limit)) = limited(token) else { return true };
         let mut tokens = self.0.lock();
         let Some(known) = tokens.get_mut(&token) else { return true };
         known.bytes = known.bytes.saturating_add(bytes as u64);
         known.bytes <= limit
     }
+}
+
+/// The id of a token that has a limit, and the limit.
+fn limited(token: Option<TokenRef>) -> Option<(Uuid, u64)> {
+    let token = token?;
+    Some((token.id(), token.daily_limit()?))
 }
 
 /// The seconds until the next day begins.

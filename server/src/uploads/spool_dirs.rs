@@ -60,20 +60,13 @@ impl StorageSpoolDirs {
     /// Empties so much of the trash that the disk of a storage has room for `len` more bytes, if no other storage takes the
     /// upload. Returns whether it has. Blocks.
     fn make_room(&self, storage: &CacheStorage, len: u64) -> bool {
-        let others = self.storages_but(storage);
         let Ok(runtime) = Handle::try_current() else { return false };
-        if self.cache.storages().choose(self.size, &others).is_ok() {
+        let used = names(&self.used.lock());
+        if self.cache.storages().choose(self.size, &used).is_ok() {
             return false;
         }
         let has_room = || storage.check_medium_room(len).is_ok();
         runtime.block_on(self.nar_store.make_room(&self.cache, len, has_room)).unwrap_or(false)
-    }
-
-    /// The names of the storages that were used before, and of this one.
-    fn storages_but(&self, storage: &CacheStorage) -> Vec<Arc<str>> {
-        let used = self.used.lock();
-        let names = used.iter().map(|(used, _)| used.name()).chain([storage.name()]);
-        names.map(Arc::from).collect()
     }
 
     /// The storage whose spool a directory is in.
@@ -85,8 +78,7 @@ impl StorageSpoolDirs {
     /// Moves to the spool of a storage that was not used yet.
     fn move_on(&self, used: &mut Vec<(Arc<CacheStorage>, PathBuf)>) -> Result<PathBuf, PushError> {
         loop {
-            let tried: Vec<Arc<str>> = used.iter().map(|(storage, _)| storage.name().into()).collect();
-            let storage = self.cache.storages().choose(self.size, &tried)?.clone();
+            let storage = self.cache.storages().choose(self.size, &names(used))?.clone();
             let directory = storage.storage.spool_dir().join(self.upload.to_string());
             // Not what is above it: where the file system of the storage is not mounted, nothing must come into being.
             let made = std::fs::create_dir(&directory);
@@ -97,6 +89,11 @@ impl StorageSpoolDirs {
             }
         }
     }
+}
+
+/// The names of storages.
+fn names(used: &[(Arc<CacheStorage>, PathBuf)]) -> Vec<Arc<str>> {
+    used.iter().map(|(storage, _)| storage.name().into()).collect()
 }
 
 impl SpoolDirs for StorageSpoolDirs {

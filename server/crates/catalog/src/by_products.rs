@@ -4,7 +4,7 @@
 //! last changes; an fsck, which lists the storage, sets the count right.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter};
+use sea_orm::{ActiveValue, DatabaseTransaction, EntityTrait, ExprTrait};
 
 use crate::entity::storage_by_products::{self, Column, Entity};
 use crate::writer::Written;
@@ -69,13 +69,4 @@ async fn save(
 
 fn bytes(row: Option<storage_by_products::Model>) -> u64 {
     row.and_then(|row| u64::try_from(row.bytes).ok()).unwrap_or(0)
-}
-
-/// Removes the counts of storages that are deleted.
-pub(crate) async fn forget(
-    transaction: &DatabaseTransaction,
-    storages: sea_orm::sea_query::SelectStatement,
-) -> Result<(), CatalogError> {
-    Entity::delete_many().filter(Column::Storage.in_subquery(storages)).exec(transaction).await?;
-    Ok(())
 }

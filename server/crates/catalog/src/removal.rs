@@ -6,12 +6,12 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    cache, nar, open_upload, pin, signing_key, storage, storage_generation, storage_job, store_path,
-    tombstone, trashed_path, upload,
+    cache, nar, open_upload, pin, signing_key, storage, storage_by_products, storage_generation, storage_job,
+    store_path, tombstone, trashed_path, upload,
 };
 use crate::tokens::take_from_tokens;
 use crate::writer::Written;
-use crate::{CacheId, CacheRecord, Catalog, CatalogChange, CatalogError, StorageRecord, by_products};
+use crate::{CacheId, CacheRecord, Catalog, CatalogChange, CatalogError, StorageRecord};
 
 /// The outcome of one step of removing a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,10 @@ async fn forget_rest(transaction: &DatabaseTransaction, cache: CacheId) -> Resul
         .filter(storage_generation::Column::Storage.in_subquery(storages.clone().into_query()))
         .exec(transaction)
         .await?;
-    by_products::forget(transaction, storages.into_query()).await?;
+    storage_by_products::Entity::delete_many()
+        .filter(storage_by_products::Column::Storage.in_subquery(storages.into_query()))
+        .exec(transaction)
+        .await?;
     storage::Entity::delete_many().filter(storage::Column::Cache.eq(cache)).exec(transaction).await?;
     cache::Entity::delete_by_id(cache).exec(transaction).await?;
     Ok(())

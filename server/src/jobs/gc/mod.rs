@@ -98,7 +98,7 @@ impl Collection<'_> {
         self.counts.pinned = plan.census.pinned() as u64;
         if options.dry_run {
             self.tell(&plan, options.brief).await?;
-        } else if !options.for_room && self.is_too_much(&plan) {
+        } else if self.is_too_much(&plan) {
             self.hold_back(&plan);
         } else {
             *self.cache.held_collection.write() = None;
@@ -115,7 +115,8 @@ impl Collection<'_> {
     /// Whether the plan is more than a collection may do that nobody asked for.
     fn is_too_much(&self, plan: &Plan) -> bool {
         let share = u128::from(self.core.config().server.gc_max_share);
-        self.reporter.is_unattended() && plan.count as u128 * 100 > plan.census.len() as u128 * share
+        let is_unasked = self.reporter.is_unattended() && !plan.for_room;
+        is_unasked && plan.count as u128 * 100 > plan.census.len() as u128 * share
     }
 
     /// Leaves everything as it is until an operator asks for the collection.
