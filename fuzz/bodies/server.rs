@@ -28,7 +28,7 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// Nobody gets in with a token that is none of ours.
+/// A token that this daemon did not make is refused.
 pub fn tokens(data: &[u8]) {
     static TOKENS: OnceLock<Tokens> = OnceLock::new();
     let tokens = TOKENS.get_or_init(|| {

@@ -213,7 +213,7 @@ pub struct CacheConfig {
     pub trusted_public_keys: Vec<PublicKey>,
     /// Binary caches to ask for missing paths, in this order.
     pub upstreams: Vec<Upstream>,
-    /// Whether pushing clients are told that paths are present which an upstream has.
+    /// Whether clients that push are told that they can skip what an upstream has.
     pub skip_upstream: bool,
     /// What happens to paths that were found elsewhere.
     pub federation: CacheFederation,

@@ -28,7 +28,7 @@ pub struct PathDescription {
     pub ca: Option<String>,
     /// The signatures that came along.
     pub offered: Offered,
-    /// The token of the push, unless nobody pushes it.
+    /// The token that it is pushed with; `None` for a path that is kept from elsewhere.
     pub pushed_by: Option<Uuid>,
 }
 

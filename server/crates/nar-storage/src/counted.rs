@@ -26,7 +26,7 @@ impl Counted {
     /// Tells `told` of every change of `inner`.
     ///
     /// Looks at the size of what is replaced only if `looks` is set, as that takes a request. Without it an object that is
-    /// stored again counts twice, until somebody counts anew.
+    /// stored again counts twice until the next fsck.
     pub fn new(inner: Arc<dyn Storage>, looks: bool, told: impl Fn(i64) + Send + Sync + 'static) -> Self {
         Self { inner, looks, told: Box::new(told) }
     }

@@ -115,9 +115,9 @@ const TRUST: Topic<CacheConfig> = Topic {
         Key::new("skip-upstream", &One(lens!(CacheConfig, skip_upstream), BOOL))
             .default("true")
             .applied_on_reload()
-            .summary("Whether clients need not push what one of the `upstreams` has")
+            .summary("Whether clients can skip what one of the `upstreams` has when they push")
             .details(
-                "The cachix client is told that such paths are present, as by hosted Cachix, and readers get them from the upstream \
+                "As with hosted Cachix, the cachix client is told that such paths are present. Readers get them from the upstream \
                  through this cache. With `false`, everything is pushed: choose that where an upstream may go away, or forget \
                  paths that are still needed.",
             ),
