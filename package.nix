@@ -17,7 +17,7 @@ let
       ./LICENSE
       ./config.example.yaml
       ./ctl
-      ./docs/reference
+      ./docs/src/reference
       ./fuzz/corpus
       ./monitoring/alerts.yaml
       ./monitoring/dashboard.json

@@ -14,22 +14,26 @@ say() { printf '\n==> %s\n' "$*"; }
 tools=/opt/cache-server-test-tools
 garage=2.5.0
 
-# Program and the Debian package that has it.
+# Program and the Debian packages that have it.
 needed=(
+  aspell:aspell,aspell-en
   cc:build-essential
   curl:curl
   faketime:faketime
+  fish:fish
   initdb:postgresql
   ip:iproute2
   mount:mount
   nginx:nginx-light
   nix:nix-bin
   nsenter:util-linux
+  openssl:openssl
   promtool:prometheus
   python3:python3
   systemd-analyze:systemd
   systemd-nspawn:systemd-container
   unshare:util-linux
+  zsh:zsh
 )
 
 # Debian keeps the programs of the PostgreSQL server out of PATH.
@@ -37,7 +41,9 @@ have() { command -v "$1" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$1"
 
 missing=()
 for entry in "${needed[@]}"; do
-  have "${entry%%:*}" || missing+=("${entry#*:}")
+  have "${entry%%:*}" && continue
+  IFS=, read -ra packages <<<"${entry#*:}"
+  missing+=("${packages[@]}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -103,6 +109,13 @@ if ! [ -x "$tools/gixy/bin/gixy" ]; then
   fi
 fi
 
+if ! command -v mdbook >/dev/null && ! [ -x "$tools/bin/mdbook" ]; then
+  say "installing mdbook into $tools"
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    cargo install --locked --quiet --root "$tools" --no-default-features --features search mdbook ||
+    echo "test.sh: mdbook cannot be installed" >&2
+fi
+
 # What renders the manual of NixOS needs them, and a Python that not every system has.
 if [ -n "${NIXPKGS:-}" ] && ! [ -x "$tools/render-docs/bin/python" ]; then
   for python in python3 python3.14 python3.13 python3.12; do
@@ -114,6 +127,9 @@ if [ -n "${NIXPKGS:-}" ] && ! [ -x "$tools/render-docs/bin/python" ]; then
     fi
   done
 fi
+
+say "checking the text of the documentation"
+docs/tests/check
 
 say "building"
 # The same targets and features as the tests below: another selection would compile large dependencies again.

@@ -183,7 +183,7 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 
 /// The files of the repository that follow from something else than the keys.
 fn derived() -> [(&'static str, String); 1] {
-    [("docs/reference/metrics.md", markdown())]
+    [("docs/src/reference/metrics.md", markdown())]
 }
 
 fn generate_reference(check: bool, directory: &Path) -> ExitCode {

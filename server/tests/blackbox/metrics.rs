@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use self::scrape::{Scrape, endpoint, site, with_metrics};
 use crate::harness::{Path, Permission, SOON, Site, wait_for};
 
-const REFERENCE: &str = include_str!("../../../docs/reference/metrics.md");
+const REFERENCE: &str = include_str!("../../../docs/src/reference/metrics.md");
 
 /// The metrics that the reference lists, with their kinds.
 fn documented() -> HashSet<(String, String)> {

@@ -25,7 +25,7 @@ const HEAD: &str = "\
 # Files:  relative paths begin in `state-dir`; those of secrets (`…-file`) in $CREDENTIALS_DIRECTORY, which systemd sets
 #         for LoadCredential=, else beside this file.
 #
-# This file is generated from server/src/config/keys; docs/reference/configuration.md has the same as a page.
+# This file is generated from server/src/config/keys; docs/src/reference/configuration.md has the same as a page.
 ";
 
 /// What the example writes for keys without a default. The storage is the one that a cache without storages gets.

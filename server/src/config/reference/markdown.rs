@@ -1,4 +1,4 @@
-//! `docs/reference/configuration.md`: a table of every mapping, and a section for every key.
+//! `docs/src/reference/configuration.md`: a table of every mapping, and a section for every key.
 
 use super::text::{default_value, description, wrap, yaml};
 use crate::config::keys::{ALL, AnyTable, DefaultValue, Entry, Reload};
@@ -22,7 +22,7 @@ Without a file it starts on built-in defaults, for this machine only.
     cache-server print-config FILE    # the configuration that it results in, secrets masked
     cachectl reload                   # read the file again (or send SIGHUP)
 
-[`config.example.yaml`](../../config.example.yaml) shows every key with its default in one file.
+[`config.example.yaml`](example.md) shows every key with its default in one file.
 
 **Sizes** are a number of bytes, or have a unit: `500M`, `10 GiB`. `K`, `M`, `G`, `T` and `KiB` to `TiB` count in 1024, `KB`
 to `TB` in 1000. **Times** have a unit: `30s`, `90min`, `24h`, `7days`. **Relative paths** begin in `server.state-dir`; those

@@ -18,7 +18,7 @@ const COMMAND: &str = "cargo run --release -- generate-reference .";
 pub fn files() -> [(&'static str, String); 3] {
     [
         ("config.example.yaml", example::write()),
-        ("docs/reference/configuration.md", markdown::write()),
+        ("docs/src/reference/configuration.md", markdown::write()),
         ("nixos-module/keys/keys.json", nix::write()),
     ]
 }

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `metric.rs` | a metric: name, kind, labels, meaning |
-//! | `all.rs` | every metric, once; `docs/reference/metrics.md` follows from it |
+//! | `all.rs` | every metric, once; `docs/src/reference/metrics.md` follows from it |
 //! | `samples.rs` | values at one moment |
 //! | `requests.rs`, `caches.rs`, `storages.rs`, `work.rs`, `network.rs`, `process.rs` | the values of one subject each |
 //! | `figures.rs` | values that take queries of the catalog, remembered for a while |

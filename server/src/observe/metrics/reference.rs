@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::all::TOPICS;
 use super::metric::Kind;
 
-/// Writes `docs/reference/metrics.md`.
+/// Writes `docs/src/reference/metrics.md`.
 pub fn markdown() -> String {
     let mut text = String::from(
         "# Metrics\n\n\
