@@ -276,6 +276,15 @@ impl KeyRing {
         Ok(signatures.into_values().collect())
     }
 
+    /// The signatures of this server's keys for texts of which it made none before. None where a client signs.
+    pub fn server_signatures(&self, fingerprints: &[String]) -> Vec<Signature> {
+        if !self.is_of_server() {
+            return Vec::new();
+        }
+        let keys = self.signing();
+        keys.flat_map(|key| fingerprints.iter().map(|fingerprint| key.sign(fingerprint))).collect()
+    }
+
     /// Those of the offered signatures that a trusted key made. The others are dropped, not refused: many clients carry
     /// signatures of keys that mean nothing here.
     fn trusted_signatures(&self, fingerprint: &str, offered: &Offered) -> Vec<Signature> {

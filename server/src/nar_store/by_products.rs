@@ -1,4 +1,4 @@
-//! By-products of removed paths: debug info links and build logs, which go with the last path that they are about.
+//! By-products of removed paths: debug info links, build logs and realisations, which go with the last path that they are about.
 //!
 //! Which links a path has follows from its listing, so they are removed before that. A link that leads to a NAR which another
 //! path needs stays, as does the log of a derivation of which a path is left, in the cache or in its trash.
@@ -18,6 +18,7 @@ use super::NarStore;
 use super::collect::RemoveError;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
+use crate::fail_points::reached;
 
 /// Links that are read at once.
 const AT_ONCE: usize = 8;
@@ -181,6 +182,25 @@ impl NarStore {
             storage.storage.delete(key).await?;
         }
         Ok(())
+    }
+
+    /// Removes the realisations that lead to those of the paths that neither the cache nor its trash has.
+    pub(super) async fn remove_realisations(
+        &self,
+        cache: &Cache,
+        paths: &[StorePathHash],
+    ) -> Result<(), RemoveError> {
+        let names = self.catalog.realisations_without_paths(cache.id, paths).await?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        for storage in cache.storages().iter().filter(|storage| !storage.liveness.is_lost()) {
+            for key in names.iter().filter_map(|name| Key::new(name).ok()) {
+                storage.storage.delete(&key).await?;
+            }
+        }
+        reached("gc-realisations-removed");
+        Ok(self.catalog.forget_realisations(cache.id, names).await?)
     }
 }
 

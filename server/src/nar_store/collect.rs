@@ -75,6 +75,7 @@ impl NarStore {
         }
         let done: Vec<TombstoneId> = tombstones.iter().map(|tombstone| tombstone.id).collect();
         self.remove_logs_of(cache, &done).await?;
+        self.remove_realisations(cache, &gone).await?;
         self.catalog.remove_tombstones(done).await?;
         self.touch(storage);
         reached("gc-tombstones-removed");

@@ -203,6 +203,9 @@ impl NarStore {
         if let Err(error) = self.remove_logs(cache, forgotten.derivers).await {
             tracing::warn!(cache = cache.name(), error = %chain(&error), "build logs of the trash are left for now");
         }
+        if let Err(error) = self.remove_realisations(cache, &forgotten.hashes).await {
+            tracing::warn!(cache = cache.name(), error = %chain(&error), "realisations of the trash are left for now");
+        }
         let nars = self.catalog.unneeded_of(&forgotten.nars).await?;
         let (freed, failed) = self.remove_unneeded_now(cache, storage, &nars).await?;
         if let Some(error) = failed {

@@ -1,6 +1,7 @@
 //! What the daemon makes of a NAR at upload beside keeping it, and the small files that Nix keeps beside NARs.
 
-use serde_json::json;
+use nix_formats::SigningKey;
+use serde_json::{Value, json};
 
 use crate::harness::http::percent_encode;
 use crate::harness::path::random_hash;
@@ -213,16 +214,52 @@ fn realisations_are_kept_and_served() {
         put("").expect(401);
         put(&site.token("pub", Permission::Read)).expect(401);
         put(&token).expect_success();
+        // The cache has signed it.
+        let signed = site.cache("pub").get(&target).send().expect(200).json();
+        assert_eq!(signed["signatures"].as_array().unwrap().len(), 1, "{signed}");
+        let expected = merged(&body, &signed);
         for spelling in [target.clone(), target.replace('!', "%21").replace(':', "%3A")] {
-            assert_eq!(site.cache("pub").get(&spelling).send().expect(200).json(), body, "{spelling}");
+            assert_eq!(site.cache("pub").get(&spelling).send().expect(200).json(), expected, "{spelling}");
         }
         put(&token).expect_success();
         let other = json!({"id": id, "outPath": format!("{}-evil", random_hash()), "signatures": []});
         site.cache("pub").put(&target).basic("", &token).json(&other).send().expect(409);
-        let broken = site.cache("pub").put(&target).basic("", &token).body("no json").send();
-        broken.expect_refusal();
-        assert_eq!(site.cache("pub").get(&target).send().expect(200).json(), body);
+        for broken in ["no json", "{}", r#"{"outPath": "/nix/store/x"}"#] {
+            site.cache("pub").put(&target).basic("", &token).body(broken).send().expect_refusal();
+        }
+        // The signature of a builder is kept beside it.
+        let builder = SigningKey::generate("builder-1").unwrap().sign("text").to_string();
+        let mut with_builder = body.clone();
+        with_builder["signatures"] = json!([builder]);
+        let put = site.cache("pub").put(&target).basic("", &token).json(&with_builder);
+        put.send().expect_success();
+        let mut expected = expected;
+        expected["signatures"].as_array_mut().unwrap().push(builder.into());
+        assert_eq!(site.cache("pub").get(&target).send().expect(200).json(), expected);
     }
+    // A file name that says something else than the file.
+    let target = format!("/realisations/sha256:{}!out.doi", to_hex(&random_bytes::<32>()));
+    let other = json!({"id": id, "outPath": out_path, "signatures": []});
+    site.cache("pub").put(&target).basic("", &token).json(&other).send().expect(400);
+}
+
+/// A realisation with the signatures of another one.
+fn merged(body: &Value, signed: &Value) -> Value {
+    let mut body = body.clone();
+    body["signatures"] = signed["signatures"].clone();
+    body
+}
+
+#[test]
+fn a_realisation_gets_the_signature_of_a_key_that_is_added_later() {
+    let site = Site::start();
+    let target = format!("/build-trace-v2/{}-ca.drv/out.doi", random_hash());
+    let body = json!({"outPath": format!("{}-ca", random_hash())});
+    let put = site.cache("pub").put(&target).basic("", &site.token("pub", Permission::Write));
+    put.json(&body).send().expect_success();
+    site.cachectl_ok(&["key", "add", "--cache", "pub"]);
+    let signed = site.cache("pub").get(&target).send().expect(200).json();
+    assert_eq!(signed["signatures"].as_array().unwrap().len(), 2, "{signed}");
 }
 
 /// By-products may be written after `complete` has answered, but they come by themselves, even after a crash.

@@ -178,12 +178,13 @@ fn a_collection_that_was_killed_is_finished_by_the_next_one() {
 
 /// The steps of a collection, at each of which the daemon is killed once.
 #[cfg(feature = "fail-points")]
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "gc-hidden",
     "gc-buried",
     "gc-narinfos-removed",
     "gc-links-removed",
     "gc-listings-removed",
+    "gc-realisations-removed",
     "gc-tombstones-removed",
     "gc-nars-given-up",
     "gc-nars-removed",
@@ -225,6 +226,9 @@ fn a_collection_that_dies_at_any_step_is_finished_by_the_next_one() {
             library,
         ];
         old.iter().for_each(|path| pusher.push(path));
+        let target = format!("/build-trace-v2/{}-old.drv/out.doi", random_hash());
+        let put = site.cache("pub").put(&target).basic("", &site.token("pub", Permission::Write));
+        put.json(&json!({"outPath": old[0].base_name()})).send().expect_success();
         let path = Path::small(step);
         pusher.push(&path);
         pin(&site, step, &path);

@@ -34,6 +34,7 @@ mod open_uploads;
 mod paths;
 mod pins;
 mod postgres;
+mod realisations;
 mod removal;
 mod shared_keys;
 mod sqlite;

@@ -8,6 +8,7 @@ mod content_address;
 mod hash;
 mod nar_file_name;
 mod narinfo;
+mod realisation;
 mod signing;
 mod store_path;
 
@@ -22,5 +23,6 @@ pub use content_address::{ContentAddress, ContentAddressError, ContentAddressMet
 pub use hash::{FileHash, NarHash, ParseHashError};
 pub use nar_file_name::{NarFileName, ParseNarFileNameError};
 pub use narinfo::{NarInfo, NarInfoError};
+pub use realisation::{Realisation, RealisationError, RealisationKey};
 pub use signing::{KeyError, PublicKey, Signature, SigningKey, fingerprint};
 pub use store_path::{STORE_DIR, StorePath, StorePathError, StorePathHash};

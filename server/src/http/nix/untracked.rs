@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
@@ -12,9 +11,9 @@ use tokio::io::AsyncReadExt;
 use super::nar::blob_response;
 use crate::auth::TokenRef;
 use crate::cache::Cache;
+use crate::http::Answer;
 use crate::http::error::HttpError;
 use crate::http::state::State;
-use crate::http::{Answer, status};
 
 /// Sends the file under `key`. 404 if there is none, or no key.
 pub async fn send(cache: &Cache, key: Option<Key>, content_type: &'static str) -> Answer {
@@ -29,22 +28,6 @@ pub async fn send(cache: &Cache, key: Option<Key>, content_type: &'static str) -
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
-}
-
-/// Stores a small file, unless the same is there already.
-///
-/// # Errors
-///
-/// 409 if there is another one, and `grant` does not permit replacing it.
-pub async fn store(state: &State, cache: &Cache, grant: TokenRef, key: &Key, contents: Bytes) -> Answer {
-    if let Some(there) = cache.storages().open_small(key).await {
-        if is_same(there, &contents).await {
-            return Ok(status(StatusCode::OK));
-        }
-        permit_replacing(state, cache, grant)?;
-    }
-    cache.storages().store_small(key, contents).await?;
-    Ok(status(StatusCode::OK))
 }
 
 /// Refuses to replace a file for a client that does not administer the cache.
@@ -79,24 +62,4 @@ pub async fn is_same_file(there: Blob, path: &Path) -> bool {
     }
     // The lengths are equal, so all was compared unless reading failed.
     file.read(&mut [0]).await.is_ok_and(|read| read == 0)
-}
-
-/// Whether a stored file has these contents.
-async fn is_same(there: Blob, contents: &[u8]) -> bool {
-    if there.len() != contents.len() as u64 {
-        return false;
-    }
-    match there.into_body() {
-        BlobBody::Bytes(bytes) => bytes == contents,
-        BlobBody::Stream(mut pieces) => {
-            let mut rest = contents;
-            while let Some(Ok(piece)) = pieces.next().await {
-                match rest.strip_prefix(&piece[..]) {
-                    Some(next) => rest = next,
-                    None => return false,
-                }
-            }
-            rest.is_empty()
-        }
-    }
 }

@@ -81,14 +81,29 @@ impl Examined<'_> {
 
     async fn realisations(&mut self, keys: Vec<Key>) -> Result<(), JobError> {
         for page in keys.chunks(PAGE) {
-            let mut paths = Vec::with_capacity(page.len());
+            let mut found = Vec::with_capacity(page.len());
             for key in page {
                 self.reporter.check()?;
-                paths.extend(self.realised(key).await);
+                found.extend(self.realised(key).await.map(|path| (key, path)));
             }
+            let paths: Vec<StorePathHash> = found.iter().map(|(_, path)| *path).collect();
             let homes = self.core.catalog.path_homes(self.cache.id, &paths).await?;
             let unclaimed = paths.iter().filter(|path| !homes.contains_key(path)).count();
             self.counts.unclaimed_realisations += unclaimed as u64;
+            if !self.options.dry_run {
+                self.record_realisations(&found).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the catalog know realisations that it does not, so that they go with their paths: those from before it had rows for them.
+    async fn record_realisations(&self, found: &[(&Key, StorePathHash)]) -> Result<(), JobError> {
+        let (catalog, cache) = (&self.core.catalog, self.cache.id);
+        let names = found.iter().map(|(key, _)| key.as_str().to_owned()).collect();
+        let known = catalog.known_realisations(cache, names).await?;
+        for (key, path) in found.iter().filter(|(key, _)| !known.contains(key.as_str())) {
+            catalog.record_realisation(cache, key.as_str(), path).await?;
         }
         Ok(())
     }

@@ -1,9 +1,16 @@
 //! `nix copy --to http://…`, and back.
 
+use serde_json::{Value, json};
+
 use super::{reader, url, writer};
 use crate::harness::nix_host::NixHost;
 use crate::harness::site::HOST;
 use crate::harness::{Permission, Site};
+
+/// A content-addressed derivation.
+const REALISED: &str = r#"derivation { name = "realised"; system = builtins.currentSystem; builder = "/bin/sh";
+    args = [ "-c" "echo found > $out" ]; __contentAddressed = true;
+    outputHashMode = "recursive"; outputHashAlgo = "sha256"; }"#;
 
 #[test]
 fn a_closure_copied_to_the_cache_comes_back_the_same() {
@@ -137,18 +144,37 @@ fn a_content_addressed_path_keeps_its_address() {
 fn a_content_addressed_derivation_brings_its_realisation() {
     let site = Site::start();
     let here = writer(&site, "pub");
-    let expression = r#"derivation { name = "realised"; system = builtins.currentSystem; builder = "/bin/sh";
-        args = [ "-c" "echo found > $out" ]; __contentAddressed = true;
-        outputHashMode = "recursive"; outputHashAlgo = "sha256"; }"#;
-    std::fs::write(here.directory().join("realised.nix"), expression).unwrap();
+    std::fs::write(here.directory().join("realised.nix"), REALISED).unwrap();
     let path = here.ok("nix-build realised.nix --no-out-link 2>build.log");
     let url = url(&site, "pub");
     here.ok(&format!("nix copy --to {url} --file realised.nix"));
 
     let there = reader(&site, "pub");
-    std::fs::write(there.directory().join("realised.nix"), expression).unwrap();
+    std::fs::write(there.directory().join("realised.nix"), REALISED).unwrap();
     let script = format!("nix-build realised.nix --no-out-link --option substituters {url} --max-jobs 0");
     assert_eq!(there.ok(&script), path, "substituted, not built");
+}
+
+/// Nix makes the very signature that the cache makes when both have the same key, so readers take it from the cache.
+#[test]
+fn a_realisation_is_signed_as_nix_signs_it() {
+    let here = NixHost::new();
+    let name = format!("pub.{HOST}-1");
+    here.ok(&format!("nix-store --generate-binary-cache-key {name} secret.key public.key"));
+    let key = here.directory().join("secret.key");
+    let site = Site::with(|config| config["caches"][0]["signing-key-file"] = json!(key));
+    let here = here.with_token(&format!("pub.{HOST}"), &site.token("pub", Permission::Write));
+    std::fs::write(here.directory().join("realised.nix"), REALISED).unwrap();
+    here.ok("nix-build realised.nix --no-out-link --option secret-key-files $PWD/secret.key 2>build.log");
+    let url = url(&site, "pub");
+    here.ok(&format!("nix copy --to {url} --file realised.nix"));
+    let stored = site.stored_files("pub");
+    let realisation = stored.iter().find(|file| file.starts_with("realisations/")).expect("it was copied");
+    let file = std::fs::read(site.directory().join("storage/pub").join(realisation)).unwrap();
+    let file: Value = serde_json::from_slice(&file).unwrap();
+    let signatures = file["signatures"].as_array().unwrap();
+    assert_eq!(signatures.len(), 1, "the signature of Nix and that of the cache are the same: {file}");
+    assert!(signatures[0].as_str().unwrap().starts_with(&name));
 }
 
 #[test]

@@ -127,3 +127,46 @@ fn fsck_finds_orphans_of_every_kind() {
     assert_eq!(found(&["fsck"])["orphans_removed"], 0);
     assert_back(&site, &kept);
 }
+
+/// Stores a realisation that leads to a path. Returns where it is served.
+fn realise(site: &Site, path: &Path) -> String {
+    let target = format!("/build-trace-v2/{}-realised.drv/out.doi", random_hash());
+    let body = json!({"outPath": path.base_name(), "signatures": []});
+    let put = site.cache("pub").put(&target).basic("", &site.token("pub", Permission::Write));
+    put.json(&body).send().expect_success();
+    target
+}
+
+#[test]
+fn realisations_go_with_their_path() {
+    let site = Site::with(configure);
+    let [old, kept] = [Path::small("old"), Path::small("kept")];
+    [&old, &kept].iter().for_each(|path| site.pusher("pub").push(path));
+    let gone = [realise(&site, &old), realise(&site, &old)];
+    let stays = realise(&site, &kept);
+    let served = |target: &str| site.cache("pub").get(target).send().status == 200;
+    delete(&site, &old);
+    assert!(gone.iter().all(|target| served(target)), "the path can be restored");
+    ask(&site, &["trash", "empty"]);
+    assert!(gone.iter().all(|target| !served(target)));
+    assert!(served(&stays));
+    ask(&site, &["path", "delete", &kept.hash, "--no-trash"]);
+    assert!(!served(&stays));
+    assert_eq!(stored(&site, "build-trace-v2/"), 0);
+    assert_consistent(&site);
+}
+
+/// As those from before the catalog knew of them, or those of a storage that came from elsewhere.
+#[test]
+fn fsck_has_realisations_go_with_their_path_that_the_catalog_does_not_know() {
+    let site = Site::with(configure);
+    let path = Path::small("old");
+    site.pusher("pub").push(&path);
+    let directory =
+        site.directory().join("storage/pub/build-trace-v2").join(format!("{}-a.drv", random_hash()));
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("out.doi"), json!({"outPath": path.base_name()}).to_string()).unwrap();
+    ask(&site, &["fsck"]);
+    ask(&site, &["path", "delete", &path.hash, "--no-trash"]);
+    assert_eq!(stored(&site, "build-trace-v2/"), 0);
+}

@@ -14,6 +14,7 @@ pub(crate) mod job;
 pub(crate) mod nar;
 pub(crate) mod open_upload;
 pub(crate) mod pin;
+pub(crate) mod realisation;
 pub(crate) mod reference;
 pub(crate) mod server_key;
 pub(crate) mod signing_key;

@@ -32,4 +32,4 @@ pub use tombstone_paths::{TombstoneBatch, TombstoneOutcome};
 pub use tombstones::Tombstone;
 
 /// The most values in one `IN (…)`. Databases limit the parameters of a statement.
-const IN_LIST: usize = 1000;
+pub(crate) const IN_LIST: usize = 1000;

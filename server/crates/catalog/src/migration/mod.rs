@@ -8,6 +8,7 @@ mod identity;
 mod initial;
 mod job_history;
 mod pushed_by;
+mod realisation;
 mod tombstone_deriver;
 mod trash;
 
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(by_products::Migration),
             Box::new(pushed_by::Migration),
             Box::new(daily_limit::Migration),
+            Box::new(realisation::Migration),
         ]
     }
 }

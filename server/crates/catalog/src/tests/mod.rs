@@ -228,6 +228,7 @@ macro_rules! promises {
                 what_lies_on_a_storage_out_of_use_is_not_deleted,
             ]
             trash: [
+                realisations_go_with_the_last_of_their_paths,
                 a_restored_path_is_as_it_was_but_for_its_last_use,
                 what_is_emptied_goes_in_the_order_of_its_removal,
                 a_trashed_path_is_replaced_by_what_comes_later,

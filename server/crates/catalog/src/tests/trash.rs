@@ -109,3 +109,25 @@ pub(super) async fn a_trashed_path_is_replaced_by_what_comes_later(backend: Back
     trash(&fixture, 2).await;
     assert_eq!(trashed(&fixture).await, [] as [u32; 0]);
 }
+
+pub(super) async fn realisations_go_with_the_last_of_their_paths(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let (catalog, cache) = (&fixture.catalog, fixture.cache);
+    push(&fixture, 1, &[], PUSHED).await;
+    let hashes = [1, 2].map(path_hash);
+    for (name, hash) in [("a", &hashes[0]), ("b", &hashes[1]), ("c", &hashes[0]), ("c", &hashes[1])] {
+        catalog.record_realisation(cache, name, hash).await.unwrap();
+    }
+    let mut gone = catalog.realisations_without_paths(cache, &hashes).await.unwrap();
+    gone.sort();
+    assert_eq!(gone, ["b", "c"], "the row that was recorded last counts");
+    trash(&fixture, 1).await;
+    assert_eq!(catalog.realisations_without_paths(cache, &hashes[..1]).await.unwrap(), [] as [String; 0]);
+    let emptied = empty(&fixture, None, 10).await;
+    assert_eq!(emptied.hashes, hashes[..1]);
+    assert_eq!(catalog.realisations_without_paths(cache, &emptied.hashes).await.unwrap(), ["a"]);
+    catalog.forget_realisations(cache, vec!["a".to_owned(), "b".to_owned()]).await.unwrap();
+    let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let known = catalog.known_realisations(cache, names).await.unwrap();
+    assert_eq!(known, ["c".to_owned()].into());
+}

@@ -2,14 +2,18 @@
 
 use std::collections::HashSet;
 
+use nix_formats::StorePathHash;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
     RelationTrait,
 };
 
+use crate::entity::field::Field;
 use crate::entity::{nar, trashed_path};
 use crate::writer::Written;
 use crate::{Catalog, CatalogError, NarId, StorageId, TrashId, UnixTime};
+
+type Hash = Field<trashed_path::Entity, StorePathHash>;
 
 /// A request to empty a part of the trash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub struct EmptiedTrash {
     pub paths: u64,
     /// Their NAR files, of which [`Catalog::unneeded_of`] says which can be removed.
     pub nars: Vec<NarId>,
+    /// The paths.
+    pub hashes: Vec<StorePathHash>,
     /// The base names of the derivations that made them.
     pub derivers: Vec<String>,
 }
@@ -47,13 +53,18 @@ async fn empty(
 ) -> Result<Written<EmptiedTrash>, CatalogError> {
     let mut query = trashed_path::Entity::find()
         .select_only()
-        .columns([trashed_path::Column::Id, trashed_path::Column::Nar, trashed_path::Column::Deriver])
+        .columns([
+            trashed_path::Column::Id,
+            trashed_path::Column::Nar,
+            trashed_path::Column::Hash,
+            trashed_path::Column::Deriver,
+        ])
         .join(JoinType::InnerJoin, trashed_path::Relation::Nar.def())
         .filter(nar::Column::Storage.eq(wanted.storage));
     if let Some(before) = wanted.before {
         query = query.filter(trashed_path::Column::TrashedAt.lt(before));
     }
-    let found: Vec<(TrashId, NarId, Option<String>)> = query
+    let found: Vec<(TrashId, NarId, Hash, Option<String>)> = query
         .order_by_asc(trashed_path::Column::Id)
         .limit(wanted.limit)
         .into_tuple()
@@ -65,10 +76,11 @@ async fn empty(
             .exec(transaction)
             .await?;
     }
-    let nars: HashSet<NarId> = found.iter().map(|(_, nar, _)| *nar).collect();
+    let nars: HashSet<NarId> = found.iter().map(|(_, nar, ..)| *nar).collect();
     Ok(Written::quietly(EmptiedTrash {
         paths: found.len() as u64,
         nars: nars.into_iter().collect(),
-        derivers: found.into_iter().filter_map(|(_, _, deriver)| deriver).collect(),
+        hashes: found.iter().map(|(_, _, hash, _)| **hash).collect(),
+        derivers: found.into_iter().filter_map(|(.., deriver)| deriver).collect(),
     }))
 }
