@@ -19,10 +19,13 @@ needed=(
   aspell:aspell,aspell-en
   cc:build-essential
   curl:curl
+  debootstrap:debootstrap
+  dpkg-shlibdeps:dpkg-dev
   faketime:faketime
   fish:fish
   initdb:postgresql
   ip:iproute2
+  lintian:lintian
   mount:mount
   nginx:nginx-light
   nix:nix-bin
@@ -96,8 +99,9 @@ fi
 # What cannot be tested here is written to this file, one line each, and counted at the end.
 NOT_TESTED=$(mktemp)
 scenarios=$(mktemp)
+packages=$(mktemp)
 export NOT_TESTED
-trap 'rm -f "$NOT_TESTED" "$scenarios"' EXIT
+trap 'rm -f "$NOT_TESTED" "$scenarios" "$packages"' EXIT
 
 # What NixOS looks at nginx configurations with, in the version that nixpkgs has.
 if ! [ -x "$tools/gixy/bin/gixy" ]; then
@@ -106,6 +110,28 @@ if ! [ -x "$tools/gixy/bin/gixy" ]; then
     "$tools/gixy/bin/gixy" --version >/dev/null; }; then
     rm -rf "$tools/gixy"
     echo "test.sh: gixy cannot be installed (it takes python3-venv and PyPI)" >&2
+  fi
+fi
+
+# The schemas of Kubernetes and of compose files.
+if ! [ -x "$tools/manifests/bin/kubernetes-validate" ]; then
+  say "installing what knows the schemas of Kubernetes and compose files into $tools"
+  if ! { python3 -m venv "$tools/manifests" &&
+    "$tools/manifests/bin/pip" install --quiet kubernetes-validate==1.37.0 compose-spec==0.2.1 pyyaml==6.0.3; }; then
+    rm -rf "$tools/manifests"
+    echo "test.sh: the schemas cannot be installed (they take python3-venv and PyPI)" >&2
+  fi
+fi
+
+# A bare system, on copies of which packages are installed.
+if ! [ -d "$tools/debian" ]; then
+  say "bootstrapping a bare Debian system in $tools"
+  if debootstrap --variant=minbase --include=ca-certificates,curl,dbus,nix-bin,systemd-sysv bookworm "$tools/debian.new" >/dev/null; then
+    rm -rf "$tools/debian.new/var/cache/apt/archives" "$tools/debian.new/var/lib/apt/lists"
+    mv "$tools/debian.new" "$tools/debian"
+  else
+    rm -rf "$tools/debian.new"
+    echo "test.sh: no Debian system can be bootstrapped" >&2
   fi
 fi
 
@@ -141,17 +167,31 @@ cargo test --workspace --features fail-points --locked --doc --quiet
 say "testing the NixOS module"
 nixos-module/tests/run
 
-say "testing with $(nix --version), and scenarios of several machines beside it"
-# The machines of a scenario mostly wait for each other.
-vm-tests/run --keep-going >"$scenarios" 2>&1 &
-scenarios_run=$!
+say "testing with $(nix --version), and scenarios of several machines and packages beside it"
+# The machines of a scenario mostly wait for each other, and so do those that packages are installed on.
+(
+  status=0
+  vm-tests/run --keep-going >"$scenarios" 2>&1 || status=$((status + 1))
+  packaging/tests/run >"$packages" 2>&1 || status=$((status + 2))
+  exit $status
+) &
+machines_run=$!
 failed=
 cargo nextest run --workspace --features fail-points --locked "$@" || failed="$failed tests"
-wait "$scenarios_run" || failed="$failed scenarios"
-case $failed in
-  *scenarios*) cat "$scenarios" ;;
-  *) grep '^vm-tests: ' "$scenarios" ;;
-esac
+machines=0
+wait "$machines_run" || machines=$?
+if ((machines & 1)); then
+  failed="$failed scenarios"
+  cat "$scenarios"
+else
+  grep '^vm-tests: ' "$scenarios"
+fi
+if ((machines & 2)); then
+  failed="$failed packages"
+  cat "$packages"
+else
+  grep '^packages: ' "$packages"
+fi
 
 count=$(wc -l <"$NOT_TESTED")
 if [ "$count" -gt 0 ]; then
