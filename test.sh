@@ -18,6 +18,7 @@ garage=2.5.0
 needed=(
   aspell:aspell,aspell-en
   cc:build-essential
+  cpio:cpio
   curl:curl
   debootstrap:debootstrap
   dpkg-shlibdeps:dpkg-dev
@@ -33,6 +34,7 @@ needed=(
   openssl:openssl
   promtool:prometheus
   python3:python3
+  rpmbuild:rpm
   systemd-analyze:systemd
   systemd-nspawn:systemd-container
   unshare:util-linux

@@ -56,8 +56,13 @@ def run(*command, **options):
     return done.stdout.strip()
 
 
+# What every container runtime provides. Static programs take their random numbers from there, as they cannot ask the loader whether
+# the C library has a function for it.
+DEVICES = ("null", "random", "urandom")
+
+
 class Bare:
-    """The root, with what a container runtime adds: /proc, /dev/null and where host names are looked up."""
+    """The root, with what a container runtime adds: /proc, devices, and where host names are looked up."""
 
     def __init__(self, root, user, environment):
         self.root = root
@@ -67,12 +72,13 @@ class Bare:
             (root / name).mkdir(exist_ok=True)
         (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        (root / "dev/null").touch()
         run("mount", "--bind", "/proc", root / "proc")
-        run("mount", "--bind", "/dev/null", root / "dev/null")
+        for name in DEVICES:
+            (root / "dev" / name).touch()
+            run("mount", "--bind", f"/dev/{name}", root / "dev" / name)
 
     def close(self):
-        run("umount", self.root / "proc", self.root / "dev/null")
+        run("umount", self.root / "proc", *(self.root / "dev" / name for name in DEVICES))
 
     def run(self, *command):
         return run(*self._enter, *command, env=self._environment)
@@ -85,6 +91,8 @@ def test(root, user, environment, command, directory):
     """Starts the daemon with `command` as `user` (a number), pushes and fetches by Nix, and reads through it from an upstream that
     has a name. `environment` is all that it gets."""
     run("ip", "link", "set", "lo", "up")
+    # Nix remembers replies by URL, and every test has the same one.
+    os.environ["XDG_CACHE_HOME"] = str(directory / "cache")
     bare = Bare(root, user, environment)
     names = socketserver.ThreadingUDPServer(("127.0.0.1", 53), NameServer)
     other = directory / "upstream"
@@ -96,6 +104,7 @@ def test(root, user, environment, command, directory):
     with serving(names), serving(files), open(directory / "log", "w") as log:
         daemon = bare.start(*command, log=log)
         try:
+            wait_until_ready(daemon)
             use(bare, directory, other)
         except BaseException:
             print((directory / "log").read_text()[-3000:])
@@ -132,11 +141,15 @@ def is_ready():
         return False
 
 
-def use(bare, directory, other):
+def wait_until_ready(daemon):
     deadline = time.monotonic() + PATIENCE
     while not is_ready():
+        assert daemon.poll() is None, f"the daemon ended with {daemon.returncode}"
         assert time.monotonic() < deadline, "the daemon does not become ready"
         time.sleep(0.1)
+
+
+def use(bare, directory, other):
     bare.run("/usr/bin/cachectl", "status")
     token = bare.run("/usr/bin/cachectl", "token", "create", "--cache", "main", "--permission", "write", "--expires", "1h")
     netrc = directory / "netrc"

@@ -21,6 +21,9 @@ EXPECTED = [
     f"{DOCUMENTATION}/sbom.cdx.json",
     f"{DOCUMENTATION}/dependencies.txt.gz",
 ]
+RPM_FILES = "[%{FILENAMES} %{FILEUSERNAME} %{FILEMODES} %{FILEFLAGS}\n]"
+# A flag of RPM.
+NO_REPLACE = 1 << 4
 # A crate of the core, one that comes without a licence text, and one with C code.
 CRATES = ("tokio", "sea-orm-macros", "zstd-sys")
 
@@ -54,6 +57,24 @@ def test_tree(files, expected=EXPECTED, documentation=DOCUMENTATION):
     for name in CRATES:
         assert name in listed, f"the bill of materials lacks {name}"
         assert f"\n{name} " in texts, f"the licences lack {name}"
+
+
+def test_rpm(package, directory):
+    """What rpm itself says about a package: its files, their modes, and which of them are configuration."""
+    listed = subprocess.run(["rpm", "-qp", "--nodigest", "--qf", RPM_FILES, package], check=True, text=True, capture_output=True).stdout
+    files = {name: (owner, int(mode), int(flags)) for name, owner, mode, flags in map(str.split, listed.splitlines())}
+    expected = [name.replace("vendor-completions", "site-functions") for name in EXPECTED]
+    missing = [name for name in expected if f"/{name}" not in files]
+    assert not missing, f"the package lacks {missing}"
+    for name, (owner, mode, _) in files.items():
+        assert owner == "root" and not mode & 0o022, f"{name} belongs to {owner}, mode {mode:o}"
+    assert files["/etc/cache-server/config.yaml"][2] & NO_REPLACE, "an upgrade would replace the configuration"
+    content = subprocess.run(["rpm2cpio", package], check=True, capture_output=True).stdout
+    unpack = ["cpio", "--extract", "--make-directories", "--quiet"]
+    (directory / "unpacked").mkdir()
+    subprocess.run(unpack, cwd=directory / "unpacked", input=content, check=True)
+    version = subprocess.run([directory / "unpacked/usr/bin/cachectl", "--version"], check=True, text=True, capture_output=True)
+    assert version.stdout.startswith("cachectl "), version.stdout
 
 
 def lint(package):
