@@ -12,7 +12,8 @@ import contents
 EXPECTED = [name for name in contents.EXPECTED if not name.startswith(("usr/lib/sysusers.d", "usr/lib/tmpfiles.d"))]
 
 
-def test(archive, directory):
+def open_archive(archive):
+    """The configuration of the image in an archive, and its layer, uncompressed."""
     files = {member.name: content for member, content in contents.members(io.BytesIO(archive.read_bytes()))}
     assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     (entry,) = json.loads(files["index.json"])["manifests"]
@@ -23,7 +24,16 @@ def test(archive, directory):
     assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(layer).hexdigest()}"]
     (older,) = json.loads(files["manifest.json"])
     assert older["Config"] == "blobs/" + manifest["config"]["digest"].replace(":", "/")
+    return config, layer
 
+
+def extract(layer, root):
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+        tar.extractall(root, filter="fully_trusted")
+
+
+def test(archive, directory):
+    config, layer = open_archive(archive)
     settings = config["config"]
     user, group = map(int, settings["User"].split(":"))
     assert user == group != 0, "the image runs as root"
@@ -33,8 +43,7 @@ def test(archive, directory):
         assert members[volume.lstrip("/")][0].uid == user, f"{volume} does not belong to the user of the image"
 
     root = directory / "root"
-    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
-        tar.extractall(root, filter="fully_trusted")
+    extract(layer, root)
     environment = dict(entry.split("=", 1) for entry in settings["Env"])
     bare.test(root, user, environment, [*settings["Entrypoint"], *settings["Cmd"]], directory)
 

@@ -12,6 +12,7 @@ sys.path.append(str(HERE.parent.parent / "vm-tests"))
 
 from runner import container  # noqa: E402
 from runner.machine import Machine  # noqa: E402
+from runner.network import BRIDGE, Network  # noqa: E402, F401
 
 # Where test.sh bootstraps it.
 TREE = Path("/opt/cache-server-test-tools/debian")
