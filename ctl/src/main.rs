@@ -1,4 +1,4 @@
-//! `cachectl` inspects and controls a running cache-server over the daemon's admin socket.
+//! `cachectl` inspects and controls a running cache-server over the daemon's admin socket, and pushes store paths to a server.
 //!
 //! | module | what is there |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | `nouns` | one file per noun: its arguments, its calls, its view |
 //! | `client` | finds the daemon, sends a request, returns the reply |
 //! | `follow` | follows a long job or a log to its end |
+//! | `push` | uploads store paths to a server by its URL |
 //! | `output` | tables, fields, units, JSON |
 //! | `error`, `exit` | every failure with its text, hint and exit code |
 
@@ -16,6 +17,7 @@ mod exit;
 mod follow;
 mod nouns;
 mod output;
+mod push;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

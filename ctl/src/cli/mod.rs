@@ -10,13 +10,14 @@ use clap_complete::Shell;
 
 use crate::exit::Exit;
 use crate::nouns::{
-    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, status, storage, token, trash,
-    upload, usage, worker, workspace,
+    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, push, status,
+    storage, token, trash, upload, usage, worker, workspace,
 };
 
 /// Inspect and control a cache-server.
 ///
-/// It talks to the daemon through the admin socket, so it runs on the same machine and needs no token.
+/// It talks to the daemon through the admin socket, so it runs on the same machine and needs no token. Only `push` goes to a
+/// server by its URL, with a token.
 #[derive(Debug, Parser)]
 #[command(
     name = "cachectl",
@@ -110,6 +111,15 @@ pub enum Command {
         after_help = "Example:\n  cachectl path info $(readlink ./result)"
     )]
     Path(path::Command),
+    /// Push store paths of this machine to a server, with everything that they refer to
+    ///
+    /// Asks the server which paths it lacks, and uploads only those. Needs Nix on this machine and a token, but no admin
+    /// socket: the server may be anywhere. A push that was interrupted is resumed by the same command.
+    #[command(after_help = "Examples:\n  \
+        cachectl push ./result --server https://cache.example.org --cache main --token-file token\n  \
+        nix-build | cachectl push --server https://cache.example.org\n  \
+        cachectl push --watch-store --cache main")]
+    Push(push::Arguments),
     /// List or empty the trash, where removed paths stay for a while
     ///
     /// Paths that `gc` and `path delete` remove stay for the time that `server.trash` says, 24 hours by default. Nobody can see

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 pub use admin_api::units::parse_size as size;
 use thiserror::Error;
+use url::Url;
 
 /// The number of characters of a store hash: 160 bits in nix32.
 const STORE_HASH_LENGTH: usize = 32;
@@ -94,4 +95,17 @@ pub fn rate(text: &str) -> Result<u64, String> {
         Ok(0) => Err("must be at least one byte per second".to_owned()),
         Ok(rate) => Ok(rate),
     }
+}
+
+/// Parses the URL of a server.
+pub fn http_url(text: &str) -> Result<Url, String> {
+    let url =
+        Url::parse(text).map_err(|error| format!("{error} (write it like https://cache.example.org)"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("write it like https://cache.example.org".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("pass the token with --token-file, not in the URL".to_owned());
+    }
+    Ok(url)
 }

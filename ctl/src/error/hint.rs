@@ -50,6 +50,7 @@ impl Error {
             }
             Self::FaultyConfig { hint, .. } => hint.as_deref().map(plain),
             Self::Job(error) => Some(error.hint()),
+            Self::Push(error) => error.hint(),
             Self::NoCacheHolds { .. } => {
                 Some("`cachectl path list` shows the paths of a cache.".into())
             }

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::exit::Exit;
 use crate::output::{counted, plain};
+use crate::push::PushError;
 pub use job::JobError;
 use reach::list_misses;
 pub use reach::{Miss, Obstacle};
@@ -245,6 +246,9 @@ pub enum Error {
     /// A long job did not succeed, as far as is known.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// A push did not succeed.
+    #[error(transparent)]
+    Push(#[from] PushError),
     /// The reply could not be printed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -278,6 +282,7 @@ impl Error {
             Self::Unwell { .. } | Self::Problems { .. } | Self::SilentPeers { .. } => Exit::Damage,
             Self::Version { .. } | Self::TooOld { .. } => Exit::Version,
             Self::Job(error) => error.exit(),
+            Self::Push(error) => error.exit(),
             Self::Daemon(error) => match error.code {
                 ErrorCode::NotFound => Exit::NotFound,
                 ErrorCode::Invalid | ErrorCode::Conflict => Exit::Refused,

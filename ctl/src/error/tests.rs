@@ -131,6 +131,7 @@ fn one_of_each() -> Vec<Error> {
         Error::NoCacheHolds { hash: name(), caches: vec![] },
         Error::TokenLost { id: name(), source: io() },
         Error::Job(JobError::LeftEarly),
+        Error::Push(PushError::NoPaths),
         Error::Output(io()),
         Error::Runtime(io()),
         Error::Problems { problems: vec![name()] },
@@ -166,11 +167,12 @@ fn one_of_each() -> Vec<Error> {
         Error::NoCacheHolds { .. } => 27,
         Error::TokenLost { .. } => 28,
         Error::Job(_) => 29,
-        Error::Output(_) => 30,
-        Error::Runtime(_) => 31,
-        Error::Problems { .. } => 32,
+        Error::Push(_) => 30,
+        Error::Output(_) => 31,
+        Error::Runtime(_) => 32,
+        Error::Problems { .. } => 33,
     };
-    assert!(samples.iter().map(position).eq(0..33), "a variant is missing");
+    assert!(samples.iter().map(position).eq(0..34), "a variant is missing");
     samples
 }
 

@@ -67,9 +67,9 @@ impl Bar {
         }
     }
 
-    /// Removes the bar.
-    pub fn clear(self) {
-        if let Some((bar, _)) = self.drawn {
+    /// Removes the bar until there is progress again.
+    pub fn hide(&mut self) {
+        if let Some((bar, _)) = self.drawn.take() {
             bar.finish_and_clear();
         }
     }

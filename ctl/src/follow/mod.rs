@@ -20,3 +20,4 @@ pub use log::print_log;
 #[cfg(test)]
 pub use outcome::render;
 pub use outcome::{brief, gc_table};
+pub use view::View;

@@ -44,6 +44,20 @@ impl View {
         }
     }
 
+    /// Shows progress under that name from now on, for work that is not a job of the daemon.
+    pub fn begin(&mut self, kind: &'static str) {
+        if let Self::Bar(bar) = self {
+            bar.start(kind);
+        }
+    }
+
+    /// Removes the bar until there is progress again.
+    pub fn pause(&mut self) {
+        if let Self::Bar(bar) = self {
+            bar.hide();
+        }
+    }
+
     /// Shows the progress of the job.
     pub fn progress(&mut self, figures: Figures, message: Option<&str>) {
         match self {
@@ -67,10 +81,8 @@ impl View {
     }
 
     /// Removes what is not to stay.
-    pub fn close(self) {
-        if let Self::Bar(bar) = self {
-            bar.clear();
-        }
+    pub fn close(mut self) {
+        self.pause();
     }
 
     fn say(&self, line: &str) {

@@ -18,6 +18,7 @@ pub mod path;
 pub mod peer;
 pub mod pin;
 mod problems;
+pub mod push;
 mod reload;
 pub mod status;
 pub mod storage;
@@ -49,6 +50,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Deploy(command) => deploy::run(command, &client, &output).await,
         Command::Cache(command) => cache::run(command, &client, &output).await,
         Command::Path(command) => path::run(command, &client, &output).await,
+        Command::Push(arguments) => push::run(arguments, global.timeout, &output).await,
         Command::Trash(command) => trash::run(command, &client, &output).await,
         Command::Upload(command) => upload::run(command, &client, &output).await,
         Command::Usage(arguments) => usage::run(arguments, &client, &output).await,

@@ -29,6 +29,7 @@ mod metrics;
 mod nix_client;
 mod operating;
 mod printed_urls;
+mod push_command;
 mod put;
 mod quotas;
 mod ranges;
