@@ -21,6 +21,9 @@ use super::store::PathInfo;
 /// Hashes in one question, as many as the cachix client asks for.
 const BATCH: usize = 32_768;
 
+/// How long a server may verify a large NAR and move it to a storage far away.
+const COMMIT: Duration = Duration::from_secs(900);
+
 /// The request whose URL says by itself who may send it.
 const PART: &str = "a part";
 
@@ -129,6 +132,7 @@ impl Server {
             headers: Vec::new(),
             body: Bytes::new(),
             is_authorized: true,
+            grace: Duration::ZERO,
         };
         let info: CacheInfo = self.decode(&self.client.send_repeatedly(&call).await?)?;
         if info.permission == Permission::Read {
@@ -183,8 +187,15 @@ impl Server {
             .map_err(|error| self.malformed(format!("the URL for a part is none: {error}")))?;
         let headers =
             vec![(CONTENT_TYPE.as_str(), "application/octet-stream".to_owned()), ("content-md5", md5)];
-        let call =
-            Call { what: PART, method: Method::PUT, url, headers, body: part.bytes, is_authorized: false };
+        let call = Call {
+            what: PART,
+            method: Method::PUT,
+            url,
+            headers,
+            body: part.bytes,
+            is_authorized: false,
+            grace: Duration::ZERO,
+        };
         let answer = self.client.send_repeatedly(&call).await?;
         let etag = answer.headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         Ok(Arrived { number: part.number, etag })
@@ -207,7 +218,7 @@ impl Server {
             .collect();
         let body = json!({ "parts": listed, "narInfoCreate": description });
         let call = Call::json("the path", self.upload(opened, Some("complete")), &body);
-        self.client.send_repeatedly(&call).await.map(drop)
+        self.client.send_repeatedly(&Call { grace: COMMIT, ..call }).await.map(drop)
     }
 
     /// Tells the server that an upload will not be completed. It finds out by itself if that fails.

@@ -44,6 +44,8 @@ pub struct Call {
     pub body: Bytes,
     /// Whether the token goes along.
     pub is_authorized: bool,
+    /// How much longer than usual the server may take for it.
+    pub grace: Duration,
 }
 
 /// The answer to a request that succeeded.
@@ -113,7 +115,7 @@ impl Client {
         }
         let request =
             request.body(Full::new(call.body.clone())).map_err(|error| malformed(error.to_string()))?;
-        let waited = self.patience + Duration::from_secs(call.body.len() as u64 / SLOWEST);
+        let waited = self.patience + call.grace + Duration::from_secs(call.body.len() as u64 / SLOWEST);
         let exchange = async {
             let answer = self.http.request(request).await.map_err(|error| {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -149,7 +151,7 @@ impl Call {
     pub fn json(what: &'static str, url: Url, body: &serde_json::Value) -> Self {
         let headers = vec![(CONTENT_TYPE.as_str(), "application/json".to_owned())];
         let body = Bytes::from(body.to_string());
-        Self { what, method: Method::POST, url, headers, body, is_authorized: true }
+        Self { what, method: Method::POST, url, headers, body, is_authorized: true, grace: Duration::ZERO }
     }
 }
 
