@@ -17,6 +17,8 @@ pub struct SavedJob {
     pub number: u64,
     /// What the daemon knows of it, in a format of its own.
     pub info: String,
+    /// What it was asked for, in the same format, as long as it has to be resumed when the daemon starts again.
+    pub request: Option<String>,
 }
 
 impl Catalog {
@@ -27,11 +29,17 @@ impl Catalog {
             .order_by_asc(job::Column::Number)
             .all(self.readers())
             .await?;
-        let saved = |row: job::Model| SavedJob { node: row.node, number: row.number.get(), info: row.info };
+        let saved = |row: job::Model| SavedJob {
+            node: row.node,
+            number: row.number.get(),
+            info: row.info,
+            request: row.request,
+        };
         Ok(rows.into_iter().map(saved).collect())
     }
 
-    /// Saves a job, in place of what was saved of it before, and forgets those with a number lower than `oldest`.
+    /// Saves a job, in place of what was saved of it before, and forgets those with a number lower than `oldest`,
+    /// unless they have to be resumed.
     pub async fn save_job(&self, job: SavedJob, oldest: u64) -> Result<(), CatalogError> {
         self.write((job, oldest), |transaction, (job, oldest)| Box::pin(save(transaction, job, *oldest)))
             .await
@@ -47,10 +55,11 @@ async fn save(
         node: ActiveValue::Set(job.node.clone()),
         number: ActiveValue::Set(Count::new("the number of a job", job.number)?.into()),
         info: ActiveValue::Set(job.info.clone()),
+        request: ActiveValue::Set(job.request.clone()),
     })
     .on_conflict(
         OnConflict::columns([job::Column::Node, job::Column::Number])
-            .update_column(job::Column::Info)
+            .update_columns([job::Column::Info, job::Column::Request])
             .to_owned(),
     )
     .exec_without_returning(transaction)
@@ -58,6 +67,7 @@ async fn save(
     job::Entity::delete_many()
         .filter(job::Column::Node.eq(job.node.as_str()))
         .filter(job::Column::Number.lt(Count::new("the number of a job", oldest)?.signed()))
+        .filter(job::Column::Request.is_null())
         .exec(transaction)
         .await?;
     Ok(Written::quietly(()))

@@ -15,6 +15,8 @@ pub struct Model {
     pub number: Field<Entity, Count>,
     /// What the daemon knows of the job, in its own format.
     pub info: String,
+    /// What was asked for, in the same format, as long as the job has to be resumed.
+    pub request: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -7,6 +7,7 @@ mod daily_limit;
 mod identity;
 mod initial;
 mod job_history;
+mod job_request;
 mod pushed_by;
 mod realisation;
 mod tombstone_deriver;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(by_products::Migration),
             Box::new(pushed_by::Migration),
             Box::new(daily_limit::Migration),
+            Box::new(job_request::Migration),
             Box::new(realisation::Migration),
         ]
     }
