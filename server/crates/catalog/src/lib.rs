@@ -34,6 +34,7 @@ mod open_uploads;
 mod paths;
 mod pins;
 mod postgres;
+mod python;
 mod realisations;
 mod removal;
 mod shared_keys;
@@ -78,6 +79,7 @@ pub use paths::{
     UnpublishedPath,
 };
 pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
+pub use python::{OriginalPath, read_original_database};
 pub use removal::Forgotten;
 pub use shared_keys::SharedKey;
 pub use storages::DeclaredStorage;
