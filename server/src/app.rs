@@ -122,6 +122,7 @@ impl App {
         log_storages(core);
         workers::start(core, workers, vec![Box::new(Reopener(listeners.clone()))]);
         let watchdog = tokio::spawn(systemd::run_watchdog());
+        jobs.resume(core).await;
         systemd::notify_ready(&listeners.summary());
         let (watched, ending) = (core.clone(), stop.clone());
         tokio::spawn(async move {

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 use crate::exit::Exit;
 use crate::nouns::{
-    agent, backup, cache, deploy, dht, fsck, gc, job, key, path, peer, pin, push, status,
+    agent, backup, cache, deploy, dht, export, fsck, gc, import, job, key, path, peer, pin, push, status,
     storage, token, trash, upload, usage, worker, workspace,
 };
 
@@ -111,6 +111,30 @@ pub enum Command {
         after_help = "Example:\n  cachectl path info $(readlink ./result)"
     )]
     Path(path::Command),
+    /// Import the paths of another binary cache, or of a Nix store, into a cache
+    ///
+    /// The daemon fetches them, verifies them as it does a push, keeps their signatures and adds its own. It goes on when this
+    /// command ends and after a restart; the same command joins it again. What the cache has already is not fetched, so an
+    /// import that was stopped resumes where it was. Exits with 8 if some paths could not be imported; the result says why.
+    ///
+    /// A cache behind http or https has no list of its paths, so pipe one into the command; with --closure, a few paths
+    /// are enough.
+    #[command(after_help = "Examples:\n  \
+        cachectl import file:///srv/old-cache --cache main\n  \
+        cachectl import 's3://bucket?endpoint=s3.example.org&region=eu' --cache main --rate 50MB\n  \
+        cachectl import daemon --cache main --filter 'linux-*' --dry-run\n  \
+        nix path-info -r ./result | cachectl import https://attic.example.org/old --cache main")]
+    Import(import::Arguments),
+    /// Write paths of a cache as a binary cache to a directory or a bucket
+    ///
+    /// What is written is a flat binary cache with narinfo and signatures, which plain Nix and any web server can read. The
+    /// daemon goes on when this command ends and after a restart; the same command joins it again. What is there already is
+    /// not written again, and an unfinished file never has its final name. Exits with 8 if some paths could not be exported.
+    #[command(after_help = "Examples:\n  \
+        cachectl export file:///mnt/usb/cache --cache main\n  \
+        cachectl export file:///mnt/usb/cache --cache main $(readlink ./result)\n  \
+        cachectl export 's3://bucket/release?region=eu' --cache main --pin release")]
+    Export(export::Arguments),
     /// Push store paths of this machine to a server, with everything that they refer to
     ///
     /// Asks the server which paths it lacks, and uploads only those. Needs Nix on this machine and a token, but no admin

@@ -141,3 +141,13 @@ fn a_size_and_an_age_may_be_zero() {
     assert_eq!(age("12h"), Ok(Duration::from_secs(12 * 60 * 60)));
     assert!(age("5").is_err());
 }
+
+#[test]
+fn a_directory_is_named_by_its_url() {
+    use super::value::place;
+    assert_eq!(place("/srv/a b").unwrap(), "file:///srv/a%20b");
+    assert!(place("./cache").unwrap().starts_with("file:///"));
+    for other in ["daemon", "https://x", "s3://b", "local?root=/mnt"] {
+        assert_eq!(place(other).unwrap(), other);
+    }
+}

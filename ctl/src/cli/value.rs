@@ -97,6 +97,17 @@ pub fn rate(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Reads the place of a binary cache: a URL, a store that Nix knows, or the name of a directory, which becomes its URL.
+pub fn place(text: &str) -> Result<String, String> {
+    let is_directory = ["/", "./", "../"].iter().any(|start| text.starts_with(start)) || text == ".";
+    if !is_directory {
+        return Ok(text.to_owned());
+    }
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    let url = Url::from_file_path(path).map_err(|()| "it cannot be written as a URL".to_owned())?;
+    Ok(url.to_string())
+}
+
 /// Parses the URL of a server.
 pub fn http_url(text: &str) -> Result<Url, String> {
     let url =

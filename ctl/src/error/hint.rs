@@ -60,6 +60,9 @@ impl Error {
                  {\"SYSTEM\": \"/nix/store/HASH-NAME\"}}. The second part is optional."
                     .into(),
             ),
+            Self::PathList { .. } => {
+                Some("Write a store path a line, as `nix path-info --recursive ./result` does.".into())
+            }
             Self::NotCollected
             | Self::DeploymentFailed { .. }
             | Self::ManPages { .. }

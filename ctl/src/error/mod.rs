@@ -179,6 +179,12 @@ pub enum Error {
         /// The daemon's hint.
         hint: Option<String>,
     },
+    /// Standard input is no list of paths.
+    #[error("cannot use the list of paths on standard input: {reason}")]
+    PathList {
+        /// What is wrong.
+        reason: String,
+    },
     /// A file does not specify what to activate.
     #[error("cannot activate {}: {reason}", file.display())]
     Specification {
@@ -277,7 +283,7 @@ impl Error {
             | Self::Unconfirmed { .. }
             | Self::NotCollected => Exit::Usage,
             Self::FaultyConfig { .. } => Exit::Refused,
-            Self::Specification { .. } => Exit::Usage,
+            Self::Specification { .. } | Self::PathList { .. } => Exit::Usage,
             Self::DeploymentFailed { .. } => Exit::Incomplete,
             Self::Unwell { .. } | Self::Problems { .. } | Self::SilentPeers { .. } => Exit::Damage,
             Self::Version { .. } | Self::TooOld { .. } => Exit::Version,

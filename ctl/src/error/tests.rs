@@ -132,6 +132,7 @@ fn one_of_each() -> Vec<Error> {
         Error::TokenLost { id: name(), source: io() },
         Error::Job(JobError::LeftEarly),
         Error::Push(PushError::NoPaths),
+        Error::PathList { reason: "it is empty".into() },
         Error::Output(io()),
         Error::Runtime(io()),
         Error::Problems { problems: vec![name()] },
@@ -168,11 +169,12 @@ fn one_of_each() -> Vec<Error> {
         Error::TokenLost { .. } => 28,
         Error::Job(_) => 29,
         Error::Push(_) => 30,
-        Error::Output(_) => 31,
-        Error::Runtime(_) => 32,
-        Error::Problems { .. } => 33,
+        Error::PathList { .. } => 31,
+        Error::Output(_) => 32,
+        Error::Runtime(_) => 33,
+        Error::Problems { .. } => 34,
     };
-    assert!(samples.iter().map(position).eq(0..34), "a variant is missing");
+    assert!(samples.iter().map(position).eq(0..35), "a variant is missing");
     samples
 }
 

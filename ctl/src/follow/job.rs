@@ -43,8 +43,13 @@ pub async fn finish_job(request: &JobRequest, client: &Client, output: &Output) 
 /// The name of a job in a sentence: `scrub of main/hdd`.
 pub fn name(job: &JobInfo) -> String {
     let kind = kind(job);
-    // The subject of a backup is the file that it writes.
-    let link = if job.kind == JobKind::Backup { "to" } else { "of" };
+    let link = match job.kind {
+        // The subject is the file that it writes.
+        JobKind::Backup => "to",
+        // The subject is the source and the cache.
+        JobKind::Import => "from",
+        _ => "of",
+    };
     if job.subject.is_empty() { kind.to_owned() } else { format!("{kind} {link} {}", job.subject) }
 }
 
@@ -58,6 +63,8 @@ pub fn kind(job: &JobInfo) -> &'static str {
         JobKind::Gc => "gc",
         JobKind::DeleteCache => "deletion",
         JobKind::Backup => "backup",
+        JobKind::Import => "import",
+        JobKind::Export => "export",
         JobKind::Unknown => "job",
     }
 }

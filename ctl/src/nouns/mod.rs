@@ -8,9 +8,11 @@ pub mod cache;
 pub mod deploy;
 pub mod dht;
 mod doctor;
+pub mod export;
 pub mod fsck;
 pub mod gc;
 mod generate;
+pub mod import;
 pub mod job;
 pub mod key;
 mod pages;
@@ -50,6 +52,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Deploy(command) => deploy::run(command, &client, &output).await,
         Command::Cache(command) => cache::run(command, &client, &output).await,
         Command::Path(command) => path::run(command, &client, &output).await,
+        Command::Export(arguments) => export::run(arguments, &client, &output).await,
+        Command::Import(arguments) => import::run(arguments, &client, &output).await,
         Command::Push(arguments) => push::run(arguments, global.timeout, &output).await,
         Command::Trash(command) => trash::run(command, &client, &output).await,
         Command::Upload(command) => upload::run(command, &client, &output).await,

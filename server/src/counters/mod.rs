@@ -50,7 +50,8 @@ impl JobMeter {
 }
 
 /// The kinds of jobs, in the order of their numbers.
-pub const JOB_KINDS: [&str; 7] = ["drain", "rebalance", "scrub", "fsck", "gc", "delete-cache", "backup"];
+pub const JOB_KINDS: [&str; 9] =
+    ["drain", "rebalance", "scrub", "fsck", "gc", "delete-cache", "backup", "import", "export"];
 /// Jobs by their kinds.
 pub static JOBS: [JobMeter; JOB_KINDS.len()] = [const { JobMeter::new() }; JOB_KINDS.len()];
 

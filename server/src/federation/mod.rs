@@ -57,14 +57,14 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub use self::address_scope::AddressScope;
+pub use self::client::{Client, ClientError, read_body};
 pub use self::exchange::{InventoryQuestion, ProvenPeer};
 pub use self::fetch::{FetchError, Fetched};
 pub use self::find::{Found, Outcome};
 pub use self::keep::size_to_collect;
-pub use self::ticket::{Ticket, TicketText};
+pub use self::ticket::{Ticket, TicketText, within};
 
-use self::address_scope::AddressScope;
-use self::client::Client;
 use self::find::Lookups;
 use self::health::{Health, HealthBook};
 use self::inventories::Inventories;

@@ -128,6 +128,11 @@ impl Job {
         }
     }
 
+    /// Whether it was told to stop, and for this cause.
+    pub(super) fn is_stopped_by(&self, cause: StopCause) -> bool {
+        self.stop.is_cancelled() && self.stop_cause() == cause
+    }
+
     pub(super) fn stop_cause(&self) -> StopCause {
         *lock(&self.stop_cause)
     }
@@ -156,6 +161,8 @@ fn subject(request: &JobRequest, scope: &Scope) -> String {
     match request {
         JobRequest::Backup { file } => file.clone(),
         JobRequest::DeleteCache { cache } => cache.clone(),
+        JobRequest::Export(export) => format!("{} to {}", export.cache, export.target),
+        JobRequest::Import(import) => format!("{} into {}", import.source, import.cache),
         _ => scope.text(),
     }
 }

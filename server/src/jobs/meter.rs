@@ -16,6 +16,8 @@ fn meter(kind: JobKind) -> Option<&'static JobMeter> {
         JobKind::Gc => 4,
         JobKind::DeleteCache => 5,
         JobKind::Backup => 6,
+        JobKind::Import => 7,
+        JobKind::Export => 8,
         JobKind::Unknown => return None,
     };
     JOBS.get(number)
@@ -48,7 +50,12 @@ pub(super) fn note_earlier(job: &JobInfo) {
 
 /// A dry run of a collection is none.
 fn note_success(meter: &JobMeter, job: &JobInfo) {
-    let is_dry = matches!(&job.summary, Some(JobSummary::Gc(summary)) if summary.dry_run);
+    let is_dry = match &job.summary {
+        Some(JobSummary::Gc(summary)) => summary.dry_run,
+        Some(JobSummary::Import(summary)) => summary.dry_run,
+        Some(JobSummary::Export(summary)) => summary.dry_run,
+        _ => false,
+    };
     if let (JobState::Done, Some(end), false) = (job.state, job.finished_at, is_dry)
         && end >= meter.last_success.get()
     {

@@ -5,21 +5,24 @@
 
 mod backup;
 mod delete_cache;
+mod export;
 mod fsck;
 mod gc;
 mod history;
+mod import;
 mod job;
 mod meter;
 mod moves;
 mod scope;
 mod scrub;
+mod transfer;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use admin_api::{ApiError, ErrorCode, JobInfo, JobKind, JobRequest, JobState, JobSummary, StopCause};
-use catalog::CatalogError;
+use catalog::{CatalogError, SavedJob};
 use futures_util::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::task::TaskTracker;
@@ -43,6 +46,8 @@ pub struct Jobs {
     list: Mutex<Vec<Arc<Job>>>,
     /// Those that ended before the daemon started.
     earlier: Mutex<Vec<JobInfo>>,
+    /// Those of them that have to be resumed.
+    interrupted: Mutex<Vec<SavedJob>>,
     last_id: AtomicU64,
     running: TaskTracker,
 }
@@ -196,6 +201,8 @@ async fn work(core: &Arc<Core>, job: &Arc<Job>) -> Result<JobSummary, JobError> 
         }
         JobRequest::Backup { file } => backup::backup(core, file, &reporter).await,
         JobRequest::DeleteCache { cache } => delete_cache::delete_cache(core, cache, &reporter).await,
+        JobRequest::Import(request) => import::import(core, request, &reporter).await,
+        JobRequest::Export(request) => export::export(core, request, &reporter).await,
     }
 }
 
@@ -236,6 +243,10 @@ enum Relation {
 }
 
 fn relation(running: &Job, request: &JobRequest, scope: &Scope) -> Relation {
+    if let (JobRequest::Import(one), JobRequest::Import(other)) = (&running.request, request) {
+        // Two imports are as good as two clients that push.
+        return if one.is_same_as(other) { Relation::Same } else { Relation::None };
+    }
     let (kind, other) = (running.request.kind(), request.kind());
     if kind == other && running.scope == *scope {
         return match (&running.request, request) {
@@ -250,8 +261,16 @@ fn relation(running: &Job, request: &JobRequest, scope: &Scope) -> Relation {
             _ => Relation::Same,
         };
     }
-    // Reading does not disturb anybody. The others change what lies where.
-    let changes = |kind: JobKind| !matches!(kind, JobKind::Scrub | JobKind::Backup);
+    if let (JobRequest::Export(one), JobRequest::Export(other)) = (&running.request, request) {
+        return match (one.is_same_as(other), one.target == other.target) {
+            (true, _) => Relation::Same,
+            (false, true) => Relation::InTheWay,
+            (false, false) => Relation::None,
+        };
+    }
+    // Reading does not disturb anybody, and no push does. The others change what lies where.
+    let changes =
+        |kind: JobKind| !matches!(kind, JobKind::Scrub | JobKind::Backup | JobKind::Import | JobKind::Export);
     let overlap = running.scope.overlaps(scope);
     if overlap && (kind == other || (changes(kind) && changes(other))) {
         Relation::InTheWay

@@ -35,6 +35,8 @@ impl Scope {
             }
             JobRequest::Rebalance { cache } | JobRequest::Gc { cache, .. } => (cache.clone(), None),
             JobRequest::Backup { .. } => (None, None),
+            JobRequest::Import(import) => (Some(import.cache.clone()), None),
+            JobRequest::Export(export) => (Some(export.cache.clone()), None),
             JobRequest::DeleteCache { cache } => return Self::of_former(core, cache),
         };
         let scope = Self { cache, storage };

@@ -26,6 +26,7 @@ mod hostile;
 mod listening;
 mod logging;
 mod metrics;
+mod moving;
 mod nix_client;
 mod operating;
 mod printed_urls;

@@ -1,12 +1,13 @@
 //! The result of a job: in a few words, in full, and whether it is a success.
 
 mod gc;
+mod transfer;
 
 pub use gc::table as gc_table;
 
 use admin_api::{
-    BackupSummary, DeleteCacheSummary, FsckStorage, FsckSummary, JobSummary, MoveSummary, RebalanceSummary,
-    ScrubSummary, StorageShare,
+    BackupSummary, DeleteCacheSummary, ExportSummary, FsckStorage, FsckSummary, ImportSummary, JobSummary,
+    MoveSummary, RebalanceSummary, ScrubSummary, StorageShare,
 };
 
 use crate::error::JobError;
@@ -23,6 +24,8 @@ pub fn brief(summary: &JobSummary) -> String {
         JobSummary::Backup(BackupSummary { file, bytes }) => {
             format!("wrote {} to {}", size(*bytes), plain(file))
         }
+        JobSummary::Import(summary) => transfer::imported(summary),
+        JobSummary::Export(summary) => transfer::exported(summary),
         JobSummary::Unknown => "done (see --json)".to_owned(),
     }
 }
@@ -39,6 +42,8 @@ pub fn render(summary: &JobSummary, look: &Look) -> String {
         JobSummary::Gc(gc) if !gc.caches.is_empty() => {
             format!("{}\n{}", sentence(&gc::brief(gc)), gc::table(gc, look))
         }
+        JobSummary::Import(import) => transfer::render_import(import),
+        JobSummary::Export(export) => transfer::render_export(export),
         _ => sentence(&brief(summary)),
     }
 }
@@ -58,6 +63,8 @@ pub fn judge(job: String, summary: &JobSummary) -> Result<(), JobError> {
         }
         JobSummary::Fsck(fsck) if fsck.storages.iter().any(is_damaged) => Err(JobError::Damage { job }),
         JobSummary::Gc(gc) => gc::judge(job, gc),
+        JobSummary::Import(ImportSummary { skipped, .. })
+        | JobSummary::Export(ExportSummary { skipped, .. }) => transfer::judge(job, skipped),
         JobSummary::DeleteCache(deleted) if deleted.left_files > 0 => {
             let left = format!("{} not deleted, so the cache stays", counted(deleted.left_files, "file"));
             Err(JobError::Incomplete { job, left })

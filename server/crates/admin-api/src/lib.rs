@@ -51,9 +51,10 @@ pub use doctor::{Diagnose, Finding, FindingLevel};
 pub use endpoint::{Endpoint, Lines, Since};
 pub use error::{ApiError, ErrorCode};
 pub use job::{
-    BackupSummary, DeleteCacheSummary, EVENTS_INTERVAL, EVENTS_MEDIA_TYPE, FsckStorage, FsckSummary, GcCache,
-    GcSummary, JobEvent, JobInfo, JobKind, JobRequest, JobState, JobSummary, ListJobs, MoveSummary,
-    NoteLevel, RebalanceSummary, ScrubSummary, StopCause, StopJob, StorageShare, Unit,
+    BackupSummary, DeleteCacheSummary, EVENTS_INTERVAL, EVENTS_MEDIA_TYPE, ExportRequest, ExportSummary,
+    FsckStorage, FsckSummary, GcCache, GcSummary, ImportRequest, ImportSummary, JobEvent, JobInfo, JobKind,
+    JobRequest, JobState, JobSummary, ListJobs, MoveSummary, NoteLevel, RebalanceSummary, ScrubSummary,
+    SkippedPaths, StopCause, StopJob, StorageShare, Unit,
 };
 pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey, RetiredKey};
 pub use path::{

@@ -26,8 +26,10 @@ use crate::http::state::State;
 use crate::http::{body, raw_query};
 use crate::listeners::serve::{PeerUser, Routes};
 
-/// The most bytes of a request body.
-const BODY_LIMIT: usize = 1 << 20;
+/// The most bytes of a request body: a list of 100,000 store paths to import.
+const BODY_LIMIT: usize = 8 << 20;
+/// Values of a list that are recorded. Of a longer one, the length is.
+const SHOWN_VALUES: usize = 20;
 /// The most events that are sent at once.
 const EVENTS_AT_ONCE: usize = 500;
 
@@ -114,6 +116,11 @@ fn shown<E: Endpoint>(request: &E) -> String {
     let mut parameters = serde_json::to_value(request).unwrap_or_default();
     if let Some(parameters) = parameters.as_object_mut() {
         parameters.retain(|name, value| !value.is_null() && !name.contains("secret"));
+        for value in parameters.values_mut() {
+            if let Some(list) = value.as_array().filter(|list| list.len() > SHOWN_VALUES) {
+                *value = format!("{} values", list.len()).into();
+            }
+        }
     }
     parameters.to_string()
 }

@@ -6,10 +6,10 @@ pub mod network;
 pub mod paths;
 
 use admin_api::{
-    Access, CacheInfo, CacheSummary, FsckStorage, FsckSummary, JobInfo, JobKind, JobState, JobSummary,
-    KeyInfo, KeyOrigin, Listener, MoveSummary, PathInfo, Permission, Purpose, RebalanceSummary, ScrubSummary,
-    SetupStep, Signing, Status, StorageKind, StorageShare, StorageState, StorageSummary, TokenInfo, Unit,
-    UploadInfo,
+    Access, CacheInfo, CacheSummary, ExportSummary, FsckStorage, FsckSummary, ImportSummary, JobInfo,
+    JobKind, JobState, JobSummary, KeyInfo, KeyOrigin, Listener, MoveSummary, PathInfo, Permission, Purpose,
+    RebalanceSummary, ScrubSummary, SetupStep, Signing, SkippedPaths, Status, StorageKind, StorageShare,
+    StorageState, StorageSummary, TokenInfo, Unit, UploadInfo,
 };
 
 /// The present: 2025-11-22 10:51:00 UTC.
@@ -17,6 +17,7 @@ pub const NOW: i64 = 1_763_808_660;
 
 const DAY: i64 = 86_400;
 const GIB: u64 = 1 << 30;
+const HASH: &str = "0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq";
 const KEY: &str = "main.cache.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 
 pub fn status() -> Status {
@@ -193,11 +194,13 @@ pub fn jobs() -> Vec<JobInfo> {
         done("9", JobKind::Rebalance, "staging", &summaries[1]),
         done("8", JobKind::Scrub, "everything", &summaries[2]),
         done("7", JobKind::Fsck, "everything", &summaries[3]),
+        done("6", JobKind::Import, "https://old.example.org into main", &summaries[4]),
+        done("5", JobKind::Export, "main to s3://bucket/release", &summaries[5]),
     ]
 }
 
 /// What a drain, a rebalance, a scrub and an fsck came to.
-pub fn summaries() -> [JobSummary; 4] {
+pub fn summaries() -> [JobSummary; 6] {
     let moves = MoveSummary { moved_files: 1_234, moved_bytes: 12 * GIB, left_files: 0, left_bytes: 0 };
     let share = |storage: &str, wanted: f64, actual: f64| StorageShare {
         cache: "staging".into(),
@@ -236,6 +239,38 @@ pub fn summaries() -> [JobSummary; 4] {
                     ..compared("hdd")
                 },
             ],
+        }),
+        JobSummary::Import(ImportSummary {
+            source: "https://old.example.org".into(),
+            cache: "main".into(),
+            dry_run: false,
+            imported: 12_345,
+            file_bytes: 43 * GIB,
+            nar_bytes: 120 * GIB,
+            present: 1_024,
+            filtered: 12,
+            skipped: vec![
+                SkippedPaths {
+                    reason: "unsupported compression `lzip`".into(),
+                    paths: 7,
+                    examples: vec![format!("{HASH}-one"), format!("{HASH}-two")],
+                },
+                SkippedPaths {
+                    reason: "the source does not have its NAR".into(),
+                    paths: 1,
+                    examples: vec![format!("{HASH}-three")],
+                },
+            ],
+        }),
+        JobSummary::Export(ExportSummary {
+            target: "s3://bucket/release".into(),
+            cache: "main".into(),
+            dry_run: false,
+            exported: 1,
+            file_bytes: GIB,
+            nar_bytes: 3 * GIB,
+            present: 0,
+            skipped: Vec::new(),
         }),
     ]
 }

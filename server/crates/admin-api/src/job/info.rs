@@ -10,7 +10,7 @@ pub struct JobInfo {
     /// The kind of the job.
     pub kind: JobKind,
     /// What the job works on, for a person: `main/hdd`, `all storages of main`, `everything`. For a backup it is the
-    /// file, for a deletion the cache.
+    /// file, for a deletion the cache, for an import or an export where it comes from and where it goes.
     pub subject: String,
     /// When the job started.
     pub started_at: i64,

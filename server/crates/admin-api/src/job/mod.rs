@@ -2,6 +2,7 @@
 
 mod event;
 mod info;
+mod moving;
 mod summary;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use crate::{Endpoint, Lines, Since};
 
 pub use event::{JobEvent, NoteLevel, StopCause};
 pub use info::{JobInfo, JobState, Unit};
+pub use moving::{ExportRequest, ExportSummary, ImportRequest, ImportSummary, SkippedPaths};
 pub use summary::{
     BackupSummary, DeleteCacheSummary, FsckStorage, FsckSummary, GcCache, GcSummary, JobSummary, MoveSummary,
     RebalanceSummary, ScrubSummary, StorageShare,
@@ -135,6 +137,10 @@ pub enum JobRequest {
         /// The absolute name of the file, as the daemon sees it. It must not exist.
         file: String,
     },
+    /// Brings the paths of another binary cache, or of a Nix store, into a cache.
+    Import(ImportRequest),
+    /// Writes paths of a cache as a flat binary cache to a directory or a bucket.
+    Export(ExportRequest),
 }
 
 impl Endpoint for JobRequest {
@@ -155,6 +161,8 @@ impl JobRequest {
             Self::Gc { .. } => JobKind::Gc,
             Self::DeleteCache { .. } => JobKind::DeleteCache,
             Self::Backup { .. } => JobKind::Backup,
+            Self::Import(_) => JobKind::Import,
+            Self::Export(_) => JobKind::Export,
         }
     }
 }
@@ -177,6 +185,10 @@ pub enum JobKind {
     DeleteCache,
     /// [`JobRequest::Backup`]
     Backup,
+    /// [`JobRequest::Import`]
+    Import,
+    /// [`JobRequest::Export`]
+    Export,
     /// A kind that this build does not know.
     #[serde(other)]
     Unknown,

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::{ExportSummary, ImportSummary};
+
 /// The result of a job that completed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -18,6 +20,10 @@ pub enum JobSummary {
     DeleteCache(DeleteCacheSummary),
     /// The result of [`JobRequest::Backup`](super::JobRequest::Backup).
     Backup(BackupSummary),
+    /// The result of [`JobRequest::Import`](super::JobRequest::Import).
+    Import(ImportSummary),
+    /// The result of [`JobRequest::Export`](super::JobRequest::Export).
+    Export(ExportSummary),
     /// The result of a kind of job that this build does not know.
     #[serde(other)]
     Unknown,

@@ -94,6 +94,12 @@ fn every_event_reads_back_as_it_was_written() {
             ..DeleteCacheSummary::default()
         }),
         JobSummary::Backup(BackupSummary { file: "/b".into(), bytes: 7 }),
+        JobSummary::Import(ImportSummary {
+            imported: 1,
+            skipped: vec![SkippedPaths { reason: "no".into(), paths: 2, examples: vec!["a".into()] }],
+            ..ImportSummary::default()
+        }),
+        JobSummary::Export(ExportSummary { target: "file:///b".into(), ..ExportSummary::default() }),
     ];
     let finished = JobInfo {
         state: JobState::Done,
