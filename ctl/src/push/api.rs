@@ -136,7 +136,11 @@ impl Server {
         };
         let info: CacheInfo = self.decode(&self.client.send_repeatedly(&call).await?)?;
         if info.permission == Permission::Read {
-            return Err(PushError::ReadOnly { cache: self.cache.clone() });
+            let cache = self.cache.clone();
+            return Err(match self.client.has_token() {
+                true => PushError::ReadOnly { cache },
+                false => PushError::NoToken { cache },
+            });
         }
         Ok(info)
     }

@@ -95,6 +95,11 @@ impl Client {
         Ok(Self { http: client.build(connector), authorization, patience })
     }
 
+    /// Whether there is a token to send.
+    pub fn has_token(&self) -> bool {
+        self.authorization.is_some()
+    }
+
     /// Sends a request once.
     ///
     /// # Errors

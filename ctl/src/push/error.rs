@@ -60,6 +60,12 @@ pub enum PushError {
         /// The cache.
         cache: String,
     },
+    /// There is no token, and the cache takes nothing without one.
+    #[error("no token for cache {} was found", plain(cache))]
+    NoToken {
+        /// The cache.
+        cache: String,
+    },
     /// The cache does not publish signatures of the key.
     #[error("cache {} does not know the signing key {}", plain(cache), plain(key))]
     UnknownKey {
@@ -140,7 +146,7 @@ impl PushError {
             Self::NoPaths => Exit::Usage,
             Self::NotInStore { .. } => Exit::NotFound,
             Self::Connection { .. } | Self::Timeout { .. } => Exit::Unreachable,
-            Self::ReadOnly { .. } => Exit::Denied,
+            Self::ReadOnly { .. } | Self::NoToken { .. } => Exit::Denied,
             Self::UnknownKey { .. } => Exit::Refused,
             Self::Refused { status, .. } => match *status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Denied,
@@ -173,6 +179,10 @@ impl PushError {
             }
             Self::ReadOnly { .. } => {
                 "Create one with `cachectl token create --cache NAME --permission write` on the server."
+            }
+            Self::NoToken { .. } => {
+                "Pass one with --token-file, CACHE_SERVER_TOKEN or a netrc file. `cachectl token create --cache NAME --permission \
+                 write` on the server makes one."
             }
             Self::UnknownKey { .. } => {
                 "Register it with `cachix generate-keypair`, or push without --signing-key-file to a cache that signs by itself."

@@ -84,6 +84,8 @@ fn a_push_that_may_not_write_says_what_to_do() {
     let complaint = host.fails(&format!("CACHE_SERVER_TOKEN=nonsense {server} --cache pub {root}"));
     assert!(complaint.contains("401") && complaint.contains("--token-file"), "{complaint}");
     assert!(!complaint.contains("nonsense"), "{complaint}");
+    let complaint = host.fails(&format!("{server} --cache pub {root}"));
+    assert!(complaint.contains("no token for cache pub was found"), "{complaint}");
     let complaint = host.fails(&format!("{server} --cache absent {root}"));
     assert!(complaint.contains("404"), "{complaint}");
     assert!(site.stored_nars("pub").is_empty());
