@@ -54,8 +54,8 @@ pub enum PushError {
         /// What is wrong.
         reason: String,
     },
-    /// The token may only read.
-    #[error("the token may read from cache {} but not write to it", plain(cache))]
+    /// The token may only read, or does not count.
+    #[error("the token may not write to cache {}", plain(cache))]
     ReadOnly {
         /// The cache.
         cache: String,
@@ -178,7 +178,8 @@ impl PushError {
                 "The file must hold what `cachectl token create` prints, and nothing else."
             }
             Self::ReadOnly { .. } => {
-                "Create one with `cachectl token create --cache NAME --permission write` on the server."
+                "It may be for reading only, expired, revoked, or of another server. `cachectl token create --cache NAME \
+                 --permission write` on the server makes a new one."
             }
             Self::NoToken { .. } => {
                 "Pass one with --token-file, CACHE_SERVER_TOKEN or a netrc file. `cachectl token create --cache NAME --permission \

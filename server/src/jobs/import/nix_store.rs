@@ -32,6 +32,8 @@ pub(super) struct NixStore {
 /// What is known of the store so far.
 #[derive(Default)]
 struct Known {
+    /// The whole names of its paths; none before somebody needs them.
+    names: Option<HashMap<StorePathHash, StorePath>>,
     /// The paths that were listed and not described yet, in the order of the list.
     listed: VecDeque<StorePath>,
     /// Those that were described with others and not asked for yet.
@@ -53,16 +55,11 @@ impl NixStore {
     }
 
     pub(super) async fn list(&self) -> Result<Vec<StorePathHash>, SourceError> {
-        let text = self.nix(&["path-info", "--all"], &[]).await?;
-        let paths: Vec<StorePath> = text
-            .lines()
-            .filter_map(|line| StorePath::from_full_path(line).ok())
-            // What builds something is no use to those who fetch it.
-            .filter(|path| !path.name().ends_with(".drv"))
-            .collect();
-        let hashes = paths.iter().map(|path| *path.hash()).collect();
-        self.known.lock().await.listed = paths.into();
-        Ok(hashes)
+        let mut known = self.known.lock().await;
+        let paths: Vec<StorePath> = self.names(&mut known).await?.values().cloned().collect();
+        // What builds something is no use to those who fetch it.
+        known.listed = paths.into_iter().filter(|path| !path.name().ends_with(".drv")).collect();
+        Ok(known.listed.iter().map(|path| *path.hash()).collect())
     }
 
     pub(super) async fn narinfo(&self, hash: &StorePathHash) -> Result<NarInfo, SourceError> {
@@ -70,26 +67,21 @@ impl NixStore {
         if let Some(narinfo) = known.described.remove(hash) {
             return Ok(narinfo);
         }
-        let mut batch = Vec::new();
-        while let Some(listed) = known.listed.front()
-            && batch.len() < BATCH
-        {
-            batch.push(listed.to_full_path());
-            known.listed.pop_front();
-        }
-        if batch.is_empty() {
-            batch.push(self.find(hash).await?);
-        }
-        let described = self.describe(&batch).await?;
-        known.described.extend(described.into_iter().map(|narinfo| (*narinfo.store_path.hash(), narinfo)));
-        match known.described.remove(hash) {
-            Some(narinfo) => Ok(narinfo),
-            None => {
-                let path = self.find(hash).await?;
-                let mut described = self.describe(&[path]).await?;
-                described.pop().ok_or(SourceError::Absent("it"))
+        let count = known.listed.len().min(BATCH);
+        let batch: Vec<String> = known.listed.drain(..count).map(|path| path.to_full_path()).collect();
+        if !batch.is_empty() {
+            let described = self.describe(&[], &batch).await?;
+            known.described.extend(described);
+            if let Some(narinfo) = known.described.remove(hash) {
+                return Ok(narinfo);
             }
         }
+        let path = self.names(&mut known).await?.get(hash).map(StorePath::to_full_path);
+        let path = path.ok_or(SourceError::Absent("it"))?;
+        // What it refers to may be asked for next.
+        let described = self.describe(&["--recursive"], &[path]).await?;
+        known.described.extend(described);
+        known.described.remove(hash).ok_or(SourceError::Absent("it"))
     }
 
     pub(super) async fn nar(&self, narinfo: &NarInfo) -> Result<Nar, SourceError> {
@@ -100,24 +92,32 @@ impl NixStore {
         Ok(Nar { body: compressed(child, output), size: None, compression: Compression::Zstd, name: None })
     }
 
-    /// The whole name of a path of which the hash is known. Nix asks its database for it.
-    async fn find(&self, hash: &StorePathHash) -> Result<String, SourceError> {
-        // Any name will do: the hash decides.
-        let text = self.nix(&["path-info"], &[format!("/nix/store/{hash}-x")]).await;
-        match text {
-            Ok(text) => Ok(text.trim().to_owned()),
-            Err(SourceError::Unavailable(reason)) if reason.contains("is not valid") => {
-                Err(SourceError::Absent("it"))
+    /// The names of all paths by their hashes. Nix takes whole names only.
+    async fn names<'k>(
+        &self,
+        known: &'k mut Known,
+    ) -> Result<&'k HashMap<StorePathHash, StorePath>, SourceError> {
+        let names = match known.names.take() {
+            Some(names) => names,
+            None => {
+                let text = self.nix(&["path-info", "--all"], &[]).await?;
+                let paths = text.lines().filter_map(|line| StorePath::from_full_path(line).ok());
+                paths.map(|path| (*path.hash(), path)).collect()
             }
-            Err(error) => Err(error),
-        }
+        };
+        Ok(known.names.insert(names))
     }
 
-    async fn describe(&self, paths: &[String]) -> Result<Vec<NarInfo>, SourceError> {
-        let text = self.nix(&["path-info", "--json"], paths).await?;
+    async fn describe(
+        &self,
+        options: &[&str],
+        paths: &[String],
+    ) -> Result<Vec<(StorePathHash, NarInfo)>, SourceError> {
+        let text = self.nix(&[&["path-info", "--json"], options].concat(), paths).await?;
         let value: Value = serde_json::from_str(&text)
             .map_err(|error| SourceError::Unusable(format!("`nix path-info` printed no JSON: {error}")))?;
-        Ok(described(&value))
+        let described = described(&value).into_iter();
+        Ok(described.map(|narinfo| (*narinfo.store_path.hash(), narinfo)).collect())
     }
 
     async fn nix(&self, arguments: &[&str], paths: &[String]) -> Result<String, SourceError> {
@@ -127,8 +127,8 @@ impl NixStore {
         })?;
         if !output.status.success() {
             let complaint = String::from_utf8_lossy(&output.stderr);
-            let line =
-                complaint.lines().find(|line| line.contains("error:")).unwrap_or("it printed no error");
+            let mut errors = complaint.lines().filter(|line| line.starts_with("error:"));
+            let line = errors.next_back().unwrap_or("it printed no error");
             return Err(SourceError::Unavailable(format!("`nix {}` failed: {line}", arguments.join(" "))));
         }
         String::from_utf8(output.stdout)
@@ -139,6 +139,8 @@ impl NixStore {
         let mut command = Command::new("nix");
         command
             .args(["--extra-experimental-features", "nix-command"])
+            // Only the store itself is asked.
+            .args(["--option", "substituters", ""])
             .args(arguments)
             .args(["--store", &self.url])
             .args(paths)

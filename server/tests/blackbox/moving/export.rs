@@ -54,7 +54,7 @@ fn an_export_goes_on_where_one_that_was_killed_ended() {
     let mut site = Site::start();
     let paths: Vec<Path> =
         (0..10).map(|number| Path::incompressible(&format!("path-{number}"), 300_000)).collect();
-    paths.iter().for_each(|path| drop(site.pusher("pub").push(path)));
+    paths.iter().for_each(|path| site.pusher("pub").push(path));
     let directory = site.directory().join("out");
     let target = file_url(&directory);
     let export = site.start_cachectl(&["export", &target, "--cache", "pub", "--rate", "1MB", "--jobs", "3"]);

@@ -165,7 +165,7 @@ fn an_import_is_a_job_that_is_listed_stopped_and_joined() {
 fn a_client_signed_cache_takes_only_what_its_key_signed() {
     let site = Site::start();
     let key = ed25519_dalek::SigningKey::from_bytes(&crate::harness::random_bytes());
-    let token = site.token("self", Permission::Write);
+    let token = site.token("self", Permission::Admin);
     let public = {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.encode(key.verifying_key().as_bytes())

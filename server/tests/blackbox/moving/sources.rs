@@ -83,7 +83,7 @@ fn a_cache_goes_out_to_a_bucket_and_comes_back_from_it() {
     let bucket = Bucket::start();
     let site = Site::start();
     let paths: Vec<Path> = (0..5).map(|number| Path::small(&format!("path-{number}"))).collect();
-    paths.iter().for_each(|path| drop(site.pusher("pub").push(path)));
+    paths.iter().for_each(|path| site.pusher("pub").push(path));
     let (access, secret) = (site.directory().join("access"), site.directory().join("secret"));
     std::fs::write(&access, ACCESS_KEY).unwrap();
     std::fs::write(&secret, SECRET_KEY).unwrap();
