@@ -46,6 +46,7 @@ pub struct PathTotals {
 
 #[derive(FromQueryResult)]
 struct Row {
+    id: PathId,
     hash: Field<store_path::Entity, StorePathHash>,
     name: String,
     storage: StorageId,
@@ -127,6 +128,13 @@ impl Catalog {
         })
     }
 
+    /// Returns the lines of paths by their rows.
+    pub(crate) async fn lines_by_id(&self, ids: &[PathId]) -> Result<Vec<(PathId, PathLine)>, CatalogError> {
+        let query = all_lines().filter(store_path::Column::Id.is_in(ids.iter().copied()));
+        let found = query.into_model::<Row>().all(self.readers()).await?;
+        found.into_iter().map(|row| Ok((row.id, row.try_into()?))).collect()
+    }
+
     async fn read_lines(&self, query: Select<store_path::Entity>) -> Result<Vec<PathLine>, CatalogError> {
         let found = query.into_model::<Row>().all(self.readers()).await?;
         found.into_iter().map(PathLine::try_from).collect()
@@ -135,9 +143,15 @@ impl Catalog {
 
 /// Returns a query for the lines of all paths of a cache.
 fn lines(cache: CacheId) -> Select<store_path::Entity> {
+    all_lines().filter(store_path::Column::Cache.eq(cache))
+}
+
+/// Returns a query for the lines of all paths of all caches.
+fn all_lines() -> Select<store_path::Entity> {
     store_path::Entity::find()
         .select_only()
         .columns([
+            store_path::Column::Id,
             store_path::Column::Hash,
             store_path::Column::Name,
             store_path::Column::CreatedAt,
@@ -145,7 +159,6 @@ fn lines(cache: CacheId) -> Select<store_path::Entity> {
         ])
         .columns([nar::Column::Storage, nar::Column::FileSize, nar::Column::NarSize, nar::Column::Damaged])
         .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
-        .filter(store_path::Column::Cache.eq(cache))
 }
 
 impl TryFrom<Row> for PathLine {

@@ -13,6 +13,7 @@
 //! changes that other daemons make.
 
 mod backup;
+mod browse;
 mod by_products;
 mod caches;
 mod catalog;
@@ -46,12 +47,14 @@ mod trash;
 mod types;
 mod uploads;
 mod usage;
+mod web_sessions;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use backup::sqlite_file;
+pub use browse::{Added, Closure, NameSearch, Referrer};
 pub use caches::DeclaredCache;
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
@@ -90,5 +93,6 @@ pub use types::{
     WorkspaceId,
 };
 pub use uploads::FinishedUpload;
-pub use usage::{CacheStats, StorageStats};
+pub use usage::{CacheStats, NarSums, StorageStats};
+pub use web_sessions::WebSession;
 pub use writer::{WriteFailure, WriterMeters, WriterStats};

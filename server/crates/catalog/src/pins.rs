@@ -2,10 +2,11 @@
 
 use nix_formats::{StorePath, StorePathHash};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
+use crate::entity::field::stored;
 use crate::entity::pin;
 use crate::entity::values::{Count, store_path};
 use crate::paths::find_visible;
@@ -100,6 +101,43 @@ impl Catalog {
             })
         })
         .await
+    }
+
+    /// Returns at most `limit` pins of a cache by name, each with its newest revision first, after the revision `after` of a name.
+    pub async fn pins_page(
+        &self,
+        cache: CacheId,
+        after: Option<(&str, u64)>,
+        limit: u64,
+    ) -> Result<Vec<PinRecord>, CatalogError> {
+        let mut query = pin::Entity::find().filter(pin::Column::Cache.eq(cache));
+        if let Some((name, revision)) = after {
+            let revision = Count::new("the revision", revision)?;
+            let same_name = Condition::all()
+                .add(pin::Column::Name.eq(name))
+                .add(pin::Column::Revision.lt(revision.signed()));
+            query = query.filter(Condition::any().add(pin::Column::Name.gt(name)).add(same_name));
+        }
+        let query = query.order_by_asc(pin::Column::Name).order_by_desc(pin::Column::Revision);
+        let rows = query.limit(limit).all(self.readers()).await?;
+        rows.into_iter().map(PinRecord::try_from).collect()
+    }
+
+    /// Returns at most `limit` pins that protect a path themselves, newest first.
+    pub async fn pins_of(
+        &self,
+        cache: CacheId,
+        path: &StorePathHash,
+        limit: u64,
+    ) -> Result<Vec<PinRecord>, CatalogError> {
+        let rows = pin::Entity::find()
+            .filter(pin::Column::Cache.eq(cache))
+            .filter(pin::Column::PathHash.eq(stored(path)))
+            .order_by_desc(pin::Column::CreatedAt)
+            .limit(limit)
+            .all(self.readers())
+            .await?;
+        rows.into_iter().map(PinRecord::try_from).collect()
     }
 
     /// Returns all pins of a cache by name, each with its newest revision first.

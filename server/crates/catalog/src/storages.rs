@@ -182,6 +182,11 @@ impl Storages {
         self.enabled.contains(&storage)
     }
 
+    /// Returns the enabled storages.
+    pub(crate) fn enabled(&self) -> impl Iterator<Item = StorageId> + use<'_> {
+        self.enabled.iter().copied()
+    }
+
     /// Returns all storages, enabled or not.
     pub(crate) fn all(&self) -> impl Iterator<Item = StorageId> + use<'_> {
         self.enabled.iter().chain(&self.disabled).copied()

@@ -28,6 +28,17 @@ pub struct CacheStats {
     pub nar_bytes: u64,
 }
 
+/// Sums over undamaged NAR files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NarSums {
+    /// How many there are.
+    pub nars: u64,
+    /// Their size in bytes.
+    pub file_bytes: u64,
+    /// The size of the NARs inside, in bytes.
+    pub nar_bytes: u64,
+}
+
 /// The contents of a storage in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageStats {
@@ -50,6 +61,23 @@ impl Catalog {
             .count(self.readers())
             .await?;
         let hidden_paths = self.count_paths(storages.hiding()).await?;
+        let NarSums { nars, file_bytes, nar_bytes } = self.sums_of(&storages).await?;
+        Ok(CacheStats {
+            // The counts are separate reads.
+            paths: paths.saturating_sub(hidden_paths),
+            hidden_paths,
+            nars,
+            file_bytes,
+            nar_bytes,
+        })
+    }
+
+    /// Returns the sums over the NAR files of a cache, as [`Catalog::cache_stats`] has them. Reads one index from end to end.
+    pub async fn nar_sums(&self, cache: CacheId) -> Result<NarSums, CatalogError> {
+        self.sums_of(&Storages::of(self.readers(), cache).await?).await
+    }
+
+    async fn sums_of(&self, storages: &Storages) -> Result<NarSums, CatalogError> {
         let sums: Option<(i64, Option<i64>, Option<i64>)> = nar::Entity::find()
             .select_only()
             .expr(nar::Column::Storage.count())
@@ -61,10 +89,7 @@ impl Catalog {
             .one(self.readers())
             .await?;
         let (nars, file_bytes, nar_bytes) = sums.unwrap_or_default();
-        Ok(CacheStats {
-            // The counts are separate reads.
-            paths: paths.saturating_sub(hidden_paths),
-            hidden_paths,
+        Ok(NarSums {
             nars: Count::of_sum::<nar::Entity>("count", nars)?,
             file_bytes: Count::of_sum::<nar::Entity>("file_size", file_bytes.unwrap_or(0))?,
             nar_bytes: Count::of_sum::<nar::Entity>("nar_size", nar_bytes.unwrap_or(0))?,

@@ -166,6 +166,22 @@ impl Catalog {
         Ok(records(open().all(self.readers()).await?))
     }
 
+    /// Returns at most `limit` deployments of an agent before the one with the number `before`, newest first.
+    pub async fn deployments_before(
+        &self,
+        agent: AgentId,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Vec<DeploymentRecord>, CatalogError> {
+        let mut query = deployment::Entity::find().filter(deployment::Column::Agent.eq(stored(&agent)));
+        if let Some(before) = before {
+            let before = Count::new("the number of a deployment", before)?;
+            query = query.filter(deployment::Column::Number.lt(stored(&before)));
+        }
+        let query = query.order_by_desc(deployment::Column::Number).limit(limit);
+        Ok(records(query.all(self.readers()).await?))
+    }
+
     /// Returns at most `limit` of the newest deployments, of one agent or all, in one state or any.
     pub async fn list_deployments(
         &self,

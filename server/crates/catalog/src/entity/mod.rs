@@ -29,4 +29,5 @@ pub(crate) mod trashed_path;
 pub(crate) mod unpublished_path;
 pub(crate) mod upload;
 pub(crate) mod values;
+pub(crate) mod web_session;
 pub(crate) mod workspace;

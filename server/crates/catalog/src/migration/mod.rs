@@ -2,6 +2,7 @@
 //! follows it.
 
 mod adopt;
+mod browse;
 mod by_products;
 mod daily_limit;
 mod identity;
@@ -12,6 +13,7 @@ mod pushed_by;
 mod realisation;
 mod tombstone_deriver;
 mod trash;
+mod web_sessions;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -36,6 +38,8 @@ impl MigratorTrait for Migrator {
             Box::new(daily_limit::Migration),
             Box::new(job_request::Migration),
             Box::new(realisation::Migration),
+            Box::new(browse::Migration),
+            Box::new(web_sessions::Migration),
         ]
     }
 }

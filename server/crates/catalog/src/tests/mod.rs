@@ -13,6 +13,7 @@ pub(crate) mod support;
 
 mod adoption;
 mod backup;
+mod browse;
 mod by_products;
 mod caches;
 mod clock;
@@ -191,6 +192,12 @@ macro_rules! promises {
                 generations_count_up_for_each_storage,
                 a_storage_is_to_be_rebuilt_until_that_is_finished,
                 removed_paths_are_known_by_their_tombstones,
+            ]
+            browse: [
+                names_are_searched_page_by_page,
+                the_newest_and_the_largest_paths_come_first,
+                references_are_followed_both_ways,
+                sessions_end_and_are_bounded,
             ]
             inspect: [
                 lines_come_in_pages,

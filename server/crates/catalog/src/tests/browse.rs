@@ -1,0 +1,97 @@
+use super::support::{Backend, Fixture, path_hash, store_path};
+use crate::{NameSearch, UnixTime, WebSession};
+use uuid::Uuid;
+
+async fn search(fixture: &Fixture, search: NameSearch) -> Vec<String> {
+    let found = fixture.catalog.search_names(fixture.cache, search).await.unwrap();
+    found.iter().map(|line| line.path.name().to_owned()).collect()
+}
+
+pub(super) async fn names_are_searched_page_by_page(backend: Backend) {
+    let fixture = backend.fixture().await;
+    for number in [1, 12, 112, 2, 21] {
+        fixture.create(number, number).await;
+    }
+    let words = |words: &[&str], limit| NameSearch {
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+        limit,
+        ..NameSearch::default()
+    };
+    assert_eq!(search(&fixture, words(&[], 9)).await.len(), 5);
+    assert_eq!(search(&fixture, words(&["12"], 9)).await, ["path-112", "path-12"]);
+    assert_eq!(search(&fixture, words(&["PATH", "21"], 9)).await, ["path-21"]);
+    for nothing in ["%", "_", "\\", "nothing"] {
+        assert!(search(&fixture, words(&[nothing], 9)).await.is_empty(), "{nothing}");
+    }
+    let start = NameSearch { start: "path-1".to_owned(), limit: 9, ..NameSearch::default() };
+    assert_eq!(search(&fixture, start).await, ["path-1", "path-112", "path-12"]);
+    let first = search(&fixture, words(&[], 3)).await;
+    let last = store_path(first[2].strip_prefix("path-").unwrap().parse().unwrap());
+    let after = Some((last.name().to_owned(), *last.hash()));
+    let rest = search(&fixture, NameSearch { after, ..words(&[], 9) }).await;
+    assert_eq!([first, rest].concat(), search(&fixture, words(&[], 9)).await);
+}
+
+pub(super) async fn the_newest_and_the_largest_paths_come_first(backend: Backend) {
+    let fixture = backend.fixture().await;
+    for number in [1, 3, 2] {
+        fixture.create(number, number).await;
+    }
+    let names = |lines: Vec<crate::PathLine>| {
+        lines.iter().map(|line| line.path.name().to_owned()).collect::<Vec<_>>()
+    };
+    let newest = fixture.catalog.newest_paths(fixture.cache, 2).await.unwrap();
+    assert_eq!(names(newest), ["path-2", "path-3"]);
+    let largest = fixture.catalog.largest_visible(fixture.cache, 2).await.unwrap();
+    assert_eq!(names(largest), ["path-3", "path-2"]);
+    fixture.damage(3).await;
+    let largest = fixture.catalog.largest_visible(fixture.cache, 2).await.unwrap();
+    assert_eq!(names(largest), ["path-2", "path-1"]);
+    let added = fixture.catalog.added_since(fixture.cache, UnixTime(0), 1000, 2).await.unwrap();
+    assert_eq!(
+        added.iter().map(|span| (span.nars, span.bytes)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)),
+        (3, 306)
+    );
+    let by_hash = [path_hash(2), path_hash(9), path_hash(1)];
+    let lines = fixture.catalog.lines_by_hash(fixture.cache, &by_hash).await.unwrap();
+    assert_eq!(names(lines), ["path-2", "path-1"]);
+}
+
+pub(super) async fn references_are_followed_both_ways(backend: Backend) {
+    let fixture = backend.fixture().await;
+    // Path 1 refers to 1001, and path 1001 to 2001, which is missing.
+    for number in [1, 1001] {
+        fixture.create(number, number).await;
+    }
+    let closure = fixture.catalog.closure(fixture.cache, path_hash(1), 100).await.unwrap();
+    assert_eq!((closure.paths, closure.missing, closure.is_cut), (2, 1, false));
+    assert_eq!((closure.file_bytes, closure.nar_bytes), (101 + 1101, 1010 + 11010));
+    assert!(fixture.catalog.closure(fixture.cache, path_hash(1), 1).await.unwrap().is_cut);
+    let referrers = fixture.catalog.referrers(fixture.cache, &path_hash(1001), None, 9).await.unwrap();
+    // Itself is left out.
+    assert_eq!(referrers.iter().map(|referrer| referrer.path.clone()).collect::<Vec<_>>(), [store_path(1)]);
+    let after = Some(referrers[0].id);
+    assert!(fixture.catalog.referrers(fixture.cache, &path_hash(1001), after, 9).await.unwrap().is_empty());
+}
+
+pub(super) async fn sessions_end_and_are_bounded(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let catalog = &fixture.catalog;
+    let (token, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let later = UnixTime(UnixTime::now().0 + 1000);
+    let session = |number: u8, token, expires_at| WebSession { id: [number; 32], token, expires_at };
+    catalog.add_web_session(session(0, token, UnixTime(1))).await.unwrap();
+    catalog.add_web_session(session(100, other, later)).await.unwrap();
+    assert_eq!(catalog.find_web_session(&[0; 32]).await.unwrap(), None, "it has expired");
+    for number in 1..=25 {
+        catalog.add_web_session(session(number, token, later)).await.unwrap();
+    }
+    let mut open = 0;
+    for number in 0..=25 {
+        open += usize::from(catalog.find_web_session(&[number; 32]).await.unwrap() == Some(token));
+    }
+    assert_eq!(open, 20);
+    assert_eq!(catalog.find_web_session(&[100; 32]).await.unwrap(), Some(other), "of another token");
+    catalog.remove_web_session([100; 32]).await.unwrap();
+    assert_eq!(catalog.find_web_session(&[100; 32]).await.unwrap(), None);
+}
