@@ -18,6 +18,8 @@ garage=2.5.0
 needed=(
   aspell:aspell,aspell-en
   cc:build-essential
+  chromedriver:chromium-driver
+  chromium:chromium
   cpio:cpio
   curl:curl
   debootstrap:debootstrap

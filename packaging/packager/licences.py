@@ -16,14 +16,6 @@ UNUSED = {"tests", "test", "benches", "examples", "fuzz", "target", "contrib", "
 # C code in the public domain has a statement where others have a licence.
 PUBLIC_DOMAIN = {"libsqlite3-sys": "contains SQLite, whose authors dedicated it to the public domain"}
 
-# The texts for what a static program contains and an image has beside it, where Debian and Fedora keep them.
-SYSTEM = {
-    "GNU C library": ["/usr/share/doc/libc6/copyright", "/usr/share/licenses/glibc/LICENSES"],
-    "GCC runtime library": ["/usr/share/doc/libgcc-s1/copyright", "/usr/share/licenses/libgcc/COPYING.RUNTIME"],
-    "root certificates of Mozilla": ["/usr/share/doc/ca-certificates/copyright", "/usr/share/licenses/ca-certificates/LICENSE"],
-}
-LGPL = ["/usr/share/common-licenses/LGPL-2.1", "/usr/share/licenses/glibc/COPYING.LIB"]
-
 HEAD = """\
 Licences of the dependencies of cache-server
 
@@ -84,15 +76,7 @@ def as_text(page):
     return re.sub(r"\n\s*\n+", "\n\n", html.unescape(page))
 
 
-def find_system_text(places):
-    for place in places:
-        if Path(place).exists():
-            return Path(place).read_text()
-    raise SystemExit(f"packaging/build: no licence text in {' or '.join(places)}")
-
-
-def render(static):
-    """The list and the texts. `static` says whether parts of the system are in the package as well."""
+def render():
     crates = foreign_crates()
     lines, texts, holders = [HEAD], {}, {}
 
@@ -108,11 +92,6 @@ def render(static):
     lines.append("Standard library of Rust: MIT OR Apache-2.0, https://github.com/rust-lang/rust")
     for text in standard_library():
         add(text, "standard library of Rust")
-    if static:
-        lines.append(f"{', '.join(SYSTEM)}: as below. With the source of cache-server, the programs can be linked with another C library.")
-        for name, places in SYSTEM.items():
-            add(find_system_text(places), name)
-        add(find_system_text(LGPL), "GNU C library")
     for key, names in holders.items():
         lines += ["", "=" * 100, ", ".join(names), "=" * 100, "", texts[key]]
     return "\n".join(lines) + "\n"

@@ -11,7 +11,6 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("cache-server", "cachectl")
 ARCHITECTURE = platform.machine()
-CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
 TARGET = f"{ARCHITECTURE}-unknown-linux-gnu"
 
 
@@ -24,15 +23,14 @@ def run(*command, **options):
 def compile_programs(static):
     """Has cargo build the programs and returns their directory."""
     command = ["cargo", "build", "--locked", "--profile", "dist", "-p", "cache-server", "-p", "cachectl", "--bins"]
-    # No folder of the machine that builds appears in the programs, so that other machines build the same.
-    flags = [os.environ.get("RUSTFLAGS", ""), f"--remap-path-prefix={PROJECT}=/source", f"--remap-path-prefix={CARGO_HOME}=/cargo"]
+    environment = dict(os.environ)
     output = PROJECT / "target/dist"
     if static:
         # Naming the target keeps the flag from build scripts and procedural macros.
         command += ["--target", TARGET]
-        flags.append("-C target-feature=+crt-static")
+        environment["RUSTFLAGS"] = f"{environment.get('RUSTFLAGS', '')} -C target-feature=+crt-static".strip()
         output = PROJECT / "target" / TARGET / "dist"
-    subprocess.run(command, cwd=PROJECT, env=os.environ | {"RUSTFLAGS": " ".join(flags).strip()}, check=True)
+    subprocess.run(command, cwd=PROJECT, env=environment, check=True)
     return output
 
 

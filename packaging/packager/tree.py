@@ -56,7 +56,7 @@ def install_programs(release, prefix, programs, static):
     for name in ("alerts.yaml", "dashboard.json"):
         install(PROJECT / "monitoring" / name, documentation / "examples/monitoring" / name)
     write(sbom.render(release), documentation / "sbom.cdx.json")
-    write(licences.render(static), documentation / "dependencies.txt")
+    write(licences.render(), documentation / "dependencies.txt")
     compress(documentation / "dependencies.txt")
 
 

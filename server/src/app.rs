@@ -16,7 +16,7 @@ use crate::config::{Config, Secret};
 use crate::core::{Core, OpenError};
 use crate::federation::FederationError;
 use crate::http::state::State;
-use crate::http::{self, Forwarder, PartUrlKey};
+use crate::http::{self, Forwarder, KeptFigures, PartUrlKey};
 use crate::jobs::Jobs;
 use crate::listeners::serve::ConnectionLimits;
 use crate::listeners::{self, ListenError, Listeners, Reopener};
@@ -98,6 +98,7 @@ impl App {
             origin,
             part_urls,
             forwarder: Forwarder::default(),
+            figures: KeptFigures::default(),
             started_at: UnixTime::now(),
             started,
         };

@@ -1,4 +1,4 @@
-//! The lines that people type on a client to use a cache. The greeting and `cachectl cache info` print the same ones.
+//! The lines that people type on a client to use a cache. The greeting, `cachectl cache info` and the web pages show the same ones.
 
 use crate::origin::netrc_machine;
 
@@ -32,6 +32,51 @@ pub fn push_with_nix(url: &str, compression: &str, netrc: &str) -> String {
 /// What to add to nix.conf to fetch.
 pub fn fetch(url: &str, keys: &[String]) -> Vec<String> {
     vec![format!("extra-substituters = {url}"), format!("extra-trusted-public-keys = {}", keys.join(" "))]
+}
+
+/// Fetching with cachix, from a server that it does not know yet.
+pub fn fetch_with_cachix(api: &str, cache: &str) -> Vec<String> {
+    vec![format!("cachix config set hostname {api}"), format!("cachix use {cache}")]
+}
+
+/// What to add to a flake so that everybody who builds it fetches from the cache.
+pub fn fetch_in_flake(url: &str, keys: &[String]) -> Vec<String> {
+    let mut lines = vec!["nixConfig = {".to_owned()];
+    lines.extend(list("  extra-substituters", &[url.to_owned()], "  "));
+    lines.extend(list("  extra-trusted-public-keys", keys, "  "));
+    lines.push("};".to_owned());
+    lines
+}
+
+/// What to add to the configuration of a NixOS system.
+pub fn fetch_in_nixos(url: &str, keys: &[String]) -> Vec<String> {
+    let mut lines = vec!["nix.settings = {".to_owned()];
+    lines.extend(list("  substituters", &[url.to_owned()], "  "));
+    lines.extend(list("  trusted-public-keys", keys, "  "));
+    lines.push("};".to_owned());
+    lines
+}
+
+/// Options for one command.
+pub fn fetch_once(command: &str, url: &str, keys: &[String]) -> Vec<String> {
+    vec![
+        format!("{command} \\"),
+        format!("  --option extra-substituters {url} \\"),
+        format!("  --option extra-trusted-public-keys '{}'", keys.join(" ")),
+    ]
+}
+
+/// A setting of the Nix language whose value is a list of texts.
+fn list(name: &str, values: &[String], indent: &str) -> Vec<String> {
+    match values {
+        [value] => vec![format!("{name} = [ \"{value}\" ];")],
+        values => {
+            let mut lines = vec![format!("{name} = [")];
+            lines.extend(values.iter().map(|value| format!("{indent}  \"{value}\"")));
+            lines.push(format!("{indent}];"));
+            lines
+        }
+    }
 }
 
 #[cfg(test)]

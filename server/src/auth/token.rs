@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 
 use catalog::{Catalog, CatalogError, TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
+use hmac::{Hmac, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{AuthError, Grant, hs256};
+use crate::derived_key::derive_mac;
 
 /// The `aud` claim, so that a token of another service that happens to share the key is none of ours.
 const AUDIENCE: &str = "cache-server";
@@ -117,6 +120,8 @@ pub struct Tokens {
 struct Key {
     /// Counts the keys since the start.
     number: u64,
+    /// Hashes the secrets of sessions.
+    sessions: Hmac<Sha256>,
     encoding: EncodingKey,
     decoding: DecodingKey,
 }
@@ -124,7 +129,7 @@ struct Key {
 impl Key {
     fn new(secret: &[u8], number: u64) -> Self {
         let (encoding, decoding) = (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret));
-        Self { number, encoding, decoding }
+        Self { number, sessions: derive_mac(secret, "sessions of web pages"), encoding, decoding }
     }
 }
 
@@ -225,6 +230,23 @@ impl Tokens {
             names.retain(|name| left.contains(name));
         }
         Ok(Grant { token, scope })
+    }
+
+    /// The id under which the session with this secret is recorded. Another server key makes other ids, so it ends all sessions, as
+    /// it makes all tokens void.
+    pub fn session_id(&self, secret: &[u8]) -> [u8; 32] {
+        self.key.read().sessions.clone().chain_update(secret).finalize().into_bytes().into()
+    }
+
+    /// What the token with this id permits, for a session that began with it; `None` if it has expired or was revoked.
+    pub fn grant_of(&self, id: Uuid) -> Option<Grant> {
+        let key = self.key.read().number;
+        let records = self.records.read();
+        let record = records.get(&id)?;
+        let token = TokenRef { id, key, daily_limit: record.daily_limit };
+        let scope = record.scope.clone();
+        drop(records);
+        self.may_continue(token).then_some(Grant { token, scope })
     }
 
     /// Whether a token that was verified before is still good.

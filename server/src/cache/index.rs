@@ -166,6 +166,22 @@ impl Index {
         paths
     }
 
+    /// Returns the paths whose hashes begin with this text, in order, but no more than `most`. Looks at every path.
+    pub fn find_by_prefix(&self, prefix: &str, most: usize) -> Vec<StorePathHash> {
+        let missing = StorePathHash::TEXT_LEN.saturating_sub(prefix.len());
+        let bound = |fill: &str| format!("{prefix}{}", fill.repeat(missing)).parse::<StorePathHash>();
+        let (Ok(first), Ok(last)) = (bound("0"), bound("z")) else { return Vec::new() };
+        let is_between = |hash: &StorePathHash| hash.cmp_text(&first).is_ge() && hash.cmp_text(&last).is_le();
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.read();
+            found.extend(shard.keys().filter(|hash| is_between(hash)));
+        }
+        found.sort_unstable_by(StorePathHash::cmp_text);
+        found.truncate(most);
+        found
+    }
+
     /// Makes a path visible.
     pub fn insert(&self, hash: StorePathHash) {
         let mut shard = self.shard(&hash).write();

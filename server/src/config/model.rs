@@ -109,6 +109,8 @@ pub struct ServerConfig {
     pub deploy_pending_timeout: Duration,
     /// Whether a name that no cache has is answered like that of a private cache.
     pub hide_private_caches: bool,
+    /// Whether there are pages for browsers.
+    pub web_pages: bool,
     /// Largest number of client connections at a time, over all listeners.
     pub max_connections: u32,
     /// Bytes of memory for rendered narinfo replies.

@@ -8,7 +8,7 @@ use http::StatusCode;
 use meters::{Counter, Histogram};
 
 /// Most routes that there can be, [`UNMATCHED`] included.
-pub const MOST_ROUTES: usize = 64;
+pub const MOST_ROUTES: usize = 96;
 /// The number that stands for no route: nothing has the path or method, or the client may not know of the cache.
 pub const UNMATCHED: usize = MOST_ROUTES - 1;
 /// The classes of statuses, by their first digit less one.

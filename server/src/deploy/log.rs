@@ -188,8 +188,13 @@ impl Deploy {
 
     /// Opens a log for a reader, from its beginning.
     pub fn view_log(&self, id: DeploymentId) -> LogView {
+        self.view_log_after(id, 0)
+    }
+
+    /// Opens a log for a reader who has the lines up to this number.
+    pub fn view_log_after(&self, id: DeploymentId, after: u64) -> LogView {
         let (user, changed) = self.logs.open(id, false);
-        LogView { catalog: self.catalog.clone(), user, changed, after: 0, ended: None, last: None }
+        LogView { catalog: self.catalog.clone(), user, changed, after, ended: None, last: None }
     }
 
     /// Writes into the log of a deployment why it came to its end without its agent.

@@ -16,12 +16,17 @@ pub fn read(state: &State, cache: &Cache, authorization: Option<&str>) -> Result
         return Ok(());
     }
     let grant = verify(&state.tokens, authorization)?;
+    read_with(state, cache, &grant)
+}
+
+/// As [`read`], of a private cache by the holder of a token.
+pub fn read_with(state: &State, cache: &Cache, grant: &Grant) -> Result<(), AuthError> {
     if let TokenScope::Agent(name) = &grant.scope
         && state.deploy.fleet().agent(name).is_some_and(|agent| agent.workspace.cache == cache.name())
     {
         return Ok(());
     }
-    permit(&grant, cache, TokenPermission::Read)?;
+    permit(grant, cache, TokenPermission::Read)?;
     Ok(())
 }
 
@@ -106,7 +111,8 @@ pub fn activate(state: &State, authorization: Option<&str>) -> Result<(Arc<Works
     Ok((workspace.ok_or(AuthError::UndeclaredWorkspace(name))?, grant.token))
 }
 
-fn verify(tokens: &Tokens, authorization: Option<&str>) -> Result<Grant, AuthError> {
+/// Verifies the token in an `Authorization` header.
+pub fn verify(tokens: &Tokens, authorization: Option<&str>) -> Result<Grant, AuthError> {
     let credential = Credential::from_header(authorization).ok_or(AuthError::Missing)?;
     tokens.verify(credential.token())
 }

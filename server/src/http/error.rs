@@ -34,6 +34,11 @@ impl HttpError {
         Self { status, message: message.into(), retry_after: None }
     }
 
+    /// The status and the message.
+    pub fn parts(&self) -> (StatusCode, &str) {
+        (self.status, &self.message)
+    }
+
     /// 400 for a malformed request.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)

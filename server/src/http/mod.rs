@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `routes.rs` | every public path, with what it demands and its handler |
 //! | `router/` | serves that table |
-//! | `nix/`, `cachix/`, `deploy/`, `network.rs`, `health.rs`, `welcome.rs` | the handlers, an endpoint a file |
+//! | `nix/`, `cachix/`, `deploy/`, `network.rs`, `health.rs` | the handlers, an endpoint a file |
+//! | `web/` | pages for people |
 //! | `access.rs` | who may call what |
 //! | `body.rs`, `error.rs` | bodies of requests, errors as replies |
 //! | `forward/` | passes requests on to the daemons that share the catalog |
@@ -25,7 +26,7 @@ mod nix;
 mod router;
 mod routes;
 pub mod state;
-mod welcome;
+mod web;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -41,6 +42,7 @@ pub use self::forward::Forwarder;
 use self::metrics::Metrics;
 use self::router::{Root, Table};
 use self::state::State;
+pub use self::web::KeptFigures;
 use crate::audit::Object;
 use crate::listeners::{Entrance, RoutesOf};
 

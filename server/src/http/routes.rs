@@ -6,21 +6,23 @@
 //! | `Api` | the same; the path names the cache |
 //! | `Cache` | at this path on the host name and on the own port of the cache, and below `/api/v1/cache/{cache}` |
 //!
-//! `get` takes `HEAD` as well. `router/demand.rs` says what each demand means, and the parameter types of the handlers say what
+//! `get` and `page` take `HEAD` as well; what refuses a `page` or a `form` is a page too. `router/demand.rs` says what each demand means, and the parameter types of the handlers say what
 //! may stand in `{…}`. Commands of operators are not here: they come through the admin socket (`admin/`).
 
 use super::router::Site::{Api, Cache, Server};
 use super::router::{
-    Activate, Administer, Agent, AgentOrActivate, Nothing, PartUrl, Peer, Read, ReadApi, Write,
+    Activate, Administer, Agent, AgentOrActivate, Nothing, Operate, PartUrl, Peer, Read, ReadApi, View,
+    ViewCache, Write,
 };
-use super::router::{Route, get, get_only, post, put};
-use super::{cachix, deploy, health, network, nix, welcome};
+use super::router::{Route, form, get, get_only, page, post, put};
+use super::web::{self, cache, fleet, operate, path, session};
+use super::{cachix, deploy, health, network, nix};
 
 /// Returns the table of routes.
 #[rustfmt::skip]
 pub fn all() -> Vec<Route> {
     vec![
-        get(Server, "/", Nothing, welcome::get),
+        get(Server, "/", Nothing, web::home::get),
         get(Server, "/health/live",  Nothing, health::live),
         get(Server, "/health/ready", Nothing, health::ready),
 
@@ -64,9 +66,36 @@ pub fn all() -> Vec<Route> {
         post(Server, "/api/v2/deploy/activate",            Activate, deploy::activate::v2),
         get_only(Server, "/api/v1/deploy/deployment/{id}", Activate, deploy::deployment::status),
         get_only(Server, "/api/v1/deploy/log/{id}",        AgentOrActivate, deploy::log::connect),
-        get_only(Server, "/deploy/{id}",                   Nothing, deploy::deployment::page),
+        get_only(Server, "/deploy/{id}",                   Nothing, fleet::deployment::get),
         get_only(Server, "/ws",                            Agent, deploy::agent::connect),
         get_only(Server, "/ws-deployment",                 Agent, deploy::at_work::connect),
+
+        // Pages for people. Private caches are answered like ones that do not exist.
+        get(Server, "/assets/{file}", Nothing, web::assets::get),
+        page("/login",  View, session::show),
+        form("/login",  View, session::log_in),
+        form("/logout", View, session::log_out),
+        page("/cache/{cache}",                             ViewCache, cache::overview::get),
+        page("/cache/{cache}/paths",                       ViewCache, cache::paths::get),
+        page("/cache/{cache}/pins",                        ViewCache, cache::pins::get),
+        page("/cache/{cache}/path/{hash}",                 ViewCache, path::overview::get),
+        page("/cache/{cache}/path/{hash}/references",      ViewCache, path::relations::references),
+        page("/cache/{cache}/path/{hash}/referrers",       ViewCache, path::relations::referrers),
+        page("/cache/{cache}/path/{hash}/files/{path..}",  ViewCache, path::files::get),
+        get(Server, "/cache/{cache}/path/{hash}/raw/{path..}", ViewCache, path::files::raw),
+        page("/cache/{cache}/path/{hash}/log",             ViewCache, path::build_log::get),
+        get(Server, "/cache/{cache}/path/{hash}/log/raw",  ViewCache, path::build_log::raw),
+        page("/cache/{cache}/path/{hash}/why",             ViewCache, path::why::get),
+        page("/deployments",                               View, fleet::workspaces::list),
+        page("/deployments/{workspace}",                   View, fleet::workspaces::show),
+        page("/deployments/{workspace}/{agent}",           View, fleet::agents::show),
+        get_only(Server, "/deploy/{id}/events",            View, fleet::events::events),
+        get_only(Server, "/deploy/{id}/log",               View, fleet::events::plain),
+        page("/server",                                    Operate, operate::overview::get),
+        page("/server/work",                               Operate, operate::work::get),
+        page("/server/network",                            Operate, operate::network::get),
+        page("/server/tokens",                             Operate, operate::tokens::get),
+        page("/server/audit",                              Operate, operate::audit::get),
 
         // Other nodes of the network.
         get_only(Server, "/api/v1/network/digest", Peer, network::inventory),

@@ -9,6 +9,7 @@ use catalog::UnixTime;
 
 use super::cachix::PartUrlKey;
 use super::forward::Forwarder;
+use super::web::KeptFigures;
 use crate::core::Core;
 use crate::jobs::Jobs;
 use crate::listeners::Listeners;
@@ -34,6 +35,8 @@ pub struct State {
     pub part_urls: Arc<ArcSwap<PartUrlKey>>,
     /// Passes requests on to the daemons that share the catalog.
     pub forwarder: Forwarder,
+    /// Figures of caches that pages show.
+    pub figures: KeptFigures,
     /// When the daemon started, on the wall clock.
     pub started_at: UnixTime,
     /// When the daemon started, for its uptime.

@@ -8,9 +8,11 @@
 //! | `budget.rs` | bytes of request bodies and of the replies made from them; readers of single files |
 //! | `decoder_memory.rs` | windows and dictionaries of decompressors |
 //! | `pace.rs` | how slow the other end of a long transfer may be |
+//! | `attempts.rs` | how often a client may fail at something |
 //! | `slots.rs` | requests of one client that are answered at once |
 //! | `own_thread.rs` | work that waits for another machine, which stays out of the pool of blocking threads |
 
+pub mod attempts;
 pub mod budget;
 pub mod client_address;
 pub mod connections;

@@ -1,14 +1,20 @@
 //! What holds for every request and every reply of the ports, whatever route they belong to.
 
 use http::header::{CONNECTION, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use warp::reply::Response;
 
 use super::serve::failure;
 
-/// No reply is a page that runs, loads or embeds anything.
+/// No reply but our own pages runs, loads or embeds anything.
 const POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox; base-uri 'none'");
+/// Our own pages load nothing but what this server has, and run nothing that stands in the page itself.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 
@@ -37,11 +43,22 @@ pub fn refusal() -> Response {
     response
 }
 
+/// Marks a reply that is one of our own pages.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnPage;
+
 /// Tells browsers to take the reply for nothing but what its type says.
-pub fn protect(headers: &mut HeaderMap) {
+pub fn protect(response: &mut Response) {
+    let is_page = response.extensions().get::<OwnPage>().is_some();
+    let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
-    headers.insert(REFERRER_POLICY, NO_REFERRER);
+    if is_page {
+        headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+        headers.insert(REFERRER_POLICY, SAME_ORIGIN);
+    } else {
+        headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+        headers.insert(REFERRER_POLICY, NO_REFERRER);
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::edge::OwnPage;
 pub use self::error::ListenError;
 use self::own_socket::OwnSocket;
 use self::port::{OpenSocket, Opened, Port, Refused};

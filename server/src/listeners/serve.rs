@@ -122,7 +122,7 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
                                 Some(answer) => answer.await?,
                                 None => edge::refusal(),
                             };
-                            edge::protect(response.headers_mut());
+                            edge::protect(&mut response);
                             Ok(response)
                         }
                     };

@@ -83,6 +83,14 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
                 "Then a request for a cache that does not exist gets 401, as one for a private cache does, unless it has a token \
                  that would open the cache. `cachix use` of a mistyped name says then that authentication is required.",
             ),
+        Key::new("web-pages", &One(lens!(ServerConfig, web_pages), BOOL))
+            .default("true")
+            .applied_on_reload()
+            .summary("Whether browsers get pages")
+            .details(
+                "Everybody can look at public caches and search them by name. Private caches, deployments and the pages of \
+                 operators take a token. With `false` nothing can be looked at: `/` is a few lines of plain text, as it is for curl.",
+            ),
         Key::new("max-connections", &One(lens!(ServerConfig, max_connections), COUNT))
             .default("4096")
             .summary("Largest number of client connections at a time")

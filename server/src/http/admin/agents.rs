@@ -28,7 +28,11 @@ async fn load(state: &State) -> Answer<Fleet> {
     state.catalog.fleet().await.map_err(|error| internal(&error))
 }
 
-async fn agent_info(state: &State, fleet: &Fleet, agent: &AgentRecord) -> Result<AgentInfo, CatalogError> {
+pub(in crate::http) async fn agent_info(
+    state: &State,
+    fleet: &Fleet,
+    agent: &AgentRecord,
+) -> Result<AgentInfo, CatalogError> {
     let newest = state.catalog.list_deployments(Some(agent.id), None, 1).await?;
     let succeeded = Some(DeploymentStatus::Succeeded);
     let running = state.catalog.list_deployments(Some(agent.id), succeeded, 1).await?;

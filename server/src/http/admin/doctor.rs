@@ -6,7 +6,7 @@ use super::Answer;
 use crate::doctor::{Patient, examine};
 use crate::http::state::State;
 
-pub(super) async fn diagnose(state: &State, _: Diagnose) -> Answer<Vec<Finding>> {
+pub(in crate::http) async fn diagnose(state: &State, _: Diagnose) -> Answer<Vec<Finding>> {
     let patient =
         Patient { core: state, workers: &state.workers, listeners: &state.listeners, origin: &state.origin };
     Ok(examine(&patient).await)

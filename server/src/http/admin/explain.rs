@@ -11,7 +11,7 @@ use crate::clock::span;
 use crate::http::state::State;
 use crate::jobs::kept_for;
 
-pub(super) async fn explain(state: &State, request: ExplainPath) -> Answer<PathWhy> {
+pub(in crate::http) async fn explain(state: &State, request: ExplainPath) -> Answer<PathWhy> {
     let cache = find(state, &request.cache)?;
     let hash = &parse_hash(&request.hash)?;
     let now = UnixTime::now();

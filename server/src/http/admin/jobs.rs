@@ -11,7 +11,7 @@ use crate::http::state::State;
 /// How long a request to stop a job waits for the end of the job.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) async fn list(state: &State, _: ListJobs) -> Answer<Vec<JobInfo>> {
+pub(in crate::http) async fn list(state: &State, _: ListJobs) -> Answer<Vec<JobInfo>> {
     Ok(state.jobs.list())
 }
 

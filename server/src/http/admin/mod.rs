@@ -45,8 +45,16 @@ use http::HeaderValue;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+pub(super) use self::agents::agent_info;
+pub(super) use self::doctor::diagnose;
 use self::error::failure;
+pub(super) use self::explain::explain;
+pub(super) use self::jobs::list as list_jobs;
+pub(super) use self::peers::list as list_peers;
 use self::serve::{Answer, Events, first_of, refuse, serve, serve_lines};
+pub(super) use self::summary::storage_summaries;
+pub(super) use self::tokens::list as list_tokens;
+pub(super) use self::workers::list as list_workers;
 use crate::http::state::State;
 use crate::listeners::serve::Routes;
 

@@ -9,7 +9,7 @@ use super::Answer;
 use super::error::failure;
 use crate::http::state::State;
 
-pub(super) async fn list(state: &State, _: ListPeers) -> Answer<Vec<PeerInfo>> {
+pub(in crate::http) async fn list(state: &State, _: ListPeers) -> Answer<Vec<PeerInfo>> {
     let peers = network(state)?.peers();
     let mut peers: Vec<PeerInfo> = peers.values().map(|peer| info(state, peer)).collect();
     peers.sort_by(|a, b| (&a.url, &a.node).cmp(&(&b.url, &b.node)));

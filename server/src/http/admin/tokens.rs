@@ -12,7 +12,7 @@ use super::error::{failure, internal, unknown_agent, unknown_workspace};
 use crate::auth::NewToken;
 use crate::http::state::State;
 
-pub(super) async fn list(state: &State, _: ListTokens) -> Answer<Vec<TokenInfo>> {
+pub(in crate::http) async fn list(state: &State, _: ListTokens) -> Answer<Vec<TokenInfo>> {
     Ok(state.tokens.list().iter().map(token_info).collect())
 }
 

@@ -7,7 +7,7 @@ use super::error::failure;
 use crate::http::state::State;
 use crate::workers::{WorkerState, WorkerStatus};
 
-pub(super) async fn list(state: &State, _: ListWorkers) -> Answer<Vec<WorkerInfo>> {
+pub(in crate::http) async fn list(state: &State, _: ListWorkers) -> Answer<Vec<WorkerInfo>> {
     let mut workers: Vec<_> = state.workers.list().iter().map(|worker| info(worker)).collect();
     workers.extend(announcer(state));
     workers.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,4 +1,4 @@
-//! `GET /api/v1/deploy/deployment/ID`, which clients poll, and `GET /deploy/ID`, the page that activation links to.
+//! `GET /api/v1/deploy/deployment/ID`, which clients poll, and `GET /deploy/ID`, the page that activation links to, as plain text.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use warp::reply::Reply;
 use crate::deploy::time;
 use crate::http::Answer;
 use crate::http::error::HttpError;
-use crate::http::router::{Activate, Nothing, Request};
+use crate::http::router::{Activate, Request};
 
 /// The reply, in the client's spelling (protocol reference 7.3).
 #[derive(Serialize)]
@@ -45,17 +45,8 @@ pub async fn status(request: Request<Activate, String>) -> Answer {
     Ok(warp::reply::json(&deployment).into_response())
 }
 
-/// `GET /deploy/ID`. For people, without a token: nobody guesses an id, and people who have it know what was activated.
-pub async fn page(request: Request<Nothing, Uuid>) -> Answer {
-    let Request { state, path: id, .. } = request;
-    let id = DeploymentId(id);
-    let record = state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
-    let fleet = state.deploy.fleet();
-    let agent = fleet.agent_by_id(record.agent).map_or("(no longer declared)", |agent| agent.name.as_str());
-    Ok(text(agent, &record).into_response())
-}
-
-fn text(agent: &str, record: &DeploymentRecord) -> String {
+/// Describes a deployment in plain text.
+pub fn text(agent: &str, record: &DeploymentRecord) -> String {
     let mut text =
         format!("Deployment #{} of the agent {agent}: {}\n\n", record.number, record.status.as_str());
     let mut row = |name: &str, value: Option<String>| {
@@ -71,6 +62,7 @@ fn text(agent: &str, record: &DeploymentRecord) -> String {
     text
 }
 
-fn unknown() -> HttpError {
+/// 404 for a deployment.
+pub fn unknown() -> HttpError {
     HttpError::new(StatusCode::NOT_FOUND, "there is no such deployment in this workspace")
 }

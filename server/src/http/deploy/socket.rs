@@ -226,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
 /// Why the server ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(in crate::http) enum Ending {
     /// Everything has been sent.
     Done,
     /// The daemon stops. An agent's connection never ends with [`Ending::Done`] instead: that would stop the agent.
@@ -249,7 +249,7 @@ impl Ending {
 }
 
 /// The conditions under which a connection may stay open.
-pub(super) struct Permit {
+pub(in crate::http) struct Permit {
     state: Arc<State>,
     token: TokenRef,
     revoked: watch::Receiver<()>,
@@ -259,7 +259,7 @@ pub(super) struct Permit {
 
 impl Permit {
     /// For a connection that was opened with `token`. `declared` checks that the configuration still names the client.
-    pub(super) fn new(
+    pub(in crate::http) fn new(
         state: &Arc<State>,
         token: TokenRef,
         declared: impl Fn(&Fleet) -> bool + Send + Sync + 'static,
@@ -269,7 +269,7 @@ impl Permit {
     }
 
     /// Waits until the connection has to end. Cancel-safe.
-    pub(super) async fn ended(&mut self) -> Ending {
+    pub(in crate::http) async fn ended(&mut self) -> Ending {
         loop {
             let good =
                 self.state.tokens.is_good(self.token) && (self.declared)(&self.fleet.borrow_and_update());

@@ -78,6 +78,7 @@ pub(super) fn keep_end_to_end(headers: &mut HeaderMap) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::http::router::Root;
 
     fn head(target: &str, headers: &[(&'static str, &'static str)]) -> Head {
         let headers = headers
@@ -85,7 +86,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        Head::new(Method::PUT, path, query, headers, None)
+        Head::new(Method::PUT, path, query, headers, None, Root::ByHost)
     }
 
     #[test]

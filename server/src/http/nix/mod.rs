@@ -12,7 +12,7 @@ mod range;
 pub mod realisation;
 pub mod resumable;
 pub mod serve;
-mod untracked;
+pub mod untracked;
 
 use std::time::Duration;
 

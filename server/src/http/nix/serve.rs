@@ -1,9 +1,12 @@
 //! `serve/HASH/path`: one file of a NAR.
 
 use std::io::{self, BufReader, Read};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use catalog::PathRecord;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
@@ -17,14 +20,16 @@ use warp::reply::{Reply, Response};
 
 use super::turn_of;
 use crate::cache::narinfo::nar_file_name;
-use crate::cache::{PushError, blocking};
+use crate::cache::storages::CacheStorage;
+use crate::cache::{Cache, PushError, blocking};
 use crate::decode::decoder_of;
-use crate::http::Answer;
 use crate::http::error::HttpError;
-use crate::http::router::{self, Request};
+use crate::http::router::{self, Head, Request};
+use crate::http::state::State;
+use crate::http::{Answer, body};
 use crate::limits::budget::{Exhausted, Share};
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
-use crate::limits::slots::Slots;
+use crate::limits::slots::{Slot, Slots};
 
 /// Bytes sent at once.
 const PIECE: usize = 256 << 10;
@@ -47,30 +52,90 @@ static SLOTS: Slots = Slots::new(8);
 /// `GET serve/HASH/path`.
 pub async fn get(request: Request<router::Read, (StorePathHash, String)>) -> Answer {
     let Request { state, cache, path: (hash, path), head, .. } = request;
+    send(&state, &cache, &hash, &path, &head).await
+}
+
+/// Sends a file of a NAR. `path` is as it stands in the URL.
+pub async fn send(
+    state: &State,
+    cache: &Arc<Cache>,
+    hash: &StorePathHash,
+    path: &str,
+    head: &Head,
+) -> Answer {
+    let record = cache.find_path(&state.catalog, hash).await?.ok_or_else(HttpError::not_found)?;
+    // Other files of the path have the same tag, but another URL.
+    let etag = format!("\"{}\"", record.nar.nar_hash.to_hex());
+    let etag = HeaderValue::try_from(etag).map_err(|error| HttpError::internal(&error))?;
+    let is_known = head.header("if-none-match")?.is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let storage = readable_storage(cache, &record).await?;
+    if is_known {
+        let mut response = crate::http::status(StatusCode::NOT_MODIFIED);
+        response.headers_mut().insert(ETAG, etag);
+        return Ok(response);
+    }
+    let Opened { size, pieces, slot } = open(&storage, &record, path, head.client).await?;
+    let body = stream::unfold((pieces, slot), |(mut pieces, slot)| async move {
+        Some((pieces.recv().await?, (pieces, slot)))
+    });
+    let mut response = warp::reply::stream(body).into_response();
+    describe(&mut response, size, cache.is_public(), etag);
+    Ok(response)
+}
+
+/// Reads a file of a NAR that is known to be small. `path` is as it stands in the URL.
+///
+/// # Errors
+///
+/// 404 if there is no such file, 413 if it has more than `limit` bytes.
+pub async fn read_small(
+    cache: &Arc<Cache>,
+    record: &PathRecord,
+    path: &str,
+    client: Option<IpAddr>,
+    limit: u64,
+) -> Result<Vec<u8>, HttpError> {
+    let storage = readable_storage(cache, record).await?;
+    let Opened { size, mut pieces, slot: _slot } = open(&storage, record, path, client).await?;
+    if size > limit {
+        return Err(body::too_large(limit));
+    }
+    let mut contents = Vec::new();
+    while let Some(piece) = pieces.recv().await {
+        contents.extend_from_slice(&piece.map_err(|error| HttpError::internal(&error))?);
+    }
+    Ok(contents)
+}
+
+/// The storage of a path, if it can be read.
+async fn readable_storage(cache: &Arc<Cache>, record: &PathRecord) -> Result<Arc<CacheStorage>, HttpError> {
+    let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?;
+    if storage.can_be_read().await { Ok(storage) } else { Err(HttpError::not_found()) }
+}
+
+/// A file of a NAR that is being unpacked.
+struct Opened {
+    size: u64,
+    pieces: Pieces,
+    slot: Slot,
+}
+
+async fn open(
+    storage: &Arc<CacheStorage>,
+    record: &PathRecord,
+    path: &str,
+    client: Option<IpAddr>,
+) -> Result<Opened, HttpError> {
     // Names in a NAR are bytes, and need not be UTF-8.
     let path = path
         .split('/')
         .filter(|component| !component.is_empty())
         .map(|component| percent_decode_str(component).collect())
         .collect();
-    let record = cache.find_path(&state.catalog, &hash).await?.ok_or_else(HttpError::not_found)?;
-    // Other files of the path have the same tag, but another URL.
-    let etag = format!("\"{}\"", record.nar.nar_hash.to_hex());
-    let etag = HeaderValue::try_from(etag).map_err(|error| HttpError::internal(&error))?;
-    let is_known = head.header("if-none-match")?.is_some_and(|known| known.as_bytes() == etag.as_bytes());
-    let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?;
-    if !storage.can_be_read().await {
-        return Err(HttpError::not_found());
-    }
-    if is_known {
-        let mut response = crate::http::status(StatusCode::NOT_MODIFIED);
-        response.headers_mut().insert(ETAG, etag);
-        return Ok(response);
-    }
     let backend = storage.storage.clone();
-    let key = layout::nar_key(&nar_file_name(&record));
+    let key = layout::nar_key(&nar_file_name(record));
     let compression = record.nar.compression;
-    let slot = SLOTS.take(head.client).ok_or(Exhausted)?;
+    let slot = SLOTS.take(client).ok_or(Exhausted)?;
     let share = Share::of_reader();
     share.grow(1).await?;
     let open = move || {
@@ -78,12 +143,7 @@ pub async fn get(request: Request<router::Read, (StorePathHash, String)>) -> Ans
         decoder_of(DecoderKind::Served, reader, compression)
     };
     let (size, pieces) = extract(open, path, share).await?;
-    let body = stream::unfold((pieces, slot), |(mut pieces, slot)| async move {
-        Some((pieces.recv().await?, (pieces, slot)))
-    });
-    let mut response = warp::reply::stream(body).into_response();
-    describe(&mut response, size, cache.is_public(), etag);
-    Ok(response)
+    Ok(Opened { size, pieces, slot })
 }
 
 fn describe(response: &mut Response, size: u64, public: bool, etag: HeaderValue) {

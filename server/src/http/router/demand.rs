@@ -1,5 +1,6 @@
 //! What routes demand of their clients. The router checks it before the handler runs; [`access`] has the rules.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use catalog::TokenPermission;
@@ -17,7 +18,7 @@ use crate::http::error::HttpError;
 use crate::http::state::State;
 
 /// What a route demands. `P` are the parameters of its path.
-pub trait Demand<P>: Send + Sync + 'static {
+pub trait Demand<P: Sync>: Send + Sync + 'static {
     /// Its name in the list of routes.
     const NAME: &'static str;
     /// `Arc<Cache>` if it is demanded on a cache, else `()`.
@@ -30,7 +31,12 @@ pub trait Demand<P>: Send + Sync + 'static {
     /// # Errors
     ///
     /// The refusal, if the client does not meet the demand.
-    fn check(state: &State, on: &Self::On, head: &Head, path: &P) -> Result<Self::Grant, HttpError>;
+    fn check(
+        state: &State,
+        on: &Self::On,
+        head: &Head,
+        path: &P,
+    ) -> impl Future<Output = Result<Self::Grant, HttpError>> + Send;
 }
 
 /// What a demand applies to.
@@ -61,12 +67,12 @@ impl Place for Arc<Cache> {
 /// Nothing: the route is open to everybody.
 pub struct Nothing;
 
-impl<P> Demand<P> for Nothing {
+impl<P: Sync> Demand<P> for Nothing {
     const NAME: &'static str = "Nothing";
     type On = ();
     type Grant = ();
 
-    fn check(_: &State, (): &(), _: &Head, _: &P) -> Result<(), HttpError> {
+    async fn check(_: &State, (): &(), _: &Head, _: &P) -> Result<(), HttpError> {
         Ok(())
     }
 }
@@ -74,12 +80,12 @@ impl<P> Demand<P> for Nothing {
 /// Permission to read what Nix reads. See [`access::read`].
 pub struct Read;
 
-impl<P> Demand<P> for Read {
+impl<P: Sync> Demand<P> for Read {
     const NAME: &'static str = "Read";
     type On = Arc<Cache>;
     type Grant = ();
 
-    fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<(), HttpError> {
+    async fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<(), HttpError> {
         Ok(access::read(state, cache, head.authorization()?)?)
     }
 }
@@ -88,12 +94,12 @@ impl<P> Demand<P> for Read {
 /// See [`access::read_api`].
 pub struct ReadApi;
 
-impl<P> Demand<P> for ReadApi {
+impl<P: Sync> Demand<P> for ReadApi {
     const NAME: &'static str = "ReadApi";
     type On = Arc<Cache>;
     type Grant = Option<TokenPermission>;
 
-    fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<Self::Grant, HttpError> {
+    async fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<Self::Grant, HttpError> {
         Ok(access::read_api(&state.tokens, cache, head.authorization()?)?)
     }
 }
@@ -101,12 +107,12 @@ impl<P> Demand<P> for ReadApi {
 /// A token that may change the cache. See [`access::write`].
 pub struct Write;
 
-impl<P> Demand<P> for Write {
+impl<P: Sync> Demand<P> for Write {
     const NAME: &'static str = "Write";
     type On = Arc<Cache>;
     type Grant = TokenRef;
 
-    fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<TokenRef, HttpError> {
+    async fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<TokenRef, HttpError> {
         Ok(access::write(&state.tokens, cache, head.authorization()?)?)
     }
 }
@@ -114,12 +120,12 @@ impl<P> Demand<P> for Write {
 /// A token that may change what the cache is. See [`access::administer`].
 pub struct Administer;
 
-impl<P> Demand<P> for Administer {
+impl<P: Sync> Demand<P> for Administer {
     const NAME: &'static str = "Administer";
     type On = Arc<Cache>;
     type Grant = TokenRef;
 
-    fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<TokenRef, HttpError> {
+    async fn check(state: &State, cache: &Arc<Cache>, head: &Head, _: &P) -> Result<TokenRef, HttpError> {
         Ok(access::administer(&state.tokens, cache, head.authorization()?)?)
     }
 }
@@ -132,7 +138,7 @@ impl Demand<(Uuid, u32)> for PartUrl {
     type On = Arc<Cache>;
     type Grant = [u8; 16];
 
-    fn check(
+    async fn check(
         state: &State,
         cache: &Arc<Cache>,
         head: &Head,
@@ -147,12 +153,12 @@ impl Demand<(Uuid, u32)> for PartUrl {
 /// The token of a deploy agent. See [`access::agent`].
 pub struct Agent;
 
-impl<P> Demand<P> for Agent {
+impl<P: Sync> Demand<P> for Agent {
     const NAME: &'static str = "Agent";
     type On = ();
     type Grant = (Arc<deploy::Agent>, TokenRef);
 
-    fn check(state: &State, (): &(), head: &Head, _: &P) -> Result<Self::Grant, HttpError> {
+    async fn check(state: &State, (): &(), head: &Head, _: &P) -> Result<Self::Grant, HttpError> {
         let (name, authorization) = (head.header("name")?, head.authorization()?);
         Ok(access::agent(state, name, authorization)?)
     }
@@ -161,12 +167,12 @@ impl<P> Demand<P> for Agent {
 /// A token that may activate deployments in a workspace. See [`access::activate`].
 pub struct Activate;
 
-impl<P> Demand<P> for Activate {
+impl<P: Sync> Demand<P> for Activate {
     const NAME: &'static str = "Activate";
     type On = ();
     type Grant = (Arc<Workspace>, TokenRef);
 
-    fn check(state: &State, (): &(), head: &Head, _: &P) -> Result<Self::Grant, HttpError> {
+    async fn check(state: &State, (): &(), head: &Head, _: &P) -> Result<Self::Grant, HttpError> {
         Ok(access::activate(state, head.authorization()?)?)
     }
 }
@@ -188,17 +194,19 @@ struct LogQuery {
     view: Option<String>,
 }
 
-impl<P> Demand<P> for AgentOrActivate {
+impl<P: Sync> Demand<P> for AgentOrActivate {
     const NAME: &'static str = "AgentOrActivate";
     type On = ();
     type Grant = LogAccess;
 
-    fn check(state: &State, on: &(), head: &Head, path: &P) -> Result<LogAccess, HttpError> {
+    async fn check(state: &State, on: &(), head: &Head, path: &P) -> Result<LogAccess, HttpError> {
         let query: LogQuery = head.query()?;
         if query.view.is_some_and(|view| !matches!(view.as_str(), "false" | "0")) {
-            Activate::check(state, on, head, path).map(|(workspace, token)| LogAccess::View(workspace, token))
+            let (workspace, token) = Activate::check(state, on, head, path).await?;
+            Ok(LogAccess::View(workspace, token))
         } else {
-            Agent::check(state, on, head, path).map(|(agent, token)| LogAccess::Write(agent, token))
+            let (agent, token) = Agent::check(state, on, head, path).await?;
+            Ok(LogAccess::Write(agent, token))
         }
     }
 }
@@ -206,12 +214,12 @@ impl<P> Demand<P> for AgentOrActivate {
 /// Proof that the client is a node of the same network.
 pub struct Peer;
 
-impl<P> Demand<P> for Peer {
+impl<P: Sync> Demand<P> for Peer {
     const NAME: &'static str = "Peer";
     type On = ();
     type Grant = ProvenPeer;
 
-    fn check(state: &State, (): &(), head: &Head, _: &P) -> Result<ProvenPeer, HttpError> {
+    async fn check(state: &State, (): &(), head: &Head, _: &P) -> Result<ProvenPeer, HttpError> {
         let question: InventoryQuestion = head.query()?;
         let node = head.header(PEER_HEADER)?.ok_or_else(HttpError::not_found)?;
         let proof = head.header(PROOF_HEADER)?.ok_or_else(HttpError::not_found)?;

@@ -6,7 +6,7 @@
 //! | `route.rs` | a route: methods, path, demand and handler |
 //! | `pattern.rs`, `parameter.rs` | path patterns and what stands in them |
 //! | `site.rs` | where a route is found, and which cache a request is for |
-//! | `demand.rs` | what routes demand of their clients |
+//! | `demand.rs`, `view.rs` | what routes demand of their clients; what pages demand |
 //! | `request.rs` | what handlers take |
 //! | `audited.rs` | records changes in the audit log |
 //! | `cross_site.rs` | refuses changes that pages of other sites cause |
@@ -28,6 +28,7 @@ mod pattern;
 mod request;
 mod route;
 mod site;
+mod view;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -45,13 +46,14 @@ use self::demand::Demand;
 pub use self::demand::{
     Activate, Administer, Agent, AgentOrActivate, LogAccess, Nothing, PartUrl, Peer, Read, ReadApi, Write,
 };
-pub use self::parameter::{FileName, OtherName};
+pub use self::parameter::{FileName, OtherName, PathHash};
 use self::pattern::Values;
 pub use self::request::{Head, Request};
 use self::route::Incoming;
-pub use self::route::{Route, get, get_only, post, put};
+pub use self::route::{Route, form, get, get_only, page, post, put};
 use self::site::CACHES;
 pub use self::site::{Root, Site};
+pub use self::view::{Operate, View, ViewCache};
 use super::access;
 use super::body::{self, Body};
 use super::error::HttpError;
@@ -129,7 +131,7 @@ pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Routes {
                   on_upgrade: Option<OnUpgrade>,
                   peer: Option<PeerAddress>,
                   stream| {
-                let mut head = Head::new(method, path.as_str(), &query, headers, on_upgrade);
+                let mut head = Head::new(method, path.as_str(), &query, headers, on_upgrade, root);
                 head.client = router.client_of(peer, &head);
                 router.answer(path.as_str(), head, body::pieces(stream))
             },

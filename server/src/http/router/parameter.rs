@@ -46,9 +46,26 @@ impl<A: Parameter, B: Parameter> Parameters for (A, B) {
     }
 }
 
+impl<A: Parameter, B: Parameter, C: Parameter> Parameters for (A, B, C) {
+    const COUNT: usize = 3;
+
+    fn parse(values: &Values<'_>) -> Option<Self> {
+        Some((A::parse(values[0])?, B::parse(values[1])?, C::parse(values[2])?))
+    }
+}
+
 impl Parameter for StorePathHash {
     fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+/// A store path by its hash, or by hash and name, of which the name does not matter.
+pub struct PathHash(pub StorePathHash);
+
+impl Parameter for PathHash {
+    fn parse(text: &str) -> Option<Self> {
+        text.split('-').next()?.parse().ok().map(Self)
     }
 }
 

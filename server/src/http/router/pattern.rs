@@ -10,7 +10,7 @@
 //! A path may end with one slash more than its pattern.
 
 /// Most parameters of a pattern.
-pub const MOST_PARAMETERS: usize = 2;
+pub const MOST_PARAMETERS: usize = 3;
 
 /// What stands in a path for the parameters of its pattern, in their order; empty texts behind the last.
 pub type Values<'p> = [&'p str; MOST_PARAMETERS];
@@ -88,30 +88,30 @@ mod tests {
 
     #[test]
     fn a_path_matches_piece_by_piece() {
-        assert_eq!(find("/", ""), Some(["", ""]));
+        assert_eq!(find("/", ""), Some(["", "", ""]));
         assert_eq!(find("/", "a"), None);
-        assert_eq!(find("/a", "a"), Some(["", ""]));
+        assert_eq!(find("/a", "a"), Some(["", "", ""]));
         assert_eq!(find("/a", "b"), None);
-        assert_eq!(find("/a/{x}/b/{y}", "a/1/b/2"), Some(["1", "2"]));
+        assert_eq!(find("/a/{x}/b/{y}", "a/1/b/2"), Some(["1", "2", ""]));
         assert_eq!(find("/a/{x}/b/{y}", "a/1/b"), None);
         assert_eq!(find("/a/{x}", "a/"), None);
-        assert_eq!(find("/{x}.ls", "1.ls"), Some(["1", ""]));
+        assert_eq!(find("/{x}.ls", "1.ls"), Some(["1", "", ""]));
         assert_eq!(find("/{x}.ls", ".ls"), None);
         assert_eq!(find("/{x}.ls", "1.narinfo"), None);
-        assert_eq!(find("/a/{x}/{y..}", "a/1/2//3/"), Some(["1", "2//3/"]));
-        assert_eq!(find("/a/{x}/{y..}", "a/1"), Some(["1", ""]));
+        assert_eq!(find("/a/{x}/{y..}", "a/1/2//3/"), Some(["1", "2//3/", ""]));
+        assert_eq!(find("/a/{x}/{y..}", "a/1"), Some(["1", "", ""]));
     }
 
     #[test]
     fn one_slash_at_the_end_of_a_path_is_ignored() {
-        assert_eq!(find("/a/{x}", "a/1/"), Some(["1", ""]));
+        assert_eq!(find("/a/{x}", "a/1/"), Some(["1", "", ""]));
         assert_eq!(find("/a/{x}", "a/1//"), None);
         assert_eq!(find("/a", "/a"), None);
     }
 
     #[test]
     fn malformed_patterns_are_refused() {
-        for text in ["", "a", "//", "/a/", "/{x", "/a{x}", "/{x..}/a", "/{x}/{y}/{z}"] {
+        for text in ["", "a", "//", "/a/", "/{x", "/a{x}", "/{x..}/a", "/{w}/{x}/{y}/{z}"] {
             assert!(Pattern::parse(text).is_none(), "{text}");
         }
     }

@@ -9,13 +9,14 @@ use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 
 use super::demand::Demand;
+use super::site::Root;
 use crate::federation::PEER_HEADER;
 use crate::http::body::Body;
 use crate::http::error::HttpError;
 use crate::http::state::State;
 
 /// A request that meets the demand `D` of its route. `P` are the parameters of its path.
-pub struct Request<D: Demand<P>, P = ()> {
+pub struct Request<D: Demand<P>, P: Sync = ()> {
     /// What all handlers need.
     pub state: Arc<State>,
     /// The cache that the request is for; `()` on routes that belong to no cache.
@@ -42,6 +43,8 @@ pub struct Head {
     pub on_upgrade: Option<OnUpgrade>,
     /// The address of the client, as far as it is known.
     pub client: Option<IpAddr>,
+    /// Which cache is at the root of the paths.
+    pub root: Root,
 }
 
 impl Head {
@@ -52,13 +55,19 @@ impl Head {
         query: &str,
         headers: HeaderMap,
         on_upgrade: Option<OnUpgrade>,
+        root: Root,
     ) -> Self {
         let mut target = path.to_owned();
         if !query.is_empty() {
             target.push('?');
             target.push_str(query);
         }
-        Self { method, target, headers, on_upgrade, client: None }
+        Self { method, target, headers, on_upgrade, client: None, root }
+    }
+
+    /// The path, without the query.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
     }
 
     /// Whether only the headers of the reply are wanted.

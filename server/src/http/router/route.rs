@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::Method;
-use warp::reply::{Reply, Response};
+use warp::reply::Response;
 
 use super::demand::{Demand, Place};
 use super::parameter::Parameters;
@@ -18,6 +18,7 @@ use crate::cache::Cache;
 use crate::http::body::Body;
 use crate::http::error::HttpError;
 use crate::http::state::State;
+use crate::http::web::{self, Surroundings};
 use crate::http::{Answer, reply};
 
 static GET_AND_HEAD: [Method; 2] = [Method::GET, Method::HEAD];
@@ -33,7 +34,29 @@ where
     H: Fn(Request<D, P>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    Route::new(&GET_AND_HEAD, site, path, demand, handler)
+    Route::new(&GET_AND_HEAD, site, path, demand, handler, false)
+}
+
+/// A route for `GET` and `HEAD` of a page. Refusals and errors are pages too, and pages have slots of their own.
+pub fn page<D, P, H, F>(path: &'static str, demand: D, handler: H) -> Route
+where
+    D: Demand<P>,
+    P: Parameters,
+    H: Fn(Request<D, P>) -> F + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    Route::new(&GET_AND_HEAD, Site::Server, path, demand, handler, true)
+}
+
+/// A route for a form of a page, which is answered with a page.
+pub fn form<D, P, H, F>(path: &'static str, demand: D, handler: H) -> Route
+where
+    D: Demand<P>,
+    P: Parameters,
+    H: Fn(Request<D, P>) -> F + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    Route::new(&POST, Site::Server, path, demand, handler, true)
 }
 
 /// A route for `GET` alone.
@@ -44,7 +67,7 @@ where
     H: Fn(Request<D, P>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    Route::new(&GET, site, path, demand, handler)
+    Route::new(&GET, site, path, demand, handler, false)
 }
 
 /// A route for `POST`.
@@ -55,7 +78,7 @@ where
     H: Fn(Request<D, P>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    Route::new(&POST, site, path, demand, handler)
+    Route::new(&POST, site, path, demand, handler, false)
 }
 
 /// A route for `PUT`.
@@ -66,7 +89,7 @@ where
     H: Fn(Request<D, P>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    Route::new(&PUT, site, path, demand, handler)
+    Route::new(&PUT, site, path, demand, handler, false)
 }
 
 /// A route of the table.
@@ -89,6 +112,7 @@ impl Route {
         path: &'static str,
         _demand: D,
         handler: H,
+        is_page: bool,
     ) -> Self
     where
         D: Demand<P>,
@@ -99,7 +123,7 @@ impl Route {
         let pattern = Pattern::parse(below_site(site, path)).expect("patterns of the table are well-formed");
         assert_eq!(pattern.parameters(), P::COUNT, "the handler of {path} takes its parameters");
         assert!(site != Site::Server || !D::On::IS_CACHE, "{path} belongs to no cache");
-        let endpoint = Box::new(Handler { handler, takes: PhantomData });
+        let endpoint = Box::new(Handler { handler: Arc::new(handler), takes: PhantomData, is_page });
         Self { methods, site, path, demand: D::NAME, number: 0, pattern, endpoint }
     }
 
@@ -144,15 +168,16 @@ trait Endpoint: Send + Sync {
 }
 
 struct Handler<D, P, H> {
-    handler: H,
+    handler: Arc<H>,
     takes: PhantomData<fn(D, P)>,
+    is_page: bool,
 }
 
 impl<D, P, H, F> Endpoint for Handler<D, P, H>
 where
     D: Demand<P>,
     P: Parameters,
-    H: Fn(Request<D, P>) -> F + Send + Sync,
+    H: Fn(Request<D, P>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
     fn accepts(&self, values: &Values<'_>) -> bool {
@@ -160,22 +185,30 @@ where
     }
 
     fn answer(&self, incoming: Incoming, values: &Values<'_>) -> BoxFuture<'static, Response> {
-        match admit(incoming, values) {
-            Ok(request) => reply((self.handler)(request)).boxed(),
-            Err(refusal) => std::future::ready(refusal.into_response()).boxed(),
+        let (handler, path) = (self.handler.clone(), P::parse(values));
+        let (state, is_page) = (incoming.state.clone(), self.is_page);
+        if is_page {
+            let surroundings = Surroundings::of(&state, &incoming.head);
+            let client = incoming.head.client;
+            let answer = async move {
+                let _turn = web::turn(client).await?;
+                handler(admit(incoming, path).await?).await
+            };
+            return answer.map(move |answer| surroundings.finish(answer)).boxed();
         }
+        reply(async move { handler(admit(incoming, path).await?).await }).boxed()
     }
 }
 
 /// Checks the demand of a route.
-fn admit<D, P>(incoming: Incoming, values: &Values<'_>) -> Result<Request<D, P>, HttpError>
+async fn admit<D, P>(incoming: Incoming, path: Option<P>) -> Result<Request<D, P>, HttpError>
 where
     D: Demand<P>,
     P: Parameters,
 {
     let Incoming { state, cache, head, body } = incoming;
-    let path = P::parse(values).ok_or_else(HttpError::not_found)?;
+    let path = path.ok_or_else(HttpError::not_found)?;
     let cache = D::On::of(cache).ok_or_else(HttpError::not_found)?;
-    let grant = D::check(&state, &cache, &head, &path)?;
+    let grant = D::check(&state, &cache, &head, &path).await?;
     Ok(Request { state, cache, grant, path, head, body })
 }

@@ -3,7 +3,8 @@ use std::fmt::Write as _;
 use super::*;
 
 /// The routes that demand nothing.
-const OPEN: &[&str] = &["/", "/health/live", "/health/ready", "/nar/{other}", "/deploy/{id}"];
+const OPEN: &[&str] =
+    &["/", "/health/live", "/health/ready", "/nar/{other}", "/deploy/{id}", "/assets/{file}"];
 
 /// Methods, path, demand and site of each route. A new route belongs into this file too, so that it shows in review.
 const SURFACE: &str = include_str!("surface.txt");
@@ -25,6 +26,9 @@ fn sample(route: &Route) -> String {
         ("{file}", "out.doi"),
         ("{ticket}", "ticket"),
         ("{path..}", "bin/hello"),
+        ("{cache}", "main"),
+        ("{workspace}", "fleet"),
+        ("{agent}", "machine"),
     ];
     let path = samples.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
     assert!(!path.contains('{'), "{path}: what stands for this parameter?");

@@ -35,7 +35,7 @@ impl StorePathHash {
 
     /// Compares the text forms without rendering them: the text is the bytes as a little-endian number, and 160 bits
     /// fill 32 digits without padding.
-    pub(super) fn cmp_text(&self, other: &Self) -> Ordering {
+    pub fn cmp_text(&self, other: &Self) -> Ordering {
         self.0.iter().rev().cmp(other.0.iter().rev())
     }
 }
