@@ -47,3 +47,4 @@ mod storages;
 mod systemd;
 mod tokens;
 mod trash;
+mod web;

@@ -1,6 +1,7 @@
 //! What the tests stand on: the daemon as a process, a plain HTTP client, a client-side push, and second
 //! implementations of the formats, so that the daemon's own code never judges itself.
 
+pub mod browser;
 pub mod cluster;
 pub mod daemon;
 pub mod faulty;
