@@ -65,7 +65,10 @@ def standard_library():
     """The texts that come with the compiler: its licences, and the page that names the authors of each part of the library."""
     folder = Path(run("rustc", "--print", "sysroot", cwd=PROJECT).strip()) / "share/doc/rust"
     texts = [folder / "licenses/MIT.txt", folder / "licenses/Apache-2.0.txt", folder / "COPYRIGHT-library.html"]
-    return [as_text(path.read_text()) for path in texts if path.exists()]
+    missing = [str(path) for path in texts if not path.exists()]
+    if missing:
+        raise SystemExit(f"packaging/build: the Rust toolchain comes without {', '.join(missing)}")
+    return [as_text(path.read_text()) for path in texts]
 
 
 def as_text(page):

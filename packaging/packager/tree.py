@@ -70,9 +70,11 @@ def install_service(root, units="usr/lib/systemd/system"):
 
 
 def settle(root, release):
-    """Gives everything below `root` the time of the release and the permissions of a package."""
+    """Gives everything below `root` the time of the release and the permissions of a package, whatever the umask was."""
     for directory, _, names in os.walk(root, topdown=False):
         for name in names:
-            os.utime(os.path.join(directory, name), (release.time, release.time), follow_symlinks=False)
+            path = os.path.join(directory, name)
+            os.chmod(path, 0o755 if os.access(path, os.X_OK) else 0o644)
+            os.utime(path, (release.time, release.time))
         os.chmod(directory, 0o755)
         os.utime(directory, (release.time, release.time))
