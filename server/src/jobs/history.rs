@@ -29,7 +29,8 @@ impl Jobs {
 
     /// Starts again what ran when the daemon ended, as far as it goes on by itself.
     pub async fn resume(&self, core: &Arc<Core>) {
-        for saved in std::mem::take(&mut *self.interrupted.lock()) {
+        let interrupted = std::mem::take(&mut *self.interrupted.lock());
+        for saved in interrupted {
             let Some(request) = saved.request.as_deref().and_then(|text| serde_json::from_str(text).ok())
             else {
                 continue;

@@ -12,7 +12,7 @@ use crate::jobs::transfer::Place;
 /// A directory or a bucket.
 pub(super) enum Target {
     Directory(Directory),
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
 }
 
 /// A file on its way to the target.
@@ -23,7 +23,7 @@ impl Target {
     pub(super) async fn open(core: &Core, text: &str) -> Result<Self, String> {
         match Place::of(text)? {
             Place::Directory(root) => Ok(Self::Directory(Directory::new(root))),
-            Place::Bucket(url) => Bucket::open(core, &url).await.map(Self::Bucket),
+            Place::Bucket(url) => Bucket::open(core, &url).await.map(Box::new).map(Self::Bucket),
             Place::Other => {
                 Err("name a directory as file:///DIRECTORY, or a bucket as s3://BUCKET/PREFIX".to_owned())
             }

@@ -124,7 +124,7 @@ impl Linked {
 }
 
 enum Outcome {
-    Linked(Linked),
+    Linked(Box<Linked>),
     Other(Fate),
 }
 
@@ -155,7 +155,7 @@ async fn link(
     narinfo.file_size = Some(file_bytes);
     narinfo.url = layout::nar_key(&name).to_string();
     if request.dry_run {
-        return Ok(Outcome::Linked(Linked { narinfo, name, file_bytes, storage: None }));
+        return Ok(Outcome::Linked(Box::new(Linked { narinfo, name, file_bytes, storage: None })));
     }
     let (storage, root) = storage_for(cache, &path.storage)?;
     let place = root.join(layout::nar_key(&name).as_str());
@@ -167,7 +167,7 @@ async fn link(
     let key = layout::narinfo_key(narinfo.store_path.hash());
     let written = storage.storage.put_bytes(&key, text, Durability::Now).await;
     written.map_err(|error| chain(&error))?;
-    Ok(Outcome::Linked(Linked { narinfo, name, file_bytes, storage: Some(storage) }))
+    Ok(Outcome::Linked(Box::new(Linked { narinfo, name, file_bytes, storage: Some(storage) })))
 }
 
 /// What the database says of a path, without its file.

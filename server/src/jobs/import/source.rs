@@ -18,9 +18,9 @@ pub(super) enum Source {
     /// `file://`: a flat binary cache in a directory of this machine.
     Directory(Directory),
     /// `s3://`: one in a bucket.
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
     /// `http://` and `https://`: one behind a web server, of whatever product.
-    Web(WebCache),
+    Web(Box<WebCache>),
     /// Anything else: a store that the `nix` command line knows.
     NixStore(NixStore),
 }
@@ -60,9 +60,9 @@ impl Source {
     pub(super) async fn open(text: &str) -> Result<Self, SourceError> {
         match Place::of(text).map_err(SourceError::Unusable)? {
             Place::Directory(root) => Directory::open(root).await.map(Self::Directory),
-            Place::Bucket(url) => Bucket::open(&url).await.map(Self::Bucket),
+            Place::Bucket(url) => Bucket::open(&url).await.map(Box::new).map(Self::Bucket),
             Place::Other if text.starts_with("http://") || text.starts_with("https://") => {
-                WebCache::open(text).await.map(Self::Web)
+                WebCache::open(text).await.map(Box::new).map(Self::Web)
             }
             Place::Other => NixStore::open(text).await.map(Self::NixStore),
         }
