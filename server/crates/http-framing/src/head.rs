@@ -38,6 +38,11 @@ pub(super) enum Line {
 }
 
 impl Head {
+    /// Whether no byte of it has come.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_request_line && self.kept.is_empty()
+    }
+
     /// Keeps the start of a line whose end is still to come.
     pub(super) fn keep(&mut self, start: &[u8]) {
         let room = KEPT.saturating_sub(self.kept.len()).min(start.len());

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -62,6 +64,38 @@ fn what_every_parser_refuses_is_left_to_it() {
     check("POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n\n\n", (1, true));
     check("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\n\n", (1, true));
     check("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n\n", (1, true));
+}
+
+/// The bytes of each request, as [`Framing::check_one`] finds them in pieces of this size.
+fn requests(text: &str, split: usize) -> Vec<String> {
+    let (mut framing, mut bytes) = (Framing::default(), text.as_bytes().to_vec());
+    let (mut requests, mut current) = (Vec::new(), Vec::new());
+    for piece in bytes.chunks_mut(split) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let taken = framing.check_one(rest);
+            assert!(taken > 0);
+            let (request, others) = rest.split_at_mut(taken);
+            current.extend_from_slice(request);
+            rest = others;
+            if framing.is_between_requests() {
+                requests.push(String::from_utf8(std::mem::take(&mut current)).unwrap());
+            }
+        }
+    }
+    assert!(current.is_empty());
+    requests
+}
+
+#[test]
+fn requests_are_told_apart() {
+    let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let posted = "POST / HTTP/1.1\r\nhost: a\r\ncontent-LENGTH:  5 \r\n\r\na\nb\n\n";
+    let chunked = "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n\n\r\n\r\n0\r\n\r\n";
+    let texts = [plain, posted, chunked, posted, plain, plain];
+    for split in [1, 2, 3, 7, 64, 10_000] {
+        assert_eq!(requests(&texts.concat(), split), texts);
+    }
 }
 
 #[test]

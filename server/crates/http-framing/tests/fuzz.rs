@@ -1,4 +1,4 @@
-//! The fuzz target of request framing.
+//! The fuzz targets of request framing.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
