@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{Blob, Context, Durability, Key, Operation, Storage, StorageError, Usage, layout};
+use crate::{Blob, Context, Durability, FileObject, Key, Operation, Storage, StorageError, Usage, layout};
 
 /// What is told by how many bytes the by-products have grown or shrunk.
 type Told = Box<dyn Fn(i64) + Send + Sync>;
@@ -98,6 +98,10 @@ impl Storage for Counted {
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError> {
         self.inner.open(key, expected_size, range).await
+    }
+
+    fn open_now(&self, key: &Key, size: u64) -> Option<FileObject> {
+        self.inner.open_now(key, size)
     }
 
     fn open_blocking(&self, key: &Key) -> Result<Box<dyn std::io::Read + Send>, StorageError> {

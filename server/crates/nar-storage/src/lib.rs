@@ -26,7 +26,7 @@ pub use counted::Counted;
 pub use error::{Context, Operation, StorageError, is_unfit};
 pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
-pub use local::{DEFAULT_OPEN_FILES, LocalStorage, ReadCache};
+pub use local::{DEFAULT_OPEN_FILES, FileObject, LocalStorage, ReadCache, Sent};
 pub use measured::{Measured, MeasuredStorage, OperationMeter, StorageMeter};
 pub use s3::{S3Credentials, S3Settings, S3Storage};
 pub use spool::{KEPT, spooled_bytes};

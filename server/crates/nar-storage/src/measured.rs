@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use meters::{Counter, Histogram};
 
-use crate::{Blob, Durability, Key, Storage, StorageError, Usage};
+use crate::{Blob, Durability, FileObject, Key, Storage, StorageError, Usage};
 
 /// An operation, as far as it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +158,13 @@ impl Storage for MeasuredStorage {
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError> {
         self.measure(Measured::Open, self.inner.open(key, expected_size, range)).await
+    }
+
+    fn open_now(&self, key: &Key, size: u64) -> Option<FileObject> {
+        let begun = Instant::now();
+        let file = self.inner.open_now(key, size)?;
+        self.meter.end(Measured::Open, begun, &Ok(()));
+        Some(file)
     }
 
     fn open_blocking(&self, key: &Key) -> Result<Box<dyn std::io::Read + Send>, StorageError> {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{Blob, Key, StorageError};
+use crate::{Blob, FileObject, Key, StorageError};
 
 /// A storage of objects.
 ///
@@ -58,6 +58,12 @@ pub trait Storage: Send + Sync {
         expected_size: Option<u64>,
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError>;
+
+    /// Opens an object of `size` bytes if it is a file, and if that takes no waiting. `None` says nothing about the object: then
+    /// [`open`](Storage::open) finds out.
+    fn open_now(&self, _key: &Key, _size: u64) -> Option<FileObject> {
+        None
+    }
 
     /// Opens a whole object for code on a blocking thread. Opening and reading block, so neither may run on a thread of the async
     /// runtime.

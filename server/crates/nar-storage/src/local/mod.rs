@@ -7,6 +7,7 @@
 mod dir_sync;
 mod directories;
 mod dismantle;
+mod file_object;
 mod list;
 mod marker;
 mod open_files;
@@ -40,6 +41,7 @@ use self::put::SpoolError;
 use self::threads::Threads;
 use crate::{Blob, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
+pub use self::file_object::{FileObject, Sent};
 pub use self::open_files::{DEFAULT_OPEN_FILES, ReadCache};
 
 /// The name of the spool within the root.
@@ -234,6 +236,10 @@ impl Storage for LocalStorage {
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError> {
         self.read(key, expected_size, range).await
+    }
+
+    fn open_now(&self, key: &Key, size: u64) -> Option<FileObject> {
+        self.open_object_now(key, size)
     }
 
     fn open_blocking(&self, key: &Key) -> Result<Box<dyn Read + Send>, StorageError> {

@@ -115,9 +115,14 @@ impl Reader {
     /// Reads the cached bytes from `offset` on and returns their number. 0 may also mean an error or the end of the file; a blocking
     /// read finds out.
     pub(super) fn read_inline(&self, buffer: &mut [u8], offset: u64) -> usize {
-        let mut slices = [IoSliceMut::new(buffer)];
-        rustix::io::preadv2(&self.file, &mut slices, offset, ReadWriteFlags::NOWAIT).unwrap_or(0)
+        read_cached(&self.file, offset, buffer)
     }
+}
+
+/// Reads the cached bytes from `offset` on and returns their number. 0 may also mean an error or the end of the file.
+pub(super) fn read_cached(file: &File, offset: u64, buffer: &mut [u8]) -> usize {
+    let mut slices = [IoSliceMut::new(buffer)];
+    rustix::io::preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT).unwrap_or(0)
 }
 
 /// Fills `buffer` from `offset` on and returns the number of bytes before the end of the file. Blocks.
