@@ -1,8 +1,10 @@
 //! Which paths a cache holds, in memory, and the narinfo replies that were asked for lately.
 //!
-//! This is what makes a narinfo hit and a miss cost no query. Memory: about 40 bytes for each path held (20 for the hash,
-//! 4 for its time of use, the rest for the hash table's spare room), plus the rendered replies, which are bounded by
-//! `server.narinfo-memory` over all caches.
+//! This is what makes a narinfo hit and a miss cost no query. Memory: 29 to 39 bytes for each path held (see [`PathSet`]), plus
+//! the rendered replies, which are bounded by `server.narinfo-memory` over all caches.
+//!
+//! After the start the set is filled while the cache is served already. Until it is complete, what it lacks may be in the catalog
+//! nevertheless ([`Presence::Unsure`]).
 //!
 //! Where several daemons share the catalog, the set is loaded again whenever changes may have been missed, while it is in
 //! use: every path carries a mark that says whether it was seen since that began ([`Index::begin_reload`]).
@@ -16,18 +18,22 @@ use catalog::{CacheId, UnixTime};
 use http::HeaderValue;
 use nix_formats::StorePathHash;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::SetOnce;
 
+use super::path_set::PathSet;
 use super::recent::Recent;
 use super::storages::CacheStorage;
 
-/// Number of independently locked parts of the set of paths.
-const SHARDS: usize = 16;
+/// Number of independently locked parts of the set of paths. Many, as one that grows is rebuilt while it is locked.
+const SHARDS: usize = 256;
 /// A path's time of use is noted at most once in this many minutes.
 const TOUCH_INTERVAL_MINUTES: u32 = 10;
 /// A use is noted at the latest so many minutes after an earlier one that was: the reply and the path each wait.
 const NOTED_WITHIN_MINUTES: u32 = 2 * TOUCH_INTERVAL_MINUTES;
 /// The bit beside a path's minute that says that it was inserted since the last reload began.
 const SEEN: u32 = 1 << 31;
+/// The last minute that can be noted, in some thousand years.
+const LAST_MINUTE: u32 = !SEEN - 1;
 /// Bytes that a cached reply takes beyond its text: key, headers, and the cache's own bookkeeping.
 const REPLY_OVERHEAD: u64 = 256;
 
@@ -74,8 +80,12 @@ pub fn reply_cache(bytes: u64) -> Arc<ReplyCache> {
 pub struct Index {
     cache: CacheId,
     /// Held paths, with the minute (since the epoch) in which their use was last noted, and [`SEEN`].
-    shards: [RwLock<HashMap<StorePathHash, AtomicU32>>; SHARDS],
+    shards: [RwLock<PathSet>; SHARDS],
     replies: Arc<ReplyCache>,
+    /// Set once all paths were loaded.
+    complete: SetOnce<()>,
+    /// Held while paths are loaded.
+    pub(super) loading: tokio::sync::Mutex<()>,
     /// Counts removals, so that a reply rendered before one is not cached after it.
     removals: AtomicU64,
     /// What was hidden since the reload that is under way began: the catalog may have been read before that.
@@ -87,6 +97,17 @@ pub struct Index {
     pub recording: tokio::sync::RwLock<()>,
     /// Called with every path that comes or goes.
     changes: OnceLock<Box<dyn Fn(StorePathHash) + Send + Sync>>,
+}
+
+/// Whether a cache holds a path, as far as the index knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It holds it.
+    Held,
+    /// It does not.
+    Absent,
+    /// The catalog has to be asked, as the index is not complete yet.
+    Unsure,
 }
 
 /// What became of a path that was to be hidden because nobody uses it.
@@ -102,7 +123,8 @@ pub enum HiddenUnused {
 
 /// Minutes since the epoch, with room for a mark.
 fn minute_of(time: UnixTime) -> u32 {
-    u32::try_from(time.0.max(0) / 60).unwrap_or(u32::MAX) & !SEEN
+    // Below what would stand for no path with the mark.
+    u32::try_from(time.0.max(0) / 60).unwrap_or(u32::MAX).min(LAST_MINUTE)
 }
 
 /// Proof that a reply was rendered from a state not older than this.
@@ -116,6 +138,8 @@ impl Index {
             cache,
             shards: std::array::from_fn(|_| RwLock::default()),
             replies,
+            complete: SetOnce::new(),
+            loading: tokio::sync::Mutex::default(),
             removals: AtomicU64::new(0),
             hidden: Mutex::default(),
             touched: Mutex::default(),
@@ -125,14 +149,32 @@ impl Index {
         }
     }
 
-    fn shard(&self, hash: &StorePathHash) -> &RwLock<HashMap<StorePathHash, AtomicU32>> {
-        // Store path hashes are uniformly distributed, so any byte of theirs is a hash already.
-        &self.shards[usize::from(hash.as_bytes()[0]) % SHARDS]
+    fn shard(&self, hash: &StorePathHash) -> &RwLock<PathSet> {
+        // Store path hashes are uniformly distributed, so any byte of theirs is a hash already. Within a shard, the first ones count.
+        &self.shards[usize::from(hash.as_bytes()[StorePathHash::LEN - 1])]
     }
 
-    /// Whether the cache holds the path.
+    /// Whether the cache holds the path, as far as is known.
+    pub fn look(&self, hash: &StorePathHash) -> Presence {
+        // Looked at first: what is loaded meanwhile is found then.
+        let is_complete = self.complete.initialized();
+        if self.contains(hash) {
+            Presence::Held
+        } else if is_complete {
+            Presence::Absent
+        } else {
+            Presence::Unsure
+        }
+    }
+
+    /// Waits until all paths are loaded.
+    pub async fn completed(&self) {
+        self.complete.wait().await;
+    }
+
+    /// Whether the path is known to be held.
     pub fn contains(&self, hash: &StorePathHash) -> bool {
-        self.shard(hash).read().contains_key(hash)
+        self.shard(hash).read().get(hash).is_some()
     }
 
     /// Number of paths held.
@@ -161,7 +203,7 @@ impl Index {
     pub fn paths(&self) -> Vec<StorePathHash> {
         let mut paths = Vec::with_capacity(self.len());
         for shard in &self.shards {
-            paths.extend(shard.read().keys());
+            paths.extend(shard.read().paths());
         }
         paths
     }
@@ -185,9 +227,8 @@ impl Index {
     /// Makes a path visible.
     pub fn insert(&self, hash: StorePathHash) {
         let mut shard = self.shard(&hash).write();
-        let held = shard.len();
-        *shard.entry(hash).or_default().get_mut() |= SEEN;
-        let is_new = shard.len() > held;
+        let (noted, is_new) = shard.entry(&hash);
+        *noted.get_mut() |= SEEN;
         drop(shard);
         if is_new {
             self.changed(hash);
@@ -212,7 +253,7 @@ impl Index {
         let mut shard = self.shard(&hash).write();
         let hidden = self.hidden.lock();
         if !hidden.as_ref().is_some_and(|hidden| hidden.contains(&hash)) {
-            *shard.entry(hash).or_default().get_mut() |= SEEN;
+            *shard.entry(&hash).0.get_mut() |= SEEN;
         }
     }
 
@@ -229,7 +270,7 @@ impl Index {
         *self.hidden.lock() = Some(HashSet::new());
         for shard in &self.shards {
             let mut shard = shard.write();
-            shard.values_mut().for_each(|value| *value.get_mut() &= !SEEN);
+            shard.numbers().for_each(|noted| *noted &= !SEEN);
         }
     }
 
@@ -237,9 +278,11 @@ impl Index {
     pub fn end_reload(&self) {
         for shard in &self.shards {
             let mut shard = shard.write();
-            shard.retain(|_, value| *value.get_mut() & SEEN != 0);
+            shard.retain(|noted| noted & SEEN != 0);
         }
         *self.hidden.lock() = None;
+        // Only the first time is of interest.
+        let _ = self.complete.set(());
         self.forget_replies();
     }
 
@@ -270,7 +313,11 @@ impl Index {
     fn hide_unless(&self, hash: &StorePathHash, is_in_use: impl Fn(u32) -> bool) -> HiddenUnused {
         let mut shard = self.shard(hash).write();
         match shard.get(hash) {
-            None => return HiddenUnused::Absent,
+            None => {
+                // It may be about to be loaded.
+                self.note_hidden(hash);
+                return HiddenUnused::Absent;
+            }
             Some(noted) if is_in_use(noted.load(Ordering::Relaxed) & !SEEN) => return HiddenUnused::InUse,
             Some(_) => {}
         }
@@ -285,7 +332,7 @@ impl Index {
     /// Hides a path, or forgets its reply so that it is rendered anew.
     pub fn remove(&self, hash: &StorePathHash) {
         let mut shard = self.shard(hash).write();
-        let was_held = shard.remove(hash).is_some();
+        let was_held = shard.remove(hash);
         self.note_hidden(hash);
         drop(shard);
         self.forget_reply(hash);
@@ -327,7 +374,7 @@ impl Index {
         }
     }
 
-    /// Whether the cache holds the path; if so, that counts as use.
+    /// Whether the path is known to be held; if so, that counts as use.
     pub fn touch(&self, hash: &StorePathHash, now: UnixTime) -> bool {
         let shard = self.shard(hash).read();
         let Some(minute) = shard.get(hash) else { return false };
@@ -392,6 +439,23 @@ mod tests {
         index.end_reload();
         let held: Vec<u8> = (1..=4).filter(|number| index.contains(&hash(*number))).collect();
         assert_eq!(held, [1, 4]);
+    }
+
+    #[test]
+    fn what_is_not_loaded_yet_may_be_in_the_catalog() {
+        let index = index_of(&[]);
+        index.begin_reload();
+        index.insert_loaded(hash(1));
+        assert_eq!(index.look(&hash(1)), Presence::Held);
+        assert_eq!(index.look(&hash(2)), Presence::Unsure);
+        // Collected before it was loaded.
+        assert_eq!(index.hide_unless_used_since(&hash(3), NOW, NOW), HiddenUnused::Absent);
+        index.insert_loaded(hash(3));
+        index.end_reload();
+        assert_eq!(
+            [1, 2, 3].map(|number| index.look(&hash(number))),
+            [Presence::Held, Presence::Absent, Presence::Absent,]
+        );
     }
 
     #[test]

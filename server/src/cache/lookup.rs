@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use catalog::{Catalog, CatalogError, NarId, PathRecord, UnixTime};
 use http::HeaderValue;
-use nar_storage::{Blob, Operation, StorageError, layout};
+use nar_storage::{Blob, FileObject, Operation, StorageError, layout};
 use nix_formats::{FileHash, NarFileName, StorePathHash, nix32};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use super::Cache;
-use super::index::NarinfoReply;
+use super::index::{NarinfoReply, Presence};
 use super::narinfo::narinfo;
 use super::nars::KnownNar;
 use super::storages::{CacheStorage, FaultScope};
@@ -41,6 +41,16 @@ pub enum LookupError {
     Catalog(#[from] CatalogError),
 }
 
+/// What is known without asking anybody.
+pub enum Known<T> {
+    /// It is there.
+    Present(T),
+    /// It is not there.
+    Absent,
+    /// Somebody has to be asked.
+    Unknown,
+}
+
 impl Cache {
     /// The narinfo of a path, if the cache holds it.
     pub async fn find_narinfo(
@@ -57,10 +67,35 @@ impl Cache {
             };
             return Ok(readable.then_some(reply));
         }
-        if !self.index.touch(hash, now) {
+        if !self.index.touch(hash, now) && self.index.look(hash) == Presence::Absent {
             return Ok(None);
         }
         Box::pin(self.render_narinfo(catalog, hash)).await
+    }
+
+    /// What is known at once of the narinfo of a path.
+    pub fn find_narinfo_now(&self, hash: &StorePathHash, now: UnixTime) -> Known<Arc<NarinfoReply>> {
+        match self.index.reply(hash, now) {
+            Some(reply) => match reply.storage.can_be_read_now(now) {
+                Some(true) => Known::Present(reply),
+                Some(false) | None => Known::Unknown,
+            },
+            None if self.index.look(hash) == Presence::Absent => Known::Absent,
+            None => Known::Unknown,
+        }
+    }
+
+    /// Opens a whole NAR if that takes no waiting. `None` says nothing about it.
+    pub fn open_nar_now(&self, name: &NarFileName) -> Option<(Arc<KnownNar>, FileObject)> {
+        let nar = self.nars.get(&name.file_hash).filter(|nar| nar.compression == name.compression)?;
+        let storages = self.storages.load();
+        let storage = storages.get(nar.storage)?;
+        if storage.liveness.is_lost() || storage.redirects() {
+            return None;
+        }
+        let file = storage.storage.open_now(&nar.key, nar.size)?;
+        storage.was_read();
+        Some((nar, file))
     }
 
     async fn render_narinfo(
@@ -75,6 +110,11 @@ impl Cache {
         if !storage.can_be_read().await {
             return Ok(None);
         }
+        if self.index.look(hash) == Presence::Unsure {
+            // It is used, and has to be there to be noted so.
+            self.index.insert_loaded(*hash);
+            self.index.touch(hash, UnixTime::now());
+        }
         let reply = Arc::new(render(self, &record, storage.clone()));
         self.index.keep_reply(*hash, reply.clone(), generation);
         Ok(Some(reply))
@@ -83,11 +123,12 @@ impl Cache {
     /// Whether the cache holds the path and can give it, as far as is known. If it holds it, that counts as use: whoever
     /// pushes it is told that it is there.
     pub async fn can_serve(&self, catalog: &Catalog, hash: &StorePathHash) -> Result<bool, CatalogError> {
-        if !self.index.touch(hash, UnixTime::now()) {
+        let is_held = self.index.touch(hash, UnixTime::now());
+        if !is_held && self.index.look(hash) == Presence::Absent {
             return Ok(false);
         }
         // Another daemon may have hidden it a moment ago.
-        if !catalog.is_shared() && self.storages().unreachable().is_empty() {
+        if is_held && !catalog.is_shared() && self.storages().unreachable().is_empty() {
             return Ok(true);
         }
         let record = catalog.find_path(self.id, hash).await?;
@@ -101,6 +142,7 @@ impl Cache {
         catalog: &Catalog,
         asked: &[StorePathHash],
     ) -> Result<Vec<StorePathHash>, CatalogError> {
+        self.index.completed().await;
         let now = UnixTime::now();
         let lost = self.storages().unreachable();
         let homes = if lost.is_empty() { HashMap::new() } else { catalog.path_homes(self.id, asked).await? };
@@ -137,7 +179,7 @@ impl Cache {
         catalog: &Catalog,
         hash: &StorePathHash,
     ) -> Result<Option<PathRecord>, LookupError> {
-        if !self.index.contains(hash) {
+        if self.index.look(hash) == Presence::Absent {
             return Ok(None);
         }
         // Another daemon may have found it damaged a moment ago.

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod lookup;
 pub mod narinfo;
 pub mod nars;
+mod path_set;
 mod push_error;
 mod recent;
 pub mod rotation;
@@ -17,6 +18,7 @@ pub mod storages;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use catalog::{CacheId, CacheRecord, Catalog, CatalogError, StorageId, StorageRecord};
@@ -30,6 +32,7 @@ use self::keys::KeyRing;
 use self::nars::Nars;
 pub use self::push_error::{PushError, blocking};
 use self::storages::{CacheStorage, Storages};
+use crate::chain::chain;
 use crate::config::{Access, CacheConfig};
 use crate::counters::cache::CacheCounters;
 
@@ -166,6 +169,7 @@ impl Cache {
 
     /// Loads the index from the catalog while it is in use. What is pushed or hidden meanwhile stays so.
     pub async fn load_index(&self, catalog: &Catalog) -> Result<(), CatalogError> {
+        let _loading = self.index.loading.lock().await;
         self.index.begin_reload();
         let mut hashes = std::pin::pin!(catalog.visible_path_hashes(self.id));
         while let Some(batch) = hashes.try_next().await? {
@@ -175,6 +179,22 @@ impl Cache {
         self.nars.forget_all();
         Ok(())
     }
+}
+
+/// Pause before the index is loaded again, if the catalog failed.
+const LOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Loads the index while the cache is served. Until that is done, the catalog is asked for what the index lacks.
+fn load_index_aside(cache: Arc<Cache>, catalog: Catalog) {
+    tokio::spawn(async move {
+        let begun = Instant::now();
+        while let Err(error) = cache.load_index(&catalog).await {
+            tracing::warn!(cache = cache.name(), error = %chain(&error), "could not load which paths there are; trying again");
+            tokio::time::sleep(LOAD_PAUSE).await;
+        }
+        let paths = cache.index.len();
+        tracing::debug!(cache = cache.name(), paths, took = ?begun.elapsed(), "loaded which paths there are");
+    });
 }
 
 /// The caches of this daemon by name.

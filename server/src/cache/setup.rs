@@ -22,7 +22,7 @@ use super::nars::Nars;
 use super::rotation::load_added;
 use super::shared_key::{KeySharing, SharedKeyError, key_file};
 use super::storages::{self, CacheStorage, OpenStorageError, Place, Storages};
-use super::{Cache, Caches};
+use super::{Cache, Caches, load_index_aside};
 use crate::chain::chain;
 use crate::config::{Access, CacheConfig, CacheName, Config, SigningMode};
 use crate::counters::cache::CacheCounters;
@@ -306,8 +306,14 @@ async fn prepare(
             held_collection: parking_lot::RwLock::default(),
             crowding: super::crowding::Crowding::default(),
         };
-        cache.load_index(catalog).await?;
-        return Ok(Planned { cache: Arc::new(cache), apply_reload: None, states, revived, reindex: false });
+        let cache = Arc::new(cache);
+        // Other nodes are told what there is, and other daemons what changes: neither must be told of a part of it.
+        if setup.config.server.standalone && !catalog.is_shared() {
+            load_index_aside(cache.clone(), catalog.clone());
+        } else {
+            cache.load_index(catalog).await?;
+        }
+        return Ok(Planned { cache, apply_reload: None, states, revived, reindex: false });
     };
     let listed = |storages: &Storages| storages.iter().map(Arc::as_ptr).collect::<Vec<_>>();
     let reindex = listed(&cache.storages()) != listed(&storages);

@@ -13,6 +13,7 @@ use super::find::Outcome;
 use super::ticket::{Source, Ticket};
 use super::trust::{may_look_into, trusted_keys, valid_signatures};
 use crate::cache::Cache;
+use crate::cache::index::Presence;
 use crate::cache::narinfo::narinfo;
 
 /// How long the DHT may take to say who has a path if nobody else has it. Nodes of it that do not answer are waited for.
@@ -33,7 +34,9 @@ impl Federation {
     pub(super) fn nobody_has(&self, cache: &Cache, hash: &StorePathHash) -> bool {
         let is_here = || {
             let caches = self.public_caches.caches();
-            caches.iter().any(|other| may_look_into(cache, other) && other.index.contains(hash))
+            caches
+                .iter()
+                .any(|other| may_look_into(cache, other) && other.index.look(hash) != Presence::Absent)
         };
         cache.config().upstreams.is_empty() && !is_here() && self.no_node_has(hash)
     }

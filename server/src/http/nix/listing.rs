@@ -5,6 +5,7 @@ use nar_storage::layout;
 use nix_formats::StorePathHash;
 
 use super::untracked;
+use crate::cache::index::Presence;
 use crate::http::router::{Read, Request, Write};
 use crate::http::{Answer, body, status};
 
@@ -13,8 +14,13 @@ const BODY_LIMIT: u64 = 256 << 20;
 
 /// `GET HASH.ls`.
 pub async fn get(request: Request<Read, StorePathHash>) -> Answer {
-    let Request { cache, path: hash, .. } = request;
-    let key = cache.index.contains(&hash).then(|| layout::listing_key(&hash));
+    let Request { state, cache, path: hash, .. } = request;
+    let is_held = match cache.index.look(&hash) {
+        Presence::Held => true,
+        Presence::Absent => false,
+        Presence::Unsure => cache.find_path(&state.catalog, &hash).await?.is_some(),
+    };
+    let key = is_held.then(|| layout::listing_key(&hash));
     untracked::send(&cache, key, "application/json").await
 }
 

@@ -84,6 +84,8 @@ impl Collection<'_> {
     async fn run(&mut self, options: Options) -> Result<(), JobError> {
         let name = self.cache.name();
         self.check_clock(options)?;
+        // Uses are noted there, and paths are hidden there before they go.
+        self.cache.index.completed().await;
         if !options.dry_run {
             self.reporter.begin(format!("finishing what was begun in {name}"), Unit::Files, 0, None);
             self.sweep().await?;
