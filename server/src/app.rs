@@ -119,7 +119,7 @@ impl App {
         workers::follow(core, workers).await;
         let bound = listeners::bind_all(listeners, &core.config()).await?;
         core.federation.start(&core.config(), reloader.key().as_bytes(), core.caches()).await?;
-        listeners.start(limits, http::routes_of(state), bound);
+        listeners.start(limits, http::served_on(state), bound);
         log_storages(core);
         workers::start(core, workers, vec![Box::new(Reopener(listeners.clone()))]);
         let watchdog = tokio::spawn(systemd::run_watchdog());

@@ -154,6 +154,18 @@ impl Federation {
         }
     }
 
+    /// Whether it is known without a lookup that the path is not to be had.
+    pub fn is_known_absent(&self, cache: &Cache, hash: &StorePathHash) -> bool {
+        if !self.asks_for(cache) {
+            return true;
+        }
+        let answer = self.lookups.answers.get(&self.lookups.key(cache.id, *hash));
+        match answer.filter(|answer| answer.good_until > Instant::now()) {
+            Some(answer) => answer.found.is_none(),
+            None => self.nobody_has(cache, hash),
+        }
+    }
+
     /// The lookup that will tell, or what is known without one.
     fn begin_to_find(self: &Arc<Self>, cache: &Arc<Cache>, hash: &StorePathHash) -> Result<Lookup, Outcome> {
         if !self.asks_for(cache) {

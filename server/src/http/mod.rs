@@ -44,17 +44,17 @@ use self::router::{Root, Table};
 use self::state::State;
 pub use self::web::KeptFigures;
 use crate::audit::Object;
-use crate::listeners::{Entrance, RoutesOf};
+use crate::listeners::{Entrance, ServedOn};
 
 /// Returns what makes the routes of each listener.
-pub fn routes_of(state: &Arc<State>) -> RoutesOf {
+pub fn served_on(state: &Arc<State>) -> ServedOn {
     let state = state.clone();
     let table = Arc::new(Table::new(routes::all()));
     let metrics = Arc::new(Metrics::new(table.names()));
     Box::new(move |entrance| match Root::of(entrance) {
         Some(root) => router::serve(&table, &state, root),
-        None if entrance == Entrance::Metrics => metrics::routes(&state, &metrics),
-        None => admin::routes(&state),
+        None if entrance == Entrance::Metrics => metrics::routes(&state, &metrics).into(),
+        None => admin::routes(&state).into(),
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,8 @@ enum Phase {
 pub struct Connection {
     peer: Option<Peer>,
     phase: AtomicU8,
+    /// How many replies were handed to it.
+    replies: AtomicU32,
     /// When it last moved a byte, in milliseconds of [`now`].
     moved: AtomicU64,
     /// Cancelled when it is to make room.
@@ -68,6 +70,7 @@ impl Connection {
         Self {
             peer,
             phase: AtomicU8::new(Phase::New as u8),
+            replies: AtomicU32::new(0),
             moved: AtomicU64::new(now()),
             evicted: CancellationToken::new(),
         }
@@ -91,12 +94,23 @@ impl Connection {
     /// Notes that the reply was handed to the connection.
     pub fn is_done(&self) {
         self.has_moved();
+        self.replies.fetch_add(1, Ordering::Relaxed);
         self.enter(Phase::Idle);
+    }
+
+    /// How many replies were handed to the connection so far, modulo 2³².
+    pub fn replies(&self) -> u32 {
+        self.replies.load(Ordering::Relaxed)
     }
 
     /// Whether no request was ever received.
     pub fn is_new(&self) -> bool {
         self.phase() == Phase::New
+    }
+
+    /// Whether the connection has to make room for another one.
+    pub fn is_evicted(&self) -> bool {
+        self.evicted.is_cancelled()
     }
 
     /// Resolves when the connection has to make room for another one.

@@ -2,11 +2,13 @@
 //!
 //! A port that cannot be opened takes nothing from the others: it is named wherever an operator looks, and tried again.
 
-mod edge;
+pub mod edge;
 mod error;
+mod front;
 mod own_socket;
 mod port;
 pub mod serve;
+pub mod shortcut;
 mod watched;
 mod worker;
 
@@ -25,7 +27,7 @@ pub use self::edge::OwnPage;
 pub use self::error::ListenError;
 use self::own_socket::OwnSocket;
 use self::port::{OpenSocket, Opened, Port, Refused};
-use self::serve::{ConnectionLimits, Listener, Routes, serve};
+use self::serve::{ConnectionLimits, Listener, Served, serve};
 pub use self::worker::Reopener;
 use crate::admin_socket;
 use crate::chain::chain;
@@ -79,11 +81,11 @@ pub struct Listeners {
 /// What is served on the sockets, and how many clients there may be.
 struct Serves {
     limits: ConnectionLimits,
-    routes: RoutesOf,
+    serves: ServedOn,
 }
 
-/// Makes the routes for a socket.
-pub type RoutesOf = Box<dyn Fn(Entrance) -> Routes + Send + Sync>;
+/// Makes what is served on a socket.
+pub type ServedOn = Box<dyn Fn(Entrance) -> Served + Send + Sync>;
 
 /// What a socket is there for, as far as it decides what is served there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,9 +131,9 @@ struct Bound {
 }
 
 impl Listeners {
-    /// Serves what was bound at the start, within `limits`. What is served on a socket, also on later ones, `routes` says.
-    pub fn start(&self, limits: ConnectionLimits, routes: RoutesOf, prepared: Prepared) {
-        let _ = self.serves.set(Serves { limits, routes });
+    /// Serves what was bound at the start, within `limits`. What is served on a socket, also on later ones, `serves` says.
+    pub fn start(&self, limits: ConnectionLimits, serves: ServedOn, prepared: Prepared) {
+        let _ = self.serves.set(Serves { limits, serves });
         self.serve(prepared);
     }
 
@@ -299,7 +301,7 @@ impl Listeners {
     }
 
     fn serve(&self, prepared: Prepared) {
-        let Some(Serves { limits, routes }) = self.serves.get() else { return };
+        let Some(Serves { limits, serves }) = self.serves.get() else { return };
         for Bound { listener, info, entrance } in prepared.bound {
             let close = CancellationToken::new();
             tracing::info!(
@@ -309,7 +311,7 @@ impl Listeners {
                 "listening"
             );
             self.lock().push(Open { info, entrance, close: close.clone() });
-            self.serving.spawn(serve(listener, routes(entrance), limits.clone(), close));
+            self.serving.spawn(serve(listener, serves(entrance), limits.clone(), close));
         }
         self.lock_missing().extend(prepared.missing);
     }

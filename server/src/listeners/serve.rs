@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
@@ -29,6 +30,8 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::edge;
+use super::front::Front;
+use super::shortcut::Shortcut;
 use super::watched::{ReplyBody, Upgraded, Watched};
 use crate::chain::chain;
 use crate::limits::client_address::PeerAddress;
@@ -36,14 +39,14 @@ use crate::limits::connections::{Connections, Peer, Place};
 use crate::request_id::request_id;
 
 /// How long a client may take to send a request head, the idle time between two requests included.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long sent bytes may stay unacknowledged before the kernel gives the connection up. A client that stops reading
 /// must not hold buffers for ever.
 const UNACKNOWLEDGED_TIMEOUT_MS: u32 = 300_000;
 /// Most bytes of a request head, and most that are read ahead of a body. Every connection may hold as many.
 const READ_BUFFER: usize = 64 << 10;
 /// How long an evicted connection that has served requests may take to close.
-const EVICTION: Duration = Duration::from_secs(1);
+pub(super) const EVICTION: Duration = Duration::from_secs(1);
 /// Most connections to the admin socket at once.
 const MOST_ADMINS: usize = 64;
 /// Pause after a failed `accept`, which is nearly always a lack of file descriptors.
@@ -57,6 +60,20 @@ const OVERLOADED: &[u8] =
 
 /// All routes of one listener.
 pub type Routes = BoxedFilter<(Response,)>;
+
+/// What is served on a listener.
+pub struct Served {
+    /// The routes.
+    pub routes: Routes,
+    /// What answers plain requests in front of them.
+    pub shortcut: Option<Arc<dyn Shortcut>>,
+}
+
+impl From<Routes> for Served {
+    fn from(routes: Routes) -> Self {
+        Self { routes, shortcut: None }
+    }
+}
 
 /// A listening socket of either kind.
 pub enum Listener {
@@ -96,12 +113,15 @@ impl ConnectionLimits {
     }
 }
 
-/// Serves `routes` until the daemon drains or this listener is to `close`, then waits for what is under way. The listening
+/// Serves until the daemon drains or this listener is to `close`, then waits for what is under way. The listening
 /// socket is closed first, so that nothing new arrives meanwhile.
-pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits, close: CancellationToken) {
+pub async fn serve(listener: Listener, served: Served, limits: ConnectionLimits, close: CancellationToken) {
+    let Served { routes, shortcut } = served;
     let (connections, ending) = (TaskTracker::new(), CancellationToken::new());
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(READ_BUFFER);
+    let front = |shortcut| Front { shortcut, builder: builder.clone(), ending: ending.clone() };
+    let front = shortcut.map(front).map(Arc::new);
     let mut stopping = limits.stopping.clone();
     loop {
         let accepted = tokio::select! {
@@ -112,21 +132,13 @@ pub async fn serve(listener: Listener, routes: Routes, limits: ConnectionLimits,
         match accepted {
             Ok(Accepted::Tcp(stream, peer)) => match limits.clients.admit(Peer::of(peer)) {
                 Some(place) => {
-                    let routes = routes.clone();
-                    let answer = move |mut request: Request<Incoming>| {
-                        request.extensions_mut().insert(PeerAddress(peer));
-                        let answering =
-                            if edge::is_ambiguous(&request) { None } else { Some(answer(&routes, request)) };
-                        async move {
-                            let mut response = match answering {
-                                Some(answer) => answer.await?,
-                                None => edge::refusal(),
-                            };
-                            edge::protect(&mut response);
-                            Ok(response)
-                        }
-                    };
-                    spawn_connection(stream, &builder, answer, place, &ending, &connections);
+                    let answer = answer_to(routes.clone(), peer);
+                    match front.clone() {
+                        Some(front) => drop(connections.spawn(async move {
+                            front.serve(stream, place.connection(), answer).await;
+                        })),
+                        None => spawn_connection(stream, &builder, answer, place, &ending, &connections),
+                    }
                 }
                 None => spawn_refusal(stream),
             },
@@ -242,6 +254,26 @@ fn spawn_refusal(mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'stati
     tokio::spawn(async move {
         let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(&mut stream)).await;
     });
+}
+
+/// Returns what answers the requests of a client.
+fn answer_to(
+    routes: Routes,
+    peer: IpAddr,
+) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Result<Response, Infallible>> + Clone + Send {
+    move |mut request| {
+        request.extensions_mut().insert(PeerAddress(peer));
+        let answering = if edge::is_ambiguous(&request) { None } else { Some(answer(&routes, request)) };
+        let protected = async move {
+            let mut response = match answering {
+                Some(answer) => answer.await?,
+                None => edge::refusal(),
+            };
+            edge::protect(&mut response);
+            Ok(response)
+        };
+        protected.boxed()
+    }
 }
 
 /// A handler that panics is a bug; it costs its client a 500 and nobody else anything.

@@ -28,6 +28,11 @@ pub struct Watched<S> {
 pub struct Upgraded(Arc<AtomicBool>);
 
 impl Upgraded {
+    /// Whether the last reply in HTTP was given.
+    pub fn is_upgraded(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
     /// Notes that this is the last reply in HTTP, if it is.
     pub fn note<B>(&self, reply: &Response<B>) {
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -67,7 +72,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         RECEIVED_BYTES.add((buffer.filled().len() - before) as u64);
         if read.is_ready() {
-            if self.upgraded.0.load(Ordering::Acquire) {
+            if self.upgraded.is_upgraded() {
                 self.framing.stop();
             }
             // The parser refuses what is spoiled here.

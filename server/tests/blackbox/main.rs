@@ -29,6 +29,7 @@ mod metrics;
 mod moving;
 mod nix_client;
 mod operating;
+mod plain;
 mod printed_urls;
 mod push_command;
 mod put;

@@ -112,7 +112,8 @@ fn not_modified(etag: HeaderValue, public: bool) -> Response {
     response
 }
 
-fn describe(headers: &mut HeaderMap, length: u64, etag: HeaderValue, public: bool) {
+/// Adds the headers of a reply with this many bytes of a NAR.
+pub fn describe(headers: &mut HeaderMap, length: u64, etag: HeaderValue, public: bool) {
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));

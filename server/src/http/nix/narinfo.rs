@@ -22,6 +22,9 @@ use crate::ingest::PathDescription;
 /// Largest narinfo that a client may send. Its references determine its size: 64 KiB hold about 1,000.
 const BODY_LIMIT: usize = 4 << 20;
 
+/// The text of the reply for a path that is not to be had.
+pub const NOT_FOUND: &str = "not found\n";
+
 /// `GET HASH.narinfo`. The router has a shortcut to [`find`].
 pub async fn get(request: Request<Read, StorePathHash>) -> Answer {
     let Request { state, cache, path: hash, head, .. } = request;
@@ -40,7 +43,7 @@ pub async fn find(
     let counters = &cache.counters;
     if let Some(found) = cache.find_narinfo(&state.catalog, hash).await? {
         counters.narinfo_hits.increment();
-        return Ok(found_reply(cache, &found.body, &found.etag, known));
+        return Ok(found_reply(cache.is_public(), &found.body, &found.etag, known));
     }
     if is_from_peer {
         counters.narinfo_misses.increment();
@@ -52,7 +55,7 @@ pub async fn find(
             let counter =
                 if found.is_upstream { &counters.narinfo_upstream } else { &counters.narinfo_federated };
             counter.increment();
-            Ok(found_reply(cache, &found.body, &found.etag, known))
+            Ok(found_reply(cache.is_public(), &found.body, &found.etag, known))
         }
         Outcome::Absent => {
             counters.narinfo_misses.increment();
@@ -65,7 +68,8 @@ pub async fn find(
     }
 }
 
-fn found_reply(cache: &Cache, body: &Bytes, etag: &HeaderValue, known: Option<&str>) -> Response {
+/// The reply with a narinfo.
+pub fn found_reply(is_public: bool, body: &Bytes, etag: &HeaderValue, known: Option<&str>) -> Response {
     let mut response = if known.is_some_and(|known| matches_etag(known, etag)) {
         status(StatusCode::NOT_MODIFIED)
     } else {
@@ -75,15 +79,15 @@ fn found_reply(cache: &Cache, body: &Bytes, etag: &HeaderValue, known: Option<&s
     };
     let headers = response.headers_mut();
     headers.insert(ETAG, etag.clone());
-    if !cache.is_public() {
+    if !is_public {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
     }
     response
 }
 
 /// Misses are as frequent as hits, so nothing is formatted here.
-fn not_found() -> Response {
-    passing(StatusCode::NOT_FOUND, "not found\n")
+pub fn not_found() -> Response {
+    passing(StatusCode::NOT_FOUND, NOT_FOUND)
 }
 
 /// A reply that a push may change a moment later, so that proxies must not keep it.

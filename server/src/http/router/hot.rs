@@ -31,8 +31,8 @@ use crate::listeners::serve::Routes;
 /// The numbers under which requests for the two routes are counted.
 #[derive(Clone, Copy)]
 pub struct Numbers {
-    narinfo: usize,
-    nar: usize,
+    pub(super) narinfo: usize,
+    pub(super) nar: usize,
 }
 
 impl Numbers {
@@ -68,8 +68,7 @@ fn before_with(rest: Routes, state: &Arc<State>, root: Root, numbers: Numbers, h
 }
 
 fn narinfo(state: Arc<State>, root: Root, number: usize, host: impl Host) -> impl HotRoute {
-    let name = |path: &str| path.strip_suffix(".narinfo")?.parse::<StorePathHash>().ok();
-    hot(state.clone(), name)
+    hot(state.clone(), narinfo_name)
         .and(host)
         .and(warp::header::optional::<String>(AUTHORIZATION.as_str()))
         .and(warp::header::optional::<String>(IF_NONE_MATCH.as_str()))
@@ -100,8 +99,7 @@ fn narinfo(state: Arc<State>, root: Root, number: usize, host: impl Host) -> imp
 }
 
 fn nar(state: Arc<State>, root: Root, number: usize, host: impl Host) -> impl HotRoute {
-    let name = |path: &str| NarFileName::parse(path.strip_prefix("nar/")?).ok();
-    hot(state.clone(), name)
+    hot(state.clone(), nar_name)
         .and(host)
         .and(warp::header::optional::<String>(AUTHORIZATION.as_str()))
         .and(warp::header::optional::<String>(RANGE.as_str()))
@@ -157,15 +155,30 @@ impl<F> HotRoute for F where
 }
 
 /// A request for a narinfo or a NAR.
-struct Hot<T> {
-    name: T,
+pub(super) struct Hot<T> {
+    pub(super) name: T,
     is_head: bool,
     /// The cache that the path names. `None` if it is the one at the root.
-    by_path: Option<Arc<Cache>>,
+    pub(super) by_path: Option<Arc<Cache>>,
+}
+
+/// The path that a narinfo is of.
+pub(super) fn narinfo_name(path: &str) -> Option<StorePathHash> {
+    path.strip_suffix(".narinfo")?.parse().ok()
+}
+
+/// The name of a NAR.
+pub(super) fn nar_name(path: &str) -> Option<NarFileName> {
+    NarFileName::parse(path.strip_prefix("nar/")?).ok()
 }
 
 impl<T> Hot<T> {
-    fn find(state: &State, method: &Method, path: &str, name: impl Fn(&str) -> Option<T>) -> Option<Self> {
+    pub(super) fn find(
+        state: &State,
+        method: &Method,
+        path: &str,
+        name: impl Fn(&str) -> Option<T>,
+    ) -> Option<Self> {
         let is_head = method == Method::HEAD;
         if !is_head && method != Method::GET {
             return None;

@@ -11,6 +11,7 @@
 //! | `audited.rs` | records changes in the audit log |
 //! | `cross_site.rs` | refuses changes that pages of other sites cause |
 //! | `hot.rs` | the shortcut for narinfo and NARs |
+//! | `plain.rs`, `template.rs` | the shortcut for those that can be answered at once, in front of the parser |
 //!
 //! Warp gives a filter no access to the request itself, only to clones of its parts. For most requests a clone of all headers
 //! costs nothing that could be felt. Nearly all requests are for narinfo and NARs, however, and are answered in a few
@@ -25,9 +26,11 @@ mod demand;
 mod hot;
 mod parameter;
 mod pattern;
+mod plain;
 mod request;
 mod route;
 mod site;
+mod template;
 mod view;
 
 use std::net::IpAddr;
@@ -48,6 +51,7 @@ pub use self::demand::{
 };
 pub use self::parameter::{FileName, OtherName, PathHash};
 use self::pattern::Values;
+use self::plain::Plain;
 pub use self::request::{Head, Request};
 use self::route::Incoming;
 pub use self::route::{Route, form, get, get_only, page, post, put};
@@ -62,7 +66,7 @@ use super::state::State;
 use crate::cache::Cache;
 use crate::counters::requests::{self, UNMATCHED, WITHOUT_CACHE};
 use crate::limits::client_address::{PeerAddress, client_of};
-use crate::listeners::serve::Routes;
+use crate::listeners::serve::Served;
 use crate::observe::metrics::RouteName;
 
 /// The routes by their sites.
@@ -113,8 +117,8 @@ impl Table {
     }
 }
 
-/// Makes the filter that serves the table on a listener.
-pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Routes {
+/// Makes what serves the table on a listener.
+pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Served {
     let router = Arc::new(Router { table: table.clone(), state: state.clone(), root });
     let everything = warp::method()
         .and(warp::path::full())
@@ -137,7 +141,11 @@ pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Routes {
             },
         )
         .boxed();
-    hot::before(everything, state, root, hot::Numbers::of(table))
+    let numbers = hot::Numbers::of(table);
+    Served {
+        routes: hot::before(everything, state, root, numbers),
+        shortcut: Some(Arc::new(Plain::new(state.clone(), root, numbers))),
+    }
 }
 
 /// Serves the table on one listener.
