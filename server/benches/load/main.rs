@@ -1,4 +1,4 @@
-//! How fast the daemon is, beside nginx that serves the very same files.
+//! How fast the daemon is, beside nginx that serves the very same files, and beside the least that a server can do.
 //!
 //! ```sh
 //! cargo bench -p cache-server --bench load            # about four minutes
@@ -17,6 +17,7 @@ mod support;
 
 mod downloads;
 mod fill;
+mod limit;
 mod nginx;
 mod reads;
 mod report;
@@ -53,7 +54,7 @@ const FULL: Scale = Scale {
     pushed_nar: 256 * MIB,
     rounds: 3,
     time: Duration::from_millis(2000),
-    connections: &[1, 4, 32],
+    connections: &[1, 4, 16, 32, 128],
 };
 
 const QUICK: Scale = Scale {
@@ -63,10 +64,14 @@ const QUICK: Scale = Scale {
     pushed_nar: 64 * MIB,
     rounds: 1,
     time: Duration::from_millis(1000),
-    connections: &[1, 32],
+    connections: &[1, 32, 128],
 };
 
 fn main() -> ExitCode {
+    if let Err(error) = limit::serve_if_asked() {
+        eprintln!("load: {error}");
+        return ExitCode::FAILURE;
+    }
     match run(if flag("--quick") { QUICK } else { FULL }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -90,6 +90,7 @@ http {{
     access_log off;
     sendfile on;
     tcp_nopush on;
+    open_file_cache max=10000 inactive=60s;
     keepalive_requests 1000000;
     default_type application/octet-stream;
     types {{ text/x-nix-narinfo narinfo; application/x-nix-nar nar; }}

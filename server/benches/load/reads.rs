@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::fill::Filled;
+use crate::limit::Limit;
 use crate::nginx::Nginx;
+use crate::support::busy::Busy;
 use crate::support::client::Connection;
 use crate::support::daemon::Daemon;
 use crate::support::source::Random;
@@ -52,6 +54,8 @@ pub struct Measured {
     pub nginx: Vec<Cost>,
     /// What the daemon did, by round.
     pub daemon: Vec<Cost>,
+    /// What the limit program did, by round; nothing for downloads.
+    pub limit: Vec<Cost>,
 }
 
 /// What a server did in one run.
@@ -74,7 +78,9 @@ struct Server<'a> {
 
 /// Measures everything, in rounds in which both servers have their turn.
 pub fn measure(daemon: &Daemon, nginx: &Nginx, loads: &Loads, scale: Scale) -> Result<Vec<Measured>> {
-    let daemon_pid = [daemon.pid()];
+    let limit = Limit::start()?;
+    let (daemon_pid, limit_pid) = ([daemon.pid()], [limit.pid()]);
+    let least = Server { address: limit.address, processes: &limit_pid };
     let ours = Server { address: daemon.cache, processes: &daemon_pid };
     let theirs = Server { address: nginx.address, processes: &nginx.processes };
     for (_, load) in loads {
@@ -88,13 +94,22 @@ pub fn measure(daemon: &Daemon, nginx: &Nginx, loads: &Loads, scale: Scale) -> R
         .flat_map(|(what, load)| scale.connections.iter().map(move |&connections| (what, load, connections)))
         .map(|(what, load, connections)| {
             let in_mebibytes = matches!(load, Load::Download(_));
-            let line = Measured { what, connections, in_mebibytes, nginx: Vec::new(), daemon: Vec::new() };
+            let line = Measured {
+                what,
+                connections,
+                in_mebibytes,
+                nginx: Vec::new(),
+                daemon: Vec::new(),
+                limit: Vec::new(),
+            };
             (line, load)
         })
         .collect();
+    let mut busy = Busy::default();
     for round in 0..scale.rounds {
         eprint!("\rround {} of {} ", round + 1, scale.rounds);
         for (line, load) in &mut lines {
+            busy.look()?;
             // Whoever is second finds warmer caches.
             if round % 2 == 0 {
                 line.nginx.push(theirs.run(load, line.connections, scale.time)?);
@@ -103,9 +118,15 @@ pub fn measure(daemon: &Daemon, nginx: &Nginx, loads: &Loads, scale: Scale) -> R
                 line.daemon.push(ours.run(load, line.connections, scale.time)?);
                 line.nginx.push(theirs.run(load, line.connections, scale.time)?);
             }
+            // It answers everything alike, so that one list is as good as another.
+            if let (Load::Requests(_), Load::Requests(hits)) = (load, &loads[0].1) {
+                let cost = least.run_requests(hits, line.connections, scale.time)?;
+                line.limit.push(cost);
+            }
         }
     }
     eprintln!();
+    busy.report();
     Ok(lines.into_iter().map(|(line, _)| line).collect())
 }
 
@@ -134,18 +155,22 @@ impl Server<'_> {
         Ok((head.status, body))
     }
 
-    fn run(&self, load: &Load, connections: usize, time: Duration) -> Result<Cost> {
+    fn run_requests(&self, targets: &Targets, connections: usize, time: Duration) -> Result<Cost> {
         let cpu = process::cpu_time(self.processes)?;
-        let (amount, time, p99) = match load {
-            Load::Requests(targets) => {
-                let figures = wrk::run(self.address, targets, connections, time)?;
-                (figures.requests as f64, figures.time, figures.p99)
-            }
+        let figures = wrk::run(self.address, targets, connections, time)?;
+        let cpu = process::cpu_time(self.processes)? - cpu;
+        Ok(Cost { amount: figures.requests as f64, time: figures.time, cpu, p99: figures.p99 })
+    }
+
+    fn run(&self, load: &Load, connections: usize, time: Duration) -> Result<Cost> {
+        match load {
+            Load::Requests(targets) => self.run_requests(targets, connections, time),
             Load::Download(target) => {
+                let cpu = process::cpu_time(self.processes)?;
                 let (bytes, time) = downloads::run(self.address, target, connections, time)?;
-                (bytes as f64 / crate::MIB as f64, time, Duration::ZERO)
+                let cpu = process::cpu_time(self.processes)? - cpu;
+                Ok(Cost { amount: bytes as f64 / crate::MIB as f64, time, cpu, p99: Duration::ZERO })
             }
-        };
-        Ok(Cost { amount, time, cpu: process::cpu_time(self.processes)? - cpu, p99 })
+        }
     }
 }

@@ -36,8 +36,18 @@ pub fn pushes(pushes: &[Push]) {
 /// What reading cost, beside nginx. All figures are medians over the rounds.
 pub fn reads(lines: &[Measured]) {
     println!(
-        "\n{:14}{:>6}  {:>12}{:>12}{:>7}  {:>10}{:>10}{:>7}  {:>9}{:>9}",
-        "read", "conns", "nginx", "ours", "ratio", "nginx CPU", "our CPU", "ratio", "nginx p99", "our p99"
+        "\n{:14}{:>6}  {:>12}{:>12}{:>7}  {:>12}{:>12}{:>7}{:>10}  {:>9}{:>9}",
+        "read",
+        "conns",
+        "nginx",
+        "ours",
+        "ratio",
+        "nginx CPU",
+        "our CPU",
+        "ratio",
+        "to limit",
+        "nginx p99",
+        "our p99"
     );
     for line in lines {
         let (rate_unit, cpu_unit, cpu_scale) =
@@ -46,12 +56,16 @@ pub fn reads(lines: &[Measured]) {
         let cpu = |cost: &Cost| cost.cpu.as_secs_f64() * cpu_scale / cost.amount;
         let (their_rate, our_rate) = (median(&line.nginx, rate), median(&line.daemon, rate));
         let (their_cpu, our_cpu) = (median(&line.nginx, cpu), median(&line.daemon, cpu));
+        let to_limit = match line.limit.is_empty() {
+            true => String::new(),
+            false => format!("{:.2}", our_cpu / median(&line.limit, cpu)),
+        };
         let p99 = |costs: &[Cost]| match median(costs, |cost| cost.p99.as_secs_f64()) {
             0.0 => String::new(),
             seconds => format!("{:.2?}", Duration::from_secs_f64(seconds)),
         };
         println!(
-            "{:14}{:>6}  {:>12}{:>12}{:>7.2}  {:>10}{:>10}{:>7.2}  {:>9}{:>9}",
+            "{:14}{:>6}  {:>12}{:>12}{:>7.2}  {:>12}{:>12}{:>7.2}{:>10}  {:>9}{:>9}",
             line.what,
             line.connections,
             format!("{their_rate:.0} {rate_unit}"),
@@ -60,6 +74,7 @@ pub fn reads(lines: &[Measured]) {
             format!("{their_cpu:.1} {cpu_unit}"),
             format!("{our_cpu:.1} {cpu_unit}"),
             our_cpu / their_cpu,
+            to_limit,
             p99(&line.nginx),
             p99(&line.daemon),
         );

@@ -21,19 +21,24 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use nix_formats::Compression;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use readers::Pace;
 use support::daemon::Daemon;
 use support::push::Pusher;
 use support::sample::{Recipe, Sample};
 use support::source::{Noise, Random};
-use support::{MIB, Result, flag};
+use support::{MIB, Result, flag, process};
 use watch::Watch;
 
 /// The promise.
 const LIMIT: u64 = 200 * MIB;
 /// Downloads at once.
 const READERS: usize = 64;
+/// Downloads at once whose clients stop reading.
+const HELD: usize = 4096;
+/// By how much these may make the daemon grow.
+const HELD_LIMIT: u64 = 160 * MIB;
 /// How long the fast readers may take; what they have not read by then would show nothing new.
 const FAST_TIME: Duration = Duration::from_secs(60);
 /// How long the slow readers stay.
@@ -56,6 +61,7 @@ fn main() -> ExitCode {
 
 /// Runs everything and returns the peak in bytes.
 fn run(nar_size: u64) -> Result<u64> {
+    allow_connections()?;
     let directory = tempfile::Builder::new().prefix("cache-server-memory-").tempdir()?;
     let daemon = Daemon::start(directory.path())?;
     let mut report = Report { watch: Watch::start(daemon.pid()), peak: 0 };
@@ -79,10 +85,32 @@ fn run(nar_size: u64) -> Result<u64> {
     report.phase(&format!("{READERS} slow readers of it"), || {
         readers::run(&daemon, &stored, READERS, Pace::Slow, SLOW_TIME)
     })?;
+    let before = process::memory(daemon.pid())?.anonymous;
+    let held = report.phase(&format!("{HELD} readers that stopped"), || {
+        readers::hold(&daemon, &stored, HELD, SLOW_TIME)
+    })?;
+    let grown = held.saturating_sub(before);
+    println!("\n{HELD} readers that stopped: +{} MiB, {} KiB each", grown / MIB, (grown >> 10) / HELD as u64);
+    if grown > HELD_LIMIT {
+        return Err(format!("that is more than the promised {} MiB", HELD_LIMIT / MIB).into());
+    }
 
     let high_water_mark = report.watch.high_water_mark();
     println!("\npeak RssAnon {} MiB, VmHWM {} MiB", report.peak / MIB, high_water_mark / MIB);
     Ok(report.peak)
+}
+
+/// Raises the limit of open files, here and so for the daemon.
+fn allow_connections() -> Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = 2 * HELD as u64 + 1024;
+    if current.is_some_and(|current| current < wanted) {
+        setrlimit(
+            Resource::Nofile,
+            Rlimit { current: Some(wanted), maximum: maximum.map(|most| most.max(wanted)) },
+        )?;
+    }
+    Ok(())
 }
 
 fn sample(
@@ -105,13 +133,14 @@ struct Report {
 }
 
 impl Report {
-    fn phase(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    /// Returns the peak in bytes.
+    fn phase(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<u64> {
         self.watch.take_peak();
         let start = Instant::now();
         work()?;
         let peak = self.watch.take_peak();
         self.peak = self.peak.max(peak);
         println!("{name:44}{:>8.1}{:>12} MiB", start.elapsed().as_secs_f64(), peak / MIB);
-        Ok(())
+        Ok(peak)
     }
 }

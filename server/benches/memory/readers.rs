@@ -55,3 +55,18 @@ pub fn run(daemon: &Daemon, sample: &Sample, connections: usize, pace: Pace, tim
         readers.into_iter().try_for_each(|reader| reader.join().map_err(|_| "a reader panicked")?)
     })
 }
+
+/// Begins `connections` downloads of the NAR, takes nothing but the heads of the replies, and stays for `time`.
+pub fn hold(daemon: &Daemon, sample: &Sample, connections: usize, time: Duration) -> Result<()> {
+    let mut held = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        let mut connection = Connection::open(daemon.cache)?;
+        let head = connection.send("GET", &sample.nar_target(), "", b"")?;
+        if head.status != 200 || head.length != sample.file_size {
+            return Err(format!("reader {}: {head:?}", held.len()).into());
+        }
+        held.push(connection);
+    }
+    std::thread::sleep(time);
+    Ok(())
+}

@@ -16,7 +16,7 @@ use super::{Result, option, ports};
 pub const CACHE: &str = "bench";
 
 /// How long a daemon may take to answer.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(120);
 
 /// A running daemon, ended when dropped.
 pub struct Daemon {
@@ -44,6 +44,20 @@ impl Daemon {
 
     /// As [`Daemon::start`], with changes to its configuration.
     pub fn start_with(directory: &Path, change: impl FnOnce(&mut Value)) -> Result<Self> {
+        Self::launch(&[], &[], directory, change)
+    }
+
+    /// As [`Daemon::start`], run by another program and with these variables in its environment.
+    pub fn start_under(program: &[&str], variables: &[(&str, &str)], directory: &Path) -> Result<Self> {
+        Self::launch(program, variables, directory, |_| {})
+    }
+
+    fn launch(
+        program: &[&str],
+        variables: &[(&str, &str)],
+        directory: &Path,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Self> {
         let [api, deploy, cache] = ports::free()?;
         let storage = json!({"name": "disk", "type": "local", "root": directory.join("storage")});
         let mut config = json!({
@@ -62,9 +76,12 @@ impl Daemon {
         fs::write(&file, config.to_string())?;
         let log = File::create(directory.join("daemon.log"))?;
         let binary = option("--daemon").unwrap_or_else(|| env!("CARGO_BIN_EXE_cache-server").to_owned());
-        let child = Command::new(&binary)
+        let mut command = program.iter().copied().chain([binary.as_str()]);
+        let child = Command::new(command.next().unwrap_or(&binary))
+            .args(command)
             .arg("--config")
             .arg(file)
+            .envs(variables.iter().copied())
             .env("HOME", directory)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -1,6 +1,7 @@
 //! What the load and the memory program share: a daemon of their own, store paths to push to it, a client that costs
 //! little beside the daemon, and what the kernel says about processes.
 
+pub mod busy;
 pub mod client;
 pub mod daemon;
 pub mod ports;
