@@ -217,7 +217,7 @@ impl Index {
         let mut found = Vec::new();
         for shard in &self.shards {
             let shard = shard.read();
-            found.extend(shard.keys().filter(|hash| is_between(hash)));
+            found.extend(shard.paths().filter(|hash| is_between(hash)));
         }
         found.sort_unstable_by(StorePathHash::cmp_text);
         found.truncate(most);

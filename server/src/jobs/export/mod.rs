@@ -89,6 +89,7 @@ async fn paths_of(
         })?;
         paths.push(*pin.path.hash());
     } else if paths.is_empty() {
+        cache.index.completed().await;
         paths = cache.index.paths();
     }
     Ok(paths)

@@ -39,6 +39,8 @@ pub(super) async fn adopt(
     let cache = core
         .find_cache(&request.cache)
         .ok_or_else(|| refused(format!("there is no cache called `{}` any more", request.cache)))?;
+    // Of what is not known to be there the files would be linked again.
+    cache.index.completed().await;
     let (home, database) = read_config(config).await.map_err(refused)?;
     let paths = read_original_database(&database, cache.name()).await.map_err(|error| {
         refused(format!("cannot read the database {}: {}", database.display(), chain(&error)))
