@@ -40,7 +40,6 @@ needed=(
   systemd-analyze:systemd
   systemd-nspawn:systemd-container
   unshare:util-linux
-  valgrind:valgrind
   zsh:zsh
 )
 
@@ -168,9 +167,6 @@ cargo build --workspace --bins --tests --features fail-points --locked
 
 say "testing the examples in the documentation"
 cargo test --workspace --features fail-points --locked --doc --quiet
-
-say "counting the instructions of the busiest requests"
-cargo bench --profile dev --workspace --features fail-points --locked --quiet --bench instructions -- --check
 
 say "testing the NixOS module"
 nixos-module/tests/run

@@ -7,7 +7,7 @@
 //! cargo bench -p cache-server --bench instructions -- --write  # take them down in counts.txt
 //! ```
 //!
-//! The numbers depend on the compiler and on the profile. Those of the profile `dev`, which `test.sh` compares, are far larger than those of
+//! The numbers depend on the compiler and on the profile. Those of the profile `dev` are far larger than those of
 //! `release`, but grow with them. What was counted with another compiler is not compared.
 
 #[path = "../support/mod.rs"]
