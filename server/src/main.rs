@@ -11,6 +11,7 @@ use cache_server::config::{
     self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Secret, Severity, print_config,
     reference,
 };
+use cache_server::federation::client::tls_config;
 use cache_server::observe::metrics::markdown;
 use cache_server::reload::{self, LogControl};
 use cache_server::{restore, welcome};
@@ -289,7 +290,21 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve(config, text, notes, logging)) {
+    let traces = match traces::start(runtime.handle().clone(), tls_config(), env!("CARGO_PKG_VERSION")) {
+        Ok(traces) => traces,
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "cannot start to send traces");
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Some(traces) = &traces {
+        tracing::info!(endpoint = traces.endpoint(), "sending traces");
+    }
+    let ended = runtime.block_on(serve(config, text, notes, logging));
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let advice = error.downcast_ref::<StartError>().and_then(StartError::advice);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, LOCATION, USER_AGENT};
+use http::uri::Authority;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use parking_lot::Mutex;
 use peer_network::NodeId;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
+use traces::KeyValue;
 use url::Url;
 
 use super::PEER_HEADER;
@@ -59,6 +61,20 @@ pub enum ClientError {
     /// The answer is longer than anything that is expected.
     #[error("it answered with more than {0} bytes")]
     TooLong(usize),
+}
+
+impl ClientError {
+    /// A word for it that names neither address nor path.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "no URL",
+            Self::Connection(_) => "connection",
+            Self::Timeout => "timeout",
+            Self::Redirect(_) => "redirect",
+            Self::Address(_) => "address",
+            Self::TooLong(_) => "too long",
+        }
+    }
 }
 
 /// Asks other caches.
@@ -166,7 +182,27 @@ fn request_for(url: &Url, headers: &[(&str, String)]) -> http::request::Builder 
     headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
 }
 
-async fn send(client: &Http, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
+async fn send(client: &Http, mut request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
+    let uri = request.uri().clone();
+    let attributes = || {
+        let address =
+            KeyValue::new("server.address", uri.authority().map_or("", Authority::as_str).to_owned());
+        // Without the query, which may hold a signature.
+        vec![address, KeyValue::new("url.path", uri.path().to_owned())]
+    };
+    let asking = async {
+        traces::inject(request.headers_mut());
+        let answer = exchange(client, request).await;
+        match &answer {
+            Ok(answer) => traces::note("http.response.status_code", i64::from(answer.status().as_u16())),
+            Err(error) => traces::fail(error.kind()),
+        }
+        answer
+    };
+    traces::ask("GET", attributes, asking).await
+}
+
+async fn exchange(client: &Http, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
     let answer = timeout(ANSWER, client.request(request)).await;
     answer.map_err(|_| ClientError::Timeout)?.map_err(|error| {
         if let Some(forbidden) = find_forbidden(&error) {
@@ -216,7 +252,8 @@ fn http_client(reach: AddressScope, tls: &ClientConfig) -> Http {
     client.build(connector)
 }
 
-fn tls_config() -> ClientConfig {
+/// TLS for requests to others, with the authorities of this system.
+pub fn tls_config() -> ClientConfig {
     let builder = || {
         ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
             .with_safe_default_protocol_versions()

@@ -210,7 +210,7 @@ impl Federation {
             return None;
         }
         let (federation, cache) = (self.clone(), cache.clone());
-        let task = tokio::spawn(async move {
+        let task = tokio::spawn(traces::carried(async move {
             let begun = Instant::now();
             let patience = PATIENCE.max(federation.lookup_timeout);
             let looked = tokio::time::timeout(patience, federation.look(&cache, &key.2)).await;
@@ -226,7 +226,7 @@ impl Federation {
             }
             federation.lookups.running().remove(&key);
             outcome
-        });
+        }));
         let lookup = task.map(|ended| ended.unwrap_or(Outcome::Absent)).boxed().shared();
         running.insert(key, lookup.clone());
         Some(lookup)

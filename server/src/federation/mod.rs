@@ -27,7 +27,7 @@
 
 mod address_scope;
 mod ask;
-mod client;
+pub mod client;
 mod exchange;
 mod fetch;
 mod find;

@@ -114,7 +114,11 @@ pub fn activate(state: &State, authorization: Option<&str>) -> Result<(Arc<Works
 /// Verifies the token in an `Authorization` header.
 pub fn verify(tokens: &Tokens, authorization: Option<&str>) -> Result<Grant, AuthError> {
     let credential = Credential::from_header(authorization).ok_or(AuthError::Missing)?;
-    tokens.verify(credential.token())
+    let grant = tokens.verify(credential.token())?;
+    if traces::is_on() {
+        traces::note("cache_server.token", grant.token.id().to_string());
+    }
+    Ok(grant)
 }
 
 fn permit(grant: &Grant, cache: &Cache, needed: TokenPermission) -> Result<TokenPermission, AuthError> {

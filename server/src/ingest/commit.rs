@@ -35,7 +35,7 @@ impl Ingest {
         completing: OwnedMutexGuard<()>,
     ) -> Result<(), PushError> {
         let (ingest, cache) = (self.clone(), cache.clone());
-        let task = self.commits.spawn(async move {
+        let task = self.commits.spawn(traces::carried(async move {
             let result = ingest.commit(&cache, &upload, &parts, description).await;
             match &result {
                 // Recording the path has taken back the note of the upload.
@@ -45,7 +45,7 @@ impl Ingest {
             }
             drop(completing);
             result
-        });
+        }));
         task.await.map_err(|_| PushError::Internal)?
     }
 
@@ -87,7 +87,9 @@ impl Ingest {
         description: PathDescription,
     ) -> Result<(), PushError> {
         let (ingest, cache) = (self.clone(), cache.clone());
-        let task = self.commits.spawn(async move { ingest.commit_known(&cache, description).await });
+        let task = self
+            .commits
+            .spawn(traces::carried(async move { ingest.commit_known(&cache, description).await }));
         task.await.map_err(|_| PushError::Internal)?
     }
 

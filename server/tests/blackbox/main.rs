@@ -47,5 +47,6 @@ mod storage_layout;
 mod storages;
 mod systemd;
 mod tokens;
+mod traces;
 mod trash;
 mod web;

@@ -104,7 +104,7 @@ impl Catalog {
             + Send
             + 'static,
     {
-        self.shared.writer.run(input, work).await
+        traces::within("catalog write", Vec::new, self.shared.writer.run(input, work)).await
     }
 
     /// Returns what is measured of the writer.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use meters::{Counter, Histogram};
+use traces::KeyValue;
 
 use crate::{Blob, Durability, FileObject, Key, Storage, StorageError, Usage};
 
@@ -48,6 +49,19 @@ impl Measured {
             Self::Delete => "delete",
             Self::List => "list",
             Self::Probe => "probe",
+        }
+    }
+
+    /// The name of its span in traces.
+    fn span(self) -> &'static str {
+        match self {
+            Self::Put => "storage put",
+            Self::Sync => "storage sync",
+            Self::Open => "storage open",
+            Self::Head => "storage head",
+            Self::Delete => "storage delete",
+            Self::List => "storage list",
+            Self::Probe => "storage probe",
         }
     }
 }
@@ -119,7 +133,8 @@ impl MeasuredStorage {
         work: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
         let begun = Instant::now();
-        let outcome = work.await;
+        let attributes = || vec![KeyValue::new("cache_server.storage", self.inner.name().to_owned())];
+        let outcome = traces::within(operation.span(), attributes, work).await;
         self.meter.end(operation, begun, &outcome);
         outcome
     }

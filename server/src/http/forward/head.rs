@@ -54,6 +54,7 @@ impl ForwardedHead {
         let Self { method, target, mut headers } = self;
         keep_end_to_end(&mut headers);
         headers.insert(FORWARDED, HeaderValue::from_static("1"));
+        traces::inject(&mut headers);
         let mut request = Request::builder().method(method).uri(format!("{owner}{target}")).body(body)?;
         *request.headers_mut() = headers;
         Ok(request)

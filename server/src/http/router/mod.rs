@@ -12,6 +12,7 @@
 //! | `cross_site.rs` | refuses changes that pages of other sites cause |
 //! | `hot.rs` | the shortcut for narinfo and NARs |
 //! | `plain.rs`, `template.rs` | the shortcut for those that can be answered at once, in front of the parser |
+//! | `traced.rs` | gives each request a span, if traces are wanted |
 //!
 //! Warp gives a filter no access to the request itself, only to clones of its parts. For most requests a clone of all headers
 //! costs nothing that could be felt. Nearly all requests are for narinfo and NARs, however, and are answered in a few
@@ -31,6 +32,7 @@ mod request;
 mod route;
 mod site;
 mod template;
+mod traced;
 mod view;
 
 use std::net::IpAddr;
@@ -137,10 +139,19 @@ pub fn serve(table: &Arc<Table>, state: &Arc<State>, root: Root) -> Served {
                   stream| {
                 let mut head = Head::new(method, path.as_str(), &query, headers, on_upgrade, root);
                 head.client = router.client_of(peer, &head);
-                router.answer(path.as_str(), head, body::pieces(stream))
+                match traces::is_on() {
+                    true => {
+                        traced::answer(router.clone(), path.as_str().to_owned(), head, body::pieces(stream))
+                    }
+                    false => router.answer(path.as_str(), head, body::pieces(stream)),
+                }
             },
         )
         .boxed();
+    if traces::is_on() {
+        // The shortcuts make no spans.
+        return Served { routes: everything, shortcut: None };
+    }
     let numbers = hot::Numbers::of(table);
     Served {
         routes: hot::before(everything, state, root, numbers),
@@ -171,6 +182,7 @@ impl Router {
         let found = cross_site::check(&head.method, &head.headers).and_then(|()| self.find(path, &head));
         match found {
             Ok((route, values, cache)) => {
+                traced::found(&head.method, route.path, cache.as_deref());
                 tracing::trace!(route = route.path, demand = route.demand, "found the route of a request");
                 let audited = audited::begin(&self.state, route, cache.as_deref().map(Cache::name), &head);
                 let (number, of) = (route.number, cache.clone());
