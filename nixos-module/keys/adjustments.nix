@@ -24,11 +24,16 @@
   cache = {
     # Lists only, which several modules can add to.
     trusted-public-keys.type = types.listOf types.str;
+    # ../server/upstreams.nix has the option.
     upstreams.type = types.listOf types.str;
     federation.keys.keep-max-size.type = types.either types.ints.positive types.str;
   };
   storage = {
     max-size.type = types.either types.ints.positive types.str;
+  };
+  upstream = {
+    # A list only, which several modules can add to.
+    public-keys.type = types.listOf types.str;
   };
   workspace = { };
   agent = { };

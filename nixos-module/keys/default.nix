@@ -96,6 +96,7 @@ in
     server
     cache
     storage
+    upstream
     workspace
     agent
     ;

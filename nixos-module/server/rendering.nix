@@ -61,11 +61,23 @@ let
     cache: number: storage:
     clean (removeAttrs (withCredentials keys.storage (storagePrefix cache number) storage) [ "order" ]);
 
+  upstreamPrefix = cache: number: "${cache}-upstream-${toString number}-";
+  upstreamsOf = cache: if cache.upstreams == null then [ ] else cache.upstreams;
+  renderUpstream =
+    cache: number: upstream:
+    if lib.isAttrs upstream then
+      clean (withCredentials keys.upstream (upstreamPrefix cache number) upstream)
+    else
+      upstream;
+
   renderCache =
     name: cache:
     clean (withCredentials keys.cache "${name}-" cache)
     // {
       inherit name;
+    }
+    // lib.optionalAttrs (upstreamsOf cache != [ ]) {
+      upstreams = lib.imap1 (renderUpstream name) cache.upstreams;
     }
     // lib.optionalAttrs (cache.storages != { }) {
       storages = lib.imap1 (renderStorage name) (storagesOf cache);
@@ -137,6 +149,13 @@ in
         credentialsOf keys.cache "${name}-" cache
         ++ lib.concatLists (
           lib.imap1 (number: credentialsOf keys.storage (storagePrefix name number)) (storagesOf cache)
+          ++ lib.imap1 (
+            number: upstream:
+            if lib.isAttrs upstream then
+              credentialsOf keys.upstream (upstreamPrefix name number) upstream
+            else
+              [ ]
+          ) (upstreamsOf cache)
         )
       ) caches
     );

@@ -51,7 +51,10 @@ in
 
         caches = mkOption {
           type = namedOf { what = "cache"; } (
-            keys.section keys.cache { storages = import ./storages.nix { inherit lib keys; }; }
+            keys.section keys.cache {
+              storages = import ./storages.nix { inherit lib keys; };
+              upstreams = import ./upstreams.nix { inherit lib keys; };
+            }
           );
           default = { };
           example = {

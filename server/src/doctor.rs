@@ -2,6 +2,7 @@
 
 mod agents;
 mod belonging;
+mod upstreams;
 
 use std::path::Path;
 use std::time::Duration;
@@ -60,6 +61,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     findings.extend(core.caches().iter().filter_map(|cache| private_url(origin, cache)));
     findings.extend(agents::examine(core));
     findings.extend(dht(core));
+    findings.extend(upstreams::examine(core));
     findings.extend(failing_workers(workers));
     findings
 }

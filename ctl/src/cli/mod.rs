@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use crate::exit::Exit;
 use crate::nouns::{
     agent, backup, cache, deploy, dht, export, fsck, gc, import, job, key, path, peer, pin, push, status,
-    storage, token, trash, upload, usage, worker, workspace,
+    storage, token, trash, upload, upstream, usage, worker, workspace,
 };
 
 /// Inspect and control a cache-server.
@@ -214,6 +214,9 @@ pub enum Command {
     /// List the other nodes of the network, or check whether they answer
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl peer list")]
     Peer(peer::Command),
+    /// List the upstreams of the caches, or check whether they answer
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl upstream list")]
+    Upstream(upstream::Command),
     /// Inspect the DHT through which nodes find each other
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  cachectl dht status")]
     Dht(dht::Command),

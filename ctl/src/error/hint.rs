@@ -37,6 +37,9 @@ impl Error {
             Self::SilentPeers { .. } => {
                 Some("Check that the daemon runs there and that its port is reachable from here.".into())
             }
+            Self::FailedUpstreams { .. } => {
+                Some("Check the URL and the credentials in the configuration.".into())
+            }
             Self::WhichCache { .. } => Some("Pass --cache NAME to choose one.".into()),
             Self::WhichKey { several: true, .. } => {
                 Some("Pass its public key instead, which `cachectl key list` shows.".into())

@@ -233,6 +233,12 @@ pub enum Error {
         /// The number of nodes.
         silent: u64,
     },
+    /// Some upstreams did not answer as they should.
+    #[error("{} did not answer as it should", counted(*failed, "upstream"))]
+    FailedUpstreams {
+        /// The number of upstreams.
+        failed: u64,
+    },
     /// None of the caches holds the path.
     #[error("no cache holds {hash} (looked in: {})", list_names(caches))]
     NoCacheHolds {
@@ -285,7 +291,10 @@ impl Error {
             Self::FaultyConfig { .. } => Exit::Refused,
             Self::Specification { .. } | Self::PathList { .. } => Exit::Usage,
             Self::DeploymentFailed { .. } => Exit::Incomplete,
-            Self::Unwell { .. } | Self::Problems { .. } | Self::SilentPeers { .. } => Exit::Damage,
+            Self::Unwell { .. }
+            | Self::Problems { .. }
+            | Self::SilentPeers { .. }
+            | Self::FailedUpstreams { .. } => Exit::Damage,
             Self::Version { .. } | Self::TooOld { .. } => Exit::Version,
             Self::Job(error) => error.exit(),
             Self::Push(error) => error.exit(),

@@ -136,6 +136,7 @@ fn one_of_each() -> Vec<Error> {
         Error::Output(io()),
         Error::Runtime(io()),
         Error::Problems { problems: vec![name()] },
+        Error::FailedUpstreams { failed: 1 },
     ];
     let position = |error: &Error| match error {
         Error::Unreachable { .. } => 0,
@@ -173,8 +174,9 @@ fn one_of_each() -> Vec<Error> {
         Error::Output(_) => 32,
         Error::Runtime(_) => 33,
         Error::Problems { .. } => 34,
+        Error::FailedUpstreams { .. } => 35,
     };
-    assert!(samples.iter().map(position).eq(0..35), "a variant is missing");
+    assert!(samples.iter().map(position).eq(0..36), "a variant is missing");
     samples
 }
 

@@ -27,6 +27,7 @@ pub mod storage;
 pub mod token;
 pub mod trash;
 pub mod upload;
+pub mod upstream;
 pub mod usage;
 pub mod worker;
 pub mod workspace;
@@ -66,6 +67,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Key(command) => key::run(command, &client, &output).await,
         Command::Worker(command) => worker::run(command, &client, &output).await,
         Command::Peer(command) => peer::run(command, &client, &output).await,
+        Command::Upstream(command) => upstream::run(command, &client, &output).await,
         Command::Dht(command) => dht::run(command, &client, &output).await,
         Command::Reload => reload::run(&client, &output).await,
         Command::Backup(arguments) => backup::run(arguments, &client, &output).await,

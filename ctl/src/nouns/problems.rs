@@ -1,6 +1,6 @@
 //! What in the status of the daemon needs an operator.
 
-use admin_api::{CacheSummary, Status, StorageState, StorageSummary};
+use admin_api::{CacheSummary, Status, StorageState, StorageSummary, UpstreamInfo, UpstreamState};
 
 use crate::output::{counted, plain};
 
@@ -16,6 +16,7 @@ pub fn of(status: &Status) -> Vec<String> {
     });
     problems.extend(closed);
     problems.extend(status.storages.iter().filter_map(of_storage));
+    problems.extend(status.upstreams.iter().filter_map(of_upstream));
     problems.extend(status.caches.iter().flat_map(|cache| of_cache(cache, &status.storages)));
     problems
 }
@@ -29,6 +30,13 @@ fn of_storage(storage: &StorageSummary) -> Option<String> {
     }
     let damaged = storage.damaged;
     (damaged > 0).then(|| format!("{} has {} missing or damaged", name(), counted(damaged, "file")))
+}
+
+/// An upstream that fails is tried again by itself; one that does not accept the credentials needs somebody.
+fn of_upstream(upstream: &UpstreamInfo) -> Option<String> {
+    let is_refusing = upstream.state == UpstreamState::Refusing;
+    let error = upstream.last_error.as_deref().unwrap_or_default();
+    is_refusing.then(|| format!("upstream {} is of no use: {}", plain(&upstream.url), plain(error)))
 }
 
 fn of_cache(cache: &CacheSummary, storages: &[StorageSummary]) -> Vec<String> {

@@ -3,7 +3,7 @@
 use admin_api::{Purpose, ShowStatus, Status};
 use clap::Args;
 
-use super::{cache, problems, storage};
+use super::{cache, problems, storage, upstream};
 use crate::client::Client;
 use crate::error::Error;
 use crate::output::{Cell, Column, Fields, Look, Output, Table, Tone, age, date, plain};
@@ -37,13 +37,14 @@ pub fn render(status: &Status, look: &Look) -> String {
         fields.add("Catalog", text);
     }
 
-    let sections = [
+    let mut sections = vec![
         format!("{version}, up {uptime} (since {})\n{}", date(status.started_at), fields.render(look)),
         listeners(status, look),
         cache::table(&status.caches, look) + &cache::held_back(&status.caches),
         cache::public_keys(&status.caches, look),
         storage::status_table(&status.storages, look),
     ];
+    sections.extend(Some(upstream::troubles(&status.upstreams, look)).filter(|text| !text.is_empty()));
     sections.join("\n")
 }
 

@@ -48,6 +48,20 @@
         internal = {
           access = "private";
           port = 8081;
+          upstreams = [
+            "nixos"
+            {
+              url = "https://private.example.org";
+              public-keys = [ "private.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=" ];
+              lookup-timeout = "2s";
+              token-file = "/run/secrets/upstream-token";
+            }
+            {
+              url = "s3://nars?region=eu-west-1&endpoint=s3.example.org";
+              s3-access-key-file = "/run/secrets/upstream-access-key";
+              s3-secret-key-file = "/run/secrets/upstream-secret-key";
+            }
+          ];
           storage-strategy = "in-order";
           storages = {
             slow.root = "/mnt/hdd";

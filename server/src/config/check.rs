@@ -61,6 +61,12 @@ pub fn secrets(config: &Config) -> Vec<(String, SecretSource)> {
         add("server.dht-network-key".to_owned(), "-file", Some(SecretSource::File(file.clone())));
     }
     for (i, cache) in config.caches.iter().enumerate() {
+        for (j, upstream) in cache.upstreams.iter().enumerate() {
+            for (key, file) in upstream.credentials.files() {
+                let key = format!("caches[{i}].upstreams[{j}].{key}");
+                add(key, "", Some(SecretSource::File(file.clone())));
+            }
+        }
         for (j, storage) in cache.storages.iter().enumerate() {
             if let StorageKind::S3(s3) = &storage.kind {
                 let path = format!("caches[{i}].storages[{j}]");
@@ -131,6 +137,16 @@ impl Probe<'_> {
     /// Warns of tokens that travel unencrypted: whoever sees one can use it.
     fn plain_http(&mut self) {
         let server = &self.config.server;
+        for (i, cache) in self.config.caches.iter().enumerate() {
+            for (j, upstream) in cache.upstreams.iter().enumerate() {
+                let has_secret = !upstream.is_bucket() && upstream.credentials.files().next().is_some();
+                if has_secret && is_plain_to_others(&upstream.url) {
+                    let message = format!("{} is not encrypted, and gets the credentials", upstream.url);
+                    let place = self.lines.place(&format!("caches[{i}].upstreams[{j}].url"));
+                    self.add(Fault::warning(&place, message).suggest("use `https://`"));
+                }
+            }
+        }
         if let Some(url) = server.public_url.as_ref().filter(|url| is_plain_to_others(url)) {
             let message = format!("{url} is not encrypted, and clients send their tokens to it");
             let fault = Fault::warning(&self.lines.place("server.public-url"), message);

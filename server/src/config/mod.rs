@@ -37,7 +37,7 @@ pub use group::find_group;
 pub use load::{Loaded, builtin, load, load_again};
 pub use model::{
     AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, S3Config, ServerConfig,
-    StorageConfig, StorageKind, Upstream, WorkspaceConfig,
+    StorageConfig, StorageKind, Upstream, UpstreamCredentials, WorkspaceConfig,
 };
 pub use names::{CacheName, Name, NameError};
 pub use print::print_config;

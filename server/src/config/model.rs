@@ -165,13 +165,84 @@ pub struct FederationConfig {
     pub local_addresses: bool,
 }
 
-/// One entry of `caches[].upstreams`. `Display` is its text in the file.
+/// One entry of `caches[].upstreams`. `Display` is its text in the file, without what only a mapping can say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
-    /// URL of the binary cache.
+    /// URL of the binary cache: `http`, `https` or `s3`.
     pub url: Url,
     /// Keys that it signs with.
     pub public_keys: Vec<PublicKey>,
+    /// How long it may take to say whether it has a path.
+    pub lookup_timeout: Duration,
+    /// How long it is remembered that it does not have a path.
+    pub negative_ttl: Duration,
+    /// What it wants to see.
+    pub credentials: UpstreamCredentials,
+}
+
+impl Upstream {
+    /// The default of [`lookup_timeout`](Self::lookup_timeout). Less than a lookup as a whole may take, so that an upstream that
+    /// hangs is noticed and left alone.
+    pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(4);
+    /// The default of [`negative_ttl`](Self::negative_ttl). Short, because Nix remembers for an hour that a path is absent.
+    pub const NEGATIVE_TTL: Duration = Duration::from_secs(3);
+
+    /// Whether it is a bucket, and not a web server.
+    pub fn is_bucket(&self) -> bool {
+        self.url.scheme() == "s3"
+    }
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            url: Url::parse("http://localhost").expect("it is a URL"),
+            public_keys: Vec::new(),
+            lookup_timeout: Self::LOOKUP_TIMEOUT,
+            negative_ttl: Self::NEGATIVE_TTL,
+            credentials: UpstreamCredentials::default(),
+        }
+    }
+}
+
+/// What a private upstream wants to see. The secrets are in files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamCredentials {
+    /// The user name that goes with the password; empty if absent.
+    pub user: Option<String>,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// File with a bearer token.
+    pub token_file: Option<PathBuf>,
+    /// File in the format of curl and Nix, in which the host of the upstream is looked up.
+    pub netrc_file: Option<PathBuf>,
+    /// File with header lines.
+    pub headers_file: Option<PathBuf>,
+    /// File with a certificate and the chain above it, in PEM.
+    pub client_certificate_file: Option<PathBuf>,
+    /// File with the private key of the certificate, in PEM; the same file if absent.
+    pub client_key_file: Option<PathBuf>,
+    /// File with the access key id of a bucket.
+    pub s3_access_key_file: Option<PathBuf>,
+    /// File with the secret access key of a bucket.
+    pub s3_secret_key_file: Option<PathBuf>,
+}
+
+impl UpstreamCredentials {
+    /// The files by the names of their keys.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        let files = [
+            ("password-file", &self.password_file),
+            ("token-file", &self.token_file),
+            ("netrc-file", &self.netrc_file),
+            ("headers-file", &self.headers_file),
+            ("client-certificate-file", &self.client_certificate_file),
+            ("client-key-file", &self.client_key_file),
+            ("s3-access-key-file", &self.s3_access_key_file),
+            ("s3-secret-key-file", &self.s3_secret_key_file),
+        ];
+        files.into_iter().filter_map(|(key, file)| Some((key, file.as_ref()?)))
+    }
 }
 
 impl fmt::Display for Upstream {

@@ -176,6 +176,30 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// The values of a key that takes one or a list of them, each a text or a mapping with these keys.
+    pub fn read_texts_or_mappings<T>(
+        &self,
+        key: &str,
+        keys: &'static dyn AnyTable,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+        read: impl Fn(&Section<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let place = self.place(key);
+        let read_one = |node: &Rc<Node>, place: Place| match &node.content {
+            Content::Map(_) => read(&Self::open(Rc::clone(node), place, keys, self.report)?),
+            _ => self.parse(node, &place, &parse),
+        };
+        match self.find(key).map(|node| (node, &node.content)) {
+            None => Vec::new(),
+            Some((_, Content::List(items))) => items
+                .iter()
+                .enumerate()
+                .filter_map(|(i, item)| read_one(item, place.entry(i, item.line)))
+                .collect(),
+            Some((node, _)) => read_one(node, place).into_iter().collect(),
+        }
+    }
+
     /// The mapping under a key, without keys when absent.
     pub fn section(&self, key: &str, keys: &'static dyn AnyTable) -> Section<'r> {
         let place = self.place(key);

@@ -1,11 +1,14 @@
 //! Asking one other cache for a narinfo, and checking what it says.
 
+use std::io::Read as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::RETRY_AFTER;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
-use nix_formats::{NarInfo, PublicKey, Signature, StorePathHash};
+use nix_formats::{Compression, NarInfo, PublicKey, Signature, StorePathHash};
 use peer_network::Peer;
 use peer_network::record::AnnouncedCache;
 use tokio::time::timeout;
@@ -15,23 +18,25 @@ use super::Federation;
 use super::client::{ClientError, read_body};
 use super::ticket::{Source, Ticket, within};
 use super::trust::{keys_of_peer, trusted_keys, valid_signatures};
-use crate::cache::keys::NIXOS_KEY;
+use super::upstreams::{Prepared, Remote};
 use crate::cache::{Cache, Caches};
 use crate::chain::chain;
-use crate::config::Upstream;
 use crate::counters::{ASKED_ELSEWHERE, FAILED_ELSEWHERE};
+use crate::decode::decoder_of;
+use crate::limits::decoder_memory::DecoderKind;
 
 /// Longest narinfo that is taken.
 const LONGEST_NARINFO: usize = 1 << 20;
-/// How long a cache may take to say whether it has a path, redirects included. Less than a lookup may take, so that one that
-/// hangs is noticed and left alone.
+/// Longest text of a service that refuses a request.
+const LONGEST_REFUSAL: usize = 16 << 10;
+/// How long another node may take to say whether it has a path. Less than a lookup may take, so that one that hangs is noticed
+/// and left alone.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// A cache that is not done with looking is asked again so many times, after this pause, if it says that it will be done
 /// within so many seconds.
 const MOST_RETRIES: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(600);
 const SOON: u64 = 2;
-const NIXOS_HOST: &str = "cache.nixos.org";
 
 /// Another cache to ask.
 #[derive(Clone, Debug)]
@@ -42,6 +47,8 @@ pub struct Candidate {
     pub base: Url,
     /// Whose signatures count for what it has, besides those that the asking cache trusts.
     pub public_keys: Vec<PublicKey>,
+    /// The upstream that it is, if it is one.
+    pub remote: Option<Arc<Remote>>,
 }
 
 /// What another cache says about a path, checked.
@@ -61,12 +68,18 @@ pub enum AskError {
     /// It does not have the path.
     #[error("it does not have it")]
     Absent,
+    /// It does not have the path, or does not give it to us.
+    #[error("it answered with status 403 Forbidden")]
+    Forbidden,
     /// It did not answer.
     #[error(transparent)]
     Client(ClientError),
     /// It is still looking for it.
     #[error("it is not done with looking for it")]
     NotYet,
+    /// It is a bucket that does not let us in.
+    #[error("the service refuses the request: {0}")]
+    Refused(String),
     /// It answered with another status.
     #[error("it answered with status {0}")]
     Status(StatusCode),
@@ -82,7 +95,7 @@ impl AskError {
     /// Whether the cache as a whole seems not to work, so that it is better left alone for a while.
     fn is_failure(&self) -> bool {
         match self {
-            Self::Absent | Self::Unusable(_) | Self::Untrusted => false,
+            Self::Absent | Self::Forbidden | Self::Refused(_) | Self::Unusable(_) | Self::Untrusted => false,
             Self::Client(_) | Self::NotYet => true,
             Self::Status(status) => is_failure(*status),
         }
@@ -123,26 +136,22 @@ impl Candidate {
     pub fn peer(provider: &peer_network::Provider, cache: &Cache, ours: &Caches) -> Option<Self> {
         let base = base_of(&provider.peer, &provider.cache)?;
         let public_keys = keys_of_peer(cache, ours, &provider.cache.public_keys);
-        Some(Self { source: Source::Peer(base.clone()), base, public_keys })
+        Some(Self { source: Source::Peer(base.clone()), base, public_keys, remote: None })
     }
 
     /// An upstream.
-    pub fn upstream(upstream: &Upstream) -> Self {
-        let base = Self::base_of_upstream(&upstream.url);
-        let mut public_keys = upstream.public_keys.clone();
-        if base.host_str() == Some(NIXOS_HOST) {
-            public_keys.extend(PublicKey::parse(NIXOS_KEY));
-        }
-        Self { source: Source::Upstream(upstream.url.clone()), base, public_keys }
+    pub fn upstream(remote: Arc<Remote>) -> Self {
+        let (source, base) = (Source::Upstream(remote.config.url.clone()), remote.base.clone());
+        Self { source, base, public_keys: remote.public_keys(), remote: Some(remote) }
     }
 
-    /// Where the narinfos of an upstream are.
-    pub fn base_of_upstream(url: &Url) -> Url {
-        let mut base = url.clone();
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
-        base
+    fn is_bucket(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.config.is_bucket())
+    }
+
+    /// How long it may take to say whether it has a path, redirects included.
+    fn patience(&self) -> Duration {
+        self.remote.as_ref().map_or(PATIENCE, |remote| remote.config.lookup_timeout)
     }
 }
 
@@ -155,9 +164,15 @@ impl Federation {
         cache: &Cache,
         path: &StorePathHash,
     ) -> Result<Verified, AskError> {
+        if candidate.remote.as_ref().is_some_and(|remote| remote.is_known_absent(path)) {
+            return Err(AskError::Absent);
+        }
         let begun = Instant::now();
-        let asked = timeout(PATIENCE, self.ask_until_it_answers(candidate, cache, path)).await;
+        let asked = timeout(candidate.patience(), self.ask_until_it_answers(candidate, cache, path)).await;
         let asked = asked.unwrap_or(Err(AskError::Client(ClientError::Timeout)));
+        if let Some(remote) = &candidate.remote {
+            note(remote, path, &asked);
+        }
         let base = &candidate.base;
         let Err(error) = &asked else {
             ASKED_ELSEWHERE.increment();
@@ -172,7 +187,7 @@ impl Federation {
             self.health.answered(base, begun.elapsed());
         }
         match error {
-            AskError::Absent => {}
+            AskError::Absent | AskError::Forbidden => {}
             AskError::Unusable(_) | AskError::Untrusted if self.health.is_worth_a_line(base) => {
                 tracing::info!(cache = %base, %path, reason = %chain(&error), "a path of another cache is left out");
             }
@@ -210,14 +225,24 @@ impl Federation {
             .base
             .join(&format!("{path}.narinfo"))
             .map_err(|_| unusable("its narinfo has no URL"))?;
-        let answer = self.request(&candidate.source, &url, &[]).await?;
+        let answer = self.request(candidate, &url, &[]).await?;
         match answer.status() {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::GONE => return Err(AskError::Absent),
+            StatusCode::NOT_FOUND | StatusCode::GONE if !candidate.is_bucket() => {
+                return Err(AskError::Absent);
+            }
+            // Buckets that do not let us list them say so of every object that is not there.
+            StatusCode::FORBIDDEN if !candidate.is_bucket() => return Err(AskError::Forbidden),
+            status if status.is_client_error() && candidate.is_bucket() => {
+                return Err(refusal_of_bucket(answer).await);
+            }
             StatusCode::SERVICE_UNAVAILABLE if is_soon(answer.headers()) => return Err(AskError::NotYet),
             status => return Err(AskError::Status(status)),
         }
+        let encoding =
+            encoding_of(answer.headers()).ok_or_else(|| unusable("it is encoded in an unknown way"))?;
         let text = read_body(answer, LONGEST_NARINFO).await?;
+        let text = unpack(text, encoding).await.ok_or_else(|| unusable("it cannot be unpacked"))?;
         let text = std::str::from_utf8(&text).map_err(|_| unusable("its narinfo is not text"))?;
         let mut narinfo = NarInfo::parse(text)
             .map_err(|error| AskError::Unusable(format!("its narinfo is malformed: {}", chain(&error))))?;
@@ -238,20 +263,107 @@ impl Federation {
     /// Asks whoever it is for a URL below its base.
     pub(super) async fn request(
         &self,
-        source: &Source,
+        candidate: &Candidate,
         url: &Url,
         headers: &[(&str, String)],
     ) -> Result<Response<Incoming>, ClientError> {
-        match source {
-            Source::Upstream(_) => self.client.get_following(url, headers).await,
+        match (&candidate.remote, &candidate.source) {
+            (Some(remote), _) => {
+                let Prepared { url, access } = remote.prepare(url).await?;
+                self.client.get_following(&url, headers, &access, remote.config.lookup_timeout).await
+            }
             // Nodes of the network answer nodes from what they have.
-            Source::Peer(_) => {
+            (None, Source::Peer(_)) => {
                 let node = self.network().map(|network| network.id());
                 self.client.get_from_node(url, node, headers).await
             }
-            Source::Here(_) => self.client.get(url, headers).await,
+            (None, Source::Here(_) | Source::Upstream(_)) => self.client.get(url, headers).await,
         }
     }
+}
+
+/// Notes what came of asking an upstream.
+fn note(remote: &Remote, path: &StorePathHash, asked: &Result<Verified, AskError>) {
+    let record = &remote.record;
+    let Err(error) = asked else {
+        record.found.increment();
+        record.note_success();
+        return;
+    };
+    match error {
+        AskError::Absent => {
+            record.absent.increment();
+            record.note_success();
+            remote.remember_absent(path);
+        }
+        AskError::Forbidden => {
+            record.refused.increment();
+            // Some servers say so of everything that is not there.
+            if record.found.get() > 0 {
+                remote.remember_absent(path);
+            } else {
+                record.note_refusal(format!("{error}; are its credentials right?"));
+            }
+        }
+        AskError::Refused(_) | AskError::Status(StatusCode::UNAUTHORIZED) => {
+            record.refused.increment();
+            record.note_refusal(format!("{error}; are its credentials right?"));
+        }
+        AskError::Unusable(_) | AskError::Untrusted => {
+            record.unusable.increment();
+            record.note_success();
+        }
+        AskError::NotYet => record.failed.increment(),
+        AskError::Client(error @ ClientError::Credentials(_)) => {
+            record.failed.increment();
+            record.note_refusal(error.to_string());
+        }
+        AskError::Client(_) | AskError::Status(_) => {
+            record.failed.increment();
+            record.note_error(chain(error));
+        }
+    }
+}
+
+/// What a service says about an object that it does not give. A code is the first word about it that is not secret.
+async fn refusal_of_bucket(answer: Response<Incoming>) -> AskError {
+    let status = answer.status();
+    let body = read_body(answer, LONGEST_REFUSAL).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    let code = code.map(|(code, _)| code.chars().filter(char::is_ascii_alphanumeric).collect::<String>());
+    match code.as_deref() {
+        Some("NoSuchKey") => AskError::Absent,
+        Some("AccessDenied" | "Forbidden") | None if status == StatusCode::FORBIDDEN => AskError::Forbidden,
+        None if status == StatusCode::NOT_FOUND => AskError::Absent,
+        None => AskError::Status(status),
+        Some(code) => AskError::Refused(code.to_owned()),
+    }
+}
+
+/// How the body of an answer is encoded: Nix writes narinfos to buckets so if `narinfo-compression` says so.
+fn encoding_of(headers: &HeaderMap) -> Option<Compression> {
+    let name = headers.get(CONTENT_ENCODING).map_or(Some(""), |name| name.to_str().ok())?;
+    match name.trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => Some(Compression::None),
+        "x-gzip" => Some(Compression::Gzip),
+        name => Compression::from_narinfo_name(name).ok(),
+    }
+}
+
+/// Unpacks a narinfo.
+async fn unpack(body: Bytes, encoding: Compression) -> Option<Bytes> {
+    if encoding == Compression::None {
+        return Some(body);
+    }
+    let unpacking = tokio::task::spawn_blocking(move || {
+        let mut unpacked = Vec::new();
+        let limit = LONGEST_NARINFO as u64 + 1;
+        decoder_of(DecoderKind::Relayed, &body[..], encoding)?.take(limit).read_to_end(&mut unpacked)?;
+        Ok::<_, std::io::Error>(unpacked)
+    });
+    let unpacked = unpacking.await.ok()?.ok()?;
+    (unpacked.len() <= LONGEST_NARINFO).then(|| unpacked.into())
 }
 
 /// Whether it says to come back within a moment.

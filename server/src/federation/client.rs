@@ -1,13 +1,15 @@
 //! Requests to other nodes and to upstreams. Nodes serve their files themselves, so their redirects are not followed. Those
-//! of configured upstreams are. Where both may lead is for `address_scope.rs` to say.
+//! of configured upstreams are. Where both may lead is for `address_scope.rs` to say. Credentials go to the origin that they were
+//! given for and nowhere else.
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, LOCATION, USER_AGENT};
 use http::uri::Authority;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
@@ -16,7 +18,10 @@ use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
 use peer_network::NodeId;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WantsClientCert;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use tokio::time::timeout;
 use traces::KeyValue;
 use url::Url;
@@ -58,6 +63,9 @@ pub enum ClientError {
     /// It is at an address that is not to be asked.
     #[error("it is where it may not be: {0}")]
     Address(String),
+    /// What it wants to see is not there.
+    #[error("no credentials for it: {0}")]
+    Credentials(String),
     /// The answer is longer than anything that is expected.
     #[error("it answered with more than {0} bytes")]
     TooLong(usize),
@@ -72,6 +80,7 @@ impl ClientError {
             Self::Timeout => "timeout",
             Self::Redirect(_) => "redirect",
             Self::Address(_) => "address",
+            Self::Credentials(_) => "credentials",
             Self::TooLong(_) => "too long",
         }
     }
@@ -91,6 +100,38 @@ pub struct Client {
 }
 
 type Http = HyperClient<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>;
+
+/// What an upstream wants to see.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// Headers that go along.
+    pub headers: HeaderMap,
+    /// A client with a certificate.
+    pub http: Option<HttpWithIdentity>,
+}
+
+/// A client whose connections show a certificate.
+#[derive(Clone)]
+pub struct HttpWithIdentity(Http);
+
+impl Access {
+    /// Makes a client that shows the certificate. Both are in PEM; the certificate may be followed by its chain.
+    ///
+    /// # Errors
+    ///
+    /// Which of them is of no use.
+    pub fn http_with_identity(certificate: &str, key: &str) -> Result<HttpWithIdentity, String> {
+        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let chain = chain.ok().filter(|chain| !chain.is_empty());
+        let chain =
+            chain.ok_or_else(|| "client-certificate-file: it has no certificate in PEM".to_owned())?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+            .map_err(|_| "client-key-file: it has no private key in PEM".to_owned())?;
+        let tls = with_roots(|builder| builder.with_client_auth_cert(chain, key))
+            .map_err(|error| format!("client-certificate-file: {error}"))?;
+        Ok(HttpWithIdentity(http_client(AddressScope::Anywhere, &tls)))
+    }
+}
 
 impl Client {
     /// Makes a client that asks nodes of the network where `node_scope` lets them be.
@@ -133,18 +174,35 @@ impl Client {
     }
 
     /// Asks an upstream for `url`, and follows its redirects to where they may lead. The headers go along, so they must not
-    /// hold any secret.
+    /// hold any secret; `access` goes to the origin of `url` alone. Each answer may take `patience` to begin, or the usual time if
+    /// that is longer.
     pub async fn get_following(
         &self,
         url: &Url,
         headers: &[(&str, String)],
+        access: &Access,
+        patience: Duration,
     ) -> Result<Response<Incoming>, ClientError> {
-        let followed = timeout(FOLLOW, self.follow(url, headers)).await;
+        let followed = timeout(FOLLOW.max(patience), self.follow(url, headers, access, patience)).await;
         followed.map_err(|_| ClientError::Timeout)?
     }
 
-    async fn follow(&self, url: &Url, headers: &[(&str, String)]) -> Result<Response<Incoming>, ClientError> {
-        let mut answer = self.get(url, headers).await?;
+    async fn follow(
+        &self,
+        url: &Url,
+        headers: &[(&str, String)],
+        access: &Access,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let patience = patience.max(ANSWER);
+        let with_access = |url: &Url| {
+            let mut request = request_for(url, headers).body(Empty::new())?;
+            request.headers_mut().extend(access.headers.clone());
+            Ok::<_, ClientError>(request)
+        };
+        let own = access.http.as_ref().map_or(&self.direct, |http| &http.0);
+        let origin = url.origin();
+        let mut answer = send_within(patience, own, with_access(url)?).await?;
         // Where it was reached, and not what its name says now.
         let address = answer.extensions().get::<HttpInfo>().map(|info| info.remote_addr().ip());
         let reach = AddressScope::of_redirects_from(address);
@@ -153,8 +211,12 @@ impl Client {
             let Some(target) = redirect_of(&url, &answer)? else { return Ok(answer) };
             reach.check(&target).map_err(|error| ClientError::Redirect(error.to_string()))?;
             url = target;
-            let request = request_for(&url, headers).body(Empty::new())?;
-            answer = send(&self.within(reach), request).await?;
+            answer = if url.origin() == origin {
+                send_within(patience, own, with_access(&url)?).await?
+            } else {
+                let request = request_for(&url, headers).body(Empty::new())?;
+                send_within(patience, &self.within(reach), request).await?
+            };
         }
         match redirect_of(&url, &answer)? {
             Some(_) => Err(ClientError::Redirect(format!("it redirects more than {MOST_REDIRECTS} times"))),
@@ -182,17 +244,25 @@ fn request_for(url: &Url, headers: &[(&str, String)]) -> http::request::Builder 
     headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
 }
 
-async fn send(client: &Http, mut request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
+async fn send(client: &Http, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
+    send_within(ANSWER, client, request).await
+}
+
+/// Sends a request in a span of its own, which the server at the other end is told of.
+async fn send_within(
+    patience: Duration,
+    client: &Http,
+    mut request: Request<Empty<Bytes>>,
+) -> Result<Response<Incoming>, ClientError> {
     let uri = request.uri().clone();
     let attributes = || {
-        let address =
-            KeyValue::new("server.address", uri.authority().map_or("", Authority::as_str).to_owned());
+        let address = uri.authority().map_or("", Authority::host).to_owned();
         // Without the query, which may hold a signature.
-        vec![address, KeyValue::new("url.path", uri.path().to_owned())]
+        vec![KeyValue::new("server.address", address), KeyValue::new("url.path", uri.path().to_owned())]
     };
     let asking = async {
         traces::inject(request.headers_mut());
-        let answer = exchange(client, request).await;
+        let answer = exchange(patience, client, request).await;
         match &answer {
             Ok(answer) => traces::note("http.response.status_code", i64::from(answer.status().as_u16())),
             Err(error) => traces::fail(error.kind()),
@@ -202,8 +272,12 @@ async fn send(client: &Http, mut request: Request<Empty<Bytes>>) -> Result<Respo
     traces::ask("GET", attributes, asking).await
 }
 
-async fn exchange(client: &Http, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
-    let answer = timeout(ANSWER, client.request(request)).await;
+async fn exchange(
+    patience: Duration,
+    client: &Http,
+    request: Request<Empty<Bytes>>,
+) -> Result<Response<Incoming>, ClientError> {
+    let answer = timeout(patience, client.request(request)).await;
     answer.map_err(|_| ClientError::Timeout)?.map_err(|error| {
         if let Some(forbidden) = find_forbidden(&error) {
             return ClientError::Redirect(forbidden.to_string());
@@ -254,17 +328,22 @@ fn http_client(reach: AddressScope, tls: &ClientConfig) -> Http {
 
 /// TLS for requests to others, with the authorities of this system.
 pub fn tls_config() -> ClientConfig {
+    with_roots(|builder| Ok::<_, Infallible>(builder.with_no_client_auth()))
+        .unwrap_or_else(|never| match never {})
+}
+
+/// Settings of TLS with the authorities of this system.
+fn with_roots<E>(
+    finish: impl FnOnce(ConfigBuilder<ClientConfig, WantsClientCert>) -> Result<ClientConfig, E>,
+) -> Result<ClientConfig, E> {
     let builder = || {
         ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)
             .expect("ring has all protocol versions")
     };
-    match builder().with_native_roots() {
-        Ok(builder) => builder.with_no_client_auth(),
-        Err(error) => {
-            tracing::debug!(error = %chain(&error), "this system has no certificates of authorities: no HTTPS to others");
-            builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-        }
-    }
+    finish(builder().with_native_roots().unwrap_or_else(|error| {
+        tracing::debug!(error = %chain(&error), "this system has no certificates of authorities: no HTTPS to others");
+        builder().with_root_certificates(RootCertStore::empty())
+    }))
 }

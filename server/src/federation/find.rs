@@ -34,6 +34,9 @@ const MOST_LOOKUPS: usize = 10_000;
 /// earlier than 5.3 seconds after the first one: by then there has to be an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How much longer a lookup may take than the slowest of the upstreams.
+const MARGIN: Duration = Duration::from_secs(1);
+
 /// A narinfo of a path that another cache has, signed by ours.
 pub struct Found {
     /// The text.
@@ -199,6 +202,12 @@ impl Federation {
         self.lookups.remember(self.lookups.key(cache.id, *path), None, ABSENT);
     }
 
+    /// How long a lookup may take as a whole.
+    fn patience_for(&self, cache: &Cache) -> Duration {
+        let longest = cache.config().upstreams.iter().map(|upstream| upstream.lookup_timeout).max();
+        PATIENCE.max(self.lookup_timeout).max(longest.unwrap_or_default() + MARGIN)
+    }
+
     /// The lookup for this path: the one that is under way, or a new one. `None` if there are too many.
     fn join_lookup(self: &Arc<Self>, key: Key, cache: &Arc<Cache>) -> Option<Lookup> {
         let mut running = self.lookups.running();
@@ -212,7 +221,7 @@ impl Federation {
         let (federation, cache) = (self.clone(), cache.clone());
         let task = tokio::spawn(traces::carried(async move {
             let begun = Instant::now();
-            let patience = PATIENCE.max(federation.lookup_timeout);
+            let patience = federation.patience_for(&cache);
             let looked = tokio::time::timeout(patience, federation.look(&cache, &key.2)).await;
             // What did not answer in all that time is not there.
             let outcome = looked.unwrap_or(Outcome::Absent);

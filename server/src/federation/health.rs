@@ -73,7 +73,12 @@ impl HealthBook {
 
     /// How long the cache may be expected to take.
     pub fn expected_latency(&self, cache: &Url) -> Duration {
-        self.lock().get(cache).and_then(|health| health.latency).unwrap_or(UNKNOWN_LATENCY)
+        self.latency(cache).unwrap_or(UNKNOWN_LATENCY)
+    }
+
+    /// How long the cache usually takes, if it was asked before.
+    pub fn latency(&self, cache: &Url) -> Option<Duration> {
+        self.lock().get(cache).and_then(|health| health.latency)
     }
 
     /// It answered, after this time.
@@ -129,6 +134,12 @@ impl HealthBook {
     pub fn gives(&self, cache: &Url, path: &StorePathHash) -> bool {
         let quarantine = self.quarantine.lock();
         quarantine.get(&(cache.clone(), *path)).is_none_or(|until| *until <= Instant::now())
+    }
+
+    /// How many paths the cache is not asked for at the moment.
+    pub fn quarantined(&self, cache: &Url) -> usize {
+        let (now, quarantine) = (Instant::now(), self.quarantine.lock());
+        quarantine.iter().filter(|((base, _), until)| base == cache && **until > now).count()
     }
 
     /// Whether one more complaint about the cache is worth a line in the log. Everybody can make us ask for paths.

@@ -12,12 +12,16 @@ use super::ask::{AskError, Candidate, Verified};
 use super::find::Outcome;
 use super::ticket::{Source, Ticket};
 use super::trust::{may_look_into, trusted_keys, valid_signatures};
+use super::upstreams::Remote;
 use crate::cache::Cache;
 use crate::cache::index::Presence;
 use crate::cache::narinfo::narinfo;
 
 /// How long the DHT may take to say who has a path if nobody else has it. Nodes of it that do not answer are waited for.
 const LAST_CALL: Duration = Duration::from_secs(2);
+
+/// The longest that a source may take until the next one is asked as well, however long it usually takes.
+const LONGEST_HEDGE: Duration = Duration::from_millis(500);
 
 /// What came of asking.
 enum Asked {
@@ -70,7 +74,7 @@ impl Federation {
             }
         }
         // Nodes first, but a node that hangs does not keep us from the upstreams.
-        candidates.extend(cache.config().upstreams.iter().map(Candidate::upstream));
+        candidates.extend(self.upstreams_of(cache));
         let asked = match self.first_of(candidates, cache, hash).await {
             Asked::Nothing if may_have_more => {
                 let late = self.providers(cache, hash, Instant::now() + LAST_CALL).await;
@@ -87,8 +91,12 @@ impl Federation {
 
     /// Whether an upstream of the cache has a path, with a signature that counts.
     pub(super) async fn is_upstream(&self, cache: &Cache, hash: &StorePathHash) -> bool {
-        let candidates = cache.config().upstreams.iter().map(Candidate::upstream).collect();
-        matches!(self.first_of(candidates, cache, hash).await, Asked::Found(_))
+        matches!(self.first_of(self.upstreams_of(cache).collect(), cache, hash).await, Asked::Found(_))
+    }
+
+    /// The upstreams of a cache in the order of their priority.
+    pub(super) fn upstreams_of(&self, cache: &Cache) -> impl Iterator<Item = Candidate> + use<> {
+        self.upstreams.of(cache).into_iter().map(Candidate::upstream)
     }
 
     /// In the other public caches of this daemon.
@@ -145,15 +153,22 @@ impl Federation {
 
     /// The first good answer. The next candidate is asked when one was of no help, or takes long.
     async fn first_of(&self, candidates: Vec<Candidate>, cache: &Cache, hash: &StorePathHash) -> Asked {
-        let hedge = self.lookup_timeout / 6;
         let mut candidates = candidates.iter().filter(|candidate| {
             self.health.gives(&candidate.base, hash) && self.health.admits(&candidate.base)
         });
         let mut asked = FuturesUnordered::new();
-        let (mut are_left, mut is_busy) = (true, false);
+        let (mut are_left, mut is_busy, mut hedge) = (true, false, Duration::ZERO);
+        let (mut last, mut is_slow) = (None::<&Arc<Remote>>, false);
         loop {
             match candidates.next() {
-                Some(candidate) => asked.push(self.ask(candidate, cache, hash)),
+                Some(candidate) => {
+                    if let Some(slow) = last.filter(|_| is_slow) {
+                        slow.record.hedged.increment();
+                    }
+                    (last, is_slow) = (candidate.remote.as_ref(), false);
+                    hedge = self.hedge_after(candidate);
+                    asked.push(self.ask(candidate, cache, hash));
+                }
                 None => are_left = false,
             }
             let answer = async {
@@ -166,7 +181,9 @@ impl Federation {
                 None
             };
             let answer = if are_left {
-                tokio::time::timeout(hedge, answer).await.ok().flatten()
+                let answered = tokio::time::timeout(hedge, answer).await;
+                is_slow = answered.is_err();
+                answered.ok().flatten()
             } else {
                 answer.await
             };
@@ -177,5 +194,11 @@ impl Federation {
                 None => return Asked::Nothing,
             }
         }
+    }
+
+    /// How long the candidate may take until the next one is asked as well: half again as long as it usually takes.
+    fn hedge_after(&self, candidate: &Candidate) -> Duration {
+        let usual = self.health.latency(&candidate.base).unwrap_or_default();
+        (usual * 3 / 2).clamp(self.lookup_timeout / 6, (self.lookup_timeout / 2).max(LONGEST_HEDGE))
     }
 }

@@ -22,6 +22,8 @@
 //! | `inventories.rs` | what the other nodes hold, in few bytes |
 //! | `exchange.rs` | asking for that, and answering |
 //! | `health.rs` | who answers, how fast, and who is left alone for now |
+//! | `upstreams/` | the configured upstreams: credentials, records, what they do not have |
+//! | `upstream_state.rs` | how they are, for operators |
 //! | `client.rs` | requests |
 //! | `address_scope.rs` | where redirects and the URLs of nodes may lead |
 
@@ -42,6 +44,8 @@ mod skip;
 mod sources;
 mod ticket;
 mod trust;
+mod upstream_state;
+mod upstreams;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -49,6 +53,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use catalog::Catalog;
+use nix_formats::StorePathHash;
 use peer_network::{
     Bootstrap, HeldPath, Keyring, LocalInventory, Network, Peer, Settings, StartError, Timing,
 };
@@ -58,19 +63,22 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use self::address_scope::AddressScope;
-pub use self::client::{Client, ClientError, read_body};
+pub use self::client::{Access, Client, ClientError, read_body};
 pub use self::exchange::{InventoryQuestion, ProvenPeer};
 pub use self::fetch::{FetchError, Fetched};
 pub use self::find::{Found, Outcome};
 pub use self::keep::size_to_collect;
 pub use self::ticket::{Ticket, TicketText, within};
+pub use self::upstream_state::{UpstreamCondition, UpstreamState};
 
+use self::ask::Candidate;
 use self::find::Lookups;
 use self::health::{Health, HealthBook};
 use self::inventories::Inventories;
 use self::keep::Keeping;
 use self::public_caches::{PublicCaches, paths_of};
 use self::ticket::TicketKey;
+use self::upstreams::Upstreams;
 use crate::cache::{Cache, Caches};
 use crate::config::{Config, SecretError, SecretSource, ServerConfig};
 use crate::ingest::Ingest;
@@ -119,6 +127,7 @@ pub struct Federation {
     lookups: Lookups,
     keeping: Keeping,
     inventories: Inventories,
+    upstreams: Upstreams,
     uploads: Arc<Uploads>,
     ingest: Arc<Ingest>,
     tickets: ArcSwap<TicketKey>,
@@ -147,6 +156,7 @@ impl Federation {
             lookups: Lookups::default(),
             keeping: Keeping::default(),
             inventories: Inventories::default(),
+            upstreams: Upstreams::default(),
             uploads,
             ingest,
             tickets: ArcSwap::from_pointee(TicketKey::derive(key)),
@@ -169,6 +179,7 @@ impl Federation {
         caches: Arc<Caches>,
     ) -> Result<(), FederationError> {
         let server = &config.server;
+        self.upstreams.set(&caches);
         self.public_caches.set_caches(caches);
         if server.standalone {
             return Ok(());
@@ -223,6 +234,7 @@ impl Federation {
 
     /// The caches are other ones, or other than they were.
     pub fn set_caches(self: &Arc<Self>, caches: Arc<Caches>) {
+        self.upstreams.set(&caches);
         let changed = self.public_caches.set_caches(caches);
         self.lookups.begin_generation();
         self.inventories.forget_own();
@@ -276,10 +288,16 @@ impl Federation {
         }
     }
 
-    /// Whether an upstream is not asked at the moment, because it failed.
-    pub fn is_left_alone(&self, upstream: &Url) -> bool {
-        let health = self.health.get(&ask::Candidate::base_of_upstream(upstream));
-        health.and_then(|health| health.shunned_until).is_some_and(|until| until > Instant::now())
+    /// Does not ask a source for a path for a while: what it gave contradicts what it signed or promised.
+    fn quarantine(&self, candidate: &Candidate, path: &StorePathHash, reason: &str) {
+        if self.health.is_worth_a_line(&candidate.base) {
+            tracing::info!(cache = %candidate.base, %path, reason, "a path of another cache is in quarantine");
+        }
+        if let Some(remote) = &candidate.remote {
+            remote.record.quarantined.increment();
+            remote.record.note_error(format!("{path}: {reason}"));
+        }
+        self.health.quarantine(&candidate.base, path);
     }
 
     /// Asks another node for a sign of life, and says how long that took, or why there was none.

@@ -143,7 +143,7 @@ impl Relay {
                     let reason = match fault {
                         Fault::Broken(reason) => reason,
                         Fault::Wrong(reason) => {
-                            self.sources.gave_wrong_bytes();
+                            self.sources.gave_wrong_bytes(&reason);
                             reason
                         }
                     };

@@ -18,6 +18,7 @@ use super::Federation;
 use super::ask::{Candidate, is_failure};
 use super::client::ClientError;
 use super::ticket::{Source, Ticket, within};
+use super::upstreams::Remote;
 use crate::cache::Cache;
 use crate::chain::chain;
 
@@ -40,7 +41,7 @@ pub struct Sources {
     /// Who was found last, and the file's URL there, relative to the cache.
     current: Option<(Candidate, String)>,
     /// Who broke off, each time.
-    broke_off: Vec<Url>,
+    broke_off: Vec<Candidate>,
 }
 
 /// A file from some point on, as it arrives from one cache.
@@ -51,6 +52,8 @@ pub struct Download {
     received: u64,
     /// Time spent waiting for the other side, as opposed to our reader.
     waited: Duration,
+    /// The upstream that it comes from, if it is one.
+    remote: Option<Arc<Remote>>,
 }
 
 /// Why nothing more comes from a cache.
@@ -81,7 +84,7 @@ impl Sources {
         if !self.ticket.is_file_known {
             return None;
         }
-        self.broke_off.push(broken.0.base.clone());
+        self.broke_off.push(broken.0.clone());
         if self.broke_off.len() > MOST_BREAKS {
             return None;
         }
@@ -96,24 +99,32 @@ impl Sources {
 
     /// Does not ask the source of wrong bytes for this path again for a while. If several sources contributed, that is the
     /// first, which also broke off; a retry of the reader gets the rest by themselves.
-    pub fn gave_wrong_bytes(&self) {
-        let current = self.current.as_ref().map(|(candidate, _)| &candidate.base);
-        if let Some(base) = self.broke_off.first().or(current) {
-            self.federation.health.quarantine(base, &self.ticket.path);
+    pub fn gave_wrong_bytes(&self, reason: &str) {
+        let current = self.current.as_ref().map(|(candidate, _)| candidate);
+        if let Some(candidate) = self.broke_off.first().or(current) {
+            self.federation.quarantine(candidate, &self.ticket.path, reason);
         }
     }
 
     async fn open_at(&mut self, offset: u64) -> Option<Download> {
-        let told = match &self.ticket.source {
+        let source = self.ticket.source.clone();
+        let told = match &source {
             Source::Here(_) => None,
-            Source::Peer(base) => Some(base.clone()),
-            Source::Upstream(url) => Some(Candidate::base_of_upstream(url)),
+            Source::Peer(base) => Some(Candidate {
+                source: source.clone(),
+                base: base.clone(),
+                public_keys: Vec::new(),
+                remote: None,
+            }),
+            // The ticket does not outlive the entry in the configuration.
+            Source::Upstream(url) => {
+                self.federation.upstreams.find(&self.cache, url).map(Candidate::upstream)
+            }
         };
-        if let Some(base) = told
-            && self.is_new(&self.ticket.source.clone())
+        if let Some(candidate) = told
+            && self.is_new(&source)
         {
-            let (source, url) = (self.ticket.source.clone(), self.ticket.url.clone());
-            let candidate = Candidate { source, base, public_keys: Vec::new() };
+            let url = self.ticket.url.clone();
             if let Some(download) = self.fetch(candidate, url, offset).await {
                 return Some(download);
             }
@@ -123,7 +134,7 @@ impl Sources {
             let deadline = tokio::time::Instant::now() + PROVIDERS;
             others = self.federation.providers(&self.cache, &self.ticket.path, deadline).await;
         }
-        others.extend(self.cache.config().upstreams.iter().map(Candidate::upstream));
+        others.extend(self.federation.upstreams_of(&self.cache));
         for candidate in others {
             if !self.is_new(&candidate.source) || !self.may_ask(&candidate.base) {
                 continue;
@@ -156,23 +167,24 @@ impl Sources {
     }
 
     async fn fetch(&mut self, candidate: Candidate, url: String, offset: u64) -> Option<Download> {
-        let (base, health, path) = (&candidate.base, &self.federation.health, &self.ticket.path);
+        let (federation, path) = (&self.federation, &self.ticket.path);
+        let (base, health) = (&candidate.base, &federation.health);
         if !self.may_ask(base) {
             return None;
         }
         let range = (offset > 0).then(|| (RANGE.as_str(), format!("bytes={offset}-")));
-        let asked = self.federation.request(&candidate.source, &within(base, &url)?, range.as_slice()).await;
+        let asked = federation.request(&candidate, &within(base, &url)?, range.as_slice()).await;
         let answer = match asked {
             Ok(answer) => answer,
             Err(error @ ClientError::Redirect(_)) => {
-                if health.is_worth_a_line(base) {
-                    tracing::info!(cache = %base, %path, error = %chain(&error), "could not fetch a NAR");
-                }
-                health.quarantine(base, path);
+                federation.quarantine(&candidate, path, &chain(&error));
                 return None;
             }
             Err(error) => {
                 tracing::debug!(cache = %base, %path, error = %chain(&error), "could not fetch a NAR");
+                if let Some(remote) = &candidate.remote {
+                    remote.record.note_error(chain(&error));
+                }
                 health.failed(base, path);
                 return None;
             }
@@ -185,15 +197,19 @@ impl Sources {
             } else if status != StatusCode::OK && is_failure(status) {
                 health.failed(base, path);
             } else {
-                // Its narinfo promises what it does not give.
-                health.quarantine(base, path);
+                let reason = format!("its narinfo promises a NAR that it does not give: status {status}");
+                federation.quarantine(&candidate, path, &reason);
             }
             return None;
         }
         let length = length_of(&answer);
+        if let Some(remote) = &candidate.remote {
+            remote.record.nars.increment();
+        }
+        let remote = candidate.remote.clone();
         self.current = Some((candidate, url));
         let body = BodyDataStream::new(answer.into_body());
-        Some(Download { body, length, received: 0, waited: Duration::ZERO })
+        Some(Download { body, length, received: 0, waited: Duration::ZERO, remote })
     }
 }
 
@@ -241,6 +257,9 @@ impl Download {
                 }
                 Ok(Some(Ok(piece))) => {
                     self.received += piece.len() as u64;
+                    if let Some(remote) = &self.remote {
+                        remote.record.nar_bytes.add(piece.len() as u64);
+                    }
                     Ok(Some(piece))
                 }
             };

@@ -55,6 +55,8 @@ fn caches_and_what_is_in_them_in_json() {
 fn other_nodes_in_json() {
     assert_json("peers", &samples::network::peers());
     assert_json("pings", &samples::network::pings());
+    assert_json("upstreams", &samples::network::upstreams());
+    assert_json("upstream-checks", &samples::network::upstream_checks());
     assert_json("dht", &samples::network::dht());
     assert_json("records", &samples::network::records());
 }

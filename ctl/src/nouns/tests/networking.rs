@@ -26,6 +26,30 @@ fn the_answers_of_nodes_read_well_at_80_columns() {
 }
 
 #[test]
+fn a_list_of_upstreams_reads_well_at_80_columns() {
+    let text = upstream::render(&samples::network::upstreams(), &TERMINAL);
+    assert_golden("upstreams.80.txt", &text);
+    assert_eq!(upstream::render(&[], &TERMINAL), "No cache has upstreams.\n");
+    assert_eq!(upstream::troubles(&samples::network::upstreams()[..1], &TERMINAL), "");
+}
+
+#[test]
+fn a_list_of_upstreams_in_a_pipe_has_one_line_each() {
+    let mut upstreams = samples::network::upstreams();
+    upstreams.iter_mut().for_each(|upstream| upstream.last_error = None);
+    let text = upstream::render(&upstreams, &PIPE);
+    assert_eq!(text.lines().count(), upstreams.len() + 1);
+    assert_golden("upstreams.pipe.txt", &text);
+}
+
+#[test]
+fn the_answers_of_upstreams_read_well_at_80_columns() {
+    let text = upstream::answers(&samples::network::upstream_checks(), &TERMINAL);
+    assert_fits(&text);
+    assert_golden("upstream-checks.80.txt", &text);
+}
+
+#[test]
 fn the_state_of_the_dht_reads_well_at_80_columns() {
     let text = dht::render(&samples::network::dht(), &TERMINAL);
     assert_fits(&text);

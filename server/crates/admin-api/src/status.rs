@@ -1,7 +1,7 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::{CacheSummary, Endpoint, StorageSummary};
+use crate::{CacheSummary, Endpoint, StorageSummary, UpstreamInfo};
 
 /// Describes the daemon, its listeners, caches and storages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Status {
     pub caches: Vec<CacheSummary>,
     /// Every storage of every cache.
     pub storages: Vec<StorageSummary>,
+    /// Every upstream of every cache that is served.
+    #[serde(default)]
+    pub upstreams: Vec<UpstreamInfo>,
 }
 
 /// A catalog that can only be read.

@@ -28,7 +28,7 @@ pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
 pub use local::{DEFAULT_OPEN_FILES, FileObject, LocalStorage, ReadCache, Sent};
 pub use measured::{Measured, MeasuredStorage, OperationMeter, StorageMeter};
-pub use s3::{S3Credentials, S3Settings, S3Storage};
+pub use s3::{BucketError, BucketReader, BucketSettings, S3Credentials, S3Settings, S3Storage};
 pub use spool::{KEPT, spooled_bytes};
 pub use storage::{Durability, Storage, Usage};
 pub use strategy::{

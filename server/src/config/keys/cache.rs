@@ -1,16 +1,17 @@
 //! Entries of `caches`.
 
-use super::STORAGE;
-use super::field::{Entries, Many, Maybe, Nested, One};
+use super::field::{Entries, Many, Maybe, Nested, One, TextsOrMappings};
 use super::key::Key;
 use super::lens::lens;
 use super::table::{Table, Topic};
 use super::types::{
-    BOOL, CACHE_NAME, DAYS, PORT, PRIORITY, PUBLIC_KEY, SECRET_FILE, SIZE, Type, UPSTREAM, words,
+    BOOL, CACHE_NAME, DAYS, PORT, PRIORITY, PUBLIC_KEY, SECRET_FILE, SIZE, Type, UPSTREAM as UPSTREAM_TEXT,
+    words,
 };
+use super::{STORAGE, UPSTREAM, upstream};
 use crate::config::{
     Access, CacheConfig, CacheFederation, FederationTrust, PreferredCompression, SigningMode, Strategy,
-    WhenFull,
+    Upstream, WhenFull,
 };
 
 const ACCESS: Type<Access> = words();
@@ -102,16 +103,18 @@ const TRUST: Topic<CacheConfig> = Topic {
                  daemon, this cache also serves what that cache holds, and trusts its writers like its own.",
             )
             .example("[\"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=\"]"),
-        Key::new("upstreams", &Many(lens!(CacheConfig, upstreams), UPSTREAM))
+        Key::new("upstreams", UPSTREAMS)
             .applied_on_reload()
             .summary("Binary caches to ask, in this order, for paths that this cache does not have")
             .details(
-                "A path is accepted only with a signature by one of `trusted-public-keys` or by a key that follows the URL: \
+                "Each is a text or, for private caches, a mapping. A path is accepted only with a signature by one of \
+                 `trusted-public-keys` or by a key that follows the URL: \
                  `https://cache.example.org cache.example.org-1:BASE64`. `nixos` is https://cache.nixos.org, whose key is built in. \
-                 Redirects are followed to public addresses, and to addresses of the same kind as that of the upstream \
-                 (this machine, a private network).",
+                 `s3://…` is a bucket, with parameters as for Nix. Redirects are followed to public addresses, and to addresses of \
+                 the same kind as that of the upstream (this machine, a private network). What a private upstream has, this cache \
+                 serves to its own readers: give it `access: private` if not everybody may read that.",
             )
-            .example("[nixos]"),
+            .example("[nixos, {url: \"https://private.example.org\", token-file: /run/secrets/upstream-token}]"),
         Key::new("skip-upstream", &One(lens!(CacheConfig, skip_upstream), BOOL))
             .default("true")
             .applied_on_reload()
@@ -159,6 +162,14 @@ pub const CACHE_FEDERATION: Table<CacheFederation> = Table {
                 .example("listed"),
         ],
     }],
+};
+
+const UPSTREAMS: &TextsOrMappings<CacheConfig, Upstream> = &TextsOrMappings {
+    lens: lens!(CacheConfig, upstreams),
+    text: UPSTREAM_TEXT,
+    table: &UPSTREAM,
+    check: upstream::check,
+    is_text: upstream::is_text,
 };
 
 const PLACEMENT: Topic<CacheConfig> = Topic {

@@ -55,6 +55,20 @@ pub struct OnlyPrinted<S> {
 /// A mapping below this one.
 pub struct Nested<S, T: 'static>(pub Lens<S, T>, pub &'static Table<T>);
 
+/// One value or a list of any length, in which each is written as a text, or as a mapping where a text does not say enough.
+pub struct TextsOrMappings<S, T: 'static> {
+    /// Where the values are.
+    pub lens: Lens<S, Vec<T>>,
+    /// How a text is read.
+    pub text: Type<T>,
+    /// The keys of a mapping.
+    pub table: &'static Table<T>,
+    /// Reports what does not fit together in a mapping that was read.
+    pub check: fn(&Section<'_>, &T),
+    /// Whether a text says everything about a value.
+    pub is_text: fn(&T) -> bool,
+}
+
 /// A list of mappings. The decoder reads them.
 pub struct Entries<S, T: 'static>(pub Lens<S, Vec<T>>, pub &'static Table<T>);
 
@@ -136,6 +150,42 @@ impl<S, T: Clone> Field<S> for Many<S, T> {
 
     fn kind(&self) -> Kind {
         self.1.kind
+    }
+
+    fn takes_list(&self) -> bool {
+        true
+    }
+}
+
+impl<S, T: Clone + Default> Field<S> for TextsOrMappings<S, T> {
+    fn read(&self, about: &About, section: &Section<'_>, context: &Context<'_>, values: &mut S) -> bool {
+        let Some(slot) = (self.lens.get_mut)(values) else { return true };
+        let parse = |text: &str| (self.text.parse)(text, context);
+        *slot = section.read_texts_or_mappings(about.name, self.table, parse, |mapping| {
+            let mut value = T::default();
+            let is_complete = self.table.read(mapping, context, &mut value);
+            if is_complete {
+                (self.check)(mapping, &value);
+            }
+            is_complete.then_some(value)
+        });
+        true
+    }
+
+    fn print(&self, values: &S) -> Option<Value> {
+        let print = |value| match (self.is_text)(value) {
+            true => (self.text.print)(value),
+            false => self.table.print(value),
+        };
+        (self.lens.get)(values).map(|items| Value::Sequence(items.iter().map(print).collect()))
+    }
+
+    fn apply_reload(&self, is_applied: bool, running: &mut S, wanted: &S) {
+        copy(&self.lens, is_applied, running, wanted);
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::UpstreamOrMapping(self.table)
     }
 
     fn takes_list(&self) -> bool {

@@ -58,6 +58,8 @@ pub enum Kind {
     PublicKey,
     /// The URL of a binary cache with the keys that it signs with.
     Upstream,
+    /// The URL of a binary cache.
+    UpstreamUrl,
     /// The name of a cache.
     CacheName,
     /// Another name.
@@ -68,6 +70,8 @@ pub enum Kind {
     Mapping(&'static dyn AnyTable),
     /// A list of such mappings.
     Entries(&'static dyn AnyTable),
+    /// The text of an upstream, or a mapping with the keys of this table.
+    UpstreamOrMapping(&'static dyn AnyTable),
 }
 
 impl Kind {
@@ -102,6 +106,9 @@ impl Kind {
                 "a public key such as `cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=`"
             }
             Self::Upstream => "the URL of a binary cache, and behind it the public keys that it signs with",
+            Self::UpstreamUrl => {
+                "`nixos`, or a URL such as `https://cache.example.org` or `s3://bucket?region=eu-west-1`"
+            }
             Self::CacheName => {
                 "1 to 63 characters of `a-z`, `0-9` and `-`, as in a host name, because clients reach the cache as `NAME.HOST`"
             }
@@ -109,6 +116,10 @@ impl Kind {
             Self::Words(words) => return quoted(words),
             Self::Mapping(table) => return format!("a mapping of keys such as `{}`", first(table)),
             Self::Entries(table) => return format!("a list of mappings of keys such as `{}`", first(table)),
+            Self::UpstreamOrMapping(table) => {
+                let text = Self::Upstream.expected();
+                return format!("{text}; or a mapping of keys such as `{}`", first(table));
+            }
         };
         phrase.to_owned()
     }

@@ -21,6 +21,7 @@ mod storage;
 mod suggest;
 mod table;
 mod types;
+mod upstream;
 
 pub use cache::{CACHE, CACHE_FEDERATION};
 pub use deploy::{AGENT, WORKSPACE};
@@ -33,7 +34,8 @@ pub use server_operation::LOG;
 pub use storage::{S3_PREFIX, STORAGE};
 pub use suggest::nearest;
 pub use table::{AnyTable, Entry};
+pub use upstream::UPSTREAM;
 
 /// Every mapping that the file can have.
-pub static ALL: [&dyn AnyTable; 9] =
-    [&FILE, &SERVER, &LOG, &FEDERATION, &CACHE, &CACHE_FEDERATION, &STORAGE, &WORKSPACE, &AGENT];
+pub static ALL: [&dyn AnyTable; 10] =
+    [&FILE, &SERVER, &LOG, &FEDERATION, &CACHE, &UPSTREAM, &CACHE_FEDERATION, &STORAGE, &WORKSPACE, &AGENT];

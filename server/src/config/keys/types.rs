@@ -59,6 +59,7 @@ types! {
     LOG_FILTER: String = LogFilter, values::log_filter, text;
     PUBLIC_KEY: PublicKey = PublicKey, values::public_key, text;
     UPSTREAM: Upstream = Upstream, values::upstream, text;
+    UPSTREAM_URL: Url = UpstreamUrl, values::upstream_url, text;
     CACHE_NAME: CacheName = CacheName, values::cache_name, text;
     NAME: Name = Name, values::name, text;
 }

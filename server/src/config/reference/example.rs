@@ -83,7 +83,9 @@ fn write_entry(file: &mut String, table: &'static dyn AnyTable, entry: &Entry, i
             file.push_str(&format!("{:indent$}{name}:\n", ""));
             write_table(file, below, indent + 4);
         }
-        Kind::Entries(below) if entry.about.default == DefaultValue::None => {
+        Kind::Entries(below) | Kind::UpstreamOrMapping(below)
+            if entry.about.default == DefaultValue::None =>
+        {
             file.push_str(&format!("{:indent$}#\n", ""));
             write_sample(file, &below.entries().collect::<Vec<_>>(), &format!("{:indent$}#   ", ""), true);
             file.push_str(&format!("{:indent$}#{name}: []\n", ""));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::text::{default_value, description};
 use crate::config::keys::{
-    AGENT, AnyTable, CACHE, DefaultValue, Entry, Kind, Reload, SERVER, STORAGE, WORKSPACE,
+    AGENT, AnyTable, CACHE, DefaultValue, Entry, Kind, Reload, SERVER, STORAGE, UPSTREAM, WORKSPACE,
 };
 
 type Options = BTreeMap<&'static str, OptionOfKey>;
@@ -38,11 +38,12 @@ struct OptionOfKey {
 
 /// The whole file.
 pub fn write() -> String {
-    let tables: [(&str, &'static dyn AnyTable); 5] = [
+    let tables: [(&str, &'static dyn AnyTable); 6] = [
         ("agent", &AGENT),
         ("cache", &CACHE),
         ("server", &SERVER),
         ("storage", &STORAGE),
+        ("upstream", &UPSTREAM),
         ("workspace", &WORKSPACE),
     ];
     let sections: BTreeMap<&str, Options> =

@@ -11,7 +11,9 @@ use std::str::FromStr;
 
 pub use files::{group, mode, path, resolve};
 pub use names::{cache_name, log_filter, name, public_key, text};
-pub use network::{host, http_url, ip_network, ipv4, node_url, server_url, socket_address, upstream};
+pub use network::{
+    host, http_url, ip_network, ipv4, node_url, server_url, socket_address, upstream, upstream_url,
+};
 pub use units::{duration, interval, positive_duration, size};
 
 use super::keys::{Kind, nearest};

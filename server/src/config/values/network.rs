@@ -6,7 +6,7 @@ use url::Url;
 
 use super::names::public_key;
 use crate::config::Upstream;
-use crate::config::keys::Kind;
+use crate::config::keys::{Kind, nearest};
 use crate::config::wrong::{Wrong, shown};
 use crate::limits::client_address::Network;
 
@@ -86,11 +86,86 @@ pub fn node_url(text: &str) -> Result<Url, Wrong> {
 /// A binary cache to ask: its URL, and behind it the keys that it signs with.
 pub fn upstream(text: &str) -> Result<Upstream, Wrong> {
     let mut words = text.split_whitespace();
-    let url = match words.next().unwrap_or_default() {
-        "nixos" => "https://cache.nixos.org",
-        url => url,
-    };
-    let url = http_url(url)?;
+    let url = upstream_url(words.next().unwrap_or_default())?;
     let public_keys = words.map(public_key).collect::<Result<_, _>>()?;
-    Ok(Upstream { url, public_keys })
+    Ok(Upstream { url, public_keys, ..Upstream::default() })
+}
+
+/// The URL of a binary cache to ask.
+pub fn upstream_url(text: &str) -> Result<Url, Wrong> {
+    match text {
+        "nixos" => http_url("https://cache.nixos.org"),
+        text if text.starts_with("s3:") => bucket_url(text),
+        text => http_url(text),
+    }
+}
+
+/// Parameters that Nix takes in the URL of a bucket. Those that say how to write to it mean nothing here.
+const BUCKET_PARAMETERS: &[&str] = &[
+    "region",
+    "endpoint",
+    "scheme",
+    "profile",
+    "addressing-style",
+    "priority",
+    "want-mass-query",
+    "trusted",
+    "compression",
+    "parallel-compression",
+    "compression-level",
+    "narinfo-compression",
+    "ls-compression",
+    "log-compression",
+    "secret-key",
+    "secret-keys",
+    "write-nar-listing",
+    "index-debug-info",
+    "local-nar-cache",
+    "multipart-upload",
+    "multipart-threshold",
+    "multipart-chunk-size",
+    "buffer-size",
+    "storage-class",
+    "store",
+];
+
+/// The URL of a bucket as Nix writes it.
+fn bucket_url(text: &str) -> Result<Url, Wrong> {
+    const EXPECTED: &str = "a URL such as `s3://bucket?region=eu-west-1&endpoint=s3.example.org`";
+    let refuse = |why: String| Err(Wrong::because(why, EXPECTED));
+    let Ok(url) = Url::parse(text) else { return Err(Wrong::new(text, EXPECTED)) };
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("contains a user name or password, which do not belong in a URL".to_owned());
+    }
+    if url.host_str().is_none_or(str::is_empty) || url.port().is_some() || url.fragment().is_some() {
+        return Err(Wrong::new(text, EXPECTED));
+    }
+    for (name, value) in url.query_pairs() {
+        let is_right = match &*name {
+            "scheme" => matches!(&*value, "http" | "https"),
+            "addressing-style" => matches!(&*value, "path" | "virtual" | "auto"),
+            "endpoint" => {
+                let is_url = value.starts_with("http://") || value.starts_with("https://");
+                let whole = if is_url { value.to_string() } else { format!("https://{value}") };
+                http_url(&whole).is_ok_and(|url| url.path() == "/")
+            }
+            "region" | "profile" => {
+                let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+                !value.is_empty() && value.chars().all(is_plain)
+            }
+            name if BUCKET_PARAMETERS.contains(&name) => true,
+            name => {
+                let nearest = nearest(name, BUCKET_PARAMETERS.iter().copied());
+                let wrong = Wrong::because(format!("has the unknown parameter {}", shown(name)), EXPECTED);
+                return Err(match nearest {
+                    Some(meant) => wrong.suggest(format!("did you mean `{meant}`?")),
+                    None => wrong,
+                });
+            }
+        };
+        if !is_right {
+            return refuse(format!("has the parameter `{name}`, but {} is none", shown(&value)));
+        }
+    }
+    Ok(url)
 }

@@ -26,6 +26,7 @@ mod summary;
 mod tokens;
 mod trash;
 mod uploads;
+mod upstreams;
 mod usage;
 mod workers;
 mod workspaces;
@@ -34,12 +35,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use admin_api::{
-    API_VERSION, AbortUpload, Activate, AddKey, CancelDeployment, CreatePin, CreateToken, DeletePath,
-    Diagnose, EmptyTrash, ErrorCode, ExplainPath, JobRequest, ListAgents, ListCaches, ListDeployments,
-    ListJobs, ListPaths, ListPeers, ListPins, ListTokens, ListTrash, ListUploads, ListWorkers,
-    ListWorkspaces, PauseWorker, PingPeer, ReadLog, ReadRecord, Reload, RemovePin, RestorePath, ResumeWorker,
-    RetireKey, RevokeToken, Rollback, ShowAgent, ShowCache, ShowDeployment, ShowDht, ShowPath, ShowStatus,
-    ShowUsage, ShowWorkspace, StopJob, VERSION_HEADER, WriteNote,
+    API_VERSION, AbortUpload, Activate, AddKey, CancelDeployment, CheckUpstreams, CreatePin, CreateToken,
+    DeletePath, Diagnose, EmptyTrash, ErrorCode, ExplainPath, JobRequest, ListAgents, ListCaches,
+    ListDeployments, ListJobs, ListPaths, ListPeers, ListPins, ListTokens, ListTrash, ListUploads,
+    ListUpstreams, ListWorkers, ListWorkspaces, PauseWorker, PingPeer, ReadLog, ReadRecord, Reload,
+    RemovePin, RestorePath, ResumeWorker, RetireKey, RevokeToken, Rollback, ShowAgent, ShowCache,
+    ShowDeployment, ShowDht, ShowPath, ShowStatus, ShowUsage, ShowWorkspace, StopJob, VERSION_HEADER,
+    WriteNote,
 };
 use http::HeaderValue;
 use warp::reply::Response;
@@ -60,7 +62,7 @@ use crate::listeners::serve::Routes;
 
 /// Every endpoint with its handler.
 #[rustfmt::skip]
-fn endpoints(state: &Arc<State>) -> [Routes; 44] {
+fn endpoints(state: &Arc<State>) -> [Routes; 46] {
     [
         serve::<ShowStatus>(state, status::show),
         serve::<Diagnose>(state, doctor::diagnose),
@@ -109,6 +111,8 @@ fn endpoints(state: &Arc<State>) -> [Routes; 44] {
 
         serve::<ListPeers>(state, peers::list),
         serve::<PingPeer>(state, peers::ping),
+        serve::<ListUpstreams>(state, upstreams::list),
+        serve::<CheckUpstreams>(state, upstreams::check),
         serve::<ShowDht>(state, dht::show),
         serve::<ReadRecord>(state, dht::read),
         serve::<WriteNote>(state, dht::write),

@@ -2,8 +2,8 @@
 
 use admin_api::{API_VERSION, CatalogFailure, Listener, ShowStatus, Status};
 
-use super::Answer;
 use super::summary::{cache_summaries, storage_summaries};
+use super::{Answer, upstreams};
 use crate::http::state::State;
 use crate::listeners::ListenerInfo;
 
@@ -26,6 +26,7 @@ pub(super) async fn show(state: &State, _: ShowStatus) -> Answer<Status> {
         listeners: state.listeners.infos().into_iter().map(listener).collect(),
         caches: cache_summaries(state).await?,
         storages,
+        upstreams: upstreams::infos(state),
     })
 }
 

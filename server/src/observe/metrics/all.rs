@@ -102,6 +102,14 @@ topics! {
         ASKED: Counter "cache_server_remote_requests" [] "Requests for narinfos to other nodes and upstreams that were answered.";
         NOT_ANSWERED: Counter "cache_server_remote_failures" [] "Requests for narinfos to other nodes and upstreams that failed.";
         BREAKER: Gauge "cache_server_upstream_breaker_open" ["upstream"] "1 if the upstream is left alone for a while because it failed.";
+        UPSTREAM_LOOKUPS: Counter "cache_server_upstream_lookups" ["upstream", "result"] "Lookups at an upstream: found, absent, remembered as absent, refused because of credentials, unusable, or failed.";
+        UPSTREAM_HEDGES: Counter "cache_server_upstream_hedges" ["upstream"] "Lookups for which the next upstream was asked as well, because this one took long.";
+        UPSTREAM_LATENCY: Gauge "cache_server_upstream_latency_seconds" ["upstream"] "How long the upstream takes to answer, recent answers counting more; NaN if it was never asked.";
+        UPSTREAM_NARS: Counter "cache_server_upstream_nars" ["upstream"] "NARs that were fetched from an upstream, or begun.";
+        UPSTREAM_BYTES: Counter "cache_server_upstream_nar_bytes" ["upstream"] "Bytes of these NARs.";
+        UPSTREAM_MEMORY: Gauge "cache_server_upstream_absent_paths" ["upstream"] "Paths that an upstream is remembered not to have.";
+        UPSTREAM_QUARANTINE: Gauge "cache_server_upstream_quarantined_paths" ["upstream"] "Paths that an upstream is not asked for because it gave something else than it signed or promised.";
+        UPSTREAM_REFUSING: Gauge "cache_server_upstream_refusing" ["upstream"] "1 if the upstream does not accept the credentials, or they cannot be read.";
         PEERS: Gauge "cache_server_peers" [] "Other nodes that are known.";
         PEER_BREAKERS: Gauge "cache_server_peer_breakers_open" [] "Nodes that are left alone for a while because they failed.";
         DHT: Gauge "cache_server_dht_up" [] "1 if the DHT listens; 0 if it cannot, and if the node is standalone.";

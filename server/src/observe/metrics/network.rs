@@ -1,11 +1,13 @@
 //! Other nodes and upstreams.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::all;
 use super::samples::Samples;
 use crate::core::Core;
 use crate::counters::{ASKED_ELSEWHERE, FAILED_ELSEWHERE};
+use crate::federation::{UpstreamCondition, UpstreamState};
 
 /// How long the DHT has to say how it is doing.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -13,16 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) async fn collect(core: &Core, samples: &mut Samples) {
     samples.count(&all::ASKED, &[], ASKED_ELSEWHERE.get());
     samples.count(&all::NOT_ANSWERED, &[], FAILED_ELSEWHERE.get());
-    let mut upstreams: Vec<_> = core
-        .caches()
-        .iter()
-        .flat_map(|cache| cache.config().upstreams.clone())
-        .map(|upstream| upstream.url)
-        .collect();
-    upstreams.sort();
-    upstreams.dedup();
-    for url in upstreams {
-        samples.truth(&all::BREAKER, &[url.as_str()], core.federation.is_left_alone(&url));
+    for (url, upstreams) in by_url(core.federation.upstream_states(&core.caches())) {
+        collect_upstream(&url, &upstreams, samples);
     }
     let Some(network) = core.federation.network() else {
         for metric in [&all::DHT, &all::DHT_NODES, &all::BACKLOG, &all::PEERS, &all::PEER_BREAKERS] {
@@ -44,4 +38,39 @@ pub(super) async fn collect(core: &Core, samples: &mut Samples) {
     samples.whole(&all::BACKLOG, &[], announcing.waiting);
     samples.count(&all::ANNOUNCED, &[], announcing.written);
     samples.count(&all::NOT_ANNOUNCED, &[], announcing.failed);
+}
+
+/// Upstreams that differ only in their credentials have one URL, and so one set of metrics.
+fn by_url(states: Vec<UpstreamState>) -> BTreeMap<String, Vec<UpstreamState>> {
+    let mut by_url = BTreeMap::<String, Vec<UpstreamState>>::new();
+    for state in states {
+        by_url.entry(state.url.clone()).or_default().push(state);
+    }
+    by_url
+}
+
+fn collect_upstream(url: &str, states: &[UpstreamState], samples: &mut Samples) {
+    let sum = |count: fn(&UpstreamState) -> u64| states.iter().map(count).sum::<u64>();
+    let results: [(&str, fn(&UpstreamState) -> u64); 6] = [
+        ("found", |state| state.found),
+        ("absent", |state| state.absent),
+        ("remembered", |state| state.remembered),
+        ("refused", |state| state.refused),
+        ("unusable", |state| state.unusable),
+        ("failed", |state| state.failed),
+    ];
+    for (result, count) in results {
+        samples.count(&all::UPSTREAM_LOOKUPS, &[url, result], sum(count));
+    }
+    samples.count(&all::UPSTREAM_HEDGES, &[url], sum(|state| state.hedged));
+    samples.count(&all::UPSTREAM_NARS, &[url], sum(|state| state.nars));
+    samples.count(&all::UPSTREAM_BYTES, &[url], sum(|state| state.nar_bytes));
+    samples.whole(&all::UPSTREAM_MEMORY, &[url], sum(|state| state.remembered_paths));
+    let quarantined = states.iter().map(|state| state.quarantined).max();
+    samples.whole(&all::UPSTREAM_QUARANTINE, &[url], quarantined.unwrap_or(0));
+    let latency = states.iter().find_map(|state| state.latency);
+    samples.number(&all::UPSTREAM_LATENCY, &[url], latency.map_or(f64::NAN, |time| time.as_secs_f64()));
+    let is_refusing = states.iter().any(|state| state.condition == UpstreamCondition::Refusing);
+    samples.truth(&all::UPSTREAM_REFUSING, &[url], is_refusing);
+    samples.truth(&all::BREAKER, &[url], states.iter().any(|state| state.breaker_open_for.is_some()));
 }

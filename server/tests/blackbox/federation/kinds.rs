@@ -158,3 +158,27 @@ fn a_file_that_nobody_described_is_kept_under_its_own_hash() {
         assert!(info.is_signed_by(&upstream.public_key()) && info.is_signed_by(&site.public_key("pub")));
     }
 }
+
+#[test]
+fn narinfos_that_nix_compressed_are_read() {
+    // As `nix copy --to 's3://…?narinfo-compression=gzip'` stores them: src/libstore/s3-binary-cache-store.cc.
+    let upstream = Upstream::start();
+    let site = asking(&upstream, false);
+    let path = Path::small("compressed");
+    upstream.has(&path);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(upstream.narinfo(&path).as_bytes()).unwrap();
+    upstream.on_narinfo(&path, Act::Encoded("gzip", encoder.finish().unwrap()));
+    site.reader("pub").assert_has(&path);
+    // One that says nothing, and one that is something else than it says.
+    for (encoding, body) in [("identity", Some(())), ("gzip", None), ("rot13", None)] {
+        let path = Path::small("encoded");
+        upstream.has(&path);
+        upstream.on_narinfo(&path, Act::Encoded(encoding, upstream.narinfo(&path).into_bytes()));
+        assert_eq!(
+            site.reader("pub").narinfo_status(&path),
+            if body.is_some() { 200 } else { 404 },
+            "{encoding}"
+        );
+    }
+}

@@ -1,5 +1,8 @@
 //! Several daemons that find each other through a DHT, and upstreams that are not to be trusted.
 
+mod buckets;
+mod certificates;
+mod credentials;
 mod digests;
 mod finding;
 mod gate;
@@ -16,4 +19,5 @@ mod redirects;
 mod skipping;
 mod trusting;
 pub mod upstream;
+mod upstream_list;
 mod waiting;

@@ -28,6 +28,8 @@ pub enum Act {
     BrokenChunks(Vec<u8>),
     /// A reply that takes this long to come.
     Late(Duration, Vec<u8>),
+    /// A reply with this `Content-Encoding`.
+    Encoded(&'static str, Vec<u8>),
     /// What a cache says that is still looking for it.
     NotYet,
     /// A redirect.
@@ -44,6 +46,14 @@ pub struct Upstream {
     key: SigningKey,
     acts: Arc<Mutex<HashMap<String, Act>>>,
     requests: Arc<Mutex<Vec<String>>>,
+    guard: Arc<Guard>,
+}
+
+/// What it wants to see, and what it saw.
+#[derive(Default)]
+struct Guard {
+    wanted: Mutex<Option<String>>,
+    seen: Mutex<Vec<String>>,
 }
 
 const KEY_NAME: &str = "upstream.test-1";
@@ -56,16 +66,28 @@ impl Upstream {
             key: SigningKey::from_bytes(&random_bytes()),
             acts: Arc::default(),
             requests: Arc::default(),
+            guard: Arc::default(),
         };
-        let (acts, requests) = (upstream.acts.clone(), upstream.requests.clone());
+        let (acts, requests, guard) =
+            (upstream.acts.clone(), upstream.requests.clone(), upstream.guard.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (acts, requests) = (acts.clone(), requests.clone());
+                let (acts, requests, guard) = (acts.clone(), requests.clone(), guard.clone());
                 // A client that hangs up is no concern of ours.
-                std::thread::spawn(move || serve(stream, &acts, &requests).ok());
+                std::thread::spawn(move || serve(stream, &acts, &requests, &guard).ok());
             }
         });
         upstream
+    }
+
+    /// From now on answers with 401 whoever does not send this header, such as `authorization: Bearer x`.
+    pub fn wants(&self, header: &str) {
+        *self.guard.wanted.lock().unwrap() = Some(header.to_owned());
+    }
+
+    /// All header lines that it ever got, their names in lower case.
+    pub fn headers(&self) -> Vec<String> {
+        self.guard.seen.lock().unwrap().clone()
     }
 
     /// The entry of `upstreams` for it, with its key.
@@ -120,6 +142,7 @@ fn serve(
     stream: TcpStream,
     acts: &Mutex<HashMap<String, Act>>,
     requests: &Mutex<Vec<String>>,
+    guard: &Guard,
 ) -> std::io::Result<()> {
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
@@ -130,18 +153,29 @@ fn serve(
         }
         let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
         let mut start = 0;
+        let wanted = guard.wanted.lock().unwrap().clone();
+        let mut is_let_in = wanted.is_none();
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
             if let Some(range) = header.to_lowercase().strip_prefix("range: bytes=") {
                 start = range.trim().strip_suffix('-').unwrap().parse().unwrap();
             }
-            assert!(!header.to_lowercase().starts_with("authorization"), "a token leaves the node: {header}");
             if header.trim().is_empty() {
                 break;
             }
+            let (name, value) = header.trim().split_once(':').unwrap();
+            let header = format!("{}:{value}", name.to_lowercase());
+            let is_wanted = wanted.as_ref() == Some(&header);
+            is_let_in |= is_wanted;
+            assert!(
+                is_wanted || wanted.is_some() || name != "authorization",
+                "a token leaves the node: {header}"
+            );
+            guard.seen.lock().unwrap().push(header);
         }
         let act = acts.lock().unwrap().get(&target).cloned().unwrap_or(Act::Status(404));
+        let act = if is_let_in { act } else { Act::Status(401) };
         requests.lock().unwrap().push(target);
         match act {
             Act::Send(body) if start > 0 => {
@@ -170,6 +204,11 @@ fn serve(
             Act::Late(delay, body) => {
                 std::thread::sleep(delay);
                 write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+                writer.write_all(&body)?;
+            }
+            Act::Encoded(encoding, body) => {
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n")?;
+                write!(writer, "Content-Length: {}\r\n\r\n", body.len())?;
                 writer.write_all(&body)?;
             }
             Act::NotYet => {

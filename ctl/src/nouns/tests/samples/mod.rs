@@ -51,6 +51,7 @@ pub fn status() -> Status {
             },
         ],
         storages: vec![local(), s3()],
+        upstreams: network::upstreams(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Other nodes.
 
-use admin_api::{Announcing, DhtInfo, DhtRecord, Holding, PeerInfo, Ping, RecordContent, SeenNode};
+use admin_api::{
+    Announcing, DhtInfo, DhtRecord, Holding, PeerInfo, Ping, RecordContent, SeenNode, UpstreamCheck,
+    UpstreamInfo, UpstreamState, UpstreamUser,
+};
 
 use super::NOW;
 
@@ -32,6 +35,93 @@ pub fn peers() -> Vec<PeerInfo> {
             ..peer(NODES[1], "http://10.0.0.7:5000/", &["main"])
         },
         PeerInfo { latency: None, inventory_age: None, ..peer(NODES[2], "http://10.0.0.8:5000/", &[]) },
+    ]
+}
+
+pub fn upstreams() -> Vec<UpstreamInfo> {
+    let upstream = |url: &str, caches: &[(&str, u64)]| UpstreamInfo {
+        url: url.into(),
+        caches: caches
+            .iter()
+            .map(|&(cache, priority)| UpstreamUser { cache: cache.into(), priority })
+            .collect(),
+        access: "none".into(),
+        state: UpstreamState::Ok,
+        lookup_timeout_ms: 4_000,
+        negative_ttl_ms: 3_000,
+        latency: Some(23_400),
+        breaker_open_for: None,
+        found: 41_234,
+        absent: 9_876,
+        remembered: 1_234,
+        remembered_paths: 321,
+        refused: 0,
+        unusable: 0,
+        failed: 0,
+        hedged: 12,
+        nars: 40_000,
+        nar_bytes: 300 << 30,
+        quarantined: 0,
+        last_error: None,
+        last_error_at: None,
+    };
+    let idle = |url: &str, caches: &[(&str, u64)]| UpstreamInfo {
+        latency: None,
+        found: 0,
+        absent: 0,
+        remembered: 0,
+        remembered_paths: 0,
+        hedged: 0,
+        nars: 0,
+        nar_bytes: 0,
+        ..upstream(url, caches)
+    };
+    vec![
+        upstream("https://cache.nixos.org/", &[("main", 1), ("staging", 2)]),
+        UpstreamInfo {
+            access: "token".into(),
+            state: UpstreamState::Refusing,
+            refused: 7,
+            last_error: Some("it answered with status 401 Unauthorized; are its credentials right?".into()),
+            last_error_at: Some(NOW - 61),
+            ..idle("https://attic.example.org/team", &[("staging", 1)])
+        },
+        UpstreamInfo {
+            state: UpstreamState::BreakerOpen,
+            breaker_open_for: Some(16),
+            failed: 5,
+            last_error: Some("no answer in time".into()),
+            last_error_at: Some(NOW - 2),
+            ..idle("http://10.0.0.7:5000/", &[("main", 2)])
+        },
+        UpstreamInfo {
+            access: "bucket".into(),
+            state: UpstreamState::Unknown,
+            ..idle("s3://nars?region=eu-west-1&endpoint=s3.example.org", &[("main", 3)])
+        },
+        UpstreamInfo {
+            found: 3,
+            quarantined: 1,
+            last_error: Some("0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq: its NAR is another one than promised".into()),
+            last_error_at: Some(NOW - 3_600),
+            ..idle("http://odd.example.org/", &[("main", 4)])
+        },
+    ]
+}
+
+pub fn upstream_checks() -> Vec<UpstreamCheck> {
+    let check = |url: &str, latency, error: Option<&str>| UpstreamCheck {
+        url: url.into(),
+        latency,
+        error: error.map(Into::into),
+    };
+    vec![
+        check("https://cache.nixos.org/", Some(31_000), None),
+        check(
+            "https://attic.example.org/team",
+            None,
+            Some("it answered with status 401 Unauthorized; are its credentials right?"),
+        ),
     ]
 }
 

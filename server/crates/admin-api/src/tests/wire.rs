@@ -18,6 +18,7 @@ macro_rules! with_every_endpoint {
             Activate,
             AddKey,
             CancelDeployment,
+            CheckUpstreams,
             CreatePin,
             CreateToken,
             DeletePath,
@@ -35,6 +36,7 @@ macro_rules! with_every_endpoint {
             ListTokens,
             ListTrash,
             ListUploads,
+            ListUpstreams,
             ListWorkers,
             ListWorkspaces,
             PauseWorker,
@@ -178,6 +180,7 @@ fn a_request_without_fields_arrives() {
         ($($request:expr),* $(,)?) => { $(assert_arrives(&$request);)* };
     }
     assert_all_arrive!(
+        CheckUpstreams {},
         Diagnose {},
         ListAgents {},
         ListCaches {},
@@ -185,6 +188,7 @@ fn a_request_without_fields_arrives() {
         ListPeers {},
         ListTokens {},
         ListUploads {},
+        ListUpstreams {},
         ListWorkers {},
         ListWorkspaces {},
         Reload {},

@@ -7,14 +7,14 @@ use aws_sdk_s3::config::interceptors::InterceptorContext;
 use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Credentials, IdentityCache, Region, RequestChecksumCalculation,
+    BehaviorVersion, Builder, Credentials, IdentityCache, Region, RequestChecksumCalculation,
     ResponseChecksumValidation, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::{Client, Config};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use super::S3Settings;
+use super::{S3Credentials, S3Settings};
 
 /// How long a reader waits for the first byte of an object, or for the reply that it is missing, over all requests and attempts.
 pub(super) const IN_TIME: Duration = Duration::from_millis(1800);
@@ -37,23 +37,17 @@ pub(super) struct Clients {
 impl Clients {
     /// Creates the clients without sending a request.
     pub(super) async fn new(settings: &S3Settings) -> Self {
-        let provider = Provider::Rustls(CryptoMode::Ring);
-        let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
+        let http = http_client();
         let region = Region::new(settings.region.clone());
-        let credentials = credentials(settings, &http, &region).await;
-        let mut base = Config::builder()
-            .behavior_version(behavior())
-            .http_client(http)
-            .region(region)
-            .force_path_style(settings.force_path_style)
-            // What the SDK would like to add is refused by Garage, older MinIO and others.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        let credentials = match &settings.credentials {
+            Some(given) => Some(given_credentials(given)),
+            None => found_credentials(&http, &region, None).await,
+        };
+        let mut base = service(http, region, settings.endpoint.clone(), settings.force_path_style)
             // Bodies are watched in both directions, by rules of our own.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .retry_classifier(TooManyRequests)
-            .identity_cache(IdentityCache::lazy().build());
-        base.set_endpoint_url(settings.endpoint.clone()).set_credentials_provider(credentials);
+            .retry_classifier(TooManyRequests);
+        base.set_credentials_provider(credentials);
 
         let quick = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
@@ -99,18 +93,50 @@ fn retries(attempts: u32, first_pause: Duration) -> RetryConfig {
         .with_max_backoff(Duration::from_secs(5))
 }
 
-async fn credentials(
-    settings: &S3Settings,
+/// The connections of the SDK.
+pub(super) fn http_client() -> SharedHttpClient {
+    let provider = Provider::Rustls(CryptoMode::Ring);
+    aws_smithy_http_client::Builder::new().tls_provider(provider).build_https()
+}
+
+/// The settings of every client of a service.
+pub(super) fn service(
+    http: SharedHttpClient,
+    region: Region,
+    endpoint: Option<String>,
+    force_path_style: bool,
+) -> Builder {
+    let mut settings = Config::builder()
+        .behavior_version(behavior())
+        .http_client(http)
+        .region(region)
+        .force_path_style(force_path_style)
+        // What the SDK would like to add is refused by Garage, older MinIO and others.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .identity_cache(IdentityCache::lazy().build());
+    settings.set_endpoint_url(endpoint);
+    settings
+}
+
+/// Credentials that the configuration gives.
+pub(super) fn given_credentials(given: &S3Credentials) -> SharedCredentialsProvider {
+    let given = Credentials::new(&given.access_key, &given.secret_key, None, None, "configuration");
+    SharedCredentialsProvider::new(given)
+}
+
+/// Credentials from the SDK's own places, of this profile if one is named. Everything else is said in the configuration.
+pub(super) async fn found_credentials(
     http: &SharedHttpClient,
     region: &Region,
+    profile: Option<&str>,
 ) -> Option<SharedCredentialsProvider> {
-    if let Some(given) = &settings.credentials {
-        let given = Credentials::new(&given.access_key, &given.secret_key, None, None, "configuration");
-        return Some(SharedCredentialsProvider::new(given));
+    let mut loader: ConfigLoader =
+        aws_config::defaults(behavior()).http_client(http.clone()).region(region.clone());
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
     }
-    // Only credentials come from the SDK's own places. Everything else is said in the configuration.
-    let loader: ConfigLoader = aws_config::defaults(behavior());
-    loader.http_client(http.clone()).region(region.clone()).load().await.credentials_provider()
+    loader.load().await.credentials_provider()
 }
 
 /// Retries what is answered with 429, which the SDK does only where the body says so too.

@@ -8,6 +8,7 @@
 
 mod blocking;
 mod body;
+mod bucket_reader;
 mod client;
 mod explain;
 mod list;
@@ -42,6 +43,7 @@ use self::client::{Clients, IN_TIME};
 use self::explain::Failure;
 use crate::{Blob, BlobBody, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
+pub use self::bucket_reader::{BucketError, BucketReader, BucketSettings};
 pub use self::settings::{S3Credentials, S3Settings};
 
 /// A [`Storage`] in a bucket.
