@@ -5,9 +5,7 @@ let
   inherit (keys.cache) upstreams;
 in
 mkOption {
-  type = types.nullOr (
-    types.listOf (types.either types.str (keys.section keys.upstream { }))
-  );
+  type = types.nullOr (types.listOf (types.either types.str (keys.section keys.upstream { })));
   default = null;
   inherit (upstreams) description;
   example = [

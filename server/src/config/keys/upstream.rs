@@ -146,7 +146,7 @@ pub fn check(section: &Section<'_>, upstream: &Upstream) {
         section.error("client-certificate-file", "is given, but the URL is not `https://`");
     }
     for (key, other) in [(FOR_BUCKETS[0], FOR_BUCKETS[1]), (FOR_BUCKETS[1], FOR_BUCKETS[0])] {
-        if section.has(key) && !section.has(other) {
+        if upstream.is_bucket() && section.has(key) && !section.has(other) {
             section.error(key, format!("is given without `{other}`"));
         }
     }

@@ -163,6 +163,40 @@ fn what_is_wrong_is_said(#[case] yaml: &str, #[case] expected: &str) {
      `https://cache.example.org`"
 )]
 #[case(
+    "upstreams: [{url: 's3://nars?regoin=x'}]",
+    "3: caches[0].upstreams[0].url: has the unknown parameter `regoin`; expected a URL such as \
+     `s3://bucket?region=eu-west-1&endpoint=s3.example.org`; did you mean `region`?"
+)]
+#[case(
+    "upstreams: [{url: 'https://a.org', tokenfile: t}]",
+    "3: caches[0].upstreams[0].tokenfile: unknown key; did you mean `token-file`?"
+)]
+#[case("upstreams: [{token-file: t}]", "3: caches[0].upstreams[0].url: missing")]
+#[case(
+    "upstreams: [{url: 'https://a.org', token-file: t, password-file: p}]",
+    "3: caches[0].upstreams[0].token-file: is given together with `password-file`; give only one of them"
+)]
+#[case(
+    "upstreams: [{url: 'https://a.org', user: u}]",
+    "3: caches[0].upstreams[0].user: is given without `password-file`"
+)]
+#[case(
+    "upstreams: [{url: 's3://nars', token-file: t}]",
+    "3: caches[0].upstreams[0].token-file: is given, but the upstream is a bucket"
+)]
+#[case(
+    "upstreams: [{url: 'https://a.org', s3-access-key-file: t}]",
+    "3: caches[0].upstreams[0].s3-access-key-file: is given, but the upstream is a web server"
+)]
+#[case(
+    "upstreams: [{url: 'http://a.org', client-certificate-file: t}]",
+    "3: caches[0].upstreams[0].client-certificate-file: is given, but the URL is not `https://`"
+)]
+#[case(
+    "upstreams: [{url: 's3://nars', s3-access-key-file: t}]",
+    "3: caches[0].upstreams[0].s3-access-key-file: is given without `s3-secret-key-file`"
+)]
+#[case(
     "trusted-public-keys: 'a:hunter2'",
     "3: caches[0].trusted-public-keys: not padded base 64; expected a public key such as \
      `cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=`"

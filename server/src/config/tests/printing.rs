@@ -21,7 +21,7 @@ caches:
   - name: main
     signing-key-file: [/run/a, b]
     trusted-public-keys: 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
-    upstreams: https://cache.nixos.org/sub
+    upstreams: [https://cache.nixos.org/sub, {url: 's3://nars?region=r', s3-access-key-file: /run/a, s3-secret-key-file: s}]
     federation: {keep: true, keep-max-size: 20 GiB}
     storage-strategy: split
     storages:
