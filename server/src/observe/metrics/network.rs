@@ -49,9 +49,12 @@ fn by_url(states: Vec<UpstreamState>) -> BTreeMap<String, Vec<UpstreamState>> {
     by_url
 }
 
+/// Counts something of an upstream.
+type Count = fn(&UpstreamState) -> u64;
+
 fn collect_upstream(url: &str, states: &[UpstreamState], samples: &mut Samples) {
-    let sum = |count: fn(&UpstreamState) -> u64| states.iter().map(count).sum::<u64>();
-    let results: [(&str, fn(&UpstreamState) -> u64); 6] = [
+    let sum = |count: Count| states.iter().map(count).sum::<u64>();
+    let results: [(&str, Count); 6] = [
         ("found", |state| state.found),
         ("absent", |state| state.absent),
         ("remembered", |state| state.remembered),

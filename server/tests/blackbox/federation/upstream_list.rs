@@ -97,7 +97,7 @@ fn what_an_upstream_lacks_is_remembered_as_long_as_the_config_says() {
 fn a_slow_upstream_has_the_time_that_the_config_gives_it_and_the_next_one_is_asked_meanwhile() {
     let (slow, quick) = (Upstream::start(), Upstream::start());
     let site = asking(&json!([
-        {"url": slow.url(), "public-keys": slow.public_key(), "lookup-timeout": "300ms"},
+        {"url": slow.url(), "public-keys": slow.public_key(), "lookup-timeout": "2s"},
         quick.entry(),
     ]));
     let path = Path::small("at-both");
