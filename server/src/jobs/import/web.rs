@@ -3,6 +3,8 @@
 //! None of these has a list of what it holds that a client could ask for, so the paths are named by whoever imports them, or
 //! found by following references.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
@@ -12,7 +14,7 @@ use nix_formats::{NarInfo, StorePathHash};
 use url::Url;
 
 use super::source::{Nar, SourceError, nar_name, parse_narinfo};
-use crate::federation::{AddressScope, Client, ClientError, read_body, within};
+use crate::federation::{Access, AddressScope, Client, ClientError, read_body, within};
 
 /// Longest narinfo that is taken.
 const LONGEST_NARINFO: usize = 1 << 20;
@@ -68,7 +70,7 @@ impl WebCache {
     }
 
     async fn get(&self, url: &Url) -> Result<Response<Incoming>, SourceError> {
-        Ok(self.client.get_following(url, &[]).await?)
+        Ok(self.client.get_following(url, &[], &Access::default(), Duration::ZERO).await?)
     }
 }
 
