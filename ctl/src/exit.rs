@@ -49,6 +49,23 @@ impl Exit {
         Self::Detached,
     ];
 
+    /// The name of the failure in errors as JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Other => "other",
+            Self::Usage => "usage",
+            Self::Unreachable => "unreachable",
+            Self::Denied => "denied",
+            Self::NotFound => "not-found",
+            Self::Refused => "refused",
+            Self::Version => "version",
+            Self::Incomplete => "incomplete",
+            Self::Damage => "damage",
+            Self::Detached => "detached",
+        }
+    }
+
     fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "success",

@@ -7,6 +7,7 @@ mod upstreams;
 use std::path::Path;
 use std::time::Duration;
 
+use admin_api::units::rounded_size;
 use admin_api::{Finding, FindingLevel};
 use catalog::UnixTime;
 use futures_util::future::join_all;
@@ -16,7 +17,7 @@ use tokio::time::timeout;
 use crate::cache::Cache;
 use crate::cache::storages::CacheStorage;
 use crate::clock::span;
-use crate::config::{self, Environment, Severity};
+use crate::config::{self, Environment, Fault, Severity};
 use crate::core::Core;
 use crate::listeners::Listeners;
 use crate::origin::{Origin, netrc_machine, suits_cachix_use};
@@ -91,7 +92,7 @@ fn state_dir(path: &Path) -> Finding {
     match rustix::fs::statvfs(path) {
         Ok(space) => {
             let free = space.f_bavail.saturating_mul(space.f_frsize);
-            let text = format!("{} MiB are free in {}", free >> 20, path.display());
+            let text = format!("{} free in {}", rounded_size(free), path.display());
             if free < LITTLE_ROOM {
                 let advice = "make room: without any, nothing can be recorded, nor spooled on its way to S3";
                 return advise(finding(FindingLevel::Warn, subject, text), advice);
@@ -187,21 +188,23 @@ async fn configuration(core: &Core) -> Vec<Finding> {
         Ok(Ok(loaded)) if loaded.warnings.is_empty() => {
             vec![finding(FindingLevel::Ok, "config", format!("{shown} has no faults"))]
         }
-        Ok(Ok(loaded)) => loaded
-            .warnings
-            .iter()
-            .map(|fault| finding(level(fault.severity), "config", fault.to_string()))
-            .collect(),
+        Ok(Ok(loaded)) => loaded.warnings.iter().map(fault_finding).collect(),
         Ok(Err(faults)) => faults
             .0
             .iter()
             .map(|fault| {
-                let found = finding(level(fault.severity), "config", fault.to_string());
+                let found = fault_finding(fault);
                 advise(found, "the daemon runs with what it read at its start, and would not start again")
             })
             .collect(),
         Err(error) => vec![finding(FindingLevel::Error, "config", error.to_string())],
     }
+}
+
+/// A fault of the file. Its severity is the level of the finding, so the text does not repeat it.
+fn fault_finding(fault: &Fault) -> Finding {
+    let text = Fault { severity: Severity::Error, ..fault.clone() }.to_string();
+    finding(level(fault.severity), "config", text)
 }
 
 fn level(severity: Severity) -> FindingLevel {
@@ -235,9 +238,19 @@ async fn storage_finding(core: &Core, cache: &Cache, storage: &CacheStorage) -> 
             let advice = "push the paths again; `cachectl fsck` takes files back that are there again";
             advise(finding(FindingLevel::Error, subject, text), advice)
         }
+        Ok(_) if is_full(cache, storage) => {
+            let found =
+                finding(FindingLevel::Warn, subject, "it works, but is full: it has reached its `max-size`");
+            advise(found, "raise `max-size`, add a storage, or make room with `cachectl gc --to-size SIZE`")
+        }
         Ok(_) => finding(FindingLevel::Ok, subject, "it works"),
         Err(error) => finding(FindingLevel::Error, subject, error.to_string()),
     }
+}
+
+/// Whether a storage takes no more files because of a limit of the configuration.
+fn is_full(cache: &Cache, storage: &CacheStorage) -> bool {
+    cache.storages().snapshot().iter().any(|known| &*known.name == storage.name() && known.full)
 }
 
 /// A collection that would have removed too much without anybody asking.

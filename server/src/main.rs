@@ -12,6 +12,7 @@ use cache_server::config::{
     reference,
 };
 use cache_server::federation::client::tls_config;
+use cache_server::http::openapi;
 use cache_server::observe::metrics::markdown;
 use cache_server::reload::{self, LogControl};
 use cache_server::{restore, welcome};
@@ -28,9 +29,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Without a configuration file it serves one public cache called `main` on this machine only, and says how to use it.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
-#[command(after_help = "Example:\n  cache-server --config /etc/cache-server/config.yaml\n\n\
+#[command(
+    after_help = "Examples:\n  cache-server\n  cache-server --config /etc/cache-server/config.yaml\n\n\
     The file is searched at --config, then $XDG_CONFIG_HOME/cache-server/config.yaml (or .yml),\n\
-    then /etc/cache-server/config.yaml.")]
+    then /etc/cache-server/config.yaml."
+)]
 struct Arguments {
     /// Configuration file
     #[arg(long, value_name = "FILE", global = true)]
@@ -48,6 +51,12 @@ enum Command {
         /// Look at the file only: secrets, directories, ports and S3 services are not checked
         #[arg(long)]
         offline: bool,
+        /// Fail if there are warnings, too
+        #[arg(long)]
+        strict: bool,
+        /// Print the faults as JSON
+        #[arg(long)]
+        json: bool,
         /// The file; by default the one the daemon would take
         file: Option<PathBuf>,
     },
@@ -99,12 +108,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if is_called("cachectl") {
+        return cachectl::main();
+    }
     let arguments = Arguments::parse();
     let environment = Environment::of_process();
     match arguments.command {
         None => run(arguments.config, &environment),
-        Some(Command::CheckConfig { offline, file }) => {
-            check(file.or(arguments.config), offline, &environment)
+        Some(Command::CheckConfig { offline, strict, json, file }) => {
+            let reach = if offline { Reach::Offline } else { Reach::Online };
+            check(file.or(arguments.config), &Checking { reach, strict, json }, &environment)
         }
         Some(Command::PrintConfig { file }) => match load(file.or(arguments.config), &environment) {
             Ok((config, _)) => {
@@ -123,6 +136,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether the program was called by this name, through a link.
+fn is_called(name: &str) -> bool {
+    std::env::args_os().next().is_some_and(|called| Path::new(&called).file_name() == Some(name.as_ref()))
+}
+
 fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "cache-server", &mut script);
@@ -131,7 +149,9 @@ fn completions(shell: Shell) -> ExitCode {
 }
 
 fn man_pages(directory: &Path) -> ExitCode {
-    match clap_mangen::generate_to(Arguments::command(), directory) {
+    let written = clap_mangen::generate_to(Arguments::command(), directory)
+        .and_then(|()| std::fs::write(directory.join("cache-server.yaml.5"), reference::man_page()));
+    match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cannot write the man pages to {}: {error}", directory.display());
@@ -183,8 +203,12 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 }
 
 /// The files of the repository that follow from something else than the keys.
-fn derived() -> [(&'static str, String); 1] {
-    [("docs/src/reference/metrics.md", markdown())]
+fn derived() -> [(&'static str, String); 3] {
+    [
+        ("docs/src/reference/metrics.md", markdown()),
+        ("docs/src/reference/http-api.md", openapi::page()),
+        ("docs/src/reference/openapi.json", openapi::document()),
+    ]
 }
 
 fn generate_reference(check: bool, directory: &Path) -> ExitCode {
@@ -225,13 +249,24 @@ fn load(file: Option<PathBuf>, environment: &Environment) -> Result<(Config, Opt
     }
 }
 
-fn check(file: Option<PathBuf>, offline: bool, environment: &Environment) -> ExitCode {
+/// How a configuration is checked.
+struct Checking {
+    reach: Reach,
+    /// Whether warnings count as errors.
+    strict: bool,
+    /// Whether the faults are printed as JSON.
+    json: bool,
+}
+
+fn check(file: Option<PathBuf>, checking: &Checking, environment: &Environment) -> ExitCode {
     let Some(path) = config::find(file.as_deref(), environment) else {
         eprintln!("there is no configuration file; name one, or run without one on the built-in defaults");
         return ExitCode::FAILURE;
     };
-    let reach = if offline { Reach::Offline } else { Reach::Online };
-    let faults = match config::load(&path, environment) {
+    let reach = checking.reach;
+    let loaded = config::load(&path, environment);
+    let admin_socket = loaded.as_ref().ok().map(|loaded| loaded.config.server.admin_socket.clone());
+    let faults = match loaded {
         Ok(loaded) => {
             let mut faults = config::check(&loaded, reach);
             if reach == Reach::Online {
@@ -242,16 +277,51 @@ fn check(file: Option<PathBuf>, offline: bool, environment: &Environment) -> Exi
         }
         Err(faults) => faults.0,
     };
+    let is_error = |fault: &Fault| fault.severity == Severity::Error;
+    let fails = faults.iter().any(is_error) || (checking.strict && !faults.is_empty());
+    if checking.json {
+        print(&report(&faults, admin_socket.as_deref()));
+        return if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
     for fault in &faults {
         eprintln!("{fault}");
     }
-    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
-    if errors > 0 {
-        eprintln!("{}: {errors} error{}", path.display(), if errors == 1 { "" } else { "s" });
+    let counted = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        _ => Some(format!("{count} {what}s")),
+    };
+    let errors = faults.iter().filter(|fault| is_error(fault)).count();
+    let counts = [counted(errors, "error"), counted(faults.len() - errors, "warning")];
+    let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if fails {
+        eprintln!("{}: {counts}", path.display());
         return ExitCode::FAILURE;
     }
-    print(&format!("{}: ok\n", path.display()));
+    let suffix = if counts.is_empty() { counts } else { format!(", with {counts}") };
+    print(&format!("{}: ok{suffix}\n", path.display()));
     ExitCode::SUCCESS
+}
+
+/// The faults for programs, on one line, with the admin socket of a daemon that has this configuration.
+fn report(faults: &[Fault], admin_socket: Option<&Path>) -> String {
+    let faults: Vec<_> = faults
+        .iter()
+        .map(|fault| {
+            let text = Fault { suggestion: None, severity: Severity::Error, ..fault.clone() }.to_string();
+            serde_json::json!({
+                "is_error": fault.severity == Severity::Error,
+                "file": fault.file,
+                "line": fault.line,
+                "key": fault.path,
+                "message": fault.message,
+                "expected": fault.expected,
+                "suggestion": fault.suggestion,
+                "text": text,
+            })
+        })
+        .collect();
+    format!("{}\n", serde_json::json!({ "admin_socket": admin_socket, "faults": faults }))
 }
 
 /// Asks the services with the buckets of a configuration.
@@ -279,6 +349,7 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
     let mut notes = Vec::new();
     if config.source.is_none() {
         notes = welcome::give_up_taken_ports(&mut config);
+        notes.extend(welcome::home_is_missing(&config));
         notes.iter().for_each(|note| tracing::warn!("{note}"));
     }
     raise_descriptor_limit();

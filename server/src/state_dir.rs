@@ -13,6 +13,9 @@ pub const LOCK: &str = "lock";
 /// Holds what a restore unpacks. As long as it is there, the restore is not finished.
 pub const UNFINISHED_RESTORE: &str = "restore.partial";
 
+/// The file that says that a daemon has served here: it may start again without its main port.
+pub const HAS_SERVED: &str = "has-served";
+
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateDirError {
@@ -46,6 +49,12 @@ pub fn claim(path: &Path) -> Result<File, StateDirError> {
         Err(Errno::WOULDBLOCK) => Err(StateDirError::InUse(path.to_owned())),
         Err(error) => Err(failed(error.into())),
     }
+}
+
+/// Whether a daemon runs in the state directory. Blocks.
+pub fn is_claimed(path: &Path) -> bool {
+    let Ok(lock) = File::open(path.join(LOCK)) else { return false };
+    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
 }
 
 /// Fails if a restore was begun and not finished. Blocks.

@@ -5,13 +5,13 @@ pub mod value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::exit::Exit;
 use crate::nouns::{
-    agent, backup, cache, deploy, dht, export, fsck, gc, import, job, key, path, peer, pin, push, status,
-    storage, token, trash, upload, upstream, usage, worker, workspace,
+    agent, backup, cache, deploy, dht, doctor, export, fsck, gc, import, job, key, path, peer, pin, push,
+    status, storage, token, trash, upload, upstream, usage, worker, workspace,
 };
 
 /// Inspect and control a cache-server.
@@ -23,6 +23,7 @@ use crate::nouns::{
     name = "cachectl",
     version,
     arg_required_else_help = true,
+    max_term_width = 100,
     after_help = format!(
         "Examples:\n  \
          cachectl status\n  \
@@ -50,7 +51,8 @@ pub struct Global {
     ///   /run/cache-server/admin.sock
     ///   $XDG_STATE_HOME/cache-server/admin.sock (~/.local/state/cache-server/admin.sock)
     ///   /var/lib/cache-server/admin.sock
-    #[arg(long, global = true, value_name = "PATH", env = "CACHE_SERVER_SOCKET", verbatim_doc_comment)]
+    /// The variable CACHE_SERVER_SOCKET names another one.
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
     pub socket: Option<PathBuf>,
     /// Print the daemon's reply as JSON; for a long job, one event per line
     #[arg(long, global = true)]
@@ -108,7 +110,7 @@ pub enum Command {
     #[command(
         subcommand,
         arg_required_else_help = true,
-        after_help = "Example:\n  cachectl path info $(readlink ./result)"
+        after_help = "Example:\n  cachectl path info ./result"
     )]
     Path(path::Command),
     /// Import the paths of another binary cache, or of a Nix store, into a cache
@@ -132,7 +134,7 @@ pub enum Command {
     /// not written again, and an unfinished file never has its final name. Exits with 8 if some paths could not be exported.
     #[command(after_help = "Examples:\n  \
         cachectl export file:///mnt/usb/cache --cache main\n  \
-        cachectl export file:///mnt/usb/cache --cache main $(readlink ./result)\n  \
+        cachectl export file:///mnt/usb/cache --cache main ./result\n  \
         cachectl export 's3://bucket/release?region=eu' --cache main --pin release")]
     Export(export::Arguments),
     /// Push store paths of this machine to a server, with everything that they refer to
@@ -155,7 +157,7 @@ pub enum Command {
     #[command(
         subcommand,
         arg_required_else_help = true,
-        after_help = "Example:\n  cachectl pin add release $(readlink ./result)"
+        after_help = "Example:\n  cachectl pin add release ./result"
     )]
     Pin(pin::Command),
     /// List, add and retire the signing keys of caches
@@ -185,7 +187,7 @@ pub enum Command {
         cachectl gc --dry-run\n  \
         cachectl gc --cache main --to-size 500GiB\n  \
         cachectl gc --older-than 90d\n  \
-        cachectl gc --explain $(readlink ./result)")]
+        cachectl gc --explain ./result")]
     Gc(gc::Arguments),
     /// List, drain, rebalance and scrub storages
     #[command(
@@ -237,11 +239,16 @@ pub enum Command {
     /// Works without a daemon too, and then says why none answers. Exits with 9 if something does not work.
     #[command(after_help = "Examples:\n  \
         cachectl doctor\n  \
+        cachectl doctor --config /etc/cache-server/config.yaml\n  \
         cachectl doctor --json | jq '.[] | select(.level != \"ok\")'")]
-    Doctor,
+    Doctor(doctor::Arguments),
     /// Print a completion script for a shell
+    ///
+    /// The script asks cachectl for the commands and options, and through it the daemon for the names of caches, storages,
+    /// workers, agents, jobs and tokens.
     #[command(after_help = "Examples:\n  \
         cachectl completions bash > ~/.local/share/bash-completion/completions/cachectl\n  \
+        cachectl completions zsh > /usr/local/share/zsh/site-functions/_cachectl\n  \
         cachectl completions fish > ~/.config/fish/completions/cachectl.fish")]
     Completions {
         /// The shell

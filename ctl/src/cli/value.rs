@@ -1,5 +1,6 @@
 //! The values of arguments that have a grammar.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,6 +13,12 @@ const STORE_HASH_LENGTH: usize = 32;
 
 /// The digits of nix32, the base-32 encoding of store paths.
 const NIX32: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz";
+
+/// Where all store paths are.
+const STORE: &str = "/nix/store/";
+
+/// The most links that are followed, as in the kernel.
+const MOST_LINKS: usize = 40;
 
 /// A store path, named by its base name `HASH-NAME` or by its hash alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +40,7 @@ impl StorePath {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum StorePathError {
     /// It is a path, but not one in the store.
-    #[error("this is not below /nix/store")]
+    #[error("this is neither below /nix/store nor a link that leads there")]
     NotInStore,
     /// Its hash part does not have the right length.
     #[error("expected /nix/store/HASH-NAME, HASH-NAME or HASH, with a HASH of 32 characters")]
@@ -46,9 +53,11 @@ pub enum StorePathError {
 impl FromStr for StorePath {
     type Err = StorePathError;
 
-    /// Accepts `/nix/store/HASH-NAME` and anything below it, `HASH-NAME`, and `HASH`.
+    /// Accepts `/nix/store/HASH-NAME` and anything below it, a link that leads there such as `./result`, `HASH-NAME`, and
+    /// `HASH`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let in_store = match text.strip_prefix("/nix/store/") {
+        let named = follow_links(text);
+        let in_store = match named.strip_prefix(STORE) {
             Some(rest) => rest.split('/').next().unwrap_or_default(),
             None if text.contains('/') => return Err(StorePathError::NotInStore),
             None => text,
@@ -63,6 +72,26 @@ impl FromStr for StorePath {
             // All its characters are digits of nix32, so it has as many bytes as characters.
             None => Ok(Self(in_store.to_owned())),
         }
+    }
+}
+
+/// Follows links, as Nix does for `./result`, until the path is in the store. Returns `text` if they do not lead there.
+fn follow_links(text: &str) -> String {
+    if text.starts_with(STORE) {
+        return text.to_owned();
+    }
+    let mut path = PathBuf::from(text);
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+        if path.starts_with(STORE) {
+            return path.to_string_lossy().into_owned();
+        }
+    }
+    // A file behind a link, such as ./result/bin/hello.
+    match Path::new(text).canonicalize() {
+        Ok(path) if path.starts_with(STORE) => path.to_string_lossy().into_owned(),
+        _ => text.to_owned(),
     }
 }
 

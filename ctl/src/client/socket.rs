@@ -10,10 +10,11 @@ use tokio::net::UnixStream;
 
 use crate::error::{Error, Miss, Obstacle};
 
-/// Returns where the socket may be: only at `explicit`, else at each place that daemons use by default, the most likely
-/// first.
+/// Returns where the socket may be: only at `explicit` or where `CACHE_SERVER_SOCKET` says, else at each place that daemons use
+/// by default, the most likely first.
 pub fn candidates(explicit: Option<PathBuf>, env: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
-    if let Some(path) = explicit {
+    let named = || env("CACHE_SERVER_SOCKET").filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = explicit.or_else(named) {
         return vec![path];
     }
     // The XDG Base Directory Specification says to ignore relative values.

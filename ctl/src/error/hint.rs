@@ -2,8 +2,8 @@
 
 use admin_api::API_VERSION;
 
-use super::Error;
 use super::reach::{denied_hint, unreachable_hint};
+use super::{Error, sentence};
 use crate::output::plain;
 
 impl Error {
@@ -25,13 +25,13 @@ impl Error {
                 Some("Restart the daemon if it was upgraded; otherwise use the cachectl that came with it.".into())
             }
             Self::Malformed { .. } | Self::TooLarge { .. } | Self::Unexplained { .. } => Some(
-                "Check that this is the admin socket of a cache-server of the same version: compare \
-                 `cachectl --version` with `cachectl status`."
+                "Check that the admin socket of a cache-server is there, and that the daemon and cachectl (\
+                 `cachectl --version`) come from the same release."
                     .into(),
             ),
-            Self::Daemon(error) => error.hint.as_deref().map(plain),
+            Self::Daemon(error) => error.hint.as_deref().map(sentence),
             Self::EndlessList { .. } => Some("The daemon's log may say more.".into()),
-            Self::NoCaches | Self::NoSuchCache { .. } | Self::Unwell { .. } => None,
+            Self::NoCaches | Self::Unwell { .. } => None,
             Self::Problems { .. } => Some("`cachectl doctor` says what to do.".into()),
             Self::NoSuchPeer { .. } => Some("`cachectl peer list` shows the nodes.".into()),
             Self::SilentPeers { .. } => {
@@ -51,7 +51,7 @@ impl Error {
             Self::KeyFile { .. } => {
                 Some("The file must hold what `nix key generate-secret` prints: NAME:BASE64.".into())
             }
-            Self::FaultyConfig { hint, .. } => hint.as_deref().map(plain),
+            Self::FaultyConfig { hint, .. } => hint.as_deref().map(sentence),
             Self::Job(error) => Some(error.hint()),
             Self::Push(error) => error.hint(),
             Self::NoCacheHolds { .. } => {

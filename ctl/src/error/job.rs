@@ -2,7 +2,7 @@
 
 use admin_api::{ApiError, StopCause};
 
-use super::Error;
+use super::{Error, sentence};
 use crate::exit::Exit;
 use crate::output::plain;
 
@@ -86,7 +86,7 @@ impl JobError {
                 "The job may still be running; `cachectl job list` shows it. Repeat the command to join or resume it."
                     .to_owned()
             }
-            Self::Failed { error: ApiError { hint: Some(hint), .. }, .. } => plain(hint),
+            Self::Failed { error: ApiError { hint: Some(hint), .. }, .. } => sentence(hint),
             Self::Failed { .. } => {
                 "The daemon's log may say more. Repeat the command once the cause is fixed.".to_owned()
             }

@@ -114,14 +114,6 @@ pub enum Error {
         /// The status.
         status: StatusCode,
     },
-    /// There is no cache of this name.
-    #[error("there is no cache called {} (existing caches: {})", plain(name), list_names(caches))]
-    NoSuchCache {
-        /// The name.
-        name: String,
-        /// The names of the existing caches.
-        caches: Vec<String>,
-    },
     /// There is no cache at all.
     #[error("there are no caches")]
     NoCaches,
@@ -279,7 +271,6 @@ impl Error {
             | Self::EndedEarly { .. } => Exit::Unreachable,
             Self::Denied { .. } => Exit::Denied,
             Self::NoCaches
-            | Self::NoSuchCache { .. }
             | Self::NoCacheHolds { .. }
             | Self::NoSuchPeer { .. }
             | Self::WhichKey { several: false, .. }
@@ -325,6 +316,11 @@ impl Error {
         }
     }
 
+    /// Returns the error for scripts, as JSON on one line.
+    pub fn to_json(&self) -> String {
+        json(self.exit(), &self.chain(), self.hint())
+    }
+
     /// Returns the error and its causes, each once.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
@@ -337,9 +333,36 @@ impl Error {
     }
 }
 
+/// Returns the error of a wrong command line for scripts, as JSON on one line.
+pub fn usage_to_json(wrong: &clap::Error) -> String {
+    let text = wrong.to_string();
+    let mut paragraphs = text.trim_end().split("\n\n");
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let hint = paragraphs.map(|one| one.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
+    json(Exit::Usage, message, Some(hint.join(" ")).filter(|hint| !hint.is_empty()))
+}
+
+fn json(exit: Exit, message: &str, hint: Option<String>) -> String {
+    let error = serde_json::json!({
+        "code": exit.code(), "exit": exit as u8, "message": message, "hint": hint,
+    });
+    serde_json::json!({ "error": error }).to_string()
+}
+
 /// Returns each line on its own, with other control characters escaped.
 fn list_lines(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {}", plain(line))).collect()
+}
+
+/// Makes a sentence of a hint of the daemon, which is a phrase without a capital and a full stop.
+pub fn sentence(hint: &str) -> String {
+    let mut letters = hint.chars();
+    let mut text: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    if !text.ends_with(['.', '?', '!']) {
+        text.push('.');
+    }
+    plain(&text)
 }
 
 fn list_names(names: &[String]) -> String {

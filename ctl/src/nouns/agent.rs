@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::{deploy, token};
 use crate::cli::value;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{Cell, Column, Fields, Look, Output, Table, Tone, age, relative};
 
@@ -21,6 +22,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl agent info webserver")]
     Info {
         /// The name of the agent in the config
+        #[arg(add = complete::agents())]
         name: String,
     },
     /// Create a token for an agent, and print it
@@ -37,6 +39,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct NewToken {
     /// The name of the agent in the config
+    #[arg(add = complete::agents())]
     pub name: String,
     /// The lifetime of the token, such as 12h, 90d or 1y [default: unlimited]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
@@ -96,12 +99,12 @@ pub fn table(agents: &[AgentInfo], look: &Look) -> String {
     table.render(look)
 }
 
-/// The newest deployment, and the one that the agent runs if that is another.
+/// The newest deployment, and the last that succeeded if that is another. After a failure the machine may run either.
 fn current(agent: &AgentInfo) -> String {
     let Some(newest) = &agent.newest else { return String::new() };
     let text = format!("#{} {}", newest.number, deploy::word(newest.status));
     match &agent.running {
-        Some(running) if running.number != newest.number => format!("{text}, runs #{}", running.number),
+        Some(last) if last.number != newest.number => format!("{text}, last success #{}", last.number),
         _ => text,
     }
 }
@@ -139,8 +142,8 @@ pub fn render(agent: &AgentInfo, look: &Look) -> String {
         let (name, status) = (deploy::name(deployment), deploy::word(deployment.status));
         format!("{name} ({status}): {}", deployment.store_path)
     };
-    if let Some(running) = &agent.running {
-        fields.add("Runs", deployment(running));
+    if let Some(last) = &agent.running {
+        fields.add("Last success", deployment(last));
     }
     if let Some(newest) = agent.newest.as_ref().filter(|newest| Some(*newest) != agent.running.as_ref()) {
         fields.add("Newest", deployment(newest));

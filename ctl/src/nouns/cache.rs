@@ -2,11 +2,14 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use admin_api::{Access, CacheInfo, CacheSummary, JobRequest, ListCaches, ShowCache, Signing};
+use admin_api::{
+    Access, ApiError, CacheInfo, CacheSummary, JobRequest, KeyOrigin, ListCaches, ShowCache, Signing,
+};
 use clap::Subcommand;
 
 use super::{key, storage};
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::follow::follow_job;
 use crate::output::{
@@ -23,6 +26,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl cache info main")]
     Info {
         /// The name of the cache
+        #[arg(add = complete::caches())]
         name: String,
     },
     /// Delete a cache with everything in it
@@ -36,6 +40,7 @@ pub enum Command {
         cachectl cache delete old --yes")]
     Delete {
         /// The name of the cache
+        #[arg(add = complete::caches())]
         name: String,
         /// Do not ask for confirmation
         #[arg(long)]
@@ -66,11 +71,11 @@ pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(
 /// Shows what a cache holds, and asks the user to type its name.
 async fn confirm(name: &str, client: &Client) -> Result<(), Error> {
     let unconfirmed = |reason| Err(Error::Unconfirmed { cache: name.to_owned(), reason });
+    let caches = client.call(&ListCaches {}).await?;
+    check_exists(name, &caches)?;
     if !io::stdin().is_terminal() {
         return unconfirmed("cannot ask for confirmation without a terminal");
     }
-    let caches = client.call(&ListCaches {}).await?;
-    check_exists(name, &caches)?;
     let holds = caches.iter().find(|cache| cache.name == name).map_or_else(String::new, |cache| {
         format!(" and its {} ({})", counted(cache.paths, "path"), size(cache.file_bytes))
     });
@@ -105,8 +110,8 @@ pub fn check_exists(name: &str, caches: &[CacheSummary]) -> Result<(), Error> {
     if caches.iter().any(|cache| cache.name == name) {
         return Ok(());
     }
-    let caches = caches.iter().map(|cache| cache.name.clone()).collect();
-    Err(Error::NoSuchCache { name: name.to_owned(), caches })
+    let caches = caches.iter().map(|cache| cache.name.as_str());
+    Err(Error::Daemon(ApiError::unknown("cache", name, caches)))
 }
 
 /// Renders a table of caches.
@@ -177,7 +182,7 @@ pub fn render(cache: &CacheInfo, look: &Look) -> String {
     fields
         .add("URL", &summary.url)
         .add("Access", format!("{}{disabled}", access(summary.access)))
-        .add("Signing", signing(summary.signing))
+        .add("Signing", signing(cache))
         .add("Paths", count(summary.paths))
         .add("Stored", size_exact(summary.file_bytes))
         .add("Unpacked", size_exact(summary.nar_bytes))
@@ -211,10 +216,15 @@ fn access(access: Access) -> &'static str {
     }
 }
 
-fn signing(signing: Signing) -> &'static str {
-    match signing {
-        Signing::Auto => "auto (by the server until a client registers a key)",
-        Signing::Server => "by the server",
-        Signing::Client => "by the clients",
+/// Who signs now, and what may change that.
+fn signing(cache: &CacheInfo) -> &'static str {
+    let by_client = cache.keys.iter().any(|key| key.origin == KeyOrigin::Client && key.retired_at.is_none());
+    match (cache.summary.signing, by_client) {
+        (Signing::Auto, true) => "by the clients, since one registered a key (signing: auto)",
+        (Signing::Auto, false) => "by the server until a client registers a key (signing: auto)",
+        (Signing::Server, true) => "by the server and, with the key that a client registered, by clients",
+        (Signing::Server, false) => "by the server",
+        (Signing::Client, true) => "by the clients",
+        (Signing::Client, false) => "by the clients, none of which has registered a key yet",
     }
 }

@@ -68,12 +68,21 @@ pub fn render(dht: &DhtInfo, look: &Look) -> String {
         .add("Node", &dht.node)
         .add("Listens on", listening(dht))
         .add("Public address", dht.public_address.as_deref().unwrap_or("-"))
-        .add("Network", format!("about {}", counted(dht.estimated_size.max(1), "node")))
+        .add("Network", network(dht))
         .add("To announce", format!("{} of {}", count(announcing.waiting), counted(announcing.round, "path")))
         .add("Written", format!("{} since the daemon started", counted(announcing.written, "record")))
         .add("Failed", counted(announcing.failed, "record"))
         .add_list("Known nodes", &dht.nodes);
     fields.render(look)
+}
+
+/// How many nodes there are. The estimate of the DHT is rough in a small network, where all nodes are known.
+fn network(dht: &DhtInfo) -> String {
+    let known = dht.nodes.len() as u64 + 1;
+    match dht.estimated_size > 4 * known {
+        true => format!("about {}", counted(dht.estimated_size, "node")),
+        false => format!("{} with this one, as far as is known", counted(known, "node")),
+    }
 }
 
 fn listening(dht: &DhtInfo) -> String {

@@ -4,6 +4,7 @@ use admin_api::JobRequest;
 use clap::Args;
 
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::follow::follow_job;
 use crate::output::Output;
@@ -12,10 +13,10 @@ use crate::output::Output;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Check only this cache [default: all caches]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: Option<String>,
     /// Check only this storage
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::storages())]
     pub storage: Option<String>,
     /// Add paths that only the storages know, as after the loss of the catalog
     #[arg(long)]

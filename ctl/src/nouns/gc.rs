@@ -9,6 +9,7 @@ use clap::Args;
 use super::path::{self, PathInCache};
 use crate::cli::value::{self, StorePath};
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::follow::{finish_job, follow_job, gc_table as table};
 use crate::output::{Output, counted};
@@ -17,7 +18,7 @@ use crate::output::{Output, counted};
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Collect only in this cache [default: all caches]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: Option<String>,
     /// Remove nothing, only report what would be removed and why
     #[arg(long)]

@@ -5,15 +5,25 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 
 use crate::cli::Args;
 use crate::error::Error;
 use crate::output::write_stdout;
 
+/// The variable in which the script of a shell says what it completes.
+const VARIABLE: &str = "COMPLETE";
+
+/// The program that the script calls.
+const PROGRAM: &str = "cachectl";
+
 /// `cachectl completions`
 pub fn completions(shell: Shell) -> Result<(), Error> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "cachectl", &mut script);
+    let shells = Shells::builtins();
+    let name = shell.to_string();
+    let completer = shells.completer(&name).expect("clap_complete has a completer for each of its shells");
+    completer.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script).map_err(Error::Output)?;
     match write_stdout(&String::from_utf8_lossy(&script)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(Error::Output),

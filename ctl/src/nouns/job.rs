@@ -4,6 +4,7 @@ use admin_api::{JobInfo, JobState, ListJobs, StopJob};
 use clap::Subcommand;
 
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::follow::{Figures, brief, name};
 use crate::output::{Cell, Column, Look, Output, Table, Tone, plain, relative};
@@ -20,6 +21,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl job stop 7")]
     Stop {
         /// The id that `job list` shows
+        #[arg(add = complete::jobs())]
         id: String,
     },
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::cache::named_or_only;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{Cell, Column, Look, Output, Table, Tone, plain, relative};
 
@@ -23,7 +24,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl key list --cache main")]
     List {
         /// List only keys of this cache [default: all caches]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
     },
     /// Add a key that signs from now on, in addition to the existing ones
@@ -36,7 +37,7 @@ pub enum Command {
         nix key generate-secret --key-name main-2 | cachectl key add --file -")]
     Add {
         /// The cache to add the key to [default: the only cache]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
         /// A file with the secret half, or - for standard input [default: generate a key]
         ///
@@ -51,9 +52,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl key retire main.cache.example.org-1")]
     Retire {
         /// The name of the key, or its public half
+        #[arg(add = complete::keys())]
         key: String,
         /// The cache of the key [default: the only cache with a key of that name]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
     },
 }

@@ -7,7 +7,7 @@ pub mod backup;
 pub mod cache;
 pub mod deploy;
 pub mod dht;
-mod doctor;
+pub mod doctor;
 pub mod export;
 pub mod fsck;
 pub mod gc;
@@ -71,7 +71,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Command::Dht(command) => dht::run(command, &client, &output).await,
         Command::Reload => reload::run(&client, &output).await,
         Command::Backup(arguments) => backup::run(arguments, &client, &output).await,
-        Command::Doctor => doctor::run(&client, &output).await,
+        Command::Doctor(arguments) => doctor::run(&arguments, client, &output).await,
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man_pages(&directory),
     }

@@ -6,6 +6,7 @@ use admin_api::{ListPeers, PeerInfo, Ping, PingPeer};
 use clap::Subcommand;
 
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{Cell, Column, Look, Output, Table, Tone, age};
 
@@ -31,6 +32,7 @@ pub enum Command {
         cachectl peer ping 5f0c")]
     Ping {
         /// The beginning of the id that `peer list` shows [default: all nodes]
+        #[arg(add = complete::peers())]
         node: Option<String>,
     },
 }

@@ -1,11 +1,12 @@
 //! Pins.
 
 use admin_api::{CreatePin, ListPins, PinInfo, RemovePin};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 
 use super::cache::named_or_only;
 use crate::cli::value::StorePath;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{Cell, Column, Look, Output, Table, Tone, age, base_name, count, counted, plain};
 
@@ -19,14 +20,14 @@ pub enum Command {
     ///
     /// If the name exists, this adds a revision. The older revisions stay for as long as they were to be kept.
     #[command(after_help = "Examples:\n  \
-        cachectl pin add release $(readlink ./result)\n  \
-        cachectl pin add nightly $(readlink ./result) --cache main --keep-revisions 7")]
+        cachectl pin add release ./result\n  \
+        cachectl pin add nightly ./result --cache main --keep-revisions 7")]
     Add(NewPin),
     /// List the pins, the newest revision of each first
     #[command(after_help = "Example:\n  cachectl pin list --cache main")]
     List {
         /// List only pins of this cache [default: all caches]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
     },
     /// Remove a pin, so that garbage collection may remove what it kept
@@ -35,9 +36,10 @@ pub enum Command {
         cachectl pin remove nightly --cache main --revision 3")]
     Remove {
         /// The name of the pin
+        #[arg(add = complete::pins())]
         name: String,
         /// The cache of the pin [default: the only cache]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
         /// Remove only this revision [default: all revisions]
         #[arg(long, value_name = "N")]
@@ -49,11 +51,13 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct NewPin {
     /// The name of the pin
+    #[arg(add = complete::pins())]
     pub name: String,
-    /// /nix/store/HASH-NAME, HASH-NAME or HASH
+    /// /nix/store/HASH-NAME, a link to it such as ./result, HASH-NAME or HASH
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub path: StorePath,
     /// The cache that holds the path [default: the only cache]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: Option<String>,
     /// Keep this revision for this many days [default: until it is removed]
     #[arg(
@@ -113,7 +117,11 @@ pub fn table(pins: &[PinInfo], look: &Look) -> String {
             base_name(&pin.store_path).into(),
         ]);
     }
-    table.render(look)
+    let artifacts = pins.iter().filter(|pin| !pin.artifacts.is_empty()).map(|pin| {
+        let name = plain(&format!("{}#{}", pin.name, pin.revision));
+        format!("{name}: artifacts {}\n", plain(&pin.artifacts.join(", ")))
+    });
+    table.render(look) + &artifacts.collect::<String>()
 }
 
 /// How long the pin keeps its path.

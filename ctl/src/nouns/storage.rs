@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use super::cache::check_exists;
 use crate::cli::value;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::follow::follow_job;
 use crate::output::{Cell, Column, Look, Output, Table, Tone, age, count, plain, share, size};
@@ -19,7 +20,7 @@ pub enum Command {
         cachectl storage list --json | jq '.[] | select(.damaged > 0)'")]
     List {
         /// List only storages of this cache [default: all caches]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
     },
     /// Move all files off a storage
@@ -33,9 +34,10 @@ pub enum Command {
         cachectl storage drain old-disk --cache main")]
     Drain {
         /// The storage to empty
+        #[arg(add = complete::storages())]
         name: String,
         /// The cache of the storage [default: the only one with such a storage]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
     },
     /// Move files until each storage has its configured share
@@ -44,7 +46,7 @@ pub enum Command {
         cachectl storage rebalance --cache main")]
     Rebalance {
         /// Rebalance only this cache [default: all caches]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
     },
     /// Read every file, and compare it with its hash
@@ -61,9 +63,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Scrub {
     /// Scrub only this storage [default: all storages]
+    #[arg(add = complete::storages())]
     pub name: Option<String>,
     /// Scrub only this cache [default: all caches]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: Option<String>,
     /// The most to read per second, such as 50MB [default: the daemon's limit]
     #[arg(long, value_name = "SIZE", value_parser = value::rate)]

@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use admin_api::{CreateToken, CreatedToken, ListTokens, Permission, RevokeToken, TokenInfo};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use crate::cli::value;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{
     Cell, Column, Look, Output, Table, Tone, age, date, plain, relative, to_json, write_stdout,
@@ -32,27 +33,29 @@ pub enum Command {
         cachectl token revoke 0b9f5a9e-6f0e-4a53-9a2c-3c1d5e7f9b11")]
     Revoke {
         /// The id that `token list` shows
+        #[arg(add = complete::tokens())]
         id: String,
     },
 }
 
 /// `cachectl token create`
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("scope").args(["caches", "all", "workspace"]).required(true))]
 pub struct NewToken {
     /// A cache that the token opens; may be repeated
     #[arg(
         long = "cache",
         value_name = "NAME",
         value_delimiter = ',',
-        required_unless_present_any = ["all", "workspace"],
-        conflicts_with_all = ["all", "workspace"]
+        add = complete::caches()
     )]
     pub caches: Vec<String>,
     /// Open every cache, including those that are created later
-    #[arg(long, conflicts_with = "workspace")]
+    #[arg(long)]
     pub all: bool,
     /// The deploy workspace in which the token can activate deployments
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::workspaces())]
     pub workspace: Option<String>,
     /// What the token permits; on caches, each includes the ones before it
     #[arg(long, value_enum)]
@@ -73,9 +76,9 @@ pub struct NewToken {
 pub enum Permits {
     /// Read paths
     Read,
-    /// Push paths
+    /// Push paths and build logs, and change pins
     Write,
-    /// Change the keys and pins of the cache
+    /// Register signing keys of clients, and replace build logs
     Admin,
     /// Activate deployments in a workspace
     Activate,

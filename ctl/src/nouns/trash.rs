@@ -6,6 +6,7 @@ use clap::Subcommand;
 use super::cache::named_or_only;
 use super::pages;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{
     Cell, Column, Look, Output, Table, Tone, base_name, counted, plain, relative, say, size,
@@ -20,7 +21,7 @@ pub enum Command {
         cachectl trash list --cache main --all --json | jq -r '.paths[].store_path'")]
     List {
         /// The cache [default: the only cache]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
         /// The most paths to list
         #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
@@ -33,7 +34,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl trash empty --cache main")]
     Empty {
         /// The cache [default: the only cache]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
     },
 }

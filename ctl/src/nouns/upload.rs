@@ -4,6 +4,7 @@ use admin_api::{AbortUpload, ListUploads, UploadInfo};
 use clap::Subcommand;
 
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{Cell, Column, Look, Output, Table, Tone, plain, relative, size};
 
@@ -22,6 +23,7 @@ pub enum Command {
         cachectl upload abort 0b9f5a9e-6f0e-4a53-9a2c-3c1d5e7f9b11")]
     Abort {
         /// The id that `upload list` shows
+        #[arg(add = complete::uploads())]
         id: String,
     },
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::cache::{self, check_exists};
 use super::storage;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{Column, Look, Output, Table, base_name, count, percent, relative, share, size};
 
@@ -14,7 +15,7 @@ use crate::output::{Column, Look, Output, Table, base_name, count, percent, rela
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Show only this cache [default: all caches]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: Option<String>,
     /// How to group the figures [default: by cache and by storage]
     #[arg(long, value_enum)]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::job;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{Cell, Column, Look, Output, Table, Tone, counted, plain, relative};
 
@@ -23,12 +24,14 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl worker pause gc")]
     Pause {
         /// The name that `worker list` shows
+        #[arg(add = complete::workers())]
         name: String,
     },
     /// Resume a paused worker
     #[command(after_help = "Example:\n  cachectl worker resume gc")]
     Resume {
         /// The name that `worker list` shows
+        #[arg(add = complete::workers())]
         name: String,
     },
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::agent;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::output::{Column, Fields, Look, Output, Table, count};
 
@@ -19,6 +20,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl workspace info production")]
     Info {
         /// The name of the workspace in the config
+        #[arg(add = complete::workspaces())]
         name: String,
     },
 }

@@ -15,6 +15,8 @@ pub struct Look {
     pub width: Option<u16>,
     /// Whether to use colour and bold type.
     pub colour: bool,
+    /// Whether rules are lines of the box-drawing characters, which a dumb terminal and an old locale cannot show.
+    pub draws_lines: bool,
     /// The current time in Unix seconds, for ages.
     pub now: i64,
 }
@@ -31,10 +33,20 @@ impl Look {
             let width = comfy_table::Table::new().width();
             width.filter(|&width| width >= LEAST_WIDTH).unwrap_or(USUAL_WIDTH)
         };
+        // As the C library chooses among these variables.
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .filter_map(std::env::var_os)
+            .find(|value| !value.is_empty());
+        let is_utf8 = locale.is_some_and(|name| {
+            let name = name.to_string_lossy().to_ascii_lowercase();
+            name.ends_with("utf-8") || name.ends_with("utf8")
+        });
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             width: is_terminal.then(width),
             colour: is_terminal && !is_dumb && !is_set("NO_COLOR"),
+            draws_lines: !is_dumb && is_utf8,
             // A clock before 1970 is wrong anyway.
             now: now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
         }

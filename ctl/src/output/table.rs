@@ -10,6 +10,9 @@ use super::{Look, plain};
 /// A rule below the header and nothing else.
 const TERMINAL_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
+/// The same for terminals that have letters only.
+const ASCII_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('-'));
+
 /// The number of spaces between two columns.
 const GAP: u16 = 2;
 
@@ -120,7 +123,7 @@ impl<const N: usize> Table<N> {
         }
         match look.width {
             Some(width) => table
-                .load_style(TERMINAL_STYLE)
+                .load_style(if look.draws_lines { TERMINAL_STYLE } else { ASCII_STYLE })
                 .set_content_arrangement(ContentArrangement::Dynamic)
                 .set_width(width),
             None => table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled),
@@ -155,7 +158,7 @@ impl<const N: usize> Table<N> {
 fn tidy(line: &str, width: Option<u16>) -> String {
     const RESET: &str = "\x1b[0m";
     let line = line.trim_end();
-    if line.starts_with('─') {
+    if line.starts_with('─') || line.starts_with("----") {
         return line.chars().take(width.map_or(usize::MAX, usize::from)).collect();
     }
     match line.strip_suffix(RESET) {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-const PLAIN: Look = Look { width: None, colour: false, now: 0 };
-const TERMINAL: Look = Look { width: Some(40), colour: false, now: 0 };
+const PLAIN: Look = Look { width: None, colour: false, draws_lines: true, now: 0 };
+const TERMINAL: Look = Look { width: Some(40), colour: false, draws_lines: true, now: 0 };
 
 fn sample() -> Table<3> {
     let mut table = Table::new([Column::text("NAME"), Column::number("SIZE"), Column::prose("REMARK")]);

@@ -2,33 +2,13 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-const SIZE_UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+pub use admin_api::units::rounded_size as size;
 
 /// The units of an age, and how many seconds each has.
 const AGE_UNITS: [(u64, &str); 5] = [(365 * 86_400, "y"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
 
 /// The last second that `humantime` can write, 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
-
-/// Returns a size in binary units with three digits, such as `1.21 GiB`; below 1 KiB, the number of bytes.
-pub fn size(bytes: u64) -> String {
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    // A value that would round up to 1024 takes the next unit.
-    while value >= 1023.5 && unit + 1 < SIZE_UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let decimals = match value {
-        _ if value < 9.995 => 2,
-        _ if value < 99.95 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {}", SIZE_UNITS[unit])
-}
 
 /// Returns a size both rounded and exact: `1.21 GiB (1,299,227,607 bytes)`.
 pub fn size_exact(bytes: u64) -> String {

@@ -29,7 +29,7 @@ fn the_findings_of_the_daemon_are_beside_those_of_cachectl() {
         let run = daemon.run("doctor");
         assert_eq!(run.code, code, "{level}: {}", run.stderr);
         assert!(
-            run.stdout.contains("is right") && run.stdout.contains("clock: wind it up\n"),
+            run.stdout.contains("is right") && run.stdout.contains("clock: Wind it up.\n"),
             "{}",
             run.stdout
         );
@@ -99,7 +99,7 @@ fn without_a_daemon_the_doctor_says_why_and_which_config_to_check() {
         "{}",
         run.stdout
     );
-    let check = format!("config: Check it with `cache-server check-config {}`.\n", config.display());
+    let check = format!("config: Check it with `cachectl doctor --config {}`.\n", config.display());
     assert!(run.stdout.contains(&check), "{}", run.stdout);
 }
 

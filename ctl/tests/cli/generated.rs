@@ -5,10 +5,14 @@ use std::fs;
 use super::support::{cachectl, finish};
 
 #[test]
-fn each_shell_gets_a_script_that_knows_the_commands() {
+fn each_shell_gets_a_script_that_asks_for_the_commands() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = finish(cachectl().args(["completions", shell])).succeeds();
-        assert!(script.contains("rebalance") && script.contains("keep-days"), "{shell}: {script}");
+        assert!(script.contains("COMPLETE"), "{shell}: {script}");
+        let mut asked = cachectl();
+        asked.env("COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", "2").env("_CLAP_IFS", "\n");
+        let words = finish(asked.args(["--", "cachectl", "storage", "re"])).succeeds();
+        assert!(words.contains("rebalance") && !words.contains("drain"), "{shell}: {words}");
     }
 }
 

@@ -212,7 +212,7 @@ fn each_bad_end_has_its_exit_code_and_says_what_to_do() {
         (failed, 8, "the scrub of main/hdd failed: no room", "log"),
         (stopped("request"), 8, "was stopped with `cachectl job stop`", "Repeat"),
         (stopped("shutdown"), 8, "was stopped because the daemon shut down", "Repeat"),
-        (stopped("full-moon"), 8, "the scrub of main/hdd was stopped\n", "Repeat"),
+        (stopped("full-moon"), 8, "the scrub of main/hdd was stopped", "Repeat"),
         (drained, 8, "is incomplete: 3 files (9 B) not moved", "storage list"),
         (scrubbed(0, 2), 8, "is incomplete: 2 files not read", "storage list"),
         (scrubbed(1, 2), 9, "the scrub of main/hdd found damage", "Push their paths"),
@@ -287,7 +287,7 @@ fn a_daemon_without_jobs_is_distinguished_from_one_without_the_storage() {
         ("POST /v1/jobs/7/stop", refuse),
     ]);
     for line in ["storage drain hdd", "job stop 7"] {
-        assert_eq!(daemon.run(line).fails(5), "cachectl: that went wrong\ndo this\n", "{line}");
+        assert_eq!(daemon.run(line).fails(5), "cachectl: that went wrong\nDo this.\n", "{line}");
     }
 }
 
@@ -338,6 +338,11 @@ fn ctrl_c_detaches_and_says_how_to_come_back() {
         let mut told = String::new();
         stderr.read_to_string(&mut told).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(10));
+        if json {
+            let told: Value = serde_json::from_str(&told).unwrap();
+            assert_eq!((&told["error"]["code"], &told["error"]["exit"]), (&json!("detached"), &json!(10)));
+            continue;
+        }
         assert_eq!(
             told,
             "cachectl: detached from the scrub of main/hdd, which continues in the daemon (job 7)\n\
@@ -483,11 +488,13 @@ fn a_collection_on_a_terminal_begins_when_its_plan_was_approved() {
 
 #[test]
 fn a_cache_is_not_deleted_without_a_confirmation() {
-    let daemon = Daemon::start(&[]);
+    let daemon = Daemon::start(&[("GET /v1/caches", says(json!([cache("old")])))]);
+    let told = daemon.run("cache delete odl").fails(5);
+    assert_eq!(told, "cachectl: there is no cache called `odl`\nDid you mean `old`?\n");
     let told = daemon.run("cache delete old").fails(2);
     assert!(
         told.contains("cannot ask for confirmation without a terminal") && told.contains("--yes"),
         "{told}"
     );
-    assert!(daemon.seen().is_empty());
+    assert!(daemon.requests().iter().all(|request| request == "GET /v1/caches"));
 }

@@ -1,6 +1,7 @@
 //! The real binary against a scripted daemon.
 #![allow(clippy::unwrap_used)]
 
+mod completion;
 mod doctor;
 mod generated;
 mod jobs;
@@ -204,7 +205,7 @@ fn each_refusal_of_the_daemon_has_its_exit_code_and_hint() {
     ] {
         let daemon = Daemon::start(&[("GET /v1/caches", refuses(status, code))]);
         let told = daemon.run("cache list").fails(exit);
-        assert_eq!(told, "cachectl: that went wrong\ndo this\n", "{code}");
+        assert_eq!(told, "cachectl: that went wrong\nDo this.\n", "{code}");
     }
 }
 
@@ -258,7 +259,7 @@ fn a_reply_that_is_not_of_the_api_is_reported_as_such() {
     for answer in [not_found, Answer::Says(200, "<html>".into()), Answer::Says(200, "{}".into())] {
         let daemon = Daemon::start_version(None, &[("GET /v1/caches", answer)]);
         let told = daemon.run("cache list").fails(1);
-        assert!(told.contains("GET /v1/caches") && told.contains("same version"), "{told}");
+        assert!(told.contains("GET /v1/caches") && told.contains("same release"), "{told}");
     }
     let daemon = Daemon::start_version(Some("one"), &[]);
     daemon.run("cache list").fails(1);

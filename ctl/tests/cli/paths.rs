@@ -122,5 +122,5 @@ fn a_path_is_deleted_with_or_without_the_paths_that_refer_to_it() {
 fn a_path_that_others_need_is_not_deleted() {
     let daemon = Daemon::start(&[(DELETE, refuses(409, "conflict"))]);
     let told = daemon.run(&format!("path delete {HASH} --cache one")).fails(6);
-    assert_eq!(told, "cachectl: that went wrong\ndo this\n");
+    assert_eq!(told, "cachectl: that went wrong\nDo this.\n");
 }

@@ -8,7 +8,7 @@ use super::{HASH, cache, refuses, says};
 fn pin(revision: u64, keep_days: Option<u32>) -> Value {
     json!({
         "cache": "main", "name": "release", "revision": revision, "store_path": format!("/nix/store/{HASH}-hello"),
-        "keep_days": keep_days, "keep_revisions": null, "created_at": 1,
+        "keep_days": keep_days, "keep_revisions": null, "created_at": 1, "artifacts": [],
     })
 }
 
@@ -86,5 +86,5 @@ fn a_daemon_without_pins_is_distinguished_from_one_without_the_pin() {
         ("POST /v1/pins/remove", refuses(404, "not-found")),
     ]);
     let told = daemon.run("pin remove r --cache main").fails(5);
-    assert_eq!(told, "cachectl: that went wrong\ndo this\n");
+    assert_eq!(told, "cachectl: that went wrong\nDo this.\n");
 }

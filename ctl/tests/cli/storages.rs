@@ -6,7 +6,7 @@ use super::paths::row;
 use super::support::Daemon;
 use super::{cache, says, status};
 
-fn storage(cache: &str, name: &str) -> Value {
+pub fn storage(cache: &str, name: &str) -> Value {
     json!({
         "cache": cache, "name": name, "kind": "local", "location": "/s", "state": "ok", "since": 5,
         "draining": false, "last_error": null, "used_bytes": 3 << 20, "by_product_bytes": 0, "upload_bytes": 0, "trash_bytes": 0, "reserved_bytes": 0, "free_bytes": null,
@@ -62,7 +62,10 @@ fn usage_is_shown_by_cache_and_by_storage_or_by_one_of_them() {
 fn a_cache_that_does_not_exist_has_no_storages() {
     for line in ["storage list --cache three", "usage --cache three"] {
         let told = daemon().run(line).fails(5);
-        assert_eq!(told, "cachectl: there is no cache called three (existing caches: one, two)\n");
+        assert_eq!(
+            told,
+            "cachectl: there is no cache called `three`\n`cachectl cache list` shows the caches.\n"
+        );
     }
 }
 

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::support::{Answer, Daemon};
 use super::{refuses, says};
 
-fn worker(state: &str) -> Value {
+pub fn worker(state: &str) -> Value {
     json!({
         "name": "gc", "state": state, "does": "removes what nothing keeps", "last_run": null,
         "next_run": 32_503_680_000_u64, "last_error": "no answer", "errors_in_a_row": 2, "progress": null,
     })
 }
 
-fn job(id: &str, state: &str) -> Value {
+pub fn job(id: &str, state: &str) -> Value {
     json!({
         "id": id, "kind": "scrub", "subject": "main", "started_at": 5, "finished_at": null, "state": state,
         "done": 0, "total": null, "unit": "bytes", "last_error": null, "summary": null,
@@ -80,7 +80,7 @@ fn every_fault_of_a_config_has_a_line() {
     assert_eq!(
         daemon.run("reload").fails(6),
         "cachectl: the config has faults, so nothing was changed:\n  config.yaml:3: unknown key `prot`\n  \
-         config.yaml:9: no storages\\u{1b}[2J\nmend them\n"
+         config.yaml:9: no storages\\u{1b}[2J\nMend them.\n"
     );
     Daemon::start(&[("POST /v1/reload", refuses(503, "unavailable"))]).run("reload").fails(1);
 }

@@ -3,6 +3,7 @@
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, ToSocketAddrs, UdpSocket};
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix_formats::SigningKey;
@@ -14,6 +15,7 @@ use super::group::{find_group, may_give_to};
 use super::load::{Lines, Loaded};
 use super::secret::{SHORTEST_KEY, SecretSource, is_world_readable};
 use super::{CacheConfig, Config, SigningMode, StorageKind};
+use crate::state_dir::{HAS_SERVED, is_claimed};
 
 /// How far a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,8 @@ pub enum Reach {
 /// and the resolver when online.
 pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
     let mut faults = loaded.warnings.clone();
-    let mut probe = Probe { config: &loaded.config, lines: &loaded.lines, faults: Vec::new() };
+    let Loaded { config, lines, name, .. } = loaded;
+    let mut probe = Probe { config, lines, name, faults: Vec::new() };
     probe.agents();
     probe.admin_socket_mode();
     probe.plain_http();
@@ -37,7 +40,9 @@ pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
         probe.signing_keys();
         probe.directories();
         probe.admin_group();
-        probe.ports();
+        let is_running = is_claimed(&loaded.config.server.state_dir);
+        probe.admin_socket(is_running);
+        probe.ports(is_running);
     }
     faults.extend(probe.faults);
     faults.sort_by_key(|fault| fault.line);
@@ -81,6 +86,8 @@ pub fn secrets(config: &Config) -> Vec<(String, SecretSource)> {
 struct Probe<'c> {
     config: &'c Config,
     lines: &'c Lines,
+    /// The file, as it was named.
+    name: &'c Path,
     faults: Vec<Fault>,
 }
 
@@ -100,7 +107,7 @@ impl Probe<'_> {
     }
 
     fn add(&mut self, mut fault: Fault) {
-        fault.file.clone_from(&self.config.source);
+        fault.file = Some(self.name.to_owned());
         self.faults.push(fault);
     }
 
@@ -261,14 +268,28 @@ impl Probe<'_> {
         }
     }
 
-    fn ports(&mut self) {
+    /// The admin socket can be made where it is to be: the name fits, and no other daemon has it.
+    fn admin_socket(&mut self, is_running: bool) {
+        const KEY: &str = "server.admin-socket";
+        let socket = &self.config.server.admin_socket;
+        if SocketAddr::from_pathname(socket).is_err() {
+            let message = format!("{} is too long for the name of a socket", socket.display());
+            let fault =
+                self.fault(KEY, message).suggest("the system allows 107 bytes: choose a shorter directory");
+            self.add(fault);
+        } else if !is_running && UnixStream::connect(socket).is_ok() {
+            self.error(KEY, format!("another daemon listens on {}", socket.display()));
+        }
+    }
+
+    fn ports(&mut self, is_running: bool) {
         let server = &self.config.server;
         if let Err((message, remedy)) = listenable(&server.hostname) {
             let fault = self.fault("server.hostname", message).suggest(remedy);
             self.add(fault);
             return;
         }
-        self.bindable("server.server-port", server.server_port);
+        self.api_port(is_running);
         self.bindable("server.deploy-port", server.deploy_port);
         if !server.standalone {
             let address = (server.dht_address(), server.dht_port);
@@ -293,6 +314,38 @@ impl Probe<'_> {
                 self.bindable(&format!("caches[{index}].port"), port);
             }
         }
+    }
+
+    /// The one port without which a first start fails. Later ones go on without it, as long as there is another.
+    fn api_port(&mut self, is_running: bool) {
+        const KEY: &str = "server.server-port";
+        let server = &self.config.server;
+        let (hostname, port) = (server.hostname.as_str(), server.server_port);
+        let Err(error) = TcpListener::bind((hostname, port)) else { return };
+        let starts_without = || {
+            let others =
+                self.config.caches.iter().filter(|cache| cache.enabled).filter_map(|cache| cache.port);
+            let mut others = others.chain([server.deploy_port]).filter(|other| *other != port);
+            server.state_dir.join(HAS_SERVED).exists()
+                && others.any(|other| TcpListener::bind((hostname, other)).is_ok())
+        };
+        if is_running || starts_without() {
+            self.not_bindable(KEY, hostname, port, &error);
+            return;
+        }
+        let (message, remedy) = match error.kind() {
+            ErrorKind::AddrInUse => (
+                format!("{port} is in use on {hostname} by another program"),
+                "stop that program, or choose another port",
+            ),
+            ErrorKind::PermissionDenied => (
+                format!("this user may not listen on {port}"),
+                "grant CAP_NET_BIND_SERVICE, or choose a port from 1024 on",
+            ),
+            _ => (format!("cannot listen on {hostname}, port {port}: {error}"), "choose another port"),
+        };
+        let fault = self.fault(KEY, message).suggest(remedy);
+        self.add(fault);
     }
 
     fn bindable(&mut self, key: &str, port: u16) {

@@ -27,6 +27,8 @@ caches:
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
+    /// The file, as the command line or the search named it.
+    pub(super) name: PathBuf,
     /// Faults that do not keep the daemon from starting.
     pub warnings: Vec<Fault>,
     /// Lines of the keys in the file.
@@ -41,7 +43,7 @@ impl Loaded {
     /// A fault at the key `path`, such as `caches[0].name`, that a part of the daemon found beyond the check of the file.
     pub fn fault(&self, path: &str, message: impl Into<String>) -> Fault {
         let mut fault = Fault::error(&self.lines.place(path), message);
-        fault.file.clone_from(&self.config.source);
+        fault.file = Some(self.name.clone());
         fault
     }
 }
@@ -88,7 +90,13 @@ impl File {
         let text = Secret::new(fs::read_to_string(&source).map_err(unreadable)?);
         let root = yaml::parse(text.expose()).map_err(|malformed| {
             let place = Place { path: String::new(), line: Some(malformed.line) };
-            fail(Fault::error(&place, malformed.message))
+            let fault = Fault::error(&place, malformed.message);
+            fail(match is_ini(text.expose()) {
+                true => fault.suggest(
+                    "this looks like an INI file: write YAML, such as `server: {hostname: localhost}`",
+                ),
+                false => fault,
+            })
         })?;
         Ok(Self { source, text, root })
     }
@@ -101,7 +109,24 @@ fn load_file(path: &Path, file: &File, env: &Environment) -> Result<Loaded, Faul
     let config = decode(Rc::clone(root), Some(source), env, &report);
     warn_of_exposed_secrets(&config, &report);
     let warnings = report.finish(Some(path))?;
-    Ok(Loaded { config, warnings, lines: Lines::of(root), stated: Stated::of(root), text: text.clone() })
+    let name = path.to_owned();
+    Ok(Loaded {
+        config,
+        name,
+        warnings,
+        lines: Lines::of(root),
+        stated: Stated::of(root),
+        text: text.clone(),
+    })
+}
+
+/// Whether a text is an INI file, as the first versions of the Python cache-server had: it begins with a section, and has
+/// `key = value`.
+fn is_ini(text: &str) -> bool {
+    let mut lines =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    let begins_with_section = lines.next().is_some_and(|line| line.starts_with('[') && line.ends_with(']'));
+    begins_with_section && lines.any(|line| line.contains('='))
 }
 
 /// The configuration of a daemon without a file.

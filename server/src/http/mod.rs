@@ -11,6 +11,7 @@
 //! | `forward/` | passes requests on to the daemons that share the catalog |
 //! | `admin/` | the operator's socket |
 //! | `metrics.rs` | the address for Prometheus |
+//! | `openapi.rs` | the table of routes as a document and a page |
 
 mod access;
 mod admin;
@@ -23,6 +24,7 @@ mod health;
 mod metrics;
 mod network;
 mod nix;
+pub mod openapi;
 mod router;
 mod routes;
 pub mod state;

@@ -51,22 +51,23 @@ impl Scope {
             return Err(cache_in_use(name));
         }
         if caches.disabled().iter().all(|cache| cache.name != name) {
-            let message = format!("there is no cache called `{name}`");
-            return Err(not_found(message, "`cachectl cache list` shows them"));
+            let disabled = caches.disabled();
+            return Err(ApiError::unknown("cache", name, disabled.iter().map(|cache| cache.name.as_str())));
         }
         Ok(Self { cache: Some(name.to_owned()), storage: None })
     }
 
     fn check(&self, core: &Core) -> Result<(), ApiError> {
         let Some(name) = &self.cache else { return Ok(()) };
-        let cache = core.caches().find(name).ok_or_else(|| {
-            not_found(format!("there is no cache called `{name}`"), "`cachectl cache list` shows them")
-        })?;
+        let caches = core.caches();
+        let cache = caches
+            .find(name)
+            .ok_or_else(|| ApiError::unknown("cache", name, caches.iter().map(|cache| cache.name())))?;
         match &self.storage {
-            Some(storage) if cache.storages().find(storage).is_none() => Err(not_found(
-                format!("cache `{name}` has no storage called `{storage}`"),
-                "`cachectl storage list` shows them",
-            )),
+            Some(storage) if cache.storages().find(storage).is_none() => Err(ApiError {
+                message: format!("cache `{name}` has no storage called `{storage}`"),
+                ..unknown_storage(storage, std::slice::from_ref(&cache))
+            }),
             _ => Ok(()),
         }
     }
@@ -116,10 +117,10 @@ fn only_cache_with(core: &Core, storage: &str) -> Result<String, ApiError> {
         .collect();
     match &having[..] {
         [cache] => Ok(cache.clone()),
-        [] => Err(not_found(
-            format!("no cache has a storage called `{storage}`"),
-            "`cachectl storage list` shows them",
-        )),
+        [] => Err(ApiError {
+            message: format!("no cache has a storage called `{storage}`"),
+            ..unknown_storage(storage, &core.caches().iter().cloned().collect::<Vec<_>>())
+        }),
         _ => Err(ApiError {
             code: ErrorCode::Invalid,
             message: format!("several caches have a storage called `{storage}`: {}", having.join(", ")),
@@ -132,14 +133,17 @@ fn only_cache_with(core: &Core, storage: &str) -> Result<String, ApiError> {
 pub(super) fn cache_in_use(name: &str) -> ApiError {
     ApiError {
         code: ErrorCode::Conflict,
-        message: format!("cache `{name}` is in use: only one that is not is deleted"),
+        message: format!("cache `{name}` is still in the config: remove or disable it first"),
         hint: Some(
-            "say `enabled: false` in its entry in the config, or remove the entry, and run `cachectl reload`"
+            "remove its entry from the config, or set `enabled: false` there, and run `cachectl reload`"
                 .to_owned(),
         ),
     }
 }
 
-fn not_found(message: String, hint: &str) -> ApiError {
-    ApiError { code: ErrorCode::NotFound, message, hint: Some(hint.to_owned()) }
+/// None of these caches has a storage of this name.
+fn unknown_storage(name: &str, caches: &[Arc<Cache>]) -> ApiError {
+    let storages: Vec<_> =
+        caches.iter().flat_map(|cache| cache.storages().iter().cloned().collect::<Vec<_>>()).collect();
+    ApiError::unknown("storage", name, storages.iter().map(|storage| storage.name()))
 }

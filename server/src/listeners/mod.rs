@@ -32,12 +32,11 @@ pub use self::worker::Reopener;
 use crate::admin_socket;
 use crate::chain::chain;
 use crate::config::{Config, ServerConfig};
+use crate::state_dir::HAS_SERVED;
 use crate::systemd::InheritedSockets;
 
 /// How often an address is tried again that could not be opened.
 const RETRY: Duration = Duration::from_secs(2);
-/// Tells that the API was served from a state directory.
-const HAS_SERVED: &str = "has-served";
 
 /// A socket that the daemon listens on, or should, for `cachectl status`.
 #[derive(Clone)]

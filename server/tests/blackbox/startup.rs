@@ -74,7 +74,7 @@ fn what_is_printed_is_all_it_takes_to_push_and_to_fetch() {
     );
     let key = word_after(&text, "trusted-public-keys = ");
     let state = state(home.path());
-    assert!(text.contains(state.to_str().unwrap()), "where the state is:\n{text}");
+    assert!(text.contains("~/.local/state/cache-server\n"), "where the state is:\n{text}");
     assert!(state.join("db.sqlite").is_file());
     for file in fs::read_dir(&state).unwrap().map(Result::unwrap) {
         let facts = file.metadata().unwrap();
@@ -106,7 +106,7 @@ fn the_token_is_in_files_for_their_owner_and_not_in_what_a_pipe_gets() {
     assert!(!text.contains(&token), "{text}");
     for name in ["write-token", "netrc"] {
         let file = state(home.path()).join(name);
-        assert!(text.contains(file.to_str().unwrap()), "{name} in:\n{text}");
+        assert!(text.contains(&format!("~/.local/state/cache-server/{name}")), "{name} in:\n{text}");
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
     let netrc = fs::read_to_string(state(home.path()).join("netrc")).unwrap();
@@ -137,7 +137,7 @@ fn nix_pushes_with_the_line_that_is_printed() {
     let line = text.lines().find(|line| line.contains("nix copy")).unwrap();
     let host = NixHost::new();
     let path = host.ok("echo hello > file; nix-store --add file");
-    host.ok(&format!("ln -s {path} result; {line}"));
+    host.ok(&format!("export HOME={}; ln -s {path} result; {line}", home.path().display()));
     let substituter = word_after(&text, "substituters = ");
     let reader = NixHost::trusting(&[word_after(&text, "trusted-public-keys = ")]);
     reader.ok(&format!("nix copy --from {substituter} {path}"));
@@ -242,6 +242,49 @@ fn a_port_that_is_taken_is_told_once_and_with_what_to_do() {
     assert_eq!(complaint.matches("Address already in use").count(), 1, "{complaint}");
     let address = format!("127.0.0.1:{} (server.server-port)", site.port("api"));
     assert!(complaint.contains(&address) && complaint.contains("stop it, or choose another"), "{complaint}");
+}
+
+#[test]
+fn a_check_fails_where_another_program_has_the_port() {
+    let site = Site::start();
+    let output = run_changed(&site, &["check-config"], |_| {});
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(complaint.contains("is in use on 127.0.0.1 by another program"), "{complaint}");
+    // The daemon's own port is no fault of its configuration.
+    let own = site.directory().join("config.yaml");
+    let output = Command::new(DAEMON).env_clear().arg("check-config").arg(own).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn the_program_alone_is_cachectl_too() {
+    let home = tempfile::tempdir().unwrap();
+    let program = home.path().join("cache-server");
+    fs::copy(DAEMON, &program).unwrap();
+    let mut command = namespace::unshared_network();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command.arg(&program).env_clear().env("PATH", path).env("HOME", home.path()).stdin(Stdio::null());
+    let mut daemon = Daemon::spawn(&mut command, &home.path().join("first.log"));
+    let text = greeting(&mut daemon);
+    assert!(text.contains("cachectl  ~/.local/state/cache-server/bin/cachectl\n"), "{text}");
+    let mut cachectl = Command::new(state(home.path()).join("bin/cachectl"));
+    let output = cachectl.arg("status").env_clear().env("HOME", home.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("main"), "{output:?}");
+}
+
+#[test]
+fn the_greeting_fits_on_a_screen() {
+    let home = tempfile::tempdir().unwrap();
+    let mut daemon = start(home.path(), "first.log");
+    let text = greeting(&mut daemon);
+    let (_, text) = text.split_once("\ncache-server ").expect("the greeting begins with the name");
+    let rows = |line: &str| line.chars().count().div_ceil(80).max(1);
+    // The token is shown on a terminal alone, where it takes this many rows.
+    let token = rows(&format!("  token     {}", token(home.path()))) - 1;
+    let rows: usize = text.lines().map(rows).sum();
+    assert!(rows + token <= 24, "{rows} + {token} rows:\n{text}");
 }
 
 #[test]

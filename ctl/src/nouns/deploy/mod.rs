@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::follow::print_log;
 use crate::output::Output;
@@ -24,7 +25,7 @@ pub enum Command {
         cachectl deploy list --agent webserver --limit 5")]
     List {
         /// List only deployments of this agent
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::agents())]
         agent: Option<String>,
         /// The most deployments to list
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
@@ -36,6 +37,7 @@ pub enum Command {
         cachectl deploy show webserver#7")]
     Show {
         /// AGENT for its newest deployment, AGENT#NUMBER, or an id
+        #[arg(add = complete::deployments())]
         deployment: String,
     },
     /// Print the log of a deployment
@@ -46,6 +48,7 @@ pub enum Command {
         cachectl deploy logs webserver --follow")]
     Logs {
         /// AGENT for its newest deployment, AGENT#NUMBER, or an id
+        #[arg(add = complete::deployments())]
         deployment: String,
         /// Continue until the deployment ends
         #[arg(long)]
@@ -57,6 +60,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl deploy cancel webserver")]
     Cancel {
         /// AGENT for its newest deployment, AGENT#NUMBER, or an id
+        #[arg(add = complete::deployments())]
         deployment: String,
     },
     /// Activate store paths on agents, as `cachix deploy activate` does
@@ -71,6 +75,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  cachectl deploy rollback webserver")]
     Rollback {
         /// The agent
+        #[arg(add = complete::agents())]
         agent: String,
     },
 }
@@ -87,10 +92,10 @@ pub struct Activation {
     #[arg(value_name = "FILE", verbatim_doc_comment)]
     pub specification: PathBuf,
     /// The workspace of the agents [default: the only workspace]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::workspaces())]
     pub workspace: Option<String>,
     /// Activate only this agent of the file; may be repeated
-    #[arg(long = "agent", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long = "agent", value_name = "NAME", value_delimiter = ',', add = complete::agents())]
     pub agents: Vec<String>,
     /// Also activate paths that the cache does not hold
     #[arg(long)]

@@ -82,8 +82,17 @@ pub fn word(status: DeploymentStatus) -> &'static str {
 
 /// Renders what was activated.
 pub fn activated(deployments: &[DeploymentInfo]) -> String {
-    let one = |one: &DeploymentInfo| format!("Activated {} as {}.\n", plain(&one.store_path), name(one));
-    deployments.iter().map(one).collect()
+    deployments.iter().map(activated_one).collect()
+}
+
+fn activated_one(deployment: &DeploymentInfo) -> String {
+    let (path, name, agent) = (plain(&deployment.store_path), name(deployment), plain(&deployment.agent));
+    match deployment.status {
+        DeploymentStatus::Pending => {
+            format!("Queued {path} as {name}. {agent} starts it when it is connected and idle.\n")
+        }
+        status => format!("Activated {path} as {name}: {}.\n", word(status)),
+    }
 }
 
 /// Renders what was cancelled.

@@ -59,13 +59,19 @@ pub fn config_to_start_with() -> Finding {
     match config_candidates(|name| std::env::var_os(name)).find(|file| file.exists()) {
         Some(file) => {
             let file = file.display();
-            let check = format!("Check it with `cache-server check-config {}`.", plain(&file.to_string()));
+            let check = format!("Check it with `cachectl doctor --config {}`.", plain(&file.to_string()));
             Finding {
                 advice: Some(check),
-                ..ok("config", format!("{file}, unless the daemon is started with another"))
+                ..ok("config", format!("a daemon without --config would read {file}"))
             }
         }
-        None => ok("config", "none (the daemon would run on its built-in defaults)".to_owned()),
+        None => Finding {
+            advice: Some(
+                "If the daemon has another config, check that with `cachectl doctor --config FILE`."
+                    .to_owned(),
+            ),
+            ..ok("config", "a daemon without --config would run on its built-in defaults".to_owned())
+        },
     }
 }
 

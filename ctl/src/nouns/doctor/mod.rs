@@ -1,25 +1,48 @@
 //! The checks of the installation: those of the daemon, and those that need no daemon (`local`).
 
+mod config;
 mod local;
+
+use std::path::PathBuf;
 
 use admin_api::{Diagnose, Finding, FindingLevel, ShowStatus};
 
+use clap::{Args, ValueHint};
+
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, sentence};
 use crate::output::{Cell, Column, Look, Output, Table, Tone, age, plain};
 
 /// `cachectl doctor`
-pub async fn run(client: &Client, output: &Output) -> Result<(), Error> {
-    let findings = examine(client).await;
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Check this config as well, and look for the daemon at the socket that it names
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+/// `cachectl doctor`
+pub async fn run(arguments: &Arguments, mut client: Client, output: &Output) -> Result<(), Error> {
+    let mut findings = Vec::new();
+    if let Some(file) = &arguments.config {
+        let (found, socket) = config::check(file);
+        findings = found;
+        client.candidates = socket.map_or(client.candidates, |socket| vec![socket]);
+    }
+    findings.extend(examine(&client, arguments.config.is_none()).await);
     output.print(&findings, |look| render(&findings, look))?;
     let errors = findings.iter().filter(|finding| finding.level == FindingLevel::Error).count();
     if errors > 0 { Err(Error::Unwell { errors: errors as u64 }) } else { Ok(()) }
 }
 
-async fn examine(client: &Client) -> Vec<Finding> {
+/// Examines the daemon. Without one, says with which config it would start, unless the config was given.
+async fn examine(client: &Client, names_config: bool) -> Vec<Finding> {
     let status = match client.call(&ShowStatus {}).await {
         Ok(status) => status,
-        Err(error) => return vec![failure("daemon", &error), local::config_to_start_with()],
+        Err(error) => {
+            let config = names_config.then(local::config_to_start_with);
+            return [failure("daemon", &error)].into_iter().chain(config).collect();
+        }
     };
     let running = format!("version {}, up {}", status.version, age(status.uptime_seconds));
     let mut findings = vec![ok("daemon", running), local::version(&status.version)];
@@ -56,7 +79,7 @@ pub fn render(findings: &[Finding], look: &Look) -> String {
         };
         table.add([finding.subject.as_str().into(), result, finding.message.as_str().into()]);
         if let Some(text) = &finding.advice {
-            advice.push_str(&format!("\n{}: {}\n", look.bold(&plain(&finding.subject)), plain(text)));
+            advice.push_str(&format!("\n{}: {}\n", look.bold(&plain(&finding.subject)), sentence(text)));
         }
     }
     table.render(look) + &advice

@@ -2,26 +2,31 @@
 
 mod view;
 
-use admin_api::{DeletePath, ExplainPath, ListCaches, ListPaths, PathList, PathWhy, RestorePath, ShowPath};
-use clap::{Args, Subcommand};
+use std::cmp::Ordering;
+
+use admin_api::{
+    DeletePath, ExplainPath, ListCaches, ListPaths, PathList, PathRow, PathWhy, RestorePath, ShowPath,
+};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use serde::Serialize;
 
 use super::cache::named_or_only;
-use super::pages;
+use super::pages::{self, Mark};
 use super::trash::render_restored;
 use crate::cli::value::StorePath;
 use crate::client::{Client, is_not_found};
+use crate::complete;
 use crate::error::Error;
-use crate::output::{Look, Output, plain, say};
+use crate::output::{Look, Output, base_name, plain, say};
 pub use view::{render, render_deleted, render_why, table};
 
 /// `cachectl path …`
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the store paths of a cache, in the order of their hashes
+    /// List the store paths of a cache
     #[command(after_help = "Examples:\n  \
         cachectl path list hello\n  \
-        cachectl path list --cache main --limit 1000\n  \
+        cachectl path list --cache main --sort size --limit 20\n  \
         cachectl path list --all --json | jq -r '.paths[] | select(.damaged) | .store_path'")]
     List(Query),
     /// Describe a store path
@@ -36,7 +41,7 @@ pub enum Command {
     ///
     /// With --cache, --json prints an object. Without it, --json prints an array with an object for each cache that holds
     /// the path.
-    #[command(after_help = "Example:\n  cachectl path why $(readlink ./result)")]
+    #[command(after_help = "Example:\n  cachectl path why ./result")]
     Why(PathInCache),
     /// Delete a store path, no matter how recently it was used
     ///
@@ -46,11 +51,11 @@ pub enum Command {
         cachectl path delete /nix/store/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1\n  \
         cachectl path delete 0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq --cache main --recursive")]
     Delete {
-        /// /nix/store/HASH-NAME, HASH-NAME or HASH
-        #[arg(value_name = "PATH")]
+        /// /nix/store/HASH-NAME, a link to it such as ./result, HASH-NAME or HASH
+        #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
         path: StorePath,
         /// The cache to delete it from [default: the only cache]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
         /// Also delete all paths that refer to it, directly or indirectly
         #[arg(long)]
@@ -66,11 +71,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  \
         cachectl path restore /nix/store/0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1")]
     Restore {
-        /// /nix/store/HASH-NAME, HASH-NAME or HASH
-        #[arg(value_name = "PATH")]
+        /// /nix/store/HASH-NAME, a link to it such as ./result, HASH-NAME or HASH
+        #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
         path: StorePath,
         /// The cache to restore it to [default: the only cache]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
     },
 }
@@ -78,10 +83,11 @@ pub enum Command {
 /// A path to look up in one cache or in all of them.
 #[derive(Debug, Args)]
 pub struct PathInCache {
-    /// /nix/store/HASH-NAME, HASH-NAME or HASH
+    /// /nix/store/HASH-NAME, a link to it such as ./result, HASH-NAME or HASH
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub path: StorePath,
     /// Look only in this cache [default: all caches]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: Option<String>,
 }
 
@@ -91,7 +97,7 @@ pub struct Query {
     /// List only paths whose HASH-NAME contains this text, ignoring case
     pub query: Option<String>,
     /// The cache to look in [default: the only cache]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: Option<String>,
     /// The most paths to list
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
@@ -100,8 +106,42 @@ pub struct Query {
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
     /// List only paths after this one
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "sort")]
     pub after: Option<StorePath>,
+    /// The order of the list [default: that of the hashes]
+    #[arg(long, value_enum)]
+    pub sort: Option<Order>,
+    /// Reverse the order
+    #[arg(long, requires = "sort")]
+    pub reverse: bool,
+}
+
+/// An order of paths.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Order {
+    /// By name, from a to z
+    Name,
+    /// By the size of the compressed file, the largest first
+    Size,
+    /// By the last use, the most recent first, those that were never used last
+    Used,
+    /// By the time of the push, the newest first
+    Created,
+}
+
+impl Order {
+    fn compare(self, one: &PathRow, other: &PathRow) -> Ordering {
+        // The name begins behind the hash.
+        let name =
+            |row: &PathRow| base_name(&row.store_path).split_once('-').map(|(_, name)| name.to_owned());
+        match self {
+            Self::Name => name(one).cmp(&name(other)),
+            Self::Size => other.file_size.cmp(&one.file_size),
+            Self::Used => other.last_used_at.cmp(&one.last_used_at),
+            Self::Created => other.created_at.cmp(&one.created_at),
+        }
+        .then_with(|| one.store_path.cmp(&other.store_path))
+    }
 }
 
 /// Why a cache keeps a path, or does not, as `--json` shows it.
@@ -161,9 +201,24 @@ async fn list(arguments: Query, client: &Client, output: &Output) -> Result<(), 
         Ok((page.paths, page.next))
     };
     // Pages follow the order of the hashes.
-    let (paths, next) = pages::collect(&cache, after, most, |next, after| next > after, fetch).await?;
+    let ahead = |next: &Mark, after: &Mark| next > after;
+    let (paths, next) = match arguments.sort {
+        None => pages::collect(&cache, after, most, ahead, fetch).await?,
+        Some(order) => {
+            let order = |one: &PathRow, other: &PathRow| {
+                let ordering = order.compare(one, other);
+                if arguments.reverse { ordering.reverse() } else { ordering }
+            };
+            pages::collect_first(&cache, most, order, ahead, fetch).await?
+        }
+    };
     let list = PathList { paths, next };
     output.print(&list, |look| table(&list.paths, look))?;
+    if !output.json && arguments.sort.is_some() && list.paths.len() as u64 == most {
+        say(&format!(
+            "There may be more paths: pass --limit or --all. These are the first {most} of the order."
+        ));
+    }
     if let (false, Some(next)) = (output.json, &list.next) {
         say(&format!("There are more paths: pass --all, or --after {}.", plain(next)));
     }

@@ -17,8 +17,8 @@ use super::*;
 use crate::follow;
 use samples::NOW;
 
-const TERMINAL: Look = Look { width: Some(80), colour: false, now: NOW };
-const PIPE: Look = Look { width: None, colour: false, now: NOW };
+const TERMINAL: Look = Look { width: Some(80), colour: false, draws_lines: true, now: NOW };
+const PIPE: Look = Look { width: None, colour: false, draws_lines: true, now: NOW };
 
 #[track_caller]
 fn assert_golden(name: &str, text: &str) {

@@ -20,6 +20,7 @@ mod endpoint;
 mod error;
 mod job;
 mod key;
+mod names;
 mod path;
 mod peer;
 mod pin;
@@ -58,6 +59,7 @@ pub use job::{
     SkippedPaths, StopCause, StopJob, StorageShare, Unit,
 };
 pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey, RetiredKey};
+pub use names::nearest;
 pub use path::{
     DeletePath, DeletedPaths, ExplainPath, ListPaths, MAX_PATHS_PER_PAGE, PathInfo, PathList, PathRow,
     PathWhy, PushedBy, ShowPath,

@@ -85,6 +85,9 @@ pub struct PinInfo {
     pub keep_revisions: Option<u32>,
     /// When the revision was created.
     pub created_at: i64,
+    /// The files in the path that `cachix pin --artifact` named, relative to it.
+    #[serde(default)]
+    pub artifacts: Vec<String>,
 }
 
 /// The result of a [`RemovePin`].

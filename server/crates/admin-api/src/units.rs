@@ -1,4 +1,4 @@
-//! Sizes as people write them, in the configuration file and in arguments.
+//! Sizes as people write and read them.
 
 use thiserror::Error;
 
@@ -56,4 +56,27 @@ pub fn format_size(bytes: u64) -> String {
         Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
         None => bytes.to_string(),
     }
+}
+
+/// The units in which sizes are shown.
+const SHOWN_UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+/// Returns a size in binary units with three digits, such as `1.21 GiB`; below 1 KiB, the number of bytes.
+pub fn rounded_size(bytes: u64) -> String {
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    // A value that would round up to 1024 takes the next unit.
+    while value >= 1023.5 && unit + 1 < SHOWN_UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let decimals = match value {
+        _ if value < 9.995 => 2,
+        _ if value < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {}", SHOWN_UNITS[unit])
 }

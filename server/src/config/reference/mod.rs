@@ -4,9 +4,12 @@
 //! ones. This folder knows the tables and nothing of how files are read.
 
 mod example;
+mod man;
 mod markdown;
 mod nix;
 mod text;
+
+pub use man::write as man_page;
 
 use std::io;
 use std::path::Path;

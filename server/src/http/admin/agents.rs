@@ -20,7 +20,7 @@ pub(super) async fn list(state: &State, _: ListAgents) -> Answer<Vec<AgentInfo>>
 pub(super) async fn show(state: &State, request: ShowAgent) -> Answer<AgentInfo> {
     let fleet = load(state).await?;
     let agent = fleet.agents.iter().find(|agent| agent.name == request.agent);
-    let agent = agent.ok_or_else(|| unknown_agent(&request.agent))?;
+    let agent = agent.ok_or_else(|| unknown_agent(state, &request.agent))?;
     agent_info(state, &fleet, agent).await.map_err(|error| internal(&error))
 }
 

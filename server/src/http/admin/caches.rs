@@ -40,7 +40,7 @@ pub(super) async fn show(state: &State, request: ShowCache) -> Answer<CacheInfo>
 
 /// Returns the cache of this name, if it is served.
 pub(super) fn find(state: &State, name: &str) -> Answer<Arc<Cache>> {
-    state.caches().find(name).ok_or_else(|| unknown_cache(name))
+    state.caches().find(name).ok_or_else(|| unknown_cache(state, name))
 }
 
 /// A signing key, as the API shows it.

@@ -29,7 +29,7 @@ pub(super) async fn list(state: &State, request: ListDeployments) -> Answer<Vec<
         None => None,
         Some(name) => {
             let found = names.iter().find(|(_, known)| *known == name).map(|(id, _)| *id);
-            Some(found.ok_or_else(|| unknown_agent(name))?)
+            Some(found.ok_or_else(|| unknown_agent(state, name))?)
         }
     };
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
@@ -68,7 +68,8 @@ pub(super) async fn activate(state: &State, request: Activate) -> Answer<Vec<Dep
 
 pub(super) async fn roll_back(state: &State, request: Rollback) -> Answer<DeploymentInfo> {
     let name = request.agent;
-    let agent: Arc<Agent> = state.deploy.fleet().agent(&name).cloned().ok_or_else(|| unknown_agent(&name))?;
+    let agent: Arc<Agent> =
+        state.deploy.fleet().agent(&name).cloned().ok_or_else(|| unknown_agent(state, &name))?;
     let cache = state.caches().find(&agent.workspace.cache);
     let source = cache.as_ref().map(|cache| Source { cache, federation: &state.federation });
     match state.deploy.rollback(&agent, source).await {
@@ -82,7 +83,7 @@ pub(super) async fn roll_back(state: &State, request: Rollback) -> Answer<Deploy
 fn workspace(state: &State, name: Option<&str>) -> Answer<Arc<Workspace>> {
     let fleet = state.deploy.fleet();
     if let Some(name) = name {
-        return fleet.workspace(name).cloned().ok_or_else(|| unknown_workspace(name));
+        return fleet.workspace(name).cloned().ok_or_else(|| unknown_workspace(state, name));
     }
     let mut all = fleet.workspaces();
     match (all.next(), all.next()) {
@@ -118,7 +119,7 @@ pub(super) async fn find(core: &Core, which: &str) -> Answer<(DeploymentRecord, 
                 None => (which, None),
             };
             let agent = names.iter().find(|(_, known)| *known == name).map(|(id, _)| *id);
-            let agent = agent.ok_or_else(|| unknown_agent(name))?;
+            let agent = agent.ok_or_else(|| unknown_agent(core, name))?;
             let found = match number.map(str::parse::<u64>) {
                 None => core
                     .catalog
@@ -133,7 +134,11 @@ pub(super) async fn find(core: &Core, which: &str) -> Answer<(DeploymentRecord, 
     };
     let record = found.ok_or_else(|| {
         let hint = Some("`cachectl deploy list` shows the deployments");
-        failure(ErrorCode::NotFound, format!("there is no deployment `{which}`"), hint)
+        let message = match names.values().any(|name| name == which) {
+            true => format!("agent `{which}` has no deployment yet"),
+            false => format!("there is no deployment `{which}`"),
+        };
+        failure(ErrorCode::NotFound, message, hint)
     })?;
     let name = name_of(&names, &record).to_owned();
     Ok((record, name))

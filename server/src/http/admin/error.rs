@@ -4,6 +4,8 @@ use admin_api::{ApiError, ErrorCode};
 use catalog::CatalogError;
 
 use crate::chain::chain;
+use crate::core::Core;
+use crate::http::state::State;
 
 /// Returns a failure with this text and, if a person can act, a hint.
 pub fn failure(code: ErrorCode, message: impl Into<String>, hint: Option<&str>) -> ApiError {
@@ -11,30 +13,19 @@ pub fn failure(code: ErrorCode, message: impl Into<String>, hint: Option<&str>) 
 }
 
 /// There is no cache of this name.
-pub fn unknown_cache(name: &str) -> ApiError {
-    failure(
-        ErrorCode::NotFound,
-        format!("there is no cache called `{name}`"),
-        Some("`cachectl cache list` shows the caches"),
-    )
+pub fn unknown_cache(state: &State, name: &str) -> ApiError {
+    let caches = state.caches();
+    ApiError::unknown("cache", name, caches.iter().map(|cache| cache.name()))
 }
 
 /// There is no deploy workspace of this name.
-pub fn unknown_workspace(name: &str) -> ApiError {
-    failure(
-        ErrorCode::NotFound,
-        format!("there is no workspace called `{name}`"),
-        Some("`cachectl workspace list` shows the workspaces"),
-    )
+pub fn unknown_workspace(core: &Core, name: &str) -> ApiError {
+    ApiError::unknown("workspace", name, core.deploy.fleet().workspaces().map(|known| known.name.as_str()))
 }
 
 /// There is no deploy agent of this name.
-pub fn unknown_agent(name: &str) -> ApiError {
-    failure(
-        ErrorCode::NotFound,
-        format!("there is no agent called `{name}`"),
-        Some("`cachectl agent list` shows the agents"),
-    )
+pub fn unknown_agent(core: &Core, name: &str) -> ApiError {
+    ApiError::unknown("agent", name, core.deploy.fleet().agents().map(|known| known.name.as_str()))
 }
 
 /// Something inside failed. An operator may see what.

@@ -105,6 +105,7 @@ fn pin_info(cache: &Cache, pin: PinRecord) -> PinInfo {
         keep_days,
         keep_revisions,
         created_at: pin.created_at.0,
+        artifacts: pin.artifacts,
     }
 }
 

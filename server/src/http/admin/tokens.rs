@@ -93,7 +93,7 @@ fn activate_scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
         )
     })?;
     if state.deploy.fleet().workspace(name).is_none() {
-        return Err(unknown_workspace(name));
+        return Err(unknown_workspace(state, name));
     }
     Ok(TokenScope::Activate(name.clone()))
 }
@@ -104,7 +104,7 @@ fn agent_scope(state: &State, request: &CreateToken) -> Answer<TokenScope> {
         invalid("the token of an agent is for that agent only", "use `cachectl agent token NAME`")
     })?;
     if state.deploy.fleet().agent(name).is_none() {
-        return Err(unknown_agent(name));
+        return Err(unknown_agent(state, name));
     }
     Ok(TokenScope::Agent(name.clone()))
 }

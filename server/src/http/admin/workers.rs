@@ -1,9 +1,8 @@
 //! Background workers.
 
-use admin_api::{ErrorCode, ListWorkers, PauseWorker, ResumeWorker, WorkerInfo};
+use admin_api::{ApiError, ListWorkers, PauseWorker, ResumeWorker, WorkerInfo};
 
 use super::Answer;
-use super::error::failure;
 use crate::http::state::State;
 use crate::workers::{WorkerState, WorkerStatus};
 
@@ -24,8 +23,8 @@ pub(super) async fn resume(state: &State, request: ResumeWorker) -> Answer<Worke
 
 fn set_paused(state: &State, name: &str, paused: bool) -> Answer<WorkerInfo> {
     let worker = state.workers.find(name).ok_or_else(|| {
-        let hint = Some("`cachectl worker list` shows the workers");
-        failure(ErrorCode::NotFound, format!("there is no worker called `{name}`"), hint)
+        let workers = state.workers.list();
+        ApiError::unknown("worker", name, workers.iter().map(|worker| worker.name.as_str()))
     })?;
     worker.set_paused(paused);
     tracing::info!(worker = name, paused, "paused or resumed a worker");

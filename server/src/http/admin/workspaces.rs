@@ -34,5 +34,5 @@ pub(super) async fn list(state: &State, _: ListWorkspaces) -> Answer<Vec<Workspa
 pub(super) async fn show(state: &State, request: ShowWorkspace) -> Answer<WorkspaceInfo> {
     let mut all = list(state, ListWorkspaces {}).await?.into_iter();
     let found = all.find(|workspace| workspace.name == request.workspace);
-    found.ok_or_else(|| unknown_workspace(&request.workspace))
+    found.ok_or_else(|| unknown_workspace(state, &request.workspace))
 }

@@ -37,11 +37,12 @@ pub fn pins() -> Vec<PinInfo> {
         keep_days: None,
         keep_revisions: None,
         created_at: NOW - 10 * DAY,
+        artifacts: Vec::new(),
     };
     vec![
         PinInfo { keep_revisions: Some(7), ..pin("nightly", 1_234) },
         PinInfo { keep_revisions: Some(1), ..pin("nightly", 1_233) },
-        PinInfo { keep_days: Some(30), ..pin("release", 2) },
+        PinInfo { keep_days: Some(30), artifacts: vec!["bin/hello".into()], ..pin("release", 2) },
         PinInfo { keep_days: Some(10), ..pin("release", 1) },
         PinInfo { cache: "staging".into(), ..pin("tools", 1) },
     ]
