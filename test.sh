@@ -168,6 +168,9 @@ cargo build --workspace --bins --tests --features fail-points --locked
 say "testing the examples in the documentation"
 cargo test --workspace --features fail-points --locked --doc --quiet
 
+say "running the commands of the documentation"
+docs/tests/commands
+
 say "testing the NixOS module"
 nixos-module/tests/run
 

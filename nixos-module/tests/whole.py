@@ -20,7 +20,7 @@ def test_package(nixpkgs):
 
 
 def test_machines(nixpkgs):
-    """The machines of the README and those here, which are the ones of the golden folders."""
+    """The machines of docs/src/nixos.md and those here, which are the ones of the golden folders."""
     machines = value(nixpkgs, "machines", **WHOLE)
     for name, machine in machines.items():
         look_at(name, machine)

@@ -1,7 +1,7 @@
 # Cachix Deploy: a machine takes a system that was pushed to a private cache, goes back when one fails, and gets later what it
 # was told while it was off.
 #
-# server.nix is what the README shows. The agent is a stand-in for that of cachix (see ../lib/agent.py), and the systems are
+# server.nix is what docs/src/nixos.md shows. The agent is a stand-in for that of cachix (see ../lib/agent.py), and the systems are
 # small ones; what differs from `services.cachix-agent` is what they activate.
 {
   name = "cache-server-deploy";

@@ -1,7 +1,7 @@
 # Five nodes that find each other's paths by the DHT: the first of them dies, the network is cut in two and heals, one comes
 # late, and what is private stays so.
 #
-# node.nix is what the README shows, the second of the nodes. The others differ in their names, the first also in that it has
+# node.nix is what docs/src/nixos.md shows, the second of the nodes. The others differ in their names, the first also in that it has
 # nobody to enter the network through.
 let
   numbers = [

@@ -1,6 +1,6 @@
 # One server behind nginx, a machine that pushes what it builds, and one that fetches its system from the cache.
 #
-# server.nix and builder.nix are what the README shows; here is what makes them testable: a key that is known before the
+# server.nix and builder.nix are what docs/src/nixos.md shows; here is what makes them testable: a key that is known before the
 # server has started, names that no DNS has, and something to build.
 let
   names = {
