@@ -227,17 +227,17 @@ impl Catalog {
         while !next.is_empty() {
             let mut found = Vec::new();
             for some in next.chunks(IN_LIST) {
-                let rows: Vec<(PathId, Field<nar::Entity, Count>, Field<nar::Entity, Count>)> =
-                    store_path::Entity::find()
-                        .select_only()
-                        .column(store_path::Column::Id)
-                        .columns([nar::Column::FileSize, nar::Column::NarSize])
-                        .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
-                        .filter(store_path::Column::Cache.eq(cache))
-                        .filter(store_path::Column::Hash.is_in(some.iter().map(stored)))
-                        .into_tuple()
-                        .all(self.readers())
-                        .await?;
+                type Row = (PathId, Field<nar::Entity, Count>, Field<nar::Entity, Count>);
+                let rows: Vec<Row> = store_path::Entity::find()
+                    .select_only()
+                    .column(store_path::Column::Id)
+                    .columns([nar::Column::FileSize, nar::Column::NarSize])
+                    .join(JoinType::InnerJoin, store_path::Relation::Nar.def())
+                    .filter(store_path::Column::Cache.eq(cache))
+                    .filter(store_path::Column::Hash.is_in(some.iter().map(stored)))
+                    .into_tuple()
+                    .all(self.readers())
+                    .await?;
                 closure.missing += (some.len() - rows.len().min(some.len())) as u64;
                 for (id, file_size, nar_size) in rows {
                     closure.paths += 1;
