@@ -32,6 +32,8 @@ needed=(
   mount:mount
   nginx:nginx-light
   nix:nix-bin
+  node:nodejs
+  npm:npm
   nsenter:util-linux
   openssl:openssl
   promtool:prometheus
@@ -144,6 +146,16 @@ if ! command -v mdbook >/dev/null && ! [ -x "$tools/bin/mdbook" ]; then
   CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
     cargo install --locked --quiet --root "$tools" --no-default-features --features search mdbook ||
     echo "test.sh: mdbook cannot be installed" >&2
+fi
+
+# A certified OpenID provider, in the version that its lock file names.
+provider=server/tests/data/openid-provider
+if ! cmp -s "$provider/package-lock.json" "$tools/openid-provider/package-lock.json" ||
+  ! [ -d "$tools/openid-provider/node_modules/oidc-provider" ]; then
+  say "installing oidc-provider into $tools"
+  mkdir -p "$tools/openid-provider"
+  cp "$provider/package.json" "$provider/package-lock.json" "$tools/openid-provider/"
+  npm ci --prefix "$tools/openid-provider" --no-audit --no-fund --silent
 fi
 
 # What renders the manual of NixOS needs them, and a Python that not every system has.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::OnceLock;
 
 use cache_server::auth::Tokens;
-use cache_server::config::{Environment, load};
+use cache_server::config::{Config, Environment, load};
 use cache_server::decode::decoder;
 use nix_formats::Compression;
 
@@ -38,7 +38,9 @@ pub fn tokens(data: &[u8]) {
             let directory = tempfile::tempdir().expect("a directory");
             let database = format!("sqlite://{}/db.sqlite", directory.path().display());
             let catalog = catalog::Catalog::open(&database).await.expect("a catalog");
-            Tokens::load(catalog, b"a key of at least thirty-two characters").await.expect("no tokens")
+            let https = cache_server::tls::trust(&[]).expect("no files");
+            let key = b"a key of at least thirty-two characters";
+            Tokens::load(catalog, key, &Config::default(), https).await.expect("no tokens")
         })
     });
     assert!(tokens.verify(&String::from_utf8_lossy(data)).is_err());

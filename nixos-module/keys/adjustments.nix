@@ -20,6 +20,11 @@
     admin-socket-group.derived = "the group of {option}`services.cache-server.adminGroup`";
     key-file.note = "Without it, the daemon makes a key at its first start and keeps it in the state directory.";
     default-port.note = "The first cache is the first one by name.";
+    tls.keys.key.note = ''
+      The daemon reads the file itself, so that a renewed certificate takes no restart. Let it: for certificates of
+      {option}`security.acme`, set their `group` and add that group to
+      `systemd.services.cache-server.serviceConfig.SupplementaryGroups`.
+    '';
   };
   cache = {
     # Lists only, which several modules can add to.

@@ -34,7 +34,13 @@ let
   adjusted =
     adjustment: entry:
     if entry ? keys then
-      entry // { keys = adjustedKeys (adjustment.keys or { }) entry.keys; }
+      # Files that the keys of a section name are read by the daemon itself, again and again.
+      entry
+      // {
+        keys = lib.mapAttrs (_: below: below // { isReadAgain = true; }) (
+          adjustedKeys (adjustment.keys or { }) entry.keys
+        );
+      }
     else
       entry
       // {
@@ -75,7 +81,9 @@ let
             else
               "`${builtins.toJSON entry.default}` (of the daemon)"
           );
-          description = entry.description + lib.optionalString (entry.secret or false) secretNote;
+          description =
+            entry.description
+            + lib.optionalString ((entry.secret or false) && !(entry.isReadAgain or false)) secretNote;
         }
         // lib.optionalAttrs (entry ? example) { inherit (entry) example; }
       );

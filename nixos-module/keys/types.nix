@@ -9,6 +9,7 @@ in
   inherit (types.ints) positive unsigned;
   percentage = types.ints.between 1 100;
   size = types.either types.ints.unsigned types.str;
+  claims = types.attrsOf (types.either types.str (types.listOf types.str));
   # A secret is of another type; see ../lib/external-path.nix.
   file = types.path;
   mode = types.strMatching "0?[0-7]{3}";

@@ -19,7 +19,7 @@ use crate::http::state::State;
 use crate::http::{self, Forwarder, KeptFigures, PartUrlKey};
 use crate::jobs::Jobs;
 use crate::listeners::serve::ConnectionLimits;
-use crate::listeners::{self, ListenError, Listeners, Reopener};
+use crate::listeners::{self, CertificateWatch, ListenError, Listeners, Reopener};
 use crate::origin::{Origin, reachable_host};
 use crate::reload::{Controls, KeyControl, LogControl, Reloader, Started};
 use crate::server_key::ServerKeyError;
@@ -76,7 +76,7 @@ impl App {
         let host = key_host(&config);
         let shared = Shared::new(config.server.narinfo_memory);
         let own_host = reachable_host(&config.server).await;
-        let origin = Origin::new(config.server.public_url.clone(), own_host, config.server.server_port);
+        let origin = Origin::new(&config.server, own_host);
         let part_urls = PartUrlKey::derive(key.as_bytes(), config.server.upload_expiry);
         let part_urls = Arc::new(ArcSwap::from_pointee(part_urls));
         let core = Arc::new(Core::open(config, key.as_bytes(), &host, &shared).await?);
@@ -88,6 +88,7 @@ impl App {
         let listeners = Arc::new(Listeners::default());
         let controls = Controls { logging, key: replace_part_url_key(part_urls.clone()) };
         let at_start = Started { shared, host, key, text };
+        let forwarder = Forwarder::new(core.https.clone());
         let reloader = Reloader::new(core.clone(), workers.clone(), listeners.clone(), at_start, controls);
         let state = State {
             core,
@@ -97,7 +98,7 @@ impl App {
             reloader: Arc::new(reloader),
             origin,
             part_urls,
-            forwarder: Forwarder::default(),
+            forwarder,
             figures: KeptFigures::default(),
             started_at: UnixTime::now(),
             started,
@@ -119,9 +120,13 @@ impl App {
         workers::follow(core, workers).await;
         let bound = listeners::bind_all(listeners, &core.config()).await?;
         core.federation.start(&core.config(), reloader.key().as_bytes(), core.caches()).await?;
-        listeners.start(limits, http::served_on(state), bound);
+        listeners.start(limits, core.clone(), http::served_on(state), bound);
         log_storages(core);
-        workers::start(core, workers, vec![Box::new(Reopener(listeners.clone()))]);
+        workers::start(
+            core,
+            workers,
+            vec![Box::new(Reopener(listeners.clone())), Box::new(CertificateWatch)],
+        );
         let watchdog = tokio::spawn(systemd::run_watchdog());
         jobs.resume(core).await;
         systemd::notify_ready(&listeners.summary());

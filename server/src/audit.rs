@@ -4,7 +4,7 @@
 //! writes the file, so that no request waits for a disk; lines that it cannot keep up with are counted. Anybody can cause
 //! refusals, so of those with the same cause only some are written, and the others counted as well.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -34,6 +34,9 @@ pub struct Event {
     /// What the token is for, as the operator said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// What was proved instead of a token of this server: the claims that the rules ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<BTreeMap<String, Vec<String>>>,
     /// The user, on the admin socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,

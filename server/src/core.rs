@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use catalog::{Catalog, CatalogError};
+use rustls::ClientConfig;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::audit::Audit;
@@ -25,6 +26,7 @@ use crate::origin::{node_url, without_port};
 use crate::publish::Publisher;
 use crate::sealing::Sealer;
 use crate::server_key::fingerprint;
+use crate::tls::{self, Tls, TlsError};
 use crate::uploads::Uploads;
 
 /// What every part of the running daemon shares.
@@ -35,6 +37,10 @@ pub struct Core {
     pub clock: Clock,
     /// Records who changed what.
     pub audit: Audit,
+    /// Certificates of the ports.
+    pub tls: Arc<Tls>,
+    /// Settings for HTTPS to others.
+    pub https: ClientConfig,
     /// Issues and verifies tokens.
     pub tokens: Tokens,
     /// Workspaces, agents and deployments.
@@ -67,6 +73,9 @@ pub enum OpenError {
     /// A cache could not be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A certificate cannot be used.
+    #[error("tls")]
+    Tls(#[from] TlsError),
     /// The audit log cannot be written.
     #[error("server.audit-log: {}", path.display())]
     Audit {
@@ -109,6 +118,8 @@ impl Core {
         let catalog = Catalog::open(database.expose()).await?;
         note_server_key(&catalog, key).await?;
         let clock = Clock::open(catalog.clone()).await?;
+        let tls = Tls::open(config.tls_sources())?;
+        let https = tls::trust(&config.server.trusted_authorities)?;
         let sealer = Sealer::derive(key);
         let setup = Setup { config: &config, host, sealer: &sealer, shared };
         let caches = set_up(&setup, &catalog, &Caches::default()).await?.take_effect(&catalog).await?;
@@ -135,12 +146,20 @@ impl Core {
         // What is due now was left by a previous run; it is unknown which of its files reached the disk.
         publisher.publish_again();
         let deploy = Arc::new(Deploy::open(catalog.clone(), &config, &caches).await?);
-        let federation =
-            Federation::new(&config.server, key, catalog.clone(), uploads.clone(), ingest.clone());
+        let federation = Federation::new(
+            &config.server,
+            key,
+            catalog.clone(),
+            uploads.clone(),
+            ingest.clone(),
+            https.clone(),
+        );
         Ok(Self {
             clock,
             audit,
-            tokens: Tokens::load(catalog.clone(), key).await?,
+            tls: Arc::new(tls),
+            tokens: Tokens::load(catalog.clone(), key, &config, https.clone()).await?,
+            https,
             deploy,
             uploads,
             ingest,

@@ -2,6 +2,7 @@
 
 mod agents;
 mod belonging;
+mod certificates;
 mod upstreams;
 
 use std::path::Path;
@@ -52,6 +53,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     findings.push(belonging::server_key(core).await);
     findings.extend(configuration(core).await);
     findings.extend(addresses(listeners));
+    findings.extend(core.tls.certificates().iter().map(certificates::examine));
     for cache in core.caches().iter() {
         for storage in cache.storages().iter() {
             findings.push(storage_finding(core, cache, storage).await);

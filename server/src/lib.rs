@@ -41,6 +41,7 @@ mod sealing;
 mod server_key;
 mod state_dir;
 mod systemd;
+pub mod tls;
 mod uploads;
 pub mod welcome;
 pub mod workers;

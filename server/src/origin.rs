@@ -17,7 +17,7 @@ pub fn node_url(server: &ServerConfig) -> String {
         return url.as_str().trim_end_matches('/').to_owned();
     }
     let host = if listens_everywhere(server) { machine_name() } else { url_host(&server.hostname) };
-    format!("http://{host}:{}", server.server_port)
+    format!("{}://{host}:{}", server.tls.scheme(), server.server_port)
 }
 
 /// The host part of URLs that lead to a daemon with this configuration when no request says how it was reached. Where it
@@ -81,12 +81,15 @@ pub struct Origin {
     public_url: Option<Url>,
     own_host: String,
     server_port: u16,
+    /// How URLs begin that lead to a port of the server.
+    scheme: &'static str,
 }
 
 impl Origin {
-    /// URLs under `public_url` if there is one, else under the host name that a request came to, else under `own_host`.
-    pub fn new(public_url: Option<Url>, own_host: String, server_port: u16) -> Self {
-        Self { public_url, own_host, server_port }
+    /// URLs under the public one if there is one, else under the host name that a request came to, else under `own_host`.
+    pub fn new(server: &ServerConfig, own_host: String) -> Self {
+        let (public_url, server_port) = (server.public_url.clone(), server.server_port);
+        Self { public_url, own_host, server_port, scheme: server.tls.scheme() }
     }
 
     /// The URL of the API for clients that have yet to come, without a slash at its end.
@@ -112,18 +115,21 @@ impl Origin {
             }
         }
         match host {
-            Some(host) => format!("http://{host}{path}"),
-            None => format!("http://{}:{}{path}", self.own_host, self.server_port),
+            Some(host) => format!("{}://{host}{path}", self.scheme),
+            None => format!("{}://{}:{}{path}", self.scheme, self.own_host, self.server_port),
         }
     }
 
     /// The substituter URL of a cache for a client that reached this daemon as `host`, or for one that has yet to come:
     /// stable, without a trailing slash (protocol reference 3.4).
     pub fn cache_url(&self, cache: &Cache, host: Option<&str>) -> String {
-        self.url_of_cache(cache.name(), cache.config().port, host)
+        let config = cache.config();
+        let scheme = if config.tls.certificate.is_some() { "https" } else { self.scheme };
+        self.url_of_cache(cache.name(), config.port.map(|port| (scheme, port)), host)
     }
 
-    fn url_of_cache(&self, name: &str, port: Option<u16>, host: Option<&str>) -> String {
+    /// `port` is the cache's own, with how URLs that lead there begin.
+    fn url_of_cache(&self, name: &str, port: Option<(&str, u16)>, host: Option<&str>) -> String {
         if let Some(public) = &self.public_url {
             return match public.host() {
                 Some(Host::Domain(domain)) => {
@@ -136,8 +142,8 @@ impl Origin {
         }
         let host = host.map_or(self.own_host.as_str(), without_port);
         match port {
-            Some(port) => format!("http://{host}:{port}"),
-            None => format!("http://{host}:{}/api/v1/cache/{name}", self.server_port),
+            Some((scheme, port)) => format!("{scheme}://{host}:{port}"),
+            None => format!("{}://{host}:{}/api/v1/cache/{name}", self.scheme, self.server_port),
         }
     }
 }
@@ -155,9 +161,14 @@ pub fn without_port(host: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn plain() -> ServerConfig {
+        ServerConfig { server_port: 5000, ..ServerConfig::default() }
+    }
+
     /// The daemon listens on 5000, and on the loopback interface, where its public URL leads to.
     fn public(url: &str) -> Origin {
-        Origin::new(Some(url.parse().unwrap()), "localhost".to_owned(), 5000)
+        let public_url = Some(url.parse().unwrap());
+        Origin::new(&ServerConfig { public_url, ..plain() }, "localhost".to_owned())
     }
 
     fn server(yaml: &str) -> ServerConfig {
@@ -171,10 +182,13 @@ mod tests {
     async fn urls_for_clients_to_come_lead_to_where_the_daemon_listens() {
         for (hostname, host) in [("localhost", "localhost"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
             let server = server(&format!("hostname: '{hostname}'"));
-            let origin = Origin::new(None, reachable_host(&server).await, 5000);
+            let origin = Origin::new(&server, reachable_host(&server).await);
             assert_eq!(origin.api_url(), format!("http://{host}:5000"));
             assert_eq!(origin.url(None, "/x"), format!("http://{host}:5000/x"));
-            assert_eq!(origin.url_of_cache("main", Some(8080), None), format!("http://{host}:8080"));
+            assert_eq!(
+                origin.url_of_cache("main", Some(("http", 8080)), None),
+                format!("http://{host}:8080")
+            );
             let by_path = format!("http://{host}:5000/api/v1/cache/main");
             assert_eq!(origin.url_of_cache("main", None, None), by_path);
             assert_eq!(node_url(&server), format!("http://{host}:5000"));
@@ -198,12 +212,15 @@ mod tests {
             assert_eq!(origin.api_url(), url);
             for host in [None, Some("127.0.0.1:5000"), Some("cachix.test")] {
                 let expected = format!("{scheme}://main.cachix.test{port}");
-                assert_eq!(origin.url_of_cache("main", Some(8080), host), expected);
+                assert_eq!(origin.url_of_cache("main", Some(("http", 8080)), host), expected);
             }
         }
         for url in ["http://192.0.2.7:8000", "http://[2001:db8::1]"] {
             assert_eq!(public(url).api_url(), url);
-            assert_eq!(public(url).url_of_cache("main", Some(80), None), format!("{url}/api/v1/cache/main"));
+            assert_eq!(
+                public(url).url_of_cache("main", Some(("http", 80)), None),
+                format!("{url}/api/v1/cache/main")
+            );
         }
     }
 
@@ -221,12 +238,27 @@ mod tests {
 
     #[test]
     fn without_a_public_url_a_cache_is_where_the_client_came_to() {
-        let origin = Origin::new(None, "localhost".to_owned(), 5000);
+        let origin = Origin::new(&plain(), "localhost".to_owned());
         for (host, expected) in [("[::1]:5000", "[::1]"), ("node:5000", "node"), ("10.0.0.1", "10.0.0.1")] {
             assert_eq!(origin.url(Some(host), "/x"), format!("http://{host}/x"));
-            let url = origin.url_of_cache("main", Some(8080), Some(host));
+            let url = origin.url_of_cache("main", Some(("http", 8080)), Some(host));
             assert_eq!(url, format!("http://{expected}:8080"));
         }
+    }
+
+    #[test]
+    fn urls_of_a_server_with_a_certificate_are_https() {
+        let tls = crate::config::ServerTls {
+            certificate: Some("c".into()),
+            key: Some("k".into()),
+            ..Default::default()
+        };
+        let server = ServerConfig { tls, hostname: "a.test".to_owned(), ..plain() };
+        let origin = Origin::new(&server, "a.test".to_owned());
+        assert_eq!(origin.api_url(), "https://a.test:5000");
+        assert_eq!(origin.url(Some("b.test:1"), "/x"), "https://b.test:1/x");
+        assert_eq!(origin.url_of_cache("main", None, None), "https://a.test:5000/api/v1/cache/main");
+        assert_eq!(node_url(&server), "https://a.test:5000");
     }
 
     #[test]

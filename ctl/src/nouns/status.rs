@@ -39,7 +39,7 @@ pub fn render(status: &Status, look: &Look) -> String {
 
     let mut sections = vec![
         format!("{version}, up {uptime} (since {})\n{}", date(status.started_at), fields.render(look)),
-        listeners(status, look),
+        listeners(status, look) + &certificates(status, look),
         cache::table(&status.caches, look) + &cache::held_back(&status.caches),
         cache::public_keys(&status.caches, look),
         storage::status_table(&status.storages, look),
@@ -68,4 +68,24 @@ fn listeners(status: &Status, look: &Look) -> String {
         table.add([purpose.into(), listener.cache.as_deref().into(), address, error]);
     }
     table.render(look)
+}
+
+/// Renders the certificates of the ports, after an empty line; nothing if there are none.
+fn certificates(status: &Status, look: &Look) -> String {
+    if status.certificates.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new([
+        Column::text("CERTIFICATE"),
+        Column::text("CACHE"),
+        Column::text("ENDS"),
+        Column::prose("NAMES").unless_empty(),
+    ]);
+    for certificate in &status.certificates {
+        let names = certificate.names.join(", ");
+        let ends = date(certificate.ends);
+        let (file, cache) = (certificate.file.as_str(), certificate.cache.as_deref());
+        table.add([file.into(), cache.into(), ends.into(), names.as_str().into()]);
+    }
+    format!("\n{}", table.render(look))
 }

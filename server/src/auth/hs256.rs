@@ -1,25 +1,11 @@
-//! HMAC with SHA-256 for [`jsonwebtoken`], and nothing else.
-//!
-//! Its own set of algorithms comes with RSA and elliptic curves, whose crates take a minute to compile and have advisories
-//! against them. Tokens of this server are signed with a key that only the server has.
+//! HMAC with SHA-256 for [`jsonwebtoken`]: tokens of this server are signed with a key that only the server has.
 
 use hmac::{Hmac, KeyInit, Mac};
-use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::crypto::{JwtSigner, JwtVerifier};
 use jsonwebtoken::errors::{ErrorKind, Result};
 use jsonwebtoken::signature::{self, Signer, Verifier};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey};
 use sha2::Sha256;
-
-static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: signer,
-    verifier_factory: verifier,
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-/// Has tokens of this process signed and verified with HS256. May be called more than once.
-pub(super) fn install() {
-    let _ = PROVIDER.install_default();
-}
 
 struct Hs256(Hmac<Sha256>);
 
@@ -33,11 +19,11 @@ impl Hs256 {
     }
 }
 
-fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+pub(super) fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     Ok(Hs256::new(key.as_bytes(), *algorithm, key.family())?)
 }
 
-fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
+pub(super) fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     Ok(Hs256::new(key.try_get_as_bytes()?, *algorithm, key.family())?)
 }
 
@@ -81,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_standard_is_signed_and_verified() {
-        install();
+        super::super::crypto::install();
         let encoding = EncodingKey::from_urlsafe_base64_secret(&format!("{KEY}==")).unwrap();
         let signature = jsonwebtoken::crypto::sign(SIGNED.as_bytes(), &encoding, Algorithm::HS256).unwrap();
         assert_eq!(signature, SIGNATURE);

@@ -2,12 +2,19 @@
 //!
 //! Nothing here knows HTTP beyond the text of an `Authorization` header.
 
+mod asymmetric;
 mod credential;
+mod crypto;
 mod hs256;
+mod oidc;
+mod presented;
+mod session;
 mod token;
 mod void;
 
 pub use credential::Credential;
+pub use presented::{Exchanged, Preparation};
+pub use session::Session;
 pub use token::{IssuedToken, NewToken, TokenRef, Tokens};
 pub use void::count_void_tokens;
 
@@ -37,7 +44,7 @@ impl Grant {
 }
 
 /// Why a credential was refused. The text is shown to the client: it names no secret and no internal.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AuthError {
     /// Nothing was presented where something is needed.
     #[error("this needs an auth token: set one with `cachix authtoken` or in your netrc file")]
@@ -51,6 +58,12 @@ pub enum AuthError {
     /// It was revoked.
     #[error("the auth token has been revoked: ask for a new one")]
     Revoked,
+    /// Whether it is good cannot be found out now.
+    #[error("the auth token cannot be verified at the moment: try again later")]
+    Unavailable,
+    /// The client has presented too many wrong tokens.
+    #[error("too many wrong auth tokens: try again in a minute")]
+    TooManyFailures,
     /// A good token for something else.
     #[error("the auth token does not permit {needed} on cache `{cache}`")]
     NotPermitted {
@@ -91,6 +104,8 @@ impl AuthError {
             Self::Invalid => TokenRefusal::Invalid,
             Self::Expired => TokenRefusal::Expired,
             Self::Revoked => TokenRefusal::Revoked,
+            Self::Unavailable => TokenRefusal::Unverifiable,
+            Self::TooManyFailures => TokenRefusal::Throttled,
             Self::NotPermitted { .. }
             | Self::NotOfAgent
             | Self::OfAnotherAgent { .. }

@@ -2,20 +2,30 @@
 
 use std::collections::HashMap;
 
-use catalog::{Catalog, CatalogError, TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime};
+use catalog::{
+    Catalog, CatalogError, SessionRecord, TokenCaches, TokenPermission, TokenRecord, TokenScope, UnixTime,
+};
 use hmac::{Hmac, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use parking_lot::RwLock;
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{AuthError, Grant, hs256};
+use super::oidc::Oidc;
+use super::presented::Doubts;
+use super::session::{Session, Sessions};
+use super::{AuthError, Grant, crypto, session};
+use crate::config::Config;
 use crate::derived_key::derive_mac;
 
 /// The `aud` claim, so that a token of another service that happens to share the key is none of ours.
 const AUDIENCE: &str = "cache-server";
+
+/// The type in the header of tokens of sessions, which tells them from others before anything is verified.
+pub(super) const SESSION_TYPE: &str = "session+jwt";
 
 /// The latest time at which a token may end, in seconds: the last second of the year 9999, which every calendar can show.
 const LATEST_END: i64 = 253_402_300_799;
@@ -40,6 +50,9 @@ struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     workspace: Option<String>,
     permission: String,
+    /// Whether `jti` is the id of a session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    session: bool,
 }
 
 /// The permission of an agent's token.
@@ -70,6 +83,7 @@ impl Claims {
             agent,
             workspace,
             permission: permission.to_owned(),
+            session: false,
         }
     }
 
@@ -108,7 +122,13 @@ pub struct IssuedToken {
 
 /// Issues, verifies and revokes tokens.
 pub struct Tokens {
-    catalog: Catalog,
+    pub(super) catalog: Catalog,
+    /// The OpenID providers that are trusted.
+    pub(super) oidc: Oidc,
+    /// Those who have no token of this server.
+    pub(super) sessions: Sessions,
+    /// Tokens that could not be verified a moment ago.
+    pub(super) doubts: Doubts,
     key: RwLock<Key>,
     validation: Validation,
     /// Every row of the token table, so that verifying takes no query.
@@ -156,10 +176,15 @@ impl TokenRef {
 }
 
 impl Tokens {
-    /// Loads the token table. `key` is the secret of `server.key`.
-    pub async fn load(catalog: Catalog, key: &[u8]) -> Result<Self, CatalogError> {
+    /// Loads the token table. `key` is the secret of `server.key`. OpenID providers are asked by HTTPS with the settings `https`.
+    pub async fn load(
+        catalog: Catalog,
+        key: &[u8],
+        config: &Config,
+        https: ClientConfig,
+    ) -> Result<Self, CatalogError> {
         let records = catalog.tokens().await?.into_iter().map(|record| (record.id, record)).collect();
-        hs256::install();
+        crypto::install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["aud", "sub"]);
@@ -169,6 +194,9 @@ impl Tokens {
         validation.leeway = 0;
         Ok(Self {
             catalog,
+            oidc: Oidc::new(config, https),
+            sessions: Sessions::default(),
+            doubts: Doubts::default(),
             key: RwLock::new(Key::new(key, 0)),
             validation,
             records: RwLock::new(records),
@@ -210,12 +238,15 @@ impl Tokens {
     pub fn verify(&self, token: &str) -> Result<Grant, AuthError> {
         let key = self.key.read();
         let decoded = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation);
-        let claims = decoded.map_err(|_| AuthError::Invalid)?.claims;
+        let claims = decoded.map_err(|_| self.doubts.about(token).unwrap_or(AuthError::Invalid))?.claims;
         if claims.exp.is_some_and(|end| end <= UnixTime::now().0) {
             return Err(AuthError::Expired);
         }
         if claims.exp.is_some_and(|end| end > LATEST_END) {
             return Err(AuthError::Invalid);
+        }
+        if claims.session {
+            return self.verify_session(claims, key.number, token);
         }
         let records = self.records.read();
         let record = records.get(&claims.jti).ok_or(AuthError::Invalid)?;
@@ -249,6 +280,47 @@ impl Tokens {
         self.may_continue(token).then_some(Grant { token, scope })
     }
 
+    /// What a token of a session permits: what the session does, and no more than was signed.
+    fn verify_session(&self, claims: Claims, key: u64, token: &str) -> Result<Grant, AuthError> {
+        let unknown = || self.doubts.about(token).unwrap_or(AuthError::Invalid);
+        let session = self.sessions.find(claims.jti).ok_or_else(unknown)?;
+        if session.record.revoked_at.is_some() {
+            return Err(AuthError::Revoked);
+        }
+        let token = TokenRef { id: claims.jti, key, daily_limit: None };
+        let signed = claims.into_scope().ok_or(AuthError::Invalid)?;
+        Ok(Grant { token, scope: session.scope_within(&signed) })
+    }
+
+    /// Signs a token of a session that ends then.
+    pub(super) fn sign_session(&self, session: &SessionRecord, ends: UnixTime) -> String {
+        let scope = TokenScope::Caches {
+            caches: TokenCaches::Only(session.caches.clone()),
+            permission: session.permission,
+        };
+        let record = TokenRecord {
+            id: session.id,
+            subject: session.subject.clone(),
+            scope,
+            created_at: UnixTime::now(),
+            expires_at: Some(ends),
+            revoked_at: None,
+            daily_limit: None,
+        };
+        let claims = Claims { session: true, ..Claims::of(&record) };
+        let header = Header { typ: Some(SESSION_TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &claims, &self.key.read().encoding)
+            .expect("claims of strings and numbers always encode")
+    }
+
+    /// The session that a token of ours is for, if its signature is right and it has not ended.
+    pub(super) fn session_of_token(&self, token: &str) -> Option<Uuid> {
+        let key = self.key.read();
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation).ok()?.claims;
+        let has_ended = claims.exp.is_none_or(|end| end <= UnixTime::now().0);
+        (claims.session && !has_ended).then_some(claims.jti)
+    }
+
     /// Whether a token that was verified before is still good.
     pub fn is_good(&self, token: TokenRef) -> bool {
         if token.key != self.key.read().number {
@@ -261,9 +333,12 @@ impl Tokens {
     /// does not end what is under way.
     pub fn may_continue(&self, token: TokenRef) -> bool {
         let records = self.records.read();
-        records.get(&token.id).is_some_and(|record| {
-            record.revoked_at.is_none() && record.expires_at.is_none_or(|end| end > UnixTime::now())
-        })
+        match records.get(&token.id) {
+            Some(record) => {
+                record.revoked_at.is_none() && record.expires_at.is_none_or(|end| end > UnixTime::now())
+            }
+            None => self.sessions.find(token.id).is_some_and(|session| session.is_good()),
+        }
     }
 
     /// Changes whenever a token may have been revoked.
@@ -273,7 +348,7 @@ impl Tokens {
 
     /// Revokes the token with this id. `None` when there is no such token.
     pub async fn revoke(&self, id: Uuid) -> Result<Option<TokenRecord>, CatalogError> {
-        let Some(mut record) = self.find(id) else { return Ok(None) };
+        let Some(mut record) = self.find(id) else { return self.revoke_session(id).await };
         if record.revoked_at.is_none() {
             self.catalog.revoke_token(id).await?;
             record.revoked_at = Some(UnixTime::now());
@@ -294,6 +369,7 @@ impl Tokens {
     /// Reads the token table again, which another daemon has changed. What was issued or revoked here meanwhile stays.
     pub async fn reload(&self) -> Result<(), CatalogError> {
         let loaded = self.catalog.tokens().await?;
+        let sessions = self.catalog.sessions_after(UnixTime::now()).await?;
         let mut records = self.records.write();
         for mut record in loaded {
             let known = records.get(&record.id);
@@ -301,8 +377,24 @@ impl Tokens {
             records.insert(record.id, record);
         }
         drop(records);
+        self.sessions.update(sessions);
         self.revoked.send_replace(());
         Ok(())
+    }
+
+    async fn revoke_session(&self, id: Uuid) -> Result<Option<TokenRecord>, CatalogError> {
+        let Some(session) = self.catalog.find_session(id).await? else { return Ok(None) };
+        self.catalog.revoke_session(id).await?;
+        self.sessions.revoke(id);
+        self.revoked.send_replace(());
+        let revoked_at = session.revoked_at.or(Some(UnixTime::now()));
+        Ok(Some(TokenRecord { revoked_at, ..session::as_token(&session) }))
+    }
+
+    /// The sessions that have not ended, as tokens, oldest first.
+    pub async fn list_sessions(&self) -> Result<Vec<TokenRecord>, CatalogError> {
+        let sessions = self.catalog.sessions_after(UnixTime::now()).await?;
+        Ok(sessions.iter().map(session::as_token).collect())
     }
 
     /// Whether a token that was verified before has the permission `admin` on the cache.
@@ -316,7 +408,24 @@ impl Tokens {
     /// What the token with this id is for, as the operator said; `None` if that is nothing, or there is no such token.
     pub fn subject_of(&self, id: Uuid) -> Option<String> {
         let records = self.records.read();
-        records.get(&id).map(|record| record.subject.clone()).filter(|subject| !subject.is_empty())
+        let subject = match records.get(&id) {
+            Some(record) => record.subject.clone(),
+            None => session::subject(&self.sessions.find(id)?.record),
+        };
+        Some(subject).filter(|subject| !subject.is_empty())
+    }
+
+    /// The same, also for sessions that ended long ago.
+    pub async fn find_subject(&self, id: Uuid) -> Option<String> {
+        match self.subject_of(id) {
+            None => self.catalog.find_session(id).await.ok()?.as_ref().map(session::subject),
+            subject => subject,
+        }
+    }
+
+    /// The session with this id, if the token that was verified is one of a session.
+    pub fn session(&self, id: Uuid) -> Option<Session> {
+        self.sessions.find(id)
     }
 
     fn find(&self, id: Uuid) -> Option<TokenRecord> {

@@ -15,7 +15,9 @@ use super::group::{find_group, may_give_to};
 use super::load::{Lines, Loaded};
 use super::secret::{SHORTEST_KEY, SecretSource, is_world_readable};
 use super::{CacheConfig, Config, SigningMode, StorageKind};
+use crate::chain::chain;
 use crate::state_dir::{HAS_SERVED, is_claimed};
+use crate::tls::{self, Files, Identity};
 
 /// How far a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
     if reach == Reach::Online {
         probe.secrets();
         probe.signing_keys();
+        probe.tls();
         probe.directories();
         probe.admin_group();
         let is_running = is_claimed(&loaded.config.server.state_dir);
@@ -158,7 +161,9 @@ impl Probe<'_> {
             let message = format!("{url} is not encrypted, and clients send their tokens to it");
             let fault = Fault::warning(&self.lines.place("server.public-url"), message);
             self.add(
-                fault.suggest("put a web server with HTTPS in front of the daemon and write `https://`"),
+                fault.suggest(
+                    "give the daemon a certificate (`server.tls`) or put a web server with HTTPS in front of it, and write `https://`",
+                ),
             );
         }
     }
@@ -219,6 +224,32 @@ impl Probe<'_> {
                 Ok(signing_key) => names.push(signing_key.name().to_owned()),
             }
         }
+    }
+
+    /// Certificates can be read and belong to their keys.
+    fn tls(&mut self) {
+        let config = self.config;
+        self.identity("server.tls", config.server.tls.files());
+        for (index, cache) in config.caches.iter().enumerate() {
+            self.identity(&format!("caches[{index}].tls"), cache.tls.files());
+        }
+        let trusted = [
+            ("server.tls.client-authorities", &config.server.tls.client_authorities),
+            ("server.trusted-authorities", &config.server.trusted_authorities),
+        ];
+        for (key, files) in trusted {
+            if let Err(error) = tls::trust(files) {
+                self.error(key, chain(&error));
+            }
+        }
+    }
+
+    fn identity(&mut self, key: &str, files: Option<Files>) {
+        let Some(files) = files else { return };
+        if let Err(error) = Identity::read(&files) {
+            self.error(&format!("{key}.certificate"), chain(&error));
+        }
+        self.warn_if_exposed(&format!("{key}.key"), &files.key);
     }
 
     fn directories(&mut self) {

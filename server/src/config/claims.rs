@@ -29,14 +29,24 @@ impl Names {
 
     /// Reports when `section` refers under `key` to a name that nothing has.
     pub fn expect(&self, section: &Section<'_>, key: &str, what: &str) {
-        let Some(name) = section.text(key) else {
-            return;
-        };
+        if let Some(name) = section.text(key) {
+            self.expect_at(section, &section.place(key), name, what);
+        }
+    }
+
+    /// The same for a key that takes one name or a list of them.
+    pub fn expect_all(&self, section: &Section<'_>, key: &str, what: &str) {
+        for (name, place) in section.texts(key) {
+            self.expect_at(section, &place, &name, what);
+        }
+    }
+
+    fn expect_at(&self, section: &Section<'_>, place: &Place, name: &str, what: &str) {
         if self.taken.iter().any(|(taken, _)| taken == name) {
             return;
         }
         let message = format!("there is no {what} {}", shown(name));
-        let fault = Fault::error(&section.place(key), message);
+        let fault = Fault::error(place, message);
         let names = self.taken.iter().map(|(taken, _)| taken.as_str());
         section.report.add(match nearest(name, names) {
             Some(meant) => fault.suggest(format!("did you mean `{meant}`?")),

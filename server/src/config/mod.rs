@@ -7,6 +7,7 @@
 
 mod check;
 mod claims;
+mod condition;
 mod database;
 mod decode;
 mod environment;
@@ -30,19 +31,22 @@ mod yaml;
 mod tests;
 
 pub use check::{Reach, check};
+pub use condition::{Condition, Pattern};
 pub use database::DatabaseUrl;
 pub use environment::{Environment, find};
 pub use fault::{Fault, Faults, Severity};
 pub use group::find_group;
 pub use load::{Loaded, builtin, load, load_again};
 pub use model::{
-    AgentConfig, CacheConfig, CacheFederation, Config, FederationConfig, LogConfig, S3Config, ServerConfig,
-    StorageConfig, StorageKind, Upstream, UpstreamCredentials, WorkspaceConfig,
+    AccessRule, AgentConfig, CacheConfig, CacheFederation, CacheTls, Config, FederationConfig, LogConfig,
+    OidcProvider, S3Config, ServerConfig, ServerTls, StorageConfig, StorageKind, Upstream,
+    UpstreamCredentials, WorkspaceConfig,
 };
 pub use names::{CacheName, Name, NameError};
 pub use print::print_config;
 pub use secret::{KeySource, SHORTEST_KEY, Secret, SecretError, SecretSource};
 pub use stated::Stated;
 pub use words::{
-    Access, FederationTrust, LogFormat, PreferredCompression, SigningMode, StorageType, Strategy, WhenFull,
+    Access, FederationTrust, LogFormat, OidcAlgorithm, PreferredCompression, RulePermission, SigningMode,
+    StorageType, Strategy, WhenFull,
 };

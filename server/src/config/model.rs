@@ -12,10 +12,12 @@ use nix_formats::PublicKey;
 use url::Url;
 
 use crate::limits::client_address::Network;
+use crate::tls;
 
 use super::{
-    Access, CacheName, DatabaseUrl, FederationTrust, KeySource, LogFormat, Name, PreferredCompression,
-    SecretError, SecretSource, SigningMode, StorageType, Strategy, WhenFull, keys,
+    Access, CacheName, Condition, DatabaseUrl, FederationTrust, KeySource, LogFormat, Name, OidcAlgorithm,
+    PreferredCompression, RulePermission, SecretError, SecretSource, SigningMode, StorageType, Strategy,
+    WhenFull, keys,
 };
 
 /// A whole configuration, ready to run.
@@ -31,6 +33,10 @@ pub struct Config {
     pub workspaces: Vec<WorkspaceConfig>,
     /// Deploy agents. Names are unique, and each workspace exists.
     pub agents: Vec<AgentConfig>,
+    /// OpenID providers. Names and issuers are unique.
+    pub oidc: Vec<OidcProvider>,
+    /// What certificates of clients permit.
+    pub client_certificates: Vec<AccessRule>,
 }
 
 /// `server`: the settings of the daemon as a whole.
@@ -58,6 +64,10 @@ pub struct ServerConfig {
     pub server_port: u16,
     /// Second port of the deploy sockets.
     pub deploy_port: u16,
+    /// The certificate of its ports, if they speak TLS.
+    pub tls: ServerTls,
+    /// Files with the authorities that count for HTTPS to others, beside those of the system.
+    pub trusted_authorities: Vec<PathBuf>,
     /// Whether the daemon runs without the DHT: it neither announces its paths nor looks up paths on other nodes.
     pub standalone: bool,
     /// UDP port of the DHT.
@@ -153,6 +163,57 @@ impl ServerConfig {
             hostname => hostname.parse().unwrap_or(Ipv4Addr::UNSPECIFIED),
         };
         self.dht_bind_address.unwrap_or(of_hostname)
+    }
+}
+
+/// `server.tls`. Certificate and key are both there or both absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerTls {
+    /// The file of the certificate.
+    pub certificate: Option<PathBuf>,
+    /// The file of its key.
+    pub key: Option<PathBuf>,
+    /// Files with the authorities of client certificates.
+    pub client_authorities: Vec<PathBuf>,
+}
+
+/// `caches[].tls`. Both are there or both are absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CacheTls {
+    /// The file of the certificate.
+    pub certificate: Option<PathBuf>,
+    /// The file of its key.
+    pub key: Option<PathBuf>,
+}
+
+impl ServerTls {
+    /// Both files, if the ports of the server speak TLS.
+    pub fn files(&self) -> Option<tls::Files> {
+        Some(tls::Files { certificate: self.certificate.clone()?, key: self.key.clone()? })
+    }
+
+    /// How URLs that lead to a port of the server begin.
+    pub fn scheme(&self) -> &'static str {
+        if self.certificate.is_some() { "https" } else { "http" }
+    }
+}
+
+impl CacheTls {
+    /// Both files, if the cache has a certificate.
+    pub fn files(&self) -> Option<tls::Files> {
+        Some(tls::Files { certificate: self.certificate.clone()?, key: self.key.clone()? })
+    }
+}
+
+impl Config {
+    /// All files that TLS of the ports is made from.
+    pub fn tls_sources(&self) -> tls::Sources {
+        let of_cache = |cache: &CacheConfig| Some((cache.name.to_string(), cache.port, cache.tls.files()?));
+        tls::Sources {
+            server: self.server.tls.files(),
+            client_authorities: self.server.tls.client_authorities.clone(),
+            caches: self.caches.iter().filter(|cache| cache.enabled).filter_map(of_cache).collect(),
+        }
     }
 }
 
@@ -274,6 +335,8 @@ pub struct CacheConfig {
     pub retention: u32,
     /// A port of its own; without one the cache is reachable by host name and by path.
     pub port: Option<u16>,
+    /// A certificate of its own.
+    pub tls: CacheTls,
     /// `Priority` of `nix-cache-info`: Nix asks substituters with lower numbers first.
     pub priority: u32,
     /// Compression that the cache asks pushing clients for.
@@ -407,4 +470,42 @@ pub struct AgentConfig {
     pub name: Name,
     /// The workspace that it belongs to.
     pub workspace: Name,
+}
+
+/// One entry of `oidc`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OidcProvider {
+    /// Name in the log and in lists.
+    pub name: Name,
+    /// The claim `iss` of its tokens.
+    pub issuer: String,
+    /// The values of the claim `aud` that are accepted; at least one.
+    pub audiences: Vec<String>,
+    /// Where its keys are, if it does not say so itself.
+    pub jwks_url: Option<Url>,
+    /// Signature algorithms that are accepted; see [`OidcProvider::accepted_algorithms`].
+    pub algorithms: Vec<OidcAlgorithm>,
+    /// What its tokens permit; the first that fits decides.
+    pub rules: Vec<AccessRule>,
+}
+
+impl OidcProvider {
+    /// The signature algorithms that are accepted.
+    pub fn accepted_algorithms(&self) -> &[OidcAlgorithm] {
+        const USUAL: &[OidcAlgorithm] = &[OidcAlgorithm::Rs256, OidcAlgorithm::Es256];
+        if self.algorithms.is_empty() { USUAL } else { &self.algorithms }
+    }
+}
+
+/// What somebody may do who proves something.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AccessRule {
+    /// What has to be proved; at least one condition.
+    pub conditions: Vec<Condition>,
+    /// The caches that are opened; at least one.
+    pub caches: Vec<CacheName>,
+    /// What is permitted on them.
+    pub permission: RulePermission,
+    /// How long a token lasts that is given in exchange.
+    pub lifetime: Duration,
 }

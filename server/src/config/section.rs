@@ -200,6 +200,58 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// The texts of a key that takes one or a list of them, valid or not, with their places.
+    pub fn texts(&self, key: &str) -> Vec<(String, Place)> {
+        let place = self.place(key);
+        match self.find(key).map(|node| &node.content) {
+            Some(Content::Scalar(text)) => vec![(text.clone(), place)],
+            Some(Content::List(items)) => items
+                .iter()
+                .enumerate()
+                .filter_map(|(index, item)| match &item.content {
+                    Content::Scalar(text) => Some((text.clone(), place.entry(index, item.line))),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The mapping under a key that may have any keys, each with one text or a list of them.
+    pub fn texts_by_key(&self, key: &str) -> Vec<(String, Vec<String>)> {
+        let place = self.place(key);
+        let entries = match self.find(key).map(|node| &node.content) {
+            None => return Vec::new(),
+            Some(Content::Map(entries)) => entries,
+            Some(other) => {
+                let fault = Fault::error(&place, format!("is {}", other.kind()));
+                self.report.add(fault.expected("a mapping"));
+                return Vec::new();
+            }
+        };
+        let mut found: Vec<(String, Vec<String>)> = Vec::new();
+        for entry in entries {
+            let place = place.key(&entry.key, entry.line);
+            if found.iter().any(|(key, _)| *key == entry.key) {
+                self.report.add(Fault::error(&place, "is given twice"));
+            }
+            let texts: Option<Vec<String>> = match &entry.value.content {
+                Content::List(items) if !items.is_empty() => {
+                    items.iter().map(|item| non_empty_text(item)).collect()
+                }
+                _ => non_empty_text(&entry.value).map(|text| vec![text]),
+            };
+            match texts {
+                Some(texts) => found.push((entry.key.clone(), texts)),
+                None => {
+                    let fault = Fault::error(&place, "is not a text");
+                    self.report.add(fault.expected("a text or a list of texts"));
+                }
+            }
+        }
+        found
+    }
+
     /// The mapping under a key, without keys when absent.
     pub fn section(&self, key: &str, keys: &'static dyn AnyTable) -> Section<'r> {
         let place = self.place(key);
@@ -264,5 +316,13 @@ impl<'r> Section<'r> {
             other => Err(Wrong::because(format!("is {}", other.kind()), "a single value")),
         };
         parsed.map_err(|wrong| self.report.add(wrong.at(place))).ok()
+    }
+}
+
+/// The text of a node that is one and not empty.
+fn non_empty_text(node: &Node) -> Option<String> {
+    match &node.content {
+        Content::Scalar(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
     }
 }

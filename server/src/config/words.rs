@@ -121,3 +121,37 @@ words! {
         Json = "json",
     }
 }
+
+words! {
+    /// What a rule permits on its caches.
+    RulePermission {
+        /// Reading and pushing.
+        Write = "write",
+        /// Reading.
+        Read = "read",
+    }
+}
+
+words! {
+    /// An asymmetric signature algorithm of JSON Web Tokens (RFC 7518, section 3.1; RFC 8037).
+    OidcAlgorithm {
+        /// RSA with PKCS #1 padding and SHA-256.
+        Rs256 = "RS256",
+        /// The same with SHA-384.
+        Rs384 = "RS384",
+        /// The same with SHA-512.
+        Rs512 = "RS512",
+        /// RSA with PSS padding and SHA-256.
+        Ps256 = "PS256",
+        /// The same with SHA-384.
+        Ps384 = "PS384",
+        /// The same with SHA-512.
+        Ps512 = "PS512",
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// ECDSA on P-384 with SHA-384.
+        Es384 = "ES384",
+        /// Ed25519.
+        EdDsa = "EdDSA",
+    }
+}

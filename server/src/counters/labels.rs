@@ -101,6 +101,8 @@ labels! {
         Expired = "expired",
         Revoked = "revoked",
         NotPermitted = "not-permitted",
+        Unverifiable = "unverifiable",
+        Throttled = "throttled",
     }
 
     /// A limit that somebody ran into.

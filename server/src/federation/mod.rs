@@ -57,6 +57,7 @@ use nix_formats::StorePathHash;
 use peer_network::{
     Bootstrap, HeldPath, Keyring, LocalInventory, Network, Peer, Settings, StartError, Timing,
 };
+use rustls::ClientConfig;
 use supervised::keep_running;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -139,19 +140,20 @@ pub struct Federation {
 }
 
 impl Federation {
-    /// Prepares for asking others. Nothing is sent yet.
+    /// Prepares for asking others, with these settings for HTTPS. Nothing is sent yet.
     pub fn new(
         server: &ServerConfig,
         key: &[u8],
         catalog: Catalog,
         uploads: Arc<Uploads>,
         ingest: Arc<Ingest>,
+        https: ClientConfig,
     ) -> Self {
         Self {
             network: OnceLock::new(),
             public_caches: Arc::new(PublicCaches::new(announced_url(server))),
             catalog,
-            client: Client::new(scope_of_nodes(server)),
+            client: Client::new(scope_of_nodes(server), https),
             health: HealthBook::default(),
             lookups: Lookups::default(),
             keeping: Keeping::default(),

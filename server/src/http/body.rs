@@ -95,9 +95,18 @@ impl Deref for Collected {
 }
 
 /// Reads a body of at most `limit` bytes. The client has proved before that it may send one.
-pub async fn read(mut body: Body, limit: usize) -> Result<Collected, HttpError> {
+pub async fn read(body: Body, limit: usize) -> Result<Collected, HttpError> {
+    read_of(Sender::Known, body, limit).await
+}
+
+/// Reads a body of at most `limit` bytes of a client that has not proved anything.
+pub async fn read_of_stranger(body: Body, limit: usize) -> Result<Collected, HttpError> {
+    read_of(Sender::Anonymous, body, limit).await
+}
+
+async fn read_of(sender: Sender, mut body: Body, limit: usize) -> Result<Collected, HttpError> {
     let mut arrival = Arrival::new(limit as u64);
-    let share = Share::of_body(Sender::Known, limit);
+    let share = Share::of_body(sender, limit);
     let mut whole = BytesMut::new();
     while let Some(piece) = share.wait_for_client(arrival.next(&mut body)).await?? {
         share.grow(piece.len() * WEIGHT).await?;

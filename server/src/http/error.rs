@@ -96,7 +96,13 @@ impl Reply for HttpError {
 impl From<AuthError> for HttpError {
     fn from(error: AuthError) -> Self {
         TOKEN_REFUSALS.count(error.reason());
-        Self::new(StatusCode::UNAUTHORIZED, error.to_string())
+        let status = match error {
+            AuthError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            AuthError::TooManyFailures => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::UNAUTHORIZED,
+        };
+        let retry_after = (status == StatusCode::TOO_MANY_REQUESTS).then_some(u64::from(RETRY_SECONDS));
+        Self { retry_after, ..Self::new(status, error.to_string()) }
     }
 }
 

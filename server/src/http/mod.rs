@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `routes.rs` | every public path, with what it demands and its handler |
 //! | `router/` | serves that table |
-//! | `nix/`, `cachix/`, `deploy/`, `network.rs`, `health.rs` | the handlers, an endpoint a file |
+//! | `nix/`, `cachix/`, `deploy/`, `network.rs`, `oidc.rs`, `health.rs` | the handlers, an endpoint a file |
 //! | `web/` | pages for people |
 //! | `access.rs` | who may call what |
 //! | `body.rs`, `error.rs` | bodies of requests, errors as replies |
@@ -24,6 +24,7 @@ mod health;
 mod metrics;
 mod network;
 mod nix;
+mod oidc;
 pub mod openapi;
 mod router;
 mod routes;

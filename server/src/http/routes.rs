@@ -16,7 +16,7 @@ use super::router::{
 };
 use super::router::{Route, form, get, get_only, page, post, put};
 use super::web::{self, cache, fleet, operate, path, session};
-use super::{cachix, deploy, health, network, nix};
+use super::{cachix, deploy, health, network, nix, oidc};
 
 /// Returns the table of routes.
 #[rustfmt::skip]
@@ -96,6 +96,9 @@ pub fn all() -> Vec<Route> {
         page("/server/network",                            Operate, operate::network::get),
         page("/server/tokens",                             Operate, operate::tokens::get),
         page("/server/audit",                              Operate, operate::audit::get),
+
+        // Tokens of OpenID providers.
+        post(Server, "/api/v1/oidc/token", Nothing, oidc::exchange),
 
         // Other nodes of the network.
         get_only(Server, "/api/v1/network/digest", Peer, network::inventory),

@@ -36,6 +36,18 @@ pub fn is_ambiguous<B>(request: &Request<B>) -> bool {
     false
 }
 
+/// Gives a request of HTTP/2 the `Host` header that HTTP/1.1 has: there the pseudo-header `:authority` names the host
+/// (RFC 9113, section 8.3.1). One that has both is left as it is, for [`is_ambiguous`] to compare them.
+pub fn name_host<B>(request: &mut Request<B>) {
+    if request.headers().contains_key(HOST) {
+        return;
+    }
+    let authority = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(host)) = authority {
+        request.headers_mut().insert(HOST, host);
+    }
+}
+
 /// The reply to such a request. Nothing more is read from its connection.
 pub fn refusal() -> Response {
     let mut response = failure(StatusCode::BAD_REQUEST, "the request names two hosts");
@@ -81,5 +93,19 @@ mod tests {
         assert!(is_ambiguous(&request("/", &[host, host])));
         assert!(is_ambiguous(&request("http://b.example/x", &[host])));
         assert!(is_ambiguous(&request("http://a.example/x", &[])));
+    }
+
+    #[test]
+    fn the_authority_of_http2_is_its_host() {
+        let named = |target: &str, headers: &[(&str, &str)]| {
+            let mut request = request(target, headers);
+            name_host(&mut request);
+            (is_ambiguous(&request), request.headers().get(HOST).cloned())
+        };
+        let host = |text| Some(HeaderValue::from_static(text));
+        assert_eq!(named("https://a.example:1/x", &[]), (false, host("a.example:1")));
+        assert_eq!(named("https://a.example/x", &[("host", "A.example")]), (false, host("A.example")));
+        assert!(named("https://a.example/x", &[("host", "b.example")]).0);
+        assert_eq!(named("/x", &[]), (false, None));
     }
 }

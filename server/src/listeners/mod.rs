@@ -5,16 +5,19 @@
 pub mod edge;
 mod error;
 mod front;
+mod identity;
 mod own_socket;
 mod port;
+mod secure;
 pub mod serve;
 pub mod shortcut;
+mod streams;
 mod watched;
 mod worker;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use admin_api::Purpose;
@@ -27,11 +30,12 @@ pub use self::edge::OwnPage;
 pub use self::error::ListenError;
 use self::own_socket::OwnSocket;
 use self::port::{OpenSocket, Opened, Port, Refused};
-use self::serve::{ConnectionLimits, Listener, Served, serve};
-pub use self::worker::Reopener;
+use self::serve::{ConnectionLimits, Listener, Security, Served, serve};
+pub use self::worker::{CertificateWatch, Reopener};
 use crate::admin_socket;
 use crate::chain::chain;
 use crate::config::{Config, ServerConfig};
+use crate::core::Core;
 use crate::state_dir::HAS_SERVED;
 use crate::systemd::InheritedSockets;
 
@@ -80,6 +84,7 @@ pub struct Listeners {
 /// What is served on the sockets, and how many clients there may be.
 struct Serves {
     limits: ConnectionLimits,
+    core: Arc<Core>,
     serves: ServedOn,
 }
 
@@ -131,8 +136,8 @@ struct Bound {
 
 impl Listeners {
     /// Serves what was bound at the start, within `limits`. What is served on a socket, also on later ones, `serves` says.
-    pub fn start(&self, limits: ConnectionLimits, serves: ServedOn, prepared: Prepared) {
-        let _ = self.serves.set(Serves { limits, serves });
+    pub fn start(&self, limits: ConnectionLimits, core: Arc<Core>, serves: ServedOn, prepared: Prepared) {
+        let _ = self.serves.set(Serves { limits, core, serves });
         self.serve(prepared);
     }
 
@@ -300,7 +305,7 @@ impl Listeners {
     }
 
     fn serve(&self, prepared: Prepared) {
-        let Some(Serves { limits, serves }) = self.serves.get() else { return };
+        let Some(Serves { limits, core, serves }) = self.serves.get() else { return };
         for Bound { listener, info, entrance } in prepared.bound {
             let close = CancellationToken::new();
             tracing::info!(
@@ -310,7 +315,8 @@ impl Listeners {
                 "listening"
             );
             self.lock().push(Open { info, entrance, close: close.clone() });
-            self.serving.spawn(serve(listener, serves(entrance), limits.clone(), close));
+            let security = Security::new(core.clone(), entrance);
+            self.serving.spawn(serve(listener, serves(entrance), limits.clone(), security, close));
         }
         self.lock_missing().extend(prepared.missing);
     }

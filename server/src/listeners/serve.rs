@@ -4,22 +4,24 @@
 //! same filters run as a service on hyper's connection builder.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::Either;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -29,14 +31,18 @@ use tower_service::Service;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::edge;
 use super::front::Front;
+use super::secure::{self, Secured};
 use super::shortcut::Shortcut;
+use super::streams::StreamLimits;
 use super::watched::{ReplyBody, Upgraded, Watched};
+use super::{Entrance, edge, identity};
 use crate::chain::chain;
+use crate::core::Core;
 use crate::limits::client_address::PeerAddress;
 use crate::limits::connections::{Connections, Peer, Place};
 use crate::request_id::request_id;
+use crate::tls::ClientCertificate;
 
 /// How long a client may take to send a request head, the idle time between two requests included.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,7 +58,7 @@ const MOST_ADMINS: usize = 64;
 /// Pause after a failed `accept`, which is nearly always a lack of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long a refused connection may take to hear why.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Said to a connection over the limit, without parsing its request.
 const OVERLOADED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: text/plain\r\n\
@@ -90,6 +96,8 @@ pub struct ConnectionLimits {
     /// The operator gets through however many clients there are.
     admins: Arc<Connections>,
     stopping: watch::Receiver<bool>,
+    /// What HTTP/2 may take beyond a connection.
+    pub(super) streams: StreamLimits,
 }
 
 impl ConnectionLimits {
@@ -99,6 +107,7 @@ impl ConnectionLimits {
             clients: Arc::new(Connections::new(max as usize)),
             admins: Arc::new(Connections::new(MOST_ADMINS)),
             stopping,
+            streams: StreamLimits::new(max as usize),
         }
     }
 
@@ -115,7 +124,13 @@ impl ConnectionLimits {
 
 /// Serves until the daemon drains or this listener is to `close`, then waits for what is under way. The listening
 /// socket is closed first, so that nothing new arrives meanwhile.
-pub async fn serve(listener: Listener, served: Served, limits: ConnectionLimits, close: CancellationToken) {
+pub async fn serve(
+    listener: Listener,
+    served: Served,
+    limits: ConnectionLimits,
+    security: Security,
+    close: CancellationToken,
+) {
     let Served { routes, shortcut } = served;
     let (connections, ending) = (TaskTracker::new(), CancellationToken::new());
     let mut builder = http1::Builder::new();
@@ -132,14 +147,46 @@ pub async fn serve(listener: Listener, served: Served, limits: ConnectionLimits,
         match accepted {
             Ok(Accepted::Tcp(stream, peer)) => match limits.clients.admit(Peer::of(peer)) {
                 Some(place) => {
-                    let answer = answer_to(routes.clone(), peer);
-                    match front.clone() {
-                        Some(front) => drop(connections.spawn(async move {
-                            front.serve(stream, place.connection(), answer).await;
-                        })),
-                        None => spawn_connection(stream, &builder, answer, place, &ending, &connections),
+                    let (routes, core) = (routes.clone(), security.core.clone());
+                    match security.settings() {
+                        None => {
+                            let answer = move |request| answer_client(&core, &routes, request, peer, None);
+                            match front.clone() {
+                                Some(front) => drop(connections.spawn(async move {
+                                    front.serve(stream, place.connection(), answer).await;
+                                })),
+                                None => {
+                                    spawn_connection(stream, &builder, answer, place, &ending, &connections)
+                                }
+                            }
+                        }
+                        Some(settings) => {
+                            let certificate = Arc::new(OnceLock::new());
+                            let presented = certificate.clone();
+                            let answer = move |request| {
+                                let certificate = presented.get().cloned();
+                                answer_client(&core, &routes, request, peer, certificate)
+                            };
+                            let (builder, ending) = (builder.clone(), ending.clone());
+                            let streams = limits.streams.clone();
+                            connections.spawn(async move {
+                                let secured =
+                                    secure::handshake(stream, settings, &certificate, &place, &ending).await;
+                                match secured {
+                                    None => {}
+                                    Some(Secured::Http1(stream)) => {
+                                        serve_http1(stream, &builder, answer, place, ending).await;
+                                    }
+                                    Some(Secured::Http2(stream)) => {
+                                        secure::serve_http2(stream, &streams, answer, place, ending).await;
+                                    }
+                                }
+                            });
+                        }
                     }
                 }
+                // What is said in plain HTTP would not be understood.
+                None if security.settings().is_some() => drop(stream),
                 None => spawn_refusal(stream),
             },
             Ok(Accepted::Unix(stream)) => match limits.admins.admit(None) {
@@ -165,6 +212,60 @@ pub async fn serve(listener: Listener, served: Served, limits: ConnectionLimits,
     ending.cancel();
     connections.close();
     connections.wait().await;
+}
+
+/// Whether the clients of a listener have to speak TLS.
+pub struct Security {
+    core: Arc<Core>,
+    entrance: Entrance,
+}
+
+impl Security {
+    /// What is in force for this entrance at the time of each connection.
+    pub fn new(core: Arc<Core>, entrance: Entrance) -> Self {
+        Self { core, entrance }
+    }
+
+    fn settings(&self) -> Option<Arc<ServerConfig>> {
+        match self.entrance {
+            Entrance::Api => self.core.tls.of_server(),
+            Entrance::Cache(port) => self.core.tls.of_port(port),
+            Entrance::Admin | Entrance::Metrics => None,
+        }
+    }
+}
+
+/// Answers a request that came from this address, from a client with this certificate.
+fn answer_client(
+    core: &Arc<Core>,
+    routes: &Routes,
+    mut request: Request<Incoming>,
+    peer: IpAddr,
+    certificate: Option<Arc<ClientCertificate>>,
+) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+    request.extensions_mut().insert(PeerAddress(peer));
+    let answering = if edge::is_ambiguous(&request) {
+        Either::Left(ready(Ok(edge::refusal())))
+    } else {
+        match identity::prepare(core, &mut request, peer, certificate) {
+            // Nearly always: the future stays small.
+            None => Either::Right(Either::Left(answer(routes, request))),
+            Some(preparing) => {
+                let routes = routes.clone();
+                let answering = async move {
+                    preparing.finish(&mut request).await;
+                    answer(&routes, request).await
+                };
+                Either::Right(Either::Right(answering.boxed()))
+            }
+        }
+    };
+    answering.map(|answered| {
+        answered.map(|mut response| {
+            edge::protect(&mut response);
+            response
+        })
+    })
 }
 
 enum Accepted {
@@ -204,6 +305,22 @@ fn spawn_connection<S, A, F>(
     A: Fn(Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
 {
+    connections.spawn(serve_http1(stream, builder, answer, place, ending.clone()));
+}
+
+/// Serves a connection until its client or this daemon ends it.
+fn serve_http1<S, A, F>(
+    stream: S,
+    builder: &http1::Builder,
+    answer: A,
+    place: Place,
+    ending: CancellationToken,
+) -> impl Future<Output = ()> + Send + use<S, A, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Incoming>) -> F + Send + 'static,
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
     let upgraded = Upgraded::default();
     let stream = Watched::new(stream, place.connection().clone(), upgraded.clone());
     let state = place.connection().clone();
@@ -218,62 +335,70 @@ fn spawn_connection<S, A, F>(
     });
     // What becomes a websocket is not a connection of ours any more: `Deploy` closes it.
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    let ending = ending.clone();
-    connections.spawn(async move {
-        let state = place.connection();
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            biased;
-            ended = connection.as_mut() => Some(ended),
-            () = state.evicted() => {
-                // A request that arrived at this very moment is answered still, and so are those that were not read to
-                // their end.
-                if !state.is_new() {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = tokio::time::timeout(EVICTION, connection).await;
-                }
-                return;
+    drive(connection, place, ending, std::future::pending())
+}
+
+/// A connection that can be told to end with the requests that are under way.
+pub(super) trait Graceful: Future<Output = hyper::Result<()>> + Send {
+    /// Takes no more requests.
+    fn end(self: Pin<&mut Self>);
+}
+
+impl<S, V, B> Graceful for http1::UpgradeableConnection<TokioIo<S>, V>
+where
+    Self: Future<Output = hyper::Result<()>> + Send,
+    S: AsyncRead + AsyncWrite + Unpin,
+    V: HttpService<Incoming, ResBody = B>,
+    V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Runs a connection until it ends, has to make room for another one, has idled for too long, or the daemon drains.
+pub(super) async fn drive(
+    connection: impl Graceful,
+    place: Place,
+    ending: CancellationToken,
+    idled: impl Future<Output = ()> + Send,
+) {
+    let state = place.connection();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        () = state.evicted() => {
+            // A request that arrived at this very moment is answered still, and so are those that were not read to
+            // their end.
+            if !state.is_new() {
+                connection.as_mut().end();
+                let _ = tokio::time::timeout(EVICTION, connection).await;
             }
-            () = ending.cancelled() => None,
-        };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error = %chain(&error), "connection ended early");
+            return;
         }
-    });
+        () = ending.cancelled() => None,
+        () = idled => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().end();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = %chain(&error), "connection ended early");
+    }
 }
 
 /// Tells a client that there is no place for it.
 fn spawn_refusal(mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     tokio::spawn(async move {
-        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(&mut stream)).await;
+        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(&mut stream, OVERLOADED)).await;
     });
-}
-
-/// Returns what answers the requests of a client.
-fn answer_to(
-    routes: Routes,
-    peer: IpAddr,
-) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Result<Response, Infallible>> + Clone + Send {
-    move |mut request| {
-        request.extensions_mut().insert(PeerAddress(peer));
-        let answering = if edge::is_ambiguous(&request) { None } else { Some(answer(&routes, request)) };
-        let protected = async move {
-            let mut response = match answering {
-                Some(answer) => answer.await?,
-                None => edge::refusal(),
-            };
-            edge::protect(&mut response);
-            Ok(response)
-        };
-        protected.boxed()
-    }
 }
 
 /// A handler that panics is a bug; it costs its client a 500 and nobody else anything.
@@ -324,9 +449,12 @@ pub fn failure(status: StatusCode, message: &str) -> Response {
 }
 
 /// Closing a socket with unread bytes resets it and may destroy the reply on its way, so the request is read first.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<()> {
+pub(super) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    reply: &[u8],
+) -> io::Result<()> {
     let mut head = [0; 4096];
     let _ = stream.read(&mut head).await?;
-    stream.write_all(OVERLOADED).await?;
+    stream.write_all(reply).await?;
     stream.shutdown().await
 }

@@ -47,6 +47,13 @@ impl<S> Watched<S> {
         Self { stream, connection, framing: Framing::default(), upgraded }
     }
 
+    /// The socket of a connection of HTTP/2, whose requests are framed beyond doubt.
+    pub fn binary(stream: S, connection: Arc<Connection>) -> Self {
+        let mut framing = Framing::default();
+        framing.stop();
+        Self { stream, connection, framing, upgraded: Upgraded::default() }
+    }
+
     fn note<T>(&self, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if moved.is_ready() {
             self.connection.has_moved();

@@ -1,6 +1,7 @@
-//! Opens addresses that could not be opened before, and the admin socket if it was removed.
+//! Opens addresses that could not be opened before, and the admin socket if it was removed. Puts new certificates into force.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -32,5 +33,44 @@ impl Worker for Reopener {
             Some(Err(error)) => Err(error.into()),
             _ => Ok(()),
         }
+    }
+}
+
+/// How often the files of certificates are read.
+const CERTIFICATES: Duration = Duration::from_secs(5);
+
+/// The worker that puts certificates into force whose files have changed.
+pub struct CertificateWatch;
+
+#[async_trait]
+impl Worker for CertificateWatch {
+    fn name(&self) -> String {
+        "certificates".to_owned()
+    }
+
+    fn purpose(&self) -> &'static str {
+        "puts TLS certificates into force whose files have changed"
+    }
+
+    async fn wait(&mut self, core: &Arc<Core>) {
+        loop {
+            tokio::time::sleep(CERTIFICATES).await;
+            if core.tls.is_used() {
+                return;
+            }
+        }
+    }
+
+    async fn work(&mut self, core: &Arc<Core>, _: &CancellationToken) -> Result<(), Failure> {
+        let tls = core.tls.clone();
+        if tokio::task::spawn_blocking(move || tls.refresh()).await?? {
+            tracing::info!("new TLS certificates are in force");
+        }
+        Ok(())
+    }
+
+    /// Whoever writes two files writes one first, so a pair that does not fit is soon tried again.
+    fn longest_pause(&self) -> Duration {
+        CERTIFICATES
     }
 }

@@ -32,6 +32,7 @@ use crate::federation::keyring;
 use crate::listeners::{ListenError, Listeners};
 use crate::sealing::Sealer;
 use crate::server_key::ServerKeyError;
+use crate::tls::{Tls, TlsError};
 use crate::workers::Workers;
 use crate::{server_key, systemd, workers};
 
@@ -120,6 +121,9 @@ pub enum ReloadError {
     /// A new port cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// A certificate cannot be used.
+    #[error("tls")]
+    Tls(#[from] TlsError),
     /// A signing key of a cache cannot be read.
     #[error("cache `{cache}`")]
     Key {
@@ -152,7 +156,7 @@ impl ReloadError {
             Self::NoFile | Self::InPart(_) | Self::Interrupted(_) => false,
             Self::Setup(SetupError::Catalog(_)) => false,
             Self::Faulty(_) | Self::Incomplete(_) | Self::ServerKey(_) | Self::Listen(_) => true,
-            Self::Key { .. } | Self::NetworkKey(_) => true,
+            Self::Key { .. } | Self::NetworkKey(_) | Self::Tls(_) => true,
             Self::Storage(_) | Self::Setup(_) => true,
         }
     }
@@ -199,6 +203,8 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
     }
     let key = if rotated { Arc::new(key) } else { reloader.key() };
     let network_keys = keyring(&config.server, key.as_bytes()).map_err(ReloadError::NetworkKey)?;
+    let sources = config.tls_sources();
+    let certificates = tokio::task::spawn_blocking(move || Tls::prepare(sources)).await??;
     let bound = reloader.listeners.bind_new(&config).await?;
     let sealer = Sealer::derive(key.as_bytes());
     let setup = Setup { config: &config, host: &reloader.host, sealer: &sealer, shared: &reloader.shared };
@@ -215,6 +221,8 @@ async fn replace_config(reloader: &Reloader) -> Result<Reloaded, ReloadError> {
     let caches = plan.take_effect(&core.catalog).await.map_err(ReloadError::InPart)?;
     core.set_caches(caches);
     core.federation.set_network_keys(network_keys);
+    core.tls.apply(certificates);
+    core.tokens.apply_reload(&config);
     reloader.listeners.apply_reload(&config, bound);
     if rotated {
         core.tokens.replace_key(key.as_bytes());

@@ -9,7 +9,7 @@ use super::sources;
 /// a higher one.
 const FLOORS: &[&[&str]] = &[
     &["chain", "counters", "request_id"],
-    &["archive", "audit", "derived_key", "fail_points", "hashing", "limits", "state_dir", "systemd"],
+    &["archive", "audit", "derived_key", "fail_points", "hashing", "limits", "state_dir", "systemd", "tls"],
     &["sealing"],
     &["config"],
     &["admin_socket", "auth", "clock", "server_key"],

@@ -16,6 +16,7 @@ mod reaper;
 mod recovery;
 mod registry;
 mod scrub;
+mod sessions;
 mod supervise;
 mod touches;
 mod trash;
@@ -102,13 +103,14 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 10] = [
+    let own: [Box<dyn Worker>; 11] = [
         Box::new(catalog::Catalog),
         Box::new(clock::Clock),
         Box::new(publisher::Publisher),
         Box::new(generations::Generations::new()),
         Box::new(recovery::Recovery::new(workers.jobs.clone())),
         Box::new(reaper::Reaper::new(core)),
+        Box::new(sessions::Sessions),
         Box::new(touches::Touches),
         Box::new(trash::Trash::new()),
         Box::new(deployments::Deployments),

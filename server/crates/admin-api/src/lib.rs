@@ -67,7 +67,7 @@ pub use path::{
 pub use peer::{ListPeers, PeerInfo, Ping, PingPeer};
 pub use pin::{CreatePin, ListPins, PinInfo, RemovePin, RemovedPins};
 pub use reload::{Reload, Reloaded};
-pub use status::{CatalogFailure, Listener, Purpose, ShowStatus, Status};
+pub use status::{CatalogFailure, Certificate, Listener, Purpose, ShowStatus, Status};
 pub use storage::{StorageKind, StorageState, StorageSummary};
 pub use token::{CreateToken, CreatedToken, ListTokens, Permission, RevokeToken, TokenInfo};
 pub use trash::{EmptiedTrash, EmptyTrash, ListTrash, RestorePath, RestoredPaths, TrashList, TrashRow};

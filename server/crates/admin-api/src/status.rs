@@ -33,6 +33,9 @@ pub struct Status {
     pub catalog_failure: Option<CatalogFailure>,
     /// The sockets that the daemon listens on, or would listen on if there were no error.
     pub listeners: Vec<Listener>,
+    /// The TLS certificates of the ports. Left out if all of them speak plain HTTP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Certificate>,
     /// Every cache in the catalog, including those that are disabled or no longer in the config.
     pub caches: Vec<CacheSummary>,
     /// Every storage of every cache.
@@ -64,6 +67,19 @@ pub struct Listener {
     /// is no error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// A TLS certificate that is in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The file that it comes from.
+    pub file: String,
+    /// The cache that it was given for; `None` for the whole server.
+    pub cache: Option<String>,
+    /// The host names in it.
+    pub names: Vec<String>,
+    /// When it ends.
+    pub ends: i64,
 }
 
 /// What a listener serves.

@@ -38,6 +38,7 @@ mod postgres;
 mod python;
 mod realisations;
 mod removal;
+mod sessions;
 mod shared_keys;
 mod sqlite;
 mod storages;
@@ -84,6 +85,7 @@ pub use paths::{
 pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
 pub use python::{OriginalPath, read_original_database};
 pub use removal::Forgotten;
+pub use sessions::SessionRecord;
 pub use shared_keys::SharedKey;
 pub use storages::DeclaredStorage;
 pub use tokens::{TokenCaches, TokenPermission, TokenRecord, TokenScope};

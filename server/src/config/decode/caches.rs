@@ -1,5 +1,6 @@
 //! `caches`.
 
+use super::server::expect_both;
 use super::{Context, storages};
 use crate::config::claims::{Names, Ports, Roots};
 use crate::config::fault::Fault;
@@ -50,6 +51,11 @@ fn read_one(
     let is_complete = keys::CACHE.read(section, context, &mut cache);
     if cache.signing == SigningMode::Client && section.has("signing-key-file") {
         section.error("signing-key-file", "is given, but with `signing: client` the server signs nothing");
+    }
+    expect_both(&section.section_again("tls", &keys::CACHE_TLS));
+    if cache.tls.certificate.is_some() && server.tls.certificate.is_none() && cache.port.is_none() {
+        let tls = section.section_again("tls", &keys::CACHE_TLS);
+        tls.warn("certificate", "has no effect without a `port` of the cache or `server.tls`");
     }
     if cache.federation.keep_max_size.is_some() && !cache.federation.keep {
         let federation = section.section_again("federation", &keys::CACHE_FEDERATION);

@@ -5,6 +5,7 @@
 
 mod caches;
 mod deploy;
+mod oidc;
 mod server;
 mod storages;
 
@@ -57,5 +58,8 @@ pub fn decode(root: Rc<Node>, source: Option<&Path>, env: &Environment, report: 
     if !agents.is_empty() {
         deploy::warn_of_port(&server_section, &server);
     }
-    Config { source: source.map(Path::to_owned), server, caches, workspaces, agents }
+    let oidc = oidc::providers(&file, &context, &cache_names);
+    let client_certificates = oidc::client_certificates(&file, &context, &cache_names);
+    let source = source.map(Path::to_owned);
+    Config { source, server, caches, workspaces, agents, oidc, client_certificates }
 }

@@ -47,7 +47,25 @@ pub fn read(section: &Section<'_>, context: &Context<'_>, ports: &mut Ports) -> 
     warn_of_short_key(section, &server.key);
     warn_of_address_without_names(section, server.public_url.as_ref());
     warn_of_network_of_one(section, &server);
+    check_tls(section, &server);
     server
+}
+
+fn check_tls(section: &Section<'_>, server: &ServerConfig) {
+    let tls = section.section_again("tls", &keys::SERVER_TLS);
+    expect_both(&tls);
+    if !server.tls.client_authorities.is_empty() && server.tls.certificate.is_none() {
+        tls.warn("client-authorities", "has no effect without `certificate` and `key`");
+    }
+}
+
+/// A certificate is of no use without its key, nor a key without its certificate.
+pub fn expect_both(tls: &Section<'_>) {
+    for (given, missing) in [("certificate", "key"), ("key", "certificate")] {
+        if tls.has(given) && !tls.has(missing) {
+            tls.error(given, format!("is given without `{missing}`"));
+        }
+    }
 }
 
 fn check_admin_socket(section: &Section<'_>, socket: &Path) {

@@ -4,6 +4,7 @@ use super::field::{Entries, Many, Maybe, Nested, One, TextsOrMappings};
 use super::key::Key;
 use super::lens::lens;
 use super::table::{Table, Topic};
+use super::tls::CACHE_TLS;
 use super::types::{
     BOOL, CACHE_NAME, DAYS, PORT, PRIORITY, PUBLIC_KEY, SECRET_FILE, SIZE, Type, UPSTREAM as UPSTREAM_TEXT,
     words,
@@ -59,6 +60,9 @@ const SERVING: Topic<CacheConfig> = Topic {
             .summary("A port for this cache alone")
             .details("Every cache is reachable at `server.server-port` too.")
             .example("8081"),
+        Key::new("tls", &Nested(lens!(CacheConfig, tls), &CACHE_TLS))
+            .applied_on_reload()
+            .summary("A certificate for this cache alone"),
         // Before cache.nixos.org, so that Nix does not fetch from far away what is here.
         Key::new("priority", &One(lens!(CacheConfig, priority), PRIORITY))
             .default("30")

@@ -4,7 +4,7 @@ use super::field::{Entries, Nested, ReadByDecoder};
 use super::key::Key;
 use super::lens::lens;
 use super::table::{Table, Topic};
-use super::{AGENT, CACHE, SERVER, WORKSPACE};
+use super::{AGENT, CACHE, CLIENT_CERTIFICATE, OIDC, SERVER, WORKSPACE};
 use crate::config::Config;
 
 /// The file.
@@ -33,6 +33,19 @@ pub const FILE: Table<Config> = Table {
                 .applied_on_reload()
                 .summary("Agents of Cachix Deploy: the machines that deployments go to")
                 .example("[{name: webserver, workspace: production}]"),
+            Key::new("oidc", &Entries(lens!(Config, oidc), &OIDC))
+                .applied_on_reload()
+                .summary("OpenID providers whose tokens open caches: CI jobs push without a secret")
+                .details(
+                    "A token of a provider is accepted as it is, where clients present a token of this server. \
+                     `POST /api/v1/oidc/token` exchanges it for one of this server that lasts longer (RFC 8693).",
+                )
+                .example("[{name: github, issuer: https://token.actions.githubusercontent.com, audience: cache}]"),
+            Key::new("client-certificates", &Entries(lens!(Config, client_certificates), &CLIENT_CERTIFICATE))
+                .applied_on_reload()
+                .summary("What TLS certificates of clients permit; the first rule that fits decides")
+                .details("`server.tls.client-authorities` says whose certificates count. A token that comes along goes before.")
+                .example("[{claims: {cn: builder}, caches: [main]}]"),
         ],
     }],
 };

@@ -64,6 +64,8 @@ pub enum Kind {
     CacheName,
     /// Another name.
     Name,
+    /// Claims with patterns for their values.
+    Claims,
     /// One of these words.
     Words(&'static [&'static str]),
     /// A mapping with the keys of this table.
@@ -113,6 +115,7 @@ impl Kind {
                 "1 to 63 characters of `a-z`, `0-9` and `-`, as in a host name, because clients reach the cache as `NAME.HOST`"
             }
             Self::Name => "1 to 100 characters without slashes",
+            Self::Claims => "a mapping of claims such as `repository: acme/*`",
             Self::Words(words) => return quoted(words),
             Self::Mapping(table) => return format!("a mapping of keys such as `{}`", first(table)),
             Self::Entries(table) => return format!("a list of mappings of keys such as `{}`", first(table)),

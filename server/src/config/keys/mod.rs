@@ -8,11 +8,13 @@
 mod cache;
 mod deploy;
 mod field;
+mod field_conditions;
 mod field_secret;
 mod file;
 mod key;
 mod kind;
 mod lens;
+mod oidc;
 mod server;
 mod server_network;
 mod server_operation;
@@ -20,6 +22,7 @@ mod server_state;
 mod storage;
 mod suggest;
 mod table;
+mod tls;
 mod types;
 mod upstream;
 
@@ -28,14 +31,31 @@ pub use deploy::{AGENT, WORKSPACE};
 pub use file::FILE;
 pub use key::{About, DefaultValue, Reload};
 pub use kind::Kind;
+pub use oidc::{CLIENT_CERTIFICATE, OIDC, OIDC_RULE};
 pub use server::SERVER;
 pub use server_network::FEDERATION;
 pub use server_operation::LOG;
 pub use storage::{S3_PREFIX, STORAGE};
 pub use suggest::nearest;
 pub use table::{AnyTable, Entry};
+pub use tls::{CACHE_TLS, SERVER_TLS};
 pub use upstream::UPSTREAM;
 
 /// Every mapping that the file can have.
-pub static ALL: [&dyn AnyTable; 10] =
-    [&FILE, &SERVER, &LOG, &FEDERATION, &CACHE, &UPSTREAM, &CACHE_FEDERATION, &STORAGE, &WORKSPACE, &AGENT];
+pub static ALL: [&dyn AnyTable; 15] = [
+    &FILE,
+    &SERVER,
+    &SERVER_TLS,
+    &LOG,
+    &FEDERATION,
+    &CACHE,
+    &CACHE_TLS,
+    &UPSTREAM,
+    &CACHE_FEDERATION,
+    &STORAGE,
+    &WORKSPACE,
+    &AGENT,
+    &OIDC,
+    &OIDC_RULE,
+    &CLIENT_CERTIFICATE,
+];

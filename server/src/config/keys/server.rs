@@ -1,13 +1,14 @@
 //! `server`, and of its keys those about addresses and those that caches fall back to.
 
-use super::field::{Maybe, One};
+use super::field::{Many, Maybe, Nested, One};
 use super::key::Key;
 use super::lens::lens;
 use super::server_network::NETWORK;
 use super::server_operation::OPERATION;
 use super::server_state::STATE;
 use super::table::{Table, Topic};
-use super::types::{DAYS, HOST, NODE_URL, PORT, SERVER_URL, Type, words};
+use super::tls::SERVER_TLS;
+use super::types::{CREDENTIAL_FILE, DAYS, HOST, NODE_URL, PORT, SERVER_URL, Type, words};
 use crate::config::{ServerConfig, StorageType, Strategy};
 
 const STORAGE_TYPE: Type<StorageType> = words();
@@ -44,14 +45,20 @@ const ADDRESSES: Topic<ServerConfig> = Topic {
             )
             .example("https://cache.example.org"),
         Key::new("node-url", &Maybe(lens!(ServerConfig, node_url), NODE_URL))
-            .derived("`http://HOSTNAME:SERVER-PORT`, with the name of this machine if `hostname` stands for every address")
-            .summary("How other daemons that share the database reach this one, by plain HTTP")
+            .derived("`http://HOSTNAME:SERVER-PORT`, or `https://` with `tls`, with the name of this machine if `hostname` stands for every address")
+            .summary("How other daemons that share the database reach this one")
             .details(
                 "Several daemons may share one PostgreSQL database and the buckets of their caches. Each needs the same \
                  `key`, `public-url` and caches, and a `state-dir` of its own. The others forward requests about uploads \
                  that began here to this URL.",
             )
             .example("http://node-1.internal:5000"),
+        Key::new("tls", &Nested(lens!(ServerConfig, tls), &SERVER_TLS))
+            .summary("The certificate of the server, for HTTPS without a web server in front of it"),
+        Key::new("trusted-authorities", &Many(lens!(ServerConfig, trusted_authorities), CREDENTIAL_FILE))
+            .summary("Files with authorities to trust beside those of the system, one or a list, as PEM")
+            .details("They count for HTTPS to other daemons and nodes, to upstreams and to OpenID providers.")
+            .example("/etc/cache-server/internal-authority.pem"),
     ],
 };
 

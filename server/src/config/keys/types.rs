@@ -75,6 +75,10 @@ pub const PATH: Type<PathBuf> = Type {
 pub const SECRET_FILE: Type<PathBuf> =
     Type { kind: Kind::SecretFile, parse: |text, context| context.secret_file(text), print: PATH.print };
 
+/// The path of a file that a service manager may hand over as a credential, though it is no secret. It begins where those of
+/// secrets do.
+pub const CREDENTIAL_FILE: Type<PathBuf> = Type { kind: Kind::Path, ..SECRET_FILE };
+
 /// Where the catalog is. Passwords are masked.
 pub const DATABASE: Type<DatabaseUrl> = Type {
     kind: Kind::Database,

@@ -136,6 +136,11 @@ fn write_sample(file: &mut String, entries: &[Entry], margin: &str, is_entry: bo
             (false, _) => ("", margin.to_owned()),
         };
         comment(file, entry, false, &format!("{below}# "));
+        if let Kind::Entries(entries) = entry.kind {
+            file.push_str(&format!("{margin}{dash}{}:\n", entry.about.name));
+            write_sample(file, &entries.entries().collect::<Vec<_>>(), &format!("{below}  "), true);
+            continue;
+        }
         // Of a secret and its file only one may be there.
         let value = match (entry.kind, default_value(entry)) {
             (Kind::Secret, _) => "null".to_owned(),

@@ -89,6 +89,7 @@ fn type_name(kind: Kind) -> &'static str {
         Kind::Mode => "mode",
         Kind::SecretFile => "file",
         Kind::Words(_) => "enum",
+        Kind::Claims => "claims",
         _ => "text",
     }
 }

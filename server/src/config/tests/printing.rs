@@ -32,6 +32,12 @@ caches:
   - {name: other, access: private, enabled: false}
 workspaces: [{name: w, cache: other}]
 agents: [{name: 'no: yes', workspace: w}]
+oidc:
+  - name: ci
+    issuer: https://ci.example.org
+    audience: cache
+    rules: [{claims: {repository: [acme/*, other/web], ref: refs/heads/main}, caches: main}]
+client-certificates: [{claims: {cn: builder}, caches: [main], permission: read}]
 ";
 
 #[test]

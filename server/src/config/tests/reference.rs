@@ -36,5 +36,5 @@ fn a_reload_changes_everything_but_parts_of_server() {
             .any(|entry| entry.kind.table().is_none() && entry.about.reload == Reload::NeedsRestart)
     };
     let titles: Vec<_> = ALL.iter().filter(needs_restart).map(|table| table.path()).collect();
-    assert_eq!(titles, ["server", "server.log", "server.federation"]);
+    assert_eq!(titles, ["server", "server.tls", "server.log", "server.federation"]);
 }

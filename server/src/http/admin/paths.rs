@@ -65,8 +65,11 @@ pub(super) fn row(cache: &Cache, line: PathLine) -> PathRow {
     }
 }
 
-fn pushed_by(state: &State, token: String) -> PushedBy {
-    let subject = token.parse().ok().and_then(|id| state.tokens.subject_of(id));
+async fn pushed_by(state: &State, token: String) -> PushedBy {
+    let subject = match token.parse() {
+        Ok(id) => state.tokens.find_subject(id).await,
+        Err(_) => None,
+    };
     PushedBy { token, subject }
 }
 
@@ -76,6 +79,10 @@ pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
     let record = state.catalog.find_path(cache.id, &hash).await.map_err(|error| internal(&error))?;
     let record = record.ok_or_else(|| unknown_path(&cache, &request.hash))?;
     let storage = cache.storage(record.nar.storage).map(|storage| storage.storage.name().to_owned());
+    let pushed_by = match record.pushed_by.clone() {
+        Some(token) => Some(pushed_by(state, token).await),
+        None => None,
+    };
     Ok(PathInfo {
         cache: cache.name().to_owned(),
         store_path: record.path.to_full_path(),
@@ -91,7 +98,7 @@ pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
         storage: storage.unwrap_or_else(|| NOT_CONFIGURED.to_owned()),
         created_at: record.created_at.0,
         last_used_at: Some(record.last_used_at.0),
-        pushed_by: record.pushed_by.map(|token| pushed_by(state, token)),
+        pushed_by,
         damaged: record.nar.damaged,
     })
 }

@@ -1,11 +1,12 @@
 //! The state of the daemon.
 
-use admin_api::{API_VERSION, CatalogFailure, Listener, ShowStatus, Status};
+use admin_api::{API_VERSION, CatalogFailure, Certificate, Listener, ShowStatus, Status};
 
 use super::summary::{cache_summaries, storage_summaries};
 use super::{Answer, upstreams};
 use crate::http::state::State;
 use crate::listeners::ListenerInfo;
+use crate::tls::CertificateInfo;
 
 pub(super) async fn show(state: &State, _: ShowStatus) -> Answer<Status> {
     let mut storages = Vec::new();
@@ -24,6 +25,7 @@ pub(super) async fn show(state: &State, _: ShowStatus) -> Answer<Status> {
             .write_failure()
             .map(|failure| CatalogFailure { since: failure.since.0, reason: failure.reason }),
         listeners: state.listeners.infos().into_iter().map(listener).collect(),
+        certificates: state.tls.certificates().into_iter().map(certificate).collect(),
         caches: cache_summaries(state).await?,
         storages,
         upstreams: upstreams::infos(state),
@@ -32,4 +34,8 @@ pub(super) async fn show(state: &State, _: ShowStatus) -> Answer<Status> {
 
 fn listener(info: ListenerInfo) -> Listener {
     Listener { purpose: info.purpose, address: info.address, cache: info.cache, error: info.error }
+}
+
+fn certificate(info: CertificateInfo) -> Certificate {
+    Certificate { file: info.file, cache: info.cache, names: info.names, ends: info.ends }
 }

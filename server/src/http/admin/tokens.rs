@@ -13,7 +13,8 @@ use crate::auth::NewToken;
 use crate::http::state::State;
 
 pub(in crate::http) async fn list(state: &State, _: ListTokens) -> Answer<Vec<TokenInfo>> {
-    Ok(state.tokens.list().iter().map(token_info).collect())
+    let sessions = state.tokens.list_sessions().await.map_err(|error| internal(&error))?;
+    Ok(state.tokens.list().iter().chain(&sessions).map(token_info).collect())
 }
 
 pub(super) async fn revoke(state: &State, RevokeToken { id }: RevokeToken) -> Answer<TokenInfo> {

@@ -1,4 +1,4 @@
-//! Connections to other daemons: plain TCP, with short limits so that an unreachable daemon is noticed soon.
+//! Connections to other daemons, with short limits so that an unreachable daemon is noticed soon.
 
 use std::error::Error;
 use std::task::{Context, Poll};
@@ -28,6 +28,8 @@ pub(super) struct Connect(HttpConnector);
 impl Connect {
     pub(super) fn new() -> Self {
         let mut connector = HttpConnector::new();
+        // TLS, if any, comes on top.
+        connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_keepalive(Some(KEEPALIVE));
         connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));

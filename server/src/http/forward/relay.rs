@@ -11,9 +11,11 @@ use http::Method;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyDataStream, BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
+use rustls::ClientConfig;
 use tokio::time::Instant;
 use warp::reply::{Reply, Response};
 
@@ -58,21 +60,21 @@ type SentBody = UnsyncBoxBody<Bytes, io::Error>;
 
 /// Passes requests on.
 pub struct Forwarder {
-    client: Client<Connect, SentBody>,
+    client: Client<HttpsConnector<Connect>, SentBody>,
 }
 
-impl Default for Forwarder {
-    fn default() -> Self {
+impl Forwarder {
+    /// Passes requests on by HTTP, or by HTTPS with these settings: as the `node-url` of the other daemon says.
+    pub fn new(https: ClientConfig) -> Self {
         let mut builder = Client::builder(TokioExecutor::new());
         builder
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS);
-        Self { client: builder.build(Connect::new()) }
+        let connector = HttpsConnectorBuilder::new().with_tls_config(https).https_or_http().enable_http1();
+        Self { client: builder.build(connector.wrap_connector(Connect::new())) }
     }
-}
 
-impl Forwarder {
     /// Sends the request to the daemon at the URL `owner` and returns its answer, with any status.
     pub async fn forward(
         &self,

@@ -59,8 +59,10 @@ fn event_of(state: &State, head: &Head) -> Event {
     let credential = Credential::from_header(head.authorization().ok().flatten());
     let token = credential.and_then(|credential| state.tokens.verify(credential.token()).ok());
     let token = token.map(|grant| grant.token.id());
+    let session = token.and_then(|token| state.tokens.session(token));
     Event {
         token,
+        claims: session.map(|session| session.record.claims.clone()),
         subject: token.and_then(|token| state.tokens.subject_of(token)),
         address: head.client,
         // Queries may hold signatures.

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use nix_formats::{Compression, NarFileName, NarInfo, StorePathHash};
+use rustls::ClientConfig;
 
 use super::bucket::Bucket;
 use super::directory::Directory;
@@ -52,17 +53,17 @@ pub(super) struct Nar {
 }
 
 impl Source {
-    /// Opens what an operator names.
+    /// Opens what an operator names. HTTPS has these settings.
     ///
     /// # Errors
     ///
     /// [`SourceError::Unusable`] if there is no such source, with a text for the operator.
-    pub(super) async fn open(text: &str) -> Result<Self, SourceError> {
+    pub(super) async fn open(text: &str, https: ClientConfig) -> Result<Self, SourceError> {
         match Place::of(text).map_err(SourceError::Unusable)? {
             Place::Directory(root) => Directory::open(root).await.map(Self::Directory),
             Place::Bucket(url) => Bucket::open(&url).await.map(Box::new).map(Self::Bucket),
             Place::Other if text.starts_with("http://") || text.starts_with("https://") => {
-                WebCache::open(text).await.map(Box::new).map(Self::Web)
+                WebCache::open(text, https).await.map(Box::new).map(Self::Web)
             }
             Place::Other => NixStore::open(text).await.map(Self::NixStore),
         }

@@ -11,6 +11,7 @@ use http::{Response, StatusCode};
 use http_body_util::BodyDataStream;
 use hyper::body::Incoming;
 use nix_formats::{NarInfo, StorePathHash};
+use rustls::ClientConfig;
 use url::Url;
 
 use super::source::{Nar, SourceError, nar_name, parse_narinfo};
@@ -26,8 +27,8 @@ pub(super) struct WebCache {
 }
 
 impl WebCache {
-    /// Opens the cache at a URL, the one that Nix has as a substituter.
-    pub(super) async fn open(text: &str) -> Result<Self, SourceError> {
+    /// Opens the cache at a URL, the one that Nix has as a substituter. HTTPS has these settings.
+    pub(super) async fn open(text: &str, https: ClientConfig) -> Result<Self, SourceError> {
         let mut base = Url::parse(text).map_err(|error| SourceError::Unusable(format!("{text}: {error}")))?;
         if !base.username().is_empty() || base.password().is_some() {
             return Err(SourceError::Unusable("a URL with a password would end in logs".to_owned()));
@@ -37,7 +38,7 @@ impl WebCache {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let cache = Self { client: Client::new(AddressScope::Anywhere), base };
+        let cache = Self { client: Client::new(AddressScope::Anywhere, https), base };
         let answer = cache.get(&cache.url("nix-cache-info")?).await?;
         match answer.status() {
             StatusCode::OK => Ok(cache),

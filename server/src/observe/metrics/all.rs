@@ -39,6 +39,7 @@ topics! {
         CONNECTIONS: Gauge "cache_server_connections" [] "Open client connections.";
         MOST_CONNECTIONS: Gauge "cache_server_connections_limit" [] "Most client connections at a time (server.max-connections).";
         LISTENER: Gauge "cache_server_listener_up" ["purpose", "address"] "1 if the daemon listens on this address, 0 if it could not and tries again.";
+        CERTIFICATE: Gauge "cache_server_certificate_end_timestamp_seconds" ["file"] "When the TLS certificate in this file ends, in seconds since 1970.";
         TOKENS_REFUSED: Counter "cache_server_tokens_refused" ["reason"] "Requests that were refused because of their credentials.";
         LIMITS: Counter "cache_server_limit_hits" ["limit"] "How often a client ran into a limit.";
     }

@@ -44,6 +44,9 @@ pub(super) fn collect(core: &Core, listeners: &Listeners, routes: &[RouteName], 
         let purpose = info.purpose_word();
         samples.truth(&all::LISTENER, &[purpose, &info.address], info.error.is_none());
     }
+    for certificate in core.tls.certificates() {
+        samples.number(&all::CERTIFICATE, &[&certificate.file], certificate.ends as f64);
+    }
 }
 
 fn add(counters: &RequestCounters, number: usize, route: &RouteName, cache: &str, samples: &mut Samples) {

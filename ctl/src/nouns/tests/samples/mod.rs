@@ -6,10 +6,10 @@ pub mod network;
 pub mod paths;
 
 use admin_api::{
-    Access, CacheInfo, CacheSummary, ExportSummary, FsckStorage, FsckSummary, ImportSummary, JobInfo,
-    JobKind, JobState, JobSummary, KeyInfo, KeyOrigin, Listener, MoveSummary, PathInfo, Permission, Purpose,
-    RebalanceSummary, ScrubSummary, SetupStep, Signing, SkippedPaths, Status, StorageKind, StorageShare,
-    StorageState, StorageSummary, TokenInfo, Unit, UploadInfo,
+    Access, CacheInfo, CacheSummary, Certificate, ExportSummary, FsckStorage, FsckSummary, ImportSummary,
+    JobInfo, JobKind, JobState, JobSummary, KeyInfo, KeyOrigin, Listener, MoveSummary, PathInfo, Permission,
+    Purpose, RebalanceSummary, ScrubSummary, SetupStep, Signing, SkippedPaths, Status, StorageKind,
+    StorageShare, StorageState, StorageSummary, TokenInfo, Unit, UploadInfo,
 };
 
 /// The present: 2025-11-22 10:51:00 UTC.
@@ -35,6 +35,12 @@ pub fn status() -> Status {
             listener(Purpose::Cache, "0.0.0.0:8080", Some("main")),
             listener(Purpose::Admin, "/run/cache-server/admin.sock", None),
         ],
+        certificates: vec![Certificate {
+            file: "/var/lib/acme/cache.example.org/fullchain.pem".into(),
+            cache: None,
+            names: vec!["cache.example.org".into(), "*.cache.example.org".into()],
+            ends: 1_786_000_000,
+        }],
         caches: vec![
             summary(),
             CacheSummary {

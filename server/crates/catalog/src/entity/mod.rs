@@ -17,6 +17,7 @@ pub(crate) mod pin;
 pub(crate) mod realisation;
 pub(crate) mod reference;
 pub(crate) mod server_key;
+pub(crate) mod session;
 pub(crate) mod signing_key;
 pub(crate) mod storage;
 pub(crate) mod storage_by_products;

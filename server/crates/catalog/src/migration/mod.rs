@@ -11,6 +11,7 @@ mod job_history;
 mod job_request;
 mod pushed_by;
 mod realisation;
+mod sessions;
 mod tombstone_deriver;
 mod trash;
 mod web_sessions;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(realisation::Migration),
             Box::new(browse::Migration),
             Box::new(web_sessions::Migration),
+            Box::new(sessions::Migration),
         ]
     }
 }

@@ -39,6 +39,7 @@ mod pins;
 mod proxy;
 mod removal;
 mod rivals;
+mod sessions;
 mod storages;
 mod tokens;
 mod trash;
@@ -157,6 +158,10 @@ macro_rules! promises {
                 an_unknown_or_hidden_path_cannot_be_pinned,
                 a_pin_outlives_the_healing_of_its_path,
                 pins_are_removed_by_revision_or_all_at_once,
+            ]
+            sessions: [
+                a_session_begins_once,
+                a_session_is_revoked_and_forgotten,
             ]
             tokens: [
                 issued_tokens_are_listed_as_they_were,
