@@ -12,7 +12,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -28,6 +28,7 @@ use url::Url;
 
 use super::PEER_HEADER;
 use super::address_scope::{AddressScope, Resolver, find_forbidden};
+use crate::chain::chain;
 
 /// How long reaching a host may take.
 const CONNECT: Duration = Duration::from_secs(2);
