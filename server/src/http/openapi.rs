@@ -45,6 +45,7 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("POST /api/v1/cache/{cache}/key", "Register a signing key, as `cachix generate-keypair` does"),
     ("POST /api/v1/cache/{cache}/pin", "Create a pin, or a new revision of one"),
     ("GET /api/v1/cache/{cache}/narurl/{nar}", "Where a NAR can be fetched"),
+    ("POST /api/v1/oidc/token", "Exchange the token of an OpenID provider for one of this server (RFC 8693)"),
     ("POST /api/v1/deploy/activate", "Activate store paths on agents (first form of the reply)"),
     ("POST /api/v2/deploy/activate", "Activate store paths on agents"),
     ("GET /api/v1/deploy/deployment/{id}", "The state of a deployment"),

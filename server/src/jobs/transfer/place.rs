@@ -116,7 +116,7 @@ mod tests {
             ("s3://nars?colour=red", "unknown parameter colour"),
             ("s3://nars?access-key-file=key", "absolute name"),
             ("s3://nars?access-key-file=/does/not/exist", "cannot read a key"),
-            ("s3://", "host"),
+            ("s3://", "names no bucket"),
         ] {
             let error = settings(text).await.unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");

@@ -38,10 +38,10 @@ impl MigratorTrait for Migrator {
             Box::new(pushed_by::Migration),
             Box::new(daily_limit::Migration),
             Box::new(job_request::Migration),
-            Box::new(realisation::Migration),
             Box::new(browse::Migration),
             Box::new(web_sessions::Migration),
             Box::new(sessions::Migration),
+            Box::new(realisation::Migration),
         ]
     }
 }
@@ -70,4 +70,15 @@ pub(crate) async fn is_current(connection: &DatabaseConnection) -> bool {
     let Ok(applied) = Migrator::get_migration_models(connection).await else { return false };
     let applied: Vec<_> = applied.into_iter().map(|model| model.version).collect();
     Migrator::migrations().iter().map(|migration| migration.name()).eq(applied.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The database lists them so, and a database of another order would count as one of another version.
+    #[test]
+    fn migrations_are_in_the_order_of_their_names() {
+        assert!(Migrator::migrations().iter().map(|migration| migration.name()).is_sorted());
+    }
 }
