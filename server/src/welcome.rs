@@ -84,8 +84,7 @@ pub fn write_netrc(state: &State, token: &str) -> io::Result<()> {
 /// the file that has it is named.
 pub fn text(state: &State, notes: &[String], shown: Option<&str>) -> String {
     let server = &state.config().server;
-    let mut text =
-        format!("\ncache-server {} is ready, for this machine only.\n\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("\ncache-server {} is ready, for this machine only.\n", env!("CARGO_PKG_VERSION"));
     let token_file = for_shell(&token_path(state));
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<10}{value}");
@@ -117,8 +116,7 @@ pub fn text(state: &State, notes: &[String], shown: Option<&str>) -> String {
     let _ = write!(
         text,
         "\nIf Nix skips a path that was pushed or deleted meanwhile, add --refresh.\n\
-         Next: `cachectl status` and `cachectl cache info main`; then write a config,\n\
-         docs/src/quick-start.md shows how.\n"
+         Next: `cachectl status`; a config as in docs/src/quick-start.md.\n"
     );
     text
 }

@@ -75,17 +75,11 @@ fn certificates(status: &Status, look: &Look) -> String {
     if status.certificates.is_empty() {
         return String::new();
     }
-    let mut table = Table::new([
-        Column::text("CERTIFICATE"),
-        Column::text("CACHE"),
-        Column::text("ENDS"),
-        Column::prose("NAMES").unless_empty(),
-    ]);
+    let mut table = Table::new([Column::text("ENDS"), Column::text("CACHE"), Column::prose("CERTIFICATE")]);
     for certificate in &status.certificates {
-        let names = certificate.names.join(", ");
         let ends = date(certificate.ends);
         let (file, cache) = (certificate.file.as_str(), certificate.cache.as_deref());
-        table.add([file.into(), cache.into(), ends.into(), names.as_str().into()]);
+        table.add([ends.into(), cache.into(), file.into()]);
     }
     format!("\n{}", table.render(look))
 }

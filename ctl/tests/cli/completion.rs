@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{Daemon, clean};
 use super::{cache, says, status, storages, token, workers};
@@ -29,6 +29,8 @@ fn daemon() -> Daemon {
         "id": "1", "name": "webserver", "workspace": "production", "declared": true, "online_since": null,
         "last_seen_at": null, "version": null, "system": null, "running": null, "newest": null,
     });
+    let mut live_token = token("0b9f5a9e");
+    live_token["revoked_at"] = Value::Null;
     let workspace = json!({"name": "production", "cache": "main", "agents": 1, "online": 0, "deploying": 0});
     Daemon::start(&[
         ("GET /v1/status", says(with_storage)),
@@ -37,7 +39,7 @@ fn daemon() -> Daemon {
         ("GET /v1/agents", says(json!([agent]))),
         ("GET /v1/workspaces", says(json!([workspace]))),
         ("GET /v1/jobs", says(json!([workers::job("42", "running")]))),
-        ("GET /v1/tokens", says(json!([token("0b9f5a9e")]))),
+        ("GET /v1/tokens", says(json!([live_token]))),
     ])
 }
 

@@ -131,7 +131,9 @@ fn status_is_shown_to_people_and_passed_on_as_json() {
     assert!(text.starts_with("cache-server 0.1.0, up 1m 1s"), "{text}");
     assert!(!text.contains('\x1b') && !text.contains('─'), "{text}");
     let json = daemon.run("status --json").succeeds();
-    assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), status());
+    let mut expected = status();
+    expected["upstreams"] = json!([]);
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), expected);
 }
 
 #[test]

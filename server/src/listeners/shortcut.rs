@@ -34,6 +34,7 @@ pub struct FileBody {
 }
 
 /// Replies on their way to a socket.
+#[derive(Default)]
 pub struct Output {
     /// Longer than what is in use, so that a file can be read into it without being zeroed first.
     bytes: Vec<u8>,

@@ -81,7 +81,7 @@ fn a_push_that_may_not_write_says_what_to_do() {
 
     let server = format!("{} push --server http://127.0.0.1:{}", cachectl().display(), site.port("api"));
     let complaint = host.fails(&format!("CACHE_SERVER_TOKEN=nonsense {server} --cache pub {root}"));
-    assert!(complaint.contains("may not write to cache pub"), "{complaint}");
+    assert!(complaint.contains("the auth token is not valid on this server"), "{complaint}");
     assert!(!complaint.contains("nonsense"), "{complaint}");
     let complaint = host.fails(&format!("{server} --cache pub {root}"));
     assert!(complaint.contains("no token for cache pub was found"), "{complaint}");

@@ -170,8 +170,7 @@ fn a_trace_goes_on_at_the_upstream() {
     let upstream = receiver.site(|_| {});
     let path = Path::small("far");
     upstream.pusher("pub").push(&path);
-    let entry =
-        format!("{} {}", format!("http://127.0.0.1:{}", upstream.port("pub")), upstream.public_key("pub"));
+    let entry = format!("http://127.0.0.1:{} {}", upstream.port("pub"), upstream.public_key("pub"));
     let site = receiver.site(|config| config["caches"][0]["upstreams"] = json!([entry]));
     site.reader("pub").assert_has(&path);
     let asking = receiver.soon_some("a question to the upstream", |span| {

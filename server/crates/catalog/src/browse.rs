@@ -66,6 +66,14 @@ pub struct Closure {
 }
 
 impl Catalog {
+    /// Returns a pattern for names that hold this text behind `before`.
+    fn pattern(&self, before: &str, text: &str) -> LikeExpr {
+        let text = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+        let pattern = LikeExpr::new(format!("{before}{text}%"));
+        // PostgreSQL takes the backslash by itself, and the clause not everywhere.
+        if self.is_shared() { pattern } else { pattern.escape('\\') }
+    }
+
     /// Returns what was added in each of `spans` spans of `seconds`, the first of which begins at `from`. Reads one index.
     pub async fn added_since(
         &self,
@@ -149,7 +157,7 @@ impl Catalog {
         let name = || Expr::col((store_path::Entity, store_path::Column::Name));
         let mut ids = ids_of(cache);
         if !search.start.is_empty() {
-            ids = ids.filter(name().like(pattern("", &search.start)));
+            ids = ids.filter(name().like(self.pattern("", &search.start)));
             if !self.is_shared() {
                 // SQLite compares byte by byte, and does not see that the pattern selects a range of the index.
                 let end = format!("{}{}", search.start, char::MAX);
@@ -157,7 +165,7 @@ impl Catalog {
             }
         }
         for word in &search.words {
-            let contains = pattern("%", word);
+            let contains = self.pattern("%", word);
             // In SQLite, `LIKE` ignores the case of ASCII letters.
             ids = ids.filter(if self.is_shared() { name().ilike(contains) } else { name().like(contains) });
         }
@@ -283,10 +291,4 @@ fn ids_of(cache: CacheId) -> Select<store_path::Entity> {
         .select_only()
         .column(store_path::Column::Id)
         .filter(store_path::Column::Cache.eq(cache))
-}
-
-/// Returns a pattern for names that hold this text behind `before`.
-fn pattern(before: &str, text: &str) -> LikeExpr {
-    let text = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
-    LikeExpr::new(format!("{before}{text}%")).escape('\\')
 }

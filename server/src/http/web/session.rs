@@ -43,7 +43,7 @@ static ATTEMPTS: Attempts = Attempts::new(10, Duration::from_secs(60));
 /// That of the catalog.
 pub async fn find(state: &State, headers: &HeaderMap) -> Result<Option<Grant>, HttpError> {
     let Some(secret) = secret_of(headers) else { return Ok(None) };
-    let token = state.catalog.find_web_session(&state.tokens.session_id(&*secret)).await?;
+    let token = state.catalog.find_web_session(&state.tokens.session_id(&secret)).await?;
     Ok(token.and_then(|token| state.tokens.grant_of(token)))
 }
 
@@ -117,7 +117,7 @@ pub async fn log_out(request: Request<View>) -> Answer {
     let Request { state, grant: visit, head, .. } = request;
     refuse_other_sites(&state, &head.headers)?;
     if let Some(secret) = secret_of(&head.headers) {
-        state.catalog.remove_web_session(state.tokens.session_id(&*secret)).await?;
+        state.catalog.remove_web_session(state.tokens.session_id(&secret)).await?;
     }
     let mut response = go_to(&visit.to(""));
     let secure = if is_https(&state, &head) { "; Secure" } else { "" };

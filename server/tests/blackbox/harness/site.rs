@@ -84,7 +84,7 @@ impl Site {
             fs::write(directory.path().join("config.yaml"), serde_json::to_string_pretty(&config).unwrap())
                 .unwrap();
             let mut daemon = spawn(directory.path(), &launcher);
-            if until_ready(&mut daemon, ports["api"]) && !lacks_a_port(&daemon, &ports) {
+            if until_ready(&mut daemon, ports["api"], directory.path()) && !lacks_a_port(&daemon, &ports) {
                 return Self { daemon, launcher, ports, tokens: Mutex::default(), directory };
             }
             let log = daemon.log();
@@ -297,7 +297,7 @@ impl Site {
     #[track_caller]
     pub fn restart(&mut self) {
         self.daemon = spawn(self.directory.path(), &self.launcher);
-        let ready = until_ready(&mut self.daemon, self.ports["api"]);
+        let ready = until_ready(&mut self.daemon, self.ports["api"], self.directory.path());
         assert!(ready, "the daemon does not start again:\n{}", self.daemon.log());
     }
 }
@@ -354,13 +354,17 @@ fn spawn(directory: &Path, launcher: &Launcher) -> Daemon {
     Daemon::spawn(&mut command, &directory.join("daemon.log"))
 }
 
-/// Waits for the first answer of the API; false if the daemon ends instead.
+/// Waits for the first answer of the API; false if the daemon ends instead. Something else may have the port and answer before the
+/// daemon tries to open it.
 #[track_caller]
-fn until_ready(daemon: &mut Daemon, port: u16) -> bool {
+fn until_ready(daemon: &mut Daemon, port: u16, directory: &Path) -> bool {
     let api = Endpoint { address: (Ipv4Addr::LOCALHOST, port).into(), host: HOST.to_owned() };
     wait_for(Duration::from_secs(30), "the daemon answers", || match daemon.has_ended() {
         Some(_) => Some(false),
-        None => api.get("/api/v1/cache/pub").try_send().is_ok().then_some(true),
+        None => {
+            let answers = api.get("/api/v1/cache/pub").try_send().is_ok();
+            (answers && directory.join("admin.sock").exists()).then_some(true)
+        }
     })
 }
 

@@ -35,7 +35,7 @@ fn a_cache_that_was_removed_from_the_config_is_deleted_with_its_files() {
     let mut site = site();
     let (paths, other) = fill(&site);
     let told = fails(&site, &DELETE, CONFLICT);
-    assert!(told.contains("is in use") && told.contains("enabled: false"), "{told}");
+    assert!(told.contains("is still in the config") && told.contains("enabled: false"), "{told}");
     assert!(fails(&site, &["cache", "delete", "nope", "--yes"], NOT_FOUND).contains("nope"));
     let mut removed = Value::Null;
     site.reconfigure(|config| removed = config["caches"].as_array_mut().unwrap().remove(3));

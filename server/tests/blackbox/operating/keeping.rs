@@ -74,7 +74,7 @@ fn an_invalid_pin_is_refused() {
     let both = ["pin", "add", "p", &path.hash, "--cache", "pub", "--keep-days", "1", "--keep-revisions", "1"];
     fails(&site, &both, 2);
     let told = fails(&site, &["pin", "add", "p", &Path::small("absent").hash, "--cache", "pub"], NOT_FOUND);
-    assert!(told.contains("push it first"), "{told}");
+    assert!(told.contains("Push it first"), "{told}");
     let told = fails(&site, &["pin", "remove", "p", "--cache", "pub"], NOT_FOUND);
     assert!(told.contains("cachectl pin list"), "{told}");
     fails(&site, &["pin", "add", "p", &path.hash], 2);

@@ -31,7 +31,7 @@ fn names_of_files_pins_and_tokens_are_text() {
             format!("{at}/log"),
             "&lt;script&gt;alert(3)&lt;/script&gt;\n^[]0;title^G\u{27e8}U+202E\u{27e9}reversed",
         ),
-        (format!("{at}"), "&lt;img src=x&gt;\u{27e8}U+202E\u{27e9}"),
+        (at.to_string(), "&lt;img src=x&gt;\u{27e8}U+202E\u{27e9}"),
         ("/cache/pub/pins".to_owned(), "&lt;/table&gt;&lt;script&gt;\u{27e8}U+2066\u{27e9}"),
         ("/cache/pub/paths?q=%3Cscript%3E%E2%80%AE".to_owned(), "&lt;script&gt;\u{27e8}U+202E\u{27e9}"),
     ] {

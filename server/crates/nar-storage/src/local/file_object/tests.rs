@@ -16,7 +16,7 @@ async fn object() -> (TempDir, LocalStorage, Key, Vec<u8>) {
     let directory = tempfile::tempdir().unwrap();
     let storage = LocalStorage::new("disk", directory.path().join("root"), &ReadCache::new(8));
     storage.prepare().await.unwrap();
-    let bytes: Vec<u8> = (0..SIZE).map(|number| (number * 31 >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..SIZE).map(|number| ((number * 31) >> 3) as u8).collect();
     let key = Key::new("nar/a.nar").unwrap();
     storage.put_bytes(&key, bytes.clone().into(), Durability::Later).await.unwrap();
     (directory, storage, key, bytes)
