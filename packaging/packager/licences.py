@@ -58,13 +58,21 @@ def stand_in(crate, others):
             return texts
     if "MIT" in crate.license:
         return [mit(", ".join(crate.authors) or f"the authors of {crate.name}, {crate.repository}")]
+    if crate.license == "Apache-2.0":
+        # It names nobody, so it is the same for everybody.
+        return [toolchain_texts("licenses/Apache-2.0.txt")[0]]
     raise SystemExit(f"packaging/build: {crate.name} {crate.version} ({crate.license}) comes without a licence text")
 
 
 def standard_library():
     """The texts that come with the compiler: its licences, and the page that names the authors of each part of the library."""
+    return toolchain_texts("licenses/MIT.txt", "licenses/Apache-2.0.txt", "COPYRIGHT-library.html")
+
+
+def toolchain_texts(*names):
+    """Texts that come with the compiler."""
     folder = Path(run("rustc", "--print", "sysroot", cwd=PROJECT).strip()) / "share/doc/rust"
-    texts = [folder / "licenses/MIT.txt", folder / "licenses/Apache-2.0.txt", folder / "COPYRIGHT-library.html"]
+    texts = [folder / name for name in names]
     missing = [str(path) for path in texts if not path.exists()]
     if missing:
         raise SystemExit(f"packaging/build: the Rust toolchain comes without {', '.join(missing)}")

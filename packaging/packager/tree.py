@@ -47,7 +47,9 @@ def install_programs(release, prefix, programs, static):
         for shell, place in COMPLETIONS.items():
             write(run(program, "completions", shell), prefix / place.format(name))
     for page in sorted(pages.iterdir()):
-        compress(page)
+        section = pages.with_name(f"man{page.suffix[1:]}")
+        section.mkdir(exist_ok=True)
+        compress(page.rename(section / page.name))
 
     documentation = prefix / "share/doc/cache-server"
     install(PROJECT / "README.md", documentation / "README.md")

@@ -1,6 +1,6 @@
 //! Which paths a cache holds, in memory, and the narinfo replies that were asked for lately.
 //!
-//! This is what makes a narinfo hit and a miss cost no query. Memory: 29 to 39 bytes for each path held (see [`PathSet`]), plus
+//! This is what makes a narinfo hit and a miss cost no query. Memory: 29 to 39 bytes for each path held (see `PathSet`), plus
 //! the rendered replies, which are bounded by `server.narinfo-memory` over all caches.
 //!
 //! After the start the set is filled while the cache is served already. Until it is complete, what it lacks may be in the catalog

@@ -61,8 +61,10 @@ impl Front {
         loop {
             let next = std::future::poll_fn(|context| {
                 let mut wire = wire.lock();
-                // Two flags, so that a connection that is never idle ends as well.
-                if wire.is_idle() && (connection.is_evicted() || self.ending.is_cancelled()) {
+                // Two flags, so that a connection that is never idle ends as well. The first request of one is answered still if it is
+                // there: its client would get a reset instead of a reply.
+                let may_end = |wire: &Wire| wire.is_idle() && !(connection.is_new() && wire.has_arrived());
+                if (connection.is_evicted() || self.ending.is_cancelled()) && may_end(&wire) {
                     return Poll::Ready(Next::Close);
                 }
                 let progress = wire.progress();
@@ -80,7 +82,7 @@ impl Front {
                 // While a reply is being sent, the kernel notices whether the client still takes it.
                 let is_over = idle.as_mut().poll(context).is_ready() && !wire.has_unsent();
                 let has_to_go = evicted.as_mut().poll(context).is_ready();
-                let ends = ending.as_mut().poll(context).is_ready() && wire.is_idle();
+                let ends = ending.as_mut().poll(context).is_ready() && may_end(&wire);
                 if is_over || has_to_go || ends { Poll::Ready(Next::Close) } else { Poll::Pending }
             });
             match next.await {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use http_framing::Framing;
 use http_framing::plain::{self, Parsed, Plain};
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -86,6 +87,13 @@ impl Wire {
     /// Whether no request is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.unsent.is_empty() && self.file.is_none() && !self.is_for_parser
+    }
+
+    /// Whether bytes wait in the socket that were not read yet, also before the runtime is told of them.
+    pub(super) fn has_arrived(&self) -> bool {
+        let mut byte = [0];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(rustix::net::recv(&self.stream, &mut byte[..], flags), Ok((read, _)) if read > 0)
     }
 
     /// Whether the socket does not take a reply.

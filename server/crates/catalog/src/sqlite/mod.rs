@@ -63,6 +63,8 @@ impl Sqlite {
         let options: SqliteConnectOptions =
             url.parse().map_err(|error: SqlxError| CatalogError::InvalidUrl { reason: error.to_string() })?;
         let options = options.foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
+        // Containers may have no directory for temporary files, and SQLite writes what a statement may have to take back to one.
+        let options = options.pragma("temp_store", "memory");
         create_private_file(options.get_filename())?;
         let connections = match Connections::open(&options).await {
             Err(error) if error.is_of_disk() => match read_only::open(&options).await {
