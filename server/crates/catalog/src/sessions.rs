@@ -6,11 +6,10 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
-use crate::entity::field::stored;
 use crate::entity::session;
-use crate::tokens::TokenRight;
+use crate::tokens::{TokenRight, revoke};
 use crate::writer::Written;
-use crate::{Catalog, CatalogChange, CatalogError, TokenCaches, TokenPermission, UnixTime};
+use crate::{Catalog, CatalogError, TokenCaches, TokenPermission, UnixTime};
 
 /// Somebody who has proved who they are, without a token of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,18 +86,12 @@ impl Catalog {
     /// Revokes a session. Returns false if it does not exist or was already revoked.
     pub async fn revoke_session(&self, id: Uuid) -> Result<bool, CatalogError> {
         self.write(id, |transaction, id| {
-            Box::pin(async move {
-                let revoked = session::Entity::update_many()
-                    .col_expr(session::Column::RevokedAt, UnixTime::now().into())
-                    .filter(session::Column::Id.eq(stored(id)))
-                    .filter(session::Column::RevokedAt.is_null())
-                    .exec(transaction)
-                    .await?;
-                Ok(match revoked.rows_affected {
-                    0 => Written::quietly(false),
-                    _ => Written::with_changes(true, vec![CatalogChange::Tokens]),
-                })
-            })
+            Box::pin(revoke::<session::Entity>(
+                transaction,
+                session::Column::Id,
+                session::Column::RevokedAt,
+                id,
+            ))
         })
         .await
     }

@@ -121,18 +121,7 @@ impl Catalog {
     /// Revokes a token. Returns false if it does not exist or was already revoked.
     pub async fn revoke_token(&self, id: Uuid) -> Result<bool, CatalogError> {
         self.write(id, |transaction, id| {
-            Box::pin(async move {
-                let revoked = token::Entity::update_many()
-                    .col_expr(token::Column::RevokedAt, UnixTime::now().into())
-                    .filter(token::Column::Id.eq(stored(id)))
-                    .filter(token::Column::RevokedAt.is_null())
-                    .exec(transaction)
-                    .await?;
-                Ok(match revoked.rows_affected {
-                    0 => Written::quietly(false),
-                    _ => Written::with_changes(true, vec![CatalogChange::Tokens]),
-                })
-            })
+            Box::pin(revoke::<token::Entity>(transaction, token::Column::Id, token::Column::RevokedAt, id))
         })
         .await
     }
@@ -148,6 +137,25 @@ impl Catalog {
             .map(TokenRecord::try_from)
             .collect()
     }
+}
+
+/// Notes that a token of either kind is revoked, unless that was noted before. Returns whether it was not.
+pub(crate) async fn revoke<E: EntityTrait>(
+    transaction: &DatabaseTransaction,
+    id: E::Column,
+    revoked_at: E::Column,
+    token: &Uuid,
+) -> Result<Written<bool>, CatalogError> {
+    let revoked = E::update_many()
+        .col_expr(revoked_at, UnixTime::now().into())
+        .filter(id.eq(stored(token)))
+        .filter(revoked_at.is_null())
+        .exec(transaction)
+        .await?;
+    Ok(match revoked.rows_affected {
+        0 => Written::quietly(false),
+        _ => Written::with_changes(true, vec![CatalogChange::Tokens]),
+    })
 }
 
 /// Ends the tokens that are for this cache alone, and takes it from those that are for others as well: a cache that is made
