@@ -11,11 +11,10 @@ use cache_server::config::{
     self, Config, Environment, Fault, Loaded, LogConfig, LogFormat, Reach, Secret, Severity, print_config,
     reference,
 };
-use cache_server::federation::client::tls_config;
 use cache_server::http::openapi;
 use cache_server::observe::metrics::markdown;
 use cache_server::reload::{self, LogControl};
-use cache_server::{restore, welcome};
+use cache_server::{restore, tls, welcome};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use tokio::signal::unix::{SignalKind, signal};
@@ -361,7 +360,8 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let traces = match traces::start(runtime.handle().clone(), tls_config(), env!("CARGO_PKG_VERSION")) {
+    let traces = match traces::start(runtime.handle().clone(), || tls::trust(&[]), env!("CARGO_PKG_VERSION"))
+    {
         Ok(traces) => traces,
         Err(error) => {
             tracing::error!(error = %chain(&error), "cannot start to send traces");

@@ -2,8 +2,6 @@
 //! of configured upstreams are. Where both may lead is for `address_scope.rs` to say. Credentials go to the origin that they were
 //! given for and nowhere else.
 
-use std::convert::Infallible;
-use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,16 +10,15 @@ use http::uri::Authority;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
 use peer_network::NodeId;
-use rustls::client::WantsClientCert;
+use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use tokio::time::timeout;
 use traces::KeyValue;
 use url::Url;
@@ -29,6 +26,7 @@ use url::Url;
 use super::PEER_HEADER;
 use super::address_scope::{AddressScope, Resolver, find_forbidden};
 use crate::chain::chain;
+use crate::tls;
 
 /// How long reaching a host may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -120,13 +118,16 @@ impl Access {
     ///
     /// Which of them is of no use.
     pub fn http_with_identity(certificate: &str, key: &str) -> Result<HttpWithIdentity, String> {
-        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
-        let chain = chain.ok().filter(|chain| !chain.is_empty());
-        let chain =
-            chain.ok_or_else(|| "client-certificate-file: it has no certificate in PEM".to_owned())?;
+        let certificates =
+            CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let certificates = certificates.ok().filter(|certificates| !certificates.is_empty());
+        let certificates =
+            certificates.ok_or_else(|| "client-certificate-file: it has no certificate in PEM".to_owned())?;
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
             .map_err(|_| "client-key-file: it has no private key in PEM".to_owned())?;
-        let tls = with_roots(|builder| builder.with_client_auth_cert(chain, key))
+        let trusting = tls::trusting(&[]).map_err(|error| chain(&error))?;
+        let tls = trusting
+            .with_client_auth_cert(certificates, key)
             .map_err(|error| format!("client-certificate-file: {error}"))?;
         Ok(HttpWithIdentity(http_client(AddressScope::Anywhere, &tls)))
     }
@@ -323,26 +324,4 @@ fn http_client(reach: AddressScope, tls: &ClientConfig) -> Http {
     let mut client = HyperClient::builder(TokioExecutor::new());
     client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_CONNECTIONS);
     client.build(connector)
-}
-
-/// TLS for requests to others, with the authorities of this system.
-pub fn tls_config() -> ClientConfig {
-    with_roots(|builder| Ok::<_, Infallible>(builder.with_no_client_auth()))
-        .unwrap_or_else(|never| match never {})
-}
-
-/// Settings of TLS with the authorities of this system.
-fn with_roots<E>(
-    finish: impl FnOnce(ConfigBuilder<ClientConfig, WantsClientCert>) -> Result<ClientConfig, E>,
-) -> Result<ClientConfig, E> {
-    let builder = || {
-        ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)
-            .expect("ring has all protocol versions")
-    };
-    finish(builder().with_native_roots().unwrap_or_else(|error| {
-        tracing::debug!(error = %chain(&error), "this system has no certificates of authorities: no HTTPS to others");
-        builder().with_root_certificates(RootCertStore::empty())
-    }))
 }

@@ -29,7 +29,7 @@
 
 mod address_scope;
 mod ask;
-pub mod client;
+mod client;
 mod exchange;
 mod fetch;
 mod find;

@@ -27,7 +27,7 @@ pub use self::certificate::{ClientCertificate, names_host};
 pub use self::error::TlsError;
 pub use self::files::{Files, Sources};
 pub use self::identity::Identity;
-pub use self::outbound::trust;
+pub use self::outbound::{trust, trusting};
 use self::table::Table;
 
 /// TLS of the daemon's own ports.

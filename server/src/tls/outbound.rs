@@ -12,8 +12,17 @@ use super::files::authorities;
 ///
 /// # Errors
 ///
-/// If one of the files cannot be read or is not what it should be.
+/// See [`trusting`].
 pub fn trust(files: &[PathBuf]) -> Result<ClientConfig, TlsError> {
+    Ok(trusting(files)?.with_no_client_auth())
+}
+
+/// The same settings, to be completed by what the daemon shows of itself.
+///
+/// # Errors
+///
+/// If one of the files cannot be read or is not what it should be.
+pub fn trusting(files: &[PathBuf]) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
     let builder: ConfigBuilder<ClientConfig, WantsVerifier> =
         ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
             .with_safe_default_protocol_versions()?;
@@ -27,6 +36,5 @@ pub fn trust(files: &[PathBuf]) -> Result<ClientConfig, TlsError> {
             "this system has no certificates of authorities: no HTTPS to others"
         );
     }
-    let builder: ConfigBuilder<ClientConfig, WantsClientCert> = builder.with_root_certificates(roots);
-    Ok(builder.with_no_client_auth())
+    Ok(builder.with_root_certificates(roots))
 }

@@ -4,6 +4,7 @@
 //! whether anything is sent, and by which protocol.
 
 use std::env;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ pub enum ExportError {
         /// What it may be.
         supported: &'static str,
     },
+    /// There are no settings for HTTPS to the receiver.
+    #[error("HTTPS to the receiver of traces")]
+    Tls(#[source] Box<dyn Error + Send + Sync>),
     /// The exporter cannot be built from the variables.
     #[error("the OTEL_EXPORTER_OTLP_* variables do not make an exporter")]
     Exporter(#[source] ExporterBuildError),
@@ -63,17 +67,18 @@ pub struct Export {
 }
 
 /// Starts to make spans and to send them if the environment asks for it. Batches are sent by a thread of the SDK, with
-/// connections of this runtime and this TLS.
+/// connections of this runtime. `tls` makes the settings for HTTPS, which nobody needs otherwise.
 ///
 /// # Errors
 ///
 /// See [`ExportError`].
-pub fn start(
+pub fn start<E: Error + Send + Sync + 'static>(
     runtime: Handle,
-    tls: ClientConfig,
+    tls: impl FnOnce() -> Result<ClientConfig, E>,
     version: &'static str,
 ) -> Result<Option<Export>, ExportError> {
     let Some(endpoint) = wanted_endpoint(|name| env::var(name).ok())? else { return Ok(None) };
+    let tls = tls().map_err(|error| ExportError::Tls(error.into()))?;
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(Sender { client: client(tls), runtime, is_failing: AtomicBool::new(false) })
