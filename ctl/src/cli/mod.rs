@@ -115,9 +115,9 @@ pub enum Command {
     Path(path::Command),
     /// Import the paths of another binary cache, or of a Nix store, into a cache
     ///
-    /// The daemon fetches them, verifies them as it does a push, keeps their signatures and adds its own. It goes on when this
-    /// command ends and after a restart; the same command joins it again. What the cache has already is not fetched, so an
-    /// import that was stopped resumes where it was. Exits with 8 if some paths could not be imported; the result says why.
+    /// The daemon fetches them, verifies them as it does a push, keeps their signatures and adds its own. The import continues
+    /// when this command ends, and after a restart; run the same command to follow it again. Paths that the cache has are not
+    /// fetched, so an import that was stopped resumes where it was. Exits with 8 if some paths could not be imported; the result says why.
     ///
     /// A cache behind http or https has no list of its paths, so pipe one into the command; with --closure, a few paths
     /// are enough.
@@ -129,9 +129,9 @@ pub enum Command {
     Import(import::Arguments),
     /// Write paths of a cache as a binary cache to a directory or a bucket
     ///
-    /// What is written is a flat binary cache with narinfo and signatures, which plain Nix and any web server can read. The
-    /// daemon goes on when this command ends and after a restart; the same command joins it again. What is there already is
-    /// not written again, and an unfinished file never has its final name. Exits with 8 if some paths could not be exported.
+    /// The result is a flat binary cache with narinfo and signatures, which plain Nix and any web server can read. The export
+    /// continues when this command ends, and after a restart; run the same command to follow it again. Files that are there
+    /// are not written again, and an unfinished file never has its final name. Exits with 8 if some paths could not be exported.
     #[command(after_help = "Examples:\n  \
         cachectl export file:///mnt/usb/cache --cache main\n  \
         cachectl export file:///mnt/usb/cache --cache main ./result\n  \

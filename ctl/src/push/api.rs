@@ -279,8 +279,8 @@ pub fn describe(info: &PathInfo, packed: &Packed, key: Option<&SigningKey>, omit
     })
 }
 
-/// Whether the server does not know an upload any more, as after a restart, or the URL of a part has expired: then the path is
-/// begun anew.
+/// Whether the server does not know an upload any more, as after a restart, or the URL of a part has expired: then the upload of
+/// the path starts over.
 pub fn is_lost(error: &PushError) -> bool {
     match error {
         PushError::Refused { status, what, .. } => {

@@ -68,7 +68,7 @@ pub struct Packed {
 ///
 /// # Errors
 ///
-/// If a file cannot be read, or nobody takes the parts any more (then of kind [`BrokenPipe`](io::ErrorKind::BrokenPipe)).
+/// If a file cannot be read, or the receiver of the parts is gone (then of kind [`BrokenPipe`](io::ErrorKind::BrokenPipe)).
 pub fn pack(
     path: &Path,
     nar_size: u64,

@@ -14,7 +14,7 @@ use super::error::PushError;
 use super::pack::{Packed, Packing, Part, pack};
 use super::store::PathInfo;
 
-/// How often a path is begun anew after a failure that may pass.
+/// How often the upload of a path starts over after a failure that may pass.
 const ATTEMPTS: u32 = 4;
 /// How long to wait before that.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -139,7 +139,7 @@ impl Uploader {
     }
 }
 
-/// The result of a task. A panic goes on here.
+/// The result of a task. Passes a panic on.
 pub fn joined<T>(done: Result<T, JoinError>) -> T {
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
