@@ -37,11 +37,12 @@ in
             directory = dirOf netrc;
             caches = withToken;
             inherit tokenOf;
+            others = map quote cfg.netrcFiles;
           };
           serviceConfig = {
             RunAtLoad = true;
             KeepAlive.SuccessfulExit = false;
-            WatchPaths = lib.mapAttrsToList (_: cache: cache.tokenFile) withToken;
+            WatchPaths = lib.mapAttrsToList (_: cache: cache.tokenFile) withToken ++ cfg.netrcFiles;
             StandardErrorPath = log "netrc";
           };
         };

@@ -67,6 +67,16 @@ in
       description = "Binary caches that this machine uses, by any name of letters, digits, hyphens and underscores.";
     };
 
+    netrcFiles = mkOption {
+      type = types.listOf (import ../lib/external-path.nix { inherit lib; });
+      default = [ ];
+      example = [ "/run/secrets/netrc" ];
+      description = ''
+        More files with passwords, in the format of Nix's `netrc-file`. Nix reads a single one, which this module makes if one of
+        the caches has a token. What is in these files comes behind the tokens.
+      '';
+    };
+
     postBuildHooks = mkOption {
       type = types.listOf types.path;
       default = [ ];
@@ -86,7 +96,7 @@ in
       # What a cache is for: be found soon after it was pushed.
       narinfo-cache-negative-ttl = lib.mkDefault 60;
     }
-    // lib.optionalAttrs (withToken != [ ]) { netrc-file = netrc; };
+    // lib.optionalAttrs (withToken != [ ]) { netrc-file = lib.mkDefault netrc; };
 
     warnings =
       let
@@ -96,6 +106,12 @@ in
       map (cache: warning cache.url) unencrypted;
 
     assertions = [
+      {
+        assertion = withToken == [ ] || config.nix.settings.netrc-file == netrc;
+        message = "services.cache-server-client: with the `netrc-file` ${
+          toString config.nix.settings.netrc-file or ""
+        }, Nix would not find the tokens. Give that file to `services.cache-server-client.netrcFiles` instead of `nix.settings`.";
+      }
       {
         assertion = lib.all (cache: cache.tokenFile != null) pushedTo;
         message = "services.cache-server-client: pushing takes a token; give each cache with `push` a `tokenFile`.";

@@ -6,13 +6,14 @@ let
 in
 {
   # Makes the file in which Nix looks up passwords of the tokens, in a directory; `tokenOf` names the file with the token of a
-  # cache, for the shell. The server takes any login. Without one, curl 7.88 and others find the password of the last machine
+  # cache, and `others` are files with more passwords, all of them for the shell. The server takes any login. Without one, curl 7.88 and others find the password of the last machine
   # only.
   netrc =
     {
       directory,
       caches,
       tokenOf,
+      others,
     }:
     ''
       {
@@ -22,6 +23,8 @@ in
         printf 'machine %s login token password %s\n' ${quote (hostOf cache.url)} "$(cat ${tokenOf name cache})"
       '') caches
     )
+    # The last line of a file need not end.
+    + lib.concatMapStrings (file: "cat ${file}\necho\n") others
     + ''
       } > "${directory}/netrc.new"
       mv "${directory}/netrc.new" "${directory}/netrc"

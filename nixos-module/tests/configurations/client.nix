@@ -1,6 +1,8 @@
-# A machine that fetches from two caches and pushes what it builds to one of them and to a third, with a hook of its own.
+# A machine that fetches from two caches and pushes what it builds to one of them and to a third, with a hook and with
+# passwords of its own.
 {
   services.cache-server-client.postBuildHooks = [ "/run/current-system/sw/bin/log-build" ];
+  services.cache-server-client.netrcFiles = [ "/run/secrets/netrc" ];
   services.cache-server-client.caches = {
     main = {
       url = "main.cache.example.org";
