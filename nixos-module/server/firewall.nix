@@ -18,6 +18,20 @@ let
       "::1"
     ];
 
+  # Those of the virtual host, if it names them.
+  nginxPorts =
+    if cfg.nginx.listen == [ ] then
+      [
+        80
+        443
+      ]
+    else
+      lib.unique (
+        map (listen: if listen.port == null then 80 else listen.port) (
+          lib.filter (listen: !lib.hasPrefix "unix:" listen.addr) cfg.nginx.listen
+        )
+      );
+
   # `openFirewall` was a set of choices once.
   isOld = lib.isAttrs openFirewall;
   choice =
@@ -38,7 +52,8 @@ in
       };
       default = false;
       description = ''
-        Whether to open the ports of this service in the firewall. With nginx in front, these are 80 and 443. Otherwise they
+        Whether to open the ports of this service in the firewall. With nginx in front, these are 80 and 443, or those of
+        `nginx.listen`. Otherwise they
         are those of the daemon, unless it listens on the loopback address only. The port of the DHT is opened unless
         `settings.server.standalone` is set. {option}`services.cache-server.firewall` decides about each of them.
       '';
@@ -47,7 +62,7 @@ in
     firewall = {
       nginx =
         choice "nginx" cfg.nginx.enable " && config.services.cache-server.nginx.enable"
-          "TCP connections to nginx, on ports 80 and 443";
+          "connections to nginx";
       api = choice "api" (
         listensOutside && !cfg.nginx.enable
       ) unlessLocal "TCP connections to `settings.server.server-port`";
@@ -69,14 +84,14 @@ in
 
     networking.firewall = {
       allowedTCPPorts =
-        lib.optionals firewall.nginx [
-          80
-          443
-        ]
+        lib.optionals firewall.nginx nginxPorts
         ++ lib.optional firewall.api (rendering.server "server-port")
         ++ lib.optional firewall.deploy (rendering.server "deploy-port")
         ++ lib.optionals firewall.caches (lib.attrValues rendering.cachePorts);
-      allowedUDPPorts = lib.optional firewall.dht (rendering.server "dht-port");
+      allowedUDPPorts =
+        lib.optional firewall.dht (rendering.server "dht-port")
+        # HTTP/3.
+        ++ lib.optional (firewall.nginx && cfg.nginx.quic) 443;
     };
   };
 }

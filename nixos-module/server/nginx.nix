@@ -56,6 +56,17 @@ let
       + settings.extraConfig or "";
     };
 
+  # The options with all their defaults, which give way where `services.nginx.virtualHosts` says something else.
+  yielding = lib.mapAttrs (
+    name: value:
+    if lib.isAttrs value && !lib.isDerivation value then
+      yielding value
+    else if lib.isList value || name == "extraConfig" then
+      value
+    else
+      mkDefault value
+  );
+
   # What a virtual host in front of the daemon has to be.
   host =
     { config, ... }:
@@ -150,10 +161,12 @@ in
         '';
       };
 
-      virtualHosts.${cfg.nginx.domain} = removeAttrs cfg.nginx [
-        "enable"
-        "domain"
-      ];
+      virtualHosts.${cfg.nginx.domain} = yielding (
+        removeAttrs cfg.nginx [
+          "enable"
+          "domain"
+        ]
+      );
     };
   };
 }

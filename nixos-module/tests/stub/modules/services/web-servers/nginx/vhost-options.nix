@@ -11,6 +11,8 @@ let
 in
 {
   options = {
+    listen = option (types.listOf types.anything) [ ];
+    quic = option types.bool false;
     serverAliases = option (types.listOf types.str) [ ];
     enableACME = option types.bool false;
     useACMEHost = option (types.nullOr types.str) null;
