@@ -1,6 +1,25 @@
-# What is different on NixOS from what keys.json says, by section and key: its `type`, what its default is
-# `derived` from, or a `note` that follows the description.
+# What is different on NixOS from what keys.json says, by section and key: its `type`, what its default is `derived` from,
+# whether it is `required`, whether the file that it names is handed over as a `credential`, or a `note` that follows the
+# description.
 { types, optionTypes }:
+let
+  tls = {
+    certificate = {
+      type = types.path;
+      credential = true;
+      note = renewal;
+    };
+    key.note = renewal;
+    client-authorities = {
+      type = types.either types.path (types.listOf types.path);
+      credential = true;
+    };
+  };
+  renewal = ''
+    A renewed file takes a restart, unless {option}`services.cache-server.certificateGroup` lets the daemon read it by
+    itself.
+  '';
+in
 {
   server = {
     hostname.note = "Behind nginx on the same machine the default is right.";
@@ -20,11 +39,7 @@
     admin-socket-group.derived = "the group of {option}`services.cache-server.adminGroup`";
     key-file.note = "Without it, the daemon makes a key at its first start and keeps it in the state directory.";
     default-port.note = "The first cache is the first one by name.";
-    tls.keys.key.note = ''
-      The daemon reads the file itself, so that a renewed certificate takes no restart. Let it: for certificates of
-      {option}`security.acme`, set their `group` and add that group to
-      `systemd.services.cache-server.serviceConfig.SupplementaryGroups`.
-    '';
+    tls.keys = tls;
   };
   cache = {
     # Lists only, which several modules can add to.
@@ -32,9 +47,12 @@
     # ../server/upstreams.nix has the option.
     upstreams.type = types.listOf types.str;
     federation.keys.keep-max-size.type = types.either types.ints.positive types.str;
+    tls.keys = removeAttrs tls [ "client-authorities" ];
   };
   storage = {
     max-size.type = types.either types.ints.positive types.str;
+    # For buckets only.
+    s3_bucket.required = false;
   };
   upstream = {
     # A list only, which several modules can add to.
@@ -42,4 +60,7 @@
   };
   workspace = { };
   agent = { };
+  oidc = { };
+  oidc-rule = { };
+  client-certificate = { };
 }

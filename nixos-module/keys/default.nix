@@ -5,9 +5,11 @@
 #   type         a name in types.nix, or `enum` with its `words`; `list` for one such value or a list of them,
 #   default      what the daemon does without the key; for the documentation. `derived` describes one that is worked out,
 #   description  and, where it helps, example,
+#   required     true for what the file has to say,
 #   reload       true for what the daemon changes without a restart,
-#   secret       true for names of files with secrets: handed over by LoadCredential=, never taken from the store;
-# or `keys`, a section below this one. adjustments.nix changes what is different on NixOS.
+#   secret       true for names of files with secrets, which are never taken from the store;
+# or `keys`, a section below this one. adjustments.nix changes what is different on NixOS, such as `credential`: files that are
+# handed over by LoadCredential=, which all secrets are.
 { lib, pkgs }:
 let
   inherit (lib) types;
@@ -34,19 +36,17 @@ let
   adjusted =
     adjustment: entry:
     if entry ? keys then
-      # Files that the keys of a section name are read by the daemon itself, again and again.
-      entry
-      // {
-        keys = lib.mapAttrs (_: below: below // { isReadAgain = true; }) (
-          adjustedKeys (adjustment.keys or { }) entry.keys
-        );
-      }
+      entry // { keys = adjustedKeys (adjustment.keys or { }) entry.keys; }
     else
+      let
+        credential = entry.secret or false || adjustment.credential or false;
+      in
       entry
       // {
+        inherit credential;
         type = typeOf entry;
-        # systemd hands a secret over when the daemon starts, so a new file takes a restart.
-        reload = (entry.reload or false) && !(entry.secret or false);
+        # systemd hands a credential over when the daemon starts, so another file takes a restart.
+        reload = entry.reload or false && !credential;
       }
       // removeAttrs adjustment [ "note" ]
       // {
@@ -55,13 +55,14 @@ let
   adjustedKeys = adjustments: lib.mapAttrs (key: adjusted (adjustments.${key} or { }));
   sections = lib.mapAttrs (section: adjustedKeys adjustments.${section}) generated;
 
-  secretNote = ''
+  credentialNote = ''
 
 
     The file stays where it is, readable for root alone: systemd hands it over (`LoadCredential=`).
   '';
 
-  # The option is null, and the key left out of the file, until somebody sets it: defaults belong to the daemon.
+  # An option that is not required is null, and its key left out of the file, until somebody sets it: defaults belong to the
+  # daemon.
   keyOption =
     entry:
     if entry ? keys then
@@ -73,18 +74,23 @@ let
     else
       lib.mkOption (
         {
-          type = lib.types.nullOr entry.type;
-          default = null;
-          defaultText = lib.literalMD (
-            if entry.default or null == null then
-              entry.derived or "none"
-            else
-              "`${builtins.toJSON entry.default}` (of the daemon)"
-          );
-          description =
-            entry.description
-            + lib.optionalString ((entry.secret or false) && !(entry.isReadAgain or false)) secretNote;
+          description = entry.description + lib.optionalString entry.credential credentialNote;
         }
+        // (
+          if entry.required or false then
+            { inherit (entry) type; }
+          else
+            {
+              type = types.nullOr entry.type;
+              default = null;
+              defaultText = lib.literalMD (
+                if entry.default or null == null then
+                  entry.derived or "none"
+                else
+                  "`${builtins.toJSON entry.default}` (of the daemon)"
+              );
+            }
+        )
         // lib.optionalAttrs (entry ? example) { inherit (entry) example; }
       );
 
@@ -107,6 +113,9 @@ in
     upstream
     workspace
     agent
+    oidc
+    oidc-rule
+    client-certificate
     ;
 
   # What the daemon takes the key for, for what the module derives from it.
@@ -125,6 +134,7 @@ in
     in
     restarting;
 
-  # Names of the keys of a list that hold file names of secrets.
-  secretsOf = keys: lib.attrNames (lib.filterAttrs (_: entry: entry.secret or false) keys);
+  # Names of the keys of a list that hold file names of credentials, and those of its sections.
+  credentialsOf = keys: lib.attrNames (lib.filterAttrs (_: entry: entry.credential or false) keys);
+  sectionsOf = lib.filterAttrs (_: entry: entry ? keys);
 }

@@ -9,7 +9,13 @@ let
   cfg = config.services.cache-server;
   rendering = import ./rendering.nix { inherit lib pkgs cfg; };
   inherit (rendering) server storagesOf typeOf;
-  inherit (cfg.settings) caches workspaces agents;
+  inherit (cfg.settings)
+    caches
+    workspaces
+    agents
+    oidc
+    client-certificates
+    ;
 
   refuse = condition: message: {
     assertion = !condition;
@@ -107,6 +113,12 @@ let
       name: value:
       refuse (!(names ? ${value.${key}})) "${what}.${name}: there is no ${key} `${value.${key}}`."
     ) from;
+
+  ofRules =
+    what: rules:
+    map (
+      name: refuse (!(caches ? ${name})) "${what}: a rule opens the cache `${name}`, which is not there."
+    ) (lib.unique (lib.concatMap (rule: lib.toList rule.caches) rules));
 in
 {
   config = lib.mkIf cfg.enable {
@@ -115,6 +127,8 @@ in
       ++ lib.concatLists (lib.mapAttrsToList ofCache caches)
       ++ missing "workspaces" caches "cache" workspaces
       ++ missing "agents" workspaces "workspace" agents
+      ++ lib.concatLists (lib.mapAttrsToList (name: provider: ofRules "oidc.${name}" provider.rules) oidc)
+      ++ ofRules "client-certificates" client-certificates
       ++ [
         (inline "server" cfg.settings.server "key" "server.key-file")
         (inline "server" cfg.settings.server "metrics-token" "server.metrics-token-file")

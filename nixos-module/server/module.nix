@@ -15,5 +15,6 @@
     ./users.nix
     ./firewall.nix
     ./nginx.nix
+    ./tls.nix
   ];
 }

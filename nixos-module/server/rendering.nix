@@ -6,28 +6,46 @@
 }:
 let
   keys = import ../keys { inherit lib pkgs; };
-  inherit (cfg.settings) caches workspaces agents;
+  inherit (cfg.settings)
+    caches
+    workspaces
+    agents
+    oidc
+    client-certificates
+    ;
 
   isSet = value: value != null && value != { };
   # Without what nobody set, sections included.
   clean =
     value:
-    if lib.isAttrs value && !lib.isDerivation value then
+    if lib.isList value then
+      map clean value
+    else if lib.isAttrs value && !lib.isDerivation value then
       lib.filterAttrs (_: isSet) (lib.mapAttrs (_: clean) value)
     else
       value;
 
-  # Secrets go by the name of their credential, which the daemon looks for in $CREDENTIALS_DIRECTORY.
+  # With a group that may read certificates, the daemon does so itself, again and again.
+  sectionsOf =
+    list: removeAttrs (keys.sectionsOf list) (lib.optional (cfg.certificateGroup != null) "tls");
+
+  # Credentials are known by a name each, which the daemon looks for in $CREDENTIALS_DIRECTORY.
+  named =
+    prefix: key: number:
+    "${prefix}${key}-${toString number}";
   withCredentials =
     list: prefix: values:
     values
-    // lib.genAttrs (lib.filter (key: values.${key} != null) (keys.secretsOf list)) (
+    // lib.genAttrs (lib.filter (key: values.${key} != null) (keys.credentialsOf list)) (
       key:
       if lib.isList values.${key} then
-        lib.imap1 (number: _: "${prefix}${key}-${toString number}") values.${key}
+        lib.imap1 (number: _: named prefix key number) values.${key}
       else
         "${prefix}${key}"
-    );
+    )
+    // lib.mapAttrs (
+      section: below: withCredentials below.keys "${prefix}${section}-" values.${section}
+    ) (sectionsOf list);
   credentialsOf =
     list: prefix: values:
     lib.concatMap (
@@ -36,7 +54,7 @@ let
         [ ]
       else if lib.isList values.${key} then
         lib.imap1 (number: file: {
-          name = "${prefix}${key}-${toString number}";
+          name = named prefix key number;
           inherit file;
         }) values.${key}
       else
@@ -46,7 +64,12 @@ let
             file = values.${key};
           }
         ]
-    ) (keys.secretsOf list);
+    ) (keys.credentialsOf list)
+    ++ lib.concatLists (
+      lib.mapAttrsToList (
+        section: below: credentialsOf below.keys "${prefix}${section}-" values.${section}
+      ) (sectionsOf list)
+    );
 
   # By number, as names of storages may have characters that those of credentials may not.
   storagePrefix = cache: number: "${cache}-storage-${toString number}-";
@@ -83,7 +106,7 @@ let
       storages = lib.imap1 (renderStorage name) (storagesOf cache);
     };
 
-  named = lib.mapAttrsToList (name: value: clean value // { inherit name; });
+  listOf = lib.mapAttrsToList (name: value: clean value // { inherit name; });
 
   server = keys.effective keys.server cfg.settings.server;
   enabledCaches = lib.filterAttrs (_: cache: cache.enabled != false) caches;
@@ -131,16 +154,18 @@ in
     ;
 
   settings = clean (
-    cfg.settings
+    removeAttrs cfg.settings [ "client-certificates" ]
     // {
       server = withCredentials keys.server "" cfg.settings.server;
       caches = lib.mapAttrsToList renderCache caches;
-      workspaces = named workspaces;
-      agents = named agents;
+      workspaces = listOf workspaces;
+      agents = listOf agents;
     }
+    // lib.optionalAttrs (oidc != { }) { oidc = listOf oidc; }
+    // lib.optionalAttrs (client-certificates != [ ]) { inherit client-certificates; }
   );
 
-  # Names and files of the secrets.
+  # Names and files of the credentials.
   credentials =
     credentialsOf keys.server "" cfg.settings.server
     ++ lib.concatLists (
@@ -179,5 +204,7 @@ in
     || lib.any (storage: typeOf storage == "s3") allStorages
     || lib.any (cache: cache.upstreams != null && cache.upstreams != [ ]) (lib.attrValues caches)
     || builtins.match "postgres.*://.*" (server "database") != null
+    # Their keys are fetched from the providers.
+    || oidc != { }
     || server "node-url" != null;
 }

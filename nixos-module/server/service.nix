@@ -8,6 +8,7 @@
 let
   cfg = config.services.cache-server;
   rendering = import ./rendering.nix { inherit lib pkgs cfg; };
+  unitText = import ../lib/unit-text.nix { inherit lib; };
 
   stateDir = rendering.server "state-dir";
   inherit (rendering) outside;
@@ -26,10 +27,15 @@ let
   );
   required = lib.unique (lib.optional (stateDir != null) stateDir ++ indispensable);
   wanted = lib.subtractLists required rendering.localRoots;
+
+  # Traces are sent to where the environment says.
+  sendsTraces = lib.any (lib.hasPrefix "OTEL_") (
+    lib.attrNames config.systemd.services.cache-server.environment
+  );
 in
 {
   config = lib.mkIf cfg.enable {
-    services.cache-server.privateNetwork = lib.mkDefault (!rendering.callsOthers);
+    services.cache-server.privateNetwork = lib.mkDefault (!rendering.callsOthers && !sendsTraces);
 
     systemd.services.cache-server = {
       description = "Nix binary cache";
@@ -49,9 +55,9 @@ in
       unitConfig = {
         # Started again for as long as it takes, when a database is late or a disk is away.
         StartLimitIntervalSec = 0;
-        RequiresMountsFor = required;
+        RequiresMountsFor = map unitText.word required;
         # Unknown to systemd before 256, which ignores it.
-        WantsMountsFor = wanted;
+        WantsMountsFor = map unitText.word wanted;
       };
 
       # There is no RuntimeDirectory=: the admin socket is in the directory of the socket unit, out of the daemon's reach.
@@ -78,7 +84,7 @@ in
           ExecStart = "${lib.getExe' cfg.package "cache-server"} --config /etc/cache-server/config.yaml";
           # Waits until it is done, and fails when something is wrong with the file. With all rights, as the daemon's own user
           # need not be one of those who may use the socket.
-          ExecReload = "+${lib.getExe' cfg.package "cachectl"} --socket ${rendering.server "admin-socket"} reload";
+          ExecReload = "+${lib.getExe' cfg.package "cachectl"} --socket ${unitText.argument (rendering.server "admin-socket")} reload";
           WatchdogSec = "60s";
           Restart = "on-failure";
           RestartSec = "2s";
@@ -94,20 +100,20 @@ in
           Group = "cache-server";
           StateDirectory = "cache-server";
           StateDirectoryMode = "0750";
-          ReadWritePaths = map (path: "-${path}") outside;
-          LoadCredential = map ({ name, file }: "${name}:${toString file}") rendering.credentials;
+          ReadWritePaths = map (path: unitText.word "-${path}") outside;
+          LoadCredential = map ({ name, file }: "${name}:${unitText.whole file}") rendering.credentials;
         }
         // lib.optionalAttrs rendering.logsToItsDirectory {
           LogsDirectory = "cache-server";
           LogsDirectoryMode = "0750";
         }
         // lib.optionalAttrs (cfg.environmentFile != null) {
-          EnvironmentFile = toString cfg.environmentFile;
+          EnvironmentFile = unitText.whole cfg.environmentFile;
         };
     };
 
     # A directory that is there already keeps what is in it.
-    systemd.tmpfiles.settings."10-cache-server" = lib.genAttrs outside (_: {
+    systemd.tmpfiles.settings."10-cache-server" = lib.genAttrs (map unitText.whole outside) (_: {
       d = {
         user = "cache-server";
         group = "cache-server";

@@ -9,18 +9,8 @@ let
   keys = import ../keys { inherit lib pkgs; };
   inherit (import ./named.nix { inherit lib; }) namedOf;
 
-  # A section whose entries refer to one of another section.
-  referring =
-    what: key: entry:
-    namedOf { inherit what; } (
-      types.submodule {
-        freeformType = keys.yaml.type;
-        options.${key} = mkOption {
-          type = types.str;
-          inherit (entry) description example;
-        };
-      }
-    );
+  # Rules in the order in which they are tried. Several modules can add to them.
+  rulesOf = keysOfRule: types.listOf (keys.section keysOfRule { });
 in
 {
   options.services.cache-server.settings = mkOption {
@@ -69,14 +59,14 @@ in
         };
 
         workspaces = mkOption {
-          type = referring "workspace" "cache" keys.workspace.cache;
+          type = namedOf { what = "workspace"; } (keys.section keys.workspace { });
           default = { };
           example.production.cache = "main";
           description = "Groups of machines for Cachix Deploy, by name.";
         };
 
         agents = mkOption {
-          type = referring "agent" "workspace" keys.agent.workspace;
+          type = namedOf { what = "agent"; } (keys.section keys.agent { });
           default = { };
           example.webserver.workspace = "production";
           description = ''
@@ -89,6 +79,53 @@ in
                 };
 
             where the file says `CACHIX_AGENT_TOKEN=` with a token of {command}`cachectl agent token NAME`.
+          '';
+        };
+
+        oidc = mkOption {
+          type = namedOf { what = "OpenID provider"; } (
+            keys.section keys.oidc {
+              rules = mkOption {
+                type = rulesOf keys.oidc-rule;
+                example = [
+                  {
+                    claims.repository = "acme/*";
+                    caches = [ "main" ];
+                  }
+                ];
+                description = "Which of its tokens permit what; the first rule that fits decides.";
+              };
+            }
+          );
+          default = { };
+          example.github = {
+            issuer = "https://token.actions.githubusercontent.com";
+            audience = "https://cache.example.org";
+            rules = [
+              {
+                claims.repository = "acme/*";
+                caches = [ "main" ];
+              }
+            ];
+          };
+          description = ''
+            OpenID providers whose tokens open caches, by name: CI jobs push without a secret. Their tokens are accepted as they
+            are, or exchanged for one of this server that lasts longer.
+          '';
+        };
+
+        client-certificates = mkOption {
+          type = rulesOf keys.client-certificate;
+          default = [ ];
+          example = [
+            {
+              claims.dns = "*.builders.example.org";
+              caches = [ "main" ];
+            }
+          ];
+          description = ''
+            What TLS certificates of clients permit; the first rule that fits decides. `server.tls.client-authorities` says whose
+            certificates count. A token that comes along goes before.
           '';
         };
       };

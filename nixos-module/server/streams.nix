@@ -11,6 +11,7 @@
 let
   rendering = import ./rendering.nix { inherit lib pkgs cfg; };
   inherit (rendering) server;
+  unitText = import ../lib/unit-text.nix { inherit lib; };
 
   hostname = server "hostname";
   isIPv4 = builtins.match "[0-9]+(\\.[0-9]+){3}" hostname != null;
@@ -60,7 +61,7 @@ let
     what: stream: unitConfig: socketConfig:
     let
       content = {
-        listenStreams = [ stream ];
+        listenStreams = [ (unitText.whole stream) ];
         socketConfig = socketConfig // {
           Service = "cache-server.service";
         };
@@ -71,7 +72,7 @@ let
     lib.nameValuePair "cache-server-${what}-${hash}" (
       content
       // {
-        description = "Socket of the Nix binary cache: ${stream}";
+        description = "Socket of the Nix binary cache: ${unitText.whole stream}";
         wantedBy = [ "sockets.target" ];
       }
     );

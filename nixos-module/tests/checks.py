@@ -47,9 +47,9 @@ def run(*command):
     return subprocess.run(command, text=True, capture_output=True, check=False, env=ENVIRONMENT)
 
 
-def evaluate(library, attribute, file="evaluate.nix", argument="nixpkgsLib"):
+def evaluate(library, attribute, file="evaluate.nix", argument="nixpkgsLib", more=()):
     command = ["nix-instantiate", "--eval", "--strict", "--json"]
-    command += [str(HERE / file), "--arg", argument, str(library), "-A", attribute]
+    command += [str(HERE / file), "--arg", argument, str(library), "-A", attribute, *more]
     return run(*command)
 
 
@@ -74,12 +74,21 @@ def below(value, indent):
     return " " + yaml(value)
 
 
+def check_configuration(daemon, path, what):
+    """The daemon takes the file, and has nothing to say about it."""
+    checked = run(daemon, "check-config", "--offline", str(path))
+    complaint = checked.stdout + checked.stderr
+    # The machines of the scenarios are alone on their network.
+    warnings = [line for line in complaint.splitlines() if "warning:" in line and "is not encrypted" not in line]
+    check(checked.returncode == 0 and not warnings, f"{what}: {complaint}")
+
+
 def find_gixy():
     return shutil.which("gixy") or (GIXY if os.access(GIXY, os.X_OK) else None)
 
 
 # What nginx 1.22 of Debian does not know yet, and what belongs to the machine.
-NOT_HERE = re.compile(r"^\s*(http2 on|ssl_conf_command|user|pid|daemon|error_log|access_log)\b[^;]*;\n", re.MULTILINE)
+NOT_HERE = re.compile(r"^\s*(http2 on|http3\w*|ssl_conf_command|listen [^;]* quic|user|pid|daemon|error_log|access_log)\b[^;]*;\n", re.MULTILINE)
 
 
 def lint_nginx(text, what):
@@ -93,6 +102,7 @@ def lint_nginx(text, what):
             linted = run(gixy, str(path))
             check(linted.returncode == 0, f"gixy, and so NixOS, refuses the nginx.conf of {what}:\n{linted.stdout}{linted.stderr}")
         if nginx := find_nginx():
+            text = re.sub(r"\blisten unix:[^\s;]*", f"listen unix:{directory}/socket", text)
             path.write_text(NOT_HERE.sub("", re.sub(r"(ssl\w*_certificate(_key)?) [^;]*;", rf"\1 {directory}/\2.pem;", text)))
             certify(Path(directory))
             tested = run(nginx, "-t", "-p", directory, "-c", str(path), "-g", f"error_log stderr; pid {directory}/pid;")

@@ -1,5 +1,9 @@
 # What nixpkgs as a whole makes of the package, the modules and the scenarios: nothing of NixOS is stood in for.
-{ nixpkgs }:
+{
+  nixpkgs,
+  # Files with modules that pages show.
+  shown ? [ ],
+}:
 let
   pkgs = import ./nixpkgs.nix { inherit nixpkgs; };
   inherit (pkgs) lib;
@@ -124,6 +128,16 @@ in
   source = baseNameOf (import ../../default.nix { inherit pkgs; }).src;
 
   machines = lib.mapAttrs (_: described) (configurations // examples);
+
+  # Each on a machine with a server.
+  shown = map (
+    file:
+    described (configure [
+      { services.cache-server.enable = true; }
+      { services.cache-server.settings.caches.main = { }; }
+      file
+    ])
+  ) shown;
 
   # Each by itself, as all of them at once take a lot of memory.
   oddNames = lib.attrNames odd;

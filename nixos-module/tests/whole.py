@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from checks import ENVIRONMENT, HERE, PROJECT, analyze_units, check, evaluate, lint_nginx, run, skip, value, yaml
+from checks import ENVIRONMENT, HERE, PROJECT, analyze_units, check, check_configuration, evaluate, lint_nginx, run, skip, value, yaml
 
 WHOLE = {"file": "whole.nix", "argument": "nixpkgs"}
 
@@ -31,17 +31,50 @@ def test_machines(nixpkgs):
     check(not missing, f"these machines are not evaluated: {missing}")
 
 
-def test_odd_machines(nixpkgs):
+# What has to be in the unit of the daemon, or in the configuration of nginx.
+ODD = {
+    "own-virtual-host": ["robots.txt", "X-Robots-Tag", "nix.example.org", "client_max_body_size 0"],
+    "shared-virtual-host": ["robots.txt", "nix.example.org", "listen 0.0.0.0:8443", "proxy_pass http://127.0.0.1:5000"],
+    "https-by-acme": ["SupplementaryGroups=acme", "acme-cache.example.org.service"],
+    "https-by-files": ["LoadCredential=tls-certificate:/nix/store/", "LoadCredential=tls-key:/run/secrets/my key 100%%.pem"],
+    "odd-places": ['ReadWritePaths="-/mnt/a disk"', "ReadWritePaths=-/mnt/50%%", "ProtectHome=false"],
+    # These call others.
+    "traced": ["PrivateNetwork=false"],
+    "jobs-with-tokens-of-their-own": ["PrivateNetwork=false"],
+    "many-caches": ["PrivateNetwork=true", "Sockets=cache-server-20030-"],
+}
+
+
+def test_odd_machines(nixpkgs, daemon):
     names = value(nixpkgs, "oddNames", **WHOLE)
     check(len(names) > 10, f"there are only these unusual machines: {names}")
     for name in names:
         machine = value(nixpkgs, f"odd.{name}", **WHOLE)
         if machine:
             look_at(name, machine)
-        if name == "own-virtual-host":
-            nginx = machine.get("nginx") or ""
-            for added in ["robots.txt", "X-Robots-Tag", "nix.example.org", "client_max_body_size 0"]:
-                check(added in nginx, f"the virtual host lacks {added}:\n{nginx}")
+        if "settings" in machine:
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                file.write(yaml(machine["settings"]))
+                file.flush()
+                check_configuration(daemon, file.name, name)
+        found = machine.get("units", {}).get("cache-server.service", "") + machine.get("nginx", "")
+        for text in ODD.get(name, []):
+            check(text in found, f"{name} lacks {text}:\n{found}")
+
+
+def test_shown(nixpkgs):
+    """What the other pages show for NixOS; that of the page about NixOS is what the scenarios run."""
+    with tempfile.TemporaryDirectory() as directory:
+        files = []
+        for page in sorted((PROJECT / "docs/src").rglob("*.md")):
+            for block in re.findall(r"```nix\n(.*?)```", page.read_text(), re.DOTALL):
+                if page.name != "nixos.md" and "cache-server" in block:
+                    files.append(Path(directory) / f"{page.stem}-{len(files)}.nix")
+                    files[-1].write_text(block)
+        check(len(files) > 2, f"pages show only {files}")
+        more = ("--arg", "shown", f"[ {' '.join(map(str, files))} ]")
+        for file, machine in zip(files, value(nixpkgs, "shown", more=more, **WHOLE)):
+            look_at(file.name, machine)
 
 
 def look_at(name, machine):
@@ -125,9 +158,10 @@ RENDERER = "/opt/cache-server-test-tools/render-docs/bin/python"
 
 
 def render_documentation(nixpkgs, options, manual):
-    source = nixpkgs / "pkgs/by-name/ni/nixos-render-docs/src"
+    places = ["pkgs/by-name/ni/nixos-render-docs/src", "pkgs/tools/nix/nixos-render-docs/src"]
+    source = next((nixpkgs / place for place in places if (nixpkgs / place).is_dir()), nixpkgs)
     main = f"import sys; sys.path.insert(0, '{source}'); import nixos_render_docs; sys.exit(nixos_render_docs.main())"
-    if run(RENDERER, "-c", "import markdown_it, mdit_py_plugins").returncode != 0 or not source.is_dir():
+    if run(RENDERER, "-c", "import markdown_it, mdit_py_plugins").returncode != 0 or source == nixpkgs:
         skip("the manual with the options: there is no Python 3.12 with markdown-it-py and mdit-py-plugins, or no nixos-render-docs")
         return
     command = ["options", "commonmark", "--manpage-urls", str(nixpkgs / "doc/manpage-urls.json"), "--revision", "none"]
@@ -260,14 +294,14 @@ def test_darwin(nixpkgs, darwin):
     check(len(machine["plists"]) == len(daemons), f"there are the files {set(machine['plists'])}")
     with tempfile.TemporaryDirectory() as directory:
         netrc = make_passwords(daemons["cache-server-client-netrc"], directory)
-        expected = "machine internal.cache.example.org login token password token-0\nmachine 2001:db8::1 login token password token-1\n"
+        expected = "machine internal.cache.example.org login token password token-0\nmachine 2001:db8::1 login token password token-1\ntoken-2\n\n"
         check(netrc.read_text() == expected, f"the passwords are {netrc.read_text()}")
         check(netrc.stat().st_mode & 0o77 == 0, "others may read the passwords")
 
 
 def make_passwords(daemon, directory):
     """Runs the script that makes the file with passwords, in another place."""
-    tokens = re.findall(r"cat '(\S+?)'\)", daemon["script"])
+    tokens = re.findall(r"cat '(\S+?)'", daemon["script"])
     script = daemon["script"].replace("/run/cache-server-client", f"{directory}/run")
     for number, token in enumerate(tokens):
         (Path(directory) / str(number)).write_text(f"token-{number}\n")

@@ -205,6 +205,52 @@ in
     };
     message = "the daemon may not open ports below 1024";
   };
+  a-rule-for-a-cache-that-is-not-there = {
+    module = server {
+      oidc.github = {
+        issuer = "https://token.actions.githubusercontent.com";
+        audience = "https://cache.example.org";
+        rules = [
+          {
+            claims.repository = "acme/*";
+            caches = [ "mian" ];
+          }
+        ];
+      };
+    };
+    message = "oidc.github: a rule opens the cache `mian`, which is not there";
+  };
+  a-provider-without-an-audience = {
+    throws = true;
+    module = server {
+      oidc.github = {
+        issuer = "https://token.actions.githubusercontent.com";
+        rules = [ ];
+      };
+    };
+    message = "services.cache-server.settings.oidc.github.audience' ";
+  };
+  a-key-of-tls-in-the-store = {
+    throws = true;
+    module = server { server.tls.key = ./wrong.nix; };
+    message = "services.cache-server.settings.server.tls.key' is not of type";
+  };
+  https-behind-nginx = {
+    module = machine {
+      settings = {
+        caches.main = { };
+        server.tls = {
+          certificate = "/run/secrets/certificate.pem";
+          key = "/run/secrets/key.pem";
+        };
+      };
+      nginx = {
+        enable = true;
+        domain = "cache.example.org";
+      };
+    };
+    message = "nginx speaks HTTPS in front of the daemon, and plain HTTP with it";
+  };
   two-kinds-of-certificates = {
     module = machine {
       nginx = {
@@ -261,6 +307,16 @@ in
   a-client-cache-with-an-odd-name = {
     module.services.cache-server-client.caches."my cache".url = "https://cache.example.org";
     message = "`my cache` cannot be the name of a cache";
+  };
+  passwords-that-nix-would-not-find = {
+    module = {
+      services.cache-server-client.caches.main = {
+        url = "https://main.cache.example.org";
+        tokenFile = "/run/secrets/token";
+      };
+      nix.settings.netrc-file = "/etc/nix/netrc";
+    };
+    message = "with the `netrc-file` /etc/nix/netrc, Nix would not find the tokens. Give that file to `services.cache-server-client.netrcFiles`";
   };
   a-hook-that-would-push-nothing = {
     module = {

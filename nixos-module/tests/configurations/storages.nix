@@ -14,7 +14,36 @@
         metrics-token-file = "/run/secrets/cache-metrics-token";
         audit-log = "/var/log/cache-server/audit.jsonl";
         standalone = true;
+        tls = {
+          certificate = "/run/secrets/certificate.pem";
+          key = "/run/secrets/key.pem";
+          client-authorities = [ "/run/secrets/clients.pem" ];
+        };
       };
+      oidc.github = {
+        issuer = "https://token.actions.githubusercontent.com";
+        audience = "https://cache.example.org";
+        rules = [
+          {
+            claims = {
+              repository = "acme/*";
+              ref = [
+                "refs/heads/main"
+                "refs/tags/*"
+              ];
+            };
+            caches = [ "main" ];
+            lifetime = "2h";
+          }
+        ];
+      };
+      client-certificates = [
+        {
+          claims.dns = "*.builders.example.org";
+          caches = "internal";
+          permission = "read";
+        }
+      ];
       caches = {
         main = {
           storage-strategy = "split";
@@ -74,6 +103,11 @@
         # Its only disk: no disk, no daemon.
         releases = {
           compression = "xz";
+          port = 8443;
+          tls = {
+            certificate = "/run/secrets/releases.pem";
+            key = "/run/secrets/releases-key.pem";
+          };
           storages.archive.root = "/mnt/archive";
         };
         # In the state directory, by both of its names.

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::text::{default_value, description};
 use crate::config::keys::{
-    AGENT, AnyTable, CACHE, DefaultValue, Entry, Kind, Reload, SERVER, STORAGE, UPSTREAM, WORKSPACE,
+    AGENT, AnyTable, CACHE, CLIENT_CERTIFICATE, DefaultValue, Entry, Kind, OIDC, OIDC_RULE, Reload, SERVER,
+    STORAGE, UPSTREAM, WORKSPACE,
 };
 
 type Options = BTreeMap<&'static str, OptionOfKey>;
@@ -29,6 +30,8 @@ struct OptionOfKey {
     #[serde(skip_serializing_if = "Option::is_none")]
     example: Option<serde_yaml::Value>,
     #[serde(skip_serializing_if = "is_false")]
+    required: bool,
+    #[serde(skip_serializing_if = "is_false")]
     reload: bool,
     #[serde(skip_serializing_if = "is_false")]
     secret: bool,
@@ -38,9 +41,12 @@ struct OptionOfKey {
 
 /// The whole file.
 pub fn write() -> String {
-    let tables: [(&str, &'static dyn AnyTable); 6] = [
+    let tables: [(&str, &'static dyn AnyTable); 9] = [
         ("agent", &AGENT),
         ("cache", &CACHE),
+        ("client-certificate", &CLIENT_CERTIFICATE),
+        ("oidc", &OIDC),
+        ("oidc-rule", &OIDC_RULE),
         ("server", &SERVER),
         ("storage", &STORAGE),
         ("upstream", &UPSTREAM),
@@ -69,6 +75,7 @@ fn option(entry: &Entry) -> OptionOfKey {
         default: default_value(entry),
         derived: if let DefaultValue::Derived(phrase) = about.default { Some(phrase) } else { None },
         example: serde_yaml::from_str(about.example).ok().filter(|_| !about.example.is_empty()),
+        required: about.default == DefaultValue::Required,
         reload: about.reload == Reload::Applied && !is_section,
         secret: entry.kind.is_secret(),
         keys: entry.kind.table().map(options),
