@@ -132,7 +132,7 @@ fi
 # A bare system, on copies of which packages are installed.
 if ! [ -d "$tools/debian" ]; then
   say "bootstrapping a bare Debian system in $tools"
-  if debootstrap --variant=minbase --include=ca-certificates,curl,dbus,nix-bin,systemd-sysv bookworm "$tools/debian.new" >/dev/null; then
+  if debootstrap --variant=minbase --include=ca-certificates,curl,dbus,libdbi-perl,nix-bin,systemd-sysv bookworm "$tools/debian.new" >/dev/null; then
     rm -rf "$tools/debian.new/var/cache/apt/archives" "$tools/debian.new/var/lib/apt/lists"
     mv "$tools/debian.new" "$tools/debian"
   else
