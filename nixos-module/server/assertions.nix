@@ -107,6 +107,12 @@ let
     ]
     ++ lib.concatMap (ofStorage name) storages;
 
+  # What is written to belongs to the daemon.
+  isShared =
+    directory:
+    builtins.match "/|/(boot|dev|etc|home|media|mnt|nix|opt|proc|root|run|srv|sys|tmp|usr|var)/?|/var/(cache|lib|log|spool|tmp)/?|/nix/(store|var)(/.*)?" directory
+    != null;
+
   missing =
     what: names: key: from:
     lib.mapAttrsToList (
@@ -124,6 +130,10 @@ in
   config = lib.mkIf cfg.enable {
     assertions =
       clashes
+      ++ map (
+        directory:
+        refuse (isShared directory) "`${directory}` would belong to the daemon alone, and others need it. Give a directory below it."
+      ) rendering.outside
       ++ lib.concatLists (lib.mapAttrsToList ofCache caches)
       ++ missing "workspaces" caches "cache" workspaces
       ++ missing "agents" workspaces "workspace" agents
@@ -132,8 +142,8 @@ in
       ++ [
         (inline "server" cfg.settings.server "key" "server.key-file")
         (inline "server" cfg.settings.server "metrics-token" "server.metrics-token-file")
-        (refuse (builtins.match "[a-z]+://[^/@]*:[^/@]*@.*" (server "database") != null)
-          "the password in `server.database` would be in the Nix store, where everybody may read it. Leave it out and have `PGPASSWORD=…` in `environmentFile`."
+        (refuse (builtins.match "[a-z]+://([^/@]*:[^/@]*@.*|.*[?&]password=.*)" (server "database") != null)
+          "the password in `server.database` would be in the Nix store, where everybody may read it. Leave it out and use `server.database-password-file`."
         )
         (refuse (
           caches == { }

@@ -126,6 +126,14 @@ let
   # The one that systemd makes.
   logsToItsDirectory = auditLog != null && lib.hasPrefix "/var/log/cache-server/" auditLog;
 
+  isPostgres = builtins.match "postgres.*://.*" (server "database") != null;
+  # The directory of the catalog, which needs room for more than one file.
+  databaseDirectory =
+    let
+      path = lib.last (builtins.match "(sqlite:(//)?)?(.*)" (server "database"));
+    in
+    lib.optional (!isPostgres && isOutside path) (dirOf path);
+
   fixedPorts = lib.mapAttrs (_: cache: cache.port) (
     lib.filterAttrs (_: cache: cache.port != null) enabledCaches
   );
@@ -188,13 +196,15 @@ in
   # Port of each enabled cache that has one.
   cachePorts = fixedPorts // defaultPort;
 
-  inherit localRoots;
+  inherit localRoots databaseDirectory;
 
   # Directories outside of those that systemd makes, which the daemon writes to.
-  outside =
+  outside = lib.unique (
     localRoots
     ++ lib.optional (server "state-dir" != null) (server "state-dir")
-    ++ lib.optional (isOutside auditLog && !logsToItsDirectory) (dirOf auditLog);
+    ++ databaseDirectory
+    ++ lib.optional (isOutside auditLog && !logsToItsDirectory) (dirOf auditLog)
+  );
 
   inherit logsToItsDirectory;
 
@@ -203,7 +213,7 @@ in
     server "standalone" != true
     || lib.any (storage: typeOf storage == "s3") allStorages
     || lib.any (cache: cache.upstreams != null && cache.upstreams != [ ]) (lib.attrValues caches)
-    || builtins.match "postgres.*://.*" (server "database") != null
+    || isPostgres
     # Their keys are fetched from the providers.
     || oidc != { }
     || server "node-url" != null;

@@ -25,7 +25,9 @@ let
   indispensable = lib.concatMap rootsOf (
     lib.filter (cache: lib.length (rendering.storagesOf cache) == 1) caches
   );
-  required = lib.unique (lib.optional (stateDir != null) stateDir ++ indispensable);
+  required = lib.unique (
+    lib.optional (stateDir != null) stateDir ++ rendering.databaseDirectory ++ indispensable
+  );
   wanted = lib.subtractLists required rendering.localRoots;
 
   # Traces are sent to where the environment says.

@@ -87,6 +87,18 @@ in
     module = server { server.database = "postgres://cache:hunter2@db/cache"; };
     message = "the password in `server.database` would be in the Nix store";
   };
+  a-password-among-the-parameters = {
+    module = server { server.database = "postgres://cache@db/cache?password=hunter2"; };
+    message = "the password in `server.database` would be in the Nix store";
+  };
+  a-directory-that-others-need = {
+    module = server { server.audit-log = "/var/log/cache-audit.jsonl"; };
+    message = "`/var/log` would belong to the daemon alone, and others need it";
+  };
+  a-root-that-others-need = {
+    module = cache { storages.one.root = "/mnt"; };
+    message = "`/mnt` would belong to the daemon alone, and others need it";
+  };
   shares-that-do-not-sum-to-100 = {
     module = cache {
       storage-strategy = "split";
