@@ -6,7 +6,7 @@
   pkgs,
 }:
 let
-  server = ./configurations/simple.nix;
+  server = ./machines/simple.nix;
   client = ./configurations/client.nix;
   has = name: builtins.pathExists (nixpkgs + "/nixos/modules/${name}.nix");
   profile = name: nixpkgs + "/nixos/modules/profiles/${name}.nix";
@@ -179,6 +179,7 @@ lib.mapAttrs (_: configure) {
             state-dir = "/srv/my state";
             admin-socket = "/run/cache server/100%.sock";
             audit-log = "/srv/the log/100%/audit.jsonl";
+            database = "sqlite:///srv/catalog/cache.sqlite";
           };
           caches.main.storages = {
             "a disk".root = "/mnt/a disk";
@@ -250,7 +251,7 @@ lib.mapAttrs (_: configure) {
     }
   ];
   own-certificate = [
-    ./configurations/wildcard.nix
+    ./machines/wildcard.nix
     {
       services.cache-server.nginx = {
         useACMEHost = lib.mkForce null;

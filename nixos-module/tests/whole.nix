@@ -64,10 +64,11 @@ let
     ];
   };
 
-  configurations = lib.mapAttrs' (
-    file: _:
-    lib.nameValuePair (lib.removeSuffix ".nix" file) (configure [ (./configurations + "/${file}") ])
-  ) (builtins.readDir ./configurations);
+  configured =
+    folder:
+    lib.mapAttrs' (
+      file: _: lib.nameValuePair (lib.removeSuffix ".nix" file) (configure [ (folder + "/${file}") ])
+    ) (builtins.readDir folder);
 
   scenarios = lib.mapAttrs (
     _: scenario:
@@ -127,7 +128,9 @@ in
   # What nixpkgs passes by itself must not take the place of our files.
   source = baseNameOf (import ../../default.nix { inherit pkgs; }).src;
 
-  machines = lib.mapAttrs (_: described) (configurations // examples);
+  machines = lib.mapAttrs (_: described) (
+    configured ./configurations // configured ./machines // examples
+  );
 
   # Each on a machine with a server.
   shown = map (

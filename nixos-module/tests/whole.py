@@ -37,7 +37,7 @@ ODD = {
     "shared-virtual-host": ["robots.txt", "nix.example.org", "listen 0.0.0.0:8443", "proxy_pass http://127.0.0.1:5000"],
     "https-by-acme": ["SupplementaryGroups=acme", "acme-cache.example.org.service"],
     "https-by-files": ["LoadCredential=tls-certificate:/nix/store/", "LoadCredential=tls-key:/run/secrets/my key 100%%.pem"],
-    "odd-places": ['ReadWritePaths="-/mnt/a disk"', "ReadWritePaths=-/mnt/50%%", "ProtectHome=false"],
+    "odd-places": ["ReadWritePaths=-/srv/catalog\n", 'RequiresMountsFor="/srv/my state"', "RequiresMountsFor=/srv/catalog", 'ReadWritePaths="-/mnt/a disk"', "ReadWritePaths=-/mnt/50%%", "ProtectHome=false"],
     # These call others.
     "traced": ["PrivateNetwork=false"],
     "jobs-with-tokens-of-their-own": ["PrivateNetwork=false"],

@@ -20,8 +20,8 @@ let
   host =
     name: values:
     let
-      encrypted = values.enableACME || values.useACMEHost != null;
-      certificate = "/var/lib/acme/${if values.useACMEHost != null then values.useACMEHost else name}";
+      encrypted = values.enableACME;
+      certificate = "/var/lib/acme/${name}";
       names = lib.concatStringsSep " " ([ name ] ++ values.serverAliases);
     in
     lib.optionalString values.forceSSL ''
