@@ -25,6 +25,7 @@ let
     }
   ) config.environment.etc;
 
+  word = path: if lib.hasInfix " " path then "'${path}'" else path;
   tmpfiles = lib.mapAttrs' (
     name: paths:
     lib.nameValuePair "/etc/tmpfiles.d/${name}.conf" (
@@ -33,7 +34,7 @@ let
           lib.mapAttrsToList (
             path: types:
             lib.mapAttrsToList (
-              type: entry: "${type} ${path} ${entry.mode or "-"} ${entry.user or "-"} ${entry.group or "-"}"
+              type: entry: "${type} ${word path} ${entry.mode or "-"} ${entry.user or "-"} ${entry.group or "-"}"
             ) types
           ) paths
         )
