@@ -142,6 +142,7 @@ impl Core {
         nar_store.look_for_lost_paths(&caches).await?;
         uploads.clear_stale_upload_ownership().await;
         uploads.resume_spooled_uploads(&caches).await;
+        nar_store.expire_copies_of_last_run().await?;
         nar_store.remove_leftovers(&caches, |cache, id| uploads.is_open(cache, id)).await;
         // What is due now was left by a previous run; it is unknown which of its files reached the disk.
         publisher.publish_again();

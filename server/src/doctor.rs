@@ -58,6 +58,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
         for storage in cache.storages().iter() {
             findings.push(storage_finding(core, cache, storage).await);
         }
+        findings.extend(copies_finding(core, cache).await);
     }
     findings.extend(core.caches().iter().filter_map(|cache| held_collection(core, cache)));
     findings.extend(names(core).await);
@@ -248,6 +249,35 @@ async fn storage_finding(core: &Core, cache: &Cache, storage: &CacheStorage) -> 
         Ok(_) => finding(FindingLevel::Ok, subject, "it works"),
         Err(error) => finding(FindingLevel::Error, subject, error.to_string()),
     }
+}
+
+/// Copies that are missing.
+async fn copies_finding(core: &Core, cache: &Cache) -> Option<Finding> {
+    if !cache.has_copies() {
+        return None;
+    }
+    let subject = format!("copies of cache {}", cache.name());
+    let counts = match core.catalog.copy_counts(cache.id).await {
+        Ok(counts) => counts,
+        Err(error) => return Some(finding(FindingLevel::Error, subject, error.to_string())),
+    };
+    let wanted = cache.config().copies.max(1);
+    if counts.missing == 0 {
+        let text = format!("every NAR lies on as many storages as it should: {wanted}");
+        return Some(finding(FindingLevel::Ok, subject, text));
+    }
+    let (missing, exposed) = (counts.missing, counts.exposed);
+    let text =
+        format!("{missing} copies are missing, {exposed} of them of NARs that have only one sound copy");
+    let advice = match cache.copying.time_for(counts.missing_bytes) {
+        Some(left) => {
+            format!("they are being made, which takes about {} more seconds", left.as_secs().max(1))
+        }
+        None => format!(
+            "they are made when {wanted} storages work and have room; see `cachectl storage list`, or lower `copies`"
+        ),
+    };
+    Some(advise(finding(FindingLevel::Warn, subject, text), advice))
 }
 
 /// Whether a storage takes no more files because of a limit of the configuration.

@@ -1,8 +1,10 @@
 //! What in the status of the daemon needs an operator.
 
-use admin_api::{CacheSummary, Status, StorageState, StorageSummary, UpstreamInfo, UpstreamState};
+use admin_api::{
+    CacheSummary, CopiesSummary, Status, StorageState, StorageSummary, UpstreamInfo, UpstreamState,
+};
 
-use crate::output::{counted, plain};
+use crate::output::{age, count, counted, plain, size};
 
 /// Returns what is not as it should be, a line each.
 pub fn of(status: &Status) -> Vec<String> {
@@ -47,10 +49,31 @@ fn of_cache(cache: &CacheSummary, storages: &[StorageSummary]) -> Vec<String> {
     if cache.enabled && own().any(|storage| storage.state == StorageState::Full) && !own().any(takes_files) {
         problems.push(format!("cache {name} is full, so pushes to it are refused"));
     }
+    if let Some(copies) = cache.copies.filter(|copies| copies.missing > 0) {
+        problems.push(missing_copies(&name, &copies));
+    }
     if cache.gc_held_back > 0 {
         let paths = counted(cache.gc_held_back, "path");
         problems
             .push(format!("a collection of cache {name} would remove {paths} and waits for `cachectl gc`"));
     }
     problems
+}
+
+/// Says how many copies are missing, and how long it takes until they are there.
+pub fn missing_copies(cache: &str, copies: &CopiesSummary) -> String {
+    let bytes = size(copies.missing_bytes);
+    let time = match copies.seconds_left {
+        Some(seconds) => format!("about {} left", age(seconds)),
+        None => "none could be made lately".to_owned(),
+    };
+    let exposed = match copies.exposed {
+        0 => String::new(),
+        files => format!("; {} of them are of files that have only one", count(files)),
+    };
+    format!("{} of cache {cache} are missing ({bytes}, {time}){exposed}", counted_copies(copies.missing))
+}
+
+fn counted_copies(copies: u64) -> String {
+    if copies == 1 { "1 copy".to_owned() } else { format!("{} copies", count(copies)) }
 }

@@ -4,6 +4,7 @@ use admin_api::{JobRequest, ShowStatus, StorageKind, StorageState, StorageSummar
 use clap::{Args, Subcommand};
 
 use super::cache::check_exists;
+use super::problems;
 use crate::cli::value;
 use crate::client::Client;
 use crate::complete;
@@ -96,7 +97,14 @@ async fn list(cache: Option<String>, client: &Client, output: &Output) -> Result
         check_exists(&cache, &status.caches)?;
         storages.retain(|storage| storage.cache == cache);
     }
-    output.print(&storages, |look| table(&storages, look))
+    let caches = status.caches;
+    let missing = caches.iter().filter_map(|cache| {
+        let copies = cache.copies.filter(|copies| copies.missing > 0)?;
+        let is_shown = storages.iter().any(|storage| storage.cache == cache.name);
+        is_shown.then(|| problems::missing_copies(&plain(&cache.name), &copies) + "\n")
+    });
+    let missing: String = missing.collect();
+    output.print(&storages, |look| table(&storages, look) + &missing)
 }
 
 /// Renders the storages in the status, and the errors of those that do not work below.
@@ -152,10 +160,12 @@ pub fn table(storages: &[StorageSummary], look: &Look) -> String {
         Column::number("USED"),
         Column::number("FREE"),
         Column::number("SHARE"),
+        Column::number("COPIES").unless_empty(),
         Column::number("DAMAGED").unless_empty(),
     ]);
     for storage in storages {
-        let damaged = match storage.damaged {
+        let copies = if storage.copies > 0 { count(storage.copies) } else { String::new() };
+        let damaged = match storage.damaged + storage.copies_damaged {
             0 => Cell::from(""),
             files => Cell::new(count(files), Tone::Bad),
         };
@@ -167,6 +177,7 @@ pub fn table(storages: &[StorageSummary], look: &Look) -> String {
             size(storage.used_bytes).into(),
             storage.free_bytes.map(size).unwrap_or_default().into(),
             share(storage.share_actual, storage.share_wanted).into(),
+            copies.into(),
             damaged,
         ]);
     }

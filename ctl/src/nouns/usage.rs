@@ -144,14 +144,18 @@ fn by_cache(caches: &[CacheSummary], all_bytes: u64, look: &Look) -> String {
         Column::text("CACHE"),
         Column::number("PATHS"),
         Column::number("STORED"),
+        Column::number("WITH COPIES").unless_empty(),
         Column::number("SHARE"),
         Column::text("STATE"),
     ]);
     for cache in caches {
+        let physically =
+            cache.copies.map(|copies| size(cache.file_bytes + copies.there_bytes + copies.leaving_bytes));
         table.add([
             cache.name.as_str().into(),
             count(cache.paths).into(),
             size(cache.file_bytes).into(),
+            physically.unwrap_or_default().into(),
             percent(part(cache.file_bytes, all_bytes)).into(),
             cache::state(cache),
         ]);

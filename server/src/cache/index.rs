@@ -22,7 +22,7 @@ use tokio::sync::SetOnce;
 
 use super::path_set::PathSet;
 use super::recent::Recent;
-use super::storages::CacheStorage;
+use super::storages::{CacheStorage, any_answers};
 
 /// Number of independently locked parts of the set of paths. Many, as one that grows is rebuilt while it is locked.
 const SHARDS: usize = 256;
@@ -45,13 +45,42 @@ pub struct NarinfoReply {
     pub etag: HeaderValue,
     /// Where the NAR is that it promises.
     pub storage: Arc<CacheStorage>,
+    /// Where else it is.
+    others: Box<[Arc<CacheStorage>]>,
     touched_minute: AtomicU32,
 }
 
 impl NarinfoReply {
     /// A reply with this text and entity tag, for a NAR on `storage`.
     pub fn new(body: Bytes, etag: HeaderValue, storage: Arc<CacheStorage>) -> Self {
-        Self { body, etag, storage, touched_minute: AtomicU32::new(0) }
+        Self { body, etag, storage, others: Box::default(), touched_minute: AtomicU32::new(0) }
+    }
+
+    /// The same for a NAR that lies on `others` as well.
+    pub fn with_copies(self, others: Vec<Arc<CacheStorage>>) -> Self {
+        Self { others: others.into(), ..self }
+    }
+
+    /// Whether the NAR can be had from a storage, if that takes no waiting.
+    pub fn can_be_read_now(&self, now: UnixTime) -> Option<bool> {
+        let at_home = self.storage.can_be_read_now(now);
+        if at_home == Some(true) || self.others.is_empty() {
+            return at_home;
+        }
+        let others = self.others.iter().map(|storage| storage.can_be_read_now(now));
+        others.fold(at_home, |known, other| match (known, other) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (None, _) | (_, None) => None,
+            _ => Some(false),
+        })
+    }
+
+    /// Whether the NAR can be had from a storage. Asks them where they have not been heard of lately.
+    pub async fn can_be_read(&self) -> bool {
+        if self.others.is_empty() {
+            return self.storage.ask().await;
+        }
+        any_answers(std::iter::once(&self.storage).chain(&self.others)).await
     }
 }
 

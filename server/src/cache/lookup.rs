@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use catalog::{Catalog, CatalogError, NarId, PathRecord, UnixTime};
+use catalog::{Catalog, CatalogError, Damage, NarId, PathRecord, StorageId, UnixTime};
 use http::HeaderValue;
 use nar_storage::{Blob, FileObject, Operation, StorageError, layout};
 use nix_formats::{FileHash, NarFileName, StorePathHash, nix32};
@@ -17,14 +17,24 @@ use super::Cache;
 use super::index::{NarinfoReply, Presence};
 use super::narinfo::narinfo;
 use super::nars::KnownNar;
-use super::storages::{CacheStorage, FaultScope};
+use super::storages::{CacheStorage, FaultScope, any_answers};
 
 use crate::chain::chain;
 
 /// How long a storage may take to open a NAR. A disk that hangs takes longer to be found out by itself.
-const OPEN: Duration = Duration::from_millis(1900);
+pub(super) const OPEN: Duration = Duration::from_millis(1900);
 /// How long a link to a NAR may be used to begin a download.
 const LINK_VALIDITY: Duration = Duration::from_secs(900);
+
+/// A whole NAR that was opened without waiting.
+pub struct OpenedNow {
+    /// The NAR.
+    pub nar: Arc<KnownNar>,
+    /// The storage that it is read from.
+    pub place: StorageId,
+    /// Its bytes.
+    pub file: FileObject,
+}
 
 /// A NAR could not be opened.
 struct Failed<'a> {
@@ -61,11 +71,18 @@ impl Cache {
         let now = UnixTime::now();
         if let Some(reply) = self.index.reply(hash, now) {
             // Boxed, as are the queries here: their futures are large, and the hot path would carry them along.
-            let readable = match reply.storage.can_be_read_now(now) {
+            let readable = match reply.can_be_read_now(now) {
                 Some(readable) => readable,
-                None => Box::pin(reply.storage.ask()).await,
+                None => Box::pin(reply.can_be_read()).await,
             };
-            return Ok(readable.then_some(reply));
+            if readable {
+                return Ok(Some(reply));
+            }
+            if !self.has_copies() {
+                return Ok(None);
+            }
+            // It may have been copied since, or have another home.
+            self.index.forget_reply(hash);
         }
         if !self.index.touch(hash, now) && self.index.look(hash) == Presence::Absent {
             return Ok(None);
@@ -76,7 +93,7 @@ impl Cache {
     /// What is known at once of the narinfo of a path.
     pub fn find_narinfo_now(&self, hash: &StorePathHash, now: UnixTime) -> Known<Arc<NarinfoReply>> {
         match self.index.reply(hash, now) {
-            Some(reply) => match reply.storage.can_be_read_now(now) {
+            Some(reply) => match reply.can_be_read_now(now) {
                 Some(true) => Known::Present(reply),
                 Some(false) | None => Known::Unknown,
             },
@@ -86,16 +103,20 @@ impl Cache {
     }
 
     /// Opens a whole NAR if that takes no waiting. `None` says nothing about it.
-    pub fn open_nar_now(&self, name: &NarFileName) -> Option<(Arc<KnownNar>, FileObject)> {
+    pub fn open_nar_now(&self, name: &NarFileName) -> Option<OpenedNow> {
         let nar = self.nars.get(&name.file_hash).filter(|nar| nar.compression == name.compression)?;
         let storages = self.storages.load();
-        let storage = storages.get(nar.storage)?;
-        if storage.liveness.is_lost() || storage.redirects() {
+        // One that cannot be opened is left to the slow way, which finds out why and reads another copy.
+        let mut places = nar.places().filter_map(|place| storages.get(place));
+        let storage = places.find(|storage| !storage.liveness.is_lost())?;
+        if storage.redirects() {
             return None;
         }
         let file = storage.storage.open_now(&nar.key, nar.size)?;
         storage.was_read();
-        Some((nar, file))
+        let place = storage.id;
+        drop(places);
+        Some(OpenedNow { nar, place, file })
     }
 
     async fn render_narinfo(
@@ -106,16 +127,22 @@ impl Cache {
         let generation = self.index.generation();
         let Some(record) = self.find_path(catalog, hash).await? else { return Ok(None) };
         // A storage that was taken out of the configuration, or that fails, promises nothing for now.
-        let Some(storage) = self.storage(record.nar.storage) else { return Ok(None) };
-        if !storage.can_be_read().await {
+        let mut storages: Vec<_> = self
+            .places_of(catalog, &record.nar)
+            .await?
+            .into_iter()
+            .filter_map(|place| self.storage(place))
+            .collect();
+        if !any_answers(storages.iter()).await {
             return Ok(None);
         }
+        let storage = storages.remove(0);
         if self.index.look(hash) == Presence::Unsure {
             // It is used, and has to be there to be noted so.
             self.index.insert_loaded(*hash);
             self.index.touch(hash, UnixTime::now());
         }
-        let reply = Arc::new(render(self, &record, storage.clone()));
+        let reply = Arc::new(render(self, &record, storage).with_copies(storages));
         self.index.keep_reply(*hash, reply.clone(), generation);
         Ok(Some(reply))
     }
@@ -132,7 +159,10 @@ impl Cache {
             return Ok(true);
         }
         let record = catalog.find_path(self.id, hash).await?;
-        Ok(record.is_some_and(|record| !record.nar.damaged && self.gives_from(record.nar.storage)))
+        match record {
+            Some(record) => self.gives(catalog, &record.nar).await,
+            None => Ok(false),
+        }
     }
 
     /// Those of `asked` that the cache does not hold, or cannot give at the moment, in their order. What is present counts
@@ -146,7 +176,12 @@ impl Cache {
         let now = UnixTime::now();
         let lost = self.storages().unreachable();
         let homes = if lost.is_empty() { HashMap::new() } else { catalog.path_homes(self.id, asked).await? };
-        let is_lost = |hash: &StorePathHash| homes.get(hash).is_some_and(|home| lost.contains(&home.storage));
+        let nars: Vec<NarId> =
+            homes.values().filter(|home| lost.contains(&home.storage)).map(|home| home.nar).collect();
+        let copied = self.copied_elsewhere(catalog, &nars).await?;
+        let is_lost = |hash: &StorePathHash| {
+            homes.get(hash).is_some_and(|home| lost.contains(&home.storage) && !copied.contains(&home.nar))
+        };
         Ok(asked.iter().filter(|hash| is_lost(hash) || !self.index.touch(hash, now)).copied().collect())
     }
 
@@ -199,7 +234,7 @@ impl Cache {
         Ok(known.filter(|nar| nar.compression == name.compression))
     }
 
-    async fn look_up_nar(
+    pub(super) async fn look_up_nar(
         &self,
         catalog: &Catalog,
         hash: &FileHash,
@@ -211,6 +246,7 @@ impl Cache {
         let known = Arc::new(KnownNar {
             id: record.id,
             storage: record.storage,
+            copies: self.copies_to_read(catalog, &record).await?,
             compression: record.compression,
             size: record.file_size,
             key: layout::nar_key(&name),
@@ -223,7 +259,8 @@ impl Cache {
     /// A link from which readers get the NAR without us, if its storage wants that. It was given a sign of life lately, as
     /// the NAR is not looked at.
     pub async fn link_to(&self, nar: &KnownNar) -> Option<HeaderValue> {
-        let storage = self.storage(nar.storage)?;
+        let places = nar.places().filter_map(|place| self.storage(place));
+        let storage = places.into_iter().find(|storage| !storage.liveness.is_lost())?;
         if !storage.redirects() || !storage.can_be_read().await {
             return None;
         }
@@ -241,6 +278,9 @@ impl Cache {
         nar: &KnownNar,
         range: Option<Range<u64>>,
     ) -> Result<Option<Blob>, LookupError> {
+        if self.has_copies() {
+            return Ok(Box::pin(self.open_any_copy(catalog, name, nar, range)).await);
+        }
         let Some(storage) = self.storage(nar.storage) else { return Ok(None) };
         if storage.liveness.is_lost() {
             return Ok(None);
@@ -283,20 +323,33 @@ impl Cache {
         {
             return Ok(elsewhere.storage.open(&now.key, Some(now.size), range).await.ok());
         }
-        self.hide_nar(catalog, nar.id, name, &chain(&error)).await?;
+        self.hide_nar(catalog, (nar.id, nar.storage), name, &chain(&error)).await?;
         Ok(None)
     }
 
-    /// Hides every path that needs this NAR, for `reason`.
+    /// Takes note that a NAR is missing or damaged on a storage, for `reason`. Hides every path that needs it, unless there is
+    /// another copy.
     pub async fn hide_nar(
         &self,
         catalog: &Catalog,
-        nar: NarId,
+        (nar, storage): (NarId, StorageId),
         name: &NarFileName,
         reason: &str,
     ) -> Result<(), CatalogError> {
-        let paths = catalog.mark_damaged(nar).await?;
+        let damage = catalog.mark_damaged(nar, storage).await?;
         self.nars.forget(&name.file_hash);
+        let paths = match damage {
+            Damage::Hidden(paths) => paths,
+            Damage::Saved(paths) => {
+                for path in &paths {
+                    self.index.forget_reply(path);
+                }
+                tracing::error!(cache = self.name(), nar = %name, storage = self.storage_name(storage), reason,
+                    "a copy of a NAR is damaged; it is read from another storage, and the copy is replaced");
+                return Ok(());
+            }
+            Damage::Unconcerned => return Ok(()),
+        };
         for path in &paths {
             self.index.remove(path);
         }

@@ -1,6 +1,7 @@
 //! The domain: what a cache is, how paths get in, how they are found. No HTTP here.
 
 pub mod contents;
+pub mod copies;
 pub mod crowding;
 pub mod file_name;
 pub mod index;
@@ -17,7 +18,8 @@ pub mod shared_key;
 pub mod storages;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -26,6 +28,7 @@ use futures_util::TryStreamExt;
 use nix_formats::PublicKey;
 use parking_lot::RwLock;
 
+use self::copies::CopyRate;
 use self::crowding::Crowding;
 use self::index::Index;
 use self::keys::KeyRing;
@@ -61,6 +64,12 @@ pub struct Cache {
     pub held_collection: RwLock<Option<HeldCollection>>,
     /// Pushes that wait for room.
     pub crowding: Crowding,
+    /// Whether its files have, or are to have, further copies.
+    copied: AtomicBool,
+    /// How fast further copies are made.
+    pub copying: CopyRate,
+    /// Itself, for what goes on after a call.
+    me: Weak<Self>,
 }
 
 /// A collection that nobody asked for and that removed nothing, as it would have removed too much of a cache.

@@ -2,7 +2,8 @@
 //! what is there.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -291,7 +292,8 @@ async fn prepare(
     let PreparedStorages { storages, states, opened } = storages;
     let revived = probe_all(&opened).await;
     let Some(cache) = known else {
-        let cache = Cache {
+        let is_copied = config.copies > 1 || catalog.has_copies(record.id).await?;
+        let new = |me: &Weak<Cache>| Cache {
             id: record.id,
             name: config.name.as_str().to_owned(),
             config: ArcSwap::from_pointee(config.clone()),
@@ -305,8 +307,11 @@ async fn prepare(
             counters: CacheCounters::default(),
             held_collection: parking_lot::RwLock::default(),
             crowding: super::crowding::Crowding::default(),
+            copied: AtomicBool::new(is_copied),
+            copying: super::copies::CopyRate::default(),
+            me: me.clone(),
         };
-        let cache = Arc::new(cache);
+        let cache = Arc::new_cyclic(new);
         // Other nodes are told what there is, and other daemons what changes: neither must be told of a part of it.
         if setup.config.server.standalone && !catalog.is_shared() {
             load_index_aside(cache.clone(), catalog.clone());
@@ -505,6 +510,9 @@ impl Cache {
         for (storage, config) in apply_reload.storages.iter().zip(&apply_reload.config.storages) {
             storage.set_config(config.clone());
         }
+        if apply_reload.config.copies > 1 {
+            self.expect_copies();
+        }
         self.config.store(Arc::new(apply_reload.config));
         self.storages.store(Arc::new(apply_reload.storages));
         self.removed_storages.store(Arc::new(apply_reload.former));
@@ -532,7 +540,7 @@ impl Cache {
         if let Err(error) = storage.storage.put_bytes(&key, text, Durability::Now).await {
             tracing::warn!(cache = self.name(), error = %chain(&error), "could not write nix-cache-info");
         }
-        if let Err(error) = storage.compare_note(catalog).await {
+        if let Err(error) = storage.compare_note(catalog, self.has_copies()).await {
             tracing::warn!(cache = self.name(), error = %chain(&error), "could not compare a storage with the catalog yet");
         }
     }

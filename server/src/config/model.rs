@@ -15,9 +15,9 @@ use crate::limits::client_address::Network;
 use crate::tls;
 
 use super::{
-    Access, CacheName, Condition, DatabaseUrl, FederationTrust, KeySource, LogFormat, Name, OidcAlgorithm,
-    PreferredCompression, RulePermission, SecretError, SecretSource, SigningMode, StorageType, Strategy,
-    WhenFull, keys,
+    Access, CacheName, Condition, CopiesBeforeAnswer, DatabaseUrl, FederationTrust, KeySource, LogFormat,
+    Name, OidcAlgorithm, PreferredCompression, RulePermission, SecretError, SecretSource, SigningMode,
+    StorageType, Strategy, WhenFull, keys,
 };
 
 /// A whole configuration, ready to run.
@@ -359,6 +359,12 @@ pub struct CacheConfig {
     pub when_full: WhenFull,
     /// How a storage is chosen for a new file.
     pub storage_strategy: Strategy,
+    /// On how many storages each NAR lies; at least 1.
+    pub copies: u32,
+    /// How many copies are durable before a push is answered.
+    pub copies_before_answer: CopiesBeforeAnswer,
+    /// How long a storage may be away before what it holds is copied elsewhere.
+    pub re_copy_after: Duration,
     /// Storages of the files, at least one. Names are unique within the cache.
     pub storages: Vec<StorageConfig>,
 }

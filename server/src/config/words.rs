@@ -89,6 +89,16 @@ words! {
 }
 
 words! {
+    /// How many copies of a NAR are durable before a push is answered.
+    CopiesBeforeAnswer {
+        /// One. The others follow.
+        One = "1",
+        /// All that the storages can take.
+        All = "all",
+    }
+}
+
+words! {
     /// How a storage is chosen for a new file.
     Strategy {
         /// The next one in turn.

@@ -55,6 +55,13 @@ pub const JOB_KINDS: [&str; 9] =
 /// Jobs by their kinds.
 pub static JOBS: [JobMeter; JOB_KINDS.len()] = [const { JobMeter::new() }; JOB_KINDS.len()];
 
+/// Further copies of NARs that were made.
+pub static COPIES_MADE: Counter = Counter::new();
+/// Their bytes.
+pub static COPIED_BYTES: Counter = Counter::new();
+/// Further copies of NARs that could not be made, and are tried again.
+pub static COPIES_FAILED: Counter = Counter::new();
+
 /// How far the steady scrub has come: bytes read in this round.
 pub static SCRUB_READ: Gauge = Gauge::new();
 /// Bytes that the steady scrub has to read in a round.

@@ -121,7 +121,7 @@ impl Federation {
             return None;
         }
         let record = other.find_path(&self.catalog, hash).await.ok()??;
-        if !other.gives_from(record.nar.storage) {
+        if !other.gives(&self.catalog, &record.nar).await.ok()? {
             return None;
         }
         let mut narinfo = narinfo(other, &record);

@@ -36,7 +36,11 @@ impl Ingest {
     ) -> Result<(), PushError> {
         let (ingest, cache) = (self.clone(), cache.clone());
         let task = self.commits.spawn(traces::carried(async move {
+            let file = description.file_hash;
             let result = ingest.commit(&cache, &upload, &parts, description).await;
+            if result.is_ok() {
+                ingest.nar_store.copy_pushed(&cache, file).await;
+            }
             match &result {
                 // Recording the path has taken back the note of the upload.
                 Ok(()) => ingest.uploads.finish(upload.id),
@@ -87,9 +91,12 @@ impl Ingest {
         description: PathDescription,
     ) -> Result<(), PushError> {
         let (ingest, cache) = (self.clone(), cache.clone());
-        let task = self
-            .commits
-            .spawn(traces::carried(async move { ingest.commit_known(&cache, description).await }));
+        let task = self.commits.spawn(traces::carried(async move {
+            let file = description.file_hash;
+            ingest.commit_known(&cache, description).await?;
+            ingest.nar_store.copy_pushed(&cache, file).await;
+            Ok(())
+        }));
         task.await.map_err(|_| PushError::Internal)?
     }
 
@@ -111,9 +118,12 @@ impl Ingest {
         // Else the file could be collected as garbage between being found and being recorded.
         let storing = self.nar_store.lock_file(cache.id, description.file_hash).await;
         let known = self.catalog.find_nar(cache.id, &description.file_hash).await?;
-        let Some(nar) = known.filter(|nar| !nar.damaged && cache.gives_from(nar.storage)) else {
+        let Some(nar) = known else {
             return Err(PushError::NarMissing(description.file_hash.to_string()));
         };
+        if !cache.gives(&self.catalog, &nar).await? {
+            return Err(PushError::NarMissing(description.file_hash.to_string()));
+        }
         compare("file size", description.file_size, Some(nar.file_size))?;
         compare("NAR hash", Some(description.nar_hash), Some(nar.nar_hash))?;
         compare("NAR size", Some(description.nar_size), Some(nar.nar_size))?;
@@ -133,7 +143,10 @@ impl Ingest {
             let used = (cache.id, *description.path.hash(), UnixTime::now());
             return Ok(self.catalog.touch(vec![used]).await?);
         }
-        let storage = cache.storage(nar.storage).ok_or(PushError::StorageFailing)?;
+        let places = cache.places_of(&self.catalog, &nar).await?;
+        let storage =
+            places.into_iter().find_map(|place| cache.storage(place).filter(|_| cache.gives_from(place)));
+        let storage = storage.ok_or(PushError::StorageFailing)?;
         let name = NarFileName { file_hash: nar.file_hash, compression: nar.compression };
         let key = layout::nar_key(&name);
         let open =
@@ -211,6 +224,7 @@ fn path_commit(
         pushed_by: description.pushed_by,
         turns: None,
         unavailable: Vec::new(),
+        copies: cache.further_copies(),
         created_at: UnixTime::now(),
     }
 }

@@ -54,7 +54,7 @@ struct Recorded {
     /// The path; none if it was there.
     path: Option<Box<PathRecord>>,
     /// Its NAR, if it took the place of one that was damaged or out of reach.
-    replaced: Option<(NarId, NarFileName)>,
+    replaced: Option<((NarId, StorageId), NarFileName)>,
 }
 
 impl Recorded {
@@ -77,7 +77,11 @@ impl Ingest {
     ) -> Result<(), PushError> {
         let _storing = self.nar_store.lock_file(cache.id, nar.name.file_hash).await;
         let known = self.catalog.find_nar(cache.id, &nar.name.file_hash).await?;
-        if let Some(known) = known.filter(|known| !known.damaged && cache.gives_from(known.storage)) {
+        let known = match known {
+            Some(known) if cache.gives(&self.catalog, &known).await? => Some(known),
+            _ => None,
+        };
+        if let Some(known) = known {
             commit.nar.storage = known.storage;
             match self.record_known(cache, commit.clone(), &mut signed).await {
                 Err(PushError::NarMissing(_)) => {}
@@ -183,7 +187,7 @@ impl Ingest {
             nar_bytes = record.nar.nar_size,
             "pushed"
         );
-        let replaced = replaced.map(|_| (record.nar.id, nar_file_name(&record)));
+        let replaced = replaced.map(|_| ((record.nar.id, record.nar.storage), nar_file_name(&record)));
         Ok(Recorded { path: Some(record), replaced })
     }
 

@@ -1,11 +1,13 @@
 //! Moving files between storages: all off one, or until each has its share.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use admin_api::{
     ApiError, ErrorCode, JobSummary, MoveSummary, NoteLevel, RebalanceSummary, StorageShare, Unit,
 };
-use catalog::{NarId, NarRecord, StorageId};
+use catalog::{CopyRecord, NarId, NarRecord, StorageId};
 
 use super::JobError;
 use super::fsck::sweep;
@@ -21,6 +23,10 @@ use crate::nar_store::Relocated;
 
 /// Files that are looked up at once.
 const PAGE: u64 = 256;
+/// How often to look how far the worker has come that copies files.
+const POLL: Duration = Duration::from_millis(100);
+/// A storage that was not relieved of anything for so long cannot be emptied.
+const STANDSTILL: Duration = Duration::from_secs(60);
 
 /// Moves everything off the storage of `scope`. Whatever was moved before is not there any more, so a drain that was
 /// stopped goes on by itself.
@@ -41,7 +47,11 @@ pub(super) async fn drain(
         let bytes = core.catalog.storage_stats(storage.id).await?.file_bytes;
         reporter.begin(None, Unit::Bytes, 0, Some(bytes));
         let mut moves = Moves { core, cache, from: storage, reporter, summary: &mut summary };
-        moves.all().await?;
+        if cache.has_copies() {
+            moves.all_copies().await?;
+        } else {
+            moves.all().await?;
+        }
         sweep::sweep(core, cache, storage, reporter).await?;
     }
     Ok(JobSummary::Drain(summary))
@@ -67,6 +77,32 @@ impl Moves<'_> {
                 self.reporter.advance(nar.file_size);
             }
             after = Some(last);
+        }
+    }
+
+    /// Waits until the worker `copies` has emptied the storage: it makes other copies first.
+    async fn all_copies(&mut self) -> Result<(), JobError> {
+        let (mut held, mut since) = (u64::MAX, Instant::now());
+        loop {
+            self.reporter.check()?;
+            let homes = self.core.catalog.storage_stats(self.from.id).await?;
+            let copies = self.core.catalog.storage_copies(self.from.id).await?;
+            let now = homes.file_bytes + copies.bytes;
+            if now == 0 {
+                return Ok(());
+            }
+            if now < held {
+                self.reporter.advance(if held == u64::MAX { 0 } else { held - now });
+                (held, since) = (now, Instant::now());
+            } else if since.elapsed() >= STANDSTILL {
+                self.summary.left_files += homes.nars + copies.there + copies.damaged;
+                self.summary.left_bytes += now;
+                let why = "no other storage has room for a copy of every file, or it does not take new files yet: \
+                           see `draining`";
+                return Err(gave_up(self.from, &format!("cannot be emptied: {why}")));
+            }
+            self.core.nar_store.look_for_copies();
+            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -162,9 +198,18 @@ async fn rebalance_cache(
         while books.excess(storage.id) > 0 {
             let page = core.catalog.nars_on(storage.id, after, PAGE).await?;
             let Some(last) = page.last().map(|nar| nar.id) else { break };
+            let ids: Vec<NarId> = page.iter().map(|nar| nar.id).collect();
+            let copies = match cache.has_copies() {
+                true => core.catalog.copies_of(&ids).await?,
+                false => HashMap::new(),
+            };
             for nar in page.iter().filter(|nar| !nar.damaged) {
                 reporter.check()?;
                 let Some(target) = books.target(storage.id, nar.file_size) else { continue };
+                let is_there = |copy: &CopyRecord| copy.storage == Some(target);
+                if copies.get(&nar.id).is_some_and(|copies| copies.iter().any(is_there)) {
+                    continue;
+                }
                 let others: Vec<Arc<str>> = cache
                     .storages()
                     .iter()

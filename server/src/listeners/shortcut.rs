@@ -1,9 +1,11 @@
 //! Answers to plain requests that take no waiting, given in front of the HTTP parser and the routes.
 
+use std::io;
 use std::ops::Range;
 
+use futures_util::future::BoxFuture;
 use http_framing::plain::Plain;
-use nar_storage::FileObject;
+use nar_storage::{Blob, FileObject};
 
 /// Answers some plain requests at once.
 ///
@@ -31,6 +33,14 @@ pub struct FileBody {
     pub range: Range<u64>,
     /// How many of these bytes were written already, behind the head of the reply.
     pub prefetched: usize,
+    /// Where else the bytes are, if they are.
+    pub elsewhere: Option<Box<dyn Elsewhere>>,
+}
+
+/// Finds the rest of a body whose file cannot be read to its end.
+pub trait Elsewhere: Send + Sync {
+    /// Opens these bytes elsewhere, after `error`. `None` if nobody can give them.
+    fn open(&self, range: Range<u64>, error: io::Error) -> BoxFuture<'_, Option<Blob>>;
 }
 
 /// Replies on their way to a socket.

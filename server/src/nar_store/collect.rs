@@ -90,7 +90,12 @@ impl NarStore {
         hashes: &[StorePathHash],
     ) -> Result<Vec<StorePathHash>, CatalogError> {
         let homes = self.catalog.path_homes(cache.id, hashes).await?;
-        Ok(homes.into_iter().filter(|(_, home)| home.storage == storage.id).map(|(hash, _)| hash).collect())
+        let mut living: Vec<StorePathHash> =
+            homes.into_iter().filter(|(_, home)| home.storage == storage.id).map(|(hash, _)| hash).collect();
+        if cache.has_copies() {
+            living.extend(self.catalog.paths_copied_to(cache.id, storage.id, hashes).await?);
+        }
+        Ok(living)
     }
 
     /// Removes files from the storage that no path needs. The error is of those that could not be removed.
@@ -156,6 +161,9 @@ impl NarStore {
             }
         }
         let mut freed = Freed::default();
+        if cache.has_copies() {
+            freed = self.remove_copies_of(cache, &done).await?;
+        }
         let forgotten = self.catalog.forget_nars(done).await?;
         self.touch(storage);
         reached("gc-nars-forgotten");

@@ -90,6 +90,9 @@ impl NarStore {
                 postponed += deleted.len() as u64;
             }
         }
+        if cache.has_copies() {
+            self.remove_beside_copies(cache).await?;
+        }
         let paths = deleted.into_iter().map(|deleted| deleted.path).collect();
         Ok(Deletion::Done { paths, freed, trashed_bytes, postponed })
     }

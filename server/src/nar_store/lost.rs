@@ -130,8 +130,10 @@ impl NarStore {
 
     /// Notes on the storages that were touched how far the catalog has come. Storages that do not work are left for another time.
     pub async fn note_generations(&self, caches: &Caches) -> Result<(), NoteGenerationsError> {
-        let storages: Vec<_> =
-            caches.iter().flat_map(|cache| cache.storages().iter().cloned().collect::<Vec<_>>()).collect();
+        let of = |cache: &Arc<Cache>| cache.storages().iter().cloned().collect::<Vec<_>>();
+        let storages: Vec<_> = caches.iter().flat_map(of).collect();
+        let copied: HashSet<StorageId> =
+            caches.iter().filter(|cache| cache.has_copies()).flat_map(of).map(|storage| storage.id).collect();
         // Before the list of recorded paths is shortened.
         if !self.looked.load(Ordering::Acquire) {
             self.find_lost_paths(caches).await?;
@@ -143,7 +145,7 @@ impl NarStore {
         for storage in &storages {
             if storage.standing() == Standing::Unknown
                 && !storage.liveness.is_lost()
-                && let Err(error) = storage.compare_note(&self.catalog).await
+                && let Err(error) = storage.compare_note(&self.catalog, copied.contains(&storage.id)).await
             {
                 tracing::debug!(storage = storage.name(), error = %chain(&error), "could not compare a storage with the catalog");
             }

@@ -9,6 +9,7 @@
 //! | `parked.rs` | a stored file whose path could not be recorded yet |
 //! | `recover.rs` | working off those notes after a crash |
 //! | `relocate.rs` | moving a file to another storage |
+//! | `copies.rs` | making further copies, and removing those that are too many |
 //! | `delete.rs`, `collect.rs` | removing paths, and the files that no path needs |
 //! | `by_products.rs` | removing debug info links and logs with their last path |
 //! | `trash.rs` | restoring removed paths, and emptying the trash |
@@ -18,6 +19,7 @@
 
 mod by_products;
 mod collect;
+mod copies;
 mod delete;
 mod intent;
 mod journal;
@@ -66,6 +68,10 @@ pub struct NarStore {
     making_room: tokio::sync::Mutex<()>,
     /// Told when a cache is to be collected to make room.
     crowded: Notify,
+    /// Told when copies are to be made.
+    copies_due: Notify,
+    /// Files that were just pushed, of which copies are to be made.
+    fresh: copies::Fresh,
 }
 
 impl NarStore {
@@ -82,6 +88,8 @@ impl NarStore {
             publisher,
             deletions: TaskTracker::new(),
             crowded: Notify::new(),
+            copies_due: Notify::new(),
+            fresh: copies::Fresh::default(),
             making_room: tokio::sync::Mutex::default(),
         }
     }

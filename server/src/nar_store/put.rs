@@ -121,6 +121,10 @@ impl NarStore {
                     reserved => break reserved?,
                 }
             };
+            if !self.make_way(cache, &storage, &nar.name).await? {
+                tried.push(storage.name().into());
+                continue;
+            }
             let intent = self.note(cache, &storage, &nar.name, nar.upload).await?;
             let Err(error) = storage.storage.put_file(&key, &file, Durability::Now).await else {
                 let (name, size) = (nar.name, nar.size);

@@ -64,7 +64,9 @@ impl NarStore {
     ) -> Result<bool, UnrecordedError> {
         let _storing = self.locks.lock(cache.id, name.file_hash).await;
         let recorded = self.catalog.find_nar(cache.id, &name.file_hash).await?;
-        if recorded.is_some_and(|nar| nar.storage == storage.id) {
+        if recorded.is_some_and(|nar| nar.storage == storage.id)
+            || self.is_copied_to(cache, storage, name.file_hash).await?
+        {
             return Ok(false);
         }
         if self.catalog.is_shared() {
@@ -109,6 +111,19 @@ impl NarStore {
         };
         if !leftover.is_noted() {
             return;
+        }
+        match self.is_copied_to(&cache, storage, name.file_hash).await {
+            Ok(false) => {}
+            // It is, or is about to be, a copy like any other. Whoever gives that up leaves a note.
+            Ok(true) => {
+                if let Ok(Err(error)) = blocking(move || leftover.dismiss()).await {
+                    tracing::warn!(error = %chain(&error), "could not take back the note of a copy");
+                }
+                return;
+            }
+            Err(error) => {
+                return tracing::warn!(error = %chain(&error), "could not look up an unfinished push");
+            }
         }
         // What is recorded on a storage that is gone from the configuration may be this file: the storage may merely have
         // another name now.

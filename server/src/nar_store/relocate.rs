@@ -50,10 +50,13 @@ impl NarStore {
         let _storing = self.locks.lock(cache.id, nar.file_hash).await;
         let mut tried = exclude.to_vec();
         tried.push(from.name().into());
+        // A storage with a copy is no place for the same file.
+        let places = self.other_places(cache, nar.id).await?;
+        tried.extend(places.iter().map(|storage| storage.name().into()));
         match self.copy_elsewhere(cache, from, (&name, nar.file_size), Uuid::new_v4(), tried).await? {
             Ok(copy) => self.switch(cache, nar, &name, from, copy).await,
             Err(SourceFault::Unreadable(error)) if error.is_lost() => {
-                cache.hide_nar(&self.catalog, nar.id, &name, &chain(&error)).await?;
+                cache.hide_nar(&self.catalog, (nar.id, from.id), &name, &chain(&error)).await?;
                 Ok(Relocated::Damaged(chain(&error)))
             }
             Err(SourceFault::Unreadable(error)) => {
@@ -62,7 +65,7 @@ impl NarStore {
             }
             Err(SourceFault::Changed) => {
                 let reason = "its bytes do not have its hash";
-                cache.hide_nar(&self.catalog, nar.id, &name, reason).await?;
+                cache.hide_nar(&self.catalog, (nar.id, from.id), &name, reason).await?;
                 Ok(Relocated::Damaged(reason.to_owned()))
             }
         }
@@ -121,7 +124,7 @@ impl NarStore {
                 reserved => reserved?,
             };
             let intent = self.note(cache, &to, name, tag).await?;
-            match copy(from, &to, name, size).await {
+            match copy(from, &to, name, size, Durability::Now).await {
                 Ok(()) => return Ok(Ok(Copied { to, reservation, intent })),
                 Err(CopyError::Source(fault)) => return Ok(Err(fault)),
                 Err(CopyError::Target(error)) => {
@@ -202,25 +205,26 @@ struct Copied {
 }
 
 /// Why a NAR cannot be copied, wherever to.
-enum SourceFault {
+pub(super) enum SourceFault {
     /// It cannot be read.
     Unreadable(StorageError),
     /// It is not what it should be.
     Changed,
 }
 
-enum CopyError {
+pub(super) enum CopyError {
     Source(SourceFault),
     Target(StorageError),
     Interrupted,
 }
 
-/// Copies a NAR, checking its hash on the way. Durable when this returns.
-async fn copy(
+/// Copies a NAR, checking its hash on the way. Durable when this returns, if `durability` says so.
+pub(super) async fn copy(
     from: &CacheStorage,
     to: &CacheStorage,
     name: &NarFileName,
     size: u64,
+    durability: Durability,
 ) -> Result<(), CopyError> {
     let key = layout::nar_key(name);
     let spooled = to.storage.spool_dir().join(format!("move-{}", Uuid::new_v4()));
@@ -238,7 +242,7 @@ async fn copy(
         copied
     });
     copied.await.map_err(|_| CopyError::Interrupted)??;
-    let put = to.storage.put_file(&key, &spooled, Durability::Now).await;
+    let put = to.storage.put_file(&key, &spooled, durability).await;
     if put.is_err() {
         let _ = tokio::task::spawn_blocking(move || std::fs::remove_file(spooled)).await;
     }

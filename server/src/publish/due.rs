@@ -91,6 +91,7 @@ impl Publisher {
             let path = due.path.path.base_name();
             match write_files(cache, &due.path, None).await {
                 Ok(()) => {
+                    self.write_beside_copies(cache, &due.path).await;
                     if let Err(error) = self.withdraw_if_deleted(cache, &due.path).await {
                         tracing::warn!(cache = cache.name(), path, error = %chain(&error), "could not look whether a path was deleted");
                     }

@@ -19,6 +19,8 @@ use crate::decode::decoder;
 
 /// Debug links that are written at once.
 const LINKS_AT_ONCE: usize = 8;
+/// Largest listing that is copied.
+const LISTING_LIMIT: u64 = 64 << 20;
 
 /// Why a path's files could not be written. The path itself is safe.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,25 @@ pub(super) async fn write_files(
     links.try_for_each_concurrent(LINKS_AT_ONCE, put).await?;
     // Last, so that whoever reads the storage directly finds everything that belongs to the path.
     write_narinfo(cache, record).await
+}
+
+/// Writes the narinfo and the listing of a path to a storage with a further copy of its NAR.
+pub(super) async fn write_copy(
+    cache: &Cache,
+    record: &PathRecord,
+    to: &CacheStorage,
+) -> Result<(), PublishError> {
+    let (hash, home) = (record.path.hash(), cache.storage(record.nar.storage));
+    if let Some(home) = home.filter(|home| !home.liveness.is_lost())
+        && let Ok(listing) = home.storage.open(&layout::listing_key(hash), None, None).await
+        && listing.total_size <= LISTING_LIMIT
+    {
+        let listing = listing.into_bytes().await?;
+        to.storage.put_bytes(&layout::listing_key(hash), listing, Durability::Now).await?;
+    }
+    let text = Bytes::from(stored_narinfo(cache, record).to_string());
+    to.storage.put_bytes(&layout::narinfo_key(hash), text, Durability::Now).await?;
+    Ok(())
 }
 
 /// Writes the narinfo of a path, whose other files stay as they are.

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 
 pub use self::files::PublishError;
 
-use self::files::{write_files, write_narinfo};
+use self::files::{write_copy, write_files, write_narinfo};
 use self::written::Written;
 use crate::cache::Cache;
 use crate::cache::contents::Contents;
@@ -56,13 +56,36 @@ impl Publisher {
     /// `contents` these are read from the stored NAR.
     pub async fn publish(&self, cache: &Arc<Cache>, record: &PathRecord, contents: Option<Contents>) {
         let written = write_files(cache, record, contents).await;
+        self.write_beside_copies(cache, record).await;
         self.finish(cache, record, written).await;
     }
 
     /// Writes the narinfo of a path that is recorded, whose other files stay as they are.
     pub async fn publish_narinfo(&self, cache: &Arc<Cache>, record: &PathRecord) {
         let written = write_narinfo(cache, record).await;
+        self.write_beside_copies(cache, record).await;
         self.finish(cache, record, written).await;
+    }
+
+    /// Writes the files of a path to the storages with further copies of its NAR, if there are any. One that does not take them gets
+    /// them with the next fsck.
+    async fn write_beside_copies(&self, cache: &Arc<Cache>, record: &PathRecord) {
+        if !cache.has_copies() {
+            return;
+        }
+        let storages = match self.catalog.copy_storages(record.nar.id).await {
+            Ok(storages) => storages,
+            Err(error) => {
+                return tracing::warn!(cache = cache.name(), error = %chain(&error), "could not look up the copies of a path");
+            }
+        };
+        for storage in storages.into_iter().filter_map(|storage| cache.storage(storage)) {
+            if !storage.liveness.is_lost()
+                && let Err(error) = write_copy(cache, record, &storage).await
+            {
+                tracing::warn!(cache = cache.name(), error = %chain(&error), "could not write the files beside a copy");
+            }
+        }
     }
 
     async fn finish(&self, cache: &Arc<Cache>, record: &PathRecord, written: Result<(), PublishError>) {

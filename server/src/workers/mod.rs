@@ -6,6 +6,7 @@
 mod capacity_collector;
 mod catalog;
 mod clock;
+mod copies;
 mod deployments;
 mod feed;
 mod gc;
@@ -103,9 +104,10 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 11] = [
+    let own: [Box<dyn Worker>; 12] = [
         Box::new(catalog::Catalog),
         Box::new(clock::Clock),
+        Box::new(copies::Copies::new()),
         Box::new(publisher::Publisher),
         Box::new(generations::Generations::new()),
         Box::new(recovery::Recovery::new(workers.jobs.clone())),

@@ -1,6 +1,6 @@
 //! How store paths are shown.
 
-use admin_api::{DeletedPaths, PathInfo, PathRow, PushedBy};
+use admin_api::{DeletedPaths, PathCopy, PathInfo, PathRow, PushedBy};
 
 use super::CacheWhy;
 use crate::output::{
@@ -101,9 +101,24 @@ pub fn render(info: &PathInfo, look: &Look) -> String {
         .add("File size", size_exact(info.file_size))
         .add("Compression", &info.compression)
         .add("URL", &info.url)
-        .add("Storage", &info.storage)
+        .add("Storage", &info.storage);
+    if !info.copies.is_empty() {
+        let copies: Vec<String> = info.copies.iter().map(|copy| describe_copy(copy, &when)).collect();
+        fields.add_list("Copies", &copies);
+    }
+    fields
         .add("Deriver", info.deriver.as_deref().unwrap_or("-"))
         .add_list("References", &info.references)
         .add_list("Signatures", &info.signatures);
     format!("{}\n{}", look.bold(&plain(&info.store_path)), fields.render(look))
+}
+
+/// A further copy in a line.
+fn describe_copy(copy: &PathCopy, when: &dyn Fn(i64) -> String) -> String {
+    let storage = copy.storage.as_deref().unwrap_or("wherever there is room");
+    match (copy.state.as_str(), copy.checked_at) {
+        ("there", Some(checked)) => format!("{storage}, checked {}", when(checked)),
+        ("there", None) => storage.to_owned(),
+        (state, _) => format!("{storage} ({state})"),
+    }
 }

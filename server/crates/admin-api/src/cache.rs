@@ -51,6 +51,34 @@ pub struct CacheSummary {
     /// that were due.
     #[serde(default)]
     pub gc_held_back: u64,
+    /// The further copies of its NAR files; `None` if there are none, and are to be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<CopiesSummary>,
+}
+
+/// The further copies of the NAR files of a cache: those beside the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopiesSummary {
+    /// The number of storages that each NAR is to lie on (`copies`).
+    pub wanted: u32,
+    /// The number of sound further copies.
+    pub there: u64,
+    /// Their bytes.
+    pub there_bytes: u64,
+    /// The number of copies that are to be made.
+    pub missing: u64,
+    /// Their bytes.
+    pub missing_bytes: u64,
+    /// The number of those of NARs that have only one sound copy.
+    pub exposed: u64,
+    /// The number of those that are damaged and to be replaced.
+    pub damaged: u64,
+    /// The number of copies that are too many and to be removed.
+    pub leaving: u64,
+    /// Their bytes.
+    pub leaving_bytes: u64,
+    /// The seconds that making the missing copies takes at the present rate; `None` if none could be made lately.
+    pub seconds_left: Option<u64>,
 }
 
 /// Everything about one cache.

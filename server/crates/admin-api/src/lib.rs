@@ -41,7 +41,7 @@ mod workspace;
 mod tests;
 
 pub use agent::{AgentInfo, ListAgents, ShowAgent};
-pub use cache::{Access, CacheInfo, CacheSummary, ListCaches, SetupStep, ShowCache, Signing};
+pub use cache::{Access, CacheInfo, CacheSummary, CopiesSummary, ListCaches, SetupStep, ShowCache, Signing};
 pub use deployment::{
     Activate, CancelDeployment, DeploymentInfo, DeploymentStatus, ListDeployments, LogEvent, ReadLog,
     Rollback, ShowDeployment,
@@ -61,8 +61,8 @@ pub use job::{
 pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey, RetiredKey};
 pub use names::nearest;
 pub use path::{
-    DeletePath, DeletedPaths, ExplainPath, ListPaths, MAX_PATHS_PER_PAGE, PathInfo, PathList, PathRow,
-    PathWhy, PushedBy, ShowPath,
+    DeletePath, DeletedPaths, ExplainPath, ListPaths, MAX_PATHS_PER_PAGE, PathCopy, PathInfo, PathList,
+    PathRow, PathWhy, PushedBy, ShowPath,
 };
 pub use peer::{ListPeers, PeerInfo, Ping, PingPeer};
 pub use pin::{CreatePin, ListPins, PinInfo, RemovePin, RemovedPins};

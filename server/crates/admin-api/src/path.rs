@@ -153,6 +153,20 @@ pub struct PathInfo {
     pub pushed_by: Option<PushedBy>,
     /// Whether the file is missing or damaged. Such a path is hidden from clients until it is pushed again.
     pub damaged: bool,
+    /// The further copies of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<PathCopy>,
+}
+
+/// A further copy of the file of a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathCopy {
+    /// The name of the storage; `None` while that is not decided.
+    pub storage: Option<String>,
+    /// `wanted`, `copying`, `there`, `damaged` or `leaving`.
+    pub state: String,
+    /// When its bytes were last compared with the hash.
+    pub checked_at: Option<i64>,
 }
 
 /// The token that a path was pushed with.

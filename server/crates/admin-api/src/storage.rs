@@ -46,6 +46,17 @@ pub struct StorageSummary {
     pub nars: u64,
     /// The number of those that are known to be missing or damaged.
     pub damaged: u64,
+    /// The number of further copies there, of NAR files that have another storage as their home. Their bytes are in `used_bytes`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copies: u64,
+    /// The number of those that are known to be missing or damaged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copies_damaged: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The kind of a storage.

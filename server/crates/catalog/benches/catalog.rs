@@ -141,6 +141,7 @@ fn new_path(cache: CacheId, storage: StorageId, number: u32) -> PathCommit {
         created_at: UnixTime::now(),
         turns: None,
         unavailable: Vec::new(),
+        copies: 0,
     }
 }
 

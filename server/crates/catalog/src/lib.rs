@@ -19,6 +19,7 @@ mod caches;
 mod catalog;
 mod changes;
 mod clock;
+mod copies;
 mod database;
 mod deploy;
 mod entity;
@@ -59,6 +60,7 @@ pub use browse::{Added, Closure, NameSearch, Referrer};
 pub use caches::DeclaredCache;
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
+pub use copies::{CopyCounts, CopyRecord, CopyState, CopyToMake, StorageCopies, Survey, Surveyed};
 pub use deploy::{
     AddedDeployments, AgentRecord, DeclaredAgent, DeclaredWorkspace, DeploymentRecord, DeploymentStatus,
     Fleet, LogAppend, LogLine, NewDeployment, NumberedLine,
@@ -79,7 +81,7 @@ pub use jobs::{JobState, StorageJob};
 pub use keys::{KeyOrigin, RegisterKey, SigningKeyRecord};
 pub use open_uploads::OpenUpload;
 pub use paths::{
-    CommitOutcome, MoveOutcome, NarRecord, NewNar, PathCommit, PathHome, PathRecord, ReplacedNar,
+    CommitOutcome, Damage, MoveOutcome, NarRecord, NewNar, PathCommit, PathHome, PathRecord, ReplacedNar,
     UnpublishedPath,
 };
 pub use pins::{Keep, NewPin, PinOutcome, PinRecord};
@@ -91,8 +93,8 @@ pub use storages::DeclaredStorage;
 pub use tokens::{TokenCaches, TokenPermission, TokenRecord, TokenScope};
 pub use trash::{EmptiedTrash, Restored, TrashStats, TrashToEmpty, TrashedPath};
 pub use types::{
-    AgentId, CacheId, DeploymentId, NarId, PathId, PublishTicket, StorageId, TombstoneId, TrashId, UnixTime,
-    WorkspaceId,
+    AgentId, CacheId, CopyId, DeploymentId, NarId, PathId, PublishTicket, StorageId, TombstoneId, TrashId,
+    UnixTime, WorkspaceId,
 };
 pub use uploads::FinishedUpload;
 pub use usage::{CacheStats, NarSums, StorageStats};

@@ -6,8 +6,8 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    cache, nar, open_upload, pin, realisation, signing_key, storage, storage_by_products, storage_generation,
-    storage_job, store_path, tombstone, trashed_path, upload,
+    cache, nar, nar_copy, open_upload, pin, realisation, signing_key, storage, storage_by_products,
+    storage_generation, storage_job, store_path, tombstone, trashed_path, upload,
 };
 use crate::tokens::take_from_tokens;
 use crate::writer::Written;
@@ -109,6 +109,7 @@ async fn forget(
 
 /// Removes a cache that has neither paths nor files.
 async fn forget_rest(transaction: &DatabaseTransaction, cache: CacheId) -> Result<(), CatalogError> {
+    nar_copy::Entity::delete_many().filter(nar_copy::Column::Cache.eq(cache)).exec(transaction).await?;
     realisation::Entity::delete_many().filter(realisation::Column::Cache.eq(cache)).exec(transaction).await?;
     pin::Entity::delete_many().filter(pin::Column::Cache.eq(cache)).exec(transaction).await?;
     tombstone::Entity::delete_many().filter(tombstone::Column::Cache.eq(cache)).exec(transaction).await?;

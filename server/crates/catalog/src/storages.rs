@@ -11,7 +11,7 @@ use sea_orm::{
 
 use crate::entity::{nar, storage};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId, StorageRecord};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId, StorageRecord, copies};
 
 /// A storage of a cache as the configuration declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +114,15 @@ async fn reconcile_storages(
         .filter(storage::Column::Id.is_in(vanished))
         .exec(transaction)
         .await?;
+
+    // What has a copy elsewhere does not disappear with a storage.
+    for vanished in storages.iter().filter(|storage| !storage.enabled) {
+        if before.get(&vanished.id) == Some(&true) {
+            let enabled = storages.iter().filter(|other| other.enabled && other.cache == vanished.cache);
+            let enabled: Vec<StorageId> = enabled.map(|other| other.id).collect();
+            copies::leave_storage(transaction, vanished.id, &enabled).await?;
+        }
+    }
 
     let turned =
         |storage: &StorageRecord| before.get(&storage.id).is_some_and(|&enabled| enabled != storage.enabled);

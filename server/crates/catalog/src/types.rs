@@ -33,6 +33,10 @@ pub struct PublishTicket(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct TombstoneId(pub i64);
 
+/// The id of a further copy of a NAR file, or of the wish for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
+pub struct CopyId(pub i64);
+
 /// The id of a path in the trash. Paths that were removed later have higher ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, DeriveValueType)]
 pub struct TrashId(pub i64);

@@ -149,7 +149,7 @@ impl Catalog {
         Ok(count)
     }
 
-    /// Returns the size of all NAR files on a storage in bytes. Damaged files count, because they may still take space. Reads
+    /// Returns the size of all NAR files on a storage in bytes, further copies included. Damaged files count, because they may still take space. Reads
     /// the entries of the storage in one index: call it at the start and keep a running total, not once per push.
     pub async fn storage_used(&self, storage: StorageId) -> Result<u64, CatalogError> {
         let used: Option<Option<i64>> = nar::Entity::find()
@@ -159,7 +159,8 @@ impl Catalog {
             .into_tuple()
             .one(self.readers())
             .await?;
-        Count::of_sum::<nar::Entity>("file_size", used.flatten().unwrap_or(0))
+        let homes = Count::of_sum::<nar::Entity>("file_size", used.flatten().unwrap_or(0))?;
+        Ok(homes + self.storage_copies(storage).await?.bytes)
     }
 }
 

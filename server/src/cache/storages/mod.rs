@@ -30,7 +30,7 @@ pub use self::liveness::Liveness;
 pub use self::note::{NoteError, Standing, advance, noted_catalog};
 pub use self::open::{Backend, OpenStorageError, Place, check_secrets, location, open};
 pub use self::removed::RemovedStorage;
-pub use self::storage::{CacheStorage, FaultScope};
+pub use self::storage::{CacheStorage, FaultScope, any_answers};
 
 use super::PushError;
 use crate::config::{CacheConfig, Strategy};
@@ -130,6 +130,17 @@ impl Storages {
         tried: &[Arc<str>],
     ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
         let reservation = self.placement.reserve(size, tried).map_err(refusal)?;
+        let storage = self.chosen(reservation.storage())?;
+        Ok((reservation, storage))
+    }
+
+    /// As [`Storages::reserve`], for a further copy of a file that lies on the storages `taken`. The limit of the cache applies.
+    pub fn reserve_copy(
+        &self,
+        size: u64,
+        taken: &[Arc<str>],
+    ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
+        let reservation = self.placement.reserve_new(size, None, taken).map_err(refusal)?;
         let storage = self.chosen(reservation.storage())?;
         Ok((reservation, storage))
     }

@@ -63,7 +63,10 @@ impl Note {
 impl CacheStorage {
     /// Compares the catalog with the note on the storage. If the catalog is the older one, records that the storage is to be
     /// searched for what it has lost.
-    pub async fn compare_note(&self, catalog: &Catalog) -> Result<(), NoteError> {
+    ///
+    /// With `is_copied`, a storage that has lost its note is compared with the catalog as well: the disk was replaced by an empty one,
+    /// and what it held is copied to it anew.
+    pub async fn compare_note(&self, catalog: &Catalog, is_copied: bool) -> Result<(), NoteError> {
         let found = read(self.storage.as_ref()).await?;
         // Only then, as another daemon may be noting a new one.
         let known = catalog.generation(self.id).await?.number;
@@ -94,6 +97,15 @@ impl CacheStorage {
                     cache = self.cache(),
                     storage = self.name(),
                     "the note about the catalog on this storage cannot be read; the storage is searched for missing paths"
+                );
+                catalog.begin_rebuild(self.id, known).await?;
+                Standing::Ours
+            }
+            None if is_copied && known > 0 => {
+                tracing::warn!(
+                    cache = self.cache(),
+                    storage = self.name(),
+                    "a storage has lost the note about the catalog; what it does not hold any more is copied to it from others"
                 );
                 catalog.begin_rebuild(self.id, known).await?;
                 Standing::Ours

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use catalog::{StorageId, UnixTime};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use nar_storage::{
     Context, Counted, Health, HealthMonitor, MeasuredStorage, Operation, Placement, Storage, StorageError,
     StorageMeter, Usage, layout, spooled_bytes,
@@ -69,6 +71,8 @@ pub struct CacheStorage {
     /// By how many bytes its by-products have grown since that was recorded.
     unrecorded: Arc<AtomicI64>,
     spool: Mutex<SpoolCount>,
+    /// Since when it cannot be read from.
+    away: Mutex<Option<Instant>>,
 }
 
 /// What the uploads in a spool take.
@@ -133,6 +137,7 @@ impl CacheStorage {
             touched: AtomicBool::new(false),
             unrecorded,
             spool: Mutex::default(),
+            away: Mutex::default(),
         }
     }
 
@@ -468,6 +473,17 @@ impl CacheStorage {
         }
     }
 
+    /// For how long it could not be read from, as far as was noticed by calls of this.
+    pub fn away_for(&self) -> Duration {
+        let mut away = self.away.lock();
+        if !self.liveness.is_lost() {
+            *away = None;
+        } else if away.is_none() {
+            *away = Some(Instant::now());
+        }
+        away.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
     /// How it is doing.
     pub fn condition(&self) -> Condition {
         let usage = *self.usage.lock();
@@ -483,6 +499,17 @@ impl CacheStorage {
     fn monitor(&self) -> MutexGuard<'_, HealthMonitor> {
         self.monitor.lock()
     }
+}
+
+/// Whether one of the storages can be read from. They are asked at the same time, as far as they have not been heard of lately.
+pub async fn any_answers<'a>(storages: impl Iterator<Item = &'a Arc<CacheStorage>>) -> bool {
+    let mut answers: FuturesUnordered<_> = storages.map(|storage| storage.can_be_read()).collect();
+    while let Some(answer) = answers.next().await {
+        if answer {
+            return true;
+        }
+    }
+    false
 }
 
 /// A random byte, so that storages which failed together are not probed together for ever.

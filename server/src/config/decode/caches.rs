@@ -5,7 +5,7 @@ use super::{Context, storages};
 use crate::config::claims::{Names, Ports, Roots};
 use crate::config::fault::Fault;
 use crate::config::section::Section;
-use crate::config::{CacheConfig, ServerConfig, SigningMode, keys};
+use crate::config::{CacheConfig, CopiesBeforeAnswer, ServerConfig, SigningMode, keys};
 
 /// Reads `caches`, takes their names and ports.
 pub fn read(
@@ -64,11 +64,30 @@ fn read_one(
     // Two caches of one name would be reported for their directories as well.
     let directory = (is_complete && is_unique).then_some(&cache.name);
     cache.storages = storages::read(section, directory, cache.storage_strategy, server, context, data);
+    check_copies(section, &cache);
     // The listener of a disabled cache is not opened, so something else may have its port.
     if let Some(port) = cache.port.filter(|_| cache.enabled) {
         ports.claim(section, "port", port);
     }
     is_complete.then_some(cache)
+}
+
+/// No storage holds two copies of a file.
+fn check_copies(section: &Section<'_>, cache: &CacheConfig) {
+    let (copies, storages) = (cache.copies as usize, cache.storages.len());
+    let written = cache.storages.iter().filter(|storage| !storage.draining).count();
+    if copies > 1 && copies > storages && storages > 0 {
+        let message = format!("{copies} copies need {copies} storages, and the cache has {storages}");
+        section.error("copies", message);
+    } else if copies > 1 && copies > written {
+        section.warn(
+            "copies",
+            format!("only {written} storages are not draining, so {copies} copies cannot be kept"),
+        );
+    }
+    if copies == 1 && cache.copies_before_answer == CopiesBeforeAnswer::All {
+        section.warn("copies-before-answer", "has no effect without `copies`");
+    }
 }
 
 /// The original system gave `default-port` to every cache without a port, and so could run only one of them. Here the

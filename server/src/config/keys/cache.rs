@@ -6,16 +6,17 @@ use super::lens::lens;
 use super::table::{Table, Topic};
 use super::tls::CACHE_TLS;
 use super::types::{
-    BOOL, CACHE_NAME, DAYS, PORT, PRIORITY, PUBLIC_KEY, SECRET_FILE, SIZE, Type, UPSTREAM as UPSTREAM_TEXT,
-    words,
+    BOOL, CACHE_NAME, COUNT, DAYS, PORT, POSITIVE_DURATION, PRIORITY, PUBLIC_KEY, SECRET_FILE, SIZE, Type,
+    UPSTREAM as UPSTREAM_TEXT, words,
 };
 use super::{STORAGE, UPSTREAM, upstream};
 use crate::config::{
-    Access, CacheConfig, CacheFederation, FederationTrust, PreferredCompression, SigningMode, Strategy,
-    Upstream, WhenFull,
+    Access, CacheConfig, CacheFederation, CopiesBeforeAnswer, FederationTrust, PreferredCompression,
+    SigningMode, Strategy, Upstream, WhenFull,
 };
 
 const ACCESS: Type<Access> = words();
+const COPIES_BEFORE_ANSWER: Type<CopiesBeforeAnswer> = words();
 const COMPRESSION: Type<PreferredCompression> = words();
 const FEDERATION_TRUST: Type<FederationTrust> = words();
 const SIGNING: Type<SigningMode> = words();
@@ -206,6 +207,31 @@ const PLACEMENT: Topic<CacheConfig> = Topic {
                  - `least-used`: the one with the least used bytes",
             )
             .example("in-order"),
+        Key::new("copies", &One(lens!(CacheConfig, copies), COUNT))
+            .default("1")
+            .applied_on_reload()
+            .summary("On how many storages each NAR lies")
+            .details(
+                "A push is answered once the first copy is durable, see `copies-before-answer`; the others are made in the \
+                 background, most exposed files first. Each copy is placed by `storage-strategy` on a storage that has none yet. \
+                 Existing files are brought to a changed number in the background. While fewer storages work than there should be \
+                 copies, pushes go on, and `cachectl status` tells how many copies are missing.",
+            )
+            .example("2"),
+        Key::new("copies-before-answer", &One(lens!(CacheConfig, copies_before_answer), COPIES_BEFORE_ANSWER))
+            .default("1")
+            .applied_on_reload()
+            .summary("How many copies are durable before a push is answered: `1` or `all`")
+            .details(
+                "With `all`, nothing that was acknowledged is out of reach when a storage dies a moment later. A storage that is \
+                 full or does not work is not waited for.",
+            )
+            .example("all"),
+        Key::new("re-copy-after", &One(lens!(CacheConfig, re_copy_after), POSITIVE_DURATION))
+            .default("1h")
+            .applied_on_reload()
+            .summary("How long a storage may be away before its files are copied to others, with `copies` of 2 or more")
+            .details("When the storage is back, copies that are too many are removed."),
         Key::new("storages", &Entries(lens!(CacheConfig, storages), &STORAGE))
             .derived("one local storage `default` in `storage` below `server.state-dir`")
             .applied_on_reload()

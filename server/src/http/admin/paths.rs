@@ -1,10 +1,10 @@
 //! Store paths: listed, described, deleted. Why one is kept is in `explain`.
 
 use admin_api::{
-    ApiError, DeletePath, DeletedPaths, ErrorCode, ListPaths, MAX_PATHS_PER_PAGE, PathInfo, PathList,
-    PathRow, PushedBy, ShowPath,
+    ApiError, DeletePath, DeletedPaths, ErrorCode, ListPaths, MAX_PATHS_PER_PAGE, PathCopy, PathInfo,
+    PathList, PathRow, PushedBy, ShowPath,
 };
-use catalog::{Deleted, PathLine, UnixTime};
+use catalog::{CopyRecord, Deleted, NarId, PathLine, UnixTime};
 use nar_storage::layout;
 use nix_formats::{StorePath, StorePathHash};
 
@@ -79,6 +79,7 @@ pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
     let record = state.catalog.find_path(cache.id, &hash).await.map_err(|error| internal(&error))?;
     let record = record.ok_or_else(|| unknown_path(&cache, &request.hash))?;
     let storage = cache.storage(record.nar.storage).map(|storage| storage.storage.name().to_owned());
+    let copies = copies_of(state, &cache, record.nar.id).await?;
     let pushed_by = match record.pushed_by.clone() {
         Some(token) => Some(pushed_by(state, token).await),
         None => None,
@@ -100,7 +101,24 @@ pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
         last_used_at: Some(record.last_used_at.0),
         pushed_by,
         damaged: record.nar.damaged,
+        copies,
     })
+}
+
+/// Returns the further copies of a file.
+async fn copies_of(state: &State, cache: &Cache, nar: NarId) -> Answer<Vec<PathCopy>> {
+    if !cache.has_copies() {
+        return Ok(Vec::new());
+    }
+    let copies = state.catalog.copies_of(&[nar]).await.map_err(|error| internal(&error))?.remove(&nar);
+    let name =
+        |storage| cache.storage(storage).map_or(NOT_CONFIGURED.to_owned(), |known| known.name().to_owned());
+    let describe = |copy: CopyRecord| PathCopy {
+        storage: copy.storage.map(name),
+        state: copy.state.as_str().to_owned(),
+        checked_at: copy.checked_at.map(|at| at.0),
+    };
+    Ok(copies.unwrap_or_default().into_iter().map(describe).collect())
 }
 
 pub(super) async fn delete(state: &State, request: DeletePath) -> Answer<DeletedPaths> {

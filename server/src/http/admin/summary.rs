@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use admin_api::{CacheSummary, StorageKind, StorageState, StorageSummary};
-use catalog::{CacheRecord, StorageRecord, UnixTime};
+use admin_api::{CacheSummary, CopiesSummary, StorageKind, StorageState, StorageSummary};
+use catalog::{CacheRecord, StorageCopies, StorageRecord, UnixTime};
 use nar_storage::{Health, StorageSnapshot};
 
 use super::Answer;
@@ -41,12 +41,14 @@ async fn disabled_summary(state: &State, record: &CacheRecord) -> Answer<CacheSu
         public_keys: Vec::new(),
         signing: admin_api::Signing::Server,
         gc_held_back: 0,
+        copies: None,
     })
 }
 
 /// Returns the figures of a cache that is served.
 pub async fn cache_summary(state: &State, cache: &Cache) -> Answer<CacheSummary> {
     let stats = state.catalog.cache_stats(cache.id).await.map_err(|error| internal(&error))?;
+    let copies = copies_summary(state, cache).await?;
     Ok(CacheSummary {
         name: cache.name().to_owned(),
         enabled: cache.config().enabled,
@@ -65,7 +67,28 @@ pub async fn cache_summary(state: &State, cache: &Cache) -> Answer<CacheSummary>
             SigningMode::Client => admin_api::Signing::Client,
         },
         gc_held_back: cache.held_collection.read().map_or(0, |held| held.paths),
+        copies,
     })
+}
+
+/// Returns the further copies of the files of a cache, if there are to be any.
+async fn copies_summary(state: &State, cache: &Cache) -> Answer<Option<CopiesSummary>> {
+    if !cache.has_copies() {
+        return Ok(None);
+    }
+    let counts = state.catalog.copy_counts(cache.id).await.map_err(|error| internal(&error))?;
+    Ok(Some(CopiesSummary {
+        wanted: cache.config().copies.max(1),
+        there: counts.there,
+        there_bytes: counts.there_bytes,
+        missing: counts.missing,
+        missing_bytes: counts.missing_bytes,
+        exposed: counts.exposed,
+        damaged: counts.damaged,
+        leaving: counts.leaving,
+        leaving_bytes: counts.leaving_bytes,
+        seconds_left: cache.copying.time_for(counts.missing_bytes).map(|left| left.as_secs()),
+    }))
 }
 
 /// Returns the storages of a cache as they were last probed; no request goes to them.
@@ -113,6 +136,8 @@ async fn former_storage_summary(
         share_actual: 0.0,
         nars: stats.nars,
         damaged: stats.damaged_nars,
+        copies: 0,
+        copies_damaged: 0,
     }))
 }
 
@@ -130,6 +155,10 @@ async fn storage_summary(
 ) -> Answer<StorageSummary> {
     let stats = state.catalog.storage_stats(storage.id).await.map_err(|error| internal(&error))?;
     let trash = state.catalog.trash_stats(storage.id).await.map_err(|error| internal(&error))?;
+    let copies = match cache.has_copies() {
+        true => state.catalog.storage_copies(storage.id).await.map_err(|error| internal(&error))?,
+        false => StorageCopies::default(),
+    };
     let condition = storage.condition();
     let usage = condition.usage;
     let stored = snapshot.used.saturating_add(snapshot.by_products);
@@ -161,6 +190,8 @@ async fn storage_summary(
         share_actual: snapshot.share_actual,
         nars: stats.nars,
         damaged: stats.damaged_nars,
+        copies: copies.there,
+        copies_damaged: copies.damaged,
         since: Some(UnixTime::now().0.saturating_sub(lasting)),
         last_error: condition.last_error,
     })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::PathRecord;
+use catalog::{Catalog, PathRecord};
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use warp::reply::{Reply, Response};
 
 use super::turn_of;
+use crate::cache::lookup::LookupError;
 use crate::cache::narinfo::nar_file_name;
 use crate::cache::storages::CacheStorage;
 use crate::cache::{Cache, PushError, blocking};
@@ -68,7 +69,7 @@ pub async fn send(
     let etag = format!("\"{}\"", record.nar.nar_hash.to_hex());
     let etag = HeaderValue::try_from(etag).map_err(|error| HttpError::internal(&error))?;
     let is_known = head.header("if-none-match")?.is_some_and(|known| known.as_bytes() == etag.as_bytes());
-    let storage = readable_storage(cache, &record).await?;
+    let storage = readable_storage(&state.catalog, cache, &record).await?;
     if is_known {
         let mut response = crate::http::status(StatusCode::NOT_MODIFIED);
         response.headers_mut().insert(ETAG, etag);
@@ -89,13 +90,14 @@ pub async fn send(
 ///
 /// 404 if there is no such file, 413 if it has more than `limit` bytes.
 pub async fn read_small(
+    catalog: &Catalog,
     cache: &Arc<Cache>,
     record: &PathRecord,
     path: &str,
     client: Option<IpAddr>,
     limit: u64,
 ) -> Result<Vec<u8>, HttpError> {
-    let storage = readable_storage(cache, record).await?;
+    let storage = readable_storage(catalog, cache, record).await?;
     let Opened { size, mut pieces, slot: _slot } = open(&storage, record, path, client).await?;
     if size > limit {
         return Err(body::too_large(limit));
@@ -107,10 +109,14 @@ pub async fn read_small(
     Ok(contents)
 }
 
-/// The storage of a path, if it can be read.
-async fn readable_storage(cache: &Arc<Cache>, record: &PathRecord) -> Result<Arc<CacheStorage>, HttpError> {
-    let storage = cache.storage(record.nar.storage).ok_or_else(HttpError::not_found)?;
-    if storage.can_be_read().await { Ok(storage) } else { Err(HttpError::not_found()) }
+/// A storage of a path that can be read.
+async fn readable_storage(
+    catalog: &Catalog,
+    cache: &Arc<Cache>,
+    record: &PathRecord,
+) -> Result<Arc<CacheStorage>, HttpError> {
+    let place = cache.readable_place(catalog, &record.nar).await.map_err(LookupError::from)?;
+    place.ok_or_else(HttpError::not_found)
 }
 
 /// A file of a NAR that is being unpacked.

@@ -3,13 +3,17 @@
 //! It decides as `hot.rs` and the two handlers do, and leaves to them whatever takes waiting, is refused, or fails. A test compares both, byte
 //! for byte.
 
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use catalog::UnixTime;
+use catalog::{StorageId, UnixTime};
+use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, StatusCode};
 use http_framing::plain;
+use nar_storage::Blob;
 use nix_formats::{NarFileName, StorePathHash};
 use warp::reply::Response;
 
@@ -17,12 +21,13 @@ use super::hot::{Hot, Numbers, nar_name, narinfo_name};
 use super::site::Root;
 use super::template::Template;
 use crate::cache::Cache;
-use crate::cache::lookup::Known;
+use crate::cache::lookup::{Known, OpenedNow};
+use crate::cache::nars::KnownNar;
 use crate::counters::requests;
 use crate::http::access;
 use crate::http::nix::{nar, narinfo};
 use crate::http::state::State;
-use crate::listeners::shortcut::{Answered, FileBody, Output, Shortcut};
+use crate::listeners::shortcut::{Answered, Elsewhere, FileBody, Output, Shortcut};
 
 /// The shortcut of a listener.
 pub struct Plain {
@@ -108,7 +113,7 @@ impl Plain {
     fn nar(&self, request: &plain::Plain<'_>, output: &mut Output) -> Option<Answered> {
         let (name, cache): (NarFileName, _) = self.find(request, nar_name)?;
         let (begun, now) = (Instant::now(), UnixTime::now());
-        let (nar, file) = cache.open_nar_now(&name)?;
+        let OpenedNow { nar, place, file } = cache.open_nar_now(&name)?;
         let before = output.len();
         self.templates(&cache).nar.write(output, nar.etag.as_bytes(), nar.size, now);
         let prefetched = output.push_file(&file, nar.size);
@@ -118,7 +123,29 @@ impl Plain {
             return None;
         }
         requests::note(&cache.counters.requests, self.numbers.nar, StatusCode::OK, begun);
-        Some(Answered::WithFile(FileBody { file, range: 0..nar.size, prefetched }))
+        let range = 0..nar.size;
+        let elsewhere = nar.copies.is_some().then(|| {
+            let state = self.state.clone();
+            Box::new(OtherCopies { state, cache, name, nar, place }) as Box<dyn Elsewhere>
+        });
+        Some(Answered::WithFile(FileBody { file, range, prefetched, elsewhere }))
+    }
+}
+
+/// The copies of a NAR on other storages.
+struct OtherCopies {
+    state: Arc<State>,
+    cache: Arc<Cache>,
+    name: NarFileName,
+    nar: Arc<KnownNar>,
+    /// The storage that it was read from.
+    place: StorageId,
+}
+
+impl Elsewhere for OtherCopies {
+    fn open(&self, range: Range<u64>, error: io::Error) -> BoxFuture<'_, Option<Blob>> {
+        let Self { state, cache, name, nar, place } = self;
+        Box::pin(cache.open_rest(&state.catalog, name, nar, (*place, error), range))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the catalog has that the storage lacks.
 
+use std::collections::HashSet;
+
 use admin_api::NoteLevel;
 use catalog::{NarId, NarRecord, NewNar, PathCommit, PathRecord, UnixTime};
 use nar_storage::layout;
@@ -21,7 +23,7 @@ impl Examined<'_> {
     pub(super) async fn compare_nars(&mut self, listing: &mut Listing) -> Result<(), JobError> {
         let mut after: Option<NarId> = None;
         loop {
-            let page = self.core.catalog.nars_on(self.storage.id, after, PAGE).await?;
+            let page = self.core.catalog.files_on(self.storage.id, after, PAGE).await?;
             let Some(last) = page.last().map(|nar| nar.id) else { return Ok(()) };
             for nar in &page {
                 self.reporter.check()?;
@@ -92,6 +94,7 @@ impl Examined<'_> {
             pushed_by: path.pushed_by.and_then(|token| token.parse().ok()),
             turns: None,
             unavailable: Vec::new(),
+            copies: self.cache.further_copies(),
             // So that it is not taken for one that nobody has used for long.
             created_at: UnixTime::now(),
         }
@@ -118,7 +121,7 @@ impl Examined<'_> {
         if self.options.dry_run {
             return Ok(());
         }
-        self.cache.hide_nar(&self.core.catalog, nar.id, name, &reason).await?;
+        self.cache.hide_nar(&self.core.catalog, (nar.id, self.storage.id), name, &reason).await?;
         Ok(())
     }
 
@@ -129,7 +132,16 @@ impl Examined<'_> {
             self.reporter.check()?;
             let page = self.core.catalog.list_paths(self.cache.id, after, PAGE).await?;
             let Some(last) = page.last().map(|path| *path.path.hash()) else { return Ok(()) };
-            let here = page.iter().filter(|path| path.nar.storage == self.storage.id);
+            let copied = match self.cache.has_copies() {
+                true => {
+                    let hashes: Vec<StorePathHash> = page.iter().map(|path| *path.path.hash()).collect();
+                    self.core.catalog.paths_copied_to(self.cache.id, self.storage.id, &hashes).await?
+                }
+                false => HashSet::new(),
+            };
+            let here = page
+                .iter()
+                .filter(|path| path.nar.storage == self.storage.id || copied.contains(path.path.hash()));
             let wrong: Vec<_> = here
                 .filter(|path| !is_right(self.cache, path, listing))
                 .map(|path| *path.path.hash())

@@ -61,6 +61,10 @@ pub(super) async fn fsck(
 ) -> Result<JobSummary, JobError> {
     let mut storages = Vec::new();
     for (cache, storage) in &scope.storages(core) {
+        // Another daemon on the same catalog may have been told to make some.
+        if core.catalog.has_copies(cache.id).await? {
+            cache.expect_copies();
+        }
         let counts = FsckStorage {
             cache: cache.name().to_owned(),
             storage: storage.name().to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use admin_api::NoteLevel;
 use bytes::Bytes;
-use catalog::NarRecord;
+use catalog::{CopyState, NarId, NarRecord, UnixTime};
 use nar_storage::{Key, StorageError, layout};
 use nix_formats::{FileHash, NarFileName, NarInfo, StorePathHash};
 
@@ -109,9 +109,16 @@ impl Examined<'_> {
         for page in hashes.chunks(PAGE) {
             self.reporter.check()?;
             let homes = self.core.catalog.path_homes(self.cache.id, page).await?;
+            let copied = match self.cache.has_copies() {
+                true => self.core.catalog.paths_copied_to(self.cache.id, self.storage.id, page).await?,
+                false => HashSet::new(),
+            };
             for hash in page {
                 match homes.get(hash) {
                     None => unknown.push(*hash),
+                    // Its narinfo belongs to a further copy, or to a file that becomes one.
+                    Some(_) if copied.contains(hash) => {}
+                    Some(home) if home.storage != self.storage.id && self.adopt(home.nar).await? => {}
                     // It was committed after the listing.
                     Some(home) if home.storage == self.storage.id => {}
                     // A storage that was given another name has what the catalog believes to be on the one of old.
@@ -173,13 +180,18 @@ impl Examined<'_> {
             self.reporter.check()?;
             let files: Vec<FileHash> = page.iter().map(|name| name.file_hash).collect();
             let homes = self.core.catalog.nar_homes(self.cache.id, &files).await?;
-            for name in page {
+            let copied = match self.cache.has_copies() {
+                true => self.core.catalog.copied_to(self.storage.id, &files).await?,
+                false => HashSet::new(),
+            };
+            for name in page.iter().filter(|name| !copied.contains(&name.file_hash)) {
                 match homes.get(&name.file_hash) {
                     None => orphans.push(*name),
                     Some(home) if home.storage == self.storage.id => {}
                     // The only copy that there may be.
                     Some(home) if home.damaged || !self.cache.gives_from(home.storage) => {}
                     Some(home) if self.lacks(home).await => {}
+                    Some(home) if self.adopt(home.id).await? => {}
                     Some(_) => {
                         if self.remove(&layout::nar_key(name)).await {
                             self.counts.orphans_removed += 1;
@@ -189,6 +201,27 @@ impl Examined<'_> {
             }
         }
         Ok(orphans)
+    }
+
+    /// Takes a file that the storage has beside its home for a further copy, if one is missing. Returns whether it is one, or would
+    /// be.
+    async fn adopt(&self, nar: NarId) -> Result<bool, JobError> {
+        if self.cache.further_copies() == 0 || self.storage.config().draining {
+            return Ok(false);
+        }
+        let Some(record) = self.core.catalog.nar_by_id(nar).await? else { return Ok(false) };
+        let name = NarFileName { file_hash: record.file_hash, compression: record.compression };
+        let found = self.storage.storage.head(&layout::nar_key(&name)).await;
+        if record.damaged || !matches!(found, Ok(Some(size)) if size == record.file_size) {
+            return Ok(false);
+        }
+        let copies = self.core.catalog.copies_of(&[nar]).await?.remove(&nar).unwrap_or_default();
+        let sound = copies.iter().filter(|copy| copy.state == CopyState::There).count() as u64;
+        if sound >= self.cache.further_copies() {
+            return Ok(false);
+        }
+        Ok(self.options.dry_run
+            || self.core.catalog.adopt_copy(nar, self.storage.id, UnixTime::now()).await?)
     }
 
     /// Whether the NAR of a path is not where the catalog has it. Then the path is hidden, until it is recorded where its NAR
@@ -204,7 +237,7 @@ impl Examined<'_> {
         if !self.options.dry_run {
             let name = NarFileName { file_hash: path.nar.file_hash, compression: path.nar.compression };
             let reason = "it is not where it was recorded last";
-            self.cache.hide_nar(&self.core.catalog, path.nar.id, &name, reason).await?;
+            self.cache.hide_nar(&self.core.catalog, (path.nar.id, path.nar.storage), &name, reason).await?;
         }
         Ok(true)
     }

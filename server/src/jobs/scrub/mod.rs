@@ -10,12 +10,14 @@ mod steady;
 mod walk;
 
 use admin_api::{JobSummary, NoteLevel, ScrubSummary, Unit};
-use catalog::{StorageJob, UnixTime};
+use catalog::{CatalogError, StorageJob, UnixTime};
 use tokio_util::sync::CancellationToken;
 
 use super::JobError;
 use super::job::Reporter;
 use super::scope::Scope;
+use crate::cache::Cache;
+use crate::cache::storages::CacheStorage;
 use crate::core::Core;
 
 pub use self::steady::{SteadyProgress, scrub_steadily};
@@ -36,7 +38,7 @@ pub(super) async fn scrub(
     let mut begun = Vec::new();
     let storages = scope.storages(core);
     for (cache, storage) in &storages {
-        total += core.catalog.storage_stats(storage.id).await?.file_bytes;
+        total += bytes_to_scrub(core, cache, storage).await?;
         let saved = core.catalog.job_state(storage.id, StorageJob::Scrub).await?;
         // One that has come to its end is no reason to begin in the middle.
         let state = saved.filter(|state| !restart && state.finished_at.is_none()).unwrap_or(BEGINNING);
@@ -62,6 +64,15 @@ pub(super) async fn scrub(
         summary.unreadable += state.failed;
     }
     Ok(JobSummary::Scrub(summary))
+}
+
+/// The bytes of the files on a storage, further copies included.
+async fn bytes_to_scrub(core: &Core, cache: &Cache, storage: &CacheStorage) -> Result<u64, CatalogError> {
+    let homes = core.catalog.storage_stats(storage.id).await?.file_bytes;
+    if !cache.has_copies() {
+        return Ok(homes);
+    }
+    Ok(homes + core.catalog.storage_copies(storage.id).await?.bytes)
 }
 
 impl Watcher for Reporter {

@@ -9,8 +9,8 @@ use admin_api::NoteLevel;
 use catalog::{CatalogError, JobState, StorageJob, UnixTime};
 use tokio_util::sync::CancellationToken;
 
-use super::DEFAULT_RATE;
 use super::walk::{BEGINNING, Pace, Walk, Watcher};
+use super::{DEFAULT_RATE, bytes_to_scrub};
 use crate::core::Core;
 use crate::jobs::JobError;
 
@@ -38,7 +38,7 @@ pub async fn scrub_steadily(
     let mut progress = SteadyProgress::default();
     for cache in core.caches().iter() {
         for storage in cache.storages().iter().filter(|storage| cache.gives_from(storage.id)) {
-            let total = core.catalog.storage_stats(storage.id).await?.file_bytes;
+            let total = bytes_to_scrub(core, cache, storage).await?;
             let saved = core.catalog.job_state(storage.id, StorageJob::SteadyScrub).await?;
             let (mut state, due) = due(saved, total, interval, UnixTime::now());
             if saved != Some(state) {

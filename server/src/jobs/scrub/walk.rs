@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use admin_api::NoteLevel;
-use catalog::{JobState, NarRecord, StorageJob, UnixTime};
+use catalog::{JobState, NarId, NarRecord, StorageJob, UnixTime};
 use nar_storage::{Context, Operation, Storage, StorageError, layout};
 use nix_formats::NarFileName;
 use sha2::{Digest as _, Sha256};
@@ -68,15 +68,22 @@ pub(super) struct Walk<'a> {
 impl Walk<'_> {
     /// Goes on from `state` to the end, or until `until` bytes were read in total. Saves how far it has come.
     pub(super) async fn run(&mut self, state: &mut JobState, until: Option<u64>) -> Result<(), JobError> {
-        let outcome = self.walk(state, until).await;
+        let mut checked = Vec::new();
+        let outcome = self.walk(state, until, &mut checked).await;
+        self.note_checked(&mut checked).await?;
         self.core.catalog.save_job_state(self.storage.id, self.job, *state).await?;
         outcome
     }
 
-    async fn walk(&mut self, state: &mut JobState, until: Option<u64>) -> Result<(), JobError> {
+    async fn walk(
+        &mut self,
+        state: &mut JobState,
+        until: Option<u64>,
+        checked: &mut Vec<NarId>,
+    ) -> Result<(), JobError> {
         let mut saved = Instant::now();
         loop {
-            let page = self.core.catalog.nars_on(self.storage.id, state.after, PAGE).await?;
+            let page = self.core.catalog.files_on(self.storage.id, state.after, PAGE).await?;
             let Some(last) = page.last().map(|nar| nar.id) else { break };
             for nar in &page {
                 if self.watcher.stop_token().is_cancelled() {
@@ -85,11 +92,12 @@ impl Walk<'_> {
                 if until.is_some_and(|until| state.bytes >= until) {
                     return Ok(());
                 }
-                if !nar.damaged {
-                    self.look_at(nar, state).await?;
+                if !nar.damaged && self.look_at(nar, state).await? && self.cache.has_copies() {
+                    checked.push(nar.id);
                 }
                 state.after = Some(nar.id);
                 if saved.elapsed() >= SAVE_INTERVAL {
+                    self.note_checked(checked).await?;
                     self.core.catalog.save_job_state(self.storage.id, self.job, *state).await?;
                     saved = Instant::now();
                 }
@@ -100,7 +108,17 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn look_at(&mut self, nar: &NarRecord, state: &mut JobState) -> Result<(), JobError> {
+    /// Records when further copies were found sound.
+    async fn note_checked(&self, checked: &mut Vec<NarId>) -> Result<(), JobError> {
+        if checked.is_empty() {
+            return Ok(());
+        }
+        let checked = std::mem::take(checked);
+        Ok(self.core.catalog.note_checked(self.storage.id, checked, UnixTime::now()).await?)
+    }
+
+    /// Reads a file. Returns whether it is sound.
+    async fn look_at(&mut self, nar: &NarRecord, state: &mut JobState) -> Result<bool, JobError> {
         let name = NarFileName { file_hash: nar.file_hash, compression: nar.compression };
         let storage = self.storage.storage.clone();
         let (rate, begun) = (self.pace.rate, self.pace.bytes);
@@ -113,6 +131,7 @@ impl Walk<'_> {
         });
         let Ok((found, bytes)) = read.await else { return Err(JobError::Stopped) };
         self.pace.bytes = bytes;
+        let is_sound = matches!(found, Found::Sound);
         let reason = match found {
             Found::Stopped => return Err(JobError::Stopped),
             Found::Sound => None,
@@ -131,11 +150,11 @@ impl Walk<'_> {
         state.files += 1;
         state.bytes += nar.file_size;
         self.watcher.advance(nar.file_size);
-        Ok(())
+        Ok(is_sound)
     }
 
     async fn hide(&self, nar: &NarRecord, name: &NarFileName, reason: &str) -> Result<(), JobError> {
-        self.cache.hide_nar(&self.core.catalog, nar.id, name, reason).await?;
+        self.cache.hide_nar(&self.core.catalog, (nar.id, self.storage.id), name, reason).await?;
         let place = format!("{}/{}", self.cache.name(), self.storage.name());
         self.watcher.note(NoteLevel::Warn, format!("{place}: {name} is damaged: {reason}"));
         Ok(())

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use nar_storage::{Blob, BlobBody};
 use parking_lot::Mutex;
 use rustix::net::Shutdown;
 use tokio::io::Interest;
@@ -34,8 +36,49 @@ pub(super) async fn send(wire: &Mutex<Wire>, body: FileBody) -> io::Result<()> {
     sent
 }
 
+/// Whether the file is at fault, and nothing more is sent of it. A thread that does not answer may yet send something.
+fn is_of_file(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    !matches!(
+        error.kind(),
+        Kind::TimedOut
+            | Kind::BrokenPipe
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::NotConnected
+    )
+}
+
+/// Sends the rest of a body that is no file.
+async fn send_blob(wire: &Mutex<Wire>, socket: &TcpStream, blob: Blob) -> io::Result<()> {
+    let mut pieces = match blob.into_body() {
+        BlobBody::Bytes(bytes) => return send_piece(wire, socket, &bytes).await,
+        BlobBody::Stream(pieces) => pieces,
+    };
+    while let Some(piece) = pieces.next().await {
+        send_piece(wire, socket, &piece?).await?;
+    }
+    Ok(())
+}
+
+async fn send_piece(wire: &Mutex<Wire>, socket: &TcpStream, mut piece: &[u8]) -> io::Result<()> {
+    while !piece.is_empty() {
+        socket.writable().await?;
+        match socket.try_write(piece) {
+            Ok(sent) => {
+                piece = &piece[sent..];
+                SENT_BYTES.add(sent as u64);
+                wire.lock().connection().has_moved();
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 async fn send_to(wire: &Mutex<Wire>, socket: &Arc<TcpStream>, body: FileBody) -> io::Result<()> {
-    let FileBody { file, mut range, .. } = body;
+    let FileBody { file, mut range, elsewhere, .. } = body;
     while !range.is_empty() {
         socket.writable().await?;
         // Forgotten before the thread fills the socket: what the kernel reports from now on is that it has room again.
@@ -43,7 +86,15 @@ async fn send_to(wire: &Mutex<Wire>, socket: &Arc<TcpStream>, body: FileBody) ->
         debug_assert!(forgotten.is_err());
         let mut is_full = false;
         while !is_full && !range.is_empty() {
-            let sent = file.send(socket.clone(), range.clone()).await?;
+            let sent = match file.send(socket.clone(), range.clone()).await {
+                Ok(sent) => sent,
+                Err(error) => {
+                    let Some(elsewhere) = elsewhere.filter(|_| is_of_file(&error)) else { return Err(error) };
+                    let kept = io::Error::new(error.kind(), error.to_string());
+                    let Some(rest) = elsewhere.open(range, error).await else { return Err(kept) };
+                    return send_blob(wire, socket, rest).await;
+                }
+            };
             range.start += sent.bytes;
             is_full = sent.is_full;
             SENT_BYTES.add(sent.bytes);

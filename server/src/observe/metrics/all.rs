@@ -54,6 +54,15 @@ topics! {
         PATHS: Gauge "cache_server_paths" ["cache"] "Visible store paths.";
         HIDDEN: Gauge "cache_server_hidden_paths" ["cache"] "Store paths that are hidden because their NAR is damaged or out of reach.";
         NAR_BYTES: Gauge "cache_server_nar_bytes" ["cache"] "Bytes of the uncompressed NARs.";
+        COPIES_THERE: Gauge "cache_server_copies" ["cache"] "Sound copies of NARs beside the first.";
+        COPIES_MISSING: Gauge "cache_server_copies_missing" ["cache"] "Copies of NARs that are to be made, damaged ones included.";
+        COPIES_MISSING_BYTES: Gauge "cache_server_copies_missing_bytes" ["cache"] "Bytes of the copies that are to be made.";
+        COPIES_EXPOSED: Gauge "cache_server_copies_exposed" ["cache"] "Copies to be made of NARs that have only one sound copy.";
+        COPIES_DAMAGED: Gauge "cache_server_copies_damaged" ["cache"] "Copies that are missing or damaged and to be replaced.";
+        COPIES_MADE: Counter "cache_server_copies_made" [] "Copies of NARs that were made.";
+        COPIED_BYTES: Counter "cache_server_copied_bytes" [] "Bytes of the copies that were made.";
+        COPIES_FAILED: Counter "cache_server_copies_failed" [] "Copies that could not be made and are tried again.";
+        COPIES_LEAVING: Gauge "cache_server_copies_leaving" ["cache"] "Copies that are to be removed.";
         COLLECTED: Counter "cache_server_gc_paths_removed" ["cache"] "Paths that garbage collection removed.";
         FREED: Counter "cache_server_gc_freed_bytes" ["cache"] "Bytes of files that garbage collection removed.";
         HELD: Gauge "cache_server_gc_held_back_paths" ["cache"] "Paths that the last collection left because they were more than server.gc-max-share.";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use catalog::CatalogError;
+use catalog::{CatalogError, CopyCounts};
 use parking_lot::Mutex;
 
 use super::all;
@@ -41,6 +41,7 @@ struct Last {
 #[derive(Default)]
 struct Counted {
     caches: Vec<(String, [u64; 3])>,
+    copies: Vec<(String, [u64; 6])>,
     storages: Vec<(String, String, [u64; 5])>,
     void_tokens: u64,
     deployments: [u64; 2],
@@ -100,6 +101,19 @@ async fn count(core: &Core) -> Result<Counted, CatalogError> {
     let mut counted = Counted::default();
     for cache in core.caches().iter() {
         let stats = catalog.cache_stats(cache.id).await?;
+        let copies = match cache.has_copies() {
+            true => catalog.copy_counts(cache.id).await?,
+            false => CopyCounts::default(),
+        };
+        let numbers = [
+            copies.there,
+            copies.missing,
+            copies.missing_bytes,
+            copies.exposed,
+            copies.damaged,
+            copies.leaving,
+        ];
+        counted.copies.push((cache.name().to_owned(), numbers));
         counted.caches.push((cache.name().to_owned(), [stats.paths, stats.hidden_paths, stats.nar_bytes]));
         for storage in cache.storages().iter() {
             let (stats, trash) =
@@ -121,6 +135,19 @@ impl Counted {
     fn add(&self, samples: &mut Samples) {
         for (cache, numbers) in &self.caches {
             for (metric, number) in [&all::PATHS, &all::HIDDEN, &all::NAR_BYTES].into_iter().zip(numbers) {
+                samples.whole(metric, &[cache], *number);
+            }
+        }
+        for (cache, numbers) in &self.copies {
+            let metrics = [
+                &all::COPIES_THERE,
+                &all::COPIES_MISSING,
+                &all::COPIES_MISSING_BYTES,
+                &all::COPIES_EXPOSED,
+                &all::COPIES_DAMAGED,
+                &all::COPIES_LEAVING,
+            ];
+            for (metric, number) in metrics.into_iter().zip(numbers) {
                 samples.whole(metric, &[cache], *number);
             }
         }

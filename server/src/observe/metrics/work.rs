@@ -3,7 +3,7 @@
 use super::all;
 use super::samples::Samples;
 use crate::core::Core;
-use crate::counters::{JOB_KINDS, JOBS, SCRUB_READ, SCRUB_TOTAL};
+use crate::counters::{COPIED_BYTES, COPIES_FAILED, COPIES_MADE, JOB_KINDS, JOBS, SCRUB_READ, SCRUB_TOTAL};
 use crate::workers::Workers;
 
 pub(super) fn collect(core: &Core, workers: &Workers, samples: &mut Samples) {
@@ -23,6 +23,9 @@ pub(super) fn collect(core: &Core, workers: &Workers, samples: &mut Samples) {
     }
     let pause = core.config().server.gc_interval.map_or(0, |pause| pause.as_secs());
     samples.whole(&all::GC_INTERVAL, &[], pause);
+    samples.count(&all::COPIES_MADE, &[], COPIES_MADE.get());
+    samples.count(&all::COPIED_BYTES, &[], COPIED_BYTES.get());
+    samples.count(&all::COPIES_FAILED, &[], COPIES_FAILED.get());
     samples.number(&all::SCRUBBED, &[], SCRUB_READ.get() as f64);
     samples.number(&all::TO_SCRUB, &[], SCRUB_TOTAL.get() as f64);
     samples.truth(&all::CLOCK, &[], core.clock.doubt().is_none());

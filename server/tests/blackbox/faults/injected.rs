@@ -53,8 +53,14 @@ trait Operation {
 
 impl Injected {
     fn new() -> Self {
+        Self::with_copies(1)
+    }
+
+    /// Everything lies on so many of the two storages.
+    fn with_copies(copies: u32) -> Self {
         let site = Site::launched(
-            |config, directory| {
+            move |config, directory| {
+                config["caches"][0]["copies"] = json!(copies);
                 let storage = |name: &str| json!({"name": name, "type": "local", "root": directory.join("storage").join(name)});
                 config["server"]["gc-grace"] = json!("0s");
                 config["server"]["trash"] = json!("24h");
@@ -191,6 +197,21 @@ fn a_push_in_parts_is_acknowledged_for_good_or_refused_as_a_whole() {
 #[test]
 fn a_put_is_acknowledged_for_good_or_refused_as_a_whole() {
     Injected::new().run(Put::default());
+}
+
+#[test]
+fn a_push_of_which_a_copy_is_made_is_acknowledged_for_good_or_refused_as_a_whole() {
+    Injected::with_copies(2).run(PushInParts::default());
+}
+
+#[test]
+fn a_path_is_deleted_with_its_copies_or_stays() {
+    Injected::with_copies(2).run(Delete::default());
+}
+
+#[test]
+fn a_collection_of_copies_that_fails_removes_nothing_that_is_needed() {
+    Injected::with_copies(2).run(Collect::default());
 }
 
 #[test]

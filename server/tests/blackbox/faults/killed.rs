@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::harness::{Path, Permission, Site, random_bytes};
+use serde_json::{Value, json};
+
+use crate::harness::{Path, Permission, SOON, Site, random_bytes, wait_for};
 
 const ROUNDS: u32 = 30;
 const PUSHERS: usize = 6;
@@ -24,8 +26,40 @@ struct Told {
 
 #[test]
 fn what_was_acknowledged_survives_kills_at_random_moments() {
+    let site = survive(Site::start());
+    site.wait_for_empty_spool("pub");
+}
+
+/// The daemon dies while it copies, too.
+#[test]
+fn what_was_acknowledged_survives_kills_with_two_copies() {
+    let site = Site::with_files(|config, directory| {
+        let storage = |name: &str| json!({"name": name, "type": "local", "root": directory.join(name)});
+        config["caches"][0]["storages"] = json!(["a", "b", "c"].map(storage));
+        config["caches"][0]["copies"] = json!(2);
+    });
+    let site = survive(site);
+    wait_for(SOON, "no copy is missing", || {
+        let status: Value = serde_json::from_str(&site.cachectl_ok(&["status", "--json"])).unwrap();
+        let copies = &status["caches"][0]["copies"];
+        (copies["missing"] == 0 && copies["leaving"] == 0).then_some(())
+    });
+    site.cachectl_ok(&["gc", "--cache", "pub"]);
+    let nars: usize = ["a", "b", "c"]
+        .map(|name| std::fs::read_dir(site.directory().join(name).join("pub/nar")).map_or(0, Iterator::count))
+        .iter()
+        .sum();
+    let list: Value =
+        serde_json::from_str(&site.cachectl_ok(&["storage", "list", "--cache", "pub", "--json"])).unwrap();
+    let known = |key: &str| -> u64 {
+        list.as_array().unwrap().iter().map(|storage| storage[key].as_u64().unwrap_or(0)).sum()
+    };
+    assert_eq!(nars as u64, known("nars") + known("copies"), "every file is known");
+    assert_eq!(known("nars"), known("copies"), "every NAR has one further copy");
+}
+
+fn survive(mut site: Site) -> Site {
     let rounds = std::env::var("KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
-    let mut site = Site::start();
     for permission in [Permission::Read, Permission::Write] {
         site.token("pub", permission);
     }
@@ -60,7 +94,7 @@ fn what_was_acknowledged_survives_kills_at_random_moments() {
     );
     let findings = site.cachectl(&["fsck", "--json"]);
     assert!(findings.status.success(), "{}", String::from_utf8_lossy(&findings.stderr));
-    site.wait_for_empty_spool("pub");
+    site
 }
 
 fn is_right(site: &Site, path: &Path) -> bool {

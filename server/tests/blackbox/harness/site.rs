@@ -293,6 +293,11 @@ impl Site {
         wait_for(SOON, "cachectl is answered", || self.cachectl(&["status"]).status.success().then_some(()));
     }
 
+    /// Starts the daemon again, which may die at any moment.
+    pub fn start_again(&mut self) {
+        self.daemon = spawn(self.directory.path(), &self.launcher);
+    }
+
     /// Starts the daemon again after it has ended.
     #[track_caller]
     pub fn restart(&mut self) {

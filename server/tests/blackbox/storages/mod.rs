@@ -6,6 +6,7 @@
 pub mod bucket;
 mod bucket_layout;
 mod changes;
+mod copies;
 mod counted;
 mod damage;
 mod failing;

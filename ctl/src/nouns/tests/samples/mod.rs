@@ -54,6 +54,7 @@ pub fn status() -> Status {
                 public_keys: vec![],
                 signing: Signing::Client,
                 gc_held_back: 0,
+                copies: None,
             },
         ],
         storages: vec![local(), s3()],
@@ -77,6 +78,7 @@ fn summary() -> CacheSummary {
         public_keys: vec![KEY.into()],
         signing: Signing::Auto,
         gc_held_back: 11_234,
+        copies: None,
     }
 }
 
@@ -102,6 +104,8 @@ fn local() -> StorageSummary {
         share_actual: 42.0 / 43.0,
         nars: 12_000,
         damaged: 0,
+        copies: 0,
+        copies_damaged: 0,
     }
 }
 
@@ -352,6 +356,7 @@ pub fn path() -> PathInfo {
             subject: Some("ci".into()),
         }),
         damaged: false,
+        copies: vec![],
     }
 }
 

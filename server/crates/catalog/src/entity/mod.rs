@@ -12,6 +12,7 @@ pub(crate) mod deployment_log;
 pub(crate) mod field;
 pub(crate) mod job;
 pub(crate) mod nar;
+pub(crate) mod nar_copy;
 pub(crate) mod open_upload;
 pub(crate) mod pin;
 pub(crate) mod realisation;

@@ -7,7 +7,7 @@ use sea_orm::EntityName;
 use uuid::Uuid;
 
 use super::field::Stored;
-use crate::{AgentId, CatalogError, DeploymentId, DeploymentStatus, KeyOrigin, StorageJob};
+use crate::{AgentId, CatalogError, CopyState, DeploymentId, DeploymentStatus, KeyOrigin, StorageJob};
 
 /// A size or count that fits into a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +120,7 @@ stored_as_word! {
     DeploymentStatus: Self::as_str, Self::from_text;
     KeyOrigin: Self::as_str, Self::from_text;
     StorageJob: Self::as_str, Self::from_text;
+    CopyState: Self::as_str, Self::from_text;
 }
 
 /// A JSON list of strings.

@@ -27,7 +27,7 @@ mod trace;
 pub use batches::Batches;
 pub use census::{Census, Fate, GcPath, Held};
 pub use delete::{Deleted, DeletedPath, Deletion};
-pub(crate) use nars::paths_with_it;
+pub(crate) use nars::{paths_with_it, trashed_with_it};
 pub use tombstone_paths::{TombstoneBatch, TombstoneOutcome};
 pub use tombstones::Tombstone;
 

@@ -9,7 +9,7 @@ use super::IN_LIST;
 use crate::entity::field::stored;
 use crate::entity::{nar, store_path, tombstone, trashed_path};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogError, NarId, NarRecord, StorageId};
+use crate::{CacheId, Catalog, CatalogError, NarId, NarRecord, StorageId, copies};
 
 impl Catalog {
     /// Returns at most `limit` NAR files on a storage after `after`, in the order of their ids, that neither a path,
@@ -77,7 +77,7 @@ impl Catalog {
 }
 
 /// Returns a query for the trashed paths that need the file of the outer query.
-fn trashed_with_it() -> SelectStatement {
+pub(crate) fn trashed_with_it() -> SelectStatement {
     Query::select()
         .expr(Expr::val(1))
         .from(trashed_path::Entity)
@@ -164,6 +164,8 @@ async fn forget(
     let mut forgotten = Vec::with_capacity(nars.len());
     for some in nars.chunks(IN_LIST) {
         let some = unneeded(transaction, some).await?;
+        // Copies on storages that do not answer are removed later.
+        copies::orphan(transaction, &some).await?;
         nar::Entity::delete_many()
             .filter(nar::Column::Id.is_in(some.iter().copied()))
             .exec(transaction)

@@ -19,7 +19,9 @@ use crate::entity::{nar, reference, store_path, tombstone};
 use crate::paths::all_with_nar;
 use crate::storages::Storages;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, PathId, UnixTime, trash};
+use crate::{
+    CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, PathId, UnixTime, copies, trash,
+};
 
 /// A batch of dead paths to remove from their cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +194,8 @@ pub(super) async fn remove(
         trash::put(transaction, cache, dead, now).await?;
     }
     for some in dead.chunks(IN_LIST) {
+        let nars: Vec<NarId> = some.iter().map(|(_, nar)| nar.id).collect();
+        let places = copies::other_places(transaction, &nars).await?;
         let tombstones = some.iter().map(|(path, nar)| tombstone::ActiveModel {
             id: ActiveValue::NotSet,
             cache: ActiveValue::Set(cache),
@@ -200,7 +204,22 @@ pub(super) async fn remove(
             nar: ActiveValue::Set(nar.id),
             deriver: ActiveValue::Set(path.deriver.clone()),
         });
-        tombstone::Entity::insert_many(tombstones).exec_without_returning(transaction).await?;
+        let beside_copies = some.iter().flat_map(|(path, nar)| {
+            let storages = places.get(&nar.id).into_iter().flatten();
+            storages.map(|storage| tombstone::ActiveModel {
+                id: ActiveValue::NotSet,
+                cache: ActiveValue::Set(cache),
+                storage: ActiveValue::Set(*storage),
+                hash: ActiveValue::Set((*path.hash).into()),
+                // A storage that does not answer must not keep the file on the others.
+                nar: ActiveValue::Set(NarId(0)),
+                deriver: ActiveValue::Set(path.deriver.clone()),
+            })
+        });
+        let all: Vec<_> = tombstones.chain(beside_copies).collect();
+        for some in all.chunks(IN_LIST) {
+            tombstone::Entity::insert_many(some.to_vec()).exec_without_returning(transaction).await?;
+        }
         // References and entries in the list of unpublished paths are deleted with the row. An expired pin stays: its number
         // must not be reused, and operators can still list it.
         store_path::Entity::delete_many()

@@ -4,6 +4,7 @@
 mod adopt;
 mod browse;
 mod by_products;
+mod copies;
 mod daily_limit;
 mod identity;
 mod initial;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(web_sessions::Migration),
             Box::new(sessions::Migration),
             Box::new(realisation::Migration),
+            Box::new(copies::Migration),
         ]
     }
 }

@@ -7,18 +7,22 @@ use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, E
 
 use super::load::{self, IN_LIST};
 use super::unpublished;
+use crate::copies::Saved;
 use crate::entity::field::stored;
 use crate::entity::values::Signatures;
 use crate::entity::{nar, store_path};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, UnixTime};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, StorageId, UnixTime, copies};
 
 impl Catalog {
-    /// Records that a NAR file is missing or changed, which hides the paths that need it. Returns their hashes, even if the
-    /// file was already known to be damaged. A file that was healed by another push, or moved, has a new id: a late report
-    /// about its old id changes nothing and returns no paths.
-    pub async fn mark_damaged(&self, nar: NarId) -> Result<Vec<StorePathHash>, CatalogError> {
-        self.write(nar, |transaction, nar| Box::pin(mark_damaged(transaction, *nar))).await
+    /// Records that a NAR file is missing or changed on a storage. If there is no sound copy elsewhere, that hides the paths
+    /// that need it. A file that was healed by another push, or moved, has a new id: a late report about its old id changes
+    /// nothing.
+    pub async fn mark_damaged(&self, nar: NarId, storage: StorageId) -> Result<Damage, CatalogError> {
+        self.write((nar, storage), |transaction, (nar, storage)| {
+            Box::pin(mark_damaged(transaction, *nar, *storage))
+        })
+        .await
     }
 
     /// Adds the signatures (`name:base64`) that the path does not have yet, and schedules its narinfo to be published again.
@@ -55,10 +59,32 @@ impl Catalog {
     }
 }
 
+/// What a report of damage came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// No sound copy is left. These paths need the file and are hidden, even if they were so before.
+    Hidden(Vec<StorePathHash>),
+    /// Another copy takes its place, from which these paths are served, and the damaged one is to be replaced.
+    Saved(Vec<StorePathHash>),
+    /// Nobody counts on the file at this place.
+    Unconcerned,
+}
+
 async fn mark_damaged(
     transaction: &DatabaseTransaction,
     nar: NarId,
-) -> Result<Written<Vec<StorePathHash>>, CatalogError> {
+    storage: StorageId,
+) -> Result<Written<Damage>, CatalogError> {
+    match copies::save_from_damage(transaction, nar, storage).await? {
+        Saved::No => {}
+        Saved::Unconcerned => return Ok(Written::quietly(Damage::Unconcerned)),
+        Saved::ByCopy => {
+            let paths = load::paths_of(transaction, nar).await?;
+            let changes = paths.iter().map(|path| path.change(PathChange::Updated)).collect();
+            let paths = paths.into_iter().map(|path| path.hash).collect();
+            return Ok(Written::with_changes(Damage::Saved(paths), changes));
+        }
+    }
     nar::Entity::update_many()
         .col_expr(nar::Column::Damaged, true.into())
         .filter(nar::Column::Id.eq(nar))
@@ -66,7 +92,8 @@ async fn mark_damaged(
         .await?;
     let paths = load::paths_of(transaction, nar).await?;
     let changes = paths.iter().map(|path| path.change(PathChange::Hidden)).collect();
-    Ok(Written::with_changes(paths.into_iter().map(|path| path.hash).collect(), changes))
+    let paths = paths.into_iter().map(|path| path.hash).collect();
+    Ok(Written::with_changes(Damage::Hidden(paths), changes))
 }
 
 async fn add_signatures(

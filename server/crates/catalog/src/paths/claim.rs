@@ -8,7 +8,7 @@ use super::{NarRecord, NewNar, PathCommit};
 use crate::entity::values::Count;
 use crate::entity::{nar, store_path, trashed_path};
 use crate::storages::Storages;
-use crate::{CacheId, CatalogError, NarId, StorageId, UnixTime};
+use crate::{CacheId, CatalogError, NarId, StorageId, UnixTime, copies};
 
 /// A NAR file that was replaced by another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(super) struct Claimed {
     /// Other paths that became visible with the file.
     pub(super) revealed: Vec<StorePathHash>,
     pub(super) replaced: Option<ReplacedNar>,
+    /// Whether the committed file counts.
+    pub(super) is_new: bool,
 }
 
 /// Decides which recorded files a commit can use.
@@ -43,8 +45,26 @@ impl<'c> Usable<'c> {
         Ok(Self { storages, unavailable: &commit.unavailable })
     }
 
-    pub(super) fn has(&self, storage: StorageId, damaged: bool) -> bool {
+    fn has(&self, storage: StorageId, damaged: bool) -> bool {
         !damaged && self.storages.is_enabled(storage) && !self.unavailable.contains(&storage)
+    }
+
+    /// Whether a file can be used where it has its home or, while that does not answer, where it has another copy.
+    pub(super) async fn has_any(
+        &self,
+        transaction: &DatabaseTransaction,
+        nar: NarId,
+        home: StorageId,
+        damaged: bool,
+    ) -> Result<bool, CatalogError> {
+        if self.has(home, damaged) {
+            return Ok(true);
+        }
+        if damaged || !self.storages.is_enabled(home) {
+            return Ok(false);
+        }
+        let others = copies::sound_places(transaction, nar).await?;
+        Ok(others.into_iter().any(|storage| self.has(storage, false)))
     }
 }
 
@@ -58,12 +78,12 @@ pub(super) async fn claim(
 ) -> Result<Claimed, CatalogError> {
     let known = load::find_nar(transaction, cache, &new.file_hash).await?;
     if let Some(known) = &known
-        && usable.has(known.storage, known.damaged)
+        && usable.has_any(transaction, known.id, known.storage, known.damaged).await?
     {
         if !same_contents(known, new) {
             return Err(CatalogError::ContradictingNar { file_hash: new.file_hash.to_string() });
         }
-        return Ok(Claimed { nar: known.clone(), revealed: Vec::new(), replaced: None });
+        return Ok(Claimed { nar: known.clone(), revealed: Vec::new(), replaced: None, is_new: false });
     }
     if !usable.storages.is_enabled(new.storage) {
         return Err(CatalogError::StorageNotInUse { storage: new.storage });
@@ -71,13 +91,14 @@ pub(super) async fn claim(
     let row = nar_row(cache, new, now)?;
     let Some(known) = known else {
         let nar = row.insert(transaction).await?.into();
-        return Ok(Claimed { nar, revealed: Vec::new(), replaced: None });
+        return Ok(Claimed { nar, revealed: Vec::new(), replaced: None, is_new: true });
     };
     let (nar, paths) = replace(transaction, known.id, row).await?;
     Ok(Claimed {
         nar,
         revealed: paths.into_iter().map(|path| path.hash).collect(),
         replaced: Some(ReplacedNar { storage: known.storage, file_size: known.file_size }),
+        is_new: true,
     })
 }
 
@@ -105,6 +126,7 @@ pub(super) async fn replace(
         .filter(trashed_path::Column::Nar.eq(old))
         .exec(transaction)
         .await?;
+    copies::carry_over(transaction, old, new.id, new.storage).await?;
     nar::Entity::delete_by_id(old).exec(transaction).await?;
     let paths = load::paths_of(transaction, new.id).await?;
     Ok((new.into(), paths))

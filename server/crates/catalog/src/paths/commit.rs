@@ -11,8 +11,8 @@ use crate::entity::values::{Count, Signatures};
 use crate::entity::{reference, store_path};
 use crate::writer::Written;
 use crate::{
-    CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, StorageId, UnixTime, caches, trash,
-    uploads,
+    CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, StorageId, UnixTime, caches, copies,
+    trash, uploads,
 };
 
 /// A store path to make visible. Its NAR must be verified and durable on its storage.
@@ -41,8 +41,10 @@ pub struct PathCommit {
     /// The new value of [`crate::CacheRecord::turns`]. Saved if the commit creates or heals the path, that is, if the file
     /// counts as stored.
     pub turns: Option<String>,
-    /// Storages that are unavailable at the moment. A file there is replaced by the committed one.
+    /// Storages that are unavailable at the moment. A file that has no copy elsewhere is replaced by the committed one.
     pub unavailable: Vec<StorageId>,
+    /// How many further copies of the file are to be made, if it is stored anew.
+    pub copies: u64,
 }
 
 /// A NAR file that was stored.
@@ -119,7 +121,9 @@ async fn run(
     let usable = Usable::at(transaction, commit).await?;
     let hidden = match load::find_with_nar(transaction, commit.cache, commit.path.hash()).await? {
         None => None,
-        Some((path, Some(nar))) if !usable.has(nar.storage, nar.damaged) => Some(path),
+        Some((path, Some(nar))) if !usable.has_any(transaction, nar.id, nar.storage, nar.damaged).await? => {
+            Some(path)
+        }
         Some(row) => {
             let mut record = load::record(transaction, row).await?.ok_or_else(|| {
                 let found = "nothing, within the transaction that had found it";
@@ -130,8 +134,11 @@ async fn run(
         }
     };
 
-    let Claimed { nar, mut revealed, replaced } =
+    let Claimed { nar, mut revealed, replaced, is_new } =
         claim(transaction, commit.cache, &commit.nar, &usable, commit.created_at).await?;
+    if is_new && commit.copies > 0 {
+        copies::want_copies(transaction, nar.id, commit.copies).await?;
+    }
     revealed.retain(|hash| hash != commit.path.hash());
     if let Some(hidden) = &hidden {
         // The rows that describe it are deleted with it.

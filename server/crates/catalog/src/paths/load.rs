@@ -91,6 +91,14 @@ pub(super) async fn find_nar(
     Ok(row.map(NarRecord::from))
 }
 
+/// Returns the hashes of all paths that need a NAR file.
+pub(crate) async fn hashes_of(
+    connection: &impl ConnectionTrait,
+    nar: NarId,
+) -> Result<Vec<StorePathHash>, CatalogError> {
+    Ok(paths_of(connection, nar).await?.into_iter().map(|path| path.hash).collect())
+}
+
 /// The identity of a path.
 pub(super) struct PathKey {
     pub(super) id: PathId,

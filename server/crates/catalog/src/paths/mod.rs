@@ -18,12 +18,13 @@ use crate::entity::{nar, store_path};
 use crate::gc::paths_with_it;
 use crate::{CacheId, Catalog, CatalogError, NarId, PathId, StorageId, UnixTime};
 
+pub use change::Damage;
 pub(crate) use change::touch;
 pub use claim::ReplacedNar;
 pub(crate) use commit::insert_references;
 pub use commit::{CommitOutcome, NewNar, PathCommit};
 pub use homes::PathHome;
-pub(crate) use load::{all_with_nar, find_visible, find_with_nar, present_of, references_of};
+pub(crate) use load::{all_with_nar, find_visible, find_with_nar, hashes_of, present_of, references_of};
 pub use moves::MoveOutcome;
 pub use unpublished::UnpublishedPath;
 pub(crate) use unpublished::insert as insert_unpublished;
@@ -96,6 +97,11 @@ impl Catalog {
         file_hash: &FileHash,
     ) -> Result<Option<NarRecord>, CatalogError> {
         load::find_nar(self.readers(), cache, file_hash).await
+    }
+
+    /// Finds a NAR file by its row.
+    pub async fn nar_by_id(&self, nar: NarId) -> Result<Option<NarRecord>, CatalogError> {
+        Ok(nar::Entity::find_by_id(nar).one(self.readers()).await?.map(NarRecord::from))
     }
 
     /// As [`Catalog::find_nar`], for a file that a path of the cache needs. One that only trashed paths need is not found.

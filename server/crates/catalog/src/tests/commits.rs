@@ -200,7 +200,7 @@ pub(super) async fn a_late_report_of_damage_does_not_hide_what_was_healed(backen
     let seen = find(&fixture, 1).await.nar.id;
     fixture.damage(1).await;
     fixture.catalog.commit_path(fixture.commit(1, 1)).await.unwrap();
-    assert_eq!(fixture.catalog.mark_damaged(seen).await.unwrap(), []);
+    assert_eq!(fixture.catalog.damage(seen).await.unwrap(), []);
     assert_eq!(fixture.visible().await, [path_hash(1), path_hash(2)]);
 }
 
@@ -265,7 +265,7 @@ pub(super) async fn a_push_puts_elsewhere_what_an_unavailable_storage_holds(back
     let outcome = fixture.catalog.commit_path(commit(3, vec![fixture.first])).await.unwrap();
     let CommitOutcome::Created { path: third, replaced: None, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(third.nar, path.nar);
-    assert_eq!(fixture.catalog.mark_damaged(seen.id).await.unwrap(), []);
+    assert_eq!(fixture.catalog.damage(seen.id).await.unwrap(), []);
     assert_eq!(fixture.visible().await, [1, 2, 3].map(path_hash));
 }
 

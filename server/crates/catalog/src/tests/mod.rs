@@ -19,6 +19,7 @@ mod caches;
 mod clock;
 mod commits;
 mod concurrency;
+mod copies;
 mod damage;
 mod deletion;
 mod deploy;
@@ -124,6 +125,16 @@ macro_rules! promises {
                 a_file_is_moved_only_to_where_its_cache_can_use_it,
                 a_file_that_is_moved_off_a_vanished_storage_is_visible_again,
                 many_things_are_found_where_they_lie,
+            ]
+            copies: [
+                a_copy_is_wanted_until_it_is_durable,
+                a_claim_of_a_daemon_that_died_expires,
+                damage_is_repaired_from_another_copy,
+                a_vanished_storage_hides_nothing_that_has_a_copy,
+                a_survey_finds_what_is_missing_and_what_is_too_much,
+                copies_go_with_their_file,
+                a_file_that_is_being_removed_is_not_stored_over,
+                a_copy_that_a_storage_turns_out_to_have_is_adopted,
             ]
             paths: [
                 an_unknown_path_is_not_found,

@@ -195,7 +195,7 @@ async fn check_move(fixture: &Fixture, model: &mut Model, file: u32, known: File
         paths.sort();
         assert_eq!(paths, model.paths_of(file).into_iter().map(path_hash).collect::<Vec<_>>());
         assert_eq!(nar, fixture.nar(file).await.id);
-        assert_eq!(fixture.catalog.mark_damaged(old).await.unwrap(), []);
+        assert_eq!(fixture.catalog.damage(old).await.unwrap(), []);
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn a_moved_file_takes_its_paths_along(backend: Backend) {
     assert_eq!(catalog.storage_used(fixture.first).await.unwrap(), 103);
     assert_eq!(catalog.storage_used(fixture.second).await.unwrap(), 101);
     // A reader had the old place open.
-    assert_eq!(catalog.mark_damaged(old.id).await.unwrap(), []);
+    assert_eq!(catalog.damage(old.id).await.unwrap(), []);
     assert_eq!(fixture.visible().await, [1, 2, 3].map(path_hash));
 }
 

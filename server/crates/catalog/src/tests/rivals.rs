@@ -74,7 +74,7 @@ pub(super) async fn a_file_that_two_daemons_move_and_find_damaged_is_hidden_wher
         let (from, to) = if nar.storage == a.first { (a.first, a.second) } else { (a.second, a.first) };
         let (moved, reported, moved_too) = tokio::join!(
             a.catalog.move_nar(nar.id, from, to),
-            b.catalog.mark_damaged(nar.id),
+            b.catalog.damage(nar.id),
             b.catalog.move_nar(nar.id, from, to),
         );
         let moves = [moved.unwrap(), moved_too.unwrap()];
@@ -175,7 +175,7 @@ pub(super) async fn damage_found_by_one_daemon_never_hides_what_the_other_healed
         let seen = a.catalog.find_nar(a.cache, &file_hash(1)).await.unwrap().unwrap().id;
         let reports = (0..4).map(|_| {
             let catalog = a.catalog.clone();
-            tokio::spawn(async move { catalog.mark_damaged(seen).await.unwrap() })
+            tokio::spawn(async move { catalog.damage(seen).await.unwrap() })
         });
         let push = b.catalog.commit_path(b.commit(1, 1));
         let (outcome, _) = tokio::join!(push, join_all(reports));
@@ -264,8 +264,7 @@ pub(super) async fn both_daemons_hear_the_same_order(backend: Backend) {
     a.create(1, 1).await;
     for _ in 0..10 {
         let seen = a.catalog.find_nar(a.cache, &file_hash(1)).await.unwrap().unwrap().id;
-        let (damaged, healed) =
-            tokio::join!(a.catalog.mark_damaged(seen), b.catalog.commit_path(b.commit(1, 1)));
+        let (damaged, healed) = tokio::join!(a.catalog.damage(seen), b.catalog.commit_path(b.commit(1, 1)));
         damaged.unwrap();
         healed.unwrap();
     }

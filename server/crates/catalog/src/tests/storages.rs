@@ -116,7 +116,7 @@ pub(super) async fn a_push_puts_elsewhere_what_a_vanished_storage_holds(backend:
     assert_eq!(fixture.catalog.storage_used(fixture.first).await.unwrap(), 0);
 
     fixture.declare(&["first", "second"]).await;
-    assert_eq!(fixture.catalog.mark_damaged(seen).await.unwrap(), []);
+    assert_eq!(fixture.catalog.damage(seen).await.unwrap(), []);
     assert_eq!(fixture.nar(1).await, path.nar);
 }
 

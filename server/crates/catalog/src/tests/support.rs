@@ -8,10 +8,10 @@ use sea_orm::{DatabaseConnection, EntityTrait};
 use tempfile::TempDir;
 
 use super::postgres::{Database, Server};
-use crate::entity::storage;
+use crate::entity::{nar, storage};
 use crate::{
-    CacheId, Catalog, CommitOutcome, DeclaredCache, DeclaredStorage, NarRecord, NewNar, PathCommit, PathId,
-    PathRecord, StorageId, StorageRecord, UnixTime,
+    CacheId, Catalog, CatalogError, CommitOutcome, Damage, DeclaredCache, DeclaredStorage, NarId, NarRecord,
+    NewNar, PathCommit, PathId, PathRecord, StorageId, StorageRecord, UnixTime,
 };
 
 /// A database that exists for one test.
@@ -120,6 +120,7 @@ impl Fixture {
             created_at: UnixTime(1_000_000),
             turns: None,
             unavailable: vec![],
+            copies: 0,
         }
     }
 
@@ -143,7 +144,7 @@ impl Fixture {
 
     /// Marks file `file` as damaged.
     pub(crate) async fn damage(&self, file: u32) -> Vec<StorePathHash> {
-        let mut hashes = self.catalog.mark_damaged(self.nar(file).await.id).await.unwrap();
+        let mut hashes = self.catalog.damage(self.nar(file).await.id).await.unwrap();
         hashes.sort();
         hashes
     }
@@ -152,6 +153,18 @@ impl Fixture {
     pub(crate) async fn visible(&self) -> Vec<StorePathHash> {
         let batches: Vec<_> = self.catalog.visible_path_hashes(self.cache).try_collect().await.unwrap();
         batches.concat()
+    }
+}
+
+impl Catalog {
+    /// Marks a file as damaged where it has its home, and returns the paths that this hides.
+    pub(crate) async fn damage(&self, nar: NarId) -> Result<Vec<StorePathHash>, CatalogError> {
+        let row = nar::Entity::find_by_id(nar).one(self.readers()).await?;
+        let storage = row.map_or(StorageId(0), |row| row.storage);
+        match self.mark_damaged(nar, storage).await? {
+            Damage::Hidden(paths) => Ok(paths),
+            Damage::Saved(_) | Damage::Unconcerned => Ok(Vec::new()),
+        }
     }
 }
 

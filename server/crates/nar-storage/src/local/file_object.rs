@@ -86,6 +86,8 @@ fn send(file: &File, socket: BorrowedFd<'_>, range: Range<u64>) -> io::Result<Se
     while offset < range.end && sent.bytes < TURN {
         let length = usize::try_from(PIECE.min(range.end - offset)).unwrap_or(usize::MAX);
         match rustix::fs::sendfile(socket, file, Some(&mut offset), length) {
+            // What was sent has to be told first: the rest may come from elsewhere.
+            Ok(0) if sent.bytes > 0 => break,
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(moved) => sent.bytes += moved as u64,
             Err(Errno::AGAIN) => {
@@ -93,6 +95,7 @@ fn send(file: &File, socket: BorrowedFd<'_>, range: Range<u64>) -> io::Result<Se
                 break;
             }
             Err(Errno::INTR) => {}
+            Err(_) if sent.bytes > 0 => break,
             Err(error) => return Err(error.into()),
         }
     }
