@@ -19,12 +19,20 @@ let
   externalPath = import ../lib/external-path.nix { inherit lib; };
   adjustments = import ./adjustments.nix { inherit types optionTypes; };
 
+  # Some words are numbers, which nobody puts in quotes.
+  wordOf =
+    words:
+    if lib.any (word: builtins.match "[0-9]+" word != null) words then
+      types.coercedTo types.int toString (types.enum words)
+    else
+      types.enum words;
+
   typeOf =
     entry:
     let
       one =
         if entry.type == "enum" then
-          types.enum entry.words
+          wordOf entry.words
         else if entry.secret or false then
           externalPath
         else

@@ -226,6 +226,19 @@ lib.mapAttrs (_: configure) {
       };
     }
   ];
+  several-copies = [
+    server
+    {
+      services.cache-server.settings.caches.main = {
+        copies = 2;
+        copies-before-answer = 1;
+        storages = {
+          one.root = "/mnt/one";
+          two.root = "/mnt/two";
+        };
+      };
+    }
+  ];
   traced = [
     server
     {
