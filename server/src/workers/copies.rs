@@ -22,8 +22,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How often everything is compared with the configuration, if nothing has changed.
 const SURVEY: Duration = Duration::from_secs(3600);
-/// The shortest pause between two comparisons while a storage is emptied.
-const SHORTEST_SURVEY: Duration = Duration::from_secs(1);
+/// While a storage is emptied, one comparison follows the other after this share of the time that it took, which counts as no less
+/// than so much.
+const SHARE: u32 = 4;
+const SHORTEST_SURVEY: Duration = Duration::from_millis(250);
 /// How often claims are looked through.
 const EXPIRY: Duration = Duration::from_secs(60);
 /// How often the copies are counted.
@@ -47,7 +49,10 @@ struct Progress {
     survey: Option<Survey>,
     /// How far the comparison that is under way has come. `None` within if it has just begun.
     surveying: Option<Option<NarId>>,
+    /// When the last comparison began.
     surveyed: Option<Instant>,
+    /// How long the last one took.
+    took: Duration,
     /// Where in the backlog the next round goes on.
     after: Option<(i64, CopyId)>,
     /// Until then nothing is tried but what was just pushed.
@@ -169,9 +174,10 @@ impl Progress {
         let survey = survey_of(cache);
         let has_changed = self.survey.as_ref() != Some(&survey);
         // What is emptied can go once other copies were made.
-        let has_moved = self.made && survey.counted.len() < survey.readable.len();
-        let pause = if has_moved { SHORTEST_SURVEY } else { SURVEY };
-        if has_changed || self.surveyed.is_none_or(|last| last.elapsed() >= pause) {
+        let pause =
+            if self.made && is_emptying(cache) { self.took.max(SHORTEST_SURVEY) * SHARE } else { SURVEY };
+        let is_due = self.surveying.is_none() && self.surveyed.is_none_or(|last| last.elapsed() >= pause);
+        if has_changed || is_due {
             self.made = false;
             self.survey = Some(survey.clone());
             self.surveyed = Some(Instant::now());
@@ -197,12 +203,18 @@ impl Progress {
             after = surveyed.last;
             if after.is_none() {
                 self.surveying = None;
+                self.took = self.surveyed.map_or(Duration::ZERO, |begun| begun.elapsed());
                 return Ok(());
             }
         }
         self.surveying = Some(after);
         Ok(())
     }
+}
+
+/// Whether a storage that is draining still holds files.
+fn is_emptying(cache: &Cache) -> bool {
+    cache.storages().snapshot().iter().any(|storage| storage.draining && storage.used > 0)
 }
 
 /// What the copies of a cache are compared with at the moment.
