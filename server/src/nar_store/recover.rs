@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use catalog::{CacheId, CatalogError};
+use catalog::{CacheId, CatalogError, CopyState};
 use nar_storage::{StorageError, layout};
 use nix_formats::NarFileName;
 use uuid::Uuid;
@@ -112,10 +112,16 @@ impl NarStore {
         if !leftover.is_noted() {
             return;
         }
-        match self.is_copied_to(&cache, storage, name.file_hash).await {
-            Ok(false) => {}
-            // It is, or is about to be, a copy like any other. Whoever gives that up leaves a note.
-            Ok(true) => {
+        let copy = match cache.has_copies() {
+            true => self.catalog.copy_at(storage.id, &name.file_hash).await,
+            false => Ok(None),
+        };
+        match copy {
+            Ok(None) => {}
+            // Whoever makes it takes the note back, and a claim of a daemon that died expires.
+            Ok(Some(CopyState::Copying)) => return,
+            // It is a copy like any other.
+            Ok(Some(_)) => {
                 if let Ok(Err(error)) = blocking(move || leftover.dismiss()).await {
                     tracing::warn!(error = %chain(&error), "could not take back the note of a copy");
                 }

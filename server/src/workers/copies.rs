@@ -22,9 +22,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How often everything is compared with the configuration, if nothing has changed.
 const SURVEY: Duration = Duration::from_secs(3600);
-/// While a storage is emptied, one comparison follows the other after this share of the time that it took, which counts as no less
-/// than so much.
-const SHARE: u32 = 4;
+/// While a storage is emptied, a comparison begins so many times as long after the last one began as that took. A short one counts
+/// as this long.
+const SPACING: u32 = 4;
 const SHORTEST_SURVEY: Duration = Duration::from_millis(250);
 /// How often claims are looked through.
 const EXPIRY: Duration = Duration::from_secs(60);
@@ -175,7 +175,7 @@ impl Progress {
         let has_changed = self.survey.as_ref() != Some(&survey);
         // What is emptied can go once other copies were made.
         let pause =
-            if self.made && is_emptying(cache) { self.took.max(SHORTEST_SURVEY) * SHARE } else { SURVEY };
+            if self.made && is_emptying(cache) { self.took.max(SHORTEST_SURVEY) * SPACING } else { SURVEY };
         let is_due = self.surveying.is_none() && self.surveyed.is_none_or(|last| last.elapsed() >= pause);
         if has_changed || is_due {
             self.made = false;

@@ -172,6 +172,20 @@ impl Catalog {
         Ok(found)
     }
 
+    /// Returns what is known of the further copy of a file on a storage.
+    pub async fn copy_at(
+        &self,
+        storage: StorageId,
+        file: &FileHash,
+    ) -> Result<Option<CopyState>, CatalogError> {
+        let row = nar_copy::Entity::find()
+            .filter(nar_copy::Column::Storage.eq(storage))
+            .filter(nar_copy::Column::FileHash.eq(stored(file)))
+            .one(self.readers())
+            .await?;
+        Ok(row.map(|row| *row.state))
+    }
+
     /// Returns those of the paths of a cache of whose file a storage has, or is about to have, a further copy.
     pub async fn paths_copied_to(
         &self,
