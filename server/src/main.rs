@@ -453,13 +453,20 @@ fn start_logging(config: &LogConfig) -> LogControl {
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Json => registry.with(lines.json()).init(),
-        LogFormat::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).init(),
+        LogFormat::Text => registry.with(lines.with_ansi(has_colours())).init(),
     }
     Box::new(move |config| {
         if let Err(error) = control.reload(log_filter(config)) {
             tracing::error!(%error, "could not change what is logged");
         }
     })
+}
+
+/// Whether lines of the log get colours: on a terminal that has them, unless the user wants none (https://no-color.org).
+fn has_colours() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
 /// Libraries report routine work at the level of our news. The configuration was checked, so the filter parses.

@@ -85,3 +85,86 @@ fn an_error_of_the_server_has_a_number_under_which_the_log_has_the_cause() {
     let log = site.daemon().log();
     assert!(log.lines().any(|line| line.contains(id) && line.contains("error")), "{id} in {log}");
 }
+
+/// The lines about requests.
+fn answered(site: &mut Site) -> Vec<Value> {
+    events(&site.daemon().log(), "answered")
+}
+
+#[test]
+fn requests_are_logged_as_a_sample_that_stands_for_all_or_one_by_one_if_asked_for() {
+    const MANY: u64 = 400;
+    let mut site = site();
+    let path = Path::small("path");
+    site.pusher("pub").push(&path);
+    let token = site.token("priv", Permission::Read);
+    assert_eq!(answered(&mut site), Vec::<Value>::new(), "there are none unless they are asked for");
+    let filter = |site: &Site, filter: &str| {
+        site.edit_config(|config| config["server"]["log"]["filter"] = json!(filter));
+        site.cachectl_ok(&["reload"]);
+    };
+
+    filter(&site, "info,requests=debug");
+    site.api().get("/api/v1/cache/priv?secret=query").bearer(&token).send().expect(200);
+    site.reader("pub").assert_has(&path);
+    site.reader("pub").assert_lacks(&Path::small("absent"));
+    site.api().get("/nothing/here").send().expect(404);
+    let lines = answered(&mut site);
+    let line = |path: &str| {
+        let line = lines.iter().find(|line| line["path"] == path);
+        line.unwrap_or_else(|| panic!("{path}: {lines:?}")).clone()
+    };
+    let narinfo = line(&format!("/{}.narinfo", path.hash));
+    assert_eq!((&narinfo["method"], &narinfo["status"]), (&json!("GET"), &json!(200)), "{narinfo}");
+    assert_eq!(narinfo["cache"], "pub");
+    assert!(narinfo["microseconds"].is_u64() && narinfo["stands_for"] == 1, "{narinfo}");
+    assert_eq!(line("/api/v1/cache/priv")["client"], "127.0.0.1");
+    assert_eq!(line("/nothing/here")["status"], 404);
+    let text = format!("{lines:?}");
+    assert!(!text.contains("secret") && !text.contains(&token), "{text}");
+
+    let before = lines.len();
+    for _ in 0..MANY {
+        site.reader("pub").narinfo(&path);
+    }
+    let lines = answered(&mut site).split_off(before);
+    let stands_for: u64 = lines.iter().map(|line| line["stands_for"].as_u64().unwrap()).sum();
+    assert!((lines.len() as u64) < MANY, "{}", lines.len());
+    // What a second ends with may be short of a hundred.
+    assert!(stands_for <= MANY, "{stands_for}");
+
+    filter(&site, "info,requests=trace");
+    let before = answered(&mut site).len();
+    for _ in 0..MANY {
+        site.reader("pub").narinfo(&path);
+    }
+    assert_eq!((answered(&mut site).len() - before) as u64, MANY);
+}
+
+/// What the daemon says before it ends, on a terminal.
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.yaml");
+    // A port that cannot be opened.
+    std::fs::write(&config, "server: {hostname: 192.0.2.1, standalone: true}\ncaches: [{name: main}]\n")
+        .unwrap();
+    let mut command = Command::new("python3");
+    command.args(["-c", "import pty, sys; pty.spawn(sys.argv[1:])", DAEMON, "--config"]).arg(&config);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", directory.path()).env("TERM", "xterm").envs(variables.iter().copied());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_log_has_colours_on_a_terminal_that_wants_them_and_nowhere_else() {
+    let screen = on_a_terminal(&[]);
+    assert!(screen.contains("cannot start") && screen.contains('\x1b'), "{screen}");
+    for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let screen = on_a_terminal(&[variable]);
+        assert!(screen.contains("cannot start") && !screen.contains('\x1b'), "{variable:?}: {screen}");
+    }
+    let mut piped = Site::start();
+    let log = piped.daemon().log();
+    assert!(log.contains("listening") && !log.contains('\x1b'), "{log}");
+}

@@ -17,6 +17,7 @@ use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
 
 use super::Table;
+use super::request_log::Line;
 use super::site::{CACHES, Root};
 use crate::cache::Cache;
 use crate::counters::requests::{self, UNMATCHED, WITHOUT_CACHE};
@@ -84,14 +85,14 @@ fn narinfo(state: Arc<State>, root: Root, number: usize, host: impl Host) -> imp
                     let authorization = authorization.as_deref();
                     let cache = match root.cache_or(hot.by_path, &state, host.as_deref(), authorization) {
                         Ok(cache) => cache,
-                        Err(error) => return without_cache(error, begun),
+                        Err(error) => return without_cache(error, begun, hot.line),
                     };
                     let answer = async {
                         access::read(&state, &cache, authorization)?;
                         narinfo::find(&state, &cache, &hot.name, known.as_deref(), peer.is_some()).await
                     };
                     let response = reply(answer).await;
-                    requests::note(&cache.counters.requests, number, response.status(), begun);
+                    note(&cache, number, &response, begun, hot.line);
                     response
                 }
             },
@@ -119,7 +120,7 @@ fn nar(state: Arc<State>, root: Root, number: usize, host: impl Host) -> impl Ho
                     let authorization = authorization.as_deref();
                     let cache = match root.cache_or(hot.by_path, &state, host.as_deref(), authorization) {
                         Ok(cache) => cache,
-                        Err(error) => return without_cache(error, begun),
+                        Err(error) => return without_cache(error, begun, hot.line),
                     };
                     let request = NarRequest {
                         is_head: hot.is_head,
@@ -133,7 +134,7 @@ fn nar(state: Arc<State>, root: Root, number: usize, host: impl Host) -> impl Ho
                         nar::send(&state, &cache, &hot.name, request).await
                     };
                     let response = reply(answer).await;
-                    requests::note(&cache.counters.requests, number, response.status(), begun);
+                    note(&cache, number, &response, begun, hot.line);
                     response
                 }
             },
@@ -141,10 +142,21 @@ fn nar(state: Arc<State>, root: Root, number: usize, host: impl Host) -> impl Ho
 }
 
 /// The reply to a request for which there is no cache.
-fn without_cache(error: HttpError, begun: Instant) -> Response {
+fn without_cache(error: HttpError, begun: Instant, line: Option<Line>) -> Response {
     let response = error.into_response();
     requests::note(&WITHOUT_CACHE, UNMATCHED, response.status(), begun);
+    if let Some(line) = line {
+        line.end(None, response.status());
+    }
     response
+}
+
+/// Counts a reply, and logs it if it gets a line.
+fn note(cache: &Cache, number: usize, response: &Response, begun: Instant, line: Option<Line>) {
+    requests::note(&cache.counters.requests, number, response.status(), begun);
+    if let Some(line) = line {
+        line.end(Some(cache), response.status());
+    }
 }
 
 /// A filter that answers.
@@ -160,6 +172,8 @@ pub(super) struct Hot<T> {
     is_head: bool,
     /// The cache that the path names. `None` if it is the one at the root.
     pub(super) by_path: Option<Arc<Cache>>,
+    /// Its line of the log, if it gets one.
+    line: Option<Line>,
 }
 
 /// The path that a narinfo is of.
@@ -184,10 +198,10 @@ impl<T> Hot<T> {
             return None;
         }
         let Some(below) = path.strip_prefix(CACHES) else {
-            return Some(Self { name: name(path.strip_prefix('/')?)?, is_head, by_path: None });
+            return Some(Self { name: name(path.strip_prefix('/')?)?, is_head, by_path: None, line: None });
         };
         let (cache, path) = below.split_once('/')?;
-        Some(Self { name: name(path)?, is_head, by_path: Some(state.find_cache(cache)?) })
+        Some(Self { name: name(path)?, is_head, by_path: Some(state.find_cache(cache)?), line: None })
     }
 }
 
@@ -212,7 +226,9 @@ fn hot<T: Send + 'static>(
     name: impl Fn(&str) -> Option<T> + Clone + Send + Sync + 'static,
 ) -> impl Filter<Extract = (Hot<T>,), Error = Rejection> + Clone {
     warp::method().and(warp::path::full()).and_then(move |method: Method, path: FullPath| {
-        ready(Hot::find(&state, &method, path.as_str(), &name).ok_or_else(warp::reject::not_found))
+        let hot = Hot::find(&state, &method, path.as_str(), &name);
+        let hot = hot.map(|hot| Hot { line: Line::begin(&method, path.as_str(), None), ..hot });
+        ready(hot.ok_or_else(warp::reject::not_found))
     })
 }
 

@@ -9,6 +9,7 @@
 //! | `demand.rs`, `view.rs` | what routes demand of their clients; what pages demand |
 //! | `request.rs` | what handlers take |
 //! | `audited.rs` | records changes in the audit log |
+//! | `request_log.rs` | logs requests, or a sample of them, if that is asked for |
 //! | `cross_site.rs` | refuses changes that pages of other sites cause |
 //! | `hot.rs` | the shortcut for narinfo and NARs |
 //! | `plain.rs`, `template.rs` | the shortcut for those that can be answered at once, in front of the parser |
@@ -29,6 +30,7 @@ mod parameter;
 mod pattern;
 mod plain;
 mod request;
+mod request_log;
 mod route;
 mod site;
 mod template;
@@ -55,6 +57,7 @@ pub use self::parameter::{FileName, OtherName, PathHash};
 use self::pattern::Values;
 use self::plain::Plain;
 pub use self::request::{Head, Request};
+use self::request_log::Line;
 use self::route::Incoming;
 pub use self::route::{Route, form, get, get_only, page, post, put};
 use self::site::CACHES;
@@ -179,6 +182,7 @@ impl Router {
 
     fn answer(&self, path: &str, head: Head, body: Body) -> BoxFuture<'static, Response> {
         let begun = Instant::now();
+        let line = Line::begin(&head.method, path, head.client);
         let found = cross_site::check(&head.method, &head.headers).and_then(|()| self.find(path, &head));
         match found {
             Ok((route, values, cache)) => {
@@ -195,6 +199,9 @@ impl Router {
                         }
                         let counters = of.as_ref().map_or(&WITHOUT_CACHE, |cache| &cache.counters.requests);
                         requests::note(counters, number, response.status(), begun);
+                        if let Some(line) = line {
+                            line.end(of.as_deref(), response.status());
+                        }
                         response
                     })
                     .boxed()
@@ -203,6 +210,9 @@ impl Router {
                 let response = error.into_response();
                 audited::refuse(&self.state, &head, &response);
                 requests::note(&WITHOUT_CACHE, UNMATCHED, response.status(), begun);
+                if let Some(line) = line {
+                    line.end(None, response.status());
+                }
                 std::future::ready(response).boxed()
             }
         }

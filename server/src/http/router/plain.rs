@@ -18,6 +18,7 @@ use nix_formats::{NarFileName, StorePathHash};
 use warp::reply::Response;
 
 use super::hot::{Hot, Numbers, nar_name, narinfo_name};
+use super::request_log::Line;
 use super::site::Root;
 use super::template::Template;
 use crate::cache::Cache;
@@ -107,6 +108,7 @@ impl Plain {
             },
         );
         requests::note(&counters.requests, self.numbers.narinfo, status, begun);
+        log(request, &cache, status, begun);
         Some(Answered::Whole)
     }
 
@@ -123,6 +125,7 @@ impl Plain {
             return None;
         }
         requests::note(&cache.counters.requests, self.numbers.nar, StatusCode::OK, begun);
+        log(request, &cache, StatusCode::OK, begun);
         let range = 0..nar.size;
         let elsewhere = nar.copies.is_some().then(|| {
             let state = self.state.clone();
@@ -146,6 +149,14 @@ impl Elsewhere for OtherCopies {
     fn open(&self, range: Range<u64>, error: io::Error) -> BoxFuture<'_, Option<Blob>> {
         let Self { state, cache, name, nar, place } = self;
         Box::pin(cache.open_rest(&state.catalog, name, nar, (*place, error), range))
+    }
+}
+
+/// Logs a request if it gets a line.
+fn log(request: &plain::Plain<'_>, cache: &Cache, status: StatusCode, begun: Instant) {
+    let method = if request.is_head { Method::HEAD } else { Method::GET };
+    if let Some(line) = Line::begin(&method, request.path, None) {
+        line.since(begun).end(Some(cache), status);
     }
 }
 
