@@ -196,6 +196,16 @@ impl Index {
         }
     }
 
+    /// Whether the cache may hold the path: it does, or the index is not complete yet. For what the catalog named already.
+    pub fn may_hold(&self, hash: &StorePathHash) -> bool {
+        self.look(hash) != Presence::Absent
+    }
+
+    /// Whether all paths are loaded.
+    pub fn is_complete(&self) -> bool {
+        self.complete.initialized()
+    }
+
     /// Waits until all paths are loaded.
     pub async fn completed(&self) {
         self.complete.wait().await;
@@ -420,6 +430,11 @@ impl Index {
         // The mark changes under the shard's exclusive lock only, so it stays what it was.
         noted.store(known & SEEN | minute, Ordering::Relaxed);
         self.touched.lock().insert(*hash, now);
+    }
+
+    /// Returns how many uses were noted since the last [`Self::take_touched`].
+    pub fn count_touched(&self) -> usize {
+        self.touched.lock().len()
     }
 
     /// Takes the uses noted since the last call.

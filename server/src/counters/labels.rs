@@ -117,6 +117,13 @@ labels! {
         Lookups = "lookups",
     }
 
+    /// How a deployment ended.
+    DeploymentEnd {
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
+
     /// How a job ended.
     JobOutcome {
         Done = "done",

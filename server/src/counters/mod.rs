@@ -16,7 +16,7 @@ pub mod requests;
 
 use meters::{Counter, Gauge};
 
-use self::labels::{Counters, JobOutcome, LimitHit, PushRefusal, TokenRefusal};
+use self::labels::{Counters, DeploymentEnd, JobOutcome, LimitHit, PushRefusal, TokenRefusal};
 
 /// Bytes that arrived on all listeners.
 pub static RECEIVED_BYTES: Counter = Counter::new();
@@ -33,10 +33,15 @@ pub static ASKED_ELSEWHERE: Counter = Counter::new();
 /// Requests to other caches that failed.
 pub static FAILED_ELSEWHERE: Counter = Counter::new();
 
+/// Deployments that this daemon has ended. If several share a catalog, each counts its own.
+pub static DEPLOYMENTS_ENDED: Counters<DeploymentEnd, { DeploymentEnd::COUNT }> = Counters::new();
+
 /// How often a kind of job has ended, and when.
 pub struct JobMeter {
     /// By how it ended.
     pub ends: Counters<JobOutcome, { JobOutcome::COUNT }>,
+    /// Those that run.
+    pub running: Gauge,
     /// When one last came to its end, in seconds since 1970; 0 if none ever did.
     pub last_success: Gauge,
     /// How long that one took, in seconds.
@@ -45,7 +50,12 @@ pub struct JobMeter {
 
 impl JobMeter {
     const fn new() -> Self {
-        Self { ends: Counters::new(), last_success: Gauge::new(), last_duration: Gauge::new() }
+        Self {
+            ends: Counters::new(),
+            running: Gauge::new(),
+            last_success: Gauge::new(),
+            last_duration: Gauge::new(),
+        }
     }
 }
 
@@ -61,8 +71,3 @@ pub static COPIES_MADE: Counter = Counter::new();
 pub static COPIED_BYTES: Counter = Counter::new();
 /// Further copies of NARs that could not be made, and are tried again.
 pub static COPIES_FAILED: Counter = Counter::new();
-
-/// How far the steady scrub has come: bytes read in this round.
-pub static SCRUB_READ: Gauge = Gauge::new();
-/// Bytes that the steady scrub has to read in a round.
-pub static SCRUB_TOTAL: Gauge = Gauge::new();

@@ -9,7 +9,7 @@ use nix_formats::{StorePath, StorePathError};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Agent, Deploy, Workspace};
+use super::{Agent, Deploy, Workspace, count_end};
 use crate::cache::Cache;
 use crate::cache::narinfo::narinfo;
 use crate::chain::chain;
@@ -88,7 +88,7 @@ pub enum ActivateError {
         workspace: String,
     },
     /// Agents could not fetch what they are to run.
-    #[error("the cache `{cache}` does not hold {}, and nobody it asks does; push it first", .paths.join(", "))]
+    #[error("the cache `{cache}` does not hold {}, and no node or upstream that it asks does; push it first", .paths.join(", "))]
     Missing {
         /// The cache.
         cache: String,
@@ -146,6 +146,7 @@ impl Deploy {
             .collect();
         let done = self.catalog.add_deployments(new).await?;
         for superseded in done.superseded {
+            count_end(superseded.status);
             let newer = done.added.iter().find(|added| added.agent == superseded.agent);
             let number = newer.map_or(0, |newer| newer.number);
             let reason = format!("deployment #{number} took its place before it began.");

@@ -29,7 +29,9 @@ pub mod time;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{AgentId, Catalog, CatalogChange, CatalogError, DeploymentId, DeploymentRecord, UnixTime};
+use catalog::{
+    AgentId, Catalog, CatalogChange, CatalogError, DeploymentId, DeploymentRecord, DeploymentStatus, UnixTime,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,6 +47,8 @@ use self::log::Logs;
 use self::state::Event;
 use crate::cache::Caches;
 use crate::config::Config;
+use crate::counters::DEPLOYMENTS_ENDED;
+use crate::counters::labels::DeploymentEnd;
 
 /// How long the log of a deployment is kept after its end.
 const LOGS_KEPT_SECONDS: i64 = 90 * 24 * 3600;
@@ -203,9 +207,20 @@ impl Deploy {
             })
             .await?;
         if let Some((record, true)) = &outcome {
+            count_end(record.status);
             self.online.wake(record.agent);
             self.logs.changed(id);
         }
         Ok(outcome)
+    }
+}
+
+/// Counts a deployment that has just got this status, if that is its end.
+fn count_end(status: DeploymentStatus) {
+    match status {
+        DeploymentStatus::Pending | DeploymentStatus::InProgress => {}
+        DeploymentStatus::Succeeded => DEPLOYMENTS_ENDED.count(DeploymentEnd::Succeeded),
+        DeploymentStatus::Failed => DEPLOYMENTS_ENDED.count(DeploymentEnd::Failed),
+        DeploymentStatus::Cancelled => DEPLOYMENTS_ENDED.count(DeploymentEnd::Cancelled),
     }
 }

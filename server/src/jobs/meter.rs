@@ -23,9 +23,17 @@ fn meter(kind: JobKind) -> Option<&'static JobMeter> {
     JOBS.get(number)
 }
 
+/// Counts a job that has started.
+pub(super) fn note_start(kind: JobKind) {
+    if let Some(meter) = meter(kind) {
+        meter.running.add(1);
+    }
+}
+
 /// Counts a job that has ended.
 pub(super) fn note_end(core: &Core, job: &JobInfo) {
     let Some(meter) = meter(job.kind) else { return };
+    meter.running.add(-1);
     meter.ends.count(match job.state {
         JobState::Done => JobOutcome::Done,
         JobState::Failed => JobOutcome::Failed,

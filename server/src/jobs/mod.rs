@@ -11,6 +11,7 @@ mod gc;
 mod history;
 mod import;
 mod job;
+mod log;
 mod meter;
 mod moves;
 mod scope;
@@ -88,7 +89,7 @@ impl Jobs {
         list.push(job.clone());
         forget_old(&mut list);
         drop(list);
-        tracing::info!(job = job.info().id, kind = ?job.request.kind(), subject = job.subject(), "a job has started");
+        log::started(&job.info());
         // Before it runs, so that nothing it tells is missed.
         let watching = job.watch();
         let (core, running) = (core.clone(), job.clone());
@@ -96,7 +97,7 @@ impl Jobs {
         Ok(Started { job, watching, joined: false })
     }
 
-    /// All jobs, the latest last.
+    /// All jobs: those that run, then those that ended; the newest of each first.
     pub fn list(&self) -> Vec<JobInfo> {
         let current: Vec<JobInfo> = self.lock().iter().map(|job| job.info()).collect();
         let mut all: Vec<JobInfo> = self.earlier.lock().iter().cloned().chain(current).collect();
@@ -107,6 +108,8 @@ impl Jobs {
             surplus -= usize::from(forget);
             !forget
         });
+        all.reverse();
+        all.sort_by_key(has_ended);
         all
     }
 
@@ -157,6 +160,7 @@ fn forget_old(list: &mut Vec<Arc<Job>>) {
 }
 
 async fn run(core: &Arc<Core>, job: &Arc<Job>) {
+    meter::note_start(job.request.kind());
     history::save(core, job).await;
     let end = match AssertUnwindSafe(work(core, job)).catch_unwind().await {
         Ok(Ok(summary)) => End::Done(summary),
@@ -168,10 +172,7 @@ async fn run(core: &Arc<Core>, job: &Arc<Job>) {
     history::save(core, job).await;
     let info = job.info();
     meter::note_end(core, &info);
-    match info.state {
-        JobState::Failed => tracing::error!(job = info.id, error = info.last_error, "a job has failed"),
-        state => tracing::info!(job = info.id, ?state, "a job has ended"),
-    }
+    log::ended(&info);
 }
 
 async fn work(core: &Arc<Core>, job: &Arc<Job>) -> Result<JobSummary, JobError> {

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
 use crate::core::Core;
-use crate::counters::{SCRUB_READ, SCRUB_TOTAL};
 use crate::jobs::{SteadyProgress, scrub_steadily};
 
 /// The longest pause between two looks at what is due.
@@ -40,11 +39,7 @@ impl Worker for Scrub {
     }
 
     async fn work(&mut self, core: &Arc<Core>, stop: &CancellationToken) -> Result<(), Failure> {
-        let progress = scrub_steadily(core, self.interval, stop).await?;
-        let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
-        SCRUB_READ.set(bytes(progress.read));
-        SCRUB_TOTAL.set(bytes(progress.total));
-        self.progress = Some(progress);
+        self.progress = Some(scrub_steadily(core, self.interval, stop).await?);
         Ok(())
     }
 

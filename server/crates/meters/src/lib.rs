@@ -46,7 +46,12 @@ impl Gauge {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    /// Returns the value that was set last.
+    /// Adds to the value; a negative number takes away.
+    pub fn add(&self, change: i64) {
+        self.0.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// Returns the value.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -346,6 +346,11 @@ impl Network {
         self.dht.problem()
     }
 
+    /// Returns how many records other nodes had this one store since the start, and how many of their requests it refused.
+    pub fn dht_served(&self) -> (u64, u64) {
+        self.dht.served()
+    }
+
     /// Returns the status of the DHT.
     pub async fn dht_status(&self) -> DhtStatus {
         self.dht.status().await

@@ -63,6 +63,8 @@ topics! {
         COPIED_BYTES: Counter "cache_server_copied_bytes" [] "Bytes of the copies that were made.";
         COPIES_FAILED: Counter "cache_server_copies_failed" [] "Copies that could not be made and are tried again.";
         COPIES_LEAVING: Gauge "cache_server_copies_leaving" ["cache"] "Copies that are to be removed.";
+        CACHE_USED: Gauge "cache_server_cache_used_bytes" ["cache"] "Bytes of NARs and of the files beside them on all storages of the cache.";
+        CACHE_LIMIT: Gauge "cache_server_cache_limit_bytes" ["cache", "when_full"] "Most bytes that the cache may use on all of its storages (its max-size); NaN without a limit. The label says what becomes of a push then: refuse or collect.";
         COLLECTED: Counter "cache_server_gc_paths_removed" ["cache"] "Paths that garbage collection removed.";
         FREED: Counter "cache_server_gc_freed_bytes" ["cache"] "Bytes of files that garbage collection removed.";
         HELD: Gauge "cache_server_gc_held_back_paths" ["cache"] "Paths that the last collection left because they were more than server.gc-max-share.";
@@ -79,6 +81,9 @@ topics! {
         NARS: Gauge "cache_server_storage_nars" ["cache", "storage"] "NAR files.";
         DAMAGED: Gauge "cache_server_storage_damaged_nars" ["cache", "storage"] "NAR files that are known to be missing or damaged.";
         TOMBSTONES: Gauge "cache_server_storage_removals_pending" ["cache", "storage"] "Removed paths whose files are still to be removed.";
+        SCRUBBED: Gauge "cache_server_scrub_read_bytes" ["cache", "storage"] "How far the scrub of server.scrub-interval has come: bytes that were read in this round.";
+        TO_SCRUB: Gauge "cache_server_scrub_size_bytes" ["cache", "storage"] "Bytes to be read in a round.";
+        SCRUB_DAMAGED: Gauge "cache_server_scrub_damaged_nars" ["cache", "storage"] "NAR files that were found missing or damaged in this round.";
         FOREIGN: Gauge "cache_server_storage_foreign" ["cache", "storage"] "1 if the storage was last used with another catalog.";
         OPERATIONS: Counter "cache_server_storage_operations" ["cache", "storage", "operation"] "Operations on the storage.";
         ERRORS: Counter "cache_server_storage_errors" ["cache", "storage", "operation"] "Operations that failed. A missing object is no failure.";
@@ -101,12 +106,12 @@ topics! {
         WORKER_RUNS: Counter "cache_server_worker_runs" ["worker"] "Rounds that have ended.";
         WORKER_FAILURES: Counter "cache_server_worker_failures" ["worker"] "Rounds that failed.";
         WORKER_ROW: Gauge "cache_server_worker_failures_in_a_row" ["worker"] "Rounds that failed since one succeeded.";
+        WORKER_BACKLOG: Gauge "cache_server_worker_backlog" ["worker"] "What waits for the worker: for publisher paths whose narinfo and listing are not known to be on disk, for uses paths whose last use is not written down, for recovery storages to be searched.";
+        JOBS_RUNNING: Gauge "cache_server_jobs_running" ["kind"] "Jobs that run.";
         JOB_RUNS: Counter "cache_server_job_runs" ["kind", "outcome"] "Jobs that have ended.";
         JOB_SUCCESS: Gauge "cache_server_job_last_success_timestamp_seconds" ["kind"] "When a job of the kind last came to its end, in seconds since 1970; 0 if that is unknown.";
         JOB_TIME: Gauge "cache_server_job_last_duration_seconds" ["kind"] "How long that job took.";
         GC_INTERVAL: Gauge "cache_server_gc_interval_seconds" [] "Pause between two collections (server.gc-interval); 0 if it is off.";
-        SCRUBBED: Gauge "cache_server_scrub_read_bytes" [] "Bytes that were read in this round of server.scrub-interval.";
-        TO_SCRUB: Gauge "cache_server_scrub_size_bytes" [] "Bytes to be read in a round.";
     }
     "Other nodes and upstreams" {
         ASKED: Counter "cache_server_remote_requests" [] "Requests for narinfos to other nodes and upstreams that were answered.";
@@ -124,6 +129,9 @@ topics! {
         PEER_BREAKERS: Gauge "cache_server_peer_breakers_open" [] "Nodes that are left alone for a while because they failed.";
         DHT: Gauge "cache_server_dht_up" [] "1 if the DHT listens; 0 if it cannot, and if the node is standalone.";
         DHT_NODES: Gauge "cache_server_dht_nodes" [] "Nodes of the DHT that respond.";
+        DHT_RECORDS: Gauge "cache_server_dht_records" [] "Records that this node keeps in the DHT: one for each path that it announces, as of the last round over all of them.";
+        DHT_STORED: Counter "cache_server_dht_records_stored" [] "Records of the network that other nodes had this one store, each time they did.";
+        DHT_REFUSED: Counter "cache_server_dht_requests_refused" [] "Requests of the DHT that were refused: records of strangers, and senders of too many requests.";
         BACKLOG: Gauge "cache_server_announce_backlog" [] "Paths that wait to be announced.";
         ANNOUNCED: Counter "cache_server_announced_records" [] "Records that were written to the DHT.";
         NOT_ANNOUNCED: Counter "cache_server_announce_failures" [] "Records that could not be written to the DHT.";
@@ -133,5 +141,6 @@ topics! {
         ONLINE: Gauge "cache_server_deploy_agents_online" [] "Agents that are connected.";
         AGENT: Gauge "cache_server_deploy_agent_online" ["agent"] "1 if the agent is connected.";
         DEPLOYMENTS: Gauge "cache_server_deployments_open" ["status"] "Deployments that have not ended.";
+        DEPLOYMENTS_ENDED: Counter "cache_server_deployments_ended" ["status"] "Deployments that have ended: succeeded, failed, or cancelled, by an operator, by a newer one or because their agent was away for too long.";
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use catalog::{CatalogError, CopyCounts};
+use catalog::{CatalogError, CopyCounts, StorageJob};
 use parking_lot::Mutex;
 
 use super::all;
@@ -42,7 +42,8 @@ struct Last {
 struct Counted {
     caches: Vec<(String, [u64; 3])>,
     copies: Vec<(String, [u64; 6])>,
-    storages: Vec<(String, String, [u64; 5])>,
+    storages: Vec<(String, String, [u64; 8])>,
+    backlogs: Vec<(&'static str, u64)>,
     void_tokens: u64,
     deployments: [u64; 2],
 }
@@ -119,10 +120,30 @@ async fn count(core: &Core) -> Result<Counted, CatalogError> {
             let (stats, trash) =
                 (catalog.storage_stats(storage.id).await?, catalog.trash_stats(storage.id).await?);
             let removals = catalog.count_tombstones(storage.id).await?;
-            let numbers = [trash.paths, trash.bytes, stats.nars, stats.damaged_nars, removals];
+            let scrub = catalog.job_state(storage.id, StorageJob::SteadyScrub).await?;
+            let (read, damaged) = scrub.map_or((0, 0), |scrub| match scrub.finished_at {
+                Some(_) => (stats.file_bytes, scrub.damaged),
+                None => (scrub.bytes.min(stats.file_bytes), scrub.damaged),
+            });
+            let numbers = [
+                trash.paths,
+                trash.bytes,
+                stats.nars,
+                stats.damaged_nars,
+                removals,
+                read,
+                stats.file_bytes,
+                damaged,
+            ];
             counted.storages.push((cache.name().to_owned(), storage.name().to_owned(), numbers));
         }
     }
+    let uses: usize = core.caches().iter().map(|cache| cache.index.count_touched()).sum();
+    counted.backlogs = vec![
+        ("publisher", catalog.count_unpublished().await?),
+        ("uses", uses as u64),
+        ("recovery", catalog.storages_to_rebuild().await?.len() as u64),
+    ];
     counted.void_tokens = count_void_tokens(&catalog.server_keys().await?, &catalog.tokens().await?) as u64;
     for deployment in catalog.open_deployments().await? {
         let is_pending = deployment.status == catalog::DeploymentStatus::Pending;
@@ -152,10 +173,22 @@ impl Counted {
             }
         }
         for (cache, storage, numbers) in &self.storages {
-            let metrics = [&all::TRASH_PATHS, &all::TRASH, &all::NARS, &all::DAMAGED, &all::TOMBSTONES];
+            let metrics = [
+                &all::TRASH_PATHS,
+                &all::TRASH,
+                &all::NARS,
+                &all::DAMAGED,
+                &all::TOMBSTONES,
+                &all::SCRUBBED,
+                &all::TO_SCRUB,
+                &all::SCRUB_DAMAGED,
+            ];
             for (metric, number) in metrics.into_iter().zip(numbers) {
                 samples.whole(metric, &[cache, storage], *number);
             }
+        }
+        for (worker, waiting) in &self.backlogs {
+            samples.whole(&all::WORKER_BACKLOG, &[worker], *waiting);
         }
         samples.whole(&all::VOID_TOKENS, &[], self.void_tokens);
         for (status, number) in ["pending", "in-progress"].iter().zip(self.deployments) {

@@ -19,11 +19,14 @@ pub(super) async fn collect(core: &Core, samples: &mut Samples) {
         collect_upstream(&url, &upstreams, samples);
     }
     let Some(network) = core.federation.network() else {
-        for metric in [&all::DHT, &all::DHT_NODES, &all::BACKLOG, &all::PEERS, &all::PEER_BREAKERS] {
+        for metric in
+            [&all::DHT, &all::DHT_NODES, &all::DHT_RECORDS, &all::BACKLOG, &all::PEERS, &all::PEER_BREAKERS]
+        {
             samples.number(metric, &[], 0.0);
         }
-        samples.count(&all::ANNOUNCED, &[], 0);
-        samples.count(&all::NOT_ANNOUNCED, &[], 0);
+        for metric in [&all::ANNOUNCED, &all::NOT_ANNOUNCED, &all::DHT_STORED, &all::DHT_REFUSED] {
+            samples.count(metric, &[], 0);
+        }
         return;
     };
     let peers = network.peers();
@@ -36,6 +39,10 @@ pub(super) async fn collect(core: &Core, samples: &mut Samples) {
     samples.whole(&all::DHT_NODES, &[], status.map_or(0, |status| status.nodes.len() as u64));
     let announcing = network.announcing();
     samples.whole(&all::BACKLOG, &[], announcing.waiting);
+    samples.whole(&all::DHT_RECORDS, &[], announcing.round);
+    let (stored, refused) = network.dht_served();
+    samples.count(&all::DHT_STORED, &[], stored);
+    samples.count(&all::DHT_REFUSED, &[], refused);
     samples.count(&all::ANNOUNCED, &[], announcing.written);
     samples.count(&all::NOT_ANNOUNCED, &[], announcing.failed);
 }

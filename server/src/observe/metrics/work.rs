@@ -3,7 +3,7 @@
 use super::all;
 use super::samples::Samples;
 use crate::core::Core;
-use crate::counters::{COPIED_BYTES, COPIES_FAILED, COPIES_MADE, JOB_KINDS, JOBS, SCRUB_READ, SCRUB_TOTAL};
+use crate::counters::{COPIED_BYTES, COPIES_FAILED, COPIES_MADE, DEPLOYMENTS_ENDED, JOB_KINDS, JOBS};
 use crate::workers::Workers;
 
 pub(super) fn collect(core: &Core, workers: &Workers, samples: &mut Samples) {
@@ -17,6 +17,7 @@ pub(super) fn collect(core: &Core, workers: &Workers, samples: &mut Samples) {
         samples.whole(&all::WORKER_ROW, &name, worker.errors_in_a_row());
     }
     for (kind, job) in JOB_KINDS.iter().zip(&JOBS) {
+        samples.number(&all::JOBS_RUNNING, &[kind], job.running.get() as f64);
         job.ends.read().for_each(|(outcome, count)| samples.count(&all::JOB_RUNS, &[kind, outcome], count));
         samples.number(&all::JOB_SUCCESS, &[kind], job.last_success.get() as f64);
         samples.number(&all::JOB_TIME, &[kind], job.last_duration.get() as f64);
@@ -26,8 +27,6 @@ pub(super) fn collect(core: &Core, workers: &Workers, samples: &mut Samples) {
     samples.count(&all::COPIES_MADE, &[], COPIES_MADE.get());
     samples.count(&all::COPIED_BYTES, &[], COPIED_BYTES.get());
     samples.count(&all::COPIES_FAILED, &[], COPIES_FAILED.get());
-    samples.number(&all::SCRUBBED, &[], SCRUB_READ.get() as f64);
-    samples.number(&all::TO_SCRUB, &[], SCRUB_TOTAL.get() as f64);
     samples.truth(&all::CLOCK, &[], core.clock.doubt().is_none());
     agents(core, samples);
 }
@@ -52,6 +51,9 @@ fn agents(core: &Core, samples: &mut Samples) {
         online += u64::from(is_online);
         samples.truth(&all::AGENT, &[&agent.name], is_online);
     }
+    DEPLOYMENTS_ENDED.read().for_each(|(status, count)| {
+        samples.count(&all::DEPLOYMENTS_ENDED, &[status], count);
+    });
     samples.whole(&all::AGENTS, &[], declared);
     samples.whole(&all::ONLINE, &[], online);
 }

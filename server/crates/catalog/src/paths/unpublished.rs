@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use nix_formats::StorePathHash;
 use sea_orm::{
-    ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, JoinType, QueryFilter,
-    QueryOrder, QuerySelect, RelationTrait,
+    ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, JoinType, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, RelationTrait,
 };
 
 use super::PathRecord;
@@ -73,6 +73,11 @@ impl Catalog {
                 return Ok(unpublished);
             }
         }
+    }
+
+    /// Counts the paths on the list, hidden ones included.
+    pub async fn count_unpublished(&self) -> Result<u64, CatalogError> {
+        Ok(unpublished_path::Entity::find().count(self.readers()).await?)
     }
 
     /// Removes paths from the list whose files beside the NAR are on disk. A path that changed since it was read from the list

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use mainline::{RequestFilter, RequestSpecific};
@@ -26,6 +27,14 @@ pub struct Filter {
     /// The keys under which records of the network are written.
     writers: Arc<RwLock<Vec<[u8; 32]>>>,
     budgets: Arc<Mutex<HashMap<(Ipv4Addr, u16), Budget>>>,
+    counts: Arc<Counts>,
+}
+
+/// Requests of other nodes since the start.
+#[derive(Default)]
+struct Counts {
+    records: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// The remaining requests of an address.
@@ -42,9 +51,19 @@ impl fmt::Debug for Filter {
 
 impl Filter {
     pub fn new(keys: &Keyring) -> Self {
-        let filter = Self { writers: Arc::default(), budgets: Arc::default() };
+        let filter = Self { writers: Arc::default(), budgets: Arc::default(), counts: Arc::default() };
         filter.set_keys(keys);
         filter
+    }
+
+    /// Returns how many records of the network other nodes had this one store.
+    pub fn records(&self) -> u64 {
+        self.counts.records.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many requests were refused.
+    pub fn refused(&self) -> u64 {
+        self.counts.refused.load(Ordering::Relaxed)
     }
 
     /// Replaces the keys under which records are accepted.
@@ -86,12 +105,19 @@ impl Filter {
 
 impl RequestFilter for Filter {
     fn allow_request(&self, request: &RequestSpecific, from: SocketAddrV4) -> bool {
-        self.has_budget(from)
+        let is_allowed = self.has_budget(from)
             && match Kind::of(&request.request_type) {
                 Kind::Question => true,
-                Kind::Record(writer) => self.is_writer(&writer),
-                Kind::Other => false,
-            }
+                Kind::Record(writer) if self.is_writer(&writer) => {
+                    self.counts.records.fetch_add(1, Ordering::Relaxed);
+                    true
+                }
+                Kind::Record(_) | Kind::Other => false,
+            };
+        if !is_allowed {
+            self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        is_allowed
     }
 }
 

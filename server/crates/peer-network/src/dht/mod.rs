@@ -155,6 +155,11 @@ impl Dht {
         status
     }
 
+    /// Returns how many records of the network other nodes had this one store, and how many of their requests it refused.
+    pub fn served(&self) -> (u64, u64) {
+        (self.filter.records(), self.filter.refused())
+    }
+
     /// Returns why the node does not listen at the moment, if it does not. Listening is retried.
     pub fn problem(&self) -> Option<String> {
         self.running.read().problem.clone()
