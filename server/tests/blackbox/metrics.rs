@@ -1,5 +1,6 @@
 //! The metrics: their format, their names, and that they count what happens.
 
+mod alerts;
 mod prometheus;
 mod scrape;
 

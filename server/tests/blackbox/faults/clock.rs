@@ -20,9 +20,15 @@ fn site() -> Site {
 
 /// The same for what was not used for so many days.
 fn site_keeping(days: u32) -> Site {
+    site_with(days, |_| {})
+}
+
+/// The same, with more changes to the config.
+pub fn site_with(days: u32, edit: impl Fn(&mut serde_json::Value)) -> Site {
     let library = library();
     Site::launched(
         move |config, directory| {
+            edit(config);
             fs::write(directory.join("clock"), "+0\n").unwrap();
             config["server"]["gc-interval"] = json!("1s");
             config["server"]["gc-grace"] = json!("0s");
@@ -56,7 +62,7 @@ fn library() -> PathBuf {
 }
 
 /// Moves the clock of the daemon against the real one: `+400d`, `-10d`, `+0`.
-fn set_clock(site: &Site, offset: &str) {
+pub fn set_clock(site: &Site, offset: &str) {
     let new = site.directory().join("clock.new");
     fs::write(&new, format!("{offset}\n")).unwrap();
     fs::rename(new, site.directory().join("clock")).unwrap();

@@ -1,7 +1,7 @@
 //! Disks that are full or fail below the catalog, the spools and the storages, and clocks that are wrong.
 
 mod catalog;
-mod clock;
+pub mod clock;
 mod injected;
 mod killed;
 mod lost_pages;

@@ -10,7 +10,7 @@ mod keeping;
 mod kinds;
 mod lying;
 mod neighbours;
-mod network;
+pub mod network;
 mod node;
 mod operators;
 mod posing;

@@ -1,9 +1,9 @@
-//! Prometheus itself: it reads what the daemon gives, and the alerts of `monitoring/` fire by the faults that they are for.
+//! Prometheus itself: it reads what the daemon gives, with the rules of `monitoring/`.
 
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path as FilePath, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,13 +11,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::documented;
-use super::scrape::{Scrape, endpoint, site, with_metrics};
-use crate::harness::daemon::DAEMON;
-use crate::harness::faulty::{self, EIO, Fault};
+use super::scrape::{Scrape, endpoint, site};
 use crate::harness::{Endpoint, Path, Site, ports, wait_for};
 
 /// How long Prometheus has for a few scrapes and evaluations.
-const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(60);
 
 fn monitoring(file: &str) -> PathBuf {
     FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../monitoring").join(file)
@@ -77,7 +75,7 @@ fn rules_and_dashboard_use_metrics_that_there_are_and_every_alert_has_a_case() {
 }
 
 /// A Prometheus that scrapes a site every second, and does not wait before an alert fires.
-struct Prometheus {
+pub struct Prometheus {
     process: Child,
     api: Endpoint,
     _directory: tempfile::TempDir,
@@ -91,7 +89,7 @@ impl Drop for Prometheus {
 }
 
 impl Prometheus {
-    fn start(site: &Site) -> Self {
+    pub fn start(site: &Site) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let rules = fs::read_to_string(monitoring("alerts.yaml")).unwrap();
         let at_once = rules.lines().map(|line| match line.trim_start().strip_prefix("for: ") {
@@ -142,7 +140,7 @@ impl Prometheus {
     }
 
     /// The alerts that fire.
-    fn firing(&self) -> HashSet<String> {
+    pub fn firing(&self) -> HashSet<String> {
         let answer = self.ask("/api/v1/alerts").unwrap_or_default();
         let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
         let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
@@ -150,12 +148,12 @@ impl Prometheus {
     }
 
     #[track_caller]
-    fn wait_for_alert(&self, name: &str) {
+    pub fn wait_for_alert(&self, name: &str) {
         wait_for(SOON, &format!("{name} fires"), || self.firing().contains(name).then_some(()));
     }
 
     #[track_caller]
-    fn wait_until_silent(&self, name: &str) {
+    pub fn wait_until_silent(&self, name: &str) {
         wait_for(SOON, &format!("{name} is over"), || (!self.firing().contains(name)).then_some(()));
     }
 }
@@ -186,56 +184,4 @@ fn prometheus_scrapes_a_daemon_under_load() {
     assert_eq!(prometheus.firing(), HashSet::new(), "nothing is wrong");
     // OpenMetrics, which Prometheus asks for, has the same values as the other format.
     assert_eq!(Scrape::of(&site).get("cache_server_pushes_total", &[("cache", "pub")]), 20.0);
-}
-
-#[test]
-fn alerts_fire_by_real_faults_and_end_with_them() {
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = taken.local_addr().unwrap().port();
-    let mut site = Site::launched(
-        |config, directory| {
-            with_metrics(config);
-            config["caches"].as_array_mut().unwrap().truncate(2);
-            config["caches"][0]["storages"] =
-                json!([{"name": "disk", "type": "local", "root": directory.join("disk")}]);
-            config["caches"][1]["port"] = json!(port);
-            config["workspaces"] = json!([{"name": "fleet", "cache": "pub"}]);
-            config["agents"] = json!([{"name": "machine", "workspace": "fleet"}]);
-        },
-        |directory| {
-            let mut command = Command::new(DAEMON);
-            command.env_clear().stdin(Stdio::null());
-            faulty::preload(&mut command, directory, "/db.sqlite");
-            command
-        },
-    );
-    let (path, pusher) = (Path::small("path"), site.pusher("pub"));
-    pusher.push(&path);
-    let prometheus = Prometheus::start(&site);
-    prometheus.wait_for_alert("CacheServerAgentOffline");
-    prometheus.wait_for_alert("CacheServerListenerDown");
-    drop(taken);
-    prometheus.wait_until_silent("CacheServerListenerDown");
-
-    faulty::set(site.directory(), Some(Fault::Write(EIO)));
-    wait_for(SOON, "CacheServerCatalogNotWritable fires", || {
-        assert!(pusher.try_push(&Path::small("other")).status >= 500);
-        prometheus.firing().contains("CacheServerCatalogNotWritable").then_some(())
-    });
-    faulty::set(site.directory(), None);
-
-    let file = site.directory().join("disk/pub").join(path.file_url());
-    fs::write(&file, "damaged").unwrap();
-    let scrub = site.cachectl(&["storage", "scrub"]);
-    assert_eq!(scrub.status.code(), Some(9), "{scrub:?}");
-    prometheus.wait_for_alert("CacheServerDamage");
-
-    fs::rename(site.directory().join("disk"), site.directory().join("gone")).unwrap();
-    site.reader("pub").get(&path.file_url());
-    pusher.try_push(&Path::small("another"));
-    prometheus.wait_for_alert("CacheServerStorageFailing");
-    prometheus.wait_for_alert("CacheServerNotReady");
-
-    site.daemon().kill9();
-    prometheus.wait_for_alert("CacheServerDown");
 }
