@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::harness::daemon::DAEMON;
 use crate::harness::faulty::{self, EIO, Fault};
-use crate::harness::{Endpoint, Path, SOON, Site, wait_for};
+use crate::harness::site::HOST;
+use crate::harness::{Endpoint, Path, SOON, Site, ports, wait_for};
+use crate::tls::{authority, curl_ok, secure_site};
 
 fn deploy_port(site: &Site) -> Endpoint {
     let port = site.port("deploy");
@@ -113,4 +115,31 @@ fn a_port_that_is_taken_degrades_the_daemon() {
     assert_eq!((code, part(&text)), (200, "listeners"), "{text}");
     drop(taken);
     wait_for_status(&site, "ready");
+}
+
+#[test]
+fn ports_with_tls_the_port_of_metrics_and_the_admin_socket_answer_as_well() {
+    let [metrics] = ports::free();
+    let site = secure_site(|config, _| {
+        config["server"]["metrics-address"] = json!(format!("127.0.0.1:{metrics}"));
+    });
+    for path in ["/health/live", "/health/ready"] {
+        for host in [HOST.to_owned(), format!("pub.{HOST}")] {
+            assert!(curl_ok(&site, &["--fail"], &host, path).contains(r#""status":"ready""#), "{host}{path}");
+        }
+        for port in ["deploy", "pub", "priv"] {
+            let url = format!("https://localhost:{}{path}", site.port(port));
+            let mut curl = Command::new("curl");
+            curl.args(["--silent", "--fail", "--cacert"]).arg(authority(&site).certificate()).arg(url);
+            let output = curl.output().unwrap();
+            assert!(output.status.success(), "{port}{path}: {output:?}");
+        }
+        let address = ([127, 0, 0, 1], metrics).into();
+        let endpoint = Endpoint { address, host: format!("127.0.0.1:{metrics}") };
+        endpoint.get(path).send().expect(200);
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--fail", "--unix-socket"]).arg(site.directory().join("admin.sock"));
+        let output = curl.arg(format!("http://admin{path}")).output().unwrap();
+        assert!(output.status.success(), "admin{path}: {output:?}");
+    }
 }

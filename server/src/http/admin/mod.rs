@@ -32,6 +32,7 @@ mod workers;
 mod workspaces;
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
 
 use admin_api::{
@@ -44,6 +45,7 @@ use admin_api::{
     WriteNote,
 };
 use http::HeaderValue;
+use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
@@ -56,6 +58,7 @@ pub(super) use self::peers::list as list_peers;
 use self::serve::{Answer, Events, first_of, refuse, serve, serve_lines};
 pub(super) use self::summary::storage_summaries;
 pub(super) use self::tokens::list as list_tokens;
+pub(super) use self::upstreams::list as list_upstreams;
 pub(super) use self::workers::list as list_workers;
 use crate::http::state::State;
 use crate::listeners::serve::Routes;
@@ -125,11 +128,26 @@ pub(super) fn routes(state: &Arc<State>) -> Routes {
     version_check()
         .or(first_of(endpoints(state)))
         .unify()
+        .or(health(state))
+        .unify()
         .recover(move |_: Rejection| async move { Ok::<_, Infallible>(refuse(&unknown())) })
         .unify()
         .map(|mut response: Response| {
             response.headers_mut().insert(VERSION_HEADER, HeaderValue::from(API_VERSION));
             response
+        })
+        .boxed()
+}
+
+/// The health, which every listener tells.
+fn health(state: &Arc<State>) -> Routes {
+    let state = state.clone();
+    warp::get()
+        .or(warp::head())
+        .unify()
+        .and(warp::path::full())
+        .and_then(move |path: FullPath| {
+            ready(super::health::answer(&state, path.as_str()).ok_or_else(warp::reject::not_found))
         })
         .boxed()
 }

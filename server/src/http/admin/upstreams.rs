@@ -8,7 +8,7 @@ use super::Answer;
 use crate::federation::{UpstreamCondition, UpstreamState};
 use crate::http::state::State;
 
-pub(super) async fn list(state: &State, _: ListUpstreams) -> Answer<Vec<UpstreamInfo>> {
+pub(in crate::http) async fn list(state: &State, _: ListUpstreams) -> Answer<Vec<UpstreamInfo>> {
     Ok(infos(state))
 }
 
