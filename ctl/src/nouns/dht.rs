@@ -101,7 +101,7 @@ pub fn record_text(record: &DhtRecord, look: &Look) -> String {
             fields
                 .add("URL", url)
                 .add("Written", ago(*said))
-                .add("Load", format!("{load} %"))
+                .add("Load", format!("{} for each processor", super::peer::load(*load)))
                 .add("Free", size(*free))
                 .add("Records", count(u64::from(*pages)))
                 .add_list("Caches", caches);

@@ -70,7 +70,7 @@ pub fn render(peers: &[PeerInfo], look: &Look) -> String {
         Column::prose("URL"),
         Column::text("STATE"),
         Column::text("LATENCY"),
-        Column::text("LOAD"),
+        Column::number("LOAD"),
         Column::text("SEEN"),
         Column::text("INVENTORY"),
         Column::prose("CACHES"),
@@ -85,13 +85,18 @@ pub fn render(peers: &[PeerInfo], look: &Look) -> String {
             peer.url.as_str().into(),
             state,
             latency(peer.latency).into(),
-            format!("{} %", peer.load).into(),
+            load(peer.load).into(),
             age(u64::try_from(look.now - peer.last_seen).unwrap_or(0)).into(),
             peer.inventory_age.map_or_else(|| "-".to_owned(), age).into(),
             peer.caches.join(", ").into(),
         ]);
     }
     table.render(look)
+}
+
+/// The load average of the last minute for each processor, which nodes tell in percent.
+pub fn load(percent: impl Into<u32>) -> String {
+    format!("{:.2}", f64::from(percent.into()) / 100.0)
 }
 
 /// Renders which nodes answered.

@@ -70,7 +70,7 @@ pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(
 pub fn render(work: &Work, look: &Look) -> String {
     let jobs = match work.jobs.as_slice() {
         [] => "No long job is running.\n".to_owned(),
-        jobs => job::table(jobs, look),
+        jobs => job::short_table(jobs, look),
     };
     let errors: String = work.workers.iter().map(error).collect();
     format!("{}{errors}\n{jobs}", table(&work.workers, look))
@@ -83,11 +83,13 @@ fn table(workers: &[WorkerInfo], look: &Look) -> String {
         Column::text("LAST RUN"),
         Column::text("NEXT RUN"),
         Column::prose("DOES"),
-    ]);
+    ])
+    .with_short_rows();
     for worker in workers {
         let time = |time: Option<i64>| time.map(|time| relative(look.now, time)).unwrap_or_default();
         let does = match &worker.progress {
-            Some(progress) => format!("{} ({progress})", worker.does),
+            // First, as what does not fit is cut off.
+            Some(progress) => format!("{progress}: {}", worker.does),
             None => worker.does.clone(),
         };
         table.add([

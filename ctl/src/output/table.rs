@@ -100,12 +100,18 @@ impl From<Option<&str>> for Cell {
 pub struct Table<const N: usize> {
     columns: [Column; N],
     rows: Vec<[Cell; N]>,
+    has_short_rows: bool,
 }
 
 impl<const N: usize> Table<N> {
     /// A table without rows.
     pub fn new(columns: [Column; N]) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self { columns, rows: Vec::new(), has_short_rows: false }
+    }
+
+    /// Returns the table with prose cut off where it does not fit, so that a row is one line on any terminal.
+    pub fn with_short_rows(self) -> Self {
+        Self { has_short_rows: true, ..self }
     }
 
     /// Adds a row.
@@ -125,7 +131,8 @@ impl<const N: usize> Table<N> {
             Some(width) => table
                 .load_style(if look.draws_lines { TERMINAL_STYLE } else { ASCII_STYLE })
                 .set_content_arrangement(ContentArrangement::Dynamic)
-                .set_width(width),
+                .set_width(width)
+                .set_truncation_indicator(if look.draws_lines { "…" } else { "..." }),
             None => table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled),
         };
         let has_values = |index: usize| self.rows.iter().any(|row| !row[index].text.is_empty());
@@ -136,7 +143,12 @@ impl<const N: usize> Table<N> {
             columns.iter().map(|column| comfy_table::Cell::new(column.title).add_attribute(Attribute::Bold)),
         );
         for row in self.rows {
-            table.add_row(select(row, shown).into_iter().map(dress));
+            let mut row =
+                comfy_table::Row::from(select(row, shown).into_iter().map(dress).collect::<Vec<_>>());
+            if self.has_short_rows {
+                row.max_height(1);
+            }
+            table.add_row(row);
         }
         for (index, (column, spec)) in table.column_iter_mut().zip(columns).enumerate() {
             column.set_padding((0, if index < last { GAP } else { 0 }));

@@ -11,7 +11,7 @@ mod samples;
 use std::path::Path;
 use std::{env, fs};
 
-use admin_api::{JobSummary, StorageSummary};
+use admin_api::{JobInfo, JobState, JobSummary, StorageSummary};
 
 use super::*;
 use crate::follow;
@@ -133,6 +133,25 @@ fn a_list_of_jobs_reads_well_at_80_columns() {
     let text = job::table(&samples::jobs(), &TERMINAL);
     assert_fits(&text);
     assert_golden("jobs.80.txt", &text);
+}
+
+#[test]
+fn a_list_of_many_jobs_fits_on_a_screen_and_says_how_to_see_the_rest() {
+    assert_golden("jobs.short.80.txt", &job::list(&samples::jobs(), false, &TERMINAL));
+    // The daemon remembers 32 that have ended, and lists the newest first.
+    let ended = samples::jobs().into_iter().find(|job| job.state == JobState::Done).unwrap();
+    let mut jobs = samples::jobs();
+    jobs.retain(|job| job.state == JobState::Running);
+    jobs.extend((1..=32).rev().map(|id| JobInfo { id: format!("id{id}"), ..ended.clone() }));
+    let text = job::list(&jobs, false, &TERMINAL);
+    assert_fits(&text);
+    assert!(text.lines().count() < 24, "{text}");
+    assert!(!text.contains("id22 ") && text.contains("id23 ") && text.contains("id32 "), "{text}");
+    assert!(text.contains("22 earlier jobs not shown: `cachectl job list --all`"), "{text}");
+    for (all, look) in [(true, TERMINAL), (false, PIPE)] {
+        let text = job::list(&jobs, all, &look);
+        assert!(text.contains("id1 ") && !text.contains("not shown"), "{text}");
+    }
 }
 
 #[test]
