@@ -72,8 +72,9 @@ fn text_that_is_not_a_store_path_is_refused_with_the_reason() {
         (HASH.replace('g', "e"), StorePathError::Digit('e')),
         (HASH.to_uppercase(), StorePathError::Digit('C')),
         (HASH.replace('g', "ä"), StorePathError::Digit('ä')),
-        ("./result".to_owned(), StorePathError::NotInStore),
-        (format!("/tmp/{HASH}-x"), StorePathError::NotInStore),
+        ("./result".to_owned(), StorePathError::NoFile),
+        (format!("/tmp/{HASH}-x"), StorePathError::NoFile),
+        ("/etc/passwd".to_owned(), StorePathError::NotInStore),
     ] {
         assert_eq!(text.parse::<StorePath>(), Err(error), "{text}");
     }
@@ -143,11 +144,23 @@ fn a_size_and_an_age_may_be_zero() {
 }
 
 #[test]
-fn a_directory_is_named_by_its_url() {
-    use super::value::place;
-    assert_eq!(place("/srv/a b").unwrap(), "file:///srv/a%20b");
-    assert!(place("./cache").unwrap().starts_with("file:///"));
-    for other in ["daemon", "https://x", "s3://b", "local?root=/mnt"] {
-        assert_eq!(place(other).unwrap(), other);
+fn sources_and_targets_are_urls_and_names_of_directories_become_some() {
+    use super::value::{source, target};
+    for same in
+        ["https://cache.example.org", "s3://bucket/prefix", "file:///srv/cache", "daemon", "local?root=/mnt"]
+    {
+        assert_eq!(source(same).as_deref(), Ok(same));
     }
+    let here = std::env::current_dir().unwrap();
+    let url = |name: &str| format!("file://{}", here.join(name).display());
+    assert_eq!(source("/srv/a b").as_deref(), Ok("file:///srv/a%20b"));
+    assert_eq!(source("./dump"), Ok(url("dump")));
+    assert_eq!(source("src"), Ok(url("src")), "a directory that is there");
+    assert!(source("nope").unwrap_err().contains("no such directory"));
+    for same in ["s3://bucket/prefix", "file:///srv/cache"] {
+        assert_eq!(target(same).as_deref(), Ok(same));
+    }
+    // A directory to write to need not be there.
+    assert_eq!(target("dump"), Ok(url("dump")));
+    assert!(target("https://cache.example.org").unwrap_err().contains("cachectl push"));
 }

@@ -42,6 +42,9 @@ pub enum StorePathError {
     /// It is a path, but not one in the store.
     #[error("this is neither below /nix/store nor a link that leads there")]
     NotInStore,
+    /// It is the name of a file that does not exist.
+    #[error("there is no such file; without a build, name the store path itself")]
+    NoFile,
     /// Its hash part does not have the right length.
     #[error("expected /nix/store/HASH-NAME, HASH-NAME or HASH, with a HASH of 32 characters")]
     Length,
@@ -59,7 +62,10 @@ impl FromStr for StorePath {
         let named = follow_links(text);
         let in_store = match named.strip_prefix(STORE) {
             Some(rest) => rest.split('/').next().unwrap_or_default(),
-            None if text.contains('/') => return Err(StorePathError::NotInStore),
+            None if text.contains('/') => {
+                let is_there = Path::new(text).symlink_metadata().is_ok();
+                return Err(if is_there { StorePathError::NotInStore } else { StorePathError::NoFile });
+            }
             None => text,
         };
         let hash = in_store.split('-').next().unwrap_or_default();
@@ -100,13 +106,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration.as_secs() == 0 => Err("it must be at least one second".to_owned()),
         Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error} (write it like 30s, 12h, 90d or 1y)")),
+        Err(_) => Err("expected a time such as 30s, 12h, 90d or 1y".to_owned()),
     }
 }
 
 /// Parses an age, such as `90d`; `0s` is valid.
 pub fn age(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error} (write it like 12h, 90d or 1y)"))
+    humantime::parse_duration(text).map_err(|_| "expected an age such as 12h, 90d or 1y".to_owned())
 }
 
 /// Makes the name of a file absolute, for a process with another working directory.
@@ -126,12 +132,48 @@ pub fn rate(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads the place of a binary cache: a URL, a store that Nix knows, or the name of a directory, which becomes its URL.
-pub fn place(text: &str) -> Result<String, String> {
-    let is_directory = ["/", "./", "../"].iter().any(|start| text.starts_with(start)) || text == ".";
-    if !is_directory {
+/// Reads a number that is not zero.
+pub fn positive(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("expected a whole number, at least 1".to_owned()),
+    }
+}
+
+/// Reads the place that paths come from: a URL, a store that Nix knows, or the name of a directory, which becomes its URL.
+pub fn source(text: &str) -> Result<String, String> {
+    const STORES: [&str; 3] = ["daemon", "auto", "local"];
+    if is_directory(text) {
+        return directory_url(text);
+    }
+    let store = text.split('?').next().unwrap_or_default();
+    if text.contains(':') || STORES.contains(&store) {
         return Ok(text.to_owned());
     }
+    if Path::new(text).is_dir() {
+        return directory_url(text);
+    }
+    Err("there is no such directory; expected a directory, s3://BUCKET/PREFIX, an http(s) URL, or `daemon`"
+        .to_owned())
+}
+
+/// Reads the place that paths are written to: `s3://BUCKET/PREFIX`, or the name of a directory, which becomes its URL.
+pub fn target(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("s3" | "file", _)) => Ok(text.to_owned()),
+        Some(_) => {
+            Err("expected a directory or s3://BUCKET/PREFIX; use `cachectl push` for a server".to_owned())
+        }
+        None => directory_url(text),
+    }
+}
+
+/// Whether a text can only be the name of a directory.
+fn is_directory(text: &str) -> bool {
+    ["/", "./", "../"].iter().any(|start| text.starts_with(start)) || text == "." || text == ".."
+}
+
+fn directory_url(text: &str) -> Result<String, String> {
     let path = std::path::absolute(text).map_err(|error| error.to_string())?;
     let url = Url::from_file_path(path).map_err(|()| "it cannot be written as a URL".to_owned())?;
     Ok(url.to_string())

@@ -125,7 +125,7 @@ pub enum Error {
     },
     /// The cache has no such key, or not exactly one.
     #[error(
-        "cache {} has {} signing key called {} in use",
+        "cache `{}` has {} signing key called `{}` in use",
         plain(cache),
         if *several { "more than one" } else { "no" },
         plain(key)
@@ -139,7 +139,7 @@ pub enum Error {
         several: bool,
     },
     /// No cache has such a key.
-    #[error("no cache has a signing key called {} in use", plain(key))]
+    #[error("no cache has a signing key called `{}` in use", plain(key))]
     NoSuchKey {
         /// The name or the public half of the key.
         key: String,

@@ -73,6 +73,10 @@ async fn confirm(name: &str, client: &Client) -> Result<(), Error> {
     let unconfirmed = |reason| Err(Error::Unconfirmed { cache: name.to_owned(), reason });
     let caches = client.call(&ListCaches {}).await?;
     check_exists(name, &caches)?;
+    if caches.iter().any(|cache| cache.name == name && cache.enabled) {
+        // The daemon refuses it, and says why and what to do.
+        return Ok(());
+    }
     if !io::stdin().is_terminal() {
         return unconfirmed("cannot ask for confirmation without a terminal");
     }

@@ -3,10 +3,11 @@
 use std::io::{self, IsTerminal as _, Read as _};
 
 use admin_api::{ImportRequest, JobRequest};
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use crate::cli::value;
 use crate::client::Client;
+use crate::complete;
 use crate::error::Error;
 use crate::follow::follow_job;
 use crate::output::Output;
@@ -18,10 +19,10 @@ const MOST_BYTES: u64 = 7 << 20;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Where the paths are: a directory, file:///DIRECTORY, s3://BUCKET/PREFIX, http(s)://…, daemon, or another store that Nix knows
-    #[arg(value_parser = value::place)]
+    #[arg(value_parser = value::source, value_hint = ValueHint::AnyPath)]
     pub source: String,
     /// The cache that takes the paths
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: String,
     /// Import what the paths refer to as well
     #[arg(long)]
@@ -39,7 +40,7 @@ pub struct Arguments {
     #[arg(long)]
     pub dry_run: bool,
     /// Import only these paths; - reads them from standard input, one a line [default: all that the source lists]
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<String>,
 }
 

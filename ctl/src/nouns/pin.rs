@@ -4,7 +4,7 @@ use admin_api::{CreatePin, ListPins, PinInfo, RemovePin};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::cache::named_or_only;
-use crate::cli::value::StorePath;
+use crate::cli::value::{self, StorePath};
 use crate::client::Client;
 use crate::complete;
 use crate::error::Error;
@@ -63,12 +63,12 @@ pub struct NewPin {
     #[arg(
         long,
         value_name = "DAYS",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = value::positive,
         conflicts_with = "keep_revisions"
     )]
     pub keep_days: Option<u32>,
     /// Keep this many of the newest revisions and remove the others
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = value::positive)]
     pub keep_revisions: Option<u32>,
 }
 

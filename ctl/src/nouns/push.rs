@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use nix_formats::StorePath;
 use url::Url;
 
 use crate::cli::value;
+use crate::complete;
 use crate::error::Error;
 use crate::follow::View;
 use crate::output::{Output, count, counted, plain, size, write_stdout};
@@ -30,7 +31,7 @@ pub struct Arguments {
     /// The paths to push, with everything that they refer to: store paths, or links into the store such as ./result
     ///
     /// Without any, they are read from standard input, one a line.
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// The URL of the server
     #[arg(
@@ -42,22 +43,22 @@ pub struct Arguments {
     )]
     pub server: Url,
     /// The cache to push to
-    #[arg(long, value_name = "NAME", env = "CACHE_SERVER_CACHE", default_value = "main")]
+    #[arg(long, value_name = "NAME", env = "CACHE_SERVER_CACHE", default_value = "main", add = complete::caches())]
     pub cache: String,
     /// A file with the token; - is standard input
     ///
     /// Without this option, the token is taken from the environment variable CACHE_SERVER_TOKEN or CACHIX_AUTH_TOKEN, or from
     /// a netrc file, where `cachix use` writes it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub token_file: Option<PathBuf>,
     /// The netrc file with the token
     ///
     /// By default, the first entry for the host of the server or of the cache in $NETRC, ~/.config/nix/netrc, ~/.netrc or
     /// /etc/nix/netrc.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub netrc_file: Option<PathBuf>,
     /// A file with the key that signs the paths, for a cache with `signing: client`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub signing_key_file: Option<PathBuf>,
     /// How to compress [default: what the cache prefers]
     #[arg(long, value_name = "METHOD")]

@@ -5,6 +5,7 @@ use clap::Subcommand;
 
 use super::cache::named_or_only;
 use super::pages;
+use crate::cli::value;
 use crate::client::Client;
 use crate::complete;
 use crate::error::Error;
@@ -24,7 +25,7 @@ pub enum Command {
         #[arg(long, value_name = "NAME", add = complete::caches())]
         cache: Option<String>,
         /// The most paths to list
-        #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, value_name = "N", default_value = "100", value_parser = value::positive)]
         limit: u32,
         /// List all paths
         #[arg(long, conflicts_with = "limit")]

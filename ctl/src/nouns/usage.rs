@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::cache::{self, check_exists};
 use super::storage;
+use crate::cli::value;
 use crate::client::Client;
 use crate::complete;
 use crate::error::Error;
@@ -21,7 +22,7 @@ pub struct Arguments {
     #[arg(long, value_enum)]
     pub by: Option<Grouping>,
     /// Also list this many of the paths with the largest files
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = value::positive)]
     pub top: Option<u32>,
 }
 

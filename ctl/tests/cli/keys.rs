@@ -110,7 +110,10 @@ fn a_key_is_retired_by_its_name_or_its_public_half() {
 fn an_ambiguous_key_is_not_guessed() {
     let daemon = daemon();
     let told = daemon.run("key retire twin").fails(2);
-    assert!(told.contains("more than one signing key called twin") && told.contains("public key"), "{told}");
+    assert!(
+        told.contains("more than one signing key called `twin`") && told.contains("public key"),
+        "{told}"
+    );
     for named in ["main-0", "main"] {
         let told = daemon.run(&format!("key retire {named}")).fails(5);
         assert!(told.contains("no signing key") && told.contains("key list"), "{told}");

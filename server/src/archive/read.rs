@@ -22,7 +22,10 @@ type Reader<'a> = zstd::Decoder<'a, io::BufReader<File>>;
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It cannot be read or unpacked: it is cut short, or no archive at all.
+    /// The file cannot be opened.
+    #[error("cannot be opened")]
+    Open(#[source] io::Error),
+    /// It cannot be unpacked: it is cut short.
     #[error("the archive cannot be read to its end")]
     Read(#[source] io::Error),
     /// A file cannot be written.
@@ -34,7 +37,7 @@ pub enum ReadError {
         source: io::Error,
     },
     /// It does not begin with a manifest.
-    #[error("it is not a backup of cache-server: it does not begin with a manifest")]
+    #[error("this is not a backup that `cachectl backup` made")]
     NoManifest,
     /// A newer version wrote it.
     #[error("version {version} of cache-server made it, in a newer format: use that version or a later one")]
@@ -86,7 +89,7 @@ pub fn unpack(path: &Path, directory: &Path) -> Result<Manifest, ReadError> {
 }
 
 fn open<'a>(path: &Path) -> Result<Archive<Reader<'a>>, ReadError> {
-    let file = File::open(path).map_err(ReadError::Read)?;
+    let file = File::open(path).map_err(ReadError::Open)?;
     Ok(Archive::new(zstd::Decoder::new(file).map_err(ReadError::Read)?))
 }
 
@@ -96,7 +99,7 @@ fn manifest_of<R: Read>(entries: &mut Entries<'_, R>) -> Result<Manifest, ReadEr
         format: u32,
         version: String,
     }
-    let entry = entries.next().ok_or(ReadError::NoManifest)?.map_err(ReadError::Read)?;
+    let entry = entries.next().ok_or(ReadError::NoManifest)?.map_err(|_| ReadError::NoManifest)?;
     if name_of(&entry)? != MANIFEST {
         return Err(ReadError::NoManifest);
     }

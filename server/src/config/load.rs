@@ -91,11 +91,15 @@ impl File {
         let root = yaml::parse(text.expose()).map_err(|malformed| {
             let place = Place { path: String::new(), line: Some(malformed.line) };
             let fault = Fault::error(&place, malformed.message);
-            fail(match is_ini(text.expose()) {
-                true => fault.suggest(
-                    "this looks like an INI file: write YAML, such as `server: {hostname: localhost}`",
-                ),
-                false => fault,
+            let advice = match is_ini(text.expose()) {
+                true => {
+                    Some("this looks like an INI file: write YAML, such as `server: {hostname: localhost}`")
+                }
+                false => yaml::advice(&fault.message),
+            };
+            fail(match advice {
+                Some(advice) => fault.suggest(advice),
+                None => fault,
             })
         })?;
         Ok(Self { source, text, root })

@@ -93,6 +93,23 @@ pub fn parse(text: &str) -> Result<Rc<Node>, Malformed> {
     Ok(builder.root.unwrap_or_else(|| Rc::new(Node { line: 1, content: Content::Null { written: false } })))
 }
 
+/// What to do about a text that is not YAML, by what the parser says of it.
+pub fn advice(message: &str) -> Option<&'static str> {
+    let advice = [
+        ("tabs disallowed", "indent with spaces"),
+        (
+            "found character that cannot start any token",
+            "indent with spaces, and quote values that begin with such a character",
+        ),
+        ("parsing a block", "check that the keys of a section, and the `-` of a list, begin in one column"),
+        ("illegal placement of ':'", "close the brackets and quotes above, and quote values with a `:`"),
+        ("parsing a flow", "close the brackets above"),
+        ("quoted scalar", "close the quotes"),
+        ("mapping values are not allowed", "quote values with a `:`, and check the indentation"),
+    ];
+    advice.iter().find(|(said, _)| message.contains(said)).map(|(_, advice)| *advice)
+}
+
 /// Builds the tree from parser events.
 #[derive(Default)]
 struct Builder {

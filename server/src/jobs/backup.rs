@@ -28,7 +28,7 @@ pub(super) async fn backup(core: &Core, file: &str, reporter: &Reporter) -> Resu
         return Err(refused(format!("`{file}` is not absolute"), hint));
     }
     if path.symlink_metadata().is_ok() {
-        return Err(unwritable(file, &io::Error::from(ErrorKind::AlreadyExists)));
+        return Err(refused(format!("{file} exists already"), "name a new file"));
     }
     let copy = CatalogCopy::beside(&path).map_err(|error| unwritable(file, &error))?;
     match core.catalog.backup(&copy.0).await {

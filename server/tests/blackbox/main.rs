@@ -26,6 +26,7 @@ mod hostile;
 mod listening;
 mod logging;
 mod metrics;
+mod mistakes;
 mod moving;
 mod nix_client;
 mod oidc;

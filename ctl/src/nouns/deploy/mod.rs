@@ -9,6 +9,7 @@ use admin_api::{Activate, CancelDeployment, ListDeployments, ReadLog, Rollback, 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
+use crate::cli::value;
 use crate::client::Client;
 use crate::complete;
 use crate::error::Error;
@@ -28,8 +29,8 @@ pub enum Command {
         #[arg(long, value_name = "NAME", add = complete::agents())]
         agent: Option<String>,
         /// The most deployments to list
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
-        limit: u64,
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = value::positive)]
+        limit: u32,
     },
     /// Describe a deployment
     #[command(after_help = "Examples:\n  \
@@ -106,7 +107,7 @@ pub struct Activation {
 pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(), Error> {
     match command {
         Command::List { agent, limit } => {
-            let deployments = client.call(&ListDeployments { agent, limit: Some(limit) }).await?;
+            let deployments = client.call(&ListDeployments { agent, limit: Some(limit.into()) }).await?;
             output.print(&deployments, |look| table(&deployments, look))
         }
         Command::Show { deployment } => {

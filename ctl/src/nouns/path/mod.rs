@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::cache::named_or_only;
 use super::pages::{self, Mark};
 use super::trash::render_restored;
-use crate::cli::value::StorePath;
+use crate::cli::value::{self, StorePath};
 use crate::client::{Client, is_not_found};
 use crate::complete;
 use crate::error::Error;
@@ -100,7 +100,7 @@ pub struct Query {
     #[arg(long, value_name = "NAME", add = complete::caches())]
     pub cache: Option<String>,
     /// The most paths to list
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = value::positive)]
     pub limit: u32,
     /// List all paths
     #[arg(long, conflicts_with = "limit")]

@@ -41,7 +41,10 @@ pub fn socket_address(text: &str) -> Result<SocketAddr, Wrong> {
 /// An address, or the first bits of several.
 pub fn ip_network(text: &str) -> Result<Network, Wrong> {
     text.parse().map_err(|_| {
-        Wrong::because(format!("{} is none", shown(text)), "an address, or a network such as `10.0.0.0/8`")
+        Wrong::because(
+            format!("{} is not an address", shown(text)),
+            "an address, or a network such as `10.0.0.0/8`",
+        )
     })
 }
 

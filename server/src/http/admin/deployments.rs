@@ -100,7 +100,11 @@ fn refusal(error: &ActivateError) -> ApiError {
     match error {
         ActivateError::Catalog(error) => internal(error),
         ActivateError::Missing { .. } => {
-            let hint = Some("push it, or pass --allow-missing if the agents can fetch it elsewhere");
+            let hint = Some("pass --allow-missing if the agents can fetch it elsewhere");
+            failure(ErrorCode::Invalid, error.to_string(), hint)
+        }
+        ActivateError::UnknownAgents { .. } => {
+            let hint = Some("`cachectl agent list` shows the agents; the config declares them");
             failure(ErrorCode::Invalid, error.to_string(), hint)
         }
         _ => failure(ErrorCode::Invalid, error.to_string(), None),

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum KeyError {
     /// No `:` between name and base 64.
-    #[error("expected `<key name>:<base 64>`")]
+    #[error("has no `:` between a name and base 64")]
     NoName,
     /// The name is empty or has a colon, whitespace or a control character.
     #[error("a key name must not be empty nor have colons, whitespace or control characters")]
