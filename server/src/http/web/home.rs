@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::VARY;
 use maud::{Markup, html};
 use serde::Deserialize;
-use warp::reply::Reply;
+use warp::reply::{Reply, Response};
 
 use super::cache::figures::{Figures, figures_of};
 use super::layout::{Page, Part};
@@ -17,7 +17,8 @@ use super::text::{count, size};
 use super::visit::{Surroundings, Visit, wants_html};
 use crate::cache::Cache;
 use crate::http::Answer;
-use crate::http::router::{Nothing, Request};
+use crate::http::error::HttpError;
+use crate::http::router::{Head, Nothing, Request, Root};
 use crate::http::state::State;
 
 /// Caches on one page.
@@ -35,7 +36,7 @@ struct Query {
 pub async fn get(request: Request<Nothing>) -> Answer {
     let Request { state, head, .. } = request;
     if !state.config().server.web_pages || !wants_html(&head.headers) {
-        let mut response = text(&state, head.host()?).into_response();
+        let mut response = text(&state, &head)?.into_response();
         response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
         return Ok(response);
     }
@@ -49,6 +50,9 @@ pub async fn get(request: Request<Nothing>) -> Answer {
             && visit.viewer.may_read(&state, &cache)
         {
             return super::cache::overview::page(&state, &visit, &cache, host).await;
+        }
+        if is_private_port(&state, &head)? {
+            return Ok(private_port(&visit));
         }
         let Query { from } = head.query()?;
         page(&state, &visit, host, from).await
@@ -114,10 +118,37 @@ fn entry(
     }
 }
 
-/// Says what this server is and how to read from its public caches. Private caches are not mentioned.
-fn text(state: &State, host: Option<&str>) -> String {
+/// Whether a request came to the own port of a private cache. That there is one is there for all to see, unlike behind a host name,
+/// which may be that of no cache at all.
+fn is_private_port(state: &State, head: &Head) -> Result<bool, HttpError> {
+    let own = head.root.find_cache(state, head.host()?);
+    Ok(head.root != Root::ByHost && own.is_some_and(|cache| !cache.is_public()))
+}
+
+/// The page on the port of a private cache for those who may not read it.
+fn private_port(visit: &Visit) -> Response {
+    let body = html! {
+        h1 { "Nix binary cache" }
+        p.lead { "The cache on this port is private. " a href=(visit.to("login")) { "Log in" } " with a token that may read it." }
+    };
+    visit.reply(Page::new("Private cache", body).of(Part::Caches))
+}
+
+/// Says what this server is and how to read from its public caches. On the port or host name of a cache, only of that one. The
+/// names of private caches are not mentioned.
+fn text(state: &State, head: &Head) -> Result<String, HttpError> {
+    let host = head.host()?;
     let mut text = "This is a Nix binary cache (cache-server).\n".to_owned();
-    for cache in state.caches().iter().filter(|cache| cache.is_public()) {
+    if is_private_port(state, head)? {
+        text.push_str(
+            "\nIts cache on this port is private. A token reads from it: put `machine HOST login token password TOKEN` into the \
+             netrc-file of Nix.\nThe operator makes tokens, and `cachectl cache info` shows the complete lines.\n",
+        );
+        return Ok(text);
+    }
+    let public = head.root.find_cache(state, host).filter(|cache| cache.is_public());
+    let is_shown = |cache: &Cache| public.as_ref().map_or(cache.is_public(), |own| own.id == cache.id);
+    for cache in state.caches().iter().filter(|cache| is_shown(cache)) {
         let url = state.origin.cache_url(cache, host);
         let keys: Vec<String> = cache.keys().published().iter().map(ToString::to_string).collect();
         let _ = write!(
@@ -128,5 +159,5 @@ fn text(state: &State, host: Option<&str>) -> String {
             keys.join(" ")
         );
     }
-    text
+    Ok(text)
 }

@@ -70,6 +70,22 @@ fn the_host_name_and_the_port_of_a_cache_lead_to_its_page() {
 }
 
 #[test]
+fn the_port_of_a_private_cache_says_so_and_shows_no_other_one() {
+    let site = Site::start();
+    let port = site.cache_port("priv");
+    let text = port.get("/").send().expect(200);
+    assert!(text.text().contains("is private") && text.text().contains("netrc"), "{}", text.text());
+    let shown = page(&port, "/", "").expect(200);
+    assert!(shown.text().contains("private") && shown.text().contains("/login"), "{}", shown.text());
+    for text in [text.text(), shown.text()] {
+        assert!(!text.contains("extra-substituters") && !text.contains("<h1>priv"), "{text}");
+    }
+    // The port of a public one tells of that one alone.
+    let text = site.cache_port("pub").get("/").send().expect(200);
+    assert!(text.text().contains("`pub`") && !text.text().contains("my-cache-2"), "{}", text.text());
+}
+
+#[test]
 fn every_link_leads_somewhere() {
     let site = Site::with_files(|config, directory| {
         config["server"]["audit-log"] = json!(directory.join("audit.log"));
