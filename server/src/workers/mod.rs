@@ -18,6 +18,7 @@ mod recovery;
 mod registry;
 mod scrub;
 mod sessions;
+mod sizes;
 mod supervise;
 mod touches;
 mod trash;
@@ -104,7 +105,7 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 12] = [
+    let own: [Box<dyn Worker>; 13] = [
         Box::new(catalog::Catalog),
         Box::new(clock::Clock),
         Box::new(copies::Copies::new()),
@@ -113,6 +114,7 @@ pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
         Box::new(recovery::Recovery::new(workers.jobs.clone())),
         Box::new(reaper::Reaper::new(core)),
         Box::new(sessions::Sessions),
+        Box::new(sizes::Sizes),
         Box::new(touches::Touches),
         Box::new(trash::Trash::new()),
         Box::new(deployments::Deployments),

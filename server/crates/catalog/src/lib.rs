@@ -15,6 +15,7 @@
 mod backup;
 mod browse;
 mod by_products;
+mod cache_sizes;
 mod caches;
 mod catalog;
 mod changes;
@@ -57,6 +58,7 @@ mod tests;
 
 pub use backup::sqlite_file;
 pub use browse::{Added, Closure, NameSearch, Referrer};
+pub use cache_sizes::CacheSize;
 pub use caches::DeclaredCache;
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    agent, cache, catalog_identity, clock, deployment, deployment_log, job, nar, nar_copy, open_upload, pin,
+    agent, cache, cache_size, catalog_identity, clock, deployment, deployment_log, job, nar, nar_copy, open_upload, pin,
     realisation, reference, server_key, session, signing_key, storage, storage_by_products,
     storage_generation, storage_job, store_path, token, tombstone, trashed_path, unpublished_path, upload,
     web_session, workspace,
@@ -24,7 +24,7 @@ macro_rules! with_all_tables {
         $action! {
             cache, signing_key, storage, storage_job, storage_generation, nar, nar_copy, store_path, reference, unpublished_path,
             pin, upload, open_upload, token, tombstone, trashed_path, workspace, agent, deployment, deployment_log, clock,
-            catalog_identity, server_key, job, storage_by_products, realisation, web_session, session,
+            catalog_identity, server_key, job, storage_by_products, realisation, web_session, session, cache_size,
         }
     };
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod cache;
+pub(crate) mod cache_size;
 pub(crate) mod catalog_identity;
 pub(crate) mod clock;
 pub(crate) mod deployment;

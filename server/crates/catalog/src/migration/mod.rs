@@ -4,6 +4,7 @@
 mod adopt;
 mod browse;
 mod by_products;
+mod cache_size;
 mod copies;
 mod daily_limit;
 mod identity;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(web_sessions::Migration),
             Box::new(sessions::Migration),
             Box::new(realisation::Migration),
+            Box::new(cache_size::Migration),
             Box::new(copies::Migration),
         ]
     }

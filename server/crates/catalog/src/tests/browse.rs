@@ -1,5 +1,5 @@
 use super::support::{Backend, Fixture, path_hash, store_path};
-use crate::{NameSearch, UnixTime, WebSession};
+use crate::{CacheId, CacheSize, NameSearch, UnixTime, WebSession};
 use uuid::Uuid;
 
 async fn search(fixture: &Fixture, search: NameSearch) -> Vec<String> {
@@ -94,4 +94,28 @@ pub(super) async fn sessions_end_and_are_bounded(backend: Backend) {
     assert_eq!(catalog.find_web_session(&[100; 32]).await.unwrap(), Some(other), "of another token");
     catalog.remove_web_session([100; 32]).await.unwrap();
     assert_eq!(catalog.find_web_session(&[100; 32]).await.unwrap(), None);
+}
+
+pub(super) async fn sizes_are_kept_one_a_day_and_forgotten_when_they_are_old(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let size = |day, bytes| CacheSize {
+        cache: fixture.cache,
+        day,
+        paths: 1,
+        file_bytes: bytes,
+        nar_bytes: 2 * bytes,
+    };
+    let since = |day| fixture_sizes(&fixture, day);
+    fixture.catalog.record_sizes(vec![size(100, 1)], 0).await.unwrap();
+    fixture.catalog.record_sizes(vec![size(101, 5)], 0).await.unwrap();
+    fixture.catalog.record_sizes(vec![size(101, 7)], 0).await.unwrap();
+    assert_eq!(since(0).await, [size(100, 1), size(101, 7)], "the last of a day counts");
+    assert_eq!(since(101).await, [size(101, 7)]);
+    let gone = CacheSize { cache: CacheId(9999), ..size(102, 9) };
+    fixture.catalog.record_sizes(vec![gone, size(102, 9)], 101).await.unwrap();
+    assert_eq!(since(0).await, [size(101, 7), size(102, 9)], "a cache that is gone is no reason to fail");
+}
+
+async fn fixture_sizes(fixture: &Fixture, day: i64) -> Vec<CacheSize> {
+    fixture.catalog.sizes_since(fixture.cache, day).await.unwrap()
 }

@@ -4,7 +4,7 @@ use catalog::{PathLine, PinRecord};
 use maud::{Markup, html};
 
 use super::figures::figures_of;
-use super::growth::chart;
+use super::growth::{chart, size_chart};
 use super::pins;
 use crate::cache::Cache;
 use crate::http::Answer;
@@ -44,9 +44,9 @@ pub async fn page(state: &State, visit: &Visit, cache: &Cache, host: Option<&str
         (crumbs(&[(visit.to(""), "Caches".to_owned())]))
         h1 { (cache.name()) " " (badge("", if cache.is_public() { "public" } else { "private" })) }
         dl.figures {
-            div { dt { "paths" } dd { (number(cache.index.len() as u64)) } }
+            div { dt { @if cache.index.is_complete() { "paths" } @else { "paths so far" } } dd { (number(cache.index.len() as u64)) } }
             div { dt { "stored" } dd { (size(figures.sums.file_bytes)) } }
-            div { dt { "unpacked" } dd { (size(figures.sums.nar_bytes)) } }
+            @if figures.sums.nar_bytes > 0 { div { dt { "unpacked" } dd { (size(figures.sums.nar_bytes)) } } }
             @if let Some(at) = figures.newest { div { dt { "last push" } dd { (ago(at)) } } }
         }
         (search_form(&own, ""))
@@ -55,6 +55,7 @@ pub async fn page(state: &State, visit: &Visit, cache: &Cache, host: Option<&str
         h2 { "What is new" }
         (table(cache, &own, &newest, true))
         h2 { "Growth" }
+        (size_chart(&figures))
         (chart(&figures))
         h2 { "What is largest" }
         (table(cache, &own, &largest, false))
@@ -88,7 +89,7 @@ pub fn search_form(cache_url: &str, text: &str) -> Markup {
 
 /// Paths with their sizes. A path that is hidden from clients is hidden here.
 pub fn table(cache: &Cache, cache_url: &str, lines: &[PathLine], with_time: bool) -> Markup {
-    let shown: Vec<_> = lines.iter().filter(|line| cache.index.contains(line.path.hash())).collect();
+    let shown: Vec<_> = lines.iter().filter(|line| cache.index.may_hold(line.path.hash())).collect();
     html! {
         @if shown.is_empty() {
             p.soft { "Nothing yet." }

@@ -48,7 +48,7 @@ pub async fn get(request: Request<ViewCache, String>) -> Answer {
     let query: Query = head.query()?;
     let text: String = query.q.trim().chars().take(LONGEST).collect();
     let own = visit.to(&format!("cache/{}", cache.name()));
-    if let Some(hash) = whole_hash(&text).filter(|hash| cache.index.contains(hash)) {
+    if let Some(hash) = whole_hash(&text).filter(|hash| cache.index.may_hold(hash)) {
         let mut response = status(http::StatusCode::SEE_OTHER);
         let url = HeaderValue::try_from(format!("{own}/path/{hash}"))
             .map_err(|error| HttpError::internal(&error))?;

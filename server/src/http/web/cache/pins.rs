@@ -54,7 +54,7 @@ pub fn table(cache: &Cache, cache_url: &str, pins: &[PinRecord]) -> Markup {
                     tr {
                         td { (shortened(&pin.name)) " " span.hash { "#" (pin.revision) } }
                         td {
-                            @if cache.index.contains(pin.path.hash()) {
+                            @if cache.index.may_hold(pin.path.hash()) {
                                 (path_link(&format!("{cache_url}/path/{}", pin.path.hash()), &pin.path))
                             } @else {
                                 (pin.path.name())

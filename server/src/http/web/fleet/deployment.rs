@@ -119,7 +119,7 @@ fn path(state: &State, visit: &Visit, cache: Option<&Arc<Cache>>, full: &str) ->
     let path = StorePath::from_full_path(full).ok();
     let seen = cache
         .zip(path.as_ref())
-        .filter(|(cache, path)| visit.viewer.may_read(state, cache) && cache.index.contains(path.hash()));
+        .filter(|(cache, path)| visit.viewer.may_read(state, cache) && cache.index.may_hold(path.hash()));
     html! {
         @match seen {
             Some((cache, path)) => {

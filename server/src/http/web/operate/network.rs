@@ -1,6 +1,6 @@
 //! `GET /server/network`: other nodes and upstreams.
 
-use admin_api::{ListPeers, PeerInfo};
+use admin_api::{ListPeers, ListUpstreams, PeerInfo, UpstreamInfo, UpstreamState};
 use catalog::UnixTime;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use super::{failed, top};
 use crate::http::router::{Operate, Request};
 use crate::http::web::layout::{Page, Part};
 use crate::http::web::parts::{ago, badge, pager};
-use crate::http::web::text::{size, visible};
+use crate::http::web::text::{number, size, visible};
 use crate::http::{Answer, admin};
 
 /// Nodes on one page, and upstreams.
@@ -29,17 +29,7 @@ pub async fn get(request: Request<Operate>) -> Answer {
         Some(_) => Some(admin::list_peers(&state, ListPeers {}).await.map_err(failed)?),
         None => None,
     };
-    let caches = state.caches();
-    let upstreams: Vec<(String, String)> = caches
-        .iter()
-        .flat_map(|cache| {
-            let name = cache.name().to_owned();
-            let config = cache.config();
-            let urls: Vec<String> = config.upstreams.iter().map(ToString::to_string).collect();
-            urls.into_iter().map(move |url| (name.clone(), url))
-        })
-        .take(ON_PAGE)
-        .collect();
+    let upstreams = admin::list_upstreams(&state, ListUpstreams {}).await.map_err(failed)?;
     let own = visit.to("server/network");
     let count = peers.as_ref().map_or(0, Vec::len);
     let next = from.saturating_add(ON_PAGE);
@@ -56,10 +46,8 @@ pub async fn get(request: Request<Operate>) -> Answer {
         @if upstreams.is_empty() {
             p { "No cache asks another one for what it does not have." }
         } @else {
-            table {
-                thead { tr { th { "Cache" } th { "Asks" } } }
-                tbody { @for (cache, url) in &upstreams { tr { td { (cache) } td { (visible(url)) } } } }
-            }
+            (upstream_table(&upstreams[..upstreams.len().min(ON_PAGE)]))
+            @for upstream in upstreams.iter().take(ON_PAGE) { (last_error(upstream)) }
         }
     };
     Ok(visit.reply(Page::new("Network", body).of(Part::Server)))
@@ -82,6 +70,67 @@ fn table(peers: &[&PeerInfo]) -> Markup {
                         td.number { (ago(UnixTime(peer.last_seen))) }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn upstream_table(upstreams: &[UpstreamInfo]) -> Markup {
+    html! {
+        table {
+            thead {
+                tr {
+                    th { "Upstream" }
+                    th { "State" }
+                    th.wide { "Caches" }
+                    th.number { "Latency" }
+                    th.number.wide { "Found" }
+                    th.number.wide { "Absent" }
+                    th.number.wide { "Failed" }
+                    th.number.wide { "Fetched" }
+                }
+            }
+            tbody {
+                @for upstream in upstreams {
+                    tr {
+                        td { (visible(&upstream.url).chars().take(200).collect::<String>()) }
+                        td { (state_badge(upstream)) }
+                        td.wide { (caches_of(upstream)) }
+                        td.number { @if let Some(latency) = upstream.latency { (latency.div_ceil(1000)) " ms" } }
+                        td.number.wide { (number(upstream.found)) }
+                        td.number.wide { (number(upstream.absent + upstream.remembered)) }
+                        td.number.wide { (number(upstream.failed + upstream.refused + upstream.unusable)) }
+                        td.number.wide { (size(upstream.nar_bytes)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn caches_of(upstream: &UpstreamInfo) -> String {
+    let names: Vec<&str> = upstream.caches.iter().map(|user| user.cache.as_str()).collect();
+    visible(&names.join(", ")).chars().take(200).collect()
+}
+
+fn state_badge(upstream: &UpstreamInfo) -> Markup {
+    match upstream.state {
+        UpstreamState::Unknown => badge("", "not asked yet"),
+        UpstreamState::Ok if upstream.quarantined > 0 => badge("warn", "some paths quarantined"),
+        UpstreamState::Ok => badge("good", "ok"),
+        UpstreamState::Refusing => badge("bad", "refuses the credentials"),
+        UpstreamState::BreakerOpen => badge("bad", "not asked, as it failed"),
+    }
+}
+
+/// What last went wrong with an upstream.
+fn last_error(upstream: &UpstreamInfo) -> Markup {
+    html! {
+        @if let Some(error) = &upstream.last_error {
+            p.soft {
+                (visible(&upstream.url).chars().take(200).collect::<String>()) ": last error "
+                @if let Some(at) = upstream.last_error_at { (ago(UnixTime(at))) }
+                ": " (visible(error).chars().take(500).collect::<String>())
             }
         }
     }

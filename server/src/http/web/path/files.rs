@@ -191,7 +191,7 @@ impl Shown<'_> {
         self.reply(html! {
             (self.top())
             p { "A symbolic link to " code { (visible(target)) } "." }
-            @if let Some((hash, inside)) = in_store(target).filter(|(hash, _)| self.cache.index.contains(hash)) {
+            @if let Some((hash, inside)) = in_store(target).filter(|(hash, _)| self.cache.index.may_hold(hash)) {
                 p { a href=(format!("{}/path/{hash}/files{inside}", self.place.cache)) { "Follow it" } }
             }
         })

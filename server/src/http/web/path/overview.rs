@@ -143,7 +143,7 @@ fn references(place: &Place, cache: &Cache, record: &PathRecord) -> Markup {
 /// A path that is referred to, as a link if the cache has it.
 pub(super) fn reference(place: &Place, cache: &Cache, path: &StorePath) -> Markup {
     html! {
-        @if cache.index.contains(path.hash()) {
+        @if cache.index.may_hold(path.hash()) {
             (path_link(&format!("{}/path/{}", place.cache, path.hash()), path))
         } @else {
             (path.name()) " " span.soft { "not in this cache" }
@@ -152,7 +152,7 @@ pub(super) fn reference(place: &Place, cache: &Cache, path: &StorePath) -> Marku
 }
 
 fn needed_by(place: &Place, cache: &Cache, referrers: &[Referrer]) -> Markup {
-    let shown = referrers.iter().take(LISTED).filter(|referrer| cache.index.contains(referrer.path.hash()));
+    let shown = referrers.iter().take(LISTED).filter(|referrer| cache.index.may_hold(referrer.path.hash()));
     html! {
         h2 { "Is referred to by" }
         @if referrers.is_empty() {

@@ -52,7 +52,7 @@ pub async fn referrers(request: Request<ViewCache, (String, PathHash)>) -> Answe
     let has_more = found.len() > ON_PAGE;
     found.truncate(ON_PAGE);
     let next = found.last().filter(|_| has_more).map(|referrer| format!("{own}?after={}", referrer.id.0));
-    let shown: Vec<_> = found.iter().filter(|referrer| cache.index.contains(referrer.path.hash())).collect();
+    let shown: Vec<_> = found.iter().filter(|referrer| cache.index.may_hold(referrer.path.hash())).collect();
     let body = html! {
         (crumbs(&place.crumbs(&visit, &cache, &record)))
         h1 { "What refers to " (record.path.name()) }
