@@ -33,7 +33,7 @@ fn every_example_parses() {
     visit(&Args::command(), "cachectl", &|command, _| {
         let help = command.clone().render_long_help().to_string();
         for line in help.lines().map(str::trim).filter(|line| line.starts_with("cachectl ")) {
-            let line = line.split(['|', '>']).next().unwrap().replace("./result", HASH);
+            let line = line.split(['|', '>']).next().unwrap().replace("./result", HASH).replace('\'', "");
             if let Err(error) = Args::try_parse_from(line.split_whitespace()) {
                 panic!("{line}: {error}");
             }

@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use admin_api::{
-    Access, ApiError, CacheInfo, CacheSummary, JobRequest, KeyOrigin, ListCaches, ShowCache, Signing,
+    Access, ApiError, CacheInfo, CacheSummary, ErrorCode, JobRequest, KeyOrigin, ListCaches, ShowCache,
+    Signing,
 };
 use clap::Subcommand;
 
@@ -74,8 +75,15 @@ async fn confirm(name: &str, client: &Client) -> Result<(), Error> {
     let caches = client.call(&ListCaches {}).await?;
     check_exists(name, &caches)?;
     if caches.iter().any(|cache| cache.name == name && cache.enabled) {
-        // The daemon refuses it, and says why and what to do.
-        return Ok(());
+        // As the daemon says it, but before the question.
+        return Err(Error::Daemon(ApiError {
+            code: ErrorCode::Conflict,
+            message: format!("cache `{name}` is still in the config: remove or disable it first"),
+            hint: Some(
+                "remove its entry from the config, or set `enabled: false` there, and run `cachectl reload`"
+                    .to_owned(),
+            ),
+        }));
     }
     if !io::stdin().is_terminal() {
         return unconfirmed("cannot ask for confirmation without a terminal");

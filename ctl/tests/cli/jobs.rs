@@ -434,6 +434,13 @@ fn answer_on_terminal(
     (String::from_utf8(shown).unwrap(), child.wait().unwrap().code().unwrap())
 }
 
+/// A cache that is no longer in the config.
+fn disabled(name: &str) -> Value {
+    let mut cache = cache(name);
+    cache["enabled"] = json!(false);
+    cache
+}
+
 #[test]
 fn a_cache_is_deleted_when_its_name_was_typed() {
     let done = json!({
@@ -442,7 +449,7 @@ fn a_cache_is_deleted_when_its_name_was_typed() {
     });
     for (typed, deletes) in [("old\n", true), ("new\n", false), ("\n", false)] {
         let daemon = Daemon::start(&[
-            ("GET /v1/caches", says(json!([cache("old"), cache("new")]))),
+            ("GET /v1/caches", says(json!([disabled("old"), cache("new")]))),
             ("POST /v1/jobs", streams(&[started("delete-cache"), done.clone()], Then::Ends)),
         ]);
         let prompt = "Type the name of the cache to confirm: ";
@@ -488,7 +495,7 @@ fn a_collection_on_a_terminal_begins_when_its_plan_was_approved() {
 
 #[test]
 fn a_cache_is_not_deleted_without_a_confirmation() {
-    let daemon = Daemon::start(&[("GET /v1/caches", says(json!([cache("old")])))]);
+    let daemon = Daemon::start(&[("GET /v1/caches", says(json!([disabled("old"), cache("new")])))]);
     let told = daemon.run("cache delete odl").fails(5);
     assert_eq!(told, "cachectl: there is no cache called `odl`\nDid you mean `old`?\n");
     let told = daemon.run("cache delete old").fails(2);
@@ -496,5 +503,7 @@ fn a_cache_is_not_deleted_without_a_confirmation() {
         told.contains("cannot ask for confirmation without a terminal") && told.contains("--yes"),
         "{told}"
     );
+    let told = daemon.run("cache delete new").fails(6);
+    assert!(told.contains("`new` is still in the config"), "{told}");
     assert!(daemon.requests().iter().all(|request| request == "GET /v1/caches"));
 }

@@ -81,7 +81,7 @@ fn faults_of_disks_ports_and_machines_fire_alerts_that_end_with_them() {
     prometheus.wait_for_alert("CacheServerDamage");
 
     fs::rename(site.directory().join("disk"), site.directory().join("gone")).unwrap();
-    for alert in ["CacheServerStorageFailing", "CacheServerNotReady", "CacheServerStorageErrors"] {
+    for alert in ["CacheServerStorageFailing", "CacheServerNotReady"] {
         wait_for(SOON, &format!("{alert} fires"), || {
             site.reader("pub").get(&path.file_url());
             pusher.try_push(&Path::small("another"));
@@ -91,6 +91,31 @@ fn faults_of_disks_ports_and_machines_fire_alerts_that_end_with_them() {
 
     site.daemon().kill9();
     prometheus.wait_for_alert("CacheServerDown");
+}
+
+#[test]
+fn a_disk_that_fails_again_and_again_fires_an_alert() {
+    let site = Site::launched(
+        |config, directory| {
+            with_metrics(config);
+            config["caches"][0]["storages"] =
+                json!([{"name": "disk", "type": "local", "root": directory.join("disk")}]);
+        },
+        |directory| {
+            let mut command = Command::new(DAEMON);
+            command.env_clear().stdin(Stdio::null());
+            faulty::preload(&mut command, directory, "/disk/");
+            command
+        },
+    );
+    let prometheus = Prometheus::start(&site);
+    faulty::set(site.directory(), Some(Fault::Sync(EIO)));
+    let (pusher, mut number) = (site.pusher("pub"), 0);
+    wait_for(SOON, "CacheServerStorageErrors fires", || {
+        number += 1;
+        pusher.try_push(&Path::small(&format!("path-{number}")));
+        prometheus.firing().contains("CacheServerStorageErrors").then_some(())
+    });
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn a_job_is_joined_listed_and_stopped() {
     let notes = events(&output);
     assert!(notes.iter().any(|event| event["text"].as_str().is_some_and(|text| text.contains("going on"))));
     let states: Vec<Value> = list(&site).iter().map(|job| job["state"].clone()).collect();
-    assert_eq!(states, ["stopped", "done", "done"]);
+    assert_eq!(states, ["done", "done", "stopped"], "the newest is first");
 }
 
 #[test]
