@@ -11,8 +11,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::harness::Site;
-use crate::harness::daemon::{DAEMON, cachectl};
+use crate::conformance::register_key;
+use crate::harness::daemon::{DAEMON, Daemon, cachectl};
+use crate::harness::{SOON, Site, wait_for};
 
 /// A mistake, and the reply to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,4 +133,61 @@ fn mistakes_in_a_config_are_answered_as_they_were_read() {
         fs::write(home.path().join("config.yaml"), &mistake.config).unwrap();
         run(&mistake.command, home.path(), &[]).replace(&home.path().display().to_string(), "/HOME")
     });
+}
+
+#[test]
+fn root_without_a_home_is_told_where_the_state_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new("unshare");
+    // The state of the system is left alone.
+    let script = "ip link set lo up && mount -t tmpfs tmpfs /var/lib && exec \"$0\" \"$@\"";
+    command.args(["--net", "--mount", "--propagation", "private", "sh", "-c", script, DAEMON]);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
+    let mut daemon = Daemon::spawn(&mut command, &directory.path().join("log"));
+    let log = wait_for(SOON, "the daemon says where its state is", || {
+        assert!(daemon.has_ended().is_none(), "{}", daemon.log());
+        Some(daemon.log()).filter(|log| log.contains("ready"))
+    });
+    assert!(log.contains("HOME is not set: the state is in /var/lib/cache-server"), "{log}");
+}
+
+#[test]
+fn a_storage_that_has_no_room_left_is_not_said_to_work() {
+    let site = Site::with_files(|config, directory| {
+        config["caches"][0]["storages"] =
+            json!([{"name": "small", "type": "local", "root": directory.join("small"), "max-size": "1MB"}]);
+    });
+    let pusher = site.pusher("pub");
+    let mut number = 0;
+    wait_for(SOON, "the storage is full", || {
+        number += 1;
+        let path = crate::harness::Path::incompressible(&format!("path-{number}"), 50_000);
+        (pusher.try_push(&path).status == 507).then_some(())
+    });
+    let told = site.cachectl(&["doctor"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let line =
+        told.lines().find(|line| line.contains("storage pub/small")).unwrap_or_else(|| panic!("{told}"));
+    assert!(line.contains("warning") && line.contains("max-size"), "{line}");
+}
+
+#[test]
+fn help_and_lists_say_what_tokens_and_keys_do() {
+    let site = Site::with(|config| config["server"]["public-url"] = json!("http://cachix.test:8080"));
+    let help = site.cachectl_ok(&["token", "create", "--help"]);
+    let of = |word: &str| help.lines().find(|line| line.trim_start().starts_with(word)).unwrap().to_owned();
+    assert!(of("- write:").contains("change pins"), "{help}");
+    assert!(of("- admin:").contains("Register signing keys"), "{help}");
+
+    let signing = |site: &Site| {
+        let info = site.cachectl_ok(&["cache", "info", "self"]);
+        info.lines().find(|line| line.starts_with("Signing")).unwrap().to_owned()
+    };
+    assert!(signing(&site).contains("by the server until a client registers a key"), "{}", signing(&site));
+    register_key(&site, "self");
+    assert!(signing(&site).contains("by the clients, since one registered a key"), "{}", signing(&site));
+
+    // Where a URL with a port is printed, so is what to do about the netrc line that Nix does not match.
+    let info = site.cachectl_ok(&["cache", "info", "priv"]);
+    assert!(info.contains("machine ") && info.contains("does not match"), "{info}");
 }

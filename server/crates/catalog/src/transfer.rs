@@ -9,8 +9,8 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    agent, cache, cache_size, catalog_identity, clock, deployment, deployment_log, job, nar, nar_copy, open_upload, pin,
-    realisation, reference, server_key, session, signing_key, storage, storage_by_products,
+    agent, cache, cache_size, catalog_identity, clock, deployment, deployment_log, job, nar, nar_copy,
+    open_upload, pin, realisation, reference, server_key, session, signing_key, storage, storage_by_products,
     storage_generation, storage_job, store_path, token, tombstone, trashed_path, unpublished_path, upload,
     web_session, workspace,
 };

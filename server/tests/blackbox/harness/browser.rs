@@ -96,6 +96,8 @@ impl Browser {
     pub fn look(&self, width: u32, dark: bool) {
         let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics);
+        // Pictures of a whole page leave out what would be below it.
+        self.devtools("Emulation.setScrollbarsHidden", json!({"hidden": true}));
         let scheme = if dark { "dark" } else { "light" };
         let feature = json!({"name": "prefers-color-scheme", "value": scheme});
         self.devtools("Emulation.setEmulatedMedia", json!({"features": [feature]}));

@@ -11,6 +11,7 @@ use crate::harness::{Node, Path, SOON, Site, wait_for};
 fn site() -> Site {
     Site::with_files(|config, directory| {
         config["server"]["audit-log"] = json!(directory.join("audit.log"));
+        config["caches"][3]["upstreams"] = json!(["http://127.0.0.1:9"]);
         config["workspaces"] = json!([{"name": "fleet", "cache": "pub"}]);
         config["agents"] = json!([{"name": "machine", "workspace": "fleet"}]);
     })
