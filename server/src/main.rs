@@ -360,8 +360,8 @@ fn run(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let traces = match traces::start(runtime.handle().clone(), || tls::trust(&[]), env!("CARGO_PKG_VERSION"))
-    {
+    let https = || tls::trust(&config.server.trusted_authorities);
+    let traces = match traces::start(runtime.handle().clone(), https, env!("CARGO_PKG_VERSION")) {
         Ok(traces) => traces,
         Err(error) => {
             tracing::error!(error = %chain(&error), "cannot start to send traces");

@@ -2,6 +2,7 @@
 //! of configured upstreams are. Where both may lead is for `address_scope.rs` to say. Credentials go to the origin that they were
 //! given for and nowhere else.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -112,12 +113,17 @@ pub struct Access {
 pub struct HttpWithIdentity(Http);
 
 impl Access {
-    /// Makes a client that shows the certificate. Both are in PEM; the certificate may be followed by its chain.
+    /// Makes a client that shows the certificate. Both are in PEM; the certificate may be followed by its chain. The server may be vouched
+    /// for by the authorities in these files as well. Blocks.
     ///
     /// # Errors
     ///
     /// Which of them is of no use.
-    pub fn http_with_identity(certificate: &str, key: &str) -> Result<HttpWithIdentity, String> {
+    pub fn http_with_identity(
+        certificate: &str,
+        key: &str,
+        authorities: &[PathBuf],
+    ) -> Result<HttpWithIdentity, String> {
         let certificates =
             CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
         let certificates = certificates.ok().filter(|certificates| !certificates.is_empty());
@@ -125,7 +131,7 @@ impl Access {
             certificates.ok_or_else(|| "client-certificate-file: it has no certificate in PEM".to_owned())?;
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
             .map_err(|_| "client-key-file: it has no private key in PEM".to_owned())?;
-        let trusting = tls::trusting(&[]).map_err(|error| chain(&error))?;
+        let trusting = tls::trusting(authorities).map_err(|error| chain(&error))?;
         let tls = trusting
             .with_client_auth_cert(certificates, key)
             .map_err(|error| format!("client-certificate-file: {error}"))?;

@@ -158,7 +158,7 @@ impl Federation {
             lookups: Lookups::default(),
             keeping: Keeping::default(),
             inventories: Inventories::default(),
-            upstreams: Upstreams::default(),
+            upstreams: Upstreams::new(&server.trusted_authorities),
             uploads,
             ingest,
             tickets: ArcSwap::from_pointee(TicketKey::derive(key)),

@@ -1,6 +1,7 @@
 //! What an upstream wants to see, read from files when it is needed and again every minute, so that a new secret needs no
 //! reload. A file that cannot be read leaves what was read before in force.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ const RETRY: Duration = Duration::from_secs(2);
 pub struct Credentials {
     config: UpstreamCredentials,
     host: String,
+    /// Files with authorities that count for a connection with a client certificate.
+    authorities: Arc<[PathBuf]>,
     has_any: bool,
     known: Mutex<Known>,
 }
@@ -47,12 +50,13 @@ struct Read {
 }
 
 impl Credentials {
-    /// `host` is that of the upstream.
-    pub fn new(config: &UpstreamCredentials, host: &str) -> Self {
+    /// `host` is that of the upstream. For HTTPS to it, the authorities in these files count as well.
+    pub fn new(config: &UpstreamCredentials, host: &str, authorities: Arc<[PathBuf]>) -> Self {
         Self {
             has_any: config.files().next().is_some(),
             config: config.clone(),
             host: host.to_owned(),
+            authorities,
             known: Mutex::default(),
         }
     }
@@ -83,7 +87,9 @@ impl Credentials {
         let mut known = self.known.lock().await;
         if known.due.is_none_or(|due| due <= Instant::now()) {
             let (config, host, before) = (self.config.clone(), self.host.clone(), known.read.clone());
-            let read = tokio::task::spawn_blocking(move || read(&config, &host, before.as_deref())).await;
+            let authorities = self.authorities.clone();
+            let read = move || read(&config, &host, &authorities, before.as_deref());
+            let read = tokio::task::spawn_blocking(read).await;
             match read.unwrap_or_else(|_| Err("they could not be read".to_owned())) {
                 Ok(read) => {
                     *known =
@@ -106,8 +112,13 @@ impl Credentials {
 }
 
 /// Reads all files. Blocks.
-fn read(config: &UpstreamCredentials, host: &str, before: Option<&Read>) -> Result<Read, String> {
-    let resolve = |file: &Option<std::path::PathBuf>| {
+fn read(
+    config: &UpstreamCredentials,
+    host: &str,
+    authorities: &[PathBuf],
+    before: Option<&Read>,
+) -> Result<Read, String> {
+    let resolve = |file: &Option<PathBuf>| {
         let secret = file.clone().map(|file| SecretSource::File(file).resolve());
         secret.transpose().map_err(|error| chain(&error).to_string())
     };
@@ -145,7 +156,7 @@ fn read(config: &UpstreamCredentials, host: &str, before: Option<&Read>) -> Resu
         });
         read.access.http = match same {
             Some(before) => before.access.http.clone(),
-            None => Some(Access::http_with_identity(certificate.expose(), key.expose())?),
+            None => Some(Access::http_with_identity(certificate.expose(), key.expose(), authorities)?),
         };
         read.identity = Some((certificate, key));
     }

@@ -10,6 +10,7 @@ mod netrc;
 mod record;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,8 +31,11 @@ const NIXOS_HOST: &str = "cache.nixos.org";
 const MOST_ABSENT: usize = 32_768;
 
 /// All upstreams of the configuration.
-#[derive(Default)]
-pub struct Upstreams(RwLock<Vec<Arc<Remote>>>);
+pub struct Upstreams {
+    remotes: RwLock<Vec<Arc<Remote>>>,
+    /// Files with authorities that count for HTTPS to them, beside those of this system.
+    authorities: Arc<[PathBuf]>,
+}
 
 /// One upstream.
 pub struct Remote {
@@ -57,12 +61,17 @@ pub struct Prepared {
 }
 
 impl Upstreams {
+    /// No upstreams yet. For HTTPS to those to come, the authorities in these files count as well.
+    pub fn new(authorities: &[PathBuf]) -> Self {
+        Self { remotes: RwLock::default(), authorities: authorities.into() }
+    }
+
     /// Takes over the upstreams of the caches. Those that stay the same keep their connections and their record.
     pub fn set(&self, caches: &Caches) {
         let is_wanted = |remote: &Arc<Remote>| {
             caches.iter().any(|cache| cache.config().upstreams.contains(&remote.config))
         };
-        self.0.write().retain(is_wanted);
+        self.remotes.write().retain(is_wanted);
         for cache in caches.iter() {
             self.of(cache);
         }
@@ -81,17 +90,17 @@ impl Upstreams {
 
     /// Returns all of them.
     pub fn all(&self) -> Vec<Arc<Remote>> {
-        self.0.read().clone()
+        self.remotes.read().clone()
     }
 
     fn get(&self, upstream: &Upstream) -> Arc<Remote> {
         let find = |known: &[Arc<Remote>]| known.iter().find(|remote| remote.config == *upstream).cloned();
-        if let Some(remote) = find(&self.0.read()) {
+        if let Some(remote) = find(&self.remotes.read()) {
             return remote;
         }
-        let mut known = self.0.write();
+        let mut known = self.remotes.write();
         find(&known).unwrap_or_else(|| {
-            let remote = Arc::new(Remote::new(upstream.clone()));
+            let remote = Arc::new(Remote::new(upstream.clone(), self.authorities.clone()));
             known.push(remote.clone());
             remote
         })
@@ -99,14 +108,18 @@ impl Upstreams {
 }
 
 impl Remote {
-    fn new(config: Upstream) -> Self {
+    fn new(config: Upstream, authorities: Arc<[PathBuf]>) -> Self {
         let bucket = config.is_bucket().then(|| BucketReader::new(bucket_settings(&config)));
         let base = match &bucket {
             Some(bucket) => Url::parse(&bucket.base_url()).unwrap_or_else(|_| with_slash(&config.url)),
             None => with_slash(&config.url),
         };
         Self {
-            credentials: Credentials::new(&config.credentials, base.host_str().unwrap_or_default()),
+            credentials: Credentials::new(
+                &config.credentials,
+                base.host_str().unwrap_or_default(),
+                authorities,
+            ),
             config,
             base,
             record: UpstreamRecord::default(),

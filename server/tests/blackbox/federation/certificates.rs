@@ -35,6 +35,13 @@ fn openssl(directory: &FilePath, arguments: &str) {
     assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Why the daemon trusts the authority.
+#[derive(Clone, Copy, PartialEq)]
+enum Trusts {
+    BySystem,
+    ByConfiguration,
+}
+
 impl Nginx {
     fn start(signer: &Upstream, paths: &[&Path]) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -85,11 +92,16 @@ impl Nginx {
         Self { process, directory, port }
     }
 
-    fn site(&self, signer: &Upstream, certificate: bool) -> Site {
+    /// A daemon that trusts the authority because its system does, or because its configuration says so.
+    fn site(&self, signer: &Upstream, certificate: bool, trusts: Trusts) -> Site {
         let (url, key) = (format!("https://127.0.0.1:{}", self.port), signer.public_key());
         let files = self.directory.path().to_owned();
         let authority = files.join("ca.crt");
+        let configured = authority.clone();
         let edit = move |config: &mut serde_json::Value, _: &FilePath| {
+            if trusts == Trusts::ByConfiguration {
+                config["server"]["trusted-authorities"] = json!([configured]);
+            }
             let mut entry = json!({"url": url, "public-keys": key});
             if certificate {
                 entry["client-certificate-file"] = json!(files.join("client.crt"));
@@ -100,7 +112,10 @@ impl Nginx {
         };
         Site::launched(edit, move |_| {
             let mut command = Command::new(DAEMON);
-            command.env_clear().env("SSL_CERT_FILE", &authority).stdin(Stdio::null());
+            command.env_clear().stdin(Stdio::null());
+            if trusts == Trusts::BySystem {
+                command.env("SSL_CERT_FILE", &authority);
+            }
             command
         })
     }
@@ -111,11 +126,13 @@ fn an_upstream_that_wants_a_client_certificate_sees_it() {
     let signer = Upstream::start();
     let path = Path::incompressible("guarded", 500_000);
     let nginx = Nginx::start(&signer, &[&path]);
-    let site = nginx.site(&signer, true);
-    site.reader("pub").assert_has(&path);
-    let list = site.cachectl_ok(&["upstream", "list", "--json"]);
-    assert!(list.contains("\"access\": \"certificate\""), "{list}");
+    for trusts in [Trusts::BySystem, Trusts::ByConfiguration] {
+        let site = nginx.site(&signer, true, trusts);
+        site.reader("pub").assert_has(&path);
+        let list = site.cachectl_ok(&["upstream", "list", "--json"]);
+        assert!(list.contains("\"access\": \"certificate\""), "{list}");
+    }
     // Without it there is nothing to be had.
-    let site = nginx.site(&signer, false);
+    let site = nginx.site(&signer, false, Trusts::ByConfiguration);
     assert_eq!(site.reader("pub").narinfo_status(&path), 404);
 }
