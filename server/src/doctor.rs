@@ -3,6 +3,7 @@
 mod agents;
 mod belonging;
 mod certificates;
+mod closures;
 mod upstreams;
 
 use std::path::Path;
@@ -66,6 +67,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     findings.extend(agents::examine(core));
     findings.extend(dht(core));
     findings.extend(upstreams::examine(core));
+    findings.extend(closures::examine(core).await);
     findings.extend(failing_workers(workers));
     findings
 }

@@ -208,7 +208,7 @@ impl Cache {
         }
     }
 
-    /// The catalog's record of a visible path.
+    /// The catalog's record of a path that readers may have: a visible one, with a complete closure where the configuration asks for that.
     pub async fn find_path(
         &self,
         catalog: &Catalog,
@@ -218,7 +218,8 @@ impl Cache {
             return Ok(None);
         }
         // Another daemon may have found it damaged a moment ago.
-        Ok(catalog.find_path(self.id, hash).await?.filter(|record| !record.nar.damaged))
+        let record = catalog.find_path(self.id, hash).await?.filter(|record| !record.nar.damaged);
+        Ok(record.filter(|record| record.missing_reference.is_none() || !self.is_strict()))
     }
 
     /// The NAR file of this name, if a visible path has it.
@@ -353,6 +354,7 @@ impl Cache {
         for path in &paths {
             self.index.remove(path);
         }
+        self.forget_incomplete();
         tracing::error!(cache = self.name(), nar = %name, paths = paths.len(), reason,
             "a NAR is damaged; its paths are hidden until they are pushed again");
         Ok(())

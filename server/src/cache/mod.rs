@@ -36,7 +36,7 @@ use self::nars::Nars;
 pub use self::push_error::{PushError, blocking};
 use self::storages::{CacheStorage, Storages};
 use crate::chain::chain;
-use crate::config::{Access, CacheConfig};
+use crate::config::{Access, CacheConfig, Closures};
 use crate::counters::cache::CacheCounters;
 
 /// One cache at run time.
@@ -105,6 +105,18 @@ impl Cache {
     /// Whether anyone may read it.
     pub fn is_public(&self) -> bool {
         self.config.load().access == Access::Public
+    }
+
+    /// Whether paths with an incomplete closure are hidden from readers.
+    pub fn is_strict(&self) -> bool {
+        self.config.load().closures == Closures::Strict
+    }
+
+    /// Closures have become incomplete: readers must not get the paths from memory, where these are to be hidden.
+    pub fn forget_incomplete(&self) {
+        if self.is_strict() {
+            self.index.forget_replies();
+        }
     }
 
     /// The keys it signs with and publishes at the moment.

@@ -513,7 +513,11 @@ impl Cache {
         if apply_reload.config.copies > 1 {
             self.expect_copies();
         }
+        let is_stricter = apply_reload.config.closures != self.config.load().closures;
         self.config.store(Arc::new(apply_reload.config));
+        if is_stricter {
+            self.index.forget_replies();
+        }
         self.storages.store(Arc::new(apply_reload.storages));
         self.removed_storages.store(Arc::new(apply_reload.former));
     }

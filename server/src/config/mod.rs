@@ -47,6 +47,6 @@ pub use print::print_config;
 pub use secret::{KeySource, SHORTEST_KEY, Secret, SecretError, SecretSource};
 pub use stated::Stated;
 pub use words::{
-    Access, CopiesBeforeAnswer, FederationTrust, LogFormat, OidcAlgorithm, PreferredCompression,
+    Access, Closures, CopiesBeforeAnswer, FederationTrust, LogFormat, OidcAlgorithm, PreferredCompression,
     RulePermission, SigningMode, StorageType, Strategy, WhenFull,
 };

@@ -15,9 +15,9 @@ use crate::limits::client_address::Network;
 use crate::tls;
 
 use super::{
-    Access, CacheName, Condition, CopiesBeforeAnswer, DatabaseUrl, FederationTrust, KeySource, LogFormat,
-    Name, OidcAlgorithm, PreferredCompression, RulePermission, SecretError, SecretSource, SigningMode,
-    StorageType, Strategy, WhenFull, keys,
+    Access, CacheName, Closures, Condition, CopiesBeforeAnswer, DatabaseUrl, FederationTrust, KeySource,
+    LogFormat, Name, OidcAlgorithm, PreferredCompression, RulePermission, SecretError, SecretSource,
+    SigningMode, StorageType, Strategy, WhenFull, keys,
 };
 
 /// A whole configuration, ready to run.
@@ -224,6 +224,8 @@ pub struct FederationConfig {
     pub lookup_timeout: Duration,
     /// Whether nodes may be on this machine and on its link.
     pub local_addresses: bool,
+    /// How often it is looked whether upstreams still have what pushes and closures rely on.
+    pub watch_interval: Duration,
 }
 
 /// One entry of `caches[].upstreams`. `Display` is its text in the file, without what only a mapping can say.
@@ -351,6 +353,10 @@ pub struct CacheConfig {
     pub upstreams: Vec<Upstream>,
     /// Whether clients that push are told that they can skip what an upstream has.
     pub skip_upstream: bool,
+    /// Whether what clients skipped because an upstream has it is kept here too.
+    pub pin_upstream: bool,
+    /// What happens to paths whose closure is incomplete.
+    pub closures: Closures,
     /// What happens to paths that were found elsewhere.
     pub federation: CacheFederation,
     /// The most bytes that it may have on all its storages.

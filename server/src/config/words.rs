@@ -99,6 +99,16 @@ words! {
 }
 
 words! {
+    /// What happens to a path whose closure is incomplete.
+    Closures {
+        /// It is served, and reported.
+        Warn = "warn",
+        /// It is hidden until its closure is complete.
+        Strict = "strict",
+    }
+}
+
+words! {
     /// How a storage is chosen for a new file.
     Strategy {
         /// The next one in turn.

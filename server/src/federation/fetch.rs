@@ -54,6 +54,16 @@ impl Federation {
 
     /// The NAR that the ticket is for.
     pub async fn fetch(self: &Arc<Self>, cache: &Arc<Cache>, ticket: &Ticket) -> Result<Fetched, FetchError> {
+        self.fetch_and(cache.config().federation.keep, cache, ticket).await
+    }
+
+    /// As [`fetch`](Self::fetch), and keeps the path if that `is_kept`.
+    pub(super) async fn fetch_and(
+        self: &Arc<Self>,
+        is_kept: bool,
+        cache: &Arc<Cache>,
+        ticket: &Ticket,
+    ) -> Result<Fetched, FetchError> {
         let mut reservation = None;
         match &ticket.source {
             Source::Here(name) => {
@@ -61,7 +71,7 @@ impl Federation {
                     return Ok(Fetched::Here(blob));
                 }
             }
-            Source::Peer(_) | Source::Upstream(_) if cache.config().federation.keep => {
+            Source::Peer(_) | Source::Upstream(_) if is_kept => {
                 // Before looking, so that what was kept a moment ago is found.
                 reservation = self.keeping.reserve(cache, &ticket.file).await;
                 if let Some(blob) = self.open_kept(cache, ticket).await {

@@ -13,6 +13,7 @@ use nix_formats::{NarFileName, NarInfo, Signature, StorePathHash};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::Federation;
+use super::ticket::Ticket;
 use crate::cache::Cache;
 use crate::counters::LIMIT_HITS;
 use crate::counters::labels::LimitHit;
@@ -49,6 +50,8 @@ pub struct Found {
     pub valid: Vec<Signature>,
     /// The name of the file that it promises.
     pub file: NarFileName,
+    /// Where that is had.
+    pub ticket: Ticket,
     /// Whether an upstream has it, and not another cache of ours or of the network.
     pub is_upstream: bool,
 }

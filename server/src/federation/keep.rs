@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::CacheId;
-use futures_util::stream;
-use nix_formats::{NarFileName, NarInfo, Signature};
+use futures_util::{StreamExt, stream};
+use nix_formats::{NarFileName, NarInfo, Signature, StorePathHash};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{mpsc, watch};
 
 use super::Federation;
+use super::fetch::Fetched;
 use super::ticket::Ticket;
 use crate::cache::Cache;
 use crate::cache::PushError;
@@ -117,6 +118,25 @@ impl Federation {
             drop(reservation);
         });
         Some(copy)
+    }
+
+    /// Fetches a path that the cache lacks, and keeps it. Returns whether the cache has it now.
+    pub(super) async fn keep_path(self: &Arc<Self>, cache: &Arc<Cache>, path: &StorePathHash) -> bool {
+        let Some(found) = self.find_patiently(cache, path).await.found() else { return false };
+        match self.fetch_and(true, cache, &found.ticket).await {
+            Ok(Fetched::Here(_)) => {}
+            Ok(Fetched::Stream { mut pieces, .. }) => {
+                while let Some(piece) = pieces.next().await {
+                    if piece.is_err() {
+                        return false;
+                    }
+                }
+                // Until it is committed.
+                drop(self.keeping.reserve(cache, &found.file).await);
+            }
+            Err(_) => return false,
+        }
+        cache.can_serve(&self.catalog, path).await.unwrap_or(false)
     }
 
     /// Waits until a cache that keeps what it finds is too large.

@@ -89,9 +89,12 @@ impl Federation {
         }
     }
 
-    /// Whether an upstream of the cache has a path, with a signature that counts.
-    pub(super) async fn is_upstream(&self, cache: &Cache, hash: &StorePathHash) -> bool {
-        matches!(self.first_of(self.upstreams_of(cache).collect(), cache, hash).await, Asked::Found(_))
+    /// Looks for a path at the upstreams of the cache, with a signature that counts.
+    pub(super) async fn find_upstream(&self, cache: &Cache, hash: &StorePathHash) -> Option<Verified> {
+        match self.first_of(self.upstreams_of(cache).collect(), cache, hash).await {
+            Asked::Found(verified) => Some(*verified),
+            Asked::Nothing | Asked::NotYet => None,
+        }
     }
 
     /// The upstreams of a cache in the order of their priority.

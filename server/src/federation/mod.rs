@@ -18,6 +18,7 @@
 //! | `sources.rs` | who has it, and goes on where another breaks off |
 //! | `relay.rs` | passing its bytes on, and checking them before the last |
 //! | `skip.rs` | what need not be pushed |
+//! | `elsewhere.rs` | what a cache relies on to be elsewhere, and watches |
 //! | `keep.rs` | storing what passes, for caches that are told to |
 //! | `inventories.rs` | what the other nodes hold, in few bytes |
 //! | `exchange.rs` | asking for that, and answering |
@@ -30,6 +31,7 @@
 mod address_scope;
 mod ask;
 mod client;
+mod elsewhere;
 mod exchange;
 mod fetch;
 mod find;
@@ -73,6 +75,7 @@ pub use self::ticket::{Ticket, TicketText, within};
 pub use self::upstream_state::{UpstreamCondition, UpstreamState};
 
 use self::ask::Candidate;
+use self::elsewhere::Reliance;
 use self::find::Lookups;
 use self::health::{Health, HealthBook};
 use self::inventories::Inventories;
@@ -129,6 +132,7 @@ pub struct Federation {
     keeping: Keeping,
     inventories: Inventories,
     upstreams: Upstreams,
+    reliance: Reliance,
     uploads: Arc<Uploads>,
     ingest: Arc<Ingest>,
     tickets: ArcSwap<TicketKey>,
@@ -159,6 +163,7 @@ impl Federation {
             keeping: Keeping::default(),
             inventories: Inventories::default(),
             upstreams: Upstreams::new(&server.trusted_authorities),
+            reliance: Reliance::default(),
             uploads,
             ingest,
             tickets: ArcSwap::from_pointee(TicketKey::derive(key)),
@@ -239,6 +244,7 @@ impl Federation {
         self.upstreams.set(&caches);
         let changed = self.public_caches.set_caches(caches);
         self.lookups.begin_generation();
+        self.reliance.begin_generation();
         self.inventories.forget_own();
         self.follow_changes();
         if let Some(network) = self.network.get() {

@@ -32,6 +32,6 @@ impl Federation {
         let body = Bytes::from(narinfo.to_string());
         let etag = etag_of(&body);
         let is_upstream = matches!(ticket.source, Source::Upstream(_));
-        Found { body, etag, narinfo, valid, file: ticket.file, is_upstream }
+        Found { body, etag, narinfo, valid, file: ticket.file, ticket, is_upstream }
     }
 }

@@ -22,6 +22,7 @@ mod signatures;
 use std::sync::Arc;
 
 use catalog::Catalog;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -39,6 +40,8 @@ pub struct Ingest {
     uploads: Arc<Uploads>,
     nar_store: Arc<NarStore>,
     publisher: Arc<Publisher>,
+    /// Told when a path was recorded whose closure is incomplete.
+    incomplete: Notify,
     /// Commits run to their end even if the client hangs up; a shutdown waits for them.
     commits: TaskTracker,
 }
@@ -51,7 +54,8 @@ impl Ingest {
         nar_store: Arc<NarStore>,
         publisher: Arc<Publisher>,
     ) -> Self {
-        Self { catalog, uploads, nar_store, publisher, commits: TaskTracker::new() }
+        let (incomplete, commits) = (Notify::new(), TaskTracker::new());
+        Self { catalog, uploads, nar_store, publisher, incomplete, commits }
     }
 
     /// Ends an upload in parts: verifies it against `description` and commits the path. `parts` may be absent, then
@@ -102,6 +106,11 @@ impl Ingest {
             }
             None => self.commit_known_detached(cache, description).await,
         }
+    }
+
+    /// Waits until a path was recorded whose closure is incomplete.
+    pub async fn incomplete(&self) {
+        self.incomplete.notified().await;
     }
 
     /// Waits until no commit is under way. No new ones may be started.

@@ -176,6 +176,9 @@ impl Ingest {
             cache.storages().removed(replaced.storage, replaced.file_size);
         }
         cache.show_recorded(&self.catalog, hash);
+        if record.missing_reference.is_some() {
+            self.incomplete.notify_one();
+        }
         cache.counters.pushes.increment();
         cache.counters.pushed_bytes.add(record.nar.file_size);
         let storage = cache.storage(record.nar.storage);

@@ -6,6 +6,7 @@
 mod capacity_collector;
 mod catalog;
 mod clock;
+mod closures;
 mod copies;
 mod deployments;
 mod feed;
@@ -118,6 +119,7 @@ pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
         Box::new(touches::Touches),
         Box::new(trash::Trash::new()),
         Box::new(deployments::Deployments),
+        Box::new(closures::Closures::new()),
         Box::new(capacity_collector::CapacityCollector::new(workers.jobs.clone())),
     ];
     for worker in own.into_iter().chain(more) {

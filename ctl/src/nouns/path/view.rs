@@ -1,6 +1,6 @@
 //! How store paths are shown.
 
-use admin_api::{DeletedPaths, PathCopy, PathInfo, PathRow, PushedBy};
+use admin_api::{DeletedPaths, MissingPath, PathCopy, PathInfo, PathRow, PushedBy};
 
 use super::CacheWhy;
 use crate::output::{
@@ -84,10 +84,20 @@ fn pushed_by(info: &PathInfo) -> String {
     }
 }
 
+/// A path that a closure lacks, for a person.
+fn missing(missing: &MissingPath) -> String {
+    let why = if missing.hidden { ", damaged here" } else { "" };
+    format!("{} (needed by {}{why})", missing.path, missing.needed_by)
+}
+
 /// Renders all about a path in a cache.
 pub fn render(info: &PathInfo, look: &Look) -> String {
     let when = |time| format!("{} ({})", date(time), relative(look.now, time));
-    let state = if info.damaged { "damaged (hidden until it is pushed again)" } else { "ok" };
+    let state = match () {
+        () if info.damaged => "damaged (hidden until it is pushed again)",
+        () if info.withheld => "hidden until its closure is complete",
+        () => "ok",
+    };
     let mut fields = Fields::new();
     fields
         .add("Cache", &info.cache)
@@ -109,7 +119,8 @@ pub fn render(info: &PathInfo, look: &Look) -> String {
     fields
         .add("Deriver", info.deriver.as_deref().unwrap_or("-"))
         .add_list("References", &info.references)
-        .add_list("Signatures", &info.signatures);
+        .add_list("Signatures", &info.signatures)
+        .add_list("Closure lacks", &info.missing.iter().map(missing).collect::<Vec<_>>());
     format!("{}\n{}", look.bold(&plain(&info.store_path)), fields.render(look))
 }
 

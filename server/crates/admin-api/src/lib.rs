@@ -61,8 +61,8 @@ pub use job::{
 pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey, RetiredKey};
 pub use names::nearest;
 pub use path::{
-    DeletePath, DeletedPaths, ExplainPath, ListPaths, MAX_PATHS_PER_PAGE, PathCopy, PathInfo, PathList,
-    PathRow, PathWhy, PushedBy, ShowPath,
+    DeletePath, DeletedPaths, ExplainPath, ListPaths, MAX_PATHS_PER_PAGE, MissingPath, PathCopy, PathInfo,
+    PathList, PathRow, PathWhy, PushedBy, ShowPath,
 };
 pub use peer::{ListPeers, PeerInfo, Ping, PingPeer};
 pub use pin::{CreatePin, ListPins, PinInfo, RemovePin, RemovedPins};

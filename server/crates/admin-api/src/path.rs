@@ -156,6 +156,12 @@ pub struct PathInfo {
     /// The further copies of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<PathCopy>,
+    /// What its closure lacks, up to 100 paths; empty if the closure is complete.
+    #[serde(default)]
+    pub missing: Vec<MissingPath>,
+    /// Whether readers do not find the path because its closure is incomplete.
+    #[serde(default)]
+    pub withheld: bool,
 }
 
 /// A further copy of the file of a path.
@@ -167,6 +173,17 @@ pub struct PathCopy {
     pub state: String,
     /// When its bytes were last compared with the hash.
     pub checked_at: Option<i64>,
+}
+
+/// A path that a closure lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingPath {
+    /// The missing path as `HASH-NAME`.
+    pub path: String,
+    /// A path of the closure that refers to it, as `HASH-NAME`.
+    pub needed_by: String,
+    /// Whether the cache holds it, but hides it because its file is damaged or on a storage that is not in use.
+    pub hidden: bool,
 }
 
 /// The token that a path was pushed with.

@@ -20,9 +20,11 @@ mod caches;
 mod catalog;
 mod changes;
 mod clock;
+mod closures;
 mod copies;
 mod database;
 mod deploy;
+mod elsewhere;
 mod entity;
 mod error;
 mod gc;
@@ -62,11 +64,13 @@ pub use cache_sizes::CacheSize;
 pub use caches::DeclaredCache;
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
+pub use closures::{IncompletePath, Lack};
 pub use copies::{CopyCounts, CopyRecord, CopyState, CopyToMake, StorageCopies, Survey, Surveyed};
 pub use deploy::{
     AddedDeployments, AgentRecord, DeclaredAgent, DeclaredWorkspace, DeploymentRecord, DeploymentStatus,
     Fleet, LogAppend, LogLine, NewDeployment, NumberedLine,
 };
+pub use elsewhere::{ElsewhereCounts, PathElsewhere, Seen};
 pub use entity::cache::Model as CacheRecord;
 pub use entity::server_key::Model as ServerKeyRecord;
 pub use entity::storage::Model as StorageRecord;

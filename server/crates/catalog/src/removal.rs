@@ -6,8 +6,8 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    cache, nar, nar_copy, open_upload, pin, realisation, signing_key, storage, storage_by_products,
-    storage_generation, storage_job, store_path, tombstone, trashed_path, upload,
+    cache, nar, nar_copy, open_upload, path_elsewhere, pin, realisation, signing_key, storage,
+    storage_by_products, storage_generation, storage_job, store_path, tombstone, trashed_path, upload,
 };
 use crate::tokens::take_from_tokens;
 use crate::writer::Written;
@@ -111,6 +111,10 @@ async fn forget(
 async fn forget_rest(transaction: &DatabaseTransaction, cache: CacheId) -> Result<(), CatalogError> {
     nar_copy::Entity::delete_many().filter(nar_copy::Column::Cache.eq(cache)).exec(transaction).await?;
     realisation::Entity::delete_many().filter(realisation::Column::Cache.eq(cache)).exec(transaction).await?;
+    path_elsewhere::Entity::delete_many()
+        .filter(path_elsewhere::Column::Cache.eq(cache))
+        .exec(transaction)
+        .await?;
     pin::Entity::delete_many().filter(pin::Column::Cache.eq(cache)).exec(transaction).await?;
     tombstone::Entity::delete_many().filter(tombstone::Column::Cache.eq(cache)).exec(transaction).await?;
     upload::Entity::delete_many().filter(upload::Column::Cache.eq(cache)).exec(transaction).await?;

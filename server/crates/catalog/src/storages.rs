@@ -11,7 +11,7 @@ use sea_orm::{
 
 use crate::entity::{nar, storage};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId, StorageRecord, copies};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, StorageId, StorageRecord, closures, copies};
 
 /// A storage of a cache as the configuration declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,12 @@ async fn reconcile_storages(
 
     let turned =
         |storage: &StorageRecord| before.get(&storage.id).is_some_and(|&enabled| enabled != storage.enabled);
-    let changes = if storages.iter().any(turned) { vec![CatalogChange::Resync] } else { Vec::new() };
+    let turned: HashSet<CacheId> =
+        storages.iter().filter(|storage| turned(storage)).map(|storage| storage.cache).collect();
+    for cache in &turned {
+        closures::recount(transaction, *cache).await?;
+    }
+    let changes = if turned.is_empty() { Vec::new() } else { vec![CatalogChange::Resync] };
     Ok(Written::with_changes(storages, changes))
 }
 

@@ -10,9 +10,9 @@ use sea_orm::{
 
 use crate::entity::{
     agent, cache, cache_size, catalog_identity, clock, deployment, deployment_log, job, nar, nar_copy,
-    open_upload, pin, realisation, reference, server_key, session, signing_key, storage, storage_by_products,
-    storage_generation, storage_job, store_path, token, tombstone, trashed_path, unpublished_path, upload,
-    web_session, workspace,
+    open_upload, path_elsewhere, pin, realisation, reference, server_key, session, signing_key, storage,
+    storage_by_products, storage_generation, storage_job, store_path, token, tombstone, trashed_path,
+    unpublished_path, upload, web_session, workspace,
 };
 
 /// Rows that are inserted with one statement. SQLite takes 32,766 parameters; the widest table has fewer than 20 columns.
@@ -25,6 +25,7 @@ macro_rules! with_all_tables {
             cache, signing_key, storage, storage_job, storage_generation, nar, nar_copy, store_path, reference, unpublished_path,
             pin, upload, open_upload, token, tombstone, trashed_path, workspace, agent, deployment, deployment_log, clock,
             catalog_identity, server_key, job, storage_by_products, realisation, web_session, session, cache_size,
+            path_elsewhere,
         }
     };
 }

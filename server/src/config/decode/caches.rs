@@ -61,6 +61,10 @@ fn read_one(
         let federation = section.section_again("federation", &keys::CACHE_FEDERATION);
         federation.warn("keep-max-size", "has no effect without `keep: true`");
     }
+    if cache.pin_upstream && (cache.upstreams.is_empty() || !cache.skip_upstream) {
+        let without = if cache.skip_upstream { "`upstreams`" } else { "`skip-upstream: true`" };
+        section.warn("pin-upstream", &format!("has no effect without {without}"));
+    }
     // Two caches of one name would be reported for their directories as well.
     let directory = (is_complete && is_unique).then_some(&cache.name);
     cache.storages = storages::read(section, directory, cache.storage_strategy, server, context, data);

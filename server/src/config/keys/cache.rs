@@ -11,11 +11,12 @@ use super::types::{
 };
 use super::{STORAGE, UPSTREAM, upstream};
 use crate::config::{
-    Access, CacheConfig, CacheFederation, CopiesBeforeAnswer, FederationTrust, PreferredCompression,
-    SigningMode, Strategy, Upstream, WhenFull,
+    Access, CacheConfig, CacheFederation, Closures, CopiesBeforeAnswer, FederationTrust,
+    PreferredCompression, SigningMode, Strategy, Upstream, WhenFull,
 };
 
 const ACCESS: Type<Access> = words();
+const CLOSURES: Type<Closures> = words();
 const COPIES_BEFORE_ANSWER: Type<CopiesBeforeAnswer> = words();
 const COMPRESSION: Type<PreferredCompression> = words();
 const FEDERATION_TRUST: Type<FederationTrust> = words();
@@ -129,6 +130,26 @@ const TRUST: Topic<CacheConfig> = Topic {
                  through this cache. With `false`, everything is pushed: choose that where an upstream may go away, or forget \
                  paths that are still needed.",
             ),
+        Key::new("pin-upstream", &One(lens!(CacheConfig, pin_upstream), BOOL))
+            .default("false")
+            .applied_on_reload()
+            .summary("Whether to fetch and keep what pushes skipped because one of the `upstreams` has it")
+            .details(
+                "It is fetched in the background, soon after the push, so that it is still there when the upstream forgets it. Without \
+                 this, the daemon looks now and then whether the upstreams still have it (`server.federation.watch-interval`), and \
+                 reports what is gone.",
+            ),
+        Key::new("closures", &One(lens!(CacheConfig, closures), CLOSURES))
+            .default("warn")
+            .applied_on_reload()
+            .summary("What happens to a path whose references are missing: `warn` or `strict`")
+            .details(
+                "Nix fails on such a path, even if another substituter has all of its closure. With `strict`, readers do not find it \
+                 until every path of its closure is in this cache, at one of its `upstreams`, or in another cache of this daemon that it \
+                 trusts. Clients that push are told that it is present. With `warn`, it is served, and `cachectl doctor`, `cachectl path \
+                 info` and the metrics report it.",
+            )
+            .example("strict"),
         Key::new("federation", &Nested(lens!(CacheConfig, federation), &CACHE_FEDERATION))
             .applied_on_reload()
             .summary("What happens to paths that were found on upstreams and other nodes"),

@@ -61,6 +61,10 @@ pub const FEDERATION: Table<FederationConfig> = Table {
             .default("400ms")
             .summary("How long a reader waits at most for an answer from other nodes and upstreams")
             .details("After that the reader is asked to try again later."),
+        Key::new("watch-interval", &One(lens!(FederationConfig, watch_interval), POSITIVE_DURATION))
+            .default("12h")
+            .summary("How often to look whether upstreams still have the paths that pushes skipped and closures need")
+            .details("Each look asks for the narinfo. See `pin-upstream` and `closures` of a cache."),
         Key::new("local-addresses", &One(lens!(FederationConfig, local_addresses), BOOL))
             .default("false")
             .summary("Whether nodes may be at loopback and link-local addresses")

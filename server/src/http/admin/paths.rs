@@ -1,8 +1,8 @@
 //! Store paths: listed, described, deleted. Why one is kept is in `explain`.
 
 use admin_api::{
-    ApiError, DeletePath, DeletedPaths, ErrorCode, ListPaths, MAX_PATHS_PER_PAGE, PathCopy, PathInfo,
-    PathList, PathRow, PushedBy, ShowPath,
+    ApiError, DeletePath, DeletedPaths, ErrorCode, ListPaths, MAX_PATHS_PER_PAGE, MissingPath, PathCopy,
+    PathInfo, PathList, PathRow, PushedBy, ShowPath,
 };
 use catalog::{CopyRecord, Deleted, NarId, PathLine, UnixTime};
 use nar_storage::layout;
@@ -21,6 +21,8 @@ use crate::nar_store::Deletion;
 pub(super) const PATH_HINT: &str = "pass a store path, or the 32 characters after /nix/store/";
 /// Takes the place of a storage that is no longer in the config.
 pub(super) const NOT_CONFIGURED: &str = "(not configured)";
+/// The most missing paths of a closure that are named.
+const MOST_MISSING: usize = 100;
 /// The number of paths on a page by default.
 const DEFAULT_PAGE: u32 = 1000;
 /// The number of rows that are read from the catalog at once.
@@ -84,7 +86,15 @@ pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
         Some(token) => Some(pushed_by(state, token).await),
         None => None,
     };
+    let missing = state.catalog.lacks_of(cache.id, &record.path, MOST_MISSING).await;
+    let missing = missing.map_err(|error| internal(&error))?.into_iter().map(|lack| MissingPath {
+        path: lack.path.base_name(),
+        needed_by: lack.referrer.base_name(),
+        hidden: lack.is_hidden,
+    });
     Ok(PathInfo {
+        missing: missing.collect(),
+        withheld: record.missing_reference.is_some() && cache.is_strict(),
         cache: cache.name().to_owned(),
         store_path: record.path.to_full_path(),
         nar_hash: record.nar.nar_hash.to_prefixed(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use catalog::TokenPermission;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use nix_formats::{Compression, NarFileName, NarInfo, StorePathHash};
@@ -16,7 +17,7 @@ use crate::federation::Outcome;
 use crate::http::error::HttpError;
 use crate::http::router::{Read, Request, Write};
 use crate::http::state::State;
-use crate::http::{Answer, body, done, forward, status};
+use crate::http::{Answer, access, body, done, forward, status};
 use crate::ingest::PathDescription;
 
 /// Largest narinfo that a client may send. Its references determine its size: 64 KiB hold about 1,000.
@@ -28,7 +29,25 @@ pub const NOT_FOUND: &str = "not found\n";
 /// `GET HASH.narinfo`. The router has a shortcut to [`find`].
 pub async fn get(request: Request<Read, StorePathHash>) -> Answer {
     let Request { state, cache, path: hash, head, .. } = request;
-    find(&state, &cache, &hash, head.header("if-none-match")?, head.is_from_peer()?).await
+    let asker = Asker { authorization: head.authorization()?, is_peer: head.is_from_peer()? };
+    find(&state, &cache, &hash, head.header("if-none-match")?, asker).await
+}
+
+/// Who asks for a narinfo.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// The `Authorization` header.
+    pub authorization: Option<&'a str>,
+    /// Whether it is another node.
+    pub is_peer: bool,
+}
+
+impl Asker<'_> {
+    /// Whether the client may push to the cache: then it may ask to find out what it has to push.
+    fn may_push(self, state: &State, cache: &Cache) -> bool {
+        let granted = access::read_api(&state.tokens, cache, self.authorization);
+        granted.is_ok_and(|granted| granted >= Some(TokenPermission::Write))
+    }
 }
 
 /// Answers with the narinfo of a path. `known` is the `If-None-Match` header. Another node gets only what is here: it searches
@@ -38,19 +57,23 @@ pub async fn find(
     cache: &Arc<Cache>,
     hash: &StorePathHash,
     known: Option<&str>,
-    is_from_peer: bool,
+    asker: Asker<'_>,
 ) -> Answer {
     let counters = &cache.counters;
     if let Some(found) = cache.find_narinfo(&state.catalog, hash).await? {
         counters.narinfo_hits.increment();
         return Ok(found_reply(cache.is_public(), &found.body, &found.etag, known));
     }
-    if is_from_peer {
+    if asker.is_peer {
         counters.narinfo_misses.increment();
         return Ok(not_found());
     }
     // Boxed, as its future is large, and hits would carry it along.
-    match Box::pin(state.federation.find(cache, hash)).await {
+    let found = match asker.may_push(state, cache) && !cache.config().upstreams.is_empty() {
+        true => Box::pin(state.federation.find_for_pusher(cache, hash)).await,
+        false => Box::pin(state.federation.find(cache, hash)).await,
+    };
+    match found {
         Outcome::Found(found) => {
             let counter =
                 if found.is_upstream { &counters.narinfo_upstream } else { &counters.narinfo_federated };

@@ -89,7 +89,8 @@ fn narinfo(state: Arc<State>, root: Root, number: usize, host: impl Host) -> imp
                     };
                     let answer = async {
                         access::read(&state, &cache, authorization)?;
-                        narinfo::find(&state, &cache, &hot.name, known.as_deref(), peer.is_some()).await
+                        let asker = narinfo::Asker { authorization, is_peer: peer.is_some() };
+                        narinfo::find(&state, &cache, &hot.name, known.as_deref(), asker).await
                     };
                     let response = reply(answer).await;
                     note(&cache, number, &response, begun, hot.line);

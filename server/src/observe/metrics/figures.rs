@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use catalog::{CatalogError, CopyCounts, StorageJob};
+use catalog::{CatalogError, CopyCounts, ElsewhereCounts, StorageJob};
 use parking_lot::Mutex;
 
 use super::all;
@@ -40,8 +40,9 @@ struct Last {
 /// What was counted.
 #[derive(Default)]
 struct Counted {
-    caches: Vec<(String, [u64; 3])>,
+    caches: Vec<(String, [u64; 4])>,
     copies: Vec<(String, [u64; 6])>,
+    elsewhere: Vec<(String, ElsewhereCounts)>,
     storages: Vec<(String, String, [u64; 8])>,
     backlogs: Vec<(&'static str, u64)>,
     void_tokens: u64,
@@ -115,7 +116,10 @@ async fn count(core: &Core) -> Result<Counted, CatalogError> {
             copies.leaving,
         ];
         counted.copies.push((cache.name().to_owned(), numbers));
-        counted.caches.push((cache.name().to_owned(), [stats.paths, stats.hidden_paths, stats.nar_bytes]));
+        let incomplete = catalog.count_incomplete(cache.id).await?;
+        let numbers = [stats.paths, stats.hidden_paths, stats.nar_bytes, incomplete];
+        counted.caches.push((cache.name().to_owned(), numbers));
+        counted.elsewhere.push((cache.name().to_owned(), catalog.elsewhere_counts(cache.id).await?));
         for storage in cache.storages().iter() {
             let (stats, trash) =
                 (catalog.storage_stats(storage.id).await?, catalog.trash_stats(storage.id).await?);
@@ -155,7 +159,8 @@ async fn count(core: &Core) -> Result<Counted, CatalogError> {
 impl Counted {
     fn add(&self, samples: &mut Samples) {
         for (cache, numbers) in &self.caches {
-            for (metric, number) in [&all::PATHS, &all::HIDDEN, &all::NAR_BYTES].into_iter().zip(numbers) {
+            let metrics = [&all::PATHS, &all::HIDDEN, &all::NAR_BYTES, &all::INCOMPLETE];
+            for (metric, number) in metrics.into_iter().zip(numbers) {
                 samples.whole(metric, &[cache], *number);
             }
         }
@@ -171,6 +176,10 @@ impl Counted {
             for (metric, number) in metrics.into_iter().zip(numbers) {
                 samples.whole(metric, &[cache], *number);
             }
+        }
+        for (cache, counts) in &self.elsewhere {
+            samples.whole(&all::ELSEWHERE, &[cache, "present"], counts.present);
+            samples.whole(&all::ELSEWHERE, &[cache, "missing"], counts.missing);
         }
         for (cache, storage, numbers) in &self.storages {
             let metrics = [

@@ -357,6 +357,12 @@ pub fn path() -> PathInfo {
         }),
         damaged: false,
         copies: vec![],
+        missing: vec![admin_api::MissingPath {
+            path: "8p33is69mjdw3bi1wmi8v2zpsxir8nwd-glibc-2.37-8".into(),
+            needed_by: "0c0qgmpsbwnpc7y0j2sjzz4x1n3vzxvq-hello-2.12.1".into(),
+            hidden: false,
+        }],
+        withheld: false,
     }
 }
 

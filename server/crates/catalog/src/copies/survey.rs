@@ -14,7 +14,7 @@ use super::{CopyState, new_row, rows_of};
 use crate::entity::{nar, nar_copy};
 use crate::gc::{paths_with_it, trashed_with_it};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, CopyId, NarId, PathChange, StorageId};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, CopyId, NarId, PathChange, StorageId, closures};
 
 /// What the copies of a cache are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +207,7 @@ async fn settle(
                 change,
             }));
             if nar.damaged {
+                closures::settle(transaction, nar.cache, &paths).await?;
                 surveyed.revealed.extend(paths);
             }
         }

@@ -15,6 +15,7 @@ pub(crate) mod job;
 pub(crate) mod nar;
 pub(crate) mod nar_copy;
 pub(crate) mod open_upload;
+pub(crate) mod path_elsewhere;
 pub(crate) mod pin;
 pub(crate) mod realisation;
 pub(crate) mod reference;

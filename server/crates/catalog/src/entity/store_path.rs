@@ -23,6 +23,8 @@ pub struct Model {
     pub last_used_at: UnixTime,
     /// The id of the token that it was pushed with.
     pub pushed_by: Option<String>,
+    /// A reference that clients cannot get; none if the closure is complete. See `closures.rs`.
+    pub missing_reference: Option<Field<Entity, StorePathHash>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -20,7 +20,8 @@ use crate::paths::all_with_nar;
 use crate::storages::Storages;
 use crate::writer::Written;
 use crate::{
-    CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, PathId, UnixTime, copies, trash,
+    CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, PathId, UnixTime, closures, copies,
+    trash,
 };
 
 /// A batch of dead paths to remove from their cache.
@@ -227,6 +228,8 @@ pub(super) async fn remove(
             .exec(transaction)
             .await?;
     }
+    // Whatever needs one of them goes as well, if not in this batch.
+    closures::lost(transaction, cache, dead.iter().map(|(path, _)| *path.hash).collect()).await?;
     if trashed_at.is_none() {
         return Ok(0);
     }

@@ -5,6 +5,7 @@ mod adopt;
 mod browse;
 mod by_products;
 mod cache_size;
+mod closures;
 mod copies;
 mod daily_limit;
 mod identity;
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(web_sessions::Migration),
             Box::new(sessions::Migration),
             Box::new(realisation::Migration),
+            Box::new(closures::Migration),
             Box::new(cache_size::Migration),
             Box::new(copies::Migration),
         ]

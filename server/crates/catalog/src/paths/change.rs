@@ -12,7 +12,9 @@ use crate::entity::field::stored;
 use crate::entity::values::Signatures;
 use crate::entity::{nar, store_path};
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, StorageId, UnixTime, copies};
+use crate::{
+    CacheId, Catalog, CatalogChange, CatalogError, NarId, PathChange, StorageId, UnixTime, closures, copies,
+};
 
 impl Catalog {
     /// Records that a NAR file is missing or changed on a storage. If there is no sound copy elsewhere, that hides the paths
@@ -91,8 +93,13 @@ async fn mark_damaged(
         .exec(transaction)
         .await?;
     let paths = load::paths_of(transaction, nar).await?;
-    let changes = paths.iter().map(|path| path.change(PathChange::Hidden)).collect();
-    let paths = paths.into_iter().map(|path| path.hash).collect();
+    let mut changes: Vec<_> = paths.iter().map(|path| path.change(PathChange::Hidden)).collect();
+    let cache = paths.first().map(|path| path.cache);
+    let paths: Vec<StorePathHash> = paths.into_iter().map(|path| path.hash).collect();
+    // A file belongs to one cache.
+    if let Some(cache) = cache {
+        changes.extend(closures::lost(transaction, cache, paths.clone()).await?);
+    }
     Ok(Written::with_changes(Damage::Hidden(paths), changes))
 }
 

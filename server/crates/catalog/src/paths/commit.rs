@@ -11,8 +11,8 @@ use crate::entity::values::{Count, Signatures};
 use crate::entity::{reference, store_path};
 use crate::writer::Written;
 use crate::{
-    CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, StorageId, UnixTime, caches, copies,
-    trash, uploads,
+    CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, StorageId, UnixTime, caches, closures,
+    copies, trash, uploads,
 };
 
 /// A store path to make visible. Its NAR must be verified and durable on its storage.
@@ -146,6 +146,7 @@ async fn run(
     }
     trash::take_out(transaction, commit.cache, &[*commit.path.hash()]).await?;
     let path = Box::new(insert_path(transaction, commit, nar).await?);
+    closures::settle(transaction, commit.cache, &revealed).await?;
     if let Some(turns) = &commit.turns {
         caches::save_turns(transaction, commit.cache, turns).await?;
     }
@@ -196,11 +197,15 @@ async fn insert_path(
         created_at: ActiveValue::Set(commit.created_at),
         last_used_at: ActiveValue::Set(commit.created_at),
         pushed_by: ActiveValue::Set(commit.pushed_by.map(|token| token.to_string())),
+        missing_reference: ActiveValue::Set(None),
     }
     .insert(transaction)
     .await?;
     insert_references(transaction, row.id, &commit.references).await?;
     unpublished::insert(transaction, &[row.id]).await?;
+    let (hash, has_references) = (commit.path.hash(), !commit.references.is_empty());
+    let missing_reference =
+        closures::settle_new(transaction, commit.cache, row.id, hash, has_references).await?;
     Ok(PathRecord {
         id: row.id,
         path: commit.path.clone(),
@@ -212,6 +217,7 @@ async fn insert_path(
         created_at: row.created_at,
         last_used_at: row.last_used_at,
         pushed_by: row.pushed_by,
+        missing_reference,
     })
 }
 

@@ -196,6 +196,7 @@ fn path_record((row, nar): PathRow, references: Vec<StorePath>) -> Result<PathRe
         created_at: row.created_at,
         last_used_at: row.last_used_at,
         pushed_by: row.pushed_by,
+        missing_reference: row.missing_reference.map(Field::into_inner),
     })
 }
 

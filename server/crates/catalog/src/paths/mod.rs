@@ -73,6 +73,9 @@ pub struct PathRecord {
     pub last_used_at: UnixTime,
     /// The id of the token that it was pushed with, if that was one and is known.
     pub pushed_by: Option<String>,
+    /// One of its references that clients cannot get, neither from this cache nor, as far as is noted, from elsewhere. `None` if its closure
+    /// is complete.
+    pub missing_reference: Option<StorePathHash>,
 }
 
 impl Catalog {

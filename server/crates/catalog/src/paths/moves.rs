@@ -11,7 +11,7 @@ use super::{NarRecord, unpublished};
 use crate::entity::nar;
 use crate::storages::Storages;
 use crate::writer::Written;
-use crate::{Catalog, CatalogError, NarId, PathChange, StorageId};
+use crate::{Catalog, CatalogError, NarId, PathChange, StorageId, closures};
 
 /// The outcome of recording a move.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,7 @@ async fn move_nar(
     if !storages.is_enabled(to) {
         return Err(CatalogError::StorageNotInUse { storage: to });
     }
+    let cache = row.cache;
     let moved = nar::ActiveModel {
         id: ActiveValue::NotSet,
         storage: ActiveValue::Set(to),
@@ -88,6 +89,9 @@ async fn move_nar(
     unpublished::insert_again(transaction, &ids).await?;
     let change = if storages.is_enabled(from) { PathChange::Updated } else { PathChange::Inserted };
     let changes = paths.iter().map(|path| path.change(change)).collect();
-    let paths = paths.into_iter().map(|path| path.hash).collect();
+    let paths: Vec<StorePathHash> = paths.into_iter().map(|path| path.hash).collect();
+    if change == PathChange::Inserted {
+        closures::settle(transaction, cache, &paths).await?;
+    }
     Ok(Written::with_changes(MoveOutcome::Moved { nar: moved.id, paths }, changes))
 }

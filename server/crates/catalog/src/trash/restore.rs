@@ -11,7 +11,7 @@ use crate::entity::{nar, store_path, trashed_path, values};
 use crate::paths::{find_with_nar, insert_references, insert_unpublished, present_of};
 use crate::storages::Storages;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, PathChange, StorageId, UnixTime};
+use crate::{CacheId, Catalog, CatalogChange, CatalogError, PathChange, StorageId, UnixTime, closures};
 
 /// The outcome of restoring a path. Only [`Restored::Done`] changes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,7 @@ async fn restore(
             created_at: ActiveValue::Set(row.created_at),
             last_used_at: ActiveValue::Set(now),
             pushed_by: ActiveValue::Set(row.pushed_by),
+            missing_reference: ActiveValue::Set(None),
         };
         let inserted = inserted.insert(transaction).await?;
         insert_references(transaction, inserted.id, &references).await?;
@@ -94,6 +95,7 @@ async fn restore(
     }
     insert_unpublished(transaction, &ids).await?;
     take_out(transaction, cache, &hashes).await?;
+    closures::settle(transaction, cache, &hashes).await?;
     let changes = hashes
         .into_iter()
         .map(|path| CatalogChange::Path { cache, path, change: PathChange::Inserted })
