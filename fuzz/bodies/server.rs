@@ -55,6 +55,8 @@ pub fn decoders(data: &[u8]) {
         Compression::Gzip,
         Compression::Zstd,
         Compression::Brotli,
+        Compression::Lz4,
+        Compression::Lzip,
     ] {
         let unpacked = decoder(data, compression).map(|decoder| decoder.take(MOST));
         if let Ok(mut unpacked) = unpacked {

@@ -19,6 +19,8 @@ const OVERHEAD: u64 = MIB;
 const GZIP: u64 = MIB;
 /// The memory of a bzip2 decoder, whose blocks have up to 900 kB.
 const BZIP2: u64 = 4 * MIB;
+/// The memory of an LZ4 decoder, whose blocks have up to 4 MiB: one as it arrives, one unpacked, and the window.
+const LZ4: u64 = 12 * MIB;
 /// Tables of a brotli decoder, which has many.
 const BROTLI_TABLES: u64 = 4 * MIB;
 /// The memory that an xz decoder begins with.
@@ -81,7 +83,14 @@ fn open<'a>(
     let decoder: Box<dyn Read + Send + 'a> = match compression {
         Compression::None => return Ok(Box::new(source)),
         Compression::Xz => {
-            return Ok(Box::new(Xz::new(BufReader::with_capacity(BUFFER, source), share)?));
+            return Ok(Box::new(Lzma::xz(BufReader::with_capacity(BUFFER, source), share)?));
+        }
+        Compression::Lzip => {
+            return Ok(Box::new(Lzma::lzip(BufReader::with_capacity(BUFFER, source), share)?));
+        }
+        Compression::Lz4 => {
+            share.grow_to(LZ4)?;
+            Box::new(Lz4(lz4_flex::frame::FrameDecoder::new(BufReader::with_capacity(BUFFER, source))))
         }
         Compression::Zstd => {
             let log = ZstdHead::window_log(&head).max(ZSTD_WINDOW_LOG);
@@ -170,17 +179,38 @@ impl ZstdHead {
     }
 }
 
-/// An xz decoder, which learns block by block how much memory it needs.
-struct Xz<R> {
+/// An LZ4 decoder for any number of frames, one behind the other.
+struct Lz4<R: Read>(lz4_flex::frame::FrameDecoder<BufReader<R>>);
+
+impl<R: Read> Read for Lz4<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            // It ends with each frame.
+            let read = self.0.read(buffer)?;
+            if read > 0 || buffer.is_empty() || self.0.get_mut().fill_buf()?.is_empty() {
+                return Ok(read);
+            }
+        }
+    }
+}
+
+/// A decoder of xz or lzip, which learns block by block how much memory it needs.
+struct Lzma<R> {
     source: R,
     stream: Stream,
     share: DecoderShare,
 }
 
-impl<R: BufRead> Xz<R> {
-    fn new(source: R, mut share: DecoderShare) -> io::Result<Self> {
+impl<R: BufRead> Lzma<R> {
+    fn xz(source: R, mut share: DecoderShare) -> io::Result<Self> {
         share.grow_to(XZ_AT_FIRST)?;
         let stream = Stream::new_stream_decoder(XZ_AT_FIRST, liblzma::stream::CONCATENATED)?;
+        Ok(Self { source, stream, share })
+    }
+
+    fn lzip(source: R, mut share: DecoderShare) -> io::Result<Self> {
+        share.grow_to(XZ_AT_FIRST)?;
+        let stream = Stream::new_lzip_decoder(XZ_AT_FIRST, liblzma::stream::CONCATENATED)?;
         Ok(Self { source, stream, share })
     }
 
@@ -201,7 +231,7 @@ impl<R: BufRead> Xz<R> {
     }
 }
 
-impl<R: BufRead> Read for Xz<R> {
+impl<R: BufRead> Read for Lzma<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -228,7 +258,7 @@ impl<R: BufRead> Read for Xz<R> {
                 Ok(Status::StreamEnd) => return Ok(0),
                 Ok(_) if is_end => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) if consumed == 0 => {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "corrupt xz stream"));
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "corrupt stream"));
                 }
                 Ok(_) => {}
             }

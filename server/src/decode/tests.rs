@@ -50,6 +50,27 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn lz4(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A member of lzip: a raw LZMA stream, which the `.lzma` format has behind 13 bytes, between a header and a trailer.
+fn lzip(bytes: &[u8], window_log: u8) -> Vec<u8> {
+    let mut options = LzmaOptions::new_preset(0).unwrap();
+    options.dict_size(1 << window_log);
+    let stream = Stream::new_lzma_encoder(&options).unwrap();
+    let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+    encoder.write_all(bytes).unwrap();
+    let raw = encoder.finish().unwrap().split_off(13);
+    let mut checksum = flate2::Crc::new();
+    checksum.update(bytes);
+    let size = (raw.len() + 26) as u64;
+    let trailer = (checksum.sum().to_le_bytes(), (bytes.len() as u64).to_le_bytes(), size.to_le_bytes());
+    [b"LZIP\x01", &[window_log][..], &raw, &trailer.0, &trailer.1, &trailer.2].concat()
+}
+
 fn bzip2(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
     encoder.write_all(bytes).unwrap();
@@ -74,6 +95,11 @@ fn every_format_is_unpacked() {
         (Compression::Gzip, gzip(&text)),
         (Compression::Gzip, [gzip(&text[..1000]), gzip(&text[1000..])].concat()),
         (Compression::Bzip2, bzip2(&text)),
+        (Compression::Lz4, lz4(&text)),
+        (Compression::Lz4, [lz4(&text[..1000]), lz4(&text[1000..])].concat()),
+        (Compression::Lzip, lzip(&text, 20)),
+        (Compression::Lzip, lzip(&text, 26)),
+        (Compression::Lzip, [lzip(&text[..1000], 16), lzip(&text[1000..], 20)].concat()),
     ];
     for (number, (compression, file)) in files.into_iter().enumerate() {
         assert!(unpack(&file, compression).unwrap() == text, "file {number}, {compression:?}");
@@ -93,6 +119,7 @@ fn a_stream_that_asks_for_much_memory_is_refused() {
         (Compression::Zstd, [zstd(b"begin", 20), zstd(&text, 27)].concat()),
         (Compression::Brotli, brotli(&text, 30, true)),
         (Compression::Brotli, brotli(&text, 25, true)),
+        (Compression::Lzip, lzip(&text, 29)),
     ];
     for (number, (compression, file)) in files.into_iter().enumerate() {
         let error = unpack(&file, compression).unwrap_err();
@@ -102,9 +129,15 @@ fn a_stream_that_asks_for_much_memory_is_refused() {
 
 #[test]
 fn damaged_and_empty_files_are_refused() {
-    for compression in
-        [Compression::Xz, Compression::Zstd, Compression::Brotli, Compression::Gzip, Compression::Bzip2]
-    {
+    for compression in [
+        Compression::Xz,
+        Compression::Zstd,
+        Compression::Brotli,
+        Compression::Gzip,
+        Compression::Bzip2,
+        Compression::Lz4,
+        Compression::Lzip,
+    ] {
         unpack(b"this is nothing of the kind, and quite long", compression).unwrap_err();
     }
     unpack(b"", Compression::Xz).unwrap_err();

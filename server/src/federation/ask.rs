@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use nix_formats::{Compression, NarInfo, PublicKey, Signature, StorePathHash};
@@ -18,6 +18,7 @@ use super::Federation;
 use super::client::{ClientError, read_body};
 use super::ticket::{Source, Ticket, within};
 use super::trust::{keys_of_peer, trusted_keys, valid_signatures};
+use super::unpacked::encoding_of;
 use super::upstreams::{Prepared, Remote};
 use crate::cache::{Cache, Caches};
 use crate::chain::chain;
@@ -338,16 +339,6 @@ async fn refusal_of_bucket(answer: Response<Incoming>) -> AskError {
         None if status == StatusCode::NOT_FOUND => AskError::Absent,
         None => AskError::Status(status),
         Some(code) => AskError::Refused(code.to_owned()),
-    }
-}
-
-/// How the body of an answer is encoded: Nix writes narinfos to buckets so if `narinfo-compression` says so.
-fn encoding_of(headers: &HeaderMap) -> Option<Compression> {
-    let name = headers.get(CONTENT_ENCODING).map_or(Some(""), |name| name.to_str().ok())?;
-    match name.trim().to_ascii_lowercase().as_str() {
-        "" | "identity" => Some(Compression::None),
-        "x-gzip" => Some(Compression::Gzip),
-        name => Compression::from_narinfo_name(name).ok(),
     }
 }
 

@@ -16,6 +16,8 @@
 //! | `ticket.rs` | the URL that says where a NAR comes from |
 //! | `fetch.rs` | getting a NAR from there |
 //! | `sources.rs` | who has it, and goes on where another breaks off |
+//! | `download.rs` | its bytes as they arrive |
+//! | `unpacked.rs` | and without their `Content-Encoding` |
 //! | `relay.rs` | passing its bytes on, and checking them before the last |
 //! | `skip.rs` | what need not be pushed |
 //! | `elsewhere.rs` | what a cache relies on to be elsewhere, and watches |
@@ -29,8 +31,10 @@
 //! | `address_scope.rs` | where redirects and the URLs of nodes may lead |
 
 mod address_scope;
+mod arriving;
 mod ask;
 mod client;
+mod download;
 mod elsewhere;
 mod exchange;
 mod fetch;
@@ -46,6 +50,7 @@ mod skip;
 mod sources;
 mod ticket;
 mod trust;
+mod unpacked;
 mod upstream_state;
 mod upstreams;
 

@@ -10,15 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::{Stream, stream};
 use nix_formats::{Compression, FileHash, NarHash, StorePathHash};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
+use super::arriving::Arriving;
+use super::download::{Download, DownloadError};
 use super::keep::Copy;
-use super::sources::{Download, DownloadError, Sources};
+use super::sources::Sources;
 use super::ticket::Ticket;
 use crate::decode::decoder_of;
 use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
@@ -281,7 +283,7 @@ fn check(
         if DecodersBusy::is_cause_of(&error) { Fault::Broken(reason) } else { Fault::Wrong(reason) }
     };
     let mut nar =
-        decoder_of(DecoderKind::Relayed, Arriving { pieces: arriving, current: Bytes::new() }, compression)
+        decoder_of(DecoderKind::Relayed, Arriving::new(arriving), compression)
             .map_err(failed)?;
     let mut hasher = Sha256::new();
     let mut size = 0;
@@ -303,24 +305,4 @@ fn check(
         return Err(Fault::Wrong("its NAR is another one than promised".to_owned()));
     }
     Ok(())
-}
-
-/// The pieces as one reader.
-struct Arriving {
-    pieces: mpsc::Receiver<Bytes>,
-    current: Bytes,
-}
-
-impl Read for Arriving {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.current.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(piece) => self.current = piece,
-                None => return Ok(0),
-            }
-        }
-        let length = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buffer[..length]);
-        Ok(length)
-    }
 }

@@ -1,32 +1,24 @@
 //! Where the bytes of a NAR come from: the cache that its ticket names, and whoever else has the same file when that one
 //! does not give it, or breaks off in the middle.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use http::header::{CONTENT_RANGE, RANGE};
 use http::{Response, StatusCode};
-use http_body_util::BodyDataStream;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use nix_formats::Compression;
 use url::Url;
 
 use super::Federation;
 use super::ask::{Candidate, is_failure};
 use super::client::ClientError;
+use super::download::{Download, DownloadError, length_of};
 use super::ticket::{Source, Ticket, within};
-use super::upstreams::Remote;
+use super::unpacked::encoding_of;
 use crate::cache::Cache;
 use crate::chain::chain;
 
-/// How long the other side may send nothing.
-const STALL: Duration = Duration::from_secs(15);
-/// A cache that, over more than this time of waiting for it, sends less than [`SLOWEST`] bytes a second, does not want to.
-const GRACE: Duration = Duration::from_secs(20);
-const SLOWEST: u64 = 4 << 10;
 /// How long the DHT may take to say who else has a path.
 const PROVIDERS: Duration = Duration::from_secs(1);
 /// How often a file may break off.
@@ -42,26 +34,6 @@ pub struct Sources {
     current: Option<(Candidate, String)>,
     /// Who broke off, each time.
     broke_off: Vec<Candidate>,
-}
-
-/// A file from some point on, as it arrives from one cache.
-pub struct Download {
-    body: BodyDataStream<Incoming>,
-    /// Bytes that it says it has, if it does.
-    pub length: Option<u64>,
-    received: u64,
-    /// Time spent waiting for the other side, as opposed to our reader.
-    waited: Duration,
-    /// The upstream that it comes from, if it is one.
-    remote: Option<Arc<Remote>>,
-}
-
-/// Why nothing more comes from a cache.
-pub enum DownloadError {
-    /// The connection ended.
-    Lost(String),
-    /// It takes too long.
-    Stalled(&'static str),
 }
 
 impl Sources {
@@ -202,19 +174,23 @@ impl Sources {
             }
             return None;
         }
-        let length = length_of(&answer);
+        let download = Download::start(answer, candidate.remote.clone(), self.ticket.most_bytes())?;
         if let Some(remote) = &candidate.remote {
             remote.record.nars.increment();
         }
-        let remote = candidate.remote.clone();
         self.current = Some((candidate, url));
-        let body = BodyDataStream::new(answer.into_body());
-        Some(Download { body, length, received: 0, waited: Duration::ZERO, remote })
+        Some(download)
     }
 }
 
 /// Whether an answer has the bytes of the file from `offset` on.
 fn is_from(answer: &Response<Incoming>, offset: u64, file: &Ticket) -> bool {
+    match encoding_of(answer.headers()) {
+        Some(Compression::None) => {}
+        // A part of it would be one of what is encoded, and so is the length.
+        Some(_) => return offset == 0 && answer.status() == StatusCode::OK,
+        None => return false,
+    }
     if offset > 0 {
         let Some(size) = file.file_size else { return false };
         let range = format!("bytes {offset}-{}/{size}", size - 1);
@@ -226,43 +202,3 @@ fn is_from(answer: &Response<Incoming>, offset: u64, file: &Ticket) -> bool {
     answer.status() == StatusCode::OK && length_of(answer).is_none_or(fits)
 }
 
-fn length_of(answer: &Response<Incoming>) -> Option<u64> {
-    answer.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-impl fmt::Display for DownloadError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lost(reason) => formatter.write_str(reason),
-            Self::Stalled(reason) => formatter.write_str(reason),
-        }
-    }
-}
-
-impl Download {
-    /// The next piece that is not empty; `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, DownloadError> {
-        loop {
-            let begun = Instant::now();
-            let arrived = timeout(STALL, self.body.next()).await;
-            self.waited += begun.elapsed();
-            let rate = self.received.checked_div(self.waited.as_secs()).unwrap_or(u64::MAX);
-            return match arrived {
-                Err(_) => Err(DownloadError::Stalled("nothing arrives any more")),
-                Ok(None) => Ok(None),
-                Ok(Some(Err(error))) => Err(DownloadError::Lost(error.to_string())),
-                Ok(Some(Ok(piece))) if piece.is_empty() => continue,
-                Ok(Some(Ok(_))) if self.waited > GRACE && rate < SLOWEST => {
-                    Err(DownloadError::Stalled("it arrives too slowly"))
-                }
-                Ok(Some(Ok(piece))) => {
-                    self.received += piece.len() as u64;
-                    if let Some(remote) = &self.remote {
-                        remote.record.nar_bytes.add(piece.len() as u64);
-                    }
-                    Ok(Some(piece))
-                }
-            };
-        }
-    }
-}

@@ -107,11 +107,12 @@ fn with(key: &Hmac<Sha256>, bytes: &[u8], file: &NarFileName, cache: &str) -> Hm
 impl Ticket {
     /// The ticket for what the narinfo promises.
     pub fn of(source: Source, narinfo: &NarInfo) -> Self {
-        // Without compression the file is the NAR.
+        // Without compression the file is the NAR. Where the narinfo says something else of it, that is of the bytes as a server with a
+        // `Content-Encoding` sends them.
         let is_nar = narinfo.compression == Compression::None;
         let nar_hash = FileHash::from_bytes(*narinfo.nar_hash.as_bytes());
-        let file_hash = narinfo.file_hash.or_else(|| is_nar.then_some(nar_hash));
-        let file_size = narinfo.file_size.filter(|size| *size > 0);
+        let file_hash = if is_nar { Some(nar_hash) } else { narinfo.file_hash };
+        let file_size = narinfo.file_size.filter(|size| *size > 0 && !is_nar);
         Self {
             source,
             url: narinfo.url.clone(),

@@ -20,15 +20,28 @@ pub enum Compression {
     Gzip,
     /// Brotli.
     Brotli,
+    /// LZ4, as frames.
+    Lz4,
+    /// lzip.
+    Lzip,
 }
 
 /// The error for a name that is no [`Compression`].
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("unsupported compression `{0}`; supported are none, xz, zstd, bzip2, gzip and br")]
+#[error("unsupported compression `{0}`; supported are none, xz, zstd, bzip2, gzip, br, lz4 and lzip")]
 pub struct UnknownCompression(pub String);
 
 impl Compression {
-    const ALL: [Self; 6] = [Self::None, Self::Xz, Self::Zstd, Self::Bzip2, Self::Gzip, Self::Brotli];
+    const ALL: [Self; 8] = [
+        Self::None,
+        Self::Xz,
+        Self::Zstd,
+        Self::Bzip2,
+        Self::Gzip,
+        Self::Brotli,
+        Self::Lz4,
+        Self::Lzip,
+    ];
 
     /// Returns the value of the narinfo line `Compression`. Note `zstd`: Nix refuses `zst` there (protocol reference 2.3).
     pub const fn narinfo_name(self) -> &'static str {
@@ -39,7 +52,14 @@ impl Compression {
             Self::Bzip2 => "bzip2",
             Self::Gzip => "gzip",
             Self::Brotli => "br",
+            Self::Lz4 => "lz4",
+            Self::Lzip => "lzip",
         }
+    }
+
+    /// Whether clients may push NARs with it. The others are rare and not read by every Nix, so they only come from other caches.
+    pub const fn is_pushed(self) -> bool {
+        !matches!(self, Self::Lz4 | Self::Lzip)
     }
 
     /// Returns the suffix after `.nar` in the name of a NAR file, with its dot; empty for [`Compression::None`].
@@ -51,6 +71,8 @@ impl Compression {
             Self::Bzip2 => ".bz2",
             Self::Gzip => ".gz",
             Self::Brotli => ".br",
+            Self::Lz4 => ".lz4",
+            Self::Lzip => ".lzip",
         }
     }
 

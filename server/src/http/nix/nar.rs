@@ -141,6 +141,9 @@ fn unsatisfiable(size: u64) -> Response {
 /// `PUT nar/FILE`, which `nix copy` sends before the narinfo.
 pub async fn put(request: Request<Write, NarFileName>) -> Answer {
     let Request { state, cache, grant: owner, path: name, head, body } = request;
+    if !name.compression.is_pushed() {
+        return Err(refusal(&name.to_string()));
+    }
     let length = head.content_length()?;
     state.uploads.put_file(&cache, Some(owner), name.compression, Some(&name), length, body).await?;
     Ok(status(StatusCode::OK))

@@ -164,6 +164,13 @@ fn describe(hash: &StorePathHash, text: &[u8]) -> Result<PathDescription, HttpEr
     if narinfo.store_path.hash() != hash {
         return Err(HttpError::bad_request("the narinfo is for another store path than its name says"));
     }
+    if !narinfo.compression.is_pushed() {
+        let reason = format!(
+            "NARs compressed with {} cannot be pushed; use zstd, xz, bzip2, gzip, br or none",
+            narinfo.compression
+        );
+        return Err(HttpError::bad_request(reason));
+    }
     let file =
         narinfo.url.strip_prefix("nar/").and_then(|file| NarFileName::parse(file).ok()).ok_or_else(|| {
             HttpError::bad_request(

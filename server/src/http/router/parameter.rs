@@ -94,7 +94,7 @@ impl Parameter for String {
     }
 }
 
-/// The name of a file below `nar/` that cannot be the name of a NAR, such as one with the extension `.nar.lz4`.
+/// The name of a file below `nar/` that cannot be the name of a NAR, such as one with the extension `.nar.lzma`.
 pub struct OtherName(pub String);
 
 impl Parameter for OtherName {

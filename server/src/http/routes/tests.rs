@@ -26,7 +26,7 @@ fn sample(route: &Route) -> String {
     let samples = [
         ("{hash}", "1b8m03r63zqhnjf7l5wnldhh7c134ap5"),
         ("{nar}", "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst"),
-        ("{other}", "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.lz4"),
+        ("{other}", "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.lzma"),
         ("{id}", "6a7d1d2e-6a0e-4f0c-9a40-0a8e3a0f9d11"),
         ("{number}", "7"),
         ("{drv}", "hello.drv"),

@@ -59,8 +59,8 @@ fn what_is_not_what_it_claims_is_left_out_with_the_reason_and_the_rest_is_import
     fs::write(&nar, bytes).unwrap();
     fs::remove_file(flat.join(missing.file_url())).unwrap();
     fs::write(narinfo(renamed), sound.narinfo_text()).unwrap();
-    let lzip = foreign.narinfo_text().replace("Compression: zstd", "Compression: lzip");
-    fs::write(narinfo(foreign), lzip).unwrap();
+    let lzma = foreign.narinfo_text().replace("Compression: zstd", "Compression: lzma");
+    fs::write(narinfo(foreign), lzma).unwrap();
     fs::write(narinfo(garbage), "StorePath: no\n").unwrap();
     let secret = site.directory().join("secret");
     fs::write(&secret, "secret").unwrap();
@@ -75,7 +75,7 @@ fn what_is_not_what_it_claims_is_left_out_with_the_reason_and_the_rest_is_import
         "SHA-256 in its name",
         "does not have its NAR",
         "about another path",
-        "unsupported compression `lzip`",
+        "unsupported compression `lzma`",
         "malformed",
         "URL outside of the cache",
     ] {

@@ -16,6 +16,8 @@ fn every_compression_has_its_extension_and_narinfo_name() {
         (Compression::Bzip2, ".bz2", "bzip2"),
         (Compression::Gzip, ".gz", "gzip"),
         (Compression::Brotli, ".br", "br"),
+        (Compression::Lz4, ".lz4", "lz4"),
+        (Compression::Lzip, ".lzip", "lzip"),
     ] {
         let file = NarFileName::parse(&format!("{NIX32}.nar{extension}")).unwrap();
         assert_eq!(file.compression, compression);

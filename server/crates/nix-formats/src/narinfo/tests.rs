@@ -156,7 +156,7 @@ fn malformed_values_are_refused() {
         "URL: nar/a b.nar",
         "URL: nar/a\rSig: x",
         "Compression: zst",
-        "Compression: lzip",
+        "Compression: lzma",
         "FileHash: sha1:abc",
         "FileSize: -1",
         "FileSize: +1",
@@ -216,6 +216,8 @@ fn any_info() -> impl Strategy<Value = NarInfo> {
         Compression::Xz,
         Compression::Zstd,
         Compression::Brotli,
+        Compression::Lz4,
+        Compression::Lzip,
     ]);
     let signature = ("[a-z0-9.-]{1,20}", vec(any::<u8>(), 32)).prop_map(|(name, seed)| {
         let key = SigningKey::from_seed(&name, &seed.try_into().unwrap()).unwrap();
