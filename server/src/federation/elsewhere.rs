@@ -64,6 +64,10 @@ impl Reliance {
         self.due.notify_one();
     }
 
+    fn forget(&self, key: &Key) {
+        self.noted.remove(key);
+    }
+
     fn is_due(&self, key: &Key) -> bool {
         self.pauses.lock().get(key).is_none_or(|(until, _)| *until <= Instant::now())
     }
@@ -254,7 +258,7 @@ impl Federation {
             self.catalog.note_elsewhere(cache.id, there, now, false).await?;
             self.tell_gone(cache, gone.iter().filter_map(|hash| paths.get(hash)));
             if !gone.is_empty() {
-                gone.iter().for_each(|hash| drop(self.reliance.noted.remove(&(cache.id, *hash))));
+                gone.iter().for_each(|hash| self.reliance.forget(&(cache.id, *hash)));
                 self.catalog.lost_elsewhere(cache.id, gone, now).await?;
                 cache.forget_incomplete();
             }
@@ -309,7 +313,7 @@ impl Federation {
             if needless.is_empty() {
                 return Ok(());
             }
-            needless.iter().for_each(|hash| drop(self.reliance.noted.remove(&(cache.id, *hash))));
+            needless.iter().for_each(|hash| self.reliance.forget(&(cache.id, *hash)));
             self.catalog.forget_elsewhere(cache.id, needless).await?;
         }
     }

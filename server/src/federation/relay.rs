@@ -282,9 +282,7 @@ fn check(
         let reason = format!("it cannot be unpacked: {error}");
         if DecodersBusy::is_cause_of(&error) { Fault::Broken(reason) } else { Fault::Wrong(reason) }
     };
-    let mut nar =
-        decoder_of(DecoderKind::Relayed, Arriving::new(arriving), compression)
-            .map_err(failed)?;
+    let mut nar = decoder_of(DecoderKind::Relayed, Arriving::new(arriving), compression).map_err(failed)?;
     let mut hasher = Sha256::new();
     let mut size = 0;
     let mut buffer = vec![0; BUFFER];

@@ -201,4 +201,3 @@ fn is_from(answer: &Response<Incoming>, offset: u64, file: &Ticket) -> bool {
     let fits = |length: u64| if file.file_size.is_some() { length == most } else { length <= most };
     answer.status() == StatusCode::OK && length_of(answer).is_none_or(fits)
 }
-

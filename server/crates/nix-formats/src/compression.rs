@@ -32,16 +32,8 @@ pub enum Compression {
 pub struct UnknownCompression(pub String);
 
 impl Compression {
-    const ALL: [Self; 8] = [
-        Self::None,
-        Self::Xz,
-        Self::Zstd,
-        Self::Bzip2,
-        Self::Gzip,
-        Self::Brotli,
-        Self::Lz4,
-        Self::Lzip,
-    ];
+    const ALL: [Self; 8] =
+        [Self::None, Self::Xz, Self::Zstd, Self::Bzip2, Self::Gzip, Self::Brotli, Self::Lz4, Self::Lzip];
 
     /// Returns the value of the narinfo line `Compression`. Note `zstd`: Nix refuses `zst` there (protocol reference 2.3).
     pub const fn narinfo_name(self) -> &'static str {

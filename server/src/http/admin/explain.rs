@@ -53,6 +53,7 @@ fn reason(fate: &Fate, chain: &[String], live: bool, kept: u64, now: UnixTime) -
         Held::Agent(name) => {
             format!("{root} is what the deploy agent {name} runs, will run, or can roll back to")
         }
+        Held::Cache(name) => format!("{root} is needed by closures of the cache {name}"),
         Held::Storage => {
             format!("{root} is on a storage that is not in the config, where nothing is removed")
         }

@@ -194,6 +194,13 @@ fn refusal(cache: &Cache, hash: &str, why: &Deleted) -> ApiError {
             ),
             "activate something else on the agent first, twice, because it can roll back once",
         ),
+        Deleted::NeededElsewhere { path, cache: other } => conflict(
+            format!(
+                "closures of the cache `{other}` need {} of `{name}`, which they rely on",
+                path.base_name()
+            ),
+            "push it to that cache first, or delete there what needs it",
+        ),
         Deleted::TooMany(most) => conflict(
             format!("more than {most} paths of `{name}` refer to {hash}"),
             "delete some of these paths first",

@@ -30,6 +30,8 @@ pub struct Census {
     pub(super) pins: HashMap<u32, String>,
     /// The names of the deploy agents that protect paths.
     pub(super) agents: HashMap<u32, String>,
+    /// The names of other caches whose closures need paths.
+    pub(super) sisters: HashMap<u32, String>,
     /// Paths on disabled storages, which are kept.
     pub(super) on_disabled: HashSet<u32>,
     pub(super) traced: Trace,
@@ -60,6 +62,8 @@ pub enum Held {
     Pin(String),
     /// The deploy agent of this name runs it, can roll back to it, or is to activate it.
     Agent(String),
+    /// A closure of the cache of this name needs it.
+    Cache(String),
     /// It is on a disabled storage, where nothing is removed.
     Storage,
     /// It was created or last used then.
@@ -141,6 +145,8 @@ impl Census {
             Held::Pin(name.clone())
         } else if let Some(name) = self.agents.get(&path) {
             Held::Agent(name.clone())
+        } else if let Some(name) = self.sisters.get(&path) {
+            Held::Cache(name.clone())
         } else if self.on_disabled.contains(&path) {
             Held::Storage
         } else {

@@ -14,6 +14,7 @@ use super::holds::pins_on;
 use super::tombstone_paths::{Row, remove};
 use super::tombstones::Tombstone;
 use crate::deploy::held_by_agents;
+use crate::elsewhere::needed_by_sisters;
 use crate::entity::field::{Field, stored};
 use crate::entity::values;
 use crate::entity::{nar, reference, store_path, tombstone};
@@ -73,6 +74,13 @@ pub enum Deleted {
         /// The name of the agent.
         agent: String,
     },
+    /// A closure of another cache of this daemon needs it, or a path that would be deleted with it.
+    NeededElsewhere {
+        /// The path that is needed.
+        path: StorePath,
+        /// The name of the cache.
+        cache: String,
+    },
     /// More than so many paths would be deleted with it.
     TooMany(usize),
     /// It, or a path that would be deleted with it, is on this storage, which is disabled.
@@ -129,6 +137,13 @@ async fn delete(
         if let Some(agent) = deployed.get(&path.hash) {
             let path = path_of(path)?;
             return Ok(Written::quietly(Deleted::Deployed { path, agent: agent.clone() }));
+        }
+    }
+    let sisters = needed_by_sisters(transaction, cache, Some(&hashes)).await?;
+    for (path, _) in &going {
+        if let Some(name) = sisters.get(&path.hash) {
+            let path = path_of(path)?;
+            return Ok(Written::quietly(Deleted::NeededElsewhere { path, cache: name.clone() }));
         }
     }
     let trashed_bytes = remove(transaction, cache, &going, deletion.trash.then_some(deletion.now)).await?;

@@ -15,6 +15,7 @@ use super::census::Census;
 use super::holds::holding;
 use super::trace::{Edges, trace};
 use crate::deploy::held_by_agents;
+use crate::elsewhere::needed_by_sisters;
 use crate::entity::nar;
 use crate::entity::values::Count;
 use crate::{CacheId, Catalog, CatalogError, StorageId, UnixTime};
@@ -87,6 +88,12 @@ impl Catalog {
             if let Some(&number) = numbers.get(hash.as_bytes()) {
                 census.own[number as usize] = ALWAYS;
                 census.agents.insert(number, agent);
+            }
+        }
+        for (hash, other) in needed_by_sisters(self.readers(), cache, None).await? {
+            if let Some(&number) = numbers.get(hash.as_bytes()) {
+                census.own[number as usize] = ALWAYS;
+                census.sisters.insert(number, other);
             }
         }
         drop(numbers);

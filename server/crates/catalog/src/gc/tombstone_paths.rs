@@ -14,6 +14,7 @@ use super::census::GcPath;
 use super::holds::pinned;
 use super::nars::only_trashed;
 use crate::deploy::held_by_agents;
+use crate::elsewhere::needed_by_sisters;
 use crate::entity::field::{Field, stored};
 use crate::entity::{nar, reference, store_path, tombstone};
 use crate::paths::all_with_nar;
@@ -71,11 +72,13 @@ async fn tombstone(
     let hashes: Vec<_> = found.iter().map(|(path, _)| *path.hash).collect();
     let pinned = pinned(transaction, batch.cache, &hashes, batch.now).await?;
     let deployed = held_by_agents(transaction, batch.cache, Some(&hashes)).await?;
+    let sisters = needed_by_sisters(transaction, batch.cache, Some(&hashes)).await?;
     let is_alive = |(path, nar): &Row| {
         path.created_at >= batch.unused_since
             || path.last_used_at >= batch.unused_since
             || pinned.contains(&path.hash)
             || deployed.contains_key(&path.hash)
+            || sisters.contains_key(&path.hash)
             || !storages.is_enabled(nar.storage)
     };
     let ids: Vec<PathId> = found.iter().map(|(path, _)| path.id).collect();

@@ -17,6 +17,7 @@ mod browse;
 mod by_products;
 mod caches;
 mod clock;
+mod closures;
 mod commits;
 mod concurrency;
 mod copies;
@@ -75,6 +76,15 @@ macro_rules! promises {
             ]
             clock: [
                 the_time_last_seen_goes_back_only_when_it_is_set,
+            ]
+            closures: [
+                a_path_is_complete_once_everything_below_it_is_there,
+                damage_breaks_closures_and_a_push_mends_them,
+                what_is_elsewhere_completes_a_closure_until_it_is_gone,
+                a_storage_that_vanishes_breaks_closures_until_it_is_back,
+                what_is_deleted_and_restored_is_counted,
+                what_the_closures_of_another_cache_need_stays,
+                closures_are_what_a_walk_over_them_finds,
             ]
             storages: [
                 storages_belong_to_their_cache,
