@@ -54,7 +54,7 @@ fn path(cache: &str) -> Value {
         "cache": cache, "store_path": format!("/nix/store/{HASH}-hello"), "nar_hash": "sha256:n",
         "nar_size": 3, "file_hash": "sha256:f", "file_size": 2, "compression": "zstd",
         "url": "nar/f.nar.zst", "references": [], "deriver": null, "signatures": [],
-        "storage": "default", "created_at": 1, "last_used_at": null, "pushed_by": null, "damaged": false,
+        "storage": "default", "created_at": 1, "last_used_at": null, "pushed_by": null, "damaged": false, "missing": [], "withheld": false,
     })
 }
 

@@ -127,10 +127,17 @@ impl Federation {
         Ok(())
     }
 
+    /// The other caches of this daemon that readers of `cache` have the paths of.
+    fn sisters(&self, cache: &Cache) -> Vec<Arc<Cache>> {
+        let caches = self.public_caches.caches();
+        let may = |other: &&Arc<Cache>| self.looks_around(cache) && may_look_into(cache, other);
+        caches.iter().filter(may).cloned().collect()
+    }
+
     /// Looks for a path in the other caches of this daemon and at the upstreams, as far as the cache trusts them.
     pub(super) async fn look_elsewhere(&self, cache: &Cache, hash: &StorePathHash) -> Look {
-        for other in self.public_caches.caches().iter() {
-            if let Some(verified) = self.look_into(other, cache, hash).await {
+        for other in self.sisters(cache) {
+            if let Some(verified) = self.look_into(&other, cache, hash).await {
                 return Look::Seen(seen(
                     &verified.ticket.source,
                     &verified.narinfo.store_path,
@@ -166,8 +173,7 @@ impl Federation {
         watch: Duration,
     ) -> Result<(), CatalogError> {
         self.forget_former_sources(cache).await?;
-        let looks_here = self.public_caches.caches().iter().any(|other| may_look_into(cache, other));
-        if looks_here || !cache.config().upstreams.is_empty() {
+        if !self.sisters(cache).is_empty() || !cache.config().upstreams.is_empty() {
             self.find_references(cache).await?;
             self.look_again(cache, watch).await?;
         }
@@ -180,10 +186,10 @@ impl Federation {
     /// Forgets what was seen where the cache looks no longer.
     async fn forget_former_sources(&self, cache: &Cache) -> Result<(), CatalogError> {
         let upstreams = cache.config().upstreams.clone();
-        let caches = self.public_caches.caches();
+        let sisters = self.sisters(cache);
         let is_known = |source: &str| {
             upstreams.iter().any(|upstream| upstream.url.as_str() == source)
-                || caches.iter().any(|other| other.name() == source && may_look_into(cache, other))
+                || sisters.iter().any(|other| other.name() == source)
         };
         for source in self.catalog.elsewhere_sources(cache.id).await? {
             if is_known(&source) {

@@ -305,12 +305,13 @@ pub(crate) async fn settle_new(
     Ok(missing)
 }
 
-/// As [`settle_new`], for several paths that have become visible.
+/// As [`settle_new`], for several paths that have become visible, and that may refer to each other.
 pub(crate) async fn settle(
     transaction: &DatabaseTransaction,
     cache: CacheId,
     hashes: &[StorePathHash],
 ) -> Result<(), CatalogError> {
+    let mut incomplete = Vec::new();
     for some in hashes.chunks(IN_LIST) {
         let rows: Vec<(PathId, Hash)> = store_path::Entity::find()
             .select_only()
@@ -321,9 +322,13 @@ pub(crate) async fn settle(
             .all(transaction)
             .await?;
         for (id, hash) in rows {
-            settle_new(transaction, cache, id, &hash, true).await?;
+            if settle_new(transaction, cache, id, &hash, true).await?.is_some() {
+                incomplete.push(*hash);
+            }
         }
     }
+    // Until they were looked at themselves, they counted as complete for those before them.
+    lost(transaction, cache, incomplete).await?;
     Ok(())
 }
 

@@ -2,8 +2,10 @@
 
 mod buckets;
 mod certificates;
+mod closures;
 mod credentials;
 mod digests;
+mod encodings;
 mod finding;
 mod gate;
 mod keeping;
