@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Read as _};
 
-use admin_api::{ImportRequest, JobRequest};
+use admin_api::{ImportCredentials, ImportRequest, JobRequest};
 use clap::{Args, ValueHint};
 
 use crate::cli::value;
@@ -39,19 +39,46 @@ pub struct Arguments {
     /// Fetch nothing, only report what would be imported
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub credentials: CredentialArguments,
     /// Import only these paths; - reads them from standard input, one a line [default: all that the source lists]
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<String>,
 }
 
+/// What a source behind http or https wants to see. The daemon reads the files.
+#[derive(Debug, Args)]
+pub struct CredentialArguments {
+    /// User name for the password
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    pub user: Option<String>,
+    /// File with the password that the source wants to see
+    #[arg(long, value_name = "FILE", value_parser = value::absolute)]
+    pub password_file: Option<String>,
+    /// File with the bearer token that the source wants to see
+    #[arg(long, value_name = "FILE", value_parser = value::absolute, conflicts_with = "password_file")]
+    pub token_file: Option<String>,
+    /// File in the format of netrc with an entry for the host of the source
+    #[arg(long, value_name = "FILE", value_parser = value::absolute, conflicts_with_all = ["password_file", "token_file"])]
+    pub netrc_file: Option<String>,
+}
+
+impl From<CredentialArguments> for ImportCredentials {
+    fn from(arguments: CredentialArguments) -> Self {
+        let CredentialArguments { user, password_file, token_file, netrc_file } = arguments;
+        Self { user, password_file, token_file, netrc_file }
+    }
+}
+
 /// `cachectl import`
 pub async fn run(arguments: Arguments, client: &Client, output: &Output) -> Result<(), Error> {
-    let Arguments { source, cache, closure, filter, jobs, rate, dry_run, paths } = arguments;
+    let Arguments { source, cache, closure, filter, jobs, rate, dry_run, credentials, paths } = arguments;
     // What is piped into the command is meant for it.
     let is_web = source.starts_with("http://") || source.starts_with("https://");
     let reads = paths == ["-"] || (paths.is_empty() && is_web && !io::stdin().is_terminal());
     let paths = if reads { read_paths()? } else { paths };
-    let request = ImportRequest { cache, source, paths, closure, filter, jobs, rate, dry_run };
+    let credentials = credentials.into();
+    let request = ImportRequest { cache, source, paths, closure, filter, jobs, rate, dry_run, credentials };
     follow_job(&JobRequest::Import(request), client, output).await
 }
 

@@ -54,9 +54,9 @@ pub use endpoint::{Endpoint, Lines, Since};
 pub use error::{ApiError, ErrorCode};
 pub use job::{
     BackupSummary, DeleteCacheSummary, EVENTS_INTERVAL, EVENTS_MEDIA_TYPE, ExportRequest, ExportSummary,
-    FsckStorage, FsckSummary, GcCache, GcSummary, ImportRequest, ImportSummary, JobEvent, JobInfo, JobKind,
-    JobRequest, JobState, JobSummary, ListJobs, MoveSummary, NoteLevel, RebalanceSummary, ScrubSummary,
-    SkippedPaths, StopCause, StopJob, StorageShare, Unit,
+    FsckStorage, FsckSummary, GcCache, GcSummary, ImportCredentials, ImportRequest, ImportSummary, JobEvent,
+    JobInfo, JobKind, JobRequest, JobState, JobSummary, ListJobs, MoveSummary, NoteLevel, RebalanceSummary,
+    ScrubSummary, SkippedPaths, StopCause, StopJob, StorageShare, Unit,
 };
 pub use key::{AddKey, KeyInfo, KeyOrigin, RetireKey, RetiredKey};
 pub use names::nearest;

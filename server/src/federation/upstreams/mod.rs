@@ -19,7 +19,7 @@ use nix_formats::{PublicKey, StorePathHash};
 use parking_lot::RwLock;
 use url::Url;
 
-use self::credentials::Credentials;
+pub use self::credentials::Credentials;
 pub use self::record::{LastError, UpstreamRecord};
 use super::client::{Access, ClientError};
 use crate::cache::keys::NIXOS_KEY;

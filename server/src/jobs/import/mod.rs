@@ -51,7 +51,7 @@ pub(super) async fn import(
     if let Some(config) = place.strip_prefix(ORIGINAL) {
         return adopt::adopt(core, Path::new(config), request, reporter).await;
     }
-    let source = Source::open(place, core.https.clone()).await.map_err(refused)?;
+    let source = Source::open(place, core, &request.credentials).await.map_err(refused)?;
     reporter.begin(Some("listing the source".to_owned()), Unit::Paths, 0, None);
     let stop = reporter.stop_token();
     let paths = stop.run_until_cancelled(paths_of(&source, request)).await.ok_or(JobError::Stopped)??;

@@ -3,15 +3,16 @@
 //! Every source answers the same three questions: what it has, what a path is, and where the bytes of its NAR are. None of the
 //! answers is trusted: they go through the same checks as a push.
 
+use admin_api::ImportCredentials;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use nix_formats::{Compression, NarFileName, NarInfo, StorePathHash};
-use rustls::ClientConfig;
+use nix_formats::{Compression, FileHash, NarFileName, NarInfo, StorePathHash};
 
 use super::bucket::Bucket;
 use super::directory::Directory;
 use super::nix_store::NixStore;
 use super::web::WebCache;
+use crate::core::Core;
 use crate::jobs::transfer::Place;
 
 /// A source of paths.
@@ -53,17 +54,27 @@ pub(super) struct Nar {
 }
 
 impl Source {
-    /// Opens what an operator names. HTTPS has these settings.
+    /// Opens what an operator names, with what it wants to see.
     ///
     /// # Errors
     ///
     /// [`SourceError::Unusable`] if there is no such source, with a text for the operator.
-    pub(super) async fn open(text: &str, https: ClientConfig) -> Result<Self, SourceError> {
+    pub(super) async fn open(
+        text: &str,
+        core: &Core,
+        credentials: &ImportCredentials,
+    ) -> Result<Self, SourceError> {
+        let is_web = text.starts_with("http://") || text.starts_with("https://");
+        if !is_web && !credentials.is_empty() {
+            let reason = "only a source behind http or https takes these credentials; a bucket takes `access-key-file` and \
+                          `secret-key-file` in its URL";
+            return Err(SourceError::Unusable(reason.to_owned()));
+        }
         match Place::of(text).map_err(SourceError::Unusable)? {
             Place::Directory(root) => Directory::open(root).await.map(Self::Directory),
             Place::Bucket(url) => Bucket::open(&url).await.map(Box::new).map(Self::Bucket),
-            Place::Other if text.starts_with("http://") || text.starts_with("https://") => {
-                WebCache::open(text, https).await.map(Box::new).map(Self::Web)
+            Place::Other if is_web => {
+                WebCache::open(text, core, credentials).await.map(Box::new).map(Self::Web)
             }
             Place::Other => NixStore::open(text).await.map(Self::NixStore),
         }
@@ -115,5 +126,11 @@ pub(super) fn parse_narinfo(bytes: &[u8]) -> Result<NarInfo, SourceError> {
 
 /// The name of a NAR file, if the narinfo has its hash. Names in URLs are of many kinds, so they are not looked at.
 pub(super) fn nar_name(narinfo: &NarInfo) -> Option<NarFileName> {
-    narinfo.file_hash.map(|file_hash| NarFileName { file_hash, compression: narinfo.compression })
+    // Without compression the file is the NAR, however it is sent.
+    let nar_hash = || FileHash::from_bytes(*narinfo.nar_hash.as_bytes());
+    let file_hash = match narinfo.compression {
+        Compression::None => Some(nar_hash()),
+        _ => narinfo.file_hash,
+    };
+    file_hash.map(|file_hash| NarFileName { file_hash, compression: narinfo.compression })
 }

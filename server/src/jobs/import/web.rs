@@ -3,32 +3,38 @@
 //! None of these has a list of what it holds that a client could ask for, so the paths are named by whoever imports them, or
 //! found by following references.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use http::header::CONTENT_LENGTH;
+use admin_api::ImportCredentials;
+use futures_util::{StreamExt as _, stream};
 use http::{Response, StatusCode};
-use http_body_util::BodyDataStream;
 use hyper::body::Incoming;
 use nix_formats::{NarInfo, StorePathHash};
-use rustls::ClientConfig;
 use url::Url;
 
 use super::source::{Nar, SourceError, nar_name, parse_narinfo};
-use crate::federation::{Access, AddressScope, Client, ClientError, read_body, within};
+use crate::config::UpstreamCredentials;
+use crate::core::Core;
+use crate::federation::{AddressScope, Client, ClientError, Credentials, Download, read_body, within};
 
 /// Longest narinfo that is taken.
 const LONGEST_NARINFO: usize = 1 << 20;
 
 pub(super) struct WebCache {
     client: Client,
+    credentials: Credentials,
     /// Ends in a slash.
     base: Url,
 }
 
 impl WebCache {
-    /// Opens the cache at a URL, the one that Nix has as a substituter. HTTPS has these settings.
-    pub(super) async fn open(text: &str, https: ClientConfig) -> Result<Self, SourceError> {
+    /// Opens the cache at a URL, the one that Nix has as a substituter, with what it wants to see.
+    pub(super) async fn open(
+        text: &str,
+        core: &Core,
+        credentials: &ImportCredentials,
+    ) -> Result<Self, SourceError> {
         let mut base = Url::parse(text).map_err(|error| SourceError::Unusable(format!("{text}: {error}")))?;
         if !base.username().is_empty() || base.password().is_some() {
             return Err(SourceError::Unusable("a URL with a password would end in logs".to_owned()));
@@ -38,10 +44,21 @@ impl WebCache {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let cache = Self { client: Client::new(AddressScope::Anywhere, https), base };
+        let credentials = UpstreamCredentials {
+            user: credentials.user.clone(),
+            password_file: credentials.password_file.as_ref().map(PathBuf::from),
+            token_file: credentials.token_file.as_ref().map(PathBuf::from),
+            netrc_file: credentials.netrc_file.as_ref().map(PathBuf::from),
+            ..UpstreamCredentials::default()
+        };
+        let authorities = core.config().server.trusted_authorities.as_slice().into();
+        let credentials = Credentials::new(&credentials, base.host_str().unwrap_or_default(), authorities);
+        let client = Client::new(AddressScope::Anywhere, core.https.clone());
+        let cache = Self { client, credentials, base };
         let answer = cache.get(&cache.url("nix-cache-info")?).await?;
         match answer.status() {
             StatusCode::OK => Ok(cache),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(refusal(answer.status())),
             status => Err(SourceError::Unusable(format!("{text} is no binary cache: status {status}"))),
         }
     }
@@ -55,14 +72,15 @@ impl WebCache {
     pub(super) async fn nar(&self, narinfo: &NarInfo) -> Result<Nar, SourceError> {
         let answer = self.get(&self.url(&narinfo.url)?).await?;
         check_status(answer.status(), "its NAR")?;
-        let length = answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = BodyDataStream::new(answer.into_body()).map_err(|error| error.to_string());
-        Ok(Nar {
-            body: body.boxed(),
-            size: length,
-            compression: narinfo.compression,
-            name: nar_name(narinfo),
-        })
+        let most = narinfo.nar_size.saturating_add(narinfo.nar_size / 8).saturating_add(64 << 10);
+        let download = Download::start(answer, None, most)
+            .ok_or_else(|| SourceError::Unusable("its NAR is encoded in an unknown way".to_owned()))?;
+        let size = download.length;
+        let body = stream::unfold(download, |mut download| async move {
+            let piece = download.next().await.map_err(|error| error.to_string()).transpose()?;
+            Some((piece, download))
+        });
+        Ok(Nar { body: body.boxed(), size, compression: narinfo.compression, name: nar_name(narinfo) })
     }
 
     fn url(&self, relative: &str) -> Result<Url, SourceError> {
@@ -71,7 +89,8 @@ impl WebCache {
     }
 
     async fn get(&self, url: &Url) -> Result<Response<Incoming>, SourceError> {
-        Ok(self.client.get_following(url, &[], &Access::default(), Duration::ZERO).await?)
+        let access = self.credentials.get().await?;
+        Ok(self.client.get_following(url, &[], &access, Duration::ZERO).await?)
     }
 }
 
@@ -79,11 +98,14 @@ fn check_status(status: StatusCode, what: &'static str) -> Result<(), SourceErro
     match status {
         StatusCode::OK => Ok(()),
         StatusCode::NOT_FOUND | StatusCode::GONE => Err(SourceError::Absent(what)),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Err(SourceError::Unusable(format!("the source refuses it with status {status}")))
-        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(refusal(status)),
         status => Err(SourceError::Unavailable(format!("the source answers with status {status}"))),
     }
+}
+
+fn refusal(status: StatusCode) -> SourceError {
+    let text = format!("the source answers with status {status}; are its credentials right?");
+    SourceError::Unusable(text)
 }
 
 impl From<ClientError> for SourceError {

@@ -110,3 +110,42 @@ fn a_cache_goes_out_to_a_bucket_and_comes_back_from_it() {
     let done = succeeds(&site, &["import", &file_url(&mirror), "--cache", "my-cache-2"]);
     assert_eq!(done["present"], 5);
 }
+
+#[test]
+fn a_private_cache_is_imported_with_the_credentials_that_it_wants() {
+    let (old, new) = (Site::start(), Site::start());
+    let path = Path::small("private");
+    old.pusher("priv").push(&path);
+    let token = old.token("priv", Permission::Read);
+    let source = format!("http://127.0.0.1:{}/", old.port("priv"));
+    let wanted = path.store_path();
+    let file = |name: &str, text: &str| {
+        let file = new.directory().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let (right, wrong) = (file("token", &token), file("wrong", "nonsense"));
+    let netrc = file("netrc", &format!("machine 127.0.0.1 login me password {token}\n"));
+    let import = |cache: &str, more: &[&str]| {
+        let arguments = [&["import", &source, "--cache", cache], more, &[&wanted]].concat();
+        run(&new, &arguments, "")
+    };
+    for arguments in [&[][..], &["--token-file", &wrong], &["--token-file", "/nonexistent"]] {
+        let output = import("pub", arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains("credentials"), "{arguments:?}: {told}");
+    }
+    for (cache, arguments) in [
+        ("pub", vec!["--token-file", &right]),
+        ("my-cache-2", vec!["--password-file", &right]),
+        ("self", vec!["--netrc-file", &netrc]),
+        ("priv", vec!["--user", "me", "--password-file", &right]),
+    ] {
+        let (done, code) = summary(&import(cache, &arguments));
+        assert_eq!((code, &done["imported"]), (0, &1.into()), "{arguments:?}: {done}");
+    }
+    // They are nowhere to be read.
+    assert!(!new.cachectl_ok(&["job", "list", "--json"]).contains(&token));
+    let output = run(&new, &["import", "file:///srv", "--cache", "pub", "--token-file", &right], "");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("http"), "{output:?}");
+}

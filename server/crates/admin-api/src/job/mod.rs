@@ -17,7 +17,9 @@ use crate::{Endpoint, Lines, Since};
 
 pub use event::{JobEvent, NoteLevel, StopCause};
 pub use info::{JobInfo, JobState, Unit};
-pub use moving::{ExportRequest, ExportSummary, ImportRequest, ImportSummary, SkippedPaths};
+pub use moving::{
+    ExportRequest, ExportSummary, ImportCredentials, ImportRequest, ImportSummary, SkippedPaths,
+};
 pub use summary::{
     BackupSummary, DeleteCacheSummary, FsckStorage, FsckSummary, GcCache, GcSummary, JobSummary, MoveSummary,
     RebalanceSummary, ScrubSummary, StorageShare,

@@ -24,12 +24,42 @@ pub struct ImportRequest {
     pub rate: Option<u64>,
     /// Whether to fetch nothing and only report.
     pub dry_run: bool,
+    /// What a source behind `http` or `https` wants to see.
+    #[serde(default, skip_serializing_if = "ImportCredentials::is_empty")]
+    pub credentials: ImportCredentials,
+}
+
+/// What a source wants to see. The secrets are in files, as the daemon sees them, so a job that resumes reads them again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportCredentials {
+    /// The user name that goes with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// File with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// File with a bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
+    /// File in the format of `netrc`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netrc_file: Option<String>,
+}
+
+impl ImportCredentials {
+    /// Whether nothing is to be shown.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl ImportRequest {
-    /// Whether both ask for the same paths. How fast does not matter.
+    /// Whether both ask for the same paths. How fast, and with which credentials, does not matter.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let asked = |request: &Self| Self { jobs: None, rate: None, ..request.clone() };
+        let credentials = ImportCredentials::default;
+        let asked =
+            |request: &Self| Self { jobs: None, rate: None, credentials: credentials(), ..request.clone() };
         asked(self) == asked(other)
     }
 }
