@@ -11,7 +11,7 @@ use crate::harness::{Path, Site, wait_for};
 const KILLS: u64 = 10;
 
 /// `MOVING_PATHS=10000` for the real thing. Fewer by default, because every path has its own NAR to be verified and synced.
-fn paths() -> u64 {
+pub fn number_of_paths() -> u64 {
     std::env::var("MOVING_PATHS").ok().and_then(|text| text.parse().ok()).unwrap_or(600)
 }
 
@@ -24,7 +24,8 @@ fn served(site: &Site) -> u64 {
 fn an_import_that_is_killed_ten_times_ends_complete() {
     let mut site = Site::start();
     let flat = site.directory().join("flat");
-    let paths: Vec<Path> = (0..paths()).map(|number| Path::small(&format!("path-{number}"))).collect();
+    let paths: Vec<Path> =
+        (0..number_of_paths()).map(|number| Path::small(&format!("path-{number}"))).collect();
     write_flat(&flat, &paths);
     let source = file_url(&flat);
     let begun = Instant::now();

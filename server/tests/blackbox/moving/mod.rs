@@ -1,6 +1,7 @@
 //! Moving in and out: imports from what people have, exports to what plain Nix reads.
 
 mod export;
+mod figures;
 mod import;
 mod kill;
 mod original;
