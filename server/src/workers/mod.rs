@@ -106,7 +106,7 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 13] = [
+    let own: [Box<dyn Worker>; 14] = [
         Box::new(catalog::Catalog),
         Box::new(clock::Clock),
         Box::new(copies::Copies::new()),
