@@ -300,7 +300,7 @@ fn jobs_are_listed_with_their_ids_after_a_restart() {
     assert!(site.stop_and_restart().success());
     assert_eq!(jobs(&site), before);
     let stopped: Value = serde_json::from_str(&site.cachectl_ok(&["job", "stop", "1", "--json"])).unwrap();
-    assert_eq!(stopped, before[0], "stopping a job that has ended changes nothing");
+    assert_eq!(stopped, before[1], "stopping a job that has ended changes nothing");
     gc(&site, 3600);
     site.crash_and_restart();
     for _ in 0..40 {
@@ -308,7 +308,7 @@ fn jobs_are_listed_with_their_ids_after_a_restart() {
     }
     let after = jobs(&site);
     assert_eq!(after.len(), 32, "the last ones");
-    assert_eq!(after.last().unwrap()["id"], "43");
+    assert_eq!(after[0]["id"], "43", "the newest comes first");
 }
 
 /// `fsck` finds that catalog and storages agree.

@@ -63,7 +63,7 @@ fn read_one(
     }
     if cache.pin_upstream && (cache.upstreams.is_empty() || !cache.skip_upstream) {
         let without = if cache.skip_upstream { "`upstreams`" } else { "`skip-upstream: true`" };
-        section.warn("pin-upstream", &format!("has no effect without {without}"));
+        section.warn("pin-upstream", format!("has no effect without {without}"));
     }
     // Two caches of one name would be reported for their directories as well.
     let directory = (is_complete && is_unique).then_some(&cache.name);

@@ -74,7 +74,7 @@ fn a_backup_never_replaces_a_file_and_is_refused_with_what_to_do() {
     let file = site.directory().join("precious");
     fs::write(&file, "precious").unwrap();
     let told = complaint(&site.cachectl(&["backup", file.to_str().unwrap()]));
-    assert!(told.contains("precious") && told.contains("name a new one"), "{told}");
+    assert!(told.contains("precious exists already") && told.contains("Name a new file."), "{told}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
     complaint(&site.cachectl(&["backup", "/nowhere/backup"]));
 }

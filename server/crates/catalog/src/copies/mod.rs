@@ -128,6 +128,9 @@ pub struct StorageCopies {
     pub damaged: u64,
 }
 
+/// Copies in one state: the state, their number and bytes, and how many are of files with one sound copy.
+type CountedState = (Field<nar_copy::Entity, CopyState>, i64, Option<i64>, Option<i64>);
+
 impl Catalog {
     /// Returns whether any file of a cache has a further copy, or is to have one.
     pub async fn has_copies(&self, cache: CacheId) -> Result<bool, CatalogError> {
@@ -286,18 +289,17 @@ impl Catalog {
     pub async fn copy_counts(&self, cache: CacheId) -> Result<CopyCounts, CatalogError> {
         // Written out, as PostgreSQL takes two parameters for different values.
         let exposed = "CAST(SUM(CASE WHEN exposure <= 1 THEN 1 ELSE 0 END) AS bigint)";
-        let rows: Vec<(Field<nar_copy::Entity, CopyState>, i64, Option<i64>, Option<i64>)> =
-            nar_copy::Entity::find()
-                .select_only()
-                .column(nar_copy::Column::State)
-                .expr(nar_copy::Column::Id.count())
-                .expr(nar_copy::Column::FileSize.sum().cast_as("bigint"))
-                .expr(Expr::cust(exposed))
-                .filter(nar_copy::Column::Cache.eq(cache))
-                .group_by(nar_copy::Column::State)
-                .into_tuple()
-                .all(self.readers())
-                .await?;
+        let rows: Vec<CountedState> = nar_copy::Entity::find()
+            .select_only()
+            .column(nar_copy::Column::State)
+            .expr(nar_copy::Column::Id.count())
+            .expr(nar_copy::Column::FileSize.sum().cast_as("bigint"))
+            .expr(Expr::cust(exposed))
+            .filter(nar_copy::Column::Cache.eq(cache))
+            .group_by(nar_copy::Column::State)
+            .into_tuple()
+            .all(self.readers())
+            .await?;
         let mut counts = CopyCounts::default();
         for (state, count, bytes, exposed) in rows {
             let count = Count::of_sum::<nar_copy::Entity>("count", count)?;
