@@ -282,9 +282,14 @@ async fn copies_finding(core: &Core, cache: &Cache) -> Option<Finding> {
     Some(advise(finding(FindingLevel::Warn, subject, text), advice))
 }
 
-/// Whether a storage takes no more files because of a limit of the configuration.
+/// Whether a storage takes no more files because of a limit of the configuration, or hardly any.
 fn is_full(cache: &Cache, storage: &CacheStorage) -> bool {
-    cache.storages().snapshot().iter().any(|known| &*known.name == storage.name() && known.full)
+    let has_little_room = |limit: u64, used: u64| limit.saturating_sub(used) < limit / 100;
+    cache.storages().snapshot().iter().any(|known| {
+        let used = known.used.saturating_add(known.by_products);
+        let is_at_limit = known.max_size.is_some_and(|limit| has_little_room(limit, used));
+        &*known.name == storage.name() && (known.full || is_at_limit)
+    })
 }
 
 /// A collection that would have removed too much without anybody asking.

@@ -158,12 +158,15 @@ fn a_storage_that_has_no_room_left_is_not_said_to_work() {
             json!([{"name": "small", "type": "local", "root": directory.join("small"), "max-size": "1MB"}]);
     });
     let pusher = site.pusher("pub");
-    let mut number = 0;
-    wait_for(SOON, "the storage is full", || {
-        number += 1;
-        let path = crate::harness::Path::incompressible(&format!("path-{number}"), 50_000);
-        (pusher.try_push(&path).status == 507).then_some(())
-    });
+    // Then smaller ones, until hardly anything fits.
+    for size in [50_000, 2_000] {
+        let mut number = 0;
+        wait_for(SOON, "the storage is full", || {
+            number += 1;
+            let path = crate::harness::Path::incompressible(&format!("path-{size}-{number}"), size);
+            (pusher.try_push(&path).status == 507).then_some(())
+        });
+    }
     let told = site.cachectl(&["doctor"]);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     let line =

@@ -94,7 +94,10 @@ fn an_export_that_cannot_begin_says_why() {
     fs::write(&file, "").unwrap();
     let hash = Path::small("absent").hash;
     for (arguments, reason) in [
-        (&["export", "http://127.0.0.1/", "--cache", "pub"][..], "name a directory as file:///"),
+        (
+            &["export", "http://127.0.0.1/", "--cache", "pub"][..],
+            "expected a directory or s3://BUCKET/PREFIX",
+        ),
         (&["export", &file_url(&file), "--cache", "pub"], "cannot export"),
         (&["export", "file:///tmp/x", "--cache", "pub", "--pin", "none"], "no pin called `none`"),
         (&["export", "file:///tmp/x", "--cache", "absent"], "no cache called `absent`"),

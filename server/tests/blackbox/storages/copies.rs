@@ -122,7 +122,7 @@ fn a_disk_and_a_bucket_make_up_for_each_other() {
     all[..2].iter().for_each(|path| media[0].remove(&path.file_url()));
     media[1].remove(&all[2].file_url());
     assert_all_readable(&site, &all);
-    site.cachectl_ok(&["fsck"]);
+    assert_eq!(site.cachectl(&["fsck"]).status.code(), Some(9), "it finds what was taken from the bucket");
     wait_for_copies(&media, &all, 2);
 }
 
