@@ -91,6 +91,9 @@ fn fetch(site: &Site, path: &Path) -> (Vec<u8>, String) {
     (site.reader("pub").get(url).expect(200).body, text)
 }
 
+/// Makes other bytes of a file.
+type Spoiler = fn(&[u8]) -> Vec<u8>;
+
 #[test]
 fn lzip_and_lz4_are_passed_through_as_they_are() {
     let upstream = Upstream::start();
@@ -105,7 +108,7 @@ fn lzip_and_lz4_are_passed_through_as_they_are() {
             assert!(text.contains(&format!("\nCompression: {compression}\n")), "{text}");
         }
         // One that holds something else, or less, is never had as a whole.
-        let wrong: [fn(&[u8]) -> Vec<u8>; 3] = [
+        let wrong: [Spoiler; 3] = [
             |nar| [&nar[..nar.len() - 1], b"x"].concat(),
             |nar| nar[..nar.len() - 8].to_vec(),
             |nar| [nar, b"more"].concat(),
