@@ -12,10 +12,11 @@ use std::collections::HashSet;
 use nix_formats::{StorePath, StorePathHash};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, JoinType,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationTrait, Statement,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, JoinType, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, RelationTrait, Statement,
 };
 
+use crate::database::positional;
 use crate::entity::field::{Field, stored};
 use crate::entity::{nar, path_elsewhere, reference, storage, store_path, values};
 use crate::gc::IN_LIST;
@@ -420,19 +421,6 @@ pub(crate) async fn recount(transaction: &DatabaseTransaction, cache: CacheId) -
     run(MARK_FIRST, 2).await?;
     while run(MARK_NEXT, 1).await?.rows_affected() > 0 {}
     Ok(())
-}
-
-/// Returns the SQL with the parameter syntax of the database.
-fn positional(backend: DbBackend, text: &str) -> String {
-    if backend != DbBackend::Postgres {
-        return text.to_owned();
-    }
-    let mut pieces = text.split('?');
-    let mut numbered = pieces.next().unwrap_or_default().to_owned();
-    for (number, piece) in (1..).zip(pieces) {
-        numbered.push_str(&format!("${number}{piece}"));
-    }
-    numbered
 }
 
 /// Returns those of the paths that are visible and complete.

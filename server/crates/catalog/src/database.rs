@@ -89,3 +89,16 @@ impl ConnectionTrait for Database {
 fn only_queries() -> DbErr {
     DbErr::Custom("a write outside the writer".to_owned())
 }
+
+/// Returns SQL, in which `?` stands for each value, with the parameters as the database writes them.
+pub(crate) fn positional(backend: DbBackend, text: &str) -> String {
+    if backend != DbBackend::Postgres {
+        return text.to_owned();
+    }
+    let mut pieces = text.split('?');
+    let mut numbered = pieces.next().unwrap_or_default().to_owned();
+    for (number, piece) in (1..).zip(pieces) {
+        numbered.push_str(&format!("${number}{piece}"));
+    }
+    numbered
+}

@@ -14,6 +14,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 use super::census::Census;
 use super::holds::holding;
 use super::trace::{Edges, trace};
+use crate::database::positional;
 use crate::deploy::held_by_agents;
 use crate::elsewhere::needed_by_sisters;
 use crate::entity::nar;
@@ -317,17 +318,4 @@ fn uneven(table: &'static str, column: &'static str) -> CatalogError {
 
 fn statement<const N: usize>(backend: DbBackend, text: &str, values: [i64; N]) -> Statement {
     Statement::from_sql_and_values(backend, positional(backend, text), values.map(Value::from))
-}
-
-/// Returns the SQL with the parameter syntax of the database.
-fn positional(backend: DbBackend, text: &str) -> String {
-    if backend != DbBackend::Postgres {
-        return text.to_owned();
-    }
-    let mut pieces = text.split('?');
-    let mut numbered = pieces.next().unwrap_or_default().to_owned();
-    for (number, piece) in (1..).zip(pieces) {
-        numbered.push_str(&format!("${number}{piece}"));
-    }
-    numbered
 }
