@@ -1,6 +1,5 @@
 //! Making another sound copy the home of a file.
 
-use nix_formats::StorePathHash;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
     QueryFilter,
@@ -121,13 +120,4 @@ pub(crate) async fn leave_storage(
         ))
         .await?;
     Ok(())
-}
-
-/// The paths of a file that became visible.
-pub(super) async fn revealed(
-    transaction: &DatabaseTransaction,
-    nar: NarId,
-) -> Result<Vec<StorePathHash>, CatalogError> {
-    let paths = crate::paths::hashes_of(transaction, nar).await?;
-    Ok(paths)
 }

@@ -29,6 +29,7 @@ use sea_orm::{
 use crate::entity::field::{Field, stored};
 use crate::entity::values::Count;
 use crate::entity::{nar, nar_copy, store_path};
+use crate::gc::IN_LIST;
 use crate::writer::Written;
 use crate::{CacheId, Catalog, CatalogError, CopyId, NarId, NarRecord, StorageId, UnixTime};
 
@@ -36,9 +37,6 @@ pub use backlog::CopyToMake;
 pub(crate) use home::{Saved, leave_storage, save_from_damage};
 pub(crate) use removal::orphan;
 pub use survey::{Survey, Surveyed};
-
-/// The most values in one `IN (…)`.
-const IN_LIST: usize = 1000;
 
 /// What is known of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,13 +138,11 @@ impl Catalog {
 
     /// Returns the further copies of files, whatever their state.
     pub async fn copies_of(&self, nars: &[NarId]) -> Result<HashMap<NarId, Vec<CopyRecord>>, CatalogError> {
-        let mut copies: HashMap<NarId, Vec<CopyRecord>> = HashMap::new();
-        for row in rows_of(self.readers(), nars).await? {
-            if let Some(nar) = row.nar {
-                copies.entry(nar).or_default().push(row.into());
-            }
-        }
-        Ok(copies)
+        let copies = by_nar(rows_of(self.readers(), nars).await?);
+        Ok(copies
+            .into_iter()
+            .map(|(nar, rows)| (nar, rows.into_iter().map(CopyRecord::from).collect()))
+            .collect())
     }
 
     /// Returns the storages that have a sound further copy of a file.
@@ -410,6 +406,17 @@ async fn rows_of(
     Ok(rows)
 }
 
+/// Sorts copies by their files. Those of files that are gone are left out.
+fn by_nar(rows: Vec<nar_copy::Model>) -> HashMap<NarId, Vec<nar_copy::Model>> {
+    let mut copies: HashMap<NarId, Vec<nar_copy::Model>> = HashMap::new();
+    for row in rows {
+        if let Some(nar) = row.nar {
+            copies.entry(nar).or_default().push(row);
+        }
+    }
+    copies
+}
+
 async fn nars_by_id(
     connection: &impl ConnectionTrait,
     nars: &[NarId],
@@ -444,13 +451,11 @@ pub(crate) async fn other_places(
     connection: &impl ConnectionTrait,
     nars: &[NarId],
 ) -> Result<HashMap<NarId, Vec<StorageId>>, CatalogError> {
-    let mut places: HashMap<NarId, Vec<StorageId>> = HashMap::new();
-    for row in rows_of(connection, nars).await? {
-        if let (Some(nar), Some(storage)) = (row.nar, row.storage) {
-            places.entry(nar).or_default().push(storage);
-        }
-    }
-    Ok(places)
+    let copies = by_nar(rows_of(connection, nars).await?);
+    Ok(copies
+        .into_iter()
+        .map(|(nar, rows)| (nar, rows.iter().filter_map(|row| row.storage).collect()))
+        .collect())
 }
 
 /// A row for a further copy of a file, without a storage.

@@ -147,18 +147,11 @@ async fn store_over(
     storage: StorageId,
     file: &FileHash,
 ) -> Result<Written<bool>, CatalogError> {
-    let there = nar_copy::Entity::find()
-        .filter(nar_copy::Column::Storage.eq(storage))
-        .filter(nar_copy::Column::FileHash.eq(stored(file)))
-        .filter(nar_copy::Column::State.eq(stored(&CopyState::Leaving)))
-        .one(transaction)
-        .await?;
-    let Some(row) = there else { return Ok(Written::quietly(true)) };
-    if row.claimed_at.is_some() {
-        return Ok(Written::quietly(false));
-    }
-    nar_copy::Entity::delete_by_id(row.id).exec(transaction).await?;
-    Ok(Written::quietly(true))
+    let is_free = match find_at(transaction, storage, file).await? {
+        Some(copy) if *copy.state == CopyState::Leaving => forget_leaving(transaction, &copy).await?,
+        _ => true,
+    };
+    Ok(Written::quietly(is_free))
 }
 
 /// Makes the place on a storage free for a file: forgets a copy there that was to be removed. Returns whether it is free.
@@ -167,16 +160,35 @@ pub(super) async fn make_way(
     storage: StorageId,
     file: &FileHash,
 ) -> Result<bool, CatalogError> {
-    let there = nar_copy::Entity::find()
+    match find_at(transaction, storage, file).await? {
+        Some(copy) => forget_leaving(transaction, &copy).await,
+        None => Ok(true),
+    }
+}
+
+/// Returns the further copy of a file on a storage, whatever its state.
+async fn find_at(
+    transaction: &DatabaseTransaction,
+    storage: StorageId,
+    file: &FileHash,
+) -> Result<Option<nar_copy::Model>, CatalogError> {
+    let copy = nar_copy::Entity::find()
         .filter(nar_copy::Column::Storage.eq(storage))
         .filter(nar_copy::Column::FileHash.eq(stored(file)))
         .one(transaction)
         .await?;
-    let Some(row) = there else { return Ok(true) };
-    if *row.state != CopyState::Leaving || row.claimed_at.is_some() {
+    Ok(copy)
+}
+
+/// Forgets a copy that is to be removed, unless a daemon is at that. Returns whether it is forgotten; no other copy is.
+async fn forget_leaving(
+    transaction: &DatabaseTransaction,
+    copy: &nar_copy::Model,
+) -> Result<bool, CatalogError> {
+    if *copy.state != CopyState::Leaving || copy.claimed_at.is_some() {
         return Ok(false);
     }
-    nar_copy::Entity::delete_by_id(row.id).exec(transaction).await?;
+    nar_copy::Entity::delete_by_id(copy.id).exec(transaction).await?;
     Ok(true)
 }
 

@@ -1,7 +1,5 @@
 //! Finding files with too few copies, or too many, from the catalog alone.
 
-use std::collections::HashMap;
-
 use nix_formats::StorePathHash;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -9,12 +7,13 @@ use sea_orm::{
     QuerySelect,
 };
 
-use super::home::{revealed, swap};
-use super::{CopyState, new_row, rows_of};
+use super::home::swap;
+use super::{CopyState, by_nar, new_row, rows_of};
 use crate::entity::{nar, nar_copy};
 use crate::gc::{paths_with_it, trashed_with_it};
+use crate::paths::paths_of;
 use crate::writer::Written;
-use crate::{CacheId, Catalog, CatalogChange, CatalogError, CopyId, NarId, PathChange, StorageId, closures};
+use crate::{CacheId, Catalog, CatalogError, CopyId, NarId, PathChange, StorageId, closures};
 
 /// What the copies of a cache are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,9 +150,8 @@ impl Catalog {
         let Some(last) = nars.last().map(|nar| nar.id) else { return Ok(Surveyed::default()) };
         let ids: Vec<NarId> = nars.iter().map(|nar| nar.id).collect();
         let copies = by_nar(rows_of(self.readers(), &ids).await?);
-        let none = Vec::new();
-        let judged =
-            nars.iter().filter(|nar| !survey.judge(nar, copies.get(&nar.id).unwrap_or(&none)).is_quiet());
+        let of = |nar: &nar::Model| copies.get(&nar.id).map_or(&[][..], Vec::as_slice);
+        let judged = nars.iter().filter(|nar| !survey.judge(nar, of(nar)).is_quiet());
         let changing: Vec<NarId> = judged.map(|nar| nar.id).collect();
         if changing.is_empty() {
             return Ok(Surveyed { last: Some(last), ..Surveyed::default() });
@@ -165,16 +163,6 @@ impl Catalog {
             .await?;
         Ok(Surveyed { last: Some(last), ..surveyed })
     }
-}
-
-fn by_nar(rows: Vec<nar_copy::Model>) -> HashMap<NarId, Vec<nar_copy::Model>> {
-    let mut copies: HashMap<NarId, Vec<nar_copy::Model>> = HashMap::new();
-    for row in rows {
-        if let Some(nar) = row.nar {
-            copies.entry(nar).or_default().push(row);
-        }
-    }
-    copies
 }
 
 async fn settle(
@@ -199,16 +187,13 @@ async fn settle(
         {
             swap(transaction, &nar, copy, verdict.sound).await?;
             surveyed.moved += 1;
-            let paths = revealed(transaction, nar.id).await?;
+            let paths = paths_of(transaction, nar.id).await?;
             let change = if nar.damaged { PathChange::Inserted } else { PathChange::Updated };
-            changes.extend(paths.iter().map(|path| CatalogChange::Path {
-                cache: nar.cache,
-                path: *path,
-                change,
-            }));
+            changes.extend(paths.iter().map(|path| path.change(change)));
             if nar.damaged {
-                closures::settle(transaction, nar.cache, &paths).await?;
-                surveyed.revealed.extend(paths);
+                let hashes: Vec<StorePathHash> = paths.iter().map(|path| path.hash).collect();
+                closures::settle(transaction, nar.cache, &hashes).await?;
+                surveyed.revealed.extend(hashes);
             }
         }
         if verdict.wanted > 0 {

@@ -91,29 +91,21 @@ pub(super) async fn find_nar(
     Ok(row.map(NarRecord::from))
 }
 
-/// Returns the hashes of all paths that need a NAR file.
-pub(crate) async fn hashes_of(
-    connection: &impl ConnectionTrait,
-    nar: NarId,
-) -> Result<Vec<StorePathHash>, CatalogError> {
-    Ok(paths_of(connection, nar).await?.into_iter().map(|path| path.hash).collect())
-}
-
 /// The identity of a path.
-pub(super) struct PathKey {
+pub(crate) struct PathKey {
     pub(super) id: PathId,
     pub(super) cache: CacheId,
-    pub(super) hash: StorePathHash,
+    pub(crate) hash: StorePathHash,
 }
 
 impl PathKey {
-    pub(super) fn change(&self, change: PathChange) -> CatalogChange {
+    pub(crate) fn change(&self, change: PathChange) -> CatalogChange {
         CatalogChange::Path { cache: self.cache, path: self.hash, change }
     }
 }
 
 /// Returns all paths that need a NAR file, in the order of their rows.
-pub(super) async fn paths_of(
+pub(crate) async fn paths_of(
     connection: &impl ConnectionTrait,
     nar: NarId,
 ) -> Result<Vec<PathKey>, CatalogError> {

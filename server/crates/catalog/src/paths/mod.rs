@@ -24,7 +24,7 @@ pub use claim::ReplacedNar;
 pub(crate) use commit::insert_references;
 pub use commit::{CommitOutcome, NewNar, PathCommit};
 pub use homes::PathHome;
-pub(crate) use load::{all_with_nar, find_visible, find_with_nar, hashes_of, present_of, references_of};
+pub(crate) use load::{all_with_nar, find_visible, find_with_nar, paths_of, present_of, references_of};
 pub use moves::MoveOutcome;
 pub use unpublished::UnpublishedPath;
 pub(crate) use unpublished::insert as insert_unpublished;
