@@ -69,7 +69,7 @@ pub async fn find(
         return Ok(not_found());
     }
     // Boxed, as its future is large, and hits would carry it along.
-    let found = match asker.may_push(state, cache) && !cache.config().upstreams.is_empty() {
+    let found = match !cache.config().upstreams.is_empty() && asker.may_push(state, cache) {
         true => Box::pin(state.federation.find_for_pusher(cache, hash)).await,
         false => Box::pin(state.federation.find(cache, hash)).await,
     };
