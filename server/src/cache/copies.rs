@@ -180,7 +180,7 @@ impl Cache {
         range: Option<Range<u64>>,
     ) -> Option<Blob> {
         let range = range.unwrap_or(0..nar.size);
-        self.reading(catalog, name, nar, Vec::new())?.open(nar.places().collect(), range).await
+        self.reading(catalog, name, nar)?.open(nar.places().collect(), range).await
     }
 
     /// Opens the rest of a file that a storage has ceased to give.
@@ -193,20 +193,14 @@ impl Cache {
         range: Range<u64>,
     ) -> Option<Blob> {
         let (place, error) = failed;
-        let mut reading = self.reading(catalog, name, nar, Vec::new())?;
+        let mut reading = self.reading(catalog, name, nar)?;
         reading.has_failed(place, error, Duration::ZERO);
         reading.open(nar.places().collect(), range).await
     }
 
-    fn reading(
-        &self,
-        catalog: &Catalog,
-        name: &NarFileName,
-        nar: &KnownNar,
-        failed: Vec<StorageId>,
-    ) -> Option<Reading> {
+    fn reading(&self, catalog: &Catalog, name: &NarFileName, nar: &KnownNar) -> Option<Reading> {
         let (cache, catalog) = (self.me.upgrade()?, catalog.clone());
-        Some(Reading { cache, catalog, name: *name, nar: nar.id, size: nar.size, failed })
+        Some(Reading { cache, catalog, name: *name, nar: nar.id, size: nar.size, failed: Vec::new() })
     }
 
     /// Finds out, beside whatever goes on, whether a file that could not be read is lost there.

@@ -9,7 +9,7 @@
 //! | `parked.rs` | a stored file whose path could not be recorded yet |
 //! | `recover.rs` | working off those notes after a crash |
 //! | `relocate.rs` | moving a file to another storage |
-//! | `copies.rs` | making further copies, and removing those that are too many |
+//! | `copies/` | making further copies, and removing those that are too many |
 //! | `delete.rs`, `collect.rs` | removing paths, and the files that no path needs |
 //! | `by_products.rs` | removing debug info links and logs with their last path |
 //! | `trash.rs` | restoring removed paths, and emptying the trash |

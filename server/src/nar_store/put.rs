@@ -21,9 +21,9 @@ use crate::chain::chain;
 use crate::hashing::Hashing;
 
 /// How long another daemon may take to remove a file. One that takes longer has died over it.
-const REMOVAL: Duration = Duration::from_secs(20);
+pub(super) const REMOVAL: Duration = Duration::from_secs(20);
 /// How often to look whether it has.
-const REMOVAL_POLL: Duration = Duration::from_millis(100);
+pub(super) const REMOVAL_POLL: Duration = Duration::from_millis(100);
 
 /// A verified NAR file in the spool.
 pub struct NarToStore {

@@ -1,5 +1,6 @@
 //! Writing the files of one path.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use bytes::Bytes;
 use catalog::PathRecord;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use nar_storage::{Durability, Key, StorageError, layout};
-use nix_formats::NarFileName;
 use nix_formats::nar::BuildId;
+use nix_formats::{NarFileName, StorePathHash};
 use uuid::Uuid;
 
 use crate::cache::Cache;
@@ -19,7 +20,7 @@ use crate::decode::decoder;
 
 /// Debug links that are written at once.
 const LINKS_AT_ONCE: usize = 8;
-/// Largest listing that is copied.
+/// Largest listing that is copied; a larger one is made anew.
 const LISTING_LIMIT: u64 = 64 << 20;
 
 /// Why a path's files could not be written. The path itself is safe.
@@ -33,7 +34,7 @@ pub enum PublishError {
     Contents(#[from] ContentsError),
     /// Its decompressor could not be set up.
     #[error("could not unpack the NAR")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// The catalog names a storage that is not configured any more.
     #[error("its storage is not configured")]
     NoStorage,
@@ -77,17 +78,45 @@ pub(super) async fn write_copy(
     record: &PathRecord,
     to: &CacheStorage,
 ) -> Result<(), PublishError> {
-    let (hash, home) = (record.path.hash(), cache.storage(record.nar.storage));
-    if let Some(home) = home.filter(|home| !home.liveness.is_lost())
-        && let Ok(listing) = home.storage.open(&layout::listing_key(hash), None, None).await
-        && listing.total_size <= LISTING_LIMIT
-    {
-        let listing = listing.into_bytes().await?;
-        to.storage.put_bytes(&layout::listing_key(hash), listing, Durability::Now).await?;
-    }
-    let text = Bytes::from(stored_narinfo(cache, record).to_string());
-    to.storage.put_bytes(&layout::narinfo_key(hash), text, Durability::Now).await?;
+    let home = cache.storage(record.nar.storage).filter(|home| !home.liveness.is_lost());
+    let listing = match home {
+        Some(home) => read_listing(&home, record.path.hash()).await?,
+        None => None,
+    };
+    write_description(cache, record, listing, to, Durability::Now).await?;
     Ok(())
+}
+
+/// Reads the listing of a path from a storage. `None` if there is none that can be copied.
+///
+/// # Errors
+///
+/// If the storage breaks off within it.
+pub async fn read_listing(from: &CacheStorage, path: &StorePathHash) -> io::Result<Option<Bytes>> {
+    match from.storage.open(&layout::listing_key(path), None, None).await {
+        Ok(listing) if listing.total_size <= LISTING_LIMIT => Ok(Some(listing.into_bytes().await?)),
+        _ => Ok(None),
+    }
+}
+
+/// Writes the narinfo of a path, and before that its listing if it is given, to a storage with a further copy of its NAR. Returns what
+/// was written.
+pub async fn write_description(
+    cache: &Cache,
+    record: &PathRecord,
+    listing: Option<Bytes>,
+    to: &CacheStorage,
+    durability: Durability,
+) -> Result<Vec<Key>, StorageError> {
+    let hash = record.path.hash();
+    let listing = listing.map(|bytes| (layout::listing_key(hash), bytes));
+    let text = Bytes::from(stored_narinfo(cache, record).to_string());
+    let mut written = Vec::new();
+    for (key, bytes) in listing.into_iter().chain([(layout::narinfo_key(hash), text)]) {
+        to.storage.put_bytes(&key, bytes, durability).await?;
+        written.push(key);
+    }
+    Ok(written)
 }
 
 /// Writes the narinfo of a path, whose other files stay as they are.

@@ -22,7 +22,7 @@ use catalog::{Catalog, CatalogError, PathRecord};
 use nar_storage::layout;
 use tokio::sync::Notify;
 
-pub use self::files::PublishError;
+pub use self::files::{PublishError, read_listing, write_description};
 
 use self::files::{write_copy, write_files, write_narinfo};
 use self::written::Written;
