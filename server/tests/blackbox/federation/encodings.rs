@@ -6,21 +6,12 @@
 use std::io::Write as _;
 
 use liblzma::stream::{LzmaOptions, Stream};
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use super::kinds::{asking, assert_never_whole, described};
 use super::upstream::{Act, Upstream};
 use crate::harness::{Compression, Path, SOON, Site, nix32, wait_for};
 use crate::nix_client::{reader, url};
-
-fn asking(upstream: &Upstream, keep: bool) -> Site {
-    let entry = upstream.entry();
-    Site::with(|config| {
-        config["caches"][0]["upstreams"] = json!([entry]);
-        config["caches"][0]["federation"] = json!({"keep": keep});
-        config["server"]["federation"] = json!({"lookup-timeout": "4s"});
-    })
-}
 
 fn lz4(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
@@ -86,9 +77,8 @@ fn offer(upstream: &Upstream, path: &Path, compression: &str, file: &[u8], is_de
 /// The NAR of a path as its reader gets it, and what our narinfo says of it.
 #[track_caller]
 fn fetch(site: &Site, path: &Path) -> (Vec<u8>, String) {
-    let text = site.reader("pub").get(&format!("{}.narinfo", path.hash)).expect(200).text().to_owned();
-    let url = text.lines().find_map(|line| line.strip_prefix("URL: ")).unwrap();
-    (site.reader("pub").get(url).expect(200).body, text)
+    let (url, text) = described(site, path);
+    (site.cache("pub").get(&url).send().expect(200).body, text)
 }
 
 /// Makes other bytes of a file.
@@ -117,13 +107,7 @@ fn lzip_and_lz4_are_passed_through_as_they_are() {
             for is_described in [true, false] {
                 let path = Path::incompressible("wrong", 300_000);
                 offer(&upstream, &path, compression, &pack(&change(&path.nar)), is_described);
-                let narinfo = site.reader("pub").narinfo_status(&path);
-                assert_eq!(narinfo, 200);
-                let info = site.reader("pub").get(&format!("{}.narinfo", path.hash));
-                let url = info.text().lines().find_map(|line| line.strip_prefix("URL: ")).unwrap().to_owned();
-                if let Ok(reply) = site.cache("pub").get(&format!("/{url}")).try_send() {
-                    assert_eq!(reply.status, 404);
-                }
+                assert_never_whole(&site, &described(&site, &path).0, compression);
             }
         }
     }
@@ -215,11 +199,7 @@ fn what_is_not_encoded_as_it_says_is_never_had_as_a_whole() {
             let text = narinfo(&upstream, &path, "none", &name, None);
             upstream.on_narinfo(&path, Act::Send(text.into_bytes()));
             upstream.on(&format!("/{name}"), act(&path));
-            let info = site.reader("pub").get(&format!("{}.narinfo", path.hash)).expect(200);
-            let url = info.text().lines().find_map(|line| line.strip_prefix("URL: ")).unwrap().to_owned();
-            if let Ok(reply) = site.cache("pub").get(&format!("/{url}")).try_send() {
-                assert_eq!(reply.status, 404, "{number}");
-            }
+            assert_never_whole(&site, &described(&site, &path).0, &number.to_string());
         }
     }
     let path = Path::small("good");

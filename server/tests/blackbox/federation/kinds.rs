@@ -8,7 +8,7 @@ use super::upstream::{Act, Upstream};
 use crate::harness::{Framing, Path, SOON, Site, wait_for};
 use crate::nix_client::{reader, url};
 
-fn asking(upstream: &Upstream, keep: bool) -> Site {
+pub fn asking(upstream: &Upstream, keep: bool) -> Site {
     let entry = upstream.entry();
     Site::with(|config| {
         config["caches"][0]["upstreams"] = json!([entry]);
@@ -27,10 +27,25 @@ fn without_file(upstream: &Upstream, path: &Path, url: &str) -> String {
 /// The URL of the NAR in our narinfo, which promises nothing about the file that nobody knows.
 #[track_caller]
 fn url_of(site: &Site, path: &Path) -> String {
-    let reply = site.reader("pub").get(&format!("{}.narinfo", path.hash)).expect(200);
-    assert!(!reply.text().contains("FileHash"), "{}", reply.text());
-    let url = reply.text().lines().find_map(|line| line.strip_prefix("URL: ")).unwrap();
-    format!("/{url}")
+    let (url, text) = described(site, path);
+    assert!(!text.contains("FileHash"), "{text}");
+    url
+}
+
+/// The URL of the NAR in our narinfo, and the narinfo.
+#[track_caller]
+pub fn described(site: &Site, path: &Path) -> (String, String) {
+    let text = site.reader("pub").get(&format!("{}.narinfo", path.hash)).expect(200).text().to_owned();
+    let url = text.lines().find_map(|line| line.strip_prefix("URL: ")).unwrap();
+    (format!("/{url}"), text)
+}
+
+/// The NAR is cut off, or refused before anything was sent.
+#[track_caller]
+pub fn assert_never_whole(site: &Site, url: &str, what: &str) {
+    if let Ok(reply) = site.cache("pub").get(url).try_send() {
+        assert_eq!(reply.status, 404, "{what}");
+    }
 }
 
 #[test]
@@ -101,10 +116,7 @@ fn what_an_unmeasured_file_lacks_or_has_too_much_never_looks_like_the_whole() {
             upstream.on_narinfo(&path, Act::Send(without_file(&upstream, &path, &file).into_bytes()));
             upstream.on(&format!("/{file}"), act(&path));
             let url = url_of(&site, &path);
-            // Cut off, or refused before anything was sent.
-            if let Ok(reply) = site.cache("pub").get(&url).try_send() {
-                assert_eq!(reply.status, 404, "{number}");
-            }
+            assert_never_whole(&site, &url, &number.to_string());
         }
     }
     // None of that is the fault of other paths.

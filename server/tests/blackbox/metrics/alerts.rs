@@ -1,7 +1,8 @@
 //! Each alert fires by the fault that it is for, in a real Prometheus.
 //!
-//! Without one here is `CacheServerDhtDown`, for which a node has to lose its port while it changes its network; it has a case with
-//! made-up values like all others.
+//! Without a fault here are `CacheServerDhtDown`, for which a node has to lose its port while it changes its network, and
+//! `CacheServerStorageErrors` and `CacheServerRemovalsPending`, which take many operations a second. They have cases with made-up values
+//! like all others.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
