@@ -26,7 +26,10 @@ pub use counted::Counted;
 pub use error::{Context, Operation, StorageError, is_unfit};
 pub use health::{Health, HealthMonitor};
 pub use key::{InvalidKey, Key};
-pub use local::{DEFAULT_OPEN_FILES, FileObject, LocalStorage, ReadCache, Sent};
+pub use local::{
+    DEFAULT_OPEN_FILES, FileIdentity, FileObject, Linking, LocalStorage, PhysicalCount, ReadCache, Sent,
+    SpooledLink,
+};
 pub use measured::{Measured, MeasuredStorage, OperationMeter, StorageMeter};
 pub use s3::{BucketError, BucketReader, BucketSettings, S3Credentials, S3Settings, S3Storage};
 pub use spool::{KEPT, spooled_bytes};

@@ -42,7 +42,11 @@ pub fn spooled_bytes(directory: &Path) -> io::Result<u64> {
         let entry = entry?;
         let counted = match entry.file_type() {
             Ok(kind) if kind.is_dir() => spooled_bytes(&entry.path()),
-            Ok(_) => entry.metadata().map(|file| file.len().min(file.blocks() * BLOCK)),
+            // A link to an object takes no room. It is about to be renamed.
+            Ok(_) => entry.metadata().map(|file| match file.nlink() {
+                0 | 1 => file.len().min(file.blocks() * BLOCK),
+                _ => 0,
+            }),
             Err(error) => Err(error),
         };
         match counted {

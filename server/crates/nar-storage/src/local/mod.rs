@@ -8,9 +8,11 @@ mod dir_sync;
 mod directories;
 mod dismantle;
 mod file_object;
+mod link;
 mod list;
 mod marker;
 mod open_files;
+mod physical;
 mod pool;
 mod prepare;
 mod privacy;
@@ -42,7 +44,9 @@ use self::threads::Threads;
 use crate::{Blob, Context, Durability, Key, Operation, Storage, StorageError, Usage};
 
 pub use self::file_object::{FileObject, Sent};
+pub use self::link::{FileIdentity, Linking, SpooledLink};
 pub use self::open_files::{DEFAULT_OPEN_FILES, ReadCache};
+pub use self::physical::PhysicalCount;
 
 /// The name of the spool within the root.
 const SPOOL: &str = ".spool";

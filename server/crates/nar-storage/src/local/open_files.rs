@@ -1,6 +1,6 @@
 //! A cache of open files, so that a hot object costs no path lookup.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub const DEFAULT_OPEN_FILES: usize = 512;
 /// The read cache that all [local storages](super::LocalStorage) of a process share: up to a given number of open files and 16 MiB
 /// of buffers.
 pub struct ReadCache {
-    files: Cache<(u32, Key), Arc<File>>,
+    files: Cache<(u32, Key), Kept>,
     pub(super) pool: Arc<Pool>,
     storages: AtomicU32,
 }
@@ -29,6 +29,14 @@ impl ReadCache {
     pub fn new(open_files: usize) -> Arc<Self> {
         Arc::new(Self { files: Cache::new(open_files), pool: Arc::default(), storages: AtomicU32::new(0) })
     }
+}
+
+/// A file that is kept open.
+#[derive(Clone)]
+struct Kept {
+    file: Arc<File>,
+    /// How many names it had when it was opened.
+    names: u64,
 }
 
 /// The open files of one storage.
@@ -50,13 +58,15 @@ impl OpenFiles {
     }
 
     /// Returns the file of `key` if it is open, still has that name and has the expected size. Otherwise closes it: a file that
-    /// another process deleted or replaced must not stay open here.
+    /// another process deleted or replaced must not stay open here. If the file has gained or lost a name, this one may be
+    /// concerned.
     pub(super) fn find(&self, key: &Key, expected_size: Option<u64>) -> Option<OpenFile> {
         let id = (self.storage, key.clone());
-        let file = self.cache.files.get(&id)?;
+        let Kept { file, names } = self.cache.files.get(&id)?;
+        let has_name = |metadata: &Metadata| metadata.nlink() > 0 && metadata.nlink() == names;
         match file.metadata() {
             Ok(metadata)
-                if metadata.nlink() > 0 && expected_size.is_none_or(|size| size == metadata.size()) =>
+                if has_name(&metadata) && expected_size.is_none_or(|size| size == metadata.size()) =>
             {
                 Some(OpenFile { file, size: metadata.size() })
             }
@@ -92,7 +102,8 @@ impl OpenFiles {
             return Err(rustix::io::Errno::NOENT.into());
         }
         let file = Arc::new(file);
-        self.cache.files.insert((self.storage, key.clone()), file.clone());
+        let kept = Kept { file: file.clone(), names: metadata.nlink() };
+        self.cache.files.insert((self.storage, key.clone()), kept);
         Ok(OpenFile { file, size: metadata.size() })
     }
 }

@@ -9,7 +9,7 @@ use super::{Shared, dir_sync, marker, privacy};
 use crate::spool;
 
 /// The directory of most objects, see [`layout`](crate::layout).
-const NARS: &str = "nar";
+pub(super) const NARS: &str = "nar";
 
 /// The state of a prepared storage.
 pub(super) struct Ready {
