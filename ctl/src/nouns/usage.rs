@@ -1,6 +1,8 @@
 //! How much the caches hold.
 
-use admin_api::{AgeBucket, CacheSummary, PathRow, ShowStatus, ShowUsage, StorageSummary, UsageBy};
+use admin_api::{
+    AgeBucket, CacheSummary, PathRow, PhysicalUsage, ShowStatus, ShowUsage, StorageSummary, UsageBy,
+};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -24,6 +26,10 @@ pub struct Arguments {
     /// Also list this many of the paths with the largest files
     #[arg(long, value_name = "N", value_parser = value::positive)]
     pub top: Option<u32>,
+    /// Count the NAR files on the storages, those that several caches share once. Looks at every file, so that a large disk may need
+    /// a longer --timeout
+    #[arg(long)]
+    pub physical: bool,
 }
 
 /// How the figures are grouped.
@@ -48,6 +54,9 @@ pub struct Usage {
     pub by_age: Option<Vec<AgeBucket>>,
     /// The paths with the largest files.
     pub largest: Option<Vec<PathRow>>,
+    /// What lies on the storages. Left out if it was not requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub physical: Option<PhysicalUsage>,
     /// The bytes of all caches, including those that are not shown.
     #[serde(skip)]
     pub all_bytes: u64,
@@ -55,7 +64,7 @@ pub struct Usage {
 
 /// `cachectl usage`
 pub async fn run(arguments: Arguments, client: &Client, output: &Output) -> Result<(), Error> {
-    let Arguments { cache, by, top } = arguments;
+    let Arguments { cache, by, top, physical } = arguments;
     let status = client.call(&ShowStatus {}).await?;
     let (mut caches, mut storages) = (status.caches, status.storages);
     let all_bytes = caches.iter().map(|cache| cache.file_bytes).sum();
@@ -64,24 +73,27 @@ pub async fn run(arguments: Arguments, client: &Client, output: &Output) -> Resu
         caches.retain(|shown| shown.name == *cache);
         storages.retain(|shown| shown.cache == *cache);
     }
+    let is_shown = |grouping| by == Some(grouping) || (by.is_none() && !physical);
     let mut usage = Usage {
-        caches: matches!(by, None | Some(Grouping::Cache)).then_some(caches),
-        storages: matches!(by, None | Some(Grouping::Storage)).then_some(storages),
+        caches: is_shown(Grouping::Cache).then_some(caches),
+        storages: is_shown(Grouping::Storage).then_some(storages),
         by_age: None,
         largest: None,
+        physical: None,
         all_bytes,
     };
     let is_by_age = by == Some(Grouping::Age);
     // The status has all other figures.
-    if is_by_age || top.is_some() {
+    if is_by_age || top.is_some() || physical {
         let by = by.map(|by| match by {
             Grouping::Storage => UsageBy::Storage,
             Grouping::Cache => UsageBy::Cache,
             Grouping::Age => UsageBy::Age,
         });
-        let found = client.call(&ShowUsage { by, cache, top }).await?;
+        let found = client.call(&ShowUsage { by, cache, top, physical: physical.then_some(true) }).await?;
         usage.by_age = is_by_age.then_some(found.by_age);
         usage.largest = top.is_some().then_some(found.largest);
+        usage.physical = found.physical;
     }
     output.print(&usage, |look| render(&usage, look))
 }
@@ -93,6 +105,7 @@ pub fn render(usage: &Usage, look: &Look) -> String {
         usage.storages.as_ref().map(|storages| by_storage(storages, look)),
         usage.by_age.as_ref().map(|ages| by_age(ages, look)),
         usage.largest.as_ref().map(|paths| largest(paths, look)),
+        usage.physical.as_ref().map(|physical| by_place(physical, look)),
     ];
     let sections: Vec<_> = sections.into_iter().flatten().collect();
     sections.join("\n")
@@ -133,6 +146,46 @@ fn largest(paths: &[PathRow], look: &Look) -> String {
         ]);
     }
     table.render(look)
+}
+
+/// The figures of each directory and bucket, then their sum.
+fn by_place(physical: &PhysicalUsage, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::text("STORAGE"),
+        Column::text("CACHES"),
+        Column::number("FILES"),
+        Column::number("STORED"),
+        Column::number("PHYSICAL"),
+    ]);
+    for storage in &physical.storages {
+        let figures = match storage.error {
+            None => [count(storage.files), size(storage.file_bytes), size(storage.physical_bytes)],
+            Some(_) => Default::default(),
+        };
+        let [files, stored, physically] = figures.map(Into::into);
+        table.add([
+            storage.name.as_str().into(),
+            storage.caches.join(", ").into(),
+            files,
+            stored,
+            physically,
+        ]);
+    }
+    if physical.storages.len() > 1 {
+        let files = physical.storages.iter().map(|storage| storage.files).sum();
+        table.add([
+            "all".into(),
+            "".into(),
+            count(files).into(),
+            size(physical.file_bytes).into(),
+            size(physical.physical_bytes).into(),
+        ]);
+    }
+    let problems = physical.storages.iter().filter_map(|storage| {
+        let error = storage.error.as_ref()?;
+        Some(format!("{} was not counted: {error}\n", storage.location))
+    });
+    table.render(look) + &problems.collect::<String>()
 }
 
 /// The part that `bytes` are of `whole`, from 0 to 1; 0 of nothing.

@@ -90,3 +90,27 @@ fn usage_by_age_and_the_largest_paths_are_requested_only_if_wanted() {
         ["GET /v1/usage?by=age", "GET /v1/usage?cache=one&top=3", "GET /v1/usage?by=age&top=1"]
     );
 }
+
+#[test]
+fn what_lies_on_the_disks_is_counted_only_if_wanted() {
+    let physical = json!({
+        "storages": [{
+            "name": "ssd", "location": "/s", "caches": ["one", "two"], "files": 14, "file_bytes": 6 << 20,
+            "physical_bytes": 3 << 20, "error": null,
+        }],
+        "file_bytes": 6 << 20, "physical_bytes": 3 << 20,
+    });
+    let reply = json!({"storages": [], "caches": [], "by_age": [], "largest": [], "physical": physical});
+    let daemon = Daemon::start(&[("GET /v1/status", says(two_caches())), ("GET /v1/usage", says(reply))]);
+    let text = daemon.run("usage --physical").succeeds();
+    assert!(text.contains("one, two") && text.contains("6.00 MiB") && text.contains("3.00 MiB"), "{text}");
+    assert!(!text.contains("SHARE"), "{text}");
+    let json: Value =
+        serde_json::from_str(&daemon.run("usage --physical --cache one --json").succeeds()).unwrap();
+    assert_eq!((&json["physical"], &json["caches"]), (&physical, &Value::Null));
+    let text = daemon.run("usage --physical --by cache").succeeds();
+    assert!(text.contains("SHARE") && text.contains("PHYSICAL"), "{text}");
+    let asked: Vec<_> = daemon.requests().into_iter().filter(|request| request.contains("usage")).collect();
+    let expected = ["", "cache=one&", "by=cache&"].map(|more| format!("GET /v1/usage?{more}physical=true"));
+    assert_eq!(asked, expected);
+}

@@ -36,6 +36,7 @@ fn caches_and_what_is_in_them_in_json() {
         storages: Some(samples::storages()),
         by_age: Some(samples::paths::ages()),
         largest: Some(samples::paths::rows()),
+        physical: Some(samples::paths::physical()),
         all_bytes: 1 << 40,
     };
     assert_json("usage", &usage);

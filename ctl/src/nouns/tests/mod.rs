@@ -121,6 +121,7 @@ fn usage_reads_well_at_80_columns() {
         storages: Some(samples::storages()),
         by_age: Some(samples::paths::ages()),
         largest: Some(samples::paths::rows()),
+        physical: Some(samples::paths::physical()),
         all_bytes,
     };
     let text = usage::render(&usage, &TERMINAL);

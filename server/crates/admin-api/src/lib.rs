@@ -73,7 +73,7 @@ pub use token::{CreateToken, CreatedToken, ListTokens, Permission, RevokeToken, 
 pub use trash::{EmptiedTrash, EmptyTrash, ListTrash, RestorePath, RestoredPaths, TrashList, TrashRow};
 pub use upload::{AbortUpload, ListUploads, UploadInfo};
 pub use upstream::{CheckUpstreams, ListUpstreams, UpstreamCheck, UpstreamInfo, UpstreamState, UpstreamUser};
-pub use usage::{AgeBucket, ShowUsage, Usage, UsageBy};
+pub use usage::{AgeBucket, PhysicalStorage, PhysicalUsage, ShowUsage, Usage, UsageBy};
 pub use worker::{ListWorkers, PauseWorker, ResumeWorker, WorkerInfo, WorkerState};
 pub use workspace::{ListWorkspaces, ShowWorkspace, WorkspaceInfo};
 

@@ -16,6 +16,9 @@ pub struct ShowUsage {
     pub cache: Option<String>,
     /// The number of largest paths to list; `None` for none.
     pub top: Option<u32>,
+    /// Whether to count what lies on the disks, for which the daemon has to look at every file. `None` for no, so that an older
+    /// daemon is only asked what it knows.
+    pub physical: Option<bool>,
 }
 
 impl Endpoint for ShowUsage {
@@ -48,6 +51,40 @@ pub struct Usage {
     pub by_age: Vec<AgeBucket>,
     /// The paths with the largest files, the largest first.
     pub largest: Vec<PathRow>,
+    /// What lies on the disks, if that was requested.
+    #[serde(default)]
+    pub physical: Option<PhysicalUsage>,
+}
+
+/// The NAR files on storages, each file counted once however many caches share it. Those in the trash and further copies are
+/// included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhysicalUsage {
+    /// The figures of each directory and of each bucket.
+    pub storages: Vec<PhysicalStorage>,
+    /// The sum over the storages that could be counted, in bytes: what the caches would take without sharing.
+    pub file_bytes: u64,
+    /// The sum of what they take.
+    pub physical_bytes: u64,
+}
+
+/// The NAR files below one directory, or of one cache in a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhysicalStorage {
+    /// The name of the storage, or the names that caches have for it.
+    pub name: String,
+    /// The directory or the URL of the bucket.
+    pub location: String,
+    /// The caches that have files there.
+    pub caches: Vec<String>,
+    /// The number of files, of each cache.
+    pub files: u64,
+    /// Their size in bytes.
+    pub file_bytes: u64,
+    /// Their size with a file that several caches share counted once.
+    pub physical_bytes: u64,
+    /// Why it could not be counted. Then the figures are 0.
+    pub error: Option<String>,
 }
 
 /// The paths that were last used, or pushed if never used, within a span of time.

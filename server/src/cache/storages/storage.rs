@@ -10,9 +10,10 @@ use catalog::{StorageId, UnixTime};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use nar_storage::{
-    Context, Counted, Health, HealthMonitor, MeasuredStorage, Operation, Placement, Storage, StorageError,
-    StorageMeter, Usage, layout, spooled_bytes,
+    Context, Counted, FileIdentity, Health, HealthMonitor, LocalStorage, MeasuredStorage, Operation,
+    Placement, Storage, StorageError, StorageMeter, Usage, layout, spooled_bytes,
 };
+use nix_formats::NarFileName;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use tokio::sync::Notify;
@@ -138,6 +139,24 @@ impl CacheStorage {
             unrecorded,
             spool: Mutex::default(),
             away: Mutex::default(),
+        }
+    }
+
+    /// The backend, if it is a directory.
+    pub fn local(&self) -> Option<&Arc<LocalStorage>> {
+        self.backend.local()
+    }
+
+    /// Which file a NAR is, if it is one and can be looked at.
+    pub async fn identify(&self, name: &NarFileName) -> Option<FileIdentity> {
+        self.local()?.identify(&layout::nar_key(name)).await.ok().flatten()
+    }
+
+    /// Whether it lies below the same directory as the storage of another cache.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        match (&self.config().kind, &other.config().kind) {
+            (StorageKind::Local { root }, StorageKind::Local { root: theirs }) => root == theirs,
+            _ => false,
         }
     }
 

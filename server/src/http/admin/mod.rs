@@ -18,6 +18,7 @@ mod jobs;
 mod keys;
 mod paths;
 mod peers;
+mod physical;
 mod pins;
 mod reload;
 mod serve;

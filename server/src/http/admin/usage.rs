@@ -9,6 +9,7 @@ use super::Answer;
 use super::caches::find;
 use super::error::internal;
 use super::paths::row;
+use super::physical::physical_usage;
 use super::summary::{cache_summary, storage_summaries};
 use crate::cache::Cache;
 use crate::http::state::State;
@@ -51,6 +52,9 @@ pub(super) async fn show(state: &State, request: ShowUsage) -> Answer<Usage> {
     }
     if let Some(top) = request.top {
         usage.largest = largest(state, &caches, top.min(MAX_LARGEST)).await?;
+    }
+    if request.physical == Some(true) {
+        usage.physical = Some(physical_usage(state, &caches).await?);
     }
     Ok(usage)
 }

@@ -1,7 +1,8 @@
 //! Paths, and what keeps them.
 
 use admin_api::{
-    AgeBucket, BackupSummary, DeleteCacheSummary, GcCache, GcSummary, JobSummary, PathRow, PathWhy, PinInfo,
+    AgeBucket, BackupSummary, DeleteCacheSummary, GcCache, GcSummary, JobSummary, PathRow, PathWhy,
+    PhysicalStorage, PhysicalUsage, PinInfo,
 };
 
 use super::{DAY, GIB, NOW};
@@ -84,6 +85,29 @@ pub fn ages() -> Vec<AgeBucket> {
         age("1 to 7 days", 1, Some(7), 12_000, 41 * GIB),
         age("over 7 days", 7, None, 0, 0),
     ]
+}
+
+/// Files that caches share, and a storage that could not be counted.
+pub fn physical() -> PhysicalUsage {
+    let storage =
+        |name: &str, caches: &[&str], file_bytes, physical_bytes, error: Option<&str>| PhysicalStorage {
+            name: name.into(),
+            location: format!("/mnt/{name}"),
+            caches: caches.iter().map(|cache| (*cache).to_owned()).collect(),
+            files: if error.is_none() { 24_000 } else { 0 },
+            file_bytes,
+            physical_bytes,
+            error: error.map(str::to_owned),
+        };
+    PhysicalUsage {
+        storages: vec![
+            storage("ssd", &["main", "staging"], 84 * GIB, 43 * GIB, None),
+            storage("offsite", &["main"], GIB, GIB, None),
+            storage("old", &["staging"], 0, 0, Some("/mnt/old is not mounted")),
+        ],
+        file_bytes: 85 * GIB,
+        physical_bytes: 44 * GIB,
+    }
 }
 
 /// What jobs that remove or copy came to, each well and not so well.

@@ -148,7 +148,7 @@ proptest! {
         assert_arrives(&ListPaths { cache: cache.clone(), after: after.clone(), limit, query: query.clone() });
         assert_arrives(&ListDeployments { agent: after.clone(), limit: big });
         for by in [None, Some(UsageBy::Age), Some(UsageBy::Cache), Some(UsageBy::Storage)] {
-            assert_arrives(&ShowUsage { by, cache: after.clone(), top: limit });
+            assert_arrives(&ShowUsage { by, cache: after.clone(), top: limit, physical: Some(flag) });
         }
         assert_arrives(&CreatePin {
             cache: cache.clone(), name: cache.clone(), path: cache.clone(), keep_days: limit, keep_revisions: limit,
@@ -220,7 +220,7 @@ fn a_query_holds_what_was_asked_for_and_nothing_else() {
     };
     assert_eq!(target(&some), "/v1/caches/main/paths?after=0c0q&limit=10&query=a%20b%26limit%3D99%23%2B%25");
     assert_eq!(
-        target(&ShowUsage { by: Some(UsageBy::Age), cache: None, top: Some(3) }),
+        target(&ShowUsage { by: Some(UsageBy::Age), cache: None, top: Some(3), physical: None }),
         "/v1/usage?by=age&top=3"
     );
 }
