@@ -105,7 +105,8 @@ impl NarStore {
         storage: &Arc<CacheStorage>,
         nars: &[NarRecord],
     ) -> Result<(Freed, Option<StorageError>), CatalogError> {
-        // In one order, so that a collection and a deletion never wait for each other. Nobody else holds more than one.
+        // In one order, so that a collection and a deletion never wait for each other. Sharing holds more than one as well, in the
+        // order of caches and then of hashes, with which this agrees.
         let mut hashes: Vec<FileHash> = nars.iter().map(|nar| nar.file_hash).collect();
         hashes.sort_unstable_by_key(|hash| *hash.as_bytes());
         hashes.dedup();

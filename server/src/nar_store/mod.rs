@@ -10,6 +10,7 @@
 //! | `recover.rs` | working off those notes after a crash |
 //! | `relocate.rs` | moving a file to another storage |
 //! | `copies/` | making further copies, and removing those that are too many |
+//! | `sharing.rs` | keeping the same NAR of several caches in one file |
 //! | `delete.rs`, `collect.rs` | removing paths, and the files that no path needs |
 //! | `by_products.rs` | removing debug info links and logs with their last path |
 //! | `trash.rs` | restoring removed paths, and emptying the trash |
@@ -29,6 +30,7 @@ mod parked;
 mod put;
 mod recover;
 mod relocate;
+mod sharing;
 mod trash;
 
 use std::sync::Arc;
@@ -72,6 +74,8 @@ pub struct NarStore {
     copies_due: Notify,
     /// Files that were just pushed, of which copies are to be made.
     fresh: copies::Fresh,
+    /// Files that were just stored, and that other caches may have as well.
+    to_share: sharing::ToShare,
 }
 
 impl NarStore {
@@ -90,6 +94,7 @@ impl NarStore {
             crowded: Notify::new(),
             copies_due: Notify::new(),
             fresh: copies::Fresh::default(),
+            to_share: sharing::ToShare::default(),
             making_room: tokio::sync::Mutex::default(),
         }
     }

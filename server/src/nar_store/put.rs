@@ -174,7 +174,7 @@ impl NarStore {
         stored: Stored,
         home: Option<StorageId>,
     ) -> Result<(), PushError> {
-        let Stored { name, storage, reservation, intent, .. } = stored;
+        let Stored { name, size, storage, reservation, intent } = stored;
         let home = match home {
             Some(home) => Ok(Some(home)),
             None => {
@@ -183,7 +183,10 @@ impl NarStore {
             }
         };
         match home {
-            Ok(Some(home)) if home == storage.id => reservation.commit(),
+            Ok(Some(home)) if home == storage.id => {
+                reservation.commit();
+                self.share_later(cache, &storage, name, size);
+            }
             Ok(_) if self.catalog.is_shared() => {
                 // Another daemon may be about to record the same file.
                 intent.keep();

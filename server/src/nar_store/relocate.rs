@@ -169,6 +169,7 @@ impl NarStore {
         self.touch(from);
         self.touch(&to);
         reservation.commit();
+        self.share_later(cache, &to, *name, nar.file_size);
         cache.storages().removed(from.id, nar.file_size);
         cache.nars.forget(&nar.file_hash);
         for path in &paths {

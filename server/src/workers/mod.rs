@@ -19,6 +19,7 @@ mod recovery;
 mod registry;
 mod scrub;
 mod sessions;
+mod sharing;
 mod sizes;
 mod supervise;
 mod touches;
@@ -106,7 +107,7 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 14] = [
+    let own: [Box<dyn Worker>; 15] = [
         Box::new(catalog::Catalog),
         Box::new(clock::Clock),
         Box::new(copies::Copies::new()),
@@ -115,6 +116,7 @@ pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
         Box::new(recovery::Recovery::new(workers.jobs.clone())),
         Box::new(reaper::Reaper::new(core)),
         Box::new(sessions::Sessions),
+        Box::new(sharing::Sharing),
         Box::new(sizes::Sizes),
         Box::new(touches::Touches),
         Box::new(trash::Trash::new()),

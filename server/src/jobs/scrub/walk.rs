@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use admin_api::NoteLevel;
 use catalog::{JobState, NarId, NarRecord, StorageJob, UnixTime};
-use nar_storage::{Context, Operation, Storage, StorageError, layout};
+use nar_storage::{Context, FileIdentity, Operation, Storage, StorageError, layout};
 use nix_formats::NarFileName;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -124,6 +124,7 @@ impl Walk<'_> {
         let (rate, begun) = (self.pace.rate, self.pace.bytes);
         let (since, stop) = (self.pace.since, self.watcher.stop_token());
         let (reading, size) = (name, nar.file_size);
+        let file = self.storage.identify(&name).await;
         let read = tokio::task::spawn_blocking(move || {
             let mut pace = Pace { rate, since, bytes: begun };
             let found = read(storage.as_ref(), &reading, size, &mut pace, &stop);
@@ -144,8 +145,10 @@ impl Walk<'_> {
             }
         };
         if let Some(reason) = reason {
-            state.damaged += 1;
-            self.hide(nar, &name, &reason).await?;
+            state.damaged += self.hide(nar, &name, file, &reason).await?;
+        } else if is_sound {
+            let (store, caches) = (&self.core.nar_store, self.core.caches());
+            store.share(&caches, self.cache, self.storage, &name, nar.file_size).await?;
         }
         state.files += 1;
         state.bytes += nar.file_size;
@@ -153,11 +156,33 @@ impl Walk<'_> {
         Ok(is_sound)
     }
 
-    async fn hide(&self, nar: &NarRecord, name: &NarFileName, reason: &str) -> Result<(), JobError> {
-        self.cache.hide_nar(&self.core.catalog, (nar.id, self.storage.id), name, reason).await?;
-        let place = format!("{}/{}", self.cache.name(), self.storage.name());
-        self.watcher.note(NoteLevel::Warn, format!("{place}: {name} is damaged: {reason}"));
-        Ok(())
+    /// Hides a NAR of which this `file` was found damaged, if it is one. Returns in how many caches it was hidden.
+    async fn hide(
+        &self,
+        nar: &NarRecord,
+        name: &NarFileName,
+        file: Option<FileIdentity>,
+        reason: &str,
+    ) -> Result<u64, JobError> {
+        let (core, store) = (self.core, &self.core.nar_store);
+        let storing = store.lock_file(self.cache.id, name.file_hash).await;
+        if self.storage.identify(name).await != file {
+            // A verified one took its place while it was read.
+            return Ok(0);
+        }
+        self.cache.hide_nar(&core.catalog, (nar.id, self.storage.id), name, reason).await?;
+        drop(storing);
+        let mut places = vec![format!("{}/{}", self.cache.name(), self.storage.name())];
+        if let Some(file) = file {
+            // Other caches would serve the same bytes until it is their turn.
+            let caches = core.caches();
+            let shared = store.hide_shared(&caches, self.cache, self.storage, (name, file), reason);
+            places.extend(shared.await?);
+        }
+        for place in &places {
+            self.watcher.note(NoteLevel::Warn, format!("{place}: {name} is damaged: {reason}"));
+        }
+        Ok(places.len() as u64)
     }
 }
 

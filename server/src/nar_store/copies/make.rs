@@ -229,6 +229,7 @@ impl NarStore {
             reservation.commit();
         }
         self.touch(&task.to);
+        self.share_later(cache, &task.to, task.name, task.wanted.nar.file_size);
         cache.nars.forget(&task.name.file_hash);
         // Paths may have come and gone meanwhile.
         let now: Vec<StorePathHash> = self

@@ -17,6 +17,7 @@ mod medium;
 mod mounts;
 mod moves;
 mod network;
+mod sharing;
 mod startup;
 mod strategies;
 mod unmounted;

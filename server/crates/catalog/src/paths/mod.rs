@@ -9,6 +9,8 @@ mod moves;
 mod unpublished;
 mod visible;
 
+use std::collections::HashSet;
+
 use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SelectTwo};
@@ -28,6 +30,9 @@ pub(crate) use load::{all_with_nar, find_visible, find_with_nar, paths_of, prese
 pub use moves::MoveOutcome;
 pub use unpublished::UnpublishedPath;
 pub(crate) use unpublished::insert as insert_unpublished;
+
+/// Values in one `IN` list.
+const IN_LIST: usize = 1000;
 
 /// A compressed NAR file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +105,27 @@ impl Catalog {
         file_hash: &FileHash,
     ) -> Result<Option<NarRecord>, CatalogError> {
         load::find_nar(self.readers(), cache, file_hash).await
+    }
+
+    /// Returns those of the caches that have a NAR file, damaged or not.
+    pub async fn caches_with_nar(
+        &self,
+        caches: &[CacheId],
+        file_hash: &FileHash,
+    ) -> Result<HashSet<CacheId>, CatalogError> {
+        let mut found = HashSet::new();
+        for some in caches.chunks(IN_LIST) {
+            let with_it: Vec<CacheId> = nar::Entity::find()
+                .select_only()
+                .column(nar::Column::Cache)
+                .filter(nar::Column::Cache.is_in(some.iter().copied()))
+                .filter(nar::Column::FileHash.eq(stored(file_hash)))
+                .into_tuple()
+                .all(self.readers())
+                .await?;
+            found.extend(with_it);
+        }
+        Ok(found)
     }
 
     /// Finds a NAR file by its row.

@@ -1,4 +1,4 @@
-use super::support::{Backend, Fixture, new_nar};
+use super::support::{Backend, Fixture, file_hash, new_nar};
 use crate::{CacheStats, PathCommit, StorageId};
 
 async fn stats(fixture: &Fixture) -> CacheStats {
@@ -30,6 +30,11 @@ pub(super) async fn shared_files_count_once(backend: Backend) {
     let other = Fixture::new(fixture.catalog.clone(), "other").await;
     other.create(1, 1).await;
     assert_eq!(stats(&fixture).await, expected);
+    let both = [fixture.cache, other.cache];
+    for (number, with_it) in [(1, &both[..]), (3, &both[..1]), (2, &[])] {
+        let found = fixture.catalog.caches_with_nar(&both, &file_hash(number)).await.unwrap();
+        assert_eq!(found, with_it.iter().copied().collect(), "file {number}");
+    }
 }
 
 pub(super) async fn hidden_paths_count_apart(backend: Backend) {
