@@ -83,7 +83,13 @@ let
           cache.storage-strategy;
       written = lib.filter (storage: storage.draining != true) storages;
       without = lib.filter (storage: storage.split == null) written;
-      sum = lib.foldl' (sum: storage: sum + storage.split) 0 written;
+      tierOf = storage: if storage.tier == null then 0 else storage.tier;
+      sums = lib.mapAttrs (_: lib.foldl' (sum: storage: sum + storage.split) 0) (
+        lib.groupBy (storage: toString (tierOf storage)) written
+      );
+      # Forced only if each storage has a share.
+      wrongSums = lib.filterAttrs (_: sum: sum != 100) sums;
+      ofTier = tier: if builtins.length (lib.attrNames sums) > 1 then " of tier ${tier}" else "";
       isSplit = strategy == "split" && written != [ ];
     in
     [
@@ -95,9 +101,15 @@ let
           lib.concatMapStringsSep ", " (storage: storage.name) without
         }."
       )
-      (refuse (
-        isSplit && without == [ ] && sum != 100
-      ) "caches.${name}: the shares (`split`) of the storages sum to ${toString sum} instead of 100.")
+      (refuse (isSplit && without == [ ] && wrongSums != { })
+        "caches.${name}: ${
+          lib.concatStringsSep "; " (
+            lib.mapAttrsToList (
+              tier: sum: "the shares (`split`) of the storages${ofTier tier} sum to ${toString sum} instead of 100"
+            ) wrongSums
+          )
+        }."
+      )
       (refuse (storages == [ ] && server "default-storage" != "local")
         "caches.${name}: has no storages, and `server.default-storage` is not `local`, which needs no more keys."
       )

@@ -156,6 +156,7 @@ pub fn table(storages: &[StorageSummary], look: &Look) -> String {
         Column::text("CACHE"),
         Column::text("STORAGE"),
         Column::text("KIND"),
+        Column::number("TIER").unless_empty(),
         Column::text("STATE"),
         Column::number("USED"),
         Column::number("FREE"),
@@ -163,7 +164,9 @@ pub fn table(storages: &[StorageSummary], look: &Look) -> String {
         Column::number("COPIES").unless_empty(),
         Column::number("DAMAGED").unless_empty(),
     ]);
+    let has_tiers = storages.iter().any(|storage| storage.tier > 0);
     for storage in storages {
+        let tier = if has_tiers { storage.tier.to_string() } else { String::new() };
         let copies = if storage.copies > 0 { count(storage.copies) } else { String::new() };
         let damaged = match storage.damaged + storage.copies_damaged {
             0 => Cell::from(""),
@@ -173,6 +176,7 @@ pub fn table(storages: &[StorageSummary], look: &Look) -> String {
             storage.cache.as_str().into(),
             storage.name.as_str().into(),
             kind(storage.kind).into(),
+            tier.into(),
             state(storage),
             size(storage.used_bytes).into(),
             storage.free_bytes.map(size).unwrap_or_default().into(),

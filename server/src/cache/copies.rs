@@ -23,13 +23,18 @@ use super::lookup::OPEN;
 use super::nars::{KnownNar, Places};
 use super::storages::{CacheStorage, FaultScope};
 use crate::chain::chain;
-use crate::config::StorageType;
+use crate::config::{CacheConfig, StorageType};
 
 /// How long a storage may take for the next piece of a file that another one has as well.
 const STALL: Duration = Duration::from_secs(4);
 
 /// For how long what was copied counts for the rate.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
+
+/// Whether files of a cache with this configuration may have further copies.
+pub fn are_wanted(config: &CacheConfig) -> bool {
+    config.copies > 1 || (config.storages.len() > 1 && config.storages.iter().any(|storage| storage.durable))
+}
 
 /// How fast copies are made.
 #[derive(Default)]
@@ -77,9 +82,31 @@ impl Cache {
         self.copied.store(true, Ordering::Relaxed);
     }
 
-    /// How many further copies a new file is to have.
+    /// How many further copies a new file is to have at most.
     pub fn further_copies(&self) -> u64 {
-        u64::from(self.config().copies.saturating_sub(1))
+        let further = u64::from(self.config().copies.saturating_sub(1));
+        further.max(u64::from(!self.durable_storages().is_empty()))
+    }
+
+    /// The storages of which one is to have each file: those with `durable` on the slowest tier that take new files. One that is away
+    /// for long does not count.
+    pub fn durable_storages(&self) -> Vec<StorageId> {
+        let (storages, patience) = (self.storages(), self.config().re_copy_after);
+        let slowest = storages.slowest_tier();
+        let is_durable = |storage: &&Arc<CacheStorage>| {
+            let config = storage.config();
+            config.durable && !config.draining && config.tier == slowest && storage.away_for() < patience
+        };
+        storages.iter().filter(is_durable).map(|storage| storage.id).collect()
+    }
+
+    /// How many further copies a file is to have that was just stored on `home`.
+    pub fn further_copies_beside(&self, home: StorageId) -> u64 {
+        let durable = self.durable_storages();
+        match durable.is_empty() || durable.contains(&home) {
+            true => u64::from(self.config().copies.saturating_sub(1)),
+            false => self.further_copies(),
+        }
     }
 
     /// The name of a storage, for people.
@@ -146,7 +173,7 @@ impl Cache {
         Ok(copies.into_keys().collect())
     }
 
-    /// The storages to read a file from, if there are several: directories before buckets.
+    /// The storages to read a file from, if there are several: faster tiers before slower ones, and in a tier directories before buckets.
     pub(super) async fn copies_to_read(
         &self,
         catalog: &Catalog,
@@ -160,14 +187,13 @@ impl Cache {
             return Ok(None);
         }
         let storages = self.storages();
-        let distance = |place: &StorageId| match storages.get(*place).map(|storage| storage.kind()) {
-            Some(StorageType::Local) => 0,
-            Some(StorageType::S3) => 1,
-            None => 2,
+        let distance = |place: &StorageId| match storages.get(*place) {
+            Some(storage) => (storage.config().tier, u8::from(storage.kind() == StorageType::S3)),
+            None => (u8::MAX, 0),
         };
         places.sort_by_key(distance);
-        let nearest = places.first().map_or(0, distance);
-        let equals = places.iter().filter(|place| distance(place) == nearest).count();
+        let nearest = places.first().map(distance);
+        let equals = places.iter().filter(|place| Some(distance(place)) == nearest).count();
         Ok(Some(Box::new(Places::new(places, equals))))
     }
 

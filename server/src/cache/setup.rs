@@ -17,6 +17,7 @@ use nar_storage::{DEFAULT_OPEN_FILES, Durability, Placement, ReadCache, StorageS
 use nix_formats::{KeyError, STORE_DIR, SigningKey};
 use tokio::time::timeout;
 
+use super::copies;
 use super::index::{Index, ReplyCache, reply_cache};
 use super::keys::{self, KeyFileError, KeyRing, client_key, find_key_file, read_key_files, read_or_generate};
 use super::nars::Nars;
@@ -292,7 +293,7 @@ async fn prepare(
     let PreparedStorages { storages, states, opened } = storages;
     let revived = probe_all(&opened).await;
     let Some(cache) = known else {
-        let is_copied = config.copies > 1 || catalog.has_copies(record.id).await?;
+        let is_copied = copies::are_wanted(config) || catalog.has_copies(record.id).await?;
         let new = |me: &Weak<Cache>| Cache {
             id: record.id,
             name: config.name.as_str().to_owned(),
@@ -360,6 +361,7 @@ async fn prepare_storages(
         states.push(StorageState {
             name: storage.name.as_str().into(),
             share: storage.split.unwrap_or(0),
+            tier: storage.tier,
             max_size: storage.max_size,
             draining: storage.draining,
             used: catalog.storage_used(row.id).await?,
@@ -510,7 +512,7 @@ impl Cache {
         for (storage, config) in apply_reload.storages.iter().zip(&apply_reload.config.storages) {
             storage.set_config(config.clone());
         }
-        if apply_reload.config.copies > 1 {
+        if copies::are_wanted(&apply_reload.config) {
             self.expect_copies();
         }
         let is_stricter = apply_reload.config.closures != self.config.load().closures;
@@ -519,6 +521,8 @@ impl Cache {
             self.index.forget_replies();
         }
         self.storages.store(Arc::new(apply_reload.storages));
+        // The order in which copies are read may be another one.
+        self.nars.forget_all();
         self.removed_storages.store(Arc::new(apply_reload.former));
     }
 

@@ -395,6 +395,10 @@ pub struct StorageConfig {
     pub kind: StorageKind,
     /// Percentage of the bytes, for [`Strategy::Split`]. The shares of a cache sum to 100.
     pub split: Option<u8>,
+    /// 0 for the fastest storages; files go to slower ones when these have no room.
+    pub tier: u8,
+    /// Whether each NAR has a copy on this storage or on another one that says so.
+    pub durable: bool,
     /// Used bytes at which the storage counts as full.
     pub max_size: Option<u64>,
     /// Whether the storage takes no new files.

@@ -218,13 +218,13 @@ fn path_commit(
         references: description.references.clone(),
         deriver: description.deriver.as_ref().map(|deriver| deriver.base_name()),
         ca: description.ca.clone(),
-        // Both are known when it is recorded.
+        // These, and the number of copies, are known when it is recorded.
         signatures: Vec::new(),
         upload,
         pushed_by: description.pushed_by,
         turns: None,
         unavailable: Vec::new(),
-        copies: cache.further_copies(),
+        copies: 0,
         created_at: UnixTime::now(),
     }
 }

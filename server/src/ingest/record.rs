@@ -83,6 +83,7 @@ impl Ingest {
         };
         if let Some(known) = known {
             commit.nar.storage = known.storage;
+            commit.copies = cache.further_copies_beside(known.storage);
             match self.record_known(cache, commit.clone(), &mut signed).await {
                 Err(PushError::NarMissing(_)) => {}
                 recorded => {
@@ -105,6 +106,7 @@ impl Ingest {
             let reconfigured = cache.reconfigure_lock.read().await;
             if cache.has_storage(stored.storage()) {
                 commit.nar.storage = stored.storage().id;
+                commit.copies = cache.further_copies_beside(stored.storage().id);
                 commit.turns = cache.storages().turns();
                 break match signed.put_into(&mut commit, cache) {
                     Ok(()) => self.record(cache, commit).await,

@@ -8,6 +8,7 @@ use admin_api::{
     ApiError, ErrorCode, JobSummary, MoveSummary, NoteLevel, RebalanceSummary, StorageShare, Unit,
 };
 use catalog::{CopyRecord, NarId, NarRecord, StorageId};
+use nar_storage::StorageSnapshot;
 
 use super::JobError;
 use super::fsck::sweep;
@@ -228,53 +229,62 @@ async fn rebalance_cache(
     Ok(())
 }
 
-/// How far each storage of a cache is from its share, in bytes.
-struct Books(Vec<(StorageId, i128)>);
+/// How far each storage of a cache is from its share of its tier.
+struct Books(Vec<Entry>);
+
+struct Entry {
+    storage: StorageId,
+    tier: u8,
+    /// The bytes that it has more than its share.
+    excess: i128,
+}
 
 impl Books {
     fn of(cache: &Cache) -> Self {
         let storages = cache.storages();
         let snapshots = storages.snapshot();
-        let used: u128 = snapshots.iter().map(|snapshot| u128::from(snapshot.used)).sum();
-        let written = snapshots.iter().filter(|snapshot| !snapshot.draining).count().max(1);
-        let wanted = |share: Option<f64>, draining: bool| match share {
-            Some(share) => (used as f64 * share) as i128,
-            None if draining => 0,
-            None => (used / written as u128) as i128,
+        let wanted = |of: &StorageSnapshot| {
+            let tier = || snapshots.iter().filter(|snapshot| snapshot.tier == of.tier);
+            let used: u128 = tier().map(|snapshot| u128::from(snapshot.used)).sum();
+            let written = tier().filter(|snapshot| !snapshot.draining).count().max(1);
+            match of.share_wanted {
+                Some(share) => (used as f64 * share) as i128,
+                None if of.draining => 0,
+                None => (used / written as u128) as i128,
+            }
         };
         let entries = snapshots.iter().filter_map(|snapshot| {
-            let storage = storages.find(&snapshot.name)?;
-            let wanted = wanted(snapshot.share_wanted, snapshot.draining);
-            Some((storage.id, i128::from(snapshot.used) - wanted))
+            let excess = i128::from(snapshot.used) - wanted(snapshot);
+            Some(Entry { storage: storages.find(&snapshot.name)?.id, tier: snapshot.tier, excess })
         });
         Self(entries.collect())
     }
 
     /// Bytes that have to move.
     fn surplus(&self) -> u64 {
-        let surplus: i128 = self.0.iter().map(|(_, excess)| (*excess).max(0)).sum();
+        let surplus: i128 = self.0.iter().map(|entry| entry.excess.max(0)).sum();
         u64::try_from(surplus).unwrap_or(u64::MAX)
     }
 
     fn excess(&self, storage: StorageId) -> i128 {
-        self.0.iter().find(|(id, _)| *id == storage).map_or(0, |(_, excess)| *excess)
+        self.0.iter().find(|entry| entry.storage == storage).map_or(0, |entry| entry.excess)
     }
 
     /// Where a file of `size` bytes should go from `from`, if moving it brings both nearer to their shares in sum.
     fn target(&self, from: StorageId, size: u64) -> Option<StorageId> {
-        let excess = self.excess(from);
-        let (target, lack) =
-            self.0.iter().map(|(id, excess)| (*id, -excess)).max_by_key(|(_, lack)| *lack)?;
+        let Entry { tier, excess, .. } = *self.0.iter().find(|entry| entry.storage == from)?;
+        let target = self.0.iter().filter(|entry| entry.tier == tier).min_by_key(|entry| entry.excess)?;
+        let lack = -target.excess;
         let helps = excess > 0 && lack > 0 && i128::from(size) <= excess.max(lack);
-        helps.then_some(target)
+        helps.then_some(target.storage)
     }
 
     fn moved(&mut self, from: StorageId, to: StorageId, size: u64) {
-        for (id, excess) in &mut self.0 {
-            if *id == from {
-                *excess -= i128::from(size);
-            } else if *id == to {
-                *excess += i128::from(size);
+        for entry in &mut self.0 {
+            if entry.storage == from {
+                entry.excess -= i128::from(size);
+            } else if entry.storage == to {
+                entry.excess += i128::from(size);
             }
         }
     }

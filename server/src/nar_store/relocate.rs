@@ -116,10 +116,11 @@ impl NarStore {
         mut tried: Vec<Arc<str>>,
     ) -> Result<Result<Copied, SourceFault>, PushError> {
         loop {
-            let (reservation, to) = match cache.storages().reserve(size, &tried) {
+            let reserve = || cache.storages().reserve_near(size, from.config().tier, &tried);
+            let (reservation, to) = match reserve() {
                 Err(PushError::Full) => {
-                    self.make_room(cache, size, || cache.storages().reserve(size, &tried).is_ok()).await?;
-                    cache.storages().reserve(size, &tried)?
+                    self.make_room(cache, size, || reserve().is_ok()).await?;
+                    reserve()?
                 }
                 reserved => reserved?,
             };

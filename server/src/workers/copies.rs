@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use catalog::{CacheId, CopyId, NarId, Survey};
+use catalog::{CacheId, CopyId, NarId, StorageId, Survey};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
 use crate::cache::Cache;
+use crate::cache::storages::{CacheStorage, Storages};
 use crate::chain::chain;
 use crate::core::Core;
 
@@ -217,10 +218,17 @@ fn is_emptying(cache: &Cache) -> bool {
     cache.storages().snapshot().iter().any(|storage| storage.draining && storage.used > 0)
 }
 
+/// The storages that are not on the slowest tier.
+fn fast_storages(storages: &Storages) -> Vec<StorageId> {
+    let slowest = storages.slowest_tier();
+    let is_fast = |storage: &&Arc<CacheStorage>| storage.config().tier < slowest;
+    storages.iter().filter(is_fast).map(|storage| storage.id).collect()
+}
+
 /// What the copies of a cache are compared with at the moment.
 fn survey_of(cache: &Cache) -> Survey {
     let (config, storages) = (cache.config(), cache.storages());
-    let is_counted = |storage: &&Arc<crate::cache::storages::CacheStorage>| {
+    let is_counted = |storage: &&Arc<CacheStorage>| {
         !storage.config().draining && storage.away_for() < config.re_copy_after
     };
     Survey {
@@ -228,6 +236,8 @@ fn survey_of(cache: &Cache) -> Survey {
         copies: u64::from(config.copies.max(1)),
         counted: storages.iter().filter(is_counted).map(|storage| storage.id).collect(),
         written: storages.iter().filter(|storage| !storage.config().draining).count() as u64,
+        durable: cache.durable_storages(),
+        fast: fast_storages(&storages),
         readable: storages
             .iter()
             .filter(|storage| !storage.liveness.is_lost())

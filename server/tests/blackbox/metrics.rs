@@ -2,7 +2,7 @@
 
 mod alerts;
 mod prometheus;
-mod scrape;
+pub mod scrape;
 
 use std::collections::HashSet;
 

@@ -38,9 +38,12 @@ pub struct StorageSummary {
     pub total_bytes: Option<u64>,
     /// The most that this cache may use there (`max-size`).
     pub max_bytes: Option<u64>,
-    /// The configured share of the cache's bytes, from 0 to 1; `None` unless the strategy is `split`.
+    /// The tier; 0 for the fastest storages.
+    #[serde(default, skip_serializing_if = "is_zero_tier")]
+    pub tier: u8,
+    /// The configured share of the bytes of the cache on this tier, from 0 to 1; `None` unless the strategy is `split`.
     pub share_wanted: Option<f64>,
-    /// The actual share of the cache's bytes, from 0 to 1; 0 while the cache is empty.
+    /// The actual share of the bytes of the cache on this tier, from 0 to 1; 0 while that is empty.
     pub share_actual: f64,
     /// The number of NAR files that this cache has there, according to the catalog, including damaged ones.
     pub nars: u64,
@@ -57,6 +60,11 @@ pub struct StorageSummary {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero_tier(tier: &u8) -> bool {
+    *tier == 0
 }
 
 /// The kind of a storage.

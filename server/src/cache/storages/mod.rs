@@ -134,13 +134,51 @@ impl Storages {
         Ok((reservation, storage))
     }
 
-    /// As [`Storages::reserve`], for a further copy of a file that lies on the storages `taken`. The limit of the cache applies.
+    /// As [`Storages::reserve`], for a file that moves off a storage of `tier`: to the same tier if there is room, else to a slower one.
+    pub fn reserve_near(
+        &self,
+        size: u64,
+        tier: u8,
+        tried: &[Arc<str>],
+    ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
+        let reservation = self.placement.reserve_on_tier(size, tier, false, tried).map_err(refusal)?;
+        let storage = self.chosen(reservation.storage())?;
+        Ok((reservation, storage))
+    }
+
+    /// The slowest tier that there is.
+    pub fn slowest_tier(&self) -> u8 {
+        self.list.iter().map(|storage| storage.config().tier).max().unwrap_or(0)
+    }
+
+    /// As [`Storages::reserve`], for one of `copies` copies of a file, of which others lie on the storages `taken`. The limit of the cache
+    /// applies. The copy goes to the tier of the fastest of these, but to one of the `durable` storages as long as none of them is one.
+    /// For that it waits unless it is needed beside such a copy.
     pub fn reserve_copy(
         &self,
         size: u64,
-        taken: &[Arc<str>],
+        copies: u32,
+        durable: &[StorageId],
+        taken: &[StorageId],
     ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
-        let reservation = self.placement.reserve_new(size, None, taken).map_err(refusal)?;
+        let on = |storage: &&Arc<CacheStorage>| taken.contains(&storage.id);
+        let tier = self.list.iter().filter(on).map(|storage| storage.config().tier).min().unwrap_or(0);
+        let names = |excluded: &dyn Fn(&StorageId) -> bool| -> Vec<Arc<str>> {
+            let excluded = self.list.iter().filter(|storage| excluded(&storage.id));
+            excluded.map(|storage| storage.name().into()).collect()
+        };
+        let reserve = |excluded: &[Arc<str>]| self.placement.reserve_on_tier(size, tier, true, excluded);
+        let lacks_durable = !durable.is_empty() && !taken.iter().any(|storage| durable.contains(storage));
+        let others = names(&|storage| taken.contains(storage));
+        let reserved = match lacks_durable {
+            false => reserve(&others),
+            true => {
+                let first = reserve(&names(&|storage| !durable.contains(storage)));
+                let is_needed_besides = taken.len() + 1 < copies as usize;
+                if is_needed_besides { first.or_else(|_| reserve(&others)) } else { first }
+            }
+        };
+        let reservation = reserved.map_err(refusal)?;
         let storage = self.chosen(reservation.storage())?;
         Ok((reservation, storage))
     }

@@ -89,8 +89,9 @@ fn check_copies(section: &Section<'_>, cache: &CacheConfig) {
             format!("only {written} storages are not draining, so {copies} copies cannot be kept"),
         );
     }
-    if copies == 1 && cache.copies_before_answer == CopiesBeforeAnswer::All {
-        section.warn("copies-before-answer", "has no effect without `copies`");
+    let is_durable = cache.storages.iter().any(|storage| storage.durable);
+    if copies == 1 && !is_durable && cache.copies_before_answer == CopiesBeforeAnswer::All {
+        section.warn("copies-before-answer", "has no effect without `copies` or `durable`");
     }
 }
 

@@ -1,5 +1,6 @@
 //! `storages` of a cache.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Context;
@@ -44,6 +45,7 @@ pub fn read(
         if strategy == Strategy::Split {
             check_shares(cache, &sections, &storages);
         }
+        check_durable(&sections, &storages);
         if storages.iter().all(|storage| storage.draining) {
             cache.warn("storages", "every storage is draining, so nothing can be pushed");
         }
@@ -62,6 +64,8 @@ fn default_storage(cache: &Section<'_>, strategy: Strategy, server: &ServerConfi
         name,
         kind: StorageKind::Local { root: server.state_dir.join("storage") },
         split: (strategy == Strategy::Split).then_some(100),
+        tier: 0,
+        durable: false,
         max_size: None,
         draining: false,
     })
@@ -171,10 +175,30 @@ fn check_shares(cache: &Section<'_>, sections: &[Section<'_>], storages: &[Stora
             section.report.add(fault.expected("a percentage from 1 to 100"));
         }
     }
-    let sum: u32 = written().filter_map(|(_, storage)| storage.split).map(u32::from).sum();
-    if complete && written().next().is_some() && sum != 100 {
-        let message = format!("the `split` values of the storages sum to {sum}");
-        let fault = Fault::error(&cache.place("storages"), message);
-        cache.report.add(fault.expected("100"));
+    let tiers: BTreeSet<u8> = written().map(|(_, storage)| storage.tier).collect();
+    for tier in tiers.iter().filter(|_| complete) {
+        let of_tier = written().filter(|(_, storage)| storage.tier == *tier);
+        let sum: u32 = of_tier.filter_map(|(_, storage)| storage.split).map(u32::from).sum();
+        if sum != 100 {
+            let which = if tiers.len() > 1 { format!(" of tier {tier}") } else { String::new() };
+            let message = format!("the `split` values of the storages{which} sum to {sum}");
+            let fault = Fault::error(&cache.place("storages"), message);
+            cache.report.add(fault.expected("100"));
+        }
+    }
+}
+
+/// Copies that are to outlast the others lie on the slowest tier, which nothing is moved off.
+fn check_durable(sections: &[Section<'_>], storages: &[StorageConfig]) {
+    let Some(slowest) = storages.iter().max_by_key(|storage| storage.tier) else { return };
+    for (section, storage) in sections.iter().zip(storages).filter(|(_, storage)| storage.durable) {
+        if storage.tier < slowest.tier {
+            let message =
+                format!("has no effect on tier {}, as tier {} is slower", storage.tier, slowest.tier);
+            let fault = Fault::warning(&section.place("durable"), message);
+            section.report.add(fault.suggest("give it to storages of the slowest tier"));
+        } else if storages.len() == 1 {
+            section.warn("durable", "has no effect, as the cache has no other storage");
+        }
     }
 }

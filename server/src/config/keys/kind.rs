@@ -18,6 +18,8 @@ pub enum Kind {
     Priority,
     /// A share in percent.
     Percentage,
+    /// The tier of a storage.
+    Tier,
     /// A number of bytes.
     Size,
     /// A length of time.
@@ -86,6 +88,7 @@ impl Kind {
             Self::Count => "a number, at least 1",
             Self::Priority => "a number; Nix asks lower ones first",
             Self::Percentage => "a percentage from 1 to 100",
+            Self::Tier => "a number from 0 for the fastest storages to 9",
             Self::Size => "a size such as `500M`, `10 GiB` or a number of bytes",
             Self::Duration => "a time such as `30s`, `90min` or `2h`",
             Self::PositiveDuration => "a time longer than zero, such as `24h`",

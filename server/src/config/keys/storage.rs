@@ -8,7 +8,7 @@ use super::key::Key;
 use super::kind::Kind;
 use super::lens::{Lens, lens};
 use super::table::{Table, Topic};
-use super::types::{BOOL, HTTP_URL, NAME, PERCENTAGE, SIZE, TEXT};
+use super::types::{BOOL, HTTP_URL, NAME, PERCENTAGE, SIZE, TEXT, TIER};
 use crate::config::values::Word;
 use crate::config::{StorageConfig, StorageKind, StorageType};
 
@@ -42,8 +42,26 @@ const EVERY: Topic<StorageConfig> = Topic {
         Key::new("split", &Maybe(lens!(StorageConfig, split), PERCENTAGE))
             .applied_on_reload()
             .summary("Share of the bytes in percent, for `storage-strategy: split`")
-            .details("The shares of the storages that are not draining sum to 100.")
+            .details("The shares of the storages that are not draining sum to 100, in each `tier`.")
             .example("30"),
+        Key::new("tier", &One(lens!(StorageConfig, tier), TIER))
+            .default("0")
+            .applied_on_reload()
+            .summary("How fast the storage is: 0 for the fastest tier, higher numbers for slower ones")
+            .details(
+                "A push goes to the fastest tier that has room; within a tier, `storage-strategy` chooses. Readers prefer copies on \
+                 faster tiers.",
+            )
+            .example("1"),
+        Key::new("durable", &One(lens!(StorageConfig, durable), BOOL))
+            .default("false")
+            .applied_on_reload()
+            .summary("Whether each NAR is copied to this storage, or to another storage with `durable`, as soon as it is pushed")
+            .details(
+                "This counts as one of the `copies`. With `copies: 1`, a NAR that was pushed to another storage has two copies. Only \
+                 storages of the slowest tier can be durable.",
+            )
+            .example("true"),
         Key::new("max-size", &Maybe(lens!(StorageConfig, max_size), SIZE))
             .applied_on_reload()
             .summary("Size at which the storage counts as full")

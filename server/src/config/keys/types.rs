@@ -41,6 +41,7 @@ types! {
     COUNT: u32 = Count, values::count, |value| Value::from(*value);
     PRIORITY: u32 = Priority, values::priority, |value| Value::from(*value);
     PERCENTAGE: u8 = Percentage, values::percentage, |value| Value::from(*value);
+    TIER: u8 = Tier, values::tier, |value| Value::from(*value);
     SIZE: u64 = Size, values::size, |bytes| text(&format_size(*bytes));
     DURATION: Duration = Duration, values::duration, |time| text(&humantime::format_duration(*time));
     POSITIVE_DURATION: Duration = PositiveDuration, values::positive_duration, DURATION.print;

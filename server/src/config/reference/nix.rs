@@ -88,7 +88,7 @@ fn type_name(kind: Kind) -> &'static str {
         Kind::Bool => "bool",
         Kind::Port => "port",
         Kind::Days | Kind::Count => "positive",
-        Kind::Priority => "unsigned",
+        Kind::Priority | Kind::Tier => "unsigned",
         Kind::Percentage => "percentage",
         Kind::Size => "size",
         Kind::Duration | Kind::PositiveDuration => "duration",

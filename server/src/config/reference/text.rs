@@ -29,9 +29,13 @@ pub fn yaml(value: &Value) -> String {
 /// A text of the file as the value that YAML takes it for.
 fn scalar(kind: Kind, text: &str) -> Value {
     match kind {
-        Kind::Bool | Kind::Port | Kind::Days | Kind::Count | Kind::Priority | Kind::Percentage => {
-            serde_yaml::from_str(text).unwrap_or(Value::Null)
-        }
+        Kind::Bool
+        | Kind::Port
+        | Kind::Days
+        | Kind::Count
+        | Kind::Priority
+        | Kind::Percentage
+        | Kind::Tier => serde_yaml::from_str(text).unwrap_or(Value::Null),
         _ => text.into(),
     }
 }

@@ -252,6 +252,14 @@ fn what_is_wrong_is_said(#[case] yaml: &str, #[case] expected: &str) {
     "storage-strategy: split\n    storages:\n      - {name: a, root: x, split: 100}\n      - {name: b, root: y}",
     "6: caches[0].storages[1].split: missing; `storage-strategy: split` needs it; expected a percentage from 1 to 100"
 )]
+#[case(
+    "storage-strategy: split\n    storages:\n      - {name: a, root: x, split: 100}\n      - {name: b, root: y, split: 50, tier: 1}",
+    "4: caches[0].storages: the `split` values of the storages of tier 1 sum to 50; expected 100"
+)]
+#[case(
+    "storages: [{name: a, root: x, tier: fast}]",
+    "3: caches[0].storages[0].tier: `fast` is not a whole number; expected a number from 0 for the fastest storages to 9"
+)]
 fn what_is_wrong_with_a_cache_is_said(#[case] yaml: &str, #[case] expected: &str) {
     assert_eq!(lines(&format!("{CACHE}    {yaml}\n")), [expected]);
 }
@@ -493,6 +501,14 @@ agents: {}
 #[case(
     "caches: []",
     "1: warning: caches: is empty, so there is nothing to serve; give at least a name: `caches: [{name: main}]`"
+)]
+#[case(
+    "caches: [{name: a, storages: [{name: s, root: x, durable: true}, {name: t, root: y, tier: 1}]}]",
+    "1: warning: caches[0].storages[0].durable: has no effect on tier 0, as tier 1 is slower; give it to storages of the slowest tier"
+)]
+#[case(
+    "caches: [{name: a, storages: [{name: s, root: x, durable: true}]}]",
+    "1: warning: caches[0].storages[0].durable: has no effect, as the cache has no other storage"
 )]
 fn what_is_likely_not_meant_is_a_warning(#[case] yaml: &str, #[case] expected: &str) {
     let yaml = if yaml.starts_with("server") { format!("{yaml}\n{CACHE}") } else { yaml.to_owned() };

@@ -77,6 +77,11 @@ pub fn percentage(text: &str) -> Result<u8, Wrong> {
     number(text, 1, 100, Kind::Percentage)
 }
 
+/// The tier of a storage.
+pub fn tier(text: &str) -> Result<u8, Wrong> {
+    number(text, 0, 9, Kind::Tier)
+}
+
 fn number<T: FromStr + PartialOrd>(text: &str, least: T, most: T, kind: Kind) -> Result<T, Wrong> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_digit()) {

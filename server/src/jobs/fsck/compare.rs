@@ -94,7 +94,7 @@ impl Examined<'_> {
             pushed_by: path.pushed_by.and_then(|token| token.parse().ok()),
             turns: None,
             unavailable: Vec::new(),
-            copies: self.cache.further_copies(),
+            copies: self.cache.further_copies_beside(self.storage.id),
             // So that it is not taken for one that nobody has used for long.
             created_at: UnixTime::now(),
         }

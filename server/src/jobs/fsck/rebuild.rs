@@ -76,7 +76,7 @@ impl Examined<'_> {
             pushed_by: None,
             turns: None,
             unavailable: Vec::new(),
-            copies: self.cache.further_copies(),
+            copies: self.cache.further_copies_beside(self.storage.id),
             created_at: UnixTime::now(),
         };
         self.commit(commit).await

@@ -289,13 +289,10 @@ fn plan(cache: &Cache, wanted: CopyToMake) -> Option<Task> {
     let (reservation, to) = match wanted.copy.storage {
         Some(storage) => (None, is_readable(&storage)?),
         None => {
-            let taken: Vec<Arc<str>> = wanted
-                .taken
-                .iter()
-                .filter_map(|id| storages.get(*id))
-                .map(|storage| storage.name().into())
-                .collect();
-            let (reservation, to) = storages.reserve_copy(wanted.nar.file_size, &taken).ok()?;
+            let copies = cache.config().copies;
+            let durable = cache.durable_storages();
+            let (reservation, to) =
+                storages.reserve_copy(wanted.nar.file_size, copies, &durable, &wanted.taken).ok()?;
             (Some(reservation), to)
         }
     };

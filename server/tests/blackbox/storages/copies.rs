@@ -34,7 +34,7 @@ impl Site {
 }
 
 /// Whether a storage has all that belongs to a path.
-fn has_all_of(medium: &Medium<'_>, path: &Path) -> bool {
+pub(super) fn has_all_of(medium: &Medium<'_>, path: &Path) -> bool {
     let files = medium.files();
     medium.holds(path)
         && files.contains_key(&format!("{}.narinfo", path.hash))
@@ -48,7 +48,7 @@ fn copies(media: &[Medium<'_>], path: &Path) -> usize {
 
 /// Waits until each path lies on so many of these storages, as a whole.
 #[track_caller]
-fn wait_for_copies(media: &[Medium<'_>], all: &[Path], wanted: usize) {
+pub(super) fn wait_for_copies(media: &[Medium<'_>], all: &[Path], wanted: usize) {
     for path in all {
         wait_for(COPIED, &format!("{} is there {wanted} times", path.base_name()), || {
             (copies(media, path) == wanted).then_some(())

@@ -20,6 +20,7 @@ mod network;
 mod sharing;
 mod startup;
 mod strategies;
+mod tiers;
 mod unmounted;
 
 #[allow(dead_code, reason = "shared with other tests, which need other parts of it")]

@@ -100,6 +100,7 @@ fn local() -> StorageSummary {
         free_bytes: Some(80 * GIB),
         total_bytes: Some(200 * GIB),
         max_bytes: None,
+        tier: 0,
         share_wanted: None,
         share_actual: 42.0 / 43.0,
         nars: 12_000,

@@ -1,5 +1,7 @@
 //! Finding files with too few copies, or too many, from the catalog alone.
 
+use std::cmp::Reverse;
+
 use nix_formats::StorePathHash;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -24,6 +26,10 @@ pub struct Survey {
     pub copies: u64,
     /// The storages whose copies count: those that are declared, not draining, and not away for long.
     pub counted: Vec<StorageId>,
+    /// The storages of which one is to have a copy of each file. None if any will do.
+    pub durable: Vec<StorageId>,
+    /// The storages that are not on the slowest tier. A copy there that is one too many stays: readers are served from it.
+    pub fast: Vec<StorageId>,
     /// How many storages take new files when they work. There cannot be more copies.
     pub written: u64,
     /// The storages that can be read at the moment. Nothing is removed from others, nor because of what others have.
@@ -71,6 +77,14 @@ impl Survey {
         storage.is_some_and(|storage| self.counted.contains(&storage))
     }
 
+    fn is_durable(&self, storage: Option<StorageId>) -> bool {
+        storage.is_some_and(|storage| self.durable.contains(&storage))
+    }
+
+    fn is_fast(&self, storage: Option<StorageId>) -> bool {
+        storage.is_some_and(|storage| self.fast.contains(&storage))
+    }
+
     fn reads(&self, storage: Option<StorageId>) -> bool {
         storage.is_some_and(|storage| self.readable.contains(&storage))
     }
@@ -81,11 +95,13 @@ impl Survey {
         let of = |state| copies.iter().filter(move |copy| *copy.state == state);
         let home_counts = !nar.damaged && self.counts(Some(nar.storage));
         let mut sound: Vec<_> = of(CopyState::There).filter(|copy| self.counts(copy.storage)).collect();
+        let mut home = Some(nar.storage).filter(|_| home_counts);
         // Those that were looked at last stay.
-        sound.sort_by_key(|copy| (std::cmp::Reverse(copy.checked_at.map(|at| at.0)), copy.id));
+        sound.sort_by_key(|copy| (Reverse(copy.checked_at.map(|at| at.0)), copy.id));
         verdict.sound = sound.len() as i64 + i64::from(home_counts);
         if !home_counts && let Some(first) = sound.first() {
             verdict.home = Some(first.id);
+            home = first.storage;
         } else if nar.damaged
             && let Some(any) = of(CopyState::There).find(|copy| self.reads(copy.storage))
         {
@@ -99,9 +115,17 @@ impl Survey {
             of(CopyState::Damaged).partition(|copy| self.counts(copy.storage));
         verdict.leaving.extend(given_up.iter().map(|copy| copy.id));
         let wanted: Vec<_> = of(CopyState::Wanted).collect();
-        let pending = of(CopyState::Copying).count() + repaired.len() + wanted.len();
+        let coming: Vec<_> = of(CopyState::Copying).chain(repaired).collect();
+        let pending = (coming.len() + wanted.len()) as i64;
         let target = i64::try_from(self.copies).unwrap_or(i64::MAX);
-        let missing = target - verdict.sound - pending as i64;
+        let mut missing = target - verdict.sound - pending;
+        let lacks_durable = !self.durable.is_empty()
+            && !self.is_durable(home)
+            && !sound.iter().chain(&coming).any(|copy| self.is_durable(copy.storage));
+        if lacks_durable {
+            // The next one that is made is durable.
+            missing = Ord::max(missing, 1 - wanted.len() as i64);
+        }
         if missing > 0 {
             verdict.wanted = missing;
         } else {
@@ -112,15 +136,12 @@ impl Survey {
         // Those that are to stay have to be there.
         let may_rely = sound.iter().all(|copy| self.reads(copy.storage))
             && (!home_counts || self.reads(Some(nar.storage)));
-        if may_rely && verdict.sound > target {
-            let surplus = usize::try_from(verdict.sound - target).unwrap_or(0);
-            let kept_first = usize::from(!home_counts);
-            let surplus = sound.iter().skip(kept_first).rev().take(surplus);
-            verdict.leaving.extend(surplus.map(|copy| copy.id));
+        if may_rely && !lacks_durable {
+            verdict.leaving.extend(self.surplus(home, &sound, target));
         }
         // Those on storages that are being emptied, once there are as many elsewhere as there can be.
         let possible = Ord::min(target, i64::try_from(self.written).unwrap_or(i64::MAX));
-        if may_rely && verdict.sound >= Ord::max(possible, 1) {
+        if may_rely && !lacks_durable && verdict.sound >= Ord::max(possible, 1) {
             let emptied = of(CopyState::There)
                 .filter(|copy| !self.counts(copy.storage) && self.reads(copy.storage))
                 .filter(|copy| verdict.home != Some(copy.id));
@@ -128,6 +149,28 @@ impl Survey {
             verdict.leaving.extend(emptied);
         }
         verdict
+    }
+
+    /// Picks those of the `sound` copies beside a file's `home` that are too many, if `target` copies are to be kept in all.
+    fn surplus(&self, home: Option<StorageId>, sound: &[&nar_copy::Model], target: i64) -> Vec<CopyId> {
+        let mut rest: Vec<_> = sound.iter().filter(|copy| copy.storage != home).collect();
+        let places = || rest.iter().map(|copy| copy.storage).chain([home]);
+        let fast = places().filter(|place| self.is_fast(*place)).count() as i64;
+        let all = places().count() as i64;
+        // Where the slowest tier alone has enough, one on a faster tier is kept besides; and a durable one beside any other home.
+        let kept = target + i64::from(fast > 0 && all - fast >= target);
+        let kept = Ord::max(kept, 1 + i64::from(!self.durable.is_empty() && !self.is_durable(home)));
+        let mut keep_first = |is_wanted: &dyn Fn(Option<StorageId>) -> bool| {
+            if !is_wanted(home)
+                && let Some(first) = rest.iter().position(|copy| is_wanted(copy.storage))
+            {
+                rest[..=first].rotate_right(1);
+            }
+        };
+        keep_first(&|place| self.is_fast(place));
+        keep_first(&|place| self.is_durable(place));
+        let surplus = usize::try_from(all - kept).unwrap_or(0);
+        rest.iter().rev().take(surplus).map(|copy| copy.id).collect()
     }
 }
 
@@ -218,3 +261,6 @@ async fn settle(
     }
     Ok(Written::with_changes(surveyed, changes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,8 @@ impl Fixture {
 
     fn survey(&self, copies: u64, counted: &[StorageId]) -> Survey {
         let readable = vec![self.first, self.second];
-        Survey { cache: self.cache, copies, counted: counted.to_vec(), written: 2, readable }
+        let (durable, fast) = (Vec::new(), Vec::new());
+        Survey { cache: self.cache, copies, counted: counted.to_vec(), durable, fast, written: 2, readable }
     }
 
     /// Surveys all files.

@@ -42,9 +42,11 @@ impl Ledger {
         {
             return Err(NoRoom::Limit);
         }
-        let candidates: Vec<_> = self
-            .listed()
-            .filter(|(_, slot)| slot.can_take(file) && !exclude.contains(&slot.state.name))
+        let can_take = |slot: &Slot| slot.can_take(file) && !exclude.contains(&slot.state.name);
+        let able = || self.listed().filter(|(_, slot)| can_take(slot));
+        let nearest = able().map(|(_, slot)| file.distance(slot.state.tier)).min();
+        let candidates: Vec<_> = able()
+            .filter(|(_, slot)| Some(file.distance(slot.state.tier)) == nearest)
             .map(|(position, slot)| slot.candidate(position))
             .collect();
         choose(self.strategy, &candidates, file.room()).ok_or_else(|| self.why_none(file))
@@ -67,13 +69,21 @@ impl Ledger {
 
     /// Replaces the strategy and the storages. Storages that stay listed keep their state.
     pub(super) fn reconfigure(&mut self, strategy: Strategy, storages: Vec<StorageState>) {
-        // New storages join the round of the others.
-        let round = self.written().map(Slot::turns).min().unwrap_or(0);
+        // New storages join the round of the others of their tier.
+        let rounds: Vec<(u8, u64)> = self.written().map(|slot| (slot.state.tier, slot.turns())).collect();
+        let round_of = |tier: u8| {
+            rounds.iter().filter(|(of, _)| *of == tier).map(|(_, turns)| *turns).min().unwrap_or(0)
+        };
         let before = std::mem::take(&mut self.listed);
         for storage in storages {
+            let round = round_of(storage.tier);
             match self.position(&storage.name).filter(|position| before.contains(position)) {
                 Some(position) => {
-                    self.slots[position].reconfigure(storage);
+                    let slot = &mut self.slots[position];
+                    if slot.state.tier != storage.tier {
+                        slot.lose_turns(round);
+                    }
+                    slot.reconfigure(storage);
                     self.listed.push(position);
                 }
                 None => self.list(storage, round),
@@ -137,9 +147,9 @@ impl Ledger {
         self.listed().map(|(_, slot)| slot).filter(|slot| slot.is_written())
     }
 
-    /// Removes the turns of storages that could not take them, now that it is the turn of `chosen`.
+    /// Removes the turns of storages of a tier that could not take them, now that it is the turn of `chosen`.
     fn pass_turns(&mut self, chosen: usize, exclude: &[Arc<str>]) {
-        let round = self.slots[chosen].turns();
+        let (round, tier) = (self.slots[chosen].turns(), self.slots[chosen].state.tier);
         // Storages listed before it have finished this round, those after it the previous one.
         let mut done = round.saturating_add(1);
         for &position in &self.listed {
@@ -148,6 +158,9 @@ impl Ledger {
                 continue;
             }
             let slot = &mut self.slots[position];
+            if slot.state.tier != tier {
+                continue;
+            }
             let excluded = exclude.contains(&slot.state.name);
             slot.lose_turns(if excluded { done.saturating_sub(1) } else { done });
         }

@@ -24,7 +24,7 @@ pub use turns::{InvalidTurns, Turns};
 /// How a cache picks the storage for a file.
 ///
 /// Every strategy picks among the storages that can accept the file: those that have room for it, work, are not draining and are
-/// not excluded. Without a preference it picks the first in listed order. The *load* of a storage is the sum of its used and
+/// not excluded. Of several tiers only the fastest that has such a storage counts. Without a preference it picks the first in listed order. The *load* of a storage is the sum of its used and
 /// reserved bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
@@ -54,6 +54,8 @@ pub struct StorageState {
     /// The percentage of the bytes that it should get, for [`Strategy::Split`] only. With 0 it gets none while another storage with
     /// a share can accept the file.
     pub share: u8,
+    /// The tier: 0 for the fastest storages. Files go to a slower tier only when no storage of the faster ones can accept them.
+    pub tier: u8,
     /// The highest load in bytes.
     pub max_size: Option<u64>,
     /// Whether the storage is read but no longer written.

@@ -33,7 +33,7 @@ impl Placement {
     /// If storing the file fails, drop the reservation, report the [health](Placement::set_health) of the storage and reserve
     /// again with the storage in `exclude`.
     pub fn reserve(&self, size: u64, exclude: &[Arc<str>]) -> Result<Reservation, NoRoom> {
-        self.reserve_for(File { size, spooled_on: None, is_new: false }, exclude)
+        self.reserve_for(File { size, spooled_on: None, is_new: false, tier: 0 }, exclude)
     }
 
     /// As [`Placement::reserve`], for a file that the cache does not have yet, which has to be within its
@@ -45,7 +45,19 @@ impl Placement {
         spooled_on: Option<&str>,
         exclude: &[Arc<str>],
     ) -> Result<Reservation, NoRoom> {
-        self.reserve_for(File { size, spooled_on, is_new: true }, exclude)
+        self.reserve_for(File { size, spooled_on, is_new: true, tier: 0 }, exclude)
+    }
+
+    /// As [`Placement::reserve`], for a further copy of a file, or one that moves, which should go to a storage of `tier`; else of a slower
+    /// tier, or of a faster one at last. If it `is_new`, it counts against the [limit](Placement::set_max_total) as well.
+    pub fn reserve_on_tier(
+        &self,
+        size: u64,
+        tier: u8,
+        is_new: bool,
+        exclude: &[Arc<str>],
+    ) -> Result<Reservation, NoRoom> {
+        self.reserve_for(File { size, spooled_on: None, is_new, tier }, exclude)
     }
 
     /// Sets the most that all storages may hold together, in bytes. Files that move between them do not count twice for it.
@@ -57,7 +69,8 @@ impl Placement {
     /// the spool for a file, and to refuse a file before receiving it.
     pub fn propose(&self, size: Option<u64>) -> Result<Arc<str>, NoRoom> {
         let ledger = self.lock();
-        let slot = ledger.pick(File { size: size.unwrap_or(0), spooled_on: None, is_new: true }, &[])?;
+        let slot =
+            ledger.pick(File { size: size.unwrap_or(0), spooled_on: None, is_new: true, tier: 0 }, &[])?;
         Ok(ledger.name(slot).clone())
     }
 

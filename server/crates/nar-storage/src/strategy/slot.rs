@@ -13,9 +13,16 @@ pub(super) struct File<'a> {
     pub(super) spooled_on: Option<&'a str>,
     /// Whether the cache does not have it yet, so that it counts against the limit of the cache.
     pub(super) is_new: bool,
+    /// The tier that it should go to.
+    pub(super) tier: u8,
 }
 
 impl File<'_> {
+    /// Returns how far a tier is from the one that the file should go to. Slower tiers come before faster ones, where room is scarcer.
+    pub(super) fn distance(&self, tier: u8) -> (bool, u8) {
+        (tier < self.tier, tier.abs_diff(self.tier))
+    }
+
     /// Returns the bytes that a storage must have left for the file. Even an empty file needs one, so that none goes to a storage
     /// that is at its maximum.
     pub(super) fn room(&self) -> u64 {

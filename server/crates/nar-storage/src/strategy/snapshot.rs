@@ -12,6 +12,8 @@ use crate::Health;
 pub struct StorageSnapshot {
     /// The name from the configuration.
     pub name: Arc<str>,
+    /// The tier: 0 for the fastest storages.
+    pub tier: u8,
     /// The health that was last reported.
     pub health: Health,
     /// Whether the storage is read but no longer written.
@@ -30,23 +32,26 @@ pub struct StorageSnapshot {
     pub reserved: u64,
     /// The number of files that are being stored on it.
     pub reservations: u64,
-    /// The intended part of the cache's bytes, from 0 to 1: its percentage of those of all storages that are not draining. Only
-    /// [`Strategy::Split`] has shares.
+    /// The intended part of the bytes of its tier, from 0 to 1: its percentage of those of all storages there that are not draining.
+    /// Only [`Strategy::Split`] has shares.
     pub share_wanted: Option<f64>,
-    /// The actual part of the cache's bytes, from 0 to 1. 0 while the cache is empty.
+    /// The actual part of the bytes of its tier, from 0 to 1. 0 while that is empty.
     pub share_actual: f64,
 }
 
 /// The smallest file.
-const LEAST: File<'static> = File { size: 1, spooled_on: None, is_new: false };
+const LEAST: File<'static> = File { size: 1, spooled_on: None, is_new: false, tier: 0 };
 
 impl StorageSnapshot {
     pub(super) fn of_all(ledger: &Ledger) -> Vec<Self> {
-        let shares: u32 = ledger.listed().map(|(_, slot)| written_share(slot)).sum();
-        let used: u128 = ledger.listed().map(|(_, slot)| u128::from(slot.state.used)).sum();
+        let of_tier =
+            |tier: u8| ledger.listed().map(|(_, slot)| slot).filter(move |slot| slot.state.tier == tier);
+        let shares = |tier: u8| of_tier(tier).map(written_share).sum::<u32>();
+        let used = |tier: u8| of_tier(tier).map(|slot| u128::from(slot.state.used)).sum::<u128>();
         let splits = ledger.strategy() == Strategy::Split;
         let snapshot = |slot: &Slot| Self {
             name: slot.state.name.clone(),
+            tier: slot.state.tier,
             health: slot.health,
             draining: slot.state.draining,
             full: slot.health == Health::MediumFull || !slot.has_room(LEAST),
@@ -56,8 +61,9 @@ impl StorageSnapshot {
             by_products: slot.state.by_products,
             reserved: slot.reserved,
             reservations: slot.reservations,
-            share_wanted: splits.then(|| part(f64::from(written_share(slot)), f64::from(shares))),
-            share_actual: part(slot.state.used as f64, used as f64),
+            share_wanted: splits
+                .then(|| part(f64::from(written_share(slot)), f64::from(shares(slot.state.tier)))),
+            share_actual: part(slot.state.used as f64, used(slot.state.tier) as f64),
         };
         ledger.listed().map(|(_, slot)| snapshot(slot)).collect()
     }

@@ -10,6 +10,7 @@ mod round_robin;
 mod split;
 mod status;
 mod threads;
+mod tiers;
 mod turns;
 
 use std::sync::Arc;
@@ -19,7 +20,15 @@ use crate::Health;
 
 /// A storage without limits.
 fn storage(name: &str) -> StorageState {
-    StorageState { name: name.into(), share: 0, max_size: None, draining: false, used: 0, by_products: 0 }
+    StorageState {
+        name: name.into(),
+        share: 0,
+        tier: 0,
+        max_size: None,
+        draining: false,
+        used: 0,
+        by_products: 0,
+    }
 }
 
 fn with_share(name: &str, share: u8) -> StorageState {
@@ -28,6 +37,10 @@ fn with_share(name: &str, share: u8) -> StorageState {
 
 fn with_max_size(name: &str, max_size: u64) -> StorageState {
     StorageState { max_size: Some(max_size), ..storage(name) }
+}
+
+fn on_tier(tier: u8, storage: StorageState) -> StorageState {
+    StorageState { tier, ..storage }
 }
 
 fn with_used(name: &str, used: u64) -> StorageState {

@@ -45,6 +45,7 @@ fn storages() -> impl Generator<Value = Vec<StorageState>> {
         let state = |(number, (share, max_size, draining, used)): (usize, _)| StorageState {
             name: number.to_string().into(),
             share,
+            tier: 0,
             max_size,
             draining,
             used,

@@ -70,6 +70,7 @@ fn states(used: impl IntoIterator<Item = u64>) -> Vec<StorageState> {
     let state = |(number, used)| StorageState {
         name: name(number).into(),
         share: shares[number],
+        tier: 0,
         max_size: limits[number],
         draining: false,
         used,

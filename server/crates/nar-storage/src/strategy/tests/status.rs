@@ -12,6 +12,7 @@ fn the_snapshot_shows_what_is_used_reserved_wanted_and_wrong() {
     let expected = [
         StorageSnapshot {
             name: "a".into(),
+            tier: 0,
             health: Health::Working,
             draining: false,
             full: true,
@@ -26,6 +27,7 @@ fn the_snapshot_shows_what_is_used_reserved_wanted_and_wrong() {
         },
         StorageSnapshot {
             name: "b".into(),
+            tier: 0,
             health: Health::Failing,
             draining: false,
             full: false,
@@ -40,6 +42,7 @@ fn the_snapshot_shows_what_is_used_reserved_wanted_and_wrong() {
         },
         StorageSnapshot {
             name: "c".into(),
+            tier: 0,
             health: Health::Working,
             draining: true,
             full: false,
