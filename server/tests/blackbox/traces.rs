@@ -17,13 +17,13 @@ use crate::harness::daemon::DAEMON;
 use crate::harness::{Path, Permission, SOON, Site, wait_for};
 
 /// What takes the batches.
-struct Receiver {
+pub struct Receiver {
     address: SocketAddr,
     batches: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Receiver {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let receiver = Self { address: listener.local_addr().unwrap(), batches: Arc::default() };
         let batches = receiver.batches.clone();
@@ -36,9 +36,14 @@ impl Receiver {
         receiver
     }
 
+    /// Where daemons send their traces.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// A daemon that sends its traces here.
     fn site(&self, edit: impl Fn(&mut serde_json::Value)) -> Site {
-        let endpoint = format!("http://{}", self.address);
+        let endpoint = self.endpoint();
         Site::launched(
             move |config, _| edit(config),
             move |_| daemon(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]),
@@ -63,7 +68,12 @@ impl Receiver {
         wait_for(SOON, what, || self.spans().into_iter().find(|span| wanted(span)))
     }
 
-    fn has_received(&self, secret: &str) -> bool {
+    /// How many spans of this name there are.
+    pub fn count(&self, name: &str) -> usize {
+        self.spans().iter().filter(|span| span.name == name).count()
+    }
+
+    pub fn has_received(&self, secret: &str) -> bool {
         let batches = self.batches.lock().unwrap();
         batches.iter().any(|batch| batch.windows(secret.len()).any(|window| window == secret.as_bytes()))
     }

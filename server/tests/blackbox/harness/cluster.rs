@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use super::daemon::DAEMON;
 use super::{Permission, Pusher, SOON, Site, wait_for};
 
 #[path = "../../../crates/catalog/tests/support/postgres.rs"]
@@ -29,18 +30,39 @@ impl Cluster {
 
     /// [`Self::start`] with the same changes to the config of both.
     pub fn with(edit: impl Fn(&mut Value)) -> Self {
+        Self::with_files(|config, _| edit(config))
+    }
+
+    /// [`Self::with`] that is also told the directory of each, for files that the config names.
+    pub fn with_files(edit: impl Fn(&mut Value, &Path)) -> Self {
+        Self::launched(edit, || {
+            let mut command = Command::new(DAEMON);
+            command.env_clear().stdin(Stdio::null());
+            command
+        })
+    }
+
+    /// [`Self::with_files`], started by another command than the daemon alone.
+    pub fn launched(
+        edit: impl Fn(&mut Value, &Path),
+        launcher: impl Fn() -> Command + Clone + Send + Sync + 'static,
+    ) -> Self {
         let garage = Garage::start();
         let postgres = postgres::Server::private_and_fast();
         let database = postgres.database();
         let (endpoint, url) = (garage.endpoint(), database.url());
-        let share = |config: &mut Value, _: &Path| {
-            edit(config);
+        let share = |config: &mut Value, directory: &Path| {
+            edit(config, directory);
             config["server"]["database"] = json!(url);
             for cache in config["caches"].as_array_mut().unwrap() {
                 cache["storages"] = json!([bucket(&endpoint)]);
             }
         };
-        let [a, b] = [(); 2].map(|()| Site::with_files(share));
+        let site = || {
+            let launcher = launcher.clone();
+            Site::launched(share, move |_| launcher())
+        };
+        let [a, b] = [site(), site()];
         Self { a, b, database, postgres, _garage: garage }
     }
 
@@ -72,6 +94,11 @@ impl Cluster {
     /// Changes the database behind the daemons' backs.
     pub fn run_sql(&self, sql: &str) {
         self.database.run(sql);
+    }
+
+    /// All that the database holds, as text.
+    pub fn dump(&self) -> String {
+        self.database.run("SELECT schema_to_xml('public', true, false, '')")
     }
 
     /// Pushes to a cache at both daemons with one token, which was made at the first.

@@ -20,6 +20,7 @@ pub mod push;
 pub mod read;
 pub mod response;
 pub mod site;
+pub mod tap;
 pub mod websocket;
 
 use std::time::{Duration, Instant};

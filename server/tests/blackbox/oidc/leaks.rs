@@ -9,7 +9,7 @@ use super::{Provider, main_branch, may_push, site_with};
 use crate::harness::{Path, Pusher};
 
 /// Every file below a directory that holds one of these texts.
-fn files_with(directory: &std::path::Path, texts: &[&str], found: &mut Vec<String>) {
+pub fn files_with(directory: &std::path::Path, texts: &[&str], found: &mut Vec<String>) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().unwrap().is_dir() {
             files_with(&entry.path(), texts, found);

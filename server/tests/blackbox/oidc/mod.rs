@@ -2,7 +2,9 @@
 
 mod certificates;
 mod exchange;
+mod forwarding;
 mod leaks;
+mod matrix;
 mod outage;
 mod provider;
 mod recipe;
