@@ -108,11 +108,12 @@ fn a_public_url_is_scheme_and_host(#[case] text: &str, #[case] accepted: bool) {
 #[rstest]
 #[case("http://node-1:5000", true)]
 #[case("http://[fd00::1]:5000/", true)]
-#[case("https://node-1:5000", false)]
+#[case("https://node-1:5000", true)]
+#[case("ftp://node-1:5000", false)]
 #[case("http://node-1:5000/x", false)]
 #[case("http://user@node-1", false)]
 #[case("node-1:5000", false)]
-fn a_node_url_is_plain_http_to_a_host(#[case] text: &str, #[case] accepted: bool) {
+fn a_node_url_is_scheme_and_host(#[case] text: &str, #[case] accepted: bool) {
     assert_eq!(node_url(text).is_ok(), accepted);
 }
 

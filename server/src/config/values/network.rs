@@ -69,21 +69,20 @@ pub fn http_url(text: &str) -> Result<Url, Wrong> {
 
 /// The URL of an HTTP server, without a path.
 pub fn server_url(text: &str) -> Result<Url, Wrong> {
-    let url = http_url(text)?;
-    match url.path() {
-        "/" => Ok(url),
-        path => Err(Wrong::because(format!("has the path {}", shown(path)), Kind::ServerUrl.expected())),
-    }
+    without_path(text, Kind::ServerUrl)
 }
 
 /// The URL by which one daemon reaches another.
 pub fn node_url(text: &str) -> Result<Url, Wrong> {
+    without_path(text, Kind::NodeUrl)
+}
+
+fn without_path(text: &str, kind: Kind) -> Result<Url, Wrong> {
     let url = http_url(text)?;
-    if url.scheme() != "http" || url.path() != "/" {
-        let message = "is not plain HTTP to a host and port, as daemons speak it among themselves";
-        return Err(Wrong::because(message, Kind::NodeUrl.expected()));
+    match url.path() {
+        "/" => Ok(url),
+        path => Err(Wrong::because(format!("has the path {}", shown(path)), kind.expected())),
     }
-    Ok(url)
 }
 
 /// A binary cache to ask: its URL, and behind it the keys that it signs with.

@@ -1,6 +1,8 @@
 //! TLS of the daemon's own ports, with real curl, real openssl and real Nix at the other end.
 
 mod authority;
+mod client;
+mod daemons;
 mod handshakes;
 mod http2;
 mod renewal;
@@ -27,14 +29,19 @@ pub fn authority(site: &Site) -> Authority {
 /// A daemon whose ports speak TLS, with more changes to its config.
 pub fn secure_site(edit: impl Fn(&mut Value, &Path)) -> Site {
     Site::with_files(|config, directory| {
-        let authority = Authority::at(&directory.join("authority"));
-        let (certificate, key) = files(directory);
-        let names = [HOST, &format!("*.{HOST}"), "localhost"];
-        authority.issue(Kind::Server, &names, 90, &certificate, &key);
-        config["server"]["tls"] = json!({"certificate": certificate, "key": key});
-        config["server"]["public-url"] = json!(format!("https://{HOST}:{}", config["server"]["server-port"]));
+        secure(config, directory);
         edit(config, directory);
     })
+}
+
+/// Gives a daemon a certificate of the authority in its directory.
+pub fn secure(config: &mut Value, directory: &Path) {
+    let authority = Authority::at(&directory.join("authority"));
+    let (certificate, key) = files(directory);
+    let names = [HOST, &format!("*.{HOST}"), "localhost"];
+    authority.issue(Kind::Server, &names, 90, &certificate, &key);
+    config["server"]["tls"] = json!({"certificate": certificate, "key": key});
+    config["server"]["public-url"] = json!(format!("https://{HOST}:{}", config["server"]["server-port"]));
 }
 
 /// curl to `https://NAME:PORT/PATH` of the site, trusting its authority.
