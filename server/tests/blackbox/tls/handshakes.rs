@@ -30,17 +30,6 @@ fn only_tls_1_2_and_1_3_are_spoken() {
 }
 
 #[test]
-fn ciphers_without_forward_secrecy_are_not_spoken() {
-    let site = secure_site(|_, _| {});
-    for cipher in ["AES128-GCM-SHA256", "AES256-SHA", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384"] {
-        let output = s_client(site.port("api"), &["-tls1_2", "-cipher", &format!("{cipher}@SECLEVEL=0")]);
-        assert!(!output.status.success(), "{cipher} is spoken");
-    }
-    let output = s_client(site.port("api"), &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"]);
-    assert!(output.status.success());
-}
-
-#[test]
 fn a_client_of_plain_http_is_told_what_is_wrong() {
     let site = secure_site(|_, _| {});
     let reply = site.api().get("/nix-cache-info").send();

@@ -5,6 +5,7 @@ mod client;
 mod daemons;
 mod handshakes;
 mod http2;
+mod protocols;
 mod renewal;
 
 use std::path::{Path, PathBuf};
