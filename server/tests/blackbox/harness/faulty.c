@@ -5,6 +5,7 @@
  *
  *   sync ERRNO   every sync
  *   write ERRNO  every write
+ *   link ERRNO   every hard link
  *   hang 0       syncs wait until the file is gone, and say "hanging" in a file beside it
  *   nth ERRNO NUMBER STICKS NONCE
  *                of all operations that change something, counted from 1 since NONCE became another, this one; with STICKS 1
@@ -113,6 +114,7 @@ int ftruncate(int fd, off_t length) { NEXT(ftruncate); FAIL(fault(fd, "truncate"
 int ftruncate64(int fd, off64_t length) { NEXT(ftruncate64); FAIL(fault(fd, "truncate")); return next(fd, length); }
 
 int rename(const char *from, const char *to) { NEXT(rename); FAIL(fault_at(to, "rename")); return next(from, to); }
+int linkat(int from_at, const char *from, int to_at, const char *to, int flags) { NEXT(linkat); FAIL(fault_at(to, "link")); return next(from_at, from, to_at, to, flags); }
 int unlink(const char *path) { NEXT(unlink); FAIL(fault_at(path, "unlink")); return next(path); }
 int mkdir(const char *path, mode_t mode) { NEXT(mkdir); FAIL(fault_at(path, "mkdir")); return next(path, mode); }
 

@@ -12,10 +12,12 @@ pub enum Fault {
     Sync(i32),
     /// `write` and `pwrite`.
     Write(i32),
+    /// Hard links.
+    Link(i32),
     /// `fsync` and `fdatasync` do not return until the fault is mended.
     Hang,
     /// One of the operations that change something, counted from 1 since the fault was set: writing, syncing, truncating,
-    /// renaming, removing, opening to write, making a directory.
+    /// renaming, linking, removing, opening to write, making a directory.
     Nth {
         /// Which.
         number: u32,
@@ -50,6 +52,7 @@ pub fn set(directory: &Path, fault: Option<Fault>) {
     let words = match fault {
         Fault::Sync(code) => format!("sync {code}"),
         Fault::Write(code) => format!("write {code}"),
+        Fault::Link(code) => format!("link {code}"),
         Fault::Hang => "hang 0".to_owned(),
         Fault::Nth { number, code, sticks } => {
             let nonce = NONCE.fetch_add(1, Ordering::Relaxed);

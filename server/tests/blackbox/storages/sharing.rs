@@ -8,12 +8,20 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::local;
+use super::{BACK, local};
 use crate::harness::daemon::DAEMON;
+use crate::harness::faulty::{self, EIO, ENOSPC, Fault};
 use crate::harness::{Path, SOON, Site, wait_for};
 
 /// Two public caches with storages below the same directory.
 const BOTH: [&str; 2] = ["pub", "my-cache-2"];
+
+/// The errors of file systems without links, of files with too many, of other file systems, and of full ones.
+const EPERM: i32 = 1;
+const EXDEV: i32 = 18;
+const EMLINK: i32 = 31;
+const EOPNOTSUPP: i32 = 95;
+const EDQUOT: i32 = 122;
 
 fn file(site: &Site, cache: &str, path: &Path) -> PathBuf {
     site.storage_dir(cache).join(path.file_url())
@@ -276,4 +284,60 @@ fn pushes_and_deletions_of_the_same_nars_in_both_caches_disturb_nobody() {
     for cache in BOTH {
         assert_eq!(site.stored_nars(cache).len(), names.len(), "nothing is left over");
     }
+}
+
+#[test]
+fn a_file_system_that_refuses_links_is_left_as_it_is_and_no_storage_is_blamed() {
+    let site = faulty_site("/storage/");
+    let path = Path::incompressible("refused", 50_000);
+    for code in [EPERM, EMLINK, EXDEV, ENOSPC, EDQUOT, EOPNOTSUPP] {
+        faulty::set(site.directory(), Some(Fault::Link(code)));
+        BOTH.iter().for_each(|cache| site.pusher(cache).push(&path));
+        site.cachectl_ok(&["storage", "scrub"]);
+        assert!(!is_shared(&site, BOTH, &path), "{code}");
+        assert_readable(&site, &path);
+        let log = fs::read_to_string(site.directory().join("daemon.log")).unwrap();
+        assert!(!log.contains("out of use") && !log.contains("could not share"), "{code}: {log}");
+        assert!(BOTH.iter().all(|cache| site.spooled_files(cache).is_empty()), "{code}");
+    }
+    faulty::set(site.directory(), None);
+    site.cachectl_ok(&["storage", "scrub"]);
+    assert!(is_shared(&site, BOTH, &path));
+}
+
+#[test]
+fn a_disk_that_fails_while_a_file_is_shared_loses_nothing() {
+    let site = faulty_site("/storage/pub/");
+    for (number, fault) in (1..=4).map(|number| (number, Fault::Nth { number, code: EIO, sticks: false })) {
+        let path = Path::incompressible(&format!("failing-{number}"), 50_000);
+        wait_for(BACK, "the storage is in use again", || {
+            (site.pusher("pub").try_push(&path).status == 200).then_some(())
+        });
+        push_to_both(&site, &path);
+        part(&site, "pub", &path);
+        // A link is made, renamed, removed where it was, and synced.
+        faulty::set(site.directory(), Some(fault));
+        site.cachectl(&["storage", "scrub", "--cache", "my-cache-2"]);
+        assert!(faulty::has_hit(site.directory()), "{number}");
+        faulty::set(site.directory(), None);
+        wait_for(SOON, "both can be read", || {
+            BOTH.iter().all(|cache| site.reader(cache).narinfo_status(&path) == 200).then_some(())
+        });
+        assert_readable(&site, &path);
+        site.cachectl_ok(&["storage", "scrub"]);
+        assert!(is_shared(&site, BOTH, &path), "{number}");
+    }
+}
+
+/// A daemon whose links, and other changes of files whose path contains `files`, can be made to fail.
+fn faulty_site(files: &'static str) -> Site {
+    Site::launched(
+        |_, _| {},
+        move |directory| {
+            let mut command = Command::new(DAEMON);
+            command.env_clear().stdin(Stdio::null());
+            faulty::preload(&mut command, directory, files);
+            command
+        },
+    )
 }
