@@ -22,6 +22,7 @@ use super::Cache;
 use super::lookup::OPEN;
 use super::nars::{KnownNar, Places};
 use super::storages::{CacheStorage, FaultScope};
+use super::tiers;
 use crate::chain::chain;
 use crate::config::{CacheConfig, StorageType};
 
@@ -33,7 +34,8 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// Whether files of a cache with this configuration may have further copies.
 pub fn are_wanted(config: &CacheConfig) -> bool {
-    config.copies > 1 || (config.storages.len() > 1 && config.storages.iter().any(|storage| storage.durable))
+    let is_durable = config.storages.len() > 1 && config.storages.iter().any(|storage| storage.durable);
+    config.copies > 1 || is_durable || tiers::are_used(config)
 }
 
 /// How fast copies are made.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::Cache;
 use super::index::{NarinfoReply, Presence};
 use super::narinfo::narinfo;
-use super::nars::KnownNar;
+use super::nars::{KnownNar, Places};
 use super::storages::{CacheStorage, FaultScope, any_answers};
 
 use crate::chain::chain;
@@ -244,10 +244,14 @@ impl Cache {
         let record = catalog.find_needed_nar(self.id, hash).await?.filter(|nar| !nar.damaged);
         let Some(record) = record else { return Ok(None) };
         let name = NarFileName { file_hash: *hash, compression: record.compression };
+        let copies = self.copies_to_read(catalog, &record).await?;
+        let home = [record.storage];
+        let can_be_promoted = self.can_be_promoted(copies.as_deref().map_or(&home[..], Places::all));
         let known = Arc::new(KnownNar {
             id: record.id,
             storage: record.storage,
-            copies: self.copies_to_read(catalog, &record).await?,
+            can_be_promoted,
+            copies,
             compression: record.compression,
             size: record.file_size,
             key: layout::nar_key(&name),

@@ -16,6 +16,7 @@ pub mod rotation;
 pub mod setup;
 pub mod shared_key;
 pub mod storages;
+pub mod tiers;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -35,6 +36,7 @@ use self::keys::KeyRing;
 use self::nars::Nars;
 pub use self::push_error::{PushError, blocking};
 use self::storages::{CacheStorage, Storages};
+use self::tiers::Tiers;
 use crate::chain::chain;
 use crate::config::{Access, CacheConfig, Closures};
 use crate::counters::cache::CacheCounters;
@@ -68,6 +70,8 @@ pub struct Cache {
     copied: AtomicBool,
     /// How fast further copies are made.
     pub copying: CopyRate,
+    /// What is known of reads, if its files move between tiers.
+    pub tiers: Tiers,
     /// Itself, for what goes on after a call.
     me: Weak<Self>,
 }

@@ -20,6 +20,8 @@ pub struct KnownNar {
     pub storage: StorageId,
     /// Where else it lies, if it does.
     pub copies: Option<Box<Places>>,
+    /// Whether it is copied to a faster tier when it is read.
+    pub can_be_promoted: bool,
     /// How it is compressed, and so which name it has.
     pub compression: Compression,
     /// Its length in bytes.
@@ -46,6 +48,11 @@ impl Places {
     pub fn new(storages: Vec<StorageId>, equals: usize) -> Self {
         let equals = equals.clamp(1, storages.len().max(1));
         Self { storages, equals, turn: AtomicUsize::new(0) }
+    }
+
+    /// The storages, the ones to read from first come first.
+    pub fn all(&self) -> &[StorageId] {
+        &self.storages
     }
 
     /// The storages, beginning with one of the best ones.

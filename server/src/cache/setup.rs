@@ -24,6 +24,7 @@ use super::nars::Nars;
 use super::rotation::load_added;
 use super::shared_key::{KeySharing, SharedKeyError, key_file};
 use super::storages::{self, CacheStorage, OpenStorageError, Place, Storages};
+use super::tiers::Tiers;
 use super::{Cache, Caches, load_index_aside};
 use crate::chain::chain;
 use crate::config::{Access, CacheConfig, CacheName, Config, SigningMode};
@@ -310,6 +311,7 @@ async fn prepare(
             crowding: super::crowding::Crowding::default(),
             copied: AtomicBool::new(is_copied),
             copying: super::copies::CopyRate::default(),
+            tiers: Tiers::new(config),
             me: me.clone(),
         };
         let cache = Arc::new_cyclic(new);
@@ -515,6 +517,7 @@ impl Cache {
         if copies::are_wanted(&apply_reload.config) {
             self.expect_copies();
         }
+        self.tiers.set_config(&apply_reload.config);
         let is_stricter = apply_reload.config.closures != self.config.load().closures;
         self.config.store(Arc::new(apply_reload.config));
         if is_stricter {

@@ -399,10 +399,21 @@ pub struct StorageConfig {
     pub tier: u8,
     /// Whether each NAR has a copy on this storage or on another one that says so.
     pub durable: bool,
+    /// How long a NAR that nobody reads stays before it goes to a slower tier.
+    pub demote_after: Option<Duration>,
+    /// Whether NARs that are read from a slower tier are copied here.
+    pub promote: bool,
     /// Used bytes at which the storage counts as full.
     pub max_size: Option<u64>,
     /// Whether the storage takes no new files.
     pub draining: bool,
+}
+
+impl StorageConfig {
+    /// Whether files move between this storage and those of slower tiers.
+    pub fn moves_files(&self) -> bool {
+        self.demote_after.is_some() || self.promote
+    }
 }
 
 /// The type of a storage, with the settings of that type.

@@ -69,5 +69,9 @@ pub static JOBS: [JobMeter; JOB_KINDS.len()] = [const { JobMeter::new() }; JOB_K
 pub static COPIES_MADE: Counter = Counter::new();
 /// Their bytes.
 pub static COPIED_BYTES: Counter = Counter::new();
+/// NARs that were copied to a faster tier for readers.
+pub static PROMOTED: Counter = Counter::new();
+/// NARs that left a faster tier.
+pub static DEMOTED: Counter = Counter::new();
 /// Further copies of NARs that could not be made, and are tried again.
 pub static COPIES_FAILED: Counter = Counter::new();

@@ -72,6 +72,8 @@ pub struct NarStore {
     crowded: Notify,
     /// Told when copies are to be made.
     copies_due: Notify,
+    /// Told when files are to be moved between tiers.
+    moves_due: Notify,
     /// Files that were just pushed, of which copies are to be made.
     fresh: copies::Fresh,
     /// Files that were just stored, and that other caches may have as well.
@@ -93,6 +95,7 @@ impl NarStore {
             deletions: TaskTracker::new(),
             crowded: Notify::new(),
             copies_due: Notify::new(),
+            moves_due: Notify::new(),
             fresh: copies::Fresh::default(),
             to_share: sharing::ToShare::default(),
             making_room: tokio::sync::Mutex::default(),

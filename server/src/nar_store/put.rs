@@ -129,6 +129,9 @@ impl NarStore {
             let Err(error) = storage.storage.put_file(&key, &file, Durability::Now).await else {
                 let (name, size) = (nar.name, nar.size);
                 self.look_whether_crowded(cache);
+                if cache.is_crowded_tier() {
+                    self.look_for_moves();
+                }
                 return Ok(Stored { name, size, storage, reservation, intent });
             };
             parked.note_failure();

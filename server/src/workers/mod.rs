@@ -22,6 +22,7 @@ mod sessions;
 mod sharing;
 mod sizes;
 mod supervise;
+mod tiers;
 mod touches;
 mod trash;
 
@@ -107,10 +108,11 @@ pub trait Worker: Send + 'static {
 
 /// Starts all other workers, and those of `more` floors above.
 pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 15] = [
+    let own: [Box<dyn Worker>; 16] = [
         Box::new(catalog::Catalog),
         Box::new(clock::Clock),
         Box::new(copies::Copies::new()),
+        Box::new(tiers::Tiers::new()),
         Box::new(publisher::Publisher),
         Box::new(generations::Generations::new()),
         Box::new(recovery::Recovery::new(workers.jobs.clone())),

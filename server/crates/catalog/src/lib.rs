@@ -65,7 +65,10 @@ pub use caches::DeclaredCache;
 pub use catalog::Catalog;
 pub use changes::{CatalogChange, PathChange};
 pub use closures::{IncompletePath, Lack};
-pub use copies::{CopyCounts, CopyRecord, CopyState, CopyToMake, StorageCopies, Survey, Surveyed};
+pub use copies::{
+    CopyCounts, CopyRecord, CopyState, CopyToMake, Release, Released, StorageCopies, Survey, Surveyed,
+    UsedFile,
+};
 pub use deploy::{
     AddedDeployments, AgentRecord, DeclaredAgent, DeclaredWorkspace, DeploymentRecord, DeploymentStatus,
     Fleet, LogAppend, LogLine, NewDeployment, NumberedLine,

@@ -146,6 +146,22 @@ impl Storages {
         Ok((reservation, storage))
     }
 
+    /// Reserves room for a file of `size` bytes on one of the storages that `takes` picks, on `tier` if there is one. A copy that `is_new`
+    /// counts against the limit of the cache.
+    pub fn reserve_among(
+        &self,
+        size: u64,
+        tier: u8,
+        is_new: bool,
+        takes: impl Fn(&CacheStorage) -> bool,
+    ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
+        let others = self.list.iter().filter(|storage| !takes(storage));
+        let others: Vec<Arc<str>> = others.map(|storage| storage.name().into()).collect();
+        let reservation = self.placement.reserve_on_tier(size, tier, is_new, &others).map_err(refusal)?;
+        let storage = self.chosen(reservation.storage())?;
+        Ok((reservation, storage))
+    }
+
     /// The slowest tier that there is.
     pub fn slowest_tier(&self) -> u8 {
         self.list.iter().map(|storage| storage.config().tier).max().unwrap_or(0)

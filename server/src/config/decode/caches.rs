@@ -67,7 +67,8 @@ fn read_one(
     }
     // Two caches of one name would be reported for their directories as well.
     let directory = (is_complete && is_unique).then_some(&cache.name);
-    cache.storages = storages::read(section, directory, cache.storage_strategy, server, context, data);
+    let (strategy, copies) = (cache.storage_strategy, cache.copies);
+    cache.storages = storages::read(section, directory, (strategy, copies), server, context, data);
     check_copies(section, &cache);
     // The listener of a disabled cache is not opened, so something else may have its port.
     if let Some(port) = cache.port.filter(|_| cache.enabled) {

@@ -16,7 +16,7 @@ use crate::config::{
 pub fn read(
     cache: &Section<'_>,
     name: Option<&CacheName>,
-    strategy: Strategy,
+    (strategy, copies): (Strategy, u32),
     server: &ServerConfig,
     context: &Context<'_>,
     data: &mut Roots,
@@ -46,6 +46,7 @@ pub fn read(
             check_shares(cache, &sections, &storages);
         }
         check_durable(&sections, &storages);
+        check_moves(&sections, &storages, copies as usize);
         if storages.iter().all(|storage| storage.draining) {
             cache.warn("storages", "every storage is draining, so nothing can be pushed");
         }
@@ -66,6 +67,8 @@ fn default_storage(cache: &Section<'_>, strategy: Strategy, server: &ServerConfi
         split: (strategy == Strategy::Split).then_some(100),
         tier: 0,
         durable: false,
+        demote_after: None,
+        promote: false,
         max_size: None,
         draining: false,
     })
@@ -184,6 +187,30 @@ fn check_shares(cache: &Section<'_>, sections: &[Section<'_>], storages: &[Stora
             let message = format!("the `split` values of the storages{which} sum to {sum}");
             let fault = Fault::error(&cache.place("storages"), message);
             cache.report.add(fault.expected("100"));
+        }
+    }
+}
+
+/// Files move between a faster tier and a slower one.
+fn check_moves(sections: &[Section<'_>], storages: &[StorageConfig], copies: usize) {
+    let slowest = storages.iter().map(|storage| storage.tier).max();
+    for (section, storage) in sections.iter().zip(storages) {
+        if Some(storage.tier) == slowest {
+            let given = [("demote-after", storage.demote_after.is_some()), ("promote", storage.promote)];
+            for (key, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+                let message = format!("has no effect, as no storage has a slower tier than {}", storage.tier);
+                let fault = Fault::warning(&section.place(key), message);
+                section.report.add(fault.suggest("give the slower storages a higher `tier`"));
+            }
+            continue;
+        }
+        let is_slower = |other: &&StorageConfig| other.tier > storage.tier && !other.draining;
+        let slower = storages.iter().filter(is_slower).count();
+        if storage.demote_after.is_some() && slower < copies {
+            let message = format!(
+                "has no effect: {copies} copies of what leaves this storage need {copies} slower storages that are not draining, and there are {slower}"
+            );
+            section.warn("demote-after", message);
         }
     }
 }

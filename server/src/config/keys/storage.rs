@@ -8,7 +8,7 @@ use super::key::Key;
 use super::kind::Kind;
 use super::lens::{Lens, lens};
 use super::table::{Table, Topic};
-use super::types::{BOOL, HTTP_URL, NAME, PERCENTAGE, SIZE, TEXT, TIER};
+use super::types::{BOOL, HTTP_URL, NAME, PERCENTAGE, POSITIVE_DURATION, SIZE, TEXT, TIER};
 use crate::config::values::Word;
 use crate::config::{StorageConfig, StorageKind, StorageType};
 
@@ -60,6 +60,23 @@ const EVERY: Topic<StorageConfig> = Topic {
             .details(
                 "This counts as one of the `copies`. With `copies: 1`, a NAR that was pushed to another storage has two copies. Only \
                  storages of the slowest tier can be durable.",
+            )
+            .example("true"),
+        Key::new("demote-after", &Maybe(lens!(StorageConfig, demote_after), POSITIVE_DURATION))
+            .applied_on_reload()
+            .summary("How long a NAR that nobody uses stays here before it moves to a slower tier")
+            .details(
+                "If slower storages have it as often as `copies` says, the copy here is given up. Otherwise it is copied to a slower \
+                 storage first. When less than a tenth of the room is left, the least recently used NARs move earlier.",
+            )
+            .example("14d"),
+        Key::new("promote", &One(lens!(StorageConfig, promote), BOOL))
+            .default("false")
+            .applied_on_reload()
+            .summary("Whether NARs that are read from slower tiers are copied here")
+            .details(
+                "A tenth of the room stays free for pushes. When the rest is full, a NAR takes the place of others only if it is read a \
+                 second time, and only of those that nobody has used since the first time.",
             )
             .example("true"),
         Key::new("max-size", &Maybe(lens!(StorageConfig, max_size), SIZE))

@@ -510,6 +510,14 @@ agents: {}
     "caches: [{name: a, storages: [{name: s, root: x, durable: true}]}]",
     "1: warning: caches[0].storages[0].durable: has no effect, as the cache has no other storage"
 )]
+#[case(
+    "caches: [{name: a, storages: [{name: s, root: x, promote: true}]}]",
+    "1: warning: caches[0].storages[0].promote: has no effect, as no storage has a slower tier than 0; give the slower storages a higher `tier`"
+)]
+#[case(
+    "caches: [{name: a, copies: 2, storages: [{name: s, root: x, demote-after: 1h}, {name: t, root: y, tier: 1}]}]",
+    "1: warning: caches[0].storages[0].demote-after: has no effect: 2 copies of what leaves this storage need 2 slower storages that are not draining, and there are 1"
+)]
 fn what_is_likely_not_meant_is_a_warning(#[case] yaml: &str, #[case] expected: &str) {
     let yaml = if yaml.starts_with("server") { format!("{yaml}\n{CACHE}") } else { yaml.to_owned() };
 

@@ -65,6 +65,10 @@ pub async fn send(state: &State, cache: &Arc<Cache>, name: &NarFileName, request
         Requested::Whole => None,
         Requested::Part(part) => Some(part.clone()),
     };
+    let is_begun = matches!(&requested, Requested::Part(part) if part.start > 0);
+    if !is_head && !is_begun && cache.note_nar_read(&name.file_hash, &nar) {
+        state.nar_store.look_for_moves();
+    }
     // Nodes do not follow links to servers that they cannot identify.
     if !is_head
         && !is_from_peer

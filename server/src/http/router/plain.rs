@@ -124,6 +124,9 @@ impl Plain {
             output.truncate(before);
             return None;
         }
+        if cache.note_nar_read(&name.file_hash, &nar) {
+            self.state.nar_store.look_for_moves();
+        }
         requests::note(&cache.counters.requests, self.numbers.nar, StatusCode::OK, begun);
         log(request, &cache, StatusCode::OK, begun);
         let range = 0..nar.size;

@@ -32,14 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 1 << 20;
 
 /// A copy that is about to be made.
-struct Task {
-    wanted: CopyToMake,
-    name: NarFileName,
-    to: Arc<CacheStorage>,
+pub(super) struct Task {
+    pub(super) wanted: CopyToMake,
+    pub(super) name: NarFileName,
+    pub(super) to: Arc<CacheStorage>,
     /// None where it takes the place of a damaged one.
-    reservation: Option<Reservation>,
+    pub(super) reservation: Option<Reservation>,
     /// The storages to copy from.
-    from: Vec<Arc<CacheStorage>>,
+    pub(super) from: Vec<Arc<CacheStorage>>,
 }
 
 /// A copy that was made, and is durable but for the files beside it.
@@ -75,6 +75,22 @@ impl NarStore {
         let begun = self.catalog.begin_copies(claims, UnixTime::now()).await?;
         reached("copies-claimed");
         tasks.retain(|task| begun.contains(&task.wanted.copy.id));
+        let made = self.make_claimed(cache, tasks).await?;
+        round.add(made);
+        Ok(round)
+    }
+
+    /// Makes copies that this daemon has claimed.
+    pub(super) async fn make_claimed(
+        &self,
+        cache: &Arc<Cache>,
+        tasks: Vec<Task>,
+    ) -> Result<CopyRound, CatalogError> {
+        let mut round = CopyRound::default();
+        if tasks.is_empty() {
+            return Ok(round);
+        }
+        let begun: Vec<CopyId> = tasks.iter().map(|task| task.wanted.copy.id).collect();
         let making = stream::iter(tasks).map(|task| self.make(cache, task)).buffer_unordered(AT_ONCE);
         let made = self.renewing(&begun, making.collect::<Vec<_>>()).await;
         let (mut done, mut failed) = (Vec::new(), Vec::new());

@@ -8,9 +8,11 @@
 //! | `mod.rs` | which copies are made next |
 //! | `make.rs` | making them |
 //! | `remove.rs` | removing those that are too many, or that nothing needs |
+//! | `tiers.rs` | moving files between tiers |
 
 mod make;
 mod remove;
+mod tiers;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -219,7 +221,7 @@ impl NarStore {
 }
 
 impl CopyRound {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.made += other.made;
         self.bytes += other.bytes;
         self.failed += other.failed;

@@ -64,6 +64,8 @@ topics! {
         COPIES_MADE: Counter "cache_server_copies_made" [] "Copies of NARs that were made.";
         COPIED_BYTES: Counter "cache_server_copied_bytes" [] "Bytes of the copies that were made.";
         COPIES_FAILED: Counter "cache_server_copies_failed" [] "Copies that could not be made and are tried again.";
+        PROMOTED: Counter "cache_server_nars_promoted" [] "NARs that were copied to a faster tier because they were read.";
+        DEMOTED: Counter "cache_server_nars_demoted" [] "NARs that left a faster tier.";
         COPIES_LEAVING: Gauge "cache_server_copies_leaving" ["cache"] "Copies that are to be removed.";
         CACHE_USED: Gauge "cache_server_cache_used_bytes" ["cache"] "Bytes of NARs and of the files beside them on all storages of the cache.";
         CACHE_LIMIT: Gauge "cache_server_cache_limit_bytes" ["cache", "when_full"] "Most bytes that the cache may use on all of its storages (its max-size); NaN without a limit. The label says what becomes of a push then: refuse or collect.";

@@ -3,7 +3,9 @@
 use super::all;
 use super::samples::Samples;
 use crate::core::Core;
-use crate::counters::{COPIED_BYTES, COPIES_FAILED, COPIES_MADE, DEPLOYMENTS_ENDED, JOB_KINDS, JOBS};
+use crate::counters::{
+    COPIED_BYTES, COPIES_FAILED, COPIES_MADE, DEMOTED, DEPLOYMENTS_ENDED, JOB_KINDS, JOBS, PROMOTED,
+};
 use crate::workers::Workers;
 
 pub(super) fn collect(core: &Core, workers: &Workers, samples: &mut Samples) {
@@ -26,6 +28,8 @@ pub(super) fn collect(core: &Core, workers: &Workers, samples: &mut Samples) {
     samples.whole(&all::GC_INTERVAL, &[], pause);
     samples.count(&all::COPIES_MADE, &[], COPIES_MADE.get());
     samples.count(&all::COPIED_BYTES, &[], COPIED_BYTES.get());
+    samples.count(&all::PROMOTED, &[], PROMOTED.get());
+    samples.count(&all::DEMOTED, &[], DEMOTED.get());
     samples.count(&all::COPIES_FAILED, &[], COPIES_FAILED.get());
     samples.truth(&all::CLOCK, &[], core.clock.doubt().is_none());
     agents(core, samples);

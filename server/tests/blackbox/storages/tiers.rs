@@ -1,5 +1,7 @@
 //! Fast storages before slow ones.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::copies::{has_all_of, wait_for_copies};
@@ -8,8 +10,11 @@ use super::{assert_all_readable, condition, disk, local, paths, with};
 use crate::harness::{Path, SOON, Site, wait_for};
 use crate::metrics::scrape::{Scrape, with_metrics};
 
+/// How long it may take until files are where they belong.
+pub(super) const SETTLED: Duration = Duration::from_secs(60);
+
 /// A fast disk before a slow one. `edit` changes these two storages.
-fn two_disks(edit: impl Fn(&mut [Value; 2])) -> Site {
+pub(super) fn two_disks(edit: impl Fn(&mut [Value; 2])) -> Site {
     Site::with_files(|config, directory| {
         let mut storages = [local(directory, "fast"), with(local(directory, "slow"), "tier", 1)];
         edit(&mut storages);
@@ -18,12 +23,12 @@ fn two_disks(edit: impl Fn(&mut [Value; 2])) -> Site {
     })
 }
 
-fn media(site: &Site) -> [Medium<'static>; 2] {
+pub(super) fn media(site: &Site) -> [Medium<'static>; 2] {
     [disk(site, "fast"), disk(site, "slow")]
 }
 
 /// How often NARs and other files were opened on a storage.
-fn opened(site: &Site, storage: &str) -> f64 {
+pub(super) fn opened(site: &Site, storage: &str) -> f64 {
     let labels = [("cache", "pub"), ("storage", storage), ("operation", "open")];
     Scrape::of(site).get("cache_server_storage_operations_total", &labels)
 }

@@ -8,7 +8,7 @@ use sea_orm::{
     QueryOrder, QuerySelect,
 };
 
-use super::{CopyRecord, CopyState, IN_LIST, nars_by_id, removal, rows_of};
+use super::{CopyRecord, CopyState, IN_LIST, NOT_MISSED, nars_by_id, removal, rows_of};
 use crate::entity::field::stored;
 use crate::entity::{nar, nar_copy};
 use crate::writer::Written;
@@ -79,7 +79,7 @@ impl Catalog {
         self.describe(rows).await
     }
 
-    async fn describe(&self, rows: Vec<nar_copy::Model>) -> Result<Vec<CopyToMake>, CatalogError> {
+    pub(super) async fn describe(&self, rows: Vec<nar_copy::Model>) -> Result<Vec<CopyToMake>, CatalogError> {
         let ids: Vec<NarId> = rows.iter().filter_map(|row| row.nar).collect();
         let nars = nars_by_id(self.readers(), &ids).await?;
         let copies = rows_of(self.readers(), &ids).await?;
@@ -175,11 +175,17 @@ impl Catalog {
     }
 }
 
-/// Makes copies that are being made wanted again.
+/// Makes copies that are being made wanted again, but for those that nobody misses.
 async fn reset(
     transaction: &DatabaseTransaction,
     which: sea_orm::sea_query::Expr,
 ) -> Result<u64, CatalogError> {
+    let forgotten = nar_copy::Entity::delete_many()
+        .filter(which.clone())
+        .filter(nar_copy::Column::State.eq(stored(&CopyState::Copying)))
+        .filter(nar_copy::Column::Exposure.eq(NOT_MISSED))
+        .exec(transaction)
+        .await?;
     let reset = nar_copy::Entity::update_many()
         .col_expr(nar_copy::Column::State, stored(&CopyState::Wanted).into())
         .col_expr(nar_copy::Column::Storage, Option::<i64>::None.into())
@@ -188,7 +194,7 @@ async fn reset(
         .filter(nar_copy::Column::State.eq(stored(&CopyState::Copying)))
         .exec(transaction)
         .await?;
-    Ok(reset.rows_affected)
+    Ok(forgotten.rows_affected + reset.rows_affected)
 }
 
 async fn begin(

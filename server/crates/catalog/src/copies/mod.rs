@@ -11,11 +11,13 @@
 //! | `home.rs` | making another copy the home of a file |
 //! | `survey.rs` | finding files with too few copies, or too many |
 //! | `removal.rs` | copies that are to be removed |
+//! | `tiers.rs` | copies that move between tiers |
 
 mod backlog;
 mod home;
 mod removal;
 mod survey;
+mod tiers;
 
 use std::collections::{HashMap, HashSet};
 
@@ -37,6 +39,7 @@ pub use backlog::CopyToMake;
 pub(crate) use home::{Saved, leave_storage, save_from_damage};
 pub(crate) use removal::orphan;
 pub use survey::{Survey, Surveyed};
+pub use tiers::{Release, Released, UsedFile};
 
 /// What is known of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +128,9 @@ pub struct StorageCopies {
     /// Damaged ones.
     pub damaged: u64,
 }
+
+/// The exposure of a copy that is made for readers, or moves: if it comes to nothing, it is not wanted.
+pub(crate) const NOT_MISSED: i64 = i64::MAX;
 
 /// Copies in one state: the state, their number and bytes, and how many are of files with one sound copy.
 type CountedState = (Field<nar_copy::Entity, CopyState>, i64, Option<i64>, Option<i64>);
@@ -292,6 +298,7 @@ impl Catalog {
             .expr(nar_copy::Column::FileSize.sum().cast_as("bigint"))
             .expr(Expr::cust(exposed))
             .filter(nar_copy::Column::Cache.eq(cache))
+            .filter(nar_copy::Column::Exposure.ne(NOT_MISSED))
             .group_by(nar_copy::Column::State)
             .into_tuple()
             .all(self.readers())

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::home::swap;
-use super::{CopyState, by_nar, new_row, rows_of};
+use super::{CopyState, NOT_MISSED, by_nar, new_row, rows_of};
 use crate::entity::{nar, nar_copy};
 use crate::gc::{paths_with_it, trashed_with_it};
 use crate::paths::paths_of;
@@ -115,7 +115,8 @@ impl Survey {
             of(CopyState::Damaged).partition(|copy| self.counts(copy.storage));
         verdict.leaving.extend(given_up.iter().map(|copy| copy.id));
         let wanted: Vec<_> = of(CopyState::Wanted).collect();
-        let coming: Vec<_> = of(CopyState::Copying).chain(repaired).collect();
+        let is_missed = |copy: &&nar_copy::Model| copy.exposure != NOT_MISSED;
+        let coming: Vec<_> = of(CopyState::Copying).filter(is_missed).chain(repaired).collect();
         let pending = (coming.len() + wanted.len()) as i64;
         let target = i64::try_from(self.copies).unwrap_or(i64::MAX);
         let mut missing = target - verdict.sound - pending;

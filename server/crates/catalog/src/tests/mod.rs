@@ -43,6 +43,7 @@ mod removal;
 mod rivals;
 mod sessions;
 mod storages;
+mod tiers;
 mod tokens;
 mod trash;
 mod unpublished;
@@ -145,6 +146,11 @@ macro_rules! promises {
                 copies_go_with_their_file,
                 a_file_that_is_being_removed_is_not_stored_over,
                 a_copy_that_a_storage_turns_out_to_have_is_adopted,
+            ]
+            tiers: [
+                files_are_found_by_their_last_use_wherever_they_lie,
+                a_copy_for_readers_is_missed_by_nobody,
+                a_fast_copy_is_given_up_only_if_slower_storages_have_the_file,
             ]
             paths: [
                 an_unknown_path_is_not_found,
