@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use catalog::{CatalogError, NarId, NarRecord, Release, Released, StorageId, UnixTime, UsedFile};
-use nar_storage::Reservation;
+use nar_storage::{Reservation, layout};
 use nix_formats::NarFileName;
 use tokio_util::sync::CancellationToken;
 
@@ -81,9 +81,16 @@ impl NarStore {
         files: Vec<&'f NarRecord>,
         round: &mut TierRound,
     ) -> Result<Vec<&'f NarRecord>, CatalogError> {
-        let slower = cache.storages().slower_than(from.config().tier);
-        let slower: Vec<StorageId> =
-            slower.iter().filter(|other| counts(other)).map(|storage| storage.id).collect();
+        let mut slower = cache.storages().slower_than(from.config().tier);
+        slower.retain(|storage| counts(storage));
+        let mut answered = Vec::with_capacity(files.len());
+        for nar in files {
+            if self.have_answered(cache, nar, &slower).await? {
+                answered.push(nar);
+            }
+        }
+        let files = answered;
+        let slower: Vec<StorageId> = slower.iter().map(|storage| storage.id).collect();
         let (copies, durable) = (u64::from(cache.config().copies.max(1)), cache.durable_storages());
         let release = |nar: &&NarRecord| Release {
             nar: nar.id,
@@ -109,6 +116,29 @@ impl NarStore {
             }
         }
         Ok(short)
+    }
+
+    /// Whether the slower storages with a file say that they have it, or do not. A copy that is gone is to be replaced, and no reason to give
+    /// up the one on the fast storage.
+    async fn have_answered(
+        &self,
+        cache: &Cache,
+        nar: &NarRecord,
+        slower: &[Arc<CacheStorage>],
+    ) -> Result<bool, CatalogError> {
+        let name = NarFileName { file_hash: nar.file_hash, compression: nar.compression };
+        for place in cache.places_of(&self.catalog, nar).await? {
+            let Some(storage) = slower.iter().find(|storage| storage.id == place) else { continue };
+            match storage.storage.head(&layout::nar_key(&name)).await {
+                Ok(Some(size)) if size == nar.file_size => {}
+                Ok(_) => cache.hide_nar(&self.catalog, (nar.id, place), &name, "it is missing").await?,
+                Err(error) => {
+                    storage.failed(&error);
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     async fn plan_demotion(

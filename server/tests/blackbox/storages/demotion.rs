@@ -53,6 +53,25 @@ fn a_copy_on_the_fast_tier_is_given_up_once_slower_ones_are_as_many_as_configure
     assert!(fast[0].nars().is_empty());
 }
 
+#[test]
+fn a_copy_that_the_slow_disk_has_lost_is_replaced_before_the_fast_one_goes() {
+    let mut site = two_disks(|[_, slow]| *slow = with(slow.clone(), "durable", true));
+    let media = media(&site);
+    let all = paths([20_000; 4]);
+    all.iter().for_each(|path| site.pusher("pub").push(path));
+    wait_for_copies(&media, &all, 2);
+    all[..2].iter().for_each(|path| media[1].remove(&path.file_url()));
+    site.reconfigure(|config| config["caches"][0]["storages"][0]["demote-after"] = json!("1s"));
+    wait_for(SETTLED, "the fast disk is empty", || {
+        for path in &all {
+            assert_eq!(site.reader("pub").narinfo_status(path), 200);
+        }
+        media[0].nars().is_empty().then_some(())
+    });
+    assert!(all.iter().all(|path| media[1].holds(path)));
+    assert_all_readable(&site, &all);
+}
+
 impl Site {
     fn restart_calmly(&mut self) {
         assert!(self.stop_and_restart().success());
