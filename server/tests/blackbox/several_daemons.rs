@@ -19,6 +19,8 @@ use crate::harness::{Cluster, Incoming, Path, Permission, Pusher, SOON, Site, ra
 
 /// How soon a daemon knows what another one did.
 const IN_STEP: Duration = Duration::from_secs(1);
+/// How long it may take until files are on another tier.
+const MOVED: Duration = Duration::from_secs(60);
 
 /// The daemon serves the path, and says so, within a second from now.
 #[track_caller]
@@ -406,4 +408,53 @@ fn daemons_that_would_sign_with_different_keys_do_not_start() {
     site.restart();
     assert_eq!(site.public_key("pub"), key);
     assert_eq!(fs::read(keys.join("pub.secret.replaced")).unwrap(), fs::read(&file).unwrap());
+}
+
+#[test]
+fn both_move_files_between_tiers_and_neither_loses_one() {
+    let mut cluster = Cluster::start();
+    for site in [&mut cluster.a, &mut cluster.b] {
+        site.reconfigure(|config| {
+            let storage = |name: &str, tier: u8| {
+                let mut storage = config["caches"][0]["storages"][0].clone();
+                (storage["name"], storage["root"], storage["tier"]) = (json!(name), json!(name), json!(tier));
+                storage
+            };
+            let (mut fast, slow) = (storage("fast", 0), storage("slow", 1));
+            fast["demote-after"] = json!("1s");
+            config["caches"][0]["storages"] = json!([fast, slow]);
+        });
+    }
+    let pushers = cluster.pushers("pub");
+    let (a, b) = (&cluster.a, &cluster.b);
+    let all: Vec<Path> = (0..24).map(|_| Path::incompressible("path", 20_000)).collect();
+    std::thread::scope(|scope| {
+        for (pusher, paths) in pushers.iter().zip(all.chunks(12)) {
+            scope.spawn(move || {
+                for path in paths {
+                    pusher.push(path);
+                    a.reader("pub").assert_has(path);
+                    b.reader("pub").assert_has(path);
+                }
+            });
+        }
+    });
+    let files = |site: &Site, name: &str| {
+        let list = site.cachectl_ok(&["storage", "list", "--cache", "pub", "--json"]);
+        let list: Vec<Value> = serde_json::from_str(&list).unwrap();
+        let storage = list.iter().find(|storage| storage["name"] == name).unwrap();
+        storage["nars"].as_u64().unwrap() + storage["copies"].as_u64().unwrap_or(0)
+    };
+    wait_for(MOVED, "all files are on the slow tier", || {
+        ([a, b].iter().all(|site| (files(site, "fast"), files(site, "slow")) == (0, 24))).then_some(())
+    });
+    for path in &all {
+        a.reader("pub").assert_has(path);
+        b.reader("pub").assert_has(path);
+    }
+    a.cachectl_ok(&["fsck"]);
+    for site in [&mut cluster.a, &mut cluster.b] {
+        let log = site.daemon().log();
+        assert!(!log.contains("is damaged"), "{log}");
+    }
 }
