@@ -74,6 +74,14 @@ impl Catalog {
         if self.is_shared() { pattern } else { pattern.escape('\\') }
     }
 
+    /// Returns the name of a path as its index has it, which is sorted byte by byte.
+    fn name_in_order(&self) -> Expr {
+        match self.is_shared() {
+            true => Expr::cust(r#""store_path"."name" COLLATE "C""#),
+            false => Expr::col((store_path::Entity, store_path::Column::Name)),
+        }
+    }
+
     /// Returns what was added in each of `spans` spans of `seconds`, the first of which begins at `from`. Reads one index.
     pub async fn added_since(
         &self,
@@ -154,7 +162,7 @@ impl Catalog {
         cache: CacheId,
         search: NameSearch,
     ) -> Result<Vec<PathLine>, CatalogError> {
-        let name = || Expr::col((store_path::Entity, store_path::Column::Name));
+        let name = || self.name_in_order();
         let mut ids = ids_of(cache);
         if !search.start.is_empty() {
             ids = ids.filter(name().like(self.pattern("", &search.start)));
@@ -173,10 +181,7 @@ impl Catalog {
             let here = Expr::tuple([name(), Expr::col((store_path::Entity, store_path::Column::Hash))]);
             ids = ids.filter(here.gt(Expr::tuple([Expr::val(after.as_str()), Expr::val(stored(hash))])));
         }
-        let ids = ids
-            .order_by_asc(store_path::Column::Name)
-            .order_by_asc(store_path::Column::Hash)
-            .limit(search.limit);
+        let ids = ids.order_by_asc(name()).order_by_asc(store_path::Column::Hash).limit(search.limit);
         self.lines_of(ids).await
     }
 

@@ -12,6 +12,7 @@ mod identity;
 mod initial;
 mod job_history;
 mod job_request;
+mod name_order;
 mod pushed_by;
 mod realisation;
 mod sessions;
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(closures::Migration),
             Box::new(cache_size::Migration),
             Box::new(copies::Migration),
+            Box::new(name_order::Migration),
         ]
     }
 }

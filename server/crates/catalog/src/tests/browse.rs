@@ -32,6 +32,31 @@ pub(super) async fn names_are_searched_page_by_page(backend: Backend) {
     assert_eq!([first, rest].concat(), search(&fixture, words(&[], 9)).await);
 }
 
+pub(super) async fn names_come_in_the_order_of_their_bytes(backend: Backend) {
+    let fixture = backend.fixture().await;
+    let sorted = ["B", "a", "a+b", "a-10", "a-2", "aB", "a_", "ab", "b"];
+    for (number, name) in (1..).zip(sorted.iter().rev()) {
+        let path = nix_formats::StorePath::new(path_hash(number), name).unwrap();
+        fixture
+            .catalog
+            .commit_path(crate::PathCommit { path, ..fixture.commit(number, number) })
+            .await
+            .unwrap();
+    }
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let search = NameSearch { after, limit: 2, ..NameSearch::default() };
+        let page = fixture.catalog.search_names(fixture.cache, search).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.path.name().to_owned(), *last.path.hash()));
+        found.extend(page.iter().map(|line| line.path.name().to_owned()));
+    }
+    assert_eq!(found, sorted);
+    let start = NameSearch { start: "a-".to_owned(), limit: 9, ..NameSearch::default() };
+    assert_eq!(search(&fixture, start).await, ["a-10", "a-2"]);
+}
+
 pub(super) async fn the_newest_and_the_largest_paths_come_first(backend: Backend) {
     let fixture = backend.fixture().await;
     for number in [1, 3, 2] {

@@ -227,6 +227,7 @@ macro_rules! promises {
             ]
             browse: [
                 names_are_searched_page_by_page,
+                names_come_in_the_order_of_their_bytes,
                 sizes_are_kept_one_a_day_and_forgotten_when_they_are_old,
                 the_newest_and_the_largest_paths_come_first,
                 references_are_followed_both_ways,

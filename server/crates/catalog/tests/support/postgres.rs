@@ -162,7 +162,8 @@ impl Server {
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
         let mut initdb = self.program("initdb");
         initdb.arg("-D").arg(self.data()).args(["-U", USER, "-A", "trust", "-E", "UTF8"]);
-        initdb.args(["--locale=C.UTF-8", "--no-sync"]);
+        // Most servers sort text by the rules of a language, which are not those of bytes.
+        initdb.args(["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US", "--no-sync"]);
         run(initdb, Path::new("/dev/null"));
     }
 
