@@ -187,7 +187,25 @@ pub(super) async fn rebalance(
     Ok(JobSummary::Rebalance(RebalanceSummary { moves, shares }))
 }
 
+/// Goes through the storages until nothing is left to move: a file that was of no use to anybody can be once others were moved.
 async fn rebalance_cache(
+    core: &Core,
+    cache: &Arc<Cache>,
+    books: &mut Books,
+    summary: &mut MoveSummary,
+    reporter: &Reporter,
+) -> Result<(), JobError> {
+    loop {
+        let before = summary.moved_files;
+        move_surplus(core, cache, books, summary, reporter).await?;
+        // Each move brings the storages nearer to their shares, so this ends.
+        if summary.moved_files == before {
+            return Ok(());
+        }
+    }
+}
+
+async fn move_surplus(
     core: &Core,
     cache: &Arc<Cache>,
     books: &mut Books,
