@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout_at};
 
 use super::{PAUSE, Postgres, RETRY};
 use crate::CatalogError;
-use crate::writer::{Command, Turn, run_commands};
+use crate::writer::{Command, Interrupted, Isolation, Turn, run_commands};
 
 /// Identifies the lock among the advisory locks of the database: `cachesrv` in ASCII.
 const LOCK: i64 = i64::from_be_bytes(*b"cachesrv");
@@ -81,7 +81,9 @@ impl Postgres {
         self.watched(async {
             let transaction = self.writer.begin().await?;
             let id = take_lock(&transaction).await?;
-            let (done, changes) = run_commands(&transaction, commands, TURN).await?;
+            let (done, changes) = run_commands(&transaction, commands, TURN, Isolation::Savepoints)
+                .await
+                .map_err(Interrupted::into_error)?;
             super::feed::announce(&transaction, &changes).await?;
             Ok((transaction, id, done))
         })

@@ -24,7 +24,7 @@ use sea_orm::{
 
 use super::connection_error;
 use crate::CatalogError;
-use crate::writer::{Command, run_commands};
+use crate::writer::{Command, Interrupted, Isolation, run_commands};
 
 /// The connection for writing, one at a time.
 #[derive(Debug)]
@@ -50,10 +50,22 @@ impl WriterConnection {
 
     /// Runs all of the commands in one transaction. If this fails, none of them has an effect.
     pub(super) async fn run(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
+        let mut outcome = self.attempt(commands, Isolation::None).await;
+        if matches!(outcome, Err(Interrupted::ByCommand)) {
+            outcome = self.attempt(commands, Isolation::Savepoints).await;
+        }
+        outcome.map_err(Interrupted::into_error)
+    }
+
+    async fn attempt(
+        &self,
+        commands: &mut [Box<dyn Command>],
+        isolation: Isolation,
+    ) -> Result<(), Interrupted> {
         self.replace_suspect().await?;
         // Until the transaction is known to have succeeded, even if this future is dropped.
         self.suspect.store(true, Ordering::SeqCst);
-        let outcome = self.transact(commands).await;
+        let outcome = self.transact(commands, isolation).await;
         if outcome.is_ok() {
             self.suspect.store(false, Ordering::SeqCst);
         } else if let Err(error) = self.replace_suspect().await {
@@ -63,12 +75,16 @@ impl WriterConnection {
         outcome
     }
 
-    async fn transact(&self, commands: &mut [Box<dyn Command>]) -> Result<(), CatalogError> {
+    async fn transact(
+        &self,
+        commands: &mut [Box<dyn Command>],
+        isolation: Isolation,
+    ) -> Result<(), Interrupted> {
         let transaction = self.begin().await?;
         // No other process writes, so the turn need not end early and no daemon has to be notified.
-        run_commands(&transaction, commands, Duration::MAX).await?;
+        run_commands(&transaction, commands, Duration::MAX, isolation).await?;
         transaction.commit().await?;
-        self.check_idle().await
+        Ok(self.check_idle().await?)
     }
 
     /// Begins a transaction. Takes the write lock at once: a transaction that starts by reading cannot wait for it later.

@@ -28,14 +28,48 @@ impl<T> Written<T> {
     }
 }
 
+/// What becomes of a transaction when one of its commands fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// It is lost. Costs nothing where, as nearly always, none fails.
+    None,
+    /// Each command runs in a savepoint: one that fails is rolled back alone, and its caller gets the error.
+    Savepoints,
+}
+
+/// Why a transaction is lost.
+#[derive(Debug)]
+pub(crate) enum Interrupted {
+    /// A command without a savepoint failed, and it alone may be to blame. The commands are to run again, with savepoints.
+    ByCommand,
+    /// The database failed.
+    Lost(CatalogError),
+}
+
+impl Interrupted {
+    /// The error for the callers, where commands run in savepoints, which keep their errors to themselves.
+    pub(crate) fn into_error(self) -> CatalogError {
+        match self {
+            Self::Lost(error) => error,
+            Self::ByCommand => CatalogError::Unavailable { reason: "a write failed".to_owned() },
+        }
+    }
+}
+
+impl<E: Into<CatalogError>> From<E> for Interrupted {
+    fn from(error: E) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
 /// A unit of work together with the caller that waits for its result.
 pub(crate) trait Command: Send {
-    /// Does the work in a savepoint: if it fails, it alone is rolled back, and the caller gets the error. Returns the changes.
-    /// `Err` means that the whole transaction is lost; the command can then run in another one.
+    /// Does the work and returns the changes. `Err` means that the whole transaction is lost; the command can then run in another one.
     fn run<'t>(
         &'t mut self,
         transaction: &'t DatabaseTransaction,
-    ) -> BoxFuture<'t, Result<Vec<CatalogChange>, CatalogError>>;
+        isolation: Isolation,
+    ) -> BoxFuture<'t, Result<Vec<CatalogChange>, Interrupted>>;
 
     /// Sends the caller the result of the work if the transaction was committed, the error otherwise.
     fn finish(self: Box<Self>, committed: Result<(), CatalogError>);
@@ -66,8 +100,17 @@ where
     fn run<'t>(
         &'t mut self,
         transaction: &'t DatabaseTransaction,
-    ) -> BoxFuture<'t, Result<Vec<CatalogChange>, CatalogError>> {
+        isolation: Isolation,
+    ) -> BoxFuture<'t, Result<Vec<CatalogChange>, Interrupted>> {
         Box::pin(async move {
+            if isolation == Isolation::None {
+                let written = (self.work)(transaction, &self.input).await.map_err(|error| match error {
+                    error if error.is_temporary() => Interrupted::Lost(error),
+                    _ => Interrupted::ByCommand,
+                })?;
+                self.result = Some(Ok(written.value));
+                return Ok(written.changes);
+            }
             let savepoint = transaction.begin().await?;
             let result = (self.work)(&savepoint, &self.input).await;
             let (result, changes) = match result {
@@ -101,14 +144,15 @@ pub(crate) async fn run_commands(
     transaction: &DatabaseTransaction,
     commands: &mut [Box<dyn Command>],
     turn: Duration,
-) -> Result<(usize, Vec<CatalogChange>), CatalogError> {
+    isolation: Isolation,
+) -> Result<(usize, Vec<CatalogChange>), Interrupted> {
     let begin = Instant::now();
     let mut changes = Vec::new();
     for (number, command) in commands.iter_mut().enumerate() {
         if number > 0 && begin.elapsed() >= turn {
             return Ok((number, changes));
         }
-        changes.append(&mut command.run(transaction).await?);
+        changes.append(&mut command.run(transaction, isolation).await?);
     }
     Ok((commands.len(), changes))
 }

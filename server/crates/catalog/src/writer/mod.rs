@@ -22,7 +22,7 @@ use crate::database::Database;
 use crate::{CatalogError, UnixTime};
 use command::Submitted;
 
-pub(crate) use command::{Command, Written, run_commands};
+pub(crate) use command::{Command, Interrupted, Isolation, Written, run_commands};
 
 /// The most commands that wait for the writer; further callers wait for room.
 const QUEUE: usize = 1024;
