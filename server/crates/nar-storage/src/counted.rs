@@ -87,6 +87,28 @@ impl Storage for Counted {
         Ok(())
     }
 
+    async fn put_all(
+        &self,
+        objects: Vec<(Key, Bytes)>,
+        durability: Durability,
+    ) -> Result<Vec<u64>, StorageError> {
+        if !self.looks {
+            for (key, bytes) in &objects {
+                self.put_bytes(key, bytes.clone(), durability).await?;
+            }
+            return Ok(vec![0; objects.len()]);
+        }
+        let sizes: Vec<_> =
+            objects.iter().map(|(key, bytes)| (layout::is_by_product(key), bytes.len() as u64)).collect();
+        let replaced = self.inner.put_all(objects, durability).await?;
+        for ((is_by_product, size), replaced) in sizes.into_iter().zip(&replaced) {
+            if is_by_product {
+                self.tell(size, *replaced);
+            }
+        }
+        Ok(replaced)
+    }
+
     async fn sync(&self, keys: &[Key]) -> Result<(), StorageError> {
         self.inner.sync(keys).await
     }

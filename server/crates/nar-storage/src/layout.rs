@@ -44,14 +44,17 @@ pub fn narinfo_key(hash: &StorePathHash) -> Key {
     Key::from_valid_parts(format!("{hash}{NARINFO_SUFFIX}"))
 }
 
+/// Whether an object is a NAR.
+pub(crate) fn is_nar(key: &Key) -> bool {
+    key.as_str().starts_with(NAR_PREFIX)
+}
+
 /// Whether an object is a by-product of paths: a listing, debug info link, build log or realisation, and no NAR file, narinfo or
 /// note.
 pub fn is_by_product(key: &Key) -> bool {
+    let is_nar = is_nar(key);
     let key = key.as_str();
-    !key.starts_with(NAR_PREFIX)
-        && !key.ends_with(NARINFO_SUFFIX)
-        && key != NIX_CACHE_INFO
-        && key != CATALOG_NOTE
+    !is_nar && !key.ends_with(NARINFO_SUFFIX) && key != NIX_CACHE_INFO && key != CATALOG_NOTE
 }
 
 /// `<store hash>.ls`: the listing of a NAR as JSON.

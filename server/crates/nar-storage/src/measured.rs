@@ -162,6 +162,14 @@ impl Storage for MeasuredStorage {
         self.measure(Measured::Put, self.inner.put_bytes(key, bytes, durability)).await
     }
 
+    async fn put_all(
+        &self,
+        objects: Vec<(Key, Bytes)>,
+        durability: Durability,
+    ) -> Result<Vec<u64>, StorageError> {
+        self.measure(Measured::Put, self.inner.put_all(objects, durability)).await
+    }
+
     async fn sync(&self, keys: &[Key]) -> Result<(), StorageError> {
         self.measure(Measured::Sync, self.inner.sync(keys)).await
     }

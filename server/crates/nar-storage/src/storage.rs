@@ -44,6 +44,21 @@ pub trait Storage: Send + Sync {
     /// Stores a small object under `key` and replaces an existing one. An error leaves nothing behind.
     async fn put_bytes(&self, key: &Key, bytes: Bytes, durability: Durability) -> Result<(), StorageError>;
 
+    /// Stores several small objects in their order, each as [`put_bytes`](Self::put_bytes) does, and returns the sizes in bytes of the
+    /// objects that they replaced, 0 where there was none. After an error some of them may be stored.
+    async fn put_all(
+        &self,
+        objects: Vec<(Key, Bytes)>,
+        durability: Durability,
+    ) -> Result<Vec<u64>, StorageError> {
+        let mut replaced = Vec::with_capacity(objects.len());
+        for (key, bytes) in objects {
+            replaced.push(self.head(&key).await?.unwrap_or(0));
+            self.put_bytes(&key, bytes, durability).await?;
+        }
+        Ok(replaced)
+    }
+
     /// Makes earlier puts with [`Durability::Later`] and deletions of these keys durable. A missing key is no error: its absence
     /// becomes durable.
     async fn sync(&self, keys: &[Key]) -> Result<(), StorageError>;

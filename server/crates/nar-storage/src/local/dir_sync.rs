@@ -25,6 +25,19 @@ pub(super) struct DirSync {
     pool: Pool,
 }
 
+/// A sync that was begun.
+pub(super) struct Syncing(oneshot::Receiver<Result<(), Errno>>);
+
+impl Syncing {
+    /// Returns when the changes are durable.
+    pub(super) async fn finish(self) -> io::Result<()> {
+        match self.0.await {
+            Ok(result) => result.map_err(io::Error::from),
+            Err(_) => Err(io::Error::other("the daemon is stopping")),
+        }
+    }
+}
+
 /// The most directories that are synced at the same time.
 const AT_ONCE: usize = 16;
 
@@ -35,7 +48,13 @@ impl DirSync {
     }
 
     /// Returns when every change made to `directory` before the call is durable.
+    #[cfg(test)]
     pub(super) async fn sync(self: &Arc<Self>, directory: PathBuf) -> io::Result<()> {
+        self.begin(directory).finish().await
+    }
+
+    /// Begins to make every change durable that was made to `directory` before the call, and does not wait for it.
+    pub(super) fn begin(self: &Arc<Self>, directory: PathBuf) -> Syncing {
         let (done, waiter) = oneshot::channel();
         let idle = match self.waiting.lock().entry(directory.clone()) {
             Entry::Occupied(mut at_work) => {
@@ -51,10 +70,7 @@ impl DirSync {
             let this = self.clone();
             self.pool.spawn(move || this.run(&directory));
         }
-        match waiter.await {
-            Ok(result) => result.map_err(io::Error::from),
-            Err(_) => Err(io::Error::other("the daemon is stopping")),
-        }
+        Syncing(waiter)
     }
 
     /// Syncs until no caller waits.

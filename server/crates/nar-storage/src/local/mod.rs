@@ -217,16 +217,26 @@ impl Storage for LocalStorage {
 
     async fn put_file(&self, key: &Key, spooled: &Path, durability: Durability) -> Result<(), StorageError> {
         let (to, spooled) = (key.clone(), spooled.to_owned());
-        let put = move |shared: &Shared| put::put_file(shared, &to, &spooled, durability);
-        self.blocking(Operation::Put, Some(key), put).await?;
-        self.finish_store(key, durability).await
+        self.store(key, move |shared| put::put_file(shared, &to, &spooled, durability)).await
     }
 
     async fn put_bytes(&self, key: &Key, bytes: Bytes, durability: Durability) -> Result<(), StorageError> {
         let to = key.clone();
-        let put = move |shared: &Shared| put::put_bytes(shared, &to, &bytes, durability);
-        self.blocking(Operation::Put, Some(key), put).await?;
-        self.finish_store(key, durability).await
+        self.store(key, move |shared| put::put_bytes(shared, &to, &bytes, durability)).await
+    }
+
+    async fn put_all(
+        &self,
+        objects: Vec<(Key, Bytes)>,
+        durability: Durability,
+    ) -> Result<Vec<u64>, StorageError> {
+        let Some((first, _)) = objects.first() else { return Ok(Vec::new()) };
+        let first = first.clone();
+        let keys: Vec<Key> = objects.iter().map(|(key, _)| key.clone()).collect();
+        let put = move |shared: &Shared| put::put_all(shared, &objects, durability);
+        let (replaced, syncing) = self.blocking(Operation::Put, Some(&first), put).await?;
+        self.finish_store(&keys, syncing).await?;
+        Ok(replaced)
     }
 
     async fn sync(&self, keys: &[Key]) -> Result<(), StorageError> {

@@ -15,8 +15,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
+use super::dir_sync::Syncing;
 use super::{LocalStorage, Shared, privacy};
-use crate::{Durability, Key, Operation, StorageError, spool};
+use crate::{Durability, Key, Operation, StorageError, layout, spool};
 
 /// From this many keys on, syncing the whole file system is cheaper than syncing each file, which waits for a commit of the journal
 /// each time.
@@ -24,8 +27,13 @@ const SYNC_ALL_FROM: usize = 16;
 /// The number of bytes copied at a time between two disks.
 const COPY_BUFFER: usize = 256 << 10;
 
-/// Moves the file at `spooled` to `key`. Removes it if it cannot be synced. Blocks.
-pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: Durability) -> io::Result<()> {
+/// Moves the file at `spooled` to `key`. Removes it if it cannot be synced. Returns the syncs that make its name durable. Blocks.
+pub(super) fn put_file(
+    shared: &Shared,
+    key: &Key,
+    spooled: &Path,
+    durability: Durability,
+) -> io::Result<Vec<Syncing>> {
     shared.check_present()?;
     let file = spool::open(spooled)?;
     // Compares directories, because an overlay reports the device of the lower layer for files.
@@ -34,18 +42,55 @@ pub(super) fn put_file(shared: &Shared, key: &Key, spooled: &Path, durability: D
         return copy_file(shared, key, spooled, &file, durability);
     }
     privacy::close_file(shared, &file)?;
-    if durability == Durability::Now
-        && let Err(error) = file.sync_data()
-    {
-        let _ = fs::remove_file(spooled);
-        return Err(error);
-    }
-    match place(shared, spooled, key) {
+    match make_durable(shared, (&file, spooled), key, durability) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             copy_file(shared, key, spooled, &file, durability)
         }
         placed => placed,
     }
+}
+
+/// Gives a new file at `path` the name `key`, and makes both durable if `durability` requires it. Removes it if it cannot be synced. Returns
+/// the syncs that make its name durable. Blocks.
+///
+/// A NAR gets its name before its bytes are durable, so that the disk is waited for only once: nobody looks for the name before both are
+/// durable, and if the power fails until then, it is an orphan with or without all of its bytes. This is only done where nothing is
+/// replaced.
+fn make_durable(
+    shared: &Shared,
+    (file, path): (&File, &Path),
+    key: &Key,
+    durability: Durability,
+) -> io::Result<Vec<Syncing>> {
+    if durability == Durability::Later {
+        place(shared, path, key)?;
+        return Ok(Vec::new());
+    }
+    let lost;
+    let early = layout::is_nar(key) && place_new(shared, path, key);
+    let mut syncing = Vec::new();
+    if early {
+        syncing = shared.begin_name_sync(key);
+        lost = shared.path(key);
+    } else {
+        lost = path.to_owned();
+    }
+    if let Err(error) = file.sync_data() {
+        let _ = fs::remove_file(lost);
+        return Err(error);
+    }
+    if !early {
+        place(shared, path, key)?;
+        syncing = shared.begin_name_sync(key);
+    }
+    Ok(syncing)
+}
+
+/// Renames the file at `from` to `key` if nothing has that name, and returns whether it has it now. Where that fails for whatever reason,
+/// [`place`] finds out. Blocks.
+fn place_new(shared: &Shared, from: &Path, key: &Key) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, from, CWD, shared.path(key), RenameFlags::NOREPLACE).is_ok()
 }
 
 /// Stores a file from the spool of another storage, which could not accept it. Only the copy is made durable, because the disk of
@@ -56,7 +101,7 @@ fn copy_file(
     spooled: &Path,
     file: &File,
     durability: Durability,
-) -> io::Result<()> {
+) -> io::Result<Vec<Syncing>> {
     let mut copy = Temporary::create(shared)?;
     let mut buffer = vec![0; COPY_BUFFER];
     let mut from = file;
@@ -70,10 +115,10 @@ fn copy_file(
     }
     copy.file.set_permissions(file.metadata().map_err(SpoolError::wrap)?.permissions())?;
     privacy::close_file(shared, &copy.file)?;
-    copy.place(shared, key, durability)?;
+    let syncing = copy.place(shared, key, durability)?;
     // The object is stored. A file that stays in the spool is removed as an orphan.
     let _ = fs::remove_file(spooled);
-    Ok(())
+    Ok(syncing)
 }
 
 /// An error of the disk of a spool that does not belong to the storage.
@@ -87,12 +132,31 @@ impl SpoolError {
     }
 }
 
-/// Stores `bytes` under `key`. Blocks.
-pub(super) fn put_bytes(shared: &Shared, key: &Key, bytes: &[u8], durability: Durability) -> io::Result<()> {
+/// Stores `bytes` under `key`. Returns the syncs that make its name durable. Blocks.
+pub(super) fn put_bytes(
+    shared: &Shared,
+    key: &Key,
+    bytes: &[u8],
+    durability: Durability,
+) -> io::Result<Vec<Syncing>> {
     shared.check_present()?;
     let mut temporary = Temporary::create(shared)?;
     temporary.file.write_all(bytes)?;
     temporary.place(shared, key, durability)
+}
+
+/// Stores several objects. Returns the sizes of those that they replaced, and the syncs that make their names durable. Blocks.
+pub(super) fn put_all(
+    shared: &Shared,
+    objects: &[(Key, Bytes)],
+    durability: Durability,
+) -> io::Result<(Vec<u64>, Vec<Syncing>)> {
+    let (mut replaced, mut syncing) = (Vec::with_capacity(objects.len()), Vec::new());
+    for (key, bytes) in objects {
+        replaced.push(fs::metadata(shared.path(key)).map_or(0, |object| object.len()));
+        syncing.extend(put_bytes(shared, key, bytes, durability)?);
+    }
+    Ok((replaced, syncing))
 }
 
 /// Renames the file at `from` to `key`. Blocks.
@@ -128,13 +192,10 @@ impl Temporary {
         Ok(temporary)
     }
 
-    fn place(mut self, shared: &Shared, key: &Key, durability: Durability) -> io::Result<()> {
-        if durability == Durability::Now {
-            self.file.sync_data()?;
-        }
-        place(shared, &self.path, key)?;
+    fn place(mut self, shared: &Shared, key: &Key, durability: Durability) -> io::Result<Vec<Syncing>> {
+        let syncing = make_durable(shared, (&self.file, &self.path), key, durability)?;
         self.placed = true;
-        Ok(())
+        Ok(syncing)
     }
 
     /// Renames it to a name that is no key. Blocks.
@@ -155,15 +216,25 @@ impl Drop for Temporary {
 }
 
 impl LocalStorage {
-    /// Makes the name of a stored object durable if `durability` requires it.
-    pub(super) async fn finish_store(&self, key: &Key, durability: Durability) -> Result<(), StorageError> {
-        if durability == Durability::Later {
+    /// Stores an object by `put`, which returns the syncs that make its name durable, and waits for these.
+    pub(super) async fn store(
+        &self,
+        key: &Key,
+        put: impl FnOnce(&Shared) -> io::Result<Vec<Syncing>> + Send + 'static,
+    ) -> Result<(), StorageError> {
+        let syncing = self.blocking(Operation::Put, Some(key), put).await?;
+        self.finish_store(std::slice::from_ref(key), syncing).await
+    }
+
+    /// Waits for the syncs that make the names of stored objects durable.
+    pub(super) async fn finish_store(&self, keys: &[Key], syncing: Vec<Syncing>) -> Result<(), StorageError> {
+        if syncing.is_empty() {
             return Ok(());
         }
-        for directory in self.shared.directories.to_sync(key) {
-            self.sync_directory(Operation::Put, Some(key), directory).await?;
+        for sync in syncing {
+            self.finish_sync(Operation::Put, keys.first(), sync).await?;
         }
-        self.shared.directories.synced(key);
+        keys.iter().for_each(|key| self.shared.directories.synced(key));
         Ok(())
     }
 
@@ -181,7 +252,8 @@ impl LocalStorage {
             let directories: BTreeSet<_> =
                 keys.iter().flat_map(|key| self.shared.directories.to_sync(key)).collect();
             for directory in directories {
-                match self.sync_directory(Operation::Sync, None, directory).await {
+                let syncing = self.shared.dir_sync.begin(directory);
+                match self.finish_sync(Operation::Sync, None, syncing).await {
                     // Nothing was ever stored there.
                     Err(error) if error.is_not_found() => {}
                     synced => synced?,
@@ -192,16 +264,24 @@ impl LocalStorage {
         Ok(())
     }
 
-    async fn sync_directory(
+    async fn finish_sync(
         &self,
         operation: Operation,
         key: Option<&Key>,
-        directory: PathBuf,
+        syncing: Syncing,
     ) -> Result<(), StorageError> {
-        match self.shared.slow.wait(self.shared.dir_sync.sync(directory)).await {
+        match self.shared.slow.wait(syncing.finish()).await {
             Ok(()) => Ok(()),
             Err(error) => self.blocking(operation, key, |_| Err(error)).await,
         }
+    }
+}
+
+impl Shared {
+    /// Begins to make the name of a stored object durable.
+    fn begin_name_sync(&self, key: &Key) -> Vec<Syncing> {
+        let directories = self.directories.to_sync(key);
+        directories.into_iter().map(|directory| self.dir_sync.begin(directory)).collect()
     }
 }
 
