@@ -91,7 +91,7 @@ impl Ingest {
                     if recorded.is_ok()
                         && let Some(stored) = upload.parked.take(&nar.name)
                     {
-                        self.nar_store.finish_store(cache, stored, Some(known.storage)).await?;
+                        self.nar_store.finish_store(cache, stored, Some(known.storage), None).await?;
                     }
                     return recorded;
                 }
@@ -119,8 +119,11 @@ impl Ingest {
         };
         match recorded {
             Ok(recorded) => {
-                self.nar_store.finish_store(cache, stored, recorded.home()).await?;
-                self.publish(cache, recorded, Some(contents)).await;
+                let path = recorded.path.as_ref().map(|path| *path.path.hash());
+                self.nar_store.finish_store(cache, stored, recorded.home(), path).await?;
+                if let Some(path) = recorded.path {
+                    self.publisher.publish(cache, &path, Some(contents)).await;
+                }
                 Ok(())
             }
             // The client may try again, and the bytes are here already.
@@ -129,7 +132,7 @@ impl Ingest {
                 Err(error.into())
             }
             Err(error) => {
-                self.nar_store.finish_store(cache, stored, None).await?;
+                self.nar_store.finish_store(cache, stored, None, None).await?;
                 Err(error)
             }
         }
@@ -148,7 +151,10 @@ impl Ingest {
         let mut recorded = self.record(cache, commit).await?;
         drop(reconfigured);
         let replaced = recorded.replaced.take();
-        self.publish(cache, recorded, None).await;
+        if let Some(path) = recorded.path {
+            self.nar_store.list_recorded(cache, path.nar.storage, *path.path.hash()).await;
+            self.publisher.publish(cache, &path, None).await;
+        }
         if let Some((replaced, name)) = replaced {
             // It was found damaged a moment ago, and nobody has stored it anew.
             cache.hide_nar(&self.catalog, replaced, &name, "it was damaged before").await?;
@@ -194,13 +200,5 @@ impl Ingest {
         );
         let replaced = replaced.map(|_| ((record.nar.id, record.nar.storage), nar_file_name(&record)));
         Ok(Recorded { path: Some(record), replaced })
-    }
-
-    /// Lists the path for the case that the catalog loses it, and writes the files beside the NAR. The path is safe already: what fails here is done again in the background.
-    async fn publish(&self, cache: &Arc<Cache>, recorded: Recorded, contents: Option<Contents>) {
-        if let Some(path) = recorded.path {
-            self.nar_store.list_recorded(cache, path.nar.storage, *path.path.hash()).await;
-            self.publisher.publish(cache, &path, contents).await;
-        }
     }
 }

@@ -18,7 +18,6 @@ use nix_formats::StorePathHash;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::cache::blocking;
 use crate::chain::chain;
 
 /// Lists the paths that were recorded since the last note on their storage.
@@ -55,11 +54,13 @@ impl Journal {
         }
     }
 
-    /// Adds a path. If that fails, the path is merely not looked for after a crash.
-    pub async fn add(&self, entry: Entry) {
+    /// Adds a path by what this returns, which blocks. If that fails, the path is merely not looked for after a crash.
+    pub fn adding(&self, entry: Entry) -> impl FnOnce() + Send + use<> {
         let files = self.files.clone();
-        if let Ok(Err(error)) = blocking(move || files.add(entry)).await {
-            tracing::debug!(error = %chain(&error), "could not list a path that was recorded");
+        move || {
+            if let Err(error) = files.add(entry) {
+                tracing::debug!(error = %chain(&error), "could not list a path that was recorded");
+            }
         }
     }
 
@@ -174,10 +175,10 @@ mod tests {
         let id = Uuid::new_v4();
         let journal = Journal::new(directory.path(), id);
         let [first, second, third] = [entry(1, 1), entry(2, 2), entry(1, 3)];
-        journal.add(first).await;
-        journal.add(second).await;
+        journal.adding(first)();
+        journal.adding(second)();
         journal.set_aside().await.unwrap();
-        journal.add(third).await;
+        journal.adding(third)();
         // A crash in the middle of a line.
         let file = directory.path().join("journal").join(id.to_string());
         fs::write(&file, [fs::read(&file).unwrap(), b"1 1 00bgd0".to_vec()].concat()).unwrap();
@@ -193,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn the_journal_of_another_catalog_is_another_one() {
         let directory = tempfile::tempdir().unwrap();
-        Journal::new(directory.path(), Uuid::new_v4()).add(entry(1, 1)).await;
+        Journal::new(directory.path(), Uuid::new_v4()).adding(entry(1, 1))();
         assert!(Journal::new(directory.path(), Uuid::new_v4()).entries().await.unwrap().is_empty());
     }
 }

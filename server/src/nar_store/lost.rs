@@ -13,7 +13,7 @@ use nix_formats::StorePathHash;
 use super::NarStore;
 use super::journal::Entry;
 use crate::cache::storages::{CacheStorage, Standing, advance};
-use crate::cache::{Cache, Caches};
+use crate::cache::{Cache, Caches, blocking};
 use crate::chain::chain;
 
 /// Why it could not be noted on the storages how far the catalog has come.
@@ -33,11 +33,22 @@ const RETRY: Duration = Duration::from_secs(2);
 impl NarStore {
     /// Lists a path that was recorded, so that it is missed if the catalog loses it.
     pub async fn list_recorded(&self, cache: &Cache, storage: StorageId, path: StorePathHash) {
+        // A thread that ends early has a panic to tell of.
+        let _ = blocking(self.listing(cache, storage, path)).await;
+    }
+
+    /// As [`NarStore::list_recorded`], by what this returns, which blocks.
+    pub(super) fn listing(
+        &self,
+        cache: &Cache,
+        storage: StorageId,
+        path: StorePathHash,
+    ) -> impl FnOnce() + Send + use<> {
         // First, so that a round that sets the line aside also notes a generation.
         if let Some(storage) = cache.storage(storage) {
             self.touch(&storage);
         }
-        self.journal.add(Entry { cache: cache.id, storage, path }).await;
+        self.journal.adding(Entry { cache: cache.id, storage, path })
     }
 
     /// Has it noted on a storage that something about what it holds has changed.

@@ -47,7 +47,7 @@ pub use self::delete::Deletion;
 pub use self::intent::Intents;
 pub use self::journal::Journal;
 pub use self::parked::Parked;
-pub use self::put::NarToStore;
+pub use self::put::{Assembled, NarToStore};
 pub use self::relocate::Relocated;
 
 use self::locks::FileLocks;

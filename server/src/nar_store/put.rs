@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use catalog::{CatalogError, StorageId};
 use nar_storage::{Durability, Reservation, layout};
-use nix_formats::NarFileName;
+use nix_formats::{NarFileName, StorePathHash};
 use uuid::Uuid;
 
 use super::NarStore;
@@ -25,7 +26,15 @@ pub(super) const REMOVAL: Duration = Duration::from_secs(20);
 /// How often to look whether it has.
 pub(super) const REMOVAL_POLL: Duration = Duration::from_millis(100);
 
-/// A verified NAR file in the spool.
+/// The bytes of an upload in one piece.
+pub enum Assembled {
+    /// A file in a spool.
+    File(PathBuf),
+    /// Few bytes.
+    Memory(Bytes),
+}
+
+/// A verified NAR.
 pub struct NarToStore {
     /// Its name.
     pub name: NarFileName,
@@ -82,11 +91,11 @@ impl NarStore {
     }
 
     /// Puts the NAR on the storage that the strategy picks or, where that fails, on the next one. `assemble` makes the upload
-    /// one file and says where that is.
+    /// one piece.
     ///
     /// After a failed sync the kernel may have dropped bytes that it still seems to have, and reports that once. So the file
     /// that failed is never synced again: the storage removes it, `assemble` makes another, and that counts only if it has
-    /// the hash that was verified.
+    /// the hash that was verified. What is in memory is as it was.
     ///
     /// # Errors
     ///
@@ -99,17 +108,22 @@ impl NarStore {
         assemble: impl Fn() -> F + Sync,
     ) -> Result<Stored, PushError>
     where
-        F: Future<Output = Result<PathBuf, PushError>> + Send,
+        F: Future<Output = Result<Assembled, PushError>> + Send,
     {
         let key = layout::nar_key(&nar.name);
         let mut tried: Vec<Arc<str>> = Vec::new();
         loop {
             // Anew for each storage: the last one may have moved the file and then not made it durable.
-            let file = assemble().await?;
-            if parked.has_failed() {
-                verify(&file, nar).await?;
+            let assembled = assemble().await?;
+            if let Assembled::File(file) = &assembled
+                && parked.has_failed()
+            {
+                verify(file, nar).await?;
             }
-            let reserve = || cache.storages().reserve_spooled(nar.size, &file, &tried);
+            let reserve = || match &assembled {
+                Assembled::File(file) => cache.storages().reserve_spooled(nar.size, file, &tried),
+                Assembled::Memory(_) => cache.storages().reserve(nar.size, &tried),
+            };
             let (reservation, storage) = loop {
                 match reserve() {
                     // Another push may take the room before this one does.
@@ -126,7 +140,13 @@ impl NarStore {
                 continue;
             }
             let intent = self.note(cache, &storage, &nar.name, nar.upload).await?;
-            let Err(error) = storage.storage.put_file(&key, &file, Durability::Now).await else {
+            let stored = match &assembled {
+                Assembled::File(file) => storage.storage.put_file(&key, file, Durability::Now).await,
+                Assembled::Memory(bytes) => {
+                    storage.storage.put_bytes(&key, bytes.clone(), Durability::Now).await
+                }
+            };
+            let Err(error) = stored else {
                 let (name, size) = (nar.name, nar.size);
                 self.look_whether_crowded(cache);
                 if cache.is_crowded_tier() {
@@ -138,11 +158,10 @@ impl NarStore {
             if error.is_unfit() {
                 return Err(PushError::unfit(&error));
             }
-            if error.is_of_spool() {
+            match &assembled {
                 // The disk that the upload lies on is at fault, not the one it was to go to.
-                cache.storages().spool_failed(&file, &error);
-            } else {
-                storage.failed(&error);
+                Assembled::File(file) if error.is_of_spool() => cache.storages().spool_failed(file, &error),
+                _ => storage.failed(&error),
             }
             // A storage that stopped answering may have it nevertheless. It is looked for when the storage is back.
             intent.keep();
@@ -170,12 +189,13 @@ impl NarStore {
     }
 
     /// Ends the storing of a NAR that lies on `stored.storage`. `home` is where the catalog has the file now, if recording
-    /// the path told.
+    /// the path told; a path that was recorded with it is listed for the case that the catalog loses it.
     pub async fn finish_store(
         &self,
         cache: &Cache,
         stored: Stored,
         home: Option<StorageId>,
+        recorded: Option<StorePathHash>,
     ) -> Result<(), PushError> {
         let Stored { name, size, storage, reservation, intent } = stored;
         let home = match home {
@@ -185,31 +205,35 @@ impl NarStore {
                 nar.map(|nar| nar.map(|nar| nar.storage))
             }
         };
-        match home {
-            Ok(Some(home)) if home == storage.id => {
+        let mut is_done = true;
+        match &home {
+            Ok(Some(home)) if *home == storage.id => {
                 reservation.commit();
                 self.share_later(cache, &storage, name, size);
             }
-            Ok(_) if self.catalog.is_shared() => {
-                // Another daemon may be about to record the same file.
-                intent.keep();
-                return Ok(());
-            }
+            // Another daemon may be about to record the same file.
+            Ok(_) if self.catalog.is_shared() => is_done = false,
             Ok(_) => {
                 drop(reservation);
                 if let Err(error) = storage.storage.delete(&layout::nar_key(&name)).await {
                     tracing::warn!(cache = cache.name(), error = %chain(&error), "could not remove a NAR that was not recorded");
-                    intent.keep();
-                    return Ok(());
+                    is_done = false;
                 }
             }
             // Whether it was recorded shows when the catalog answers again.
-            Err(_) => {
-                intent.keep();
-                return Ok(());
-            }
+            Err(_) => is_done = false,
         }
-        blocking(move || drop(intent)).await
+        let list = recorded.zip(home.ok().flatten()).map(|(path, home)| self.listing(cache, home, path));
+        blocking(move || {
+            if let Some(list) = list {
+                list();
+            }
+            match is_done {
+                true => drop(intent),
+                false => intent.keep(),
+            }
+        })
+        .await
     }
 }
 

@@ -13,7 +13,7 @@ use nix_formats::{NarFileName, StorePathHash};
 use uuid::Uuid;
 
 use crate::cache::Cache;
-use crate::cache::contents::{self, Contents, ContentsError};
+use crate::cache::contents::{self, Contents, ContentsError, StoredListing};
 use crate::cache::narinfo::{nar_file_name, stored_narinfo};
 use crate::cache::storages::CacheStorage;
 use crate::decode::decoder;
@@ -60,8 +60,13 @@ pub(super) async fn write_files(
     };
     let hash = record.path.hash();
     let backend = &storage.storage;
-    if let Some(listing) = &contents.listing {
-        backend.put_file(&layout::listing_key(hash), listing, Durability::Later).await?;
+    let mut objects = Vec::new();
+    match contents.listing {
+        Some(StoredListing::File(listing)) => {
+            backend.put_file(&layout::listing_key(hash), &listing, Durability::Later).await?;
+        }
+        Some(StoredListing::Memory(listing)) => objects.push((layout::listing_key(hash), listing)),
+        None => {}
     }
     // A package's debug output has hundreds, and a bucket is far away.
     let links = stream::iter(debug_links(record, &contents.build_ids)).map(Ok);
@@ -69,7 +74,15 @@ pub(super) async fn write_files(
         |(key, link): (Key, Bytes)| async move { backend.put_bytes(&key, link, Durability::Later).await };
     links.try_for_each_concurrent(LINKS_AT_ONCE, put).await?;
     // Last, so that whoever reads the storage directly finds everything that belongs to the path.
-    write_narinfo(cache, record).await
+    objects.push(narinfo(cache, record));
+    backend.put_all(objects, Durability::Later).await?;
+    Ok(())
+}
+
+/// The narinfo of a path as an object.
+fn narinfo(cache: &Cache, record: &PathRecord) -> (Key, Bytes) {
+    let text = Bytes::from(stored_narinfo(cache, record).to_string());
+    (layout::narinfo_key(record.path.hash()), text)
 }
 
 /// Writes the narinfo and the listing of a path to a storage with a further copy of its NAR.
@@ -110,9 +123,8 @@ pub async fn write_description(
 ) -> Result<Vec<Key>, StorageError> {
     let hash = record.path.hash();
     let listing = listing.map(|bytes| (layout::listing_key(hash), bytes));
-    let text = Bytes::from(stored_narinfo(cache, record).to_string());
     let mut written = Vec::new();
-    for (key, bytes) in listing.into_iter().chain([(layout::narinfo_key(hash), text)]) {
+    for (key, bytes) in listing.into_iter().chain([narinfo(cache, record)]) {
         to.storage.put_bytes(&key, bytes, durability).await?;
         written.push(key);
     }
@@ -122,8 +134,7 @@ pub async fn write_description(
 /// Writes the narinfo of a path, whose other files stay as they are.
 pub(super) async fn write_narinfo(cache: &Cache, record: &PathRecord) -> Result<(), PublishError> {
     let storage = cache.storage(record.nar.storage).ok_or(PublishError::NoStorage)?;
-    let text = Bytes::from(stored_narinfo(cache, record).to_string());
-    let key = layout::narinfo_key(record.path.hash());
+    let (key, text) = narinfo(cache, record);
     storage.storage.put_bytes(&key, text, Durability::Later).await?;
     Ok(())
 }
@@ -168,7 +179,7 @@ async fn read_stored(
     let storage = storage.storage.clone();
     tokio::task::spawn_blocking(move || {
         let nar = decoder(storage.open_blocking(&key)?, compression)?;
-        Ok((contents::read(nar, temporary.0.clone())?, temporary))
+        Ok((contents::read(nar, || Ok(temporary.0.clone()))?, temporary))
     })
     .await
     .map_err(|_| PublishError::Interrupted)?

@@ -11,7 +11,7 @@ use nix_formats::nar::NarError;
 use nix_formats::{Compression, FileHash, NarHash};
 use sha2::{Digest as _, Sha256};
 
-use super::spool::{Attempt, Follower, NarLimitExceeded, PartReplaced, Spool};
+use super::spool::{Attempt, NarLimitExceeded, PartReplaced, SmallBytes, Spool};
 use crate::cache::PushError;
 use crate::cache::contents::{self, Contents, ContentsError};
 use crate::chain::chain;
@@ -23,6 +23,9 @@ use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 const FREE_NAR_BYTES: u64 = 4 << 30;
 /// See [`FREE_NAR_BYTES`].
 const FREE_RATIO: u64 = 64;
+
+/// The most NAR bytes of a small upload that are unpacked before the client has announced the NAR's size.
+const MOST_EAGER_NAR: u64 = 4 << 20;
 
 /// What an upload turned out to be.
 #[derive(Clone, Debug)]
@@ -64,35 +67,52 @@ pub fn digest(
     compression: Compression,
     kind: DecoderKind,
 ) -> Result<(Digest, Vec<(u32, Attempt)>), DigestError> {
-    let mut source = HashingReader::new(spool.follow());
-    let (nar_hash, contents) = digest_nar(spool, &mut source, compression, kind)?;
-    // Some decoders stop at their end mark; what follows it would not be part of the NAR.
-    match source.read(&mut [0; 1]) {
-        Ok(0) => {}
-        Ok(_) => {
-            return Err(DigestError::Corrupt(
-                "there are bytes behind the end of the compressed NAR".to_owned(),
-            ));
-        }
-        Err(error) => return Err(error.into()),
-    }
-    let (file_hash, file_size, follower) = source.finish();
-    let digest = Digest { file_hash: FileHash::from_bytes(file_hash), file_size, nar_hash, contents };
+    let budget = |produced, source| wait_for_budget(spool, produced, source);
+    let (digest, follower) = read(spool, spool.follow(), (compression, kind), budget)?;
     Ok((digest, follower.into_consumed()))
 }
 
-fn digest_nar(
+/// Digests an upload of one part, all of which is in memory. Gives up where that is much work: it is not known yet whether more parts
+/// follow, or how large the NAR is to be. Blocks.
+pub fn digest_small(
     spool: &Arc<Spool>,
-    source: &mut HashingReader<Follower>,
+    (attempt, bytes): (Attempt, SmallBytes),
     compression: Compression,
-    kind: DecoderKind,
-) -> Result<(NarHash, Contents), DigestError> {
+) -> Result<(Digest, Vec<(u32, Attempt)>), DigestError> {
+    let budget = |produced, _| match produced {
+        0..=MOST_EAGER_NAR => Ok(()),
+        _ => Err(io::ErrorKind::TimedOut.into()),
+    };
+    let (digest, _) = read(spool, &bytes[..], (compression, DecoderKind::Arriving), budget)?;
+    Ok((digest, vec![(1, attempt)]))
+}
+
+/// Digests what is read from `source`, which is returned. `budget` is asked before more of the NAR is read, with the bytes that were
+/// unpacked and those that were read from the source.
+fn read<R: Read + Send>(
+    spool: &Spool,
+    source: R,
+    (compression, kind): (Compression, DecoderKind),
+    budget: impl Fn(u64, u64) -> io::Result<()>,
+) -> Result<(Digest, R), DigestError> {
+    let mut source = HashingReader::new(source);
     let source_size = source.count.clone();
-    let decoder = decoder_of(kind, source, compression)?;
-    let mut nar = HashingReader::new(LimitedReader { inner: decoder, spool, produced: 0, source_size });
-    let contents = contents::read(&mut nar, spool.side_file("listing"))?;
-    let (hash, ..) = nar.finish();
-    Ok((NarHash::from_bytes(hash), contents))
+    let decoder = decoder_of(kind, &mut source, compression)?;
+    let mut nar = HashingReader::new(LimitedReader { inner: decoder, budget, produced: 0, source_size });
+    let contents = contents::read(&mut nar, || spool.side_file("listing"))?;
+    let (nar_hash, ..) = nar.finish();
+    // Some decoders stop at their end mark; what follows it would not be part of the NAR.
+    if source.read(&mut [0; 1])? > 0 {
+        return Err(DigestError::Corrupt("there are bytes behind the end of the compressed NAR".to_owned()));
+    }
+    let (file_hash, file_size, source) = source.finish();
+    let (file_hash, nar_hash) = (FileHash::from_bytes(file_hash), NarHash::from_bytes(nar_hash));
+    Ok((Digest { file_hash, file_size, nar_hash, contents }, source))
+}
+
+fn wait_for_budget(spool: &Spool, produced: u64, source: u64) -> io::Result<()> {
+    let free = FREE_NAR_BYTES.saturating_add(source.saturating_mul(FREE_RATIO));
+    spool.wait_for_nar_budget(produced, free)
 }
 
 impl From<DigestError> for PushError {
@@ -165,21 +185,19 @@ impl<R: Read> Read for HashingReader<R> {
     }
 }
 
-/// Stops decompression at the announced NAR size.
-struct LimitedReader<'a, R> {
+/// Stops decompression where its budget ends.
+struct LimitedReader<R, B> {
     inner: R,
-    spool: &'a Spool,
+    budget: B,
     produced: u64,
     source_size: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for LimitedReader<'_, R> {
+impl<R: Read, B: Fn(u64, u64) -> io::Result<()>> Read for LimitedReader<R, B> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.produced += read as u64;
-        let source_size = self.source_size.load(Ordering::Relaxed);
-        let free = FREE_NAR_BYTES.saturating_add(source_size.saturating_mul(FREE_RATIO));
-        self.spool.wait_for_nar_budget(self.produced, free)?;
+        (self.budget)(self.produced, self.source_size.load(Ordering::Relaxed))?;
         Ok(read)
     }
 }

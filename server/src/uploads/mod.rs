@@ -42,7 +42,7 @@ use self::daily::DailyUse;
 use self::open::OpenUploads;
 use self::owners::Owners;
 use crate::auth::TokenRef;
-use crate::cache::{Cache, PushError, blocking};
+use crate::cache::{Cache, PushError};
 use crate::chain::chain;
 use crate::nar_store::NarStore;
 
@@ -99,16 +99,16 @@ impl Uploads {
         self.check_catalog()?;
         self.open.check_room(cache.id, owner)?;
         // Refused before a byte is sent if no storage could take it.
-        while let Some(error) = cache.storages().propose(size).err().filter(PushError::is_full) {
+        while let Err(error) = cache.storages().propose(size) {
             let has_room = || cache.storages().propose(size).is_ok();
             // Another push may take the room before this one does.
-            if !self.nar_store.make_room_for_push(cache, size.unwrap_or(0), has_room).await? {
+            if !error.is_full()
+                || !self.nar_store.make_room_for_push(cache, size.unwrap_or(0), has_room).await?
+            {
                 return Err(error);
             }
         }
-        let (cache, nar_store) = (cache.clone(), self.nar_store.clone());
-        let upload = blocking(move || Upload::create(&cache, &nar_store, owner, compression, size)).await??;
-        Ok(self.open.insert(upload))
+        Ok(self.open.insert(Upload::create(cache, &self.nar_store, owner, compression, size)))
     }
 
     /// Fails while the catalog cannot be written, before a client sends bytes that could not be recorded.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -10,18 +9,18 @@ use std::time::Duration;
 use catalog::{CacheId, UnixTime};
 use nix_formats::{Compression, FileHash};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::digest::{Digest, DigestError, digest};
-use super::spool::{Attempt, Spool};
+use super::digest::{Digest, DigestError, digest, digest_small};
+use super::spool::{Attempt, SmallBytes, SmallMemory, Spool};
 use super::spool_dirs::StorageSpoolDirs;
 use crate::auth::TokenRef;
 use crate::cache::{Cache, PushError, blocking};
 use crate::limits::decoder_memory::DecoderKind;
 use crate::limits::own_thread::{self, Outcome};
-use crate::nar_store::{NarStore, Parked};
+use crate::nar_store::{Assembled, NarStore, Parked};
 
 /// Most uploads that may be unfinished at once, over all caches. A token may have half of those that others leave free, and
 /// a cache two thirds, so whatever some tokens do, there is room for others: the first token that opens all it can has 6,144,
@@ -68,18 +67,18 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// A new upload of `size` bytes, if that is known. Blocks.
+    /// A new upload of `size` bytes, if that is known.
     pub(super) fn create(
         cache: &Arc<Cache>,
         nar_store: &Arc<NarStore>,
         owner: Option<TokenRef>,
         compression: Compression,
         size: Option<u64>,
-    ) -> std::io::Result<Self> {
+    ) -> Self {
         let id = Uuid::new_v4();
         let spools = StorageSpoolDirs::new(cache.clone(), nar_store.clone(), id, size);
-        let spool = Spool::create(Box::new(spools))?;
-        Ok(Self { owner, ..Self::new(id, cache.id, compression, spool, UnixTime::now()) })
+        let spool = Spool::new(Box::new(spools));
+        Self { owner, ..Self::new(id, cache.id, compression, spool, UnixTime::now()) }
     }
 
     /// An upload whose bytes are in `spool`.
@@ -122,13 +121,18 @@ impl Upload {
         u64::try_from(idle).is_ok_and(|idle| idle >= limit.as_secs()) && !self.spool.is_busy()
     }
 
-    /// Makes `parts` one file, in order. Returns where that is.
+    /// Makes `parts` one piece, in order.
     pub fn assemble(
         &self,
         parts: &[(u32, Attempt)],
-    ) -> impl Future<Output = Result<PathBuf, PushError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Assembled, PushError>> + Send + use<> {
         let (spool, parts) = (self.spool.clone(), parts.to_vec());
-        async move { Ok(blocking(move || spool.assemble(&parts)).await??) }
+        async move {
+            match spool.small_bytes(&parts) {
+                Some(bytes) => Ok(Assembled::Memory(bytes.to_bytes())),
+                None => Ok(Assembled::File(blocking(move || spool.assemble(&parts)).await??)),
+            }
+        }
     }
 
     /// Starts to digest the upload while it arrives, if there is a free slot for that.
@@ -145,6 +149,23 @@ impl Upload {
             digest(&spool, compression, DecoderKind::Arriving)
         })
         .ok();
+    }
+
+    /// Starts to digest a small upload, whose bytes are all there unless more parts follow, if there is a free slot for that.
+    pub fn digest_small(&self, attempt: Attempt, bytes: SmallBytes, slots: &Arc<Semaphore>) {
+        let mut eager = self.eager.lock();
+        if eager.is_some() {
+            return;
+        }
+        let Ok(slot) = slots.clone().try_acquire_owned() else { return };
+        let (spool, compression) = (self.spool.clone(), self.compression);
+        let (done, outcome) = oneshot::channel();
+        *eager = Some(outcome);
+        tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            // If nobody waits any more, nobody needs it.
+            let _ = done.send(digest_small(&spool, (attempt, bytes), compression));
+        });
     }
 
     /// The digest of exactly `parts`. Takes what was digested before if that is what was read, else reads again.
@@ -187,7 +208,7 @@ impl Upload {
         }
         loop {
             let slot = slots.clone().acquire_owned().await.map_err(|_| PushError::Internal)?;
-            let (directory, spool) = (self.spool.directory(), self.spool.clone());
+            let (lost, spool) = (self.spool.directory(), self.spool.clone());
             let digesting = blocking(move || {
                 let _slot = slot;
                 digest(&spool, compression, DecoderKind::Stored)
@@ -196,7 +217,8 @@ impl Upload {
                 // The disk has no room for what is learnt on the way, or is broken: once more, elsewhere.
                 Err(DigestError::Io(error)) => {
                     let spool = self.spool.clone();
-                    blocking(move || spool.move_on_from(&directory, error)).await??;
+                    let Some(lost) = lost.or_else(|| spool.directory()) else { return Err(error.into()) };
+                    blocking(move || spool.move_on_from(&lost, error)).await??;
                 }
                 digested => return Ok(digested?.0),
             }
@@ -212,6 +234,8 @@ pub struct OpenUploads {
     pub eager_slots: Arc<Semaphore>,
     /// Slots for digesting complete uploads.
     pub digest_slots: Arc<Semaphore>,
+    /// Where small uploads are.
+    pub small_memory: SmallMemory,
 }
 
 #[derive(Default)]
@@ -270,6 +294,7 @@ impl Default for OpenUploads {
             most: most_open_uploads(),
             eager_slots: Arc::new(Semaphore::new(MAX_EAGER)),
             digest_slots: Arc::new(Semaphore::new(cores.max(2))),
+            small_memory: SmallMemory::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::Uploads;
 use super::daily::{DailyUse, seconds_left};
 use super::open::Upload;
-use super::receive::{self, BodyHash};
+use super::receive::{self, BodyHash, BodyWriter};
 use super::spool::{Attempt, PartWriter};
 use crate::auth::TokenRef;
 use crate::cache::{Cache, PushError, blocking};
@@ -51,15 +51,25 @@ impl Uploads {
     {
         self.check_catalog()?;
         self.daily.begin(&self.catalog, upload.owner, len, UnixTime::now()).await?;
-        let writer = begin_part(upload, number, len, MAX_PART_SIZE).await?;
-        upload.digest_eagerly(&self.open.eager_slots);
-        let (writer, md5) = receive_for(&self.daily, upload, body, writer, Md5::new(), MAX_PART_SIZE).await?;
-        let md5: [u8; 16] = md5.finalize().into();
-        check_length(&writer, len)?;
-        if md5 != announced {
-            return Err(PushError::Checksum("Content-MD5"));
-        }
-        writer.finish(md5);
+        let md5 = match upload.spool.begin_small(number, len, &self.open.small_memory) {
+            Some(part) => {
+                let limit = len.unwrap_or_default();
+                let (part, md5) = receive_for(&self.daily, upload, body, part, Md5::new(), limit).await?;
+                let md5 = check_part(part.written(), len, md5, announced)?;
+                let (attempt, bytes) = part.finish(md5);
+                upload.digest_small(attempt, bytes, &self.open.eager_slots);
+                md5
+            }
+            None => {
+                let writer = begin_part(upload, number, len, MAX_PART_SIZE).await?;
+                upload.digest_eagerly(&self.open.eager_slots);
+                let (writer, md5) =
+                    receive_for(&self.daily, upload, body, writer, Md5::new(), MAX_PART_SIZE).await?;
+                let md5 = check_part(writer.written(), len, md5, announced)?;
+                writer.finish(md5);
+                md5
+            }
+        };
         upload.touch();
         Ok(etag(&md5))
     }
@@ -115,7 +125,7 @@ impl Uploads {
         let (writer, hash) =
             receive_for(&self.daily, upload, body, writer, Sha256::new(), MAX_FILE_SIZE).await?;
         let file = FileHash::from_bytes(hash.finalize().into());
-        check_length(&writer, len)?;
+        check_length(writer.written(), len)?;
         if name.is_some_and(|name| name.file_hash != file) {
             return Err(PushError::Checksum("SHA-256 in its name"));
         }
@@ -133,16 +143,17 @@ impl Uploads {
 }
 
 /// Receives a body for an upload, unless that ends before the body does.
-async fn receive_for<S, H>(
+async fn receive_for<S, W, H>(
     daily: &DailyUse,
     upload: &Upload,
     body: S,
-    writer: PartWriter,
+    writer: W,
     hash: H,
     limit: u64,
-) -> Result<(PartWriter, H), PushError>
+) -> Result<(W, H), PushError>
 where
     S: Stream<Item = Result<Bytes, String>>,
+    W: BodyWriter,
     H: BodyHash,
 {
     let is_over = AtomicBool::new(false);
@@ -177,13 +188,18 @@ async fn begin_part(
     Ok(blocking(move || spool.begin(number, len)).await??)
 }
 
-fn check_length(writer: &PartWriter, announced: Option<u64>) -> Result<(), PushError> {
+fn check_length(written: u64, announced: Option<u64>) -> Result<(), PushError> {
     match announced {
-        Some(len) if len != writer.written() => {
-            Err(PushError::Body(format!("{} of {len} bytes came", writer.written())))
-        }
+        Some(len) if len != written => Err(PushError::Body(format!("{written} of {len} bytes came"))),
         _ => Ok(()),
     }
+}
+
+/// Compares a part that has come with what the client announced, and returns its MD5.
+fn check_part(written: u64, len: Option<u64>, md5: Md5, announced: [u8; 16]) -> Result<[u8; 16], PushError> {
+    check_length(written, len)?;
+    let md5: [u8; 16] = md5.finalize().into();
+    if md5 == announced { Ok(md5) } else { Err(PushError::Checksum("Content-MD5")) }
 }
 
 /// All parts that arrived, in order.

@@ -35,7 +35,10 @@ impl<H: sha2::Digest + Send + 'static> BodyHash for H {
 
 /// What the bytes of a body are written with.
 pub trait BodyWriter: Send + 'static {
-    /// Appends `bytes`. Blocks.
+    /// Whether writing waits for a disk.
+    const BLOCKS: bool = true;
+
+    /// Appends `bytes`. Blocks if [`BodyWriter::BLOCKS`].
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
@@ -140,16 +143,18 @@ enum Sink<W, H> {
 impl<W: BodyWriter, H: BodyHash> Sink<W, H> {
     async fn write(self, batch: Vec<Bytes>) -> Result<Self, PushError> {
         let (mut writer, mut hash) = self.into_parts().await?;
-        if batch.is_empty() {
-            return Ok(Self::Idle(writer, hash));
-        }
-        Ok(Self::Busy(tokio::task::spawn_blocking(move || {
+        let is_quick = !W::BLOCKS || batch.is_empty();
+        let write = move || {
             for bytes in &batch {
                 writer.write(bytes)?;
                 hash.update(bytes);
             }
-            Ok((writer, hash))
-        })))
+            Ok::<_, io::Error>((writer, hash))
+        };
+        if is_quick {
+            return write().map(|(writer, hash)| Self::Idle(writer, hash)).map_err(PushError::from);
+        }
+        Ok(Self::Busy(tokio::task::spawn_blocking(write)))
     }
 
     async fn into_parts(self) -> Result<(W, H), PushError> {

@@ -4,6 +4,9 @@
 //! starts, it is written right there, so that a finished upload is one file that only needs a new name. Everything
 //! else (a repeat, a part that overtook the first one) goes to a file of its own and is copied into place at the end.
 //!
+//! A small upload that is one part stays in memory until it is stored (see `small.rs`). Nothing is created on disk before
+//! it is needed.
+//!
 //! A [`Follower`] reads the upload in part order while it is still growing.
 //!
 //! When the disk below fails, or is full, what still comes goes to another one, see [`SpoolDirs`]; the client notices
@@ -11,6 +14,7 @@
 
 mod follower;
 mod kept;
+mod small;
 mod writer;
 
 #[cfg(test)]
@@ -28,10 +32,12 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use self::writer::in_background;
 use super::spool_dirs::SpoolDirs;
 
 pub use self::follower::Follower;
 pub use self::kept::KeptFile;
+pub use self::small::{SmallBytes, SmallMemory};
 pub use self::writer::PartWriter;
 
 /// Identifies one attempt to upload a part. A part that is sent again gets a new one.
@@ -53,10 +59,26 @@ pub struct StoredPart {
     pub len: u64,
     /// MD5 of its bytes.
     pub md5: [u8; 16],
-    place: Place,
+    location: Location,
 }
 
-/// Where the bytes of an attempt are: in the upload's own file from `offset` on, or in a file of its own.
+/// Where the bytes of an attempt are.
+#[derive(Clone, Debug)]
+enum Location {
+    Disk(Place),
+    Memory(SmallBytes),
+}
+
+impl Location {
+    /// Gives up the first `len` bytes, which nobody needs any more. Blocks.
+    fn discard(&self, len: u64) {
+        if let Self::Disk(place) = self {
+            place.discard(len);
+        }
+    }
+}
+
+/// Where the bytes of an attempt are on disk: in the upload's own file from `offset` on, or in a file of its own.
 #[derive(Clone, Debug)]
 struct Place {
     file: Arc<File>,
@@ -96,7 +118,7 @@ impl Place {
 /// An attempt that is still being written.
 struct Writing {
     part: u32,
-    place: Place,
+    location: Location,
     written: u64,
 }
 
@@ -121,60 +143,84 @@ struct State {
 /// The spooled bytes of one upload.
 pub struct Spool {
     spool_dirs: Box<dyn SpoolDirs>,
-    /// Directories of the upload, the current one last.
-    directories: Mutex<Vec<PathBuf>>,
-    /// The upload's own file, in the first directory.
-    main: Place,
+    disk: Mutex<Disk>,
     state: Mutex<State>,
     changed: Condvar,
     /// Whether the files stay when this is dropped.
     stays: AtomicBool,
 }
 
+/// What there is of an upload on disk.
+#[derive(Default)]
+struct Disk {
+    /// Directories of the upload, the current one last.
+    directories: Vec<PathBuf>,
+    /// The upload's own file, in the first directory that took it.
+    main: Option<Place>,
+}
+
 impl Spool {
-    /// Creates the upload's empty main file. Blocks.
-    pub fn create(spool_dirs: Box<dyn SpoolDirs>) -> io::Result<Arc<Self>> {
-        let mut directories = vec![spool_dirs.first()?];
-        let main = loop {
-            let directory = &directories[directories.len() - 1];
-            match Place::create(directory.join("main")) {
-                Ok(main) => break Place { own: false, ..main },
-                Err(error) => directories.push(spool_dirs.next(directory, error)?),
-            }
-        };
-        Ok(Arc::new(Self::new(spool_dirs, directories, main, State::default())))
+    /// An upload without any bytes.
+    pub fn new(spool_dirs: Box<dyn SpoolDirs>) -> Arc<Self> {
+        Arc::new(Self::with(spool_dirs, Disk::default(), State::default()))
     }
 
-    fn new(spool_dirs: Box<dyn SpoolDirs>, directories: Vec<PathBuf>, main: Place, state: State) -> Self {
+    fn with(spool_dirs: Box<dyn SpoolDirs>, disk: Disk, state: State) -> Self {
         Self {
             spool_dirs,
-            directories: Mutex::new(directories),
-            main,
+            disk: Mutex::new(disk),
             state: Mutex::new(state),
             changed: Condvar::new(),
             stays: AtomicBool::new(false),
         }
     }
 
-    /// The directory that new files go to.
-    pub fn directory(&self) -> PathBuf {
-        let directories = self.directories.lock();
-        directories.last().cloned().unwrap_or_default()
+    /// The directory that new files go to, if there is one already.
+    pub fn directory(&self) -> Option<PathBuf> {
+        self.disk.lock().directories.last().cloned()
+    }
+
+    /// The directory that new files go to. Blocks.
+    fn make_directory(&self) -> io::Result<PathBuf> {
+        self.disk.lock().directory(&*self.spool_dirs)
+    }
+
+    /// The upload's own file, which is created the first time, and whether new files go to the same directory. Blocks.
+    fn main(&self) -> io::Result<(Place, bool)> {
+        let mut disk = self.disk.lock();
+        let main = match &disk.main {
+            Some(main) => main.clone(),
+            None => {
+                let mut directory = disk.directory(&*self.spool_dirs)?;
+                let main = loop {
+                    match Place::create(directory.join("main")) {
+                        Ok(main) => break Place { own: false, ..main },
+                        Err(error) => {
+                            directory = self.spool_dirs.next(&directory, error)?;
+                            disk.directories.push(directory.clone());
+                        }
+                    }
+                };
+                disk.main.insert(main).clone()
+            }
+        };
+        let is_current = disk.directories.last().is_some_and(|current| current == main.directory());
+        Ok((main, is_current))
     }
 
     /// Goes on in another directory because `error` happened in `lost`. Gives the error back where there is none. Blocks.
     pub fn move_on_from(&self, lost: &Path, error: io::Error) -> io::Result<PathBuf> {
-        let mut directories = self.directories.lock();
+        let mut disk = self.disk.lock();
         let next = self.spool_dirs.next(lost, error)?;
-        if !directories.contains(&next) {
-            directories.push(next.clone());
+        if !disk.directories.contains(&next) {
+            disk.directories.push(next.clone());
         }
         Ok(next)
     }
 
     /// A new file of this name, where one can be made.
     fn new_file(&self, name: &str) -> io::Result<Place> {
-        let mut directory = self.directory();
+        let mut directory = self.make_directory()?;
         loop {
             match Place::create(directory.join(name)) {
                 Err(error) => directory = self.move_on_from(&directory, error)?,
@@ -185,14 +231,13 @@ impl Spool {
 
     /// Begins an attempt to upload `part`; `len` is its announced length. Blocks.
     pub fn begin(self: &Arc<Self>, part: u32, len: Option<u64>) -> io::Result<PartWriter> {
+        let (main, is_current) = self.main()?;
         let mut state = self.lock();
-        let attempt = state.next_attempt;
-        state.next_attempt += 1;
+        let attempt = state.next_attempt();
         // Once the first directory has failed, nothing new is put there.
-        let in_main = self.main.directory() == self.directory();
-        let offset = if in_main { state.claim_place(part, len) } else { None };
+        let offset = if is_current { state.claim_place(part, len) } else { None };
         let place = match offset {
-            Some(offset) => Place { offset, ..self.main.clone() },
+            Some(offset) => Place { offset, ..main },
             None => {
                 drop(state);
                 let place = self.new_file(&format!("part-{part}-{attempt}"))?;
@@ -200,10 +245,33 @@ impl Spool {
                 place
             }
         };
-        state.writing.insert(attempt, Writing { part, place: place.clone(), written: 0 });
+        state.writing.insert(attempt, Writing { part, location: Location::Disk(place.clone()), written: 0 });
         drop(state);
         self.changed.notify_all();
         Ok(PartWriter::new(self.clone(), attempt, place))
+    }
+
+    /// Takes an attempt as arrived, of which `len` bytes are at `location`. It replaces an earlier one of the same part, unless that has
+    /// the very same bytes.
+    fn finish(&self, attempt: Attempt, len: u64, md5: [u8; 16], location: Location) {
+        let mut discarded = None;
+        let mut state = self.lock();
+        if let Some(writing) = state.writing.remove(&attempt) {
+            let same = state.parts.get(&writing.part).is_some_and(|part| part.md5 == md5 && part.len == len);
+            if same {
+                discarded = Some((location, len));
+            } else {
+                let replaced = state.parts.insert(writing.part, StoredPart { attempt, len, md5, location });
+                discarded = replaced.map(|part| (part.location, part.len));
+            }
+        }
+        // What is being put together is read to its end.
+        discarded = discarded.filter(|_| state.sealed.is_none() && !state.handed_over);
+        drop(state);
+        self.changed.notify_all();
+        if let Some((Location::Disk(place), len)) = discarded {
+            in_background(move || place.discard(len));
+        }
     }
 
     /// The parts that have arrived, by number.
@@ -269,6 +337,19 @@ impl Spool {
         Follower::new(self.clone())
     }
 
+    /// The bytes of an upload that is in memory.
+    pub fn small_bytes(&self, parts: &[(u32, Attempt)]) -> Option<SmallBytes> {
+        let &[(number, attempt)] = parts else { return None };
+        match self.lock().parts.get(&number) {
+            Some(StoredPart { attempt: stored, location: Location::Memory(bytes), .. })
+                if *stored == attempt =>
+            {
+                Some(bytes.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// Makes the upload one file and returns its path. Blocks; cheap unless parts were repeated or came out of order.
     pub fn assemble(&self, parts: &[(u32, Attempt)]) -> io::Result<PathBuf> {
         let stored = self.parts();
@@ -277,25 +358,27 @@ impl Spool {
         let mut ordered = Vec::with_capacity(parts.len());
         for (number, attempt) in parts {
             let part = stored.get(number).filter(|part| part.attempt == *attempt).ok_or_else(replaced)?;
-            in_place &= part.len == 0 || (!part.place.own && part.place.offset == offset);
+            in_place &= part.len == 0
+                || matches!(&part.location, Location::Disk(place) if !place.own && place.offset == offset);
             offset += part.len;
             ordered.push(part);
         }
+        let (main, _) = self.main()?;
         // The file is gone from here where a storage has taken it in vain. Its bytes can still be read through what is open.
-        if in_place && self.main.path.exists() {
+        if in_place && main.path.exists() {
             // From now on it may become an object of a storage, in which nobody writes.
             self.lock().handed_over = true;
             // An abandoned attempt may have written beyond the end.
-            self.main.file.set_len(offset)?;
-            return Ok(self.main.path.to_path_buf());
+            main.file.set_len(offset)?;
+            return Ok(main.path.to_path_buf());
         }
-        if let [part] = ordered[..]
-            && part.place.own
-            && part.place.path.exists()
+        if let [StoredPart { location: Location::Disk(place), .. }] = ordered[..]
+            && place.own
+            && place.path.exists()
         {
-            return Ok(part.place.path.to_path_buf());
+            return Ok(place.path.to_path_buf());
         }
-        let mut directory = self.directory();
+        let mut directory = self.make_directory()?;
         loop {
             let path = directory.join("assembled");
             let copied =
@@ -308,8 +391,9 @@ impl Spool {
     }
 
     /// A new file beside the parts, for what is derived from them.
-    pub fn side_file(&self, name: &str) -> PathBuf {
-        self.directory().join(name)
+    /// Blocks.
+    pub fn side_file(&self, name: &str) -> io::Result<PathBuf> {
+        Ok(self.make_directory()?.join(name))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -334,8 +418,7 @@ impl Drop for Spool {
         if self.stays.load(Ordering::Relaxed) {
             return;
         }
-        let directories = self.directories.get_mut();
-        for directory in directories {
+        for directory in &self.disk.get_mut().directories {
             if let Err(error) = std::fs::remove_dir_all(directory)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -345,7 +428,24 @@ impl Drop for Spool {
     }
 }
 
+impl Disk {
+    /// The directory that new files go to. Blocks.
+    fn directory(&mut self, spool_dirs: &dyn SpoolDirs) -> io::Result<PathBuf> {
+        if let Some(current) = self.directories.last() {
+            return Ok(current.clone());
+        }
+        let first = spool_dirs.first()?;
+        self.directories.push(first.clone());
+        Ok(first)
+    }
+}
+
 impl State {
+    fn next_attempt(&mut self) -> Attempt {
+        self.next_attempt += 1;
+        self.next_attempt - 1
+    }
+
     /// The offset of `part` in the main file, if it is known and free.
     fn claim_place(&mut self, part: u32, len: Option<u64>) -> Option<u64> {
         let len = len?;
@@ -399,7 +499,10 @@ fn open_new(path: &Path) -> io::Result<File> {
 /// Writes the parts one after the other to a file at `path`, which must be on the disk that gave room for it last.
 fn copy_parts(parts: &[&StoredPart], path: &Path) -> io::Result<()> {
     let mut target = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    let copied = parts.iter().try_for_each(|part| copy_part(&part.place, part.len, &mut target));
+    let copied = parts.iter().try_for_each(|part| match &part.location {
+        Location::Disk(place) => copy_part(place, part.len, &mut target),
+        Location::Memory(bytes) => target.write_all(bytes),
+    });
     if copied.is_err() {
         let _ = std::fs::remove_file(path);
     }

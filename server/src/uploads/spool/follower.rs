@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::{Attempt, Place, Spool, State, replaced};
+use super::{Attempt, Location, Spool, State, replaced};
 
 /// Reads an upload in part order while it grows. See [`Spool::follow`].
 pub struct Follower {
@@ -27,7 +27,7 @@ impl Follower {
     }
 
     /// Waits until there is something to read. `None` at the end of the upload.
-    fn wait_for_bytes(&mut self) -> io::Result<Option<(Place, u64)>> {
+    fn wait_for_bytes(&mut self) -> io::Result<Option<(Location, u64)>> {
         let spool = self.spool.clone();
         let mut state = spool.lock();
         loop {
@@ -42,8 +42,8 @@ impl Follower {
                     Source::NotYet => {}
                 },
                 Some(attempt) => match state.progress_of(self.part, *attempt)? {
-                    (place, available, _) if available > self.position => {
-                        return Ok(Some((place.clone(), available - self.position)));
+                    (location, available, _) if available > self.position => {
+                        return Ok(Some((location.clone(), available - self.position)));
                     }
                     (_, _, true) => {
                         self.consumed.push((self.part, *attempt));
@@ -83,10 +83,10 @@ impl State {
     }
 
     /// Where the attempt is at the moment, how many bytes of it are there, and whether that is all of them.
-    fn progress_of(&self, part: u32, attempt: Attempt) -> io::Result<(&Place, u64, bool)> {
+    fn progress_of(&self, part: u32, attempt: Attempt) -> io::Result<(&Location, u64, bool)> {
         match (self.parts.get(&part), self.writing.get(&attempt)) {
-            (Some(stored), _) if stored.attempt == attempt => Ok((&stored.place, stored.len, true)),
-            (_, Some(writing)) => Ok((&writing.place, writing.written, false)),
+            (Some(stored), _) if stored.attempt == attempt => Ok((&stored.location, stored.len, true)),
+            (_, Some(writing)) => Ok((&writing.location, writing.written, false)),
             _ => Err(replaced()),
         }
     }
@@ -94,9 +94,13 @@ impl State {
 
 impl Read for Follower {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some((place, available)) = self.wait_for_bytes()? else { return Ok(0) };
+        let Some((location, available)) = self.wait_for_bytes()? else { return Ok(0) };
         let wanted = usize::try_from(available).unwrap_or(usize::MAX).min(buffer.len());
-        let read = place.file.read_at(&mut buffer[..wanted], place.offset + self.position)?;
+        let buffer = &mut buffer[..wanted];
+        let read = match location {
+            Location::Disk(place) => place.file.read_at(buffer, place.offset + self.position)?,
+            Location::Memory(bytes) => bytes.read_at(buffer, self.position),
+        };
         if read == 0 && wanted > 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,

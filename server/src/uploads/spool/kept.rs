@@ -14,7 +14,7 @@ use nar_storage::KEPT;
 use nix_formats::NarFileName;
 
 use super::super::spool_dirs::SpoolDirs;
-use super::{Attempt, Place, Spool, State, StoredPart};
+use super::{Attempt, Disk, Location, Place, Spool, State, StoredPart};
 
 /// Longest note that is read, in bytes.
 const MAX_NOTE: u64 = 1024;
@@ -54,11 +54,11 @@ impl Spool {
     /// Notes that the upload is the file `name`, whole, so that the next run of the daemon can resume it. Does nothing where
     /// the file lies on another disk than the one the upload began on. Blocks.
     pub fn note_whole(&self, name: &NarFileName) -> io::Result<()> {
-        let directory = self.directory();
         let parts = self.parts();
-        let Some(part) = parts.get(&PART) else { return Ok(()) };
-        let Some(file) = part.place.path.file_name().and_then(|file| file.to_str()) else { return Ok(()) };
-        if part.place.directory() != directory || self.main.directory() != directory {
+        let Some(Location::Disk(place)) = parts.get(&PART).map(|part| &part.location) else { return Ok(()) };
+        let Some(file) = place.path.file_name().and_then(|file| file.to_str()) else { return Ok(()) };
+        let Some(directory) = self.directory() else { return Ok(()) };
+        if place.directory() != directory || self.main()?.0.directory() != directory {
             return Ok(());
         }
         File::create_new(directory.join(KEPT))?.write_all(format!("{name}\n{file}\n").as_bytes())
@@ -66,7 +66,8 @@ impl Spool {
 
     /// Leaves the files for the next run of the daemon if that can resume them.
     pub fn leave(&self) {
-        self.stays.store(self.directory().join(KEPT).exists(), Ordering::Relaxed);
+        let is_kept = self.directory().is_some_and(|directory| directory.join(KEPT).exists());
+        self.stays.store(is_kept, Ordering::Relaxed);
     }
 
     /// Reopens what an earlier run received in `directory`. Blocks.
@@ -86,10 +87,12 @@ impl Spool {
         let len = file.metadata()?.len();
         let main = Place { file, path: path.into(), offset: 0, own: false };
         let mut state = State { next_attempt: ATTEMPT + 1, placed: vec![PART], ..State::default() };
-        let part = StoredPart { attempt: ATTEMPT, len, md5: [0; 16], place: main.clone() };
+        let location = Location::Disk(main.clone());
+        let part = StoredPart { attempt: ATTEMPT, len, md5: [0; 16], location };
         state.parts.insert(PART, part);
         state.sealed = Some(vec![(PART, ATTEMPT)]);
-        Ok(Arc::new(Self::new(spool_dirs, vec![directory.to_owned()], main, state)))
+        let disk = Disk { directories: vec![directory.to_owned()], main: Some(main) };
+        Ok(Arc::new(Self::with(spool_dirs, disk, state)))
     }
 }
 

@@ -44,7 +44,7 @@ fn fixture_with(all: &[&str], present: &[&str]) -> Fixture {
         std::fs::create_dir(directory.path().join(name)).unwrap();
     }
     let all = all.iter().map(|name| directory.path().join(name)).collect();
-    let spool = Spool::create(Box::new(Directories(all))).unwrap();
+    let spool = Spool::new(Box::new(Directories(all)));
     Fixture { spool, _directory: directory }
 }
 
@@ -215,7 +215,7 @@ fn decompression_stops_at_the_announced_size_and_waits_while_none_is_announced()
 fn an_upload_begins_on_the_first_disk_that_works() {
     let fixture = fixture_with(&["gone", "upload"], &["upload"]);
     fixture.put(1, b"aaaa");
-    assert!(fixture.spool.directory().ends_with("upload"));
+    assert!(fixture.spool.directory().unwrap().ends_with("upload"));
     assert_eq!(fixture.assembled(), b"aaaa");
 }
 
@@ -230,12 +230,12 @@ fn an_upload_goes_on_elsewhere_when_its_disk_fails_and_its_follower_notices_noth
     writer.write(b"BB").unwrap();
     writer.finish(fake_md5(b"bbBB"));
     fixture.put(3, b"cc");
-    assert!(fixture.spool.directory().ends_with("second"));
+    assert!(fixture.spool.directory().unwrap().ends_with("second"));
     let listed = fixture.listed();
     fixture.spool.seal(listed, u64::MAX);
     assert_eq!(reading.join().unwrap().unwrap().0, b"aaaabbBBcc");
     let assembled = fixture.spool.assemble(&fixture.listed()).unwrap();
-    assert_eq!(assembled.parent(), Some(&*fixture.spool.directory()));
+    assert_eq!(assembled.parent(), fixture.spool.directory().as_deref());
     assert_eq!(std::fs::read(assembled).unwrap(), b"aaaabbBBcc");
 }
 
@@ -251,7 +251,7 @@ fn without_another_disk_the_error_is_what_happened() {
 fn the_directory_goes_away_with_the_upload() {
     let fixture = fixture();
     fixture.put(1, b"aaaa");
-    let side = fixture.spool.side_file("listing");
+    let side = fixture.spool.side_file("listing").unwrap();
     File::create(&side).unwrap().write_all(b"x").unwrap();
     let directory = side.parent().unwrap().to_owned();
     drop(fixture.spool);

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Attempt, Place, Spool, StoredPart, copy_by_hand};
+use super::{Attempt, Location, Place, Spool, copy_by_hand};
 
 /// Writes one attempt of one part. Dropping it before [`PartWriter::finish`] abandons the attempt.
 pub struct PartWriter {
@@ -91,7 +91,7 @@ impl PartWriter {
             let _ = std::fs::remove_file(&left.path);
         }
         if let Some(writing) = self.spool.lock().writing.get_mut(&self.attempt) {
-            writing.place = self.place.clone();
+            writing.location = Location::Disk(self.place.clone());
         }
     }
 
@@ -100,32 +100,10 @@ impl PartWriter {
         self.written
     }
 
-    /// Takes the part as arrived. It replaces an earlier one of the same number, unless that has the very same bytes.
+    /// Takes the part as arrived.
     pub fn finish(mut self, md5: [u8; 16]) {
         self.open = false;
-        let mut discarded = None;
-        let mut state = self.spool.lock();
-        if let Some(writing) = state.writing.remove(&self.attempt) {
-            let same = state
-                .parts
-                .get(&writing.part)
-                .is_some_and(|part| part.md5 == md5 && part.len == self.written);
-            if same {
-                discarded = Some((self.place.clone(), self.written));
-            } else {
-                let part =
-                    StoredPart { attempt: self.attempt, len: self.written, md5, place: self.place.clone() };
-                let replaced = state.parts.insert(writing.part, part);
-                discarded = replaced.map(|part| (part.place, part.len));
-            }
-        }
-        // What is being put together is read to its end.
-        discarded = discarded.filter(|_| state.sealed.is_none() && !state.handed_over);
-        drop(state);
-        self.spool.changed.notify_all();
-        if let Some((place, len)) = discarded {
-            in_background(move || place.discard(len));
-        }
+        self.spool.finish(self.attempt, self.written, md5, Location::Disk(self.place.clone()));
     }
 }
 
@@ -136,14 +114,14 @@ impl Drop for PartWriter {
         }
         let mut state = self.spool.lock();
         let Some(writing) = state.writing.remove(&self.attempt) else { return };
-        let is_own = writing.place.own;
+        let is_own = self.place.own;
         let gives_up_space = is_own || (state.sealed.is_none() && !state.handed_over);
         drop(state);
         self.spool.changed.notify_all();
         let (spool, written) = (self.spool.clone(), self.written);
         in_background(move || {
             if gives_up_space {
-                writing.place.discard(written);
+                writing.location.discard(written);
             }
             if !is_own {
                 // Another attempt may be written there only now.
@@ -154,7 +132,7 @@ impl Drop for PartWriter {
 }
 
 /// Runs what blocks for a moment off the async threads.
-fn in_background(work: impl FnOnce() + Send + 'static) {
+pub(super) fn in_background(work: impl FnOnce() + Send + 'static) {
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(work)),
         Err(_) => work(),

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::harness::path::random_hash;
 use crate::harness::push::{content_md5, parts};
 use crate::harness::site::HOST;
-use crate::harness::{Compression, Incoming, Node, Path, Permission, Pusher, Site, random_bytes, to_hex};
+use crate::harness::{
+    Compression, Incoming, Node, Path, Permission, Pusher, SOON, Site, random_bytes, to_hex, wait_for,
+};
 
 #[test]
 fn t33_complete_answers_exactly_200() {
@@ -342,12 +344,20 @@ const EXPIRY: Duration = Duration::from_secs(4);
 fn t46_an_upload_left_alone_is_collected() {
     let site = Site::with(|config| config["server"]["upload-expiry"] = json!("4s"));
     let pusher = site.pusher("pub");
-    let path = Path::small("forgotten");
+    let path = Path::incompressible("forgotten", 200_000);
     let (upload, parts) = pusher.upload(&path);
     assert!(!site.spooled_files("pub").is_empty(), "the part is in the spool");
+    // A small one is in memory.
+    let small = Path::small("forgotten-as-well");
+    let (small_upload, small_parts) = pusher.upload(&small);
     site.wait_for_empty_spool("pub");
     pusher.complete(&upload, &parts, &path.nar_info_create()).expect_refusal();
     site.reader("pub").assert_lacks(&path);
+    wait_for(SOON, "no upload is open", || {
+        (site.cachectl_ok(&["upload", "list", "--json"]).trim() == "[]").then_some(())
+    });
+    pusher.complete(&small_upload, &small_parts, &small.nar_info_create()).expect_refusal();
+    site.reader("pub").assert_lacks(&small);
 }
 
 #[test]

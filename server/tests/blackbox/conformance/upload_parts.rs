@@ -176,12 +176,14 @@ fn t27_a_tampered_part_url_is_403() {
 fn t27_an_expired_part_url_is_403() {
     let site = Site::with(|config| config["server"]["upload-expiry"] = json!("3s"));
     let pusher = site.pusher("pub");
+    // So much that it is not kept in memory.
+    let part = vec![b'x'; 100_000];
     let upload = pusher.create(Compression::Zstd);
-    let url = pusher.part_url(&upload, 1, b"part");
-    pusher.put(&url, b"part").expect_success();
+    let url = pusher.part_url(&upload, 1, &part);
+    pusher.put(&url, &part).expect_success();
     // The URL ends with the upload that it belongs to; a PUT would keep both alive.
     wait_for(SOON, "the upload expires", || site.spooled_files("pub").is_empty().then_some(()));
-    pusher.put(&url, b"part").expect(403);
+    pusher.put(&url, &part).expect(403);
 }
 
 #[test]
