@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::*;
+use crate::uploads::receive::BodyWriter as _;
 
 struct Fixture {
     spool: Arc<Spool>,
@@ -256,4 +257,49 @@ fn the_directory_goes_away_with_the_upload() {
     let directory = side.parent().unwrap().to_owned();
     drop(fixture.spool);
     assert!(!directory.exists());
+}
+
+/// Uploads part 1 in memory.
+fn put_small(fixture: &Fixture, memory: &SmallMemory, bytes: &[u8]) {
+    let mut part = fixture.spool.begin_small(1, Some(bytes.len() as u64), memory).unwrap();
+    part.write(bytes).unwrap();
+    part.finish(fake_md5(bytes));
+}
+
+#[test]
+fn a_small_upload_is_in_memory_and_makes_no_file() {
+    let (fixture, memory) = (fixture(), SmallMemory::default());
+    put_small(&fixture, &memory, b"aaaa");
+    let parts = fixture.listed();
+    assert_eq!(&*fixture.spool.small_bytes(&parts).unwrap(), b"aaaa");
+    fixture.spool.seal(parts, u64::MAX);
+    assert_eq!(follow(&fixture.spool).join().unwrap().unwrap().0, b"aaaa");
+    assert_eq!(fixture.spool.directory(), None);
+}
+
+#[test]
+fn more_parts_may_follow_a_small_one() {
+    let (fixture, memory) = (fixture(), SmallMemory::default());
+    put_small(&fixture, &memory, b"aaaa");
+    fixture.put(2, b"bbbb");
+    fixture.put(3, b"c");
+    assert!(fixture.spool.small_bytes(&fixture.listed()).is_none());
+    assert_eq!(fixture.assembled(), b"aaaabbbbc");
+    assert!(fixture.spool.begin_small(1, Some(4), &memory).is_none(), "it is on disk by now");
+}
+
+#[test]
+fn a_small_part_that_was_abandoned_leaves_no_trace_and_gives_its_memory_back() {
+    let (fixture, memory) = (fixture(), SmallMemory::default());
+    let most = (32 << 20) / small::SMALL;
+    let held: Vec<_> =
+        (0..most).map(|_| fixture.spool.begin_small(1, Some(small::SMALL), &memory).unwrap()).collect();
+    assert!(fixture.spool.is_busy());
+    assert!(fixture.spool.begin_small(1, Some(1), &memory).is_none(), "others use all of it");
+    drop(held);
+    assert!(!fixture.spool.is_busy());
+    assert!(fixture.spool.is_empty());
+    assert!(fixture.spool.begin_small(1, Some(small::SMALL + 1), &memory).is_none(), "it is too large");
+    put_small(&fixture, &memory, b"aaaa");
+    assert_eq!(fixture.assembled(), b"aaaa");
 }
