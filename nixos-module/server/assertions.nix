@@ -105,7 +105,8 @@ let
         "caches.${name}: ${
           lib.concatStringsSep "; " (
             lib.mapAttrsToList (
-              tier: sum: "the shares (`split`) of the storages${ofTier tier} sum to ${toString sum} instead of 100"
+              tier: sum:
+              "the shares (`split`) of the storages${ofTier tier} sum to ${toString sum} instead of 100"
             ) wrongSums
           )
         }."
