@@ -1,8 +1,7 @@
 //! Each alert fires by the fault that it is for, in a real Prometheus.
 //!
 //! Without a fault here are `CacheServerDhtDown`, for which a node has to lose its port while it changes its network, and
-//! `CacheServerStorageErrors` and `CacheServerRemovalsPending`, which take many operations a second. They have cases with made-up values
-//! like all others.
+//! `CacheServerRemovalsPending`, for which a thousand removals have to fail. They have cases with made-up values like all others.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -180,6 +179,23 @@ fn clocks_and_catalogs_that_are_not_the_right_ones_fire_alerts() {
     set_clock(&site, "+0");
     site.restart();
     prometheus.wait_for_alert("CacheServerForeignStorage");
+}
+
+#[test]
+fn files_that_a_disk_has_cut_short_fire_an_alert() {
+    let site = Site::with(with_metrics);
+    let prometheus = Prometheus::start(&site);
+    let (pusher, reader) = (site.pusher("pub"), site.reader("pub"));
+    let mut number = 0;
+    wait_for(SOON, "CacheServerStorageErrors fires", || {
+        number += 1;
+        let path = Path::small(&format!("path-{number}"));
+        pusher.push(&path);
+        let file = fs::File::options().write(true).open(site.storage_dir("pub").join(path.file_url()));
+        file.unwrap().set_len(10).unwrap();
+        assert_ne!(reader.get(&path.file_url()).status, 200);
+        prometheus.firing().contains("CacheServerStorageErrors").then_some(())
+    });
 }
 
 #[test]
