@@ -112,6 +112,7 @@ fn load_file(path: &Path, file: &File, env: &Environment) -> Result<Loaded, Faul
     let report = Report::default();
     let config = decode(Rc::clone(root), Some(source), env, &report);
     warn_of_exposed_secrets(&config, &report);
+    warn_of_open_metrics(&config, &Lines::of(root), &report);
     let warnings = report.finish(Some(path))?;
     let name = path.to_owned();
     Ok(Loaded {
@@ -157,6 +158,20 @@ fn warn_of_exposed_secrets(config: &Config, report: &Report) {
         let fault = Fault::warning(&Place::default(), message);
         report.add(fault.suggest("move secrets to files of their own, or the file to mode 0600"));
     }
+}
+
+/// Metrics name private caches, storages and agents.
+fn warn_of_open_metrics(config: &Config, lines: &Lines, report: &Report) {
+    let server = &config.server;
+    let Some(address) = server.metrics_address else { return };
+    if address.ip().is_loopback() || server.metrics_token.is_some() {
+        return;
+    }
+    let message = format!(
+        "everybody who reaches {address} can read the metrics, which name private caches, storages and agents"
+    );
+    let fault = Fault::warning(&lines.place("server.metrics-address"), message);
+    report.add(fault.suggest("set `metrics-token-file`, or use an address of the loopback interface"));
 }
 
 /// The line of every key and list entry of a file, by its path.

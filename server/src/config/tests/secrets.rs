@@ -61,6 +61,28 @@ fn names_of_secret_files_begin_among_the_credentials_else_beside_the_file() {
 }
 
 #[test]
+fn metrics_that_other_machines_can_read_without_a_token_draw_a_warning() {
+    let scene = Scene::new();
+    let warnings = |keys: &str| {
+        let file = scene
+            .write("config.yaml", &format!("server:\n  standalone: true\n{keys}\ncaches: [{{name: a}}]"));
+        load(&file, &scene.env).unwrap().warnings
+    };
+    for (address, is_open) in
+        [("127.0.0.1", false), ("[::1]", false), ("0.0.0.0", true), ("[::]", true), ("192.0.2.1", true)]
+    {
+        let address = format!("  metrics-address: '{address}:9105'");
+        let found = warnings(&address);
+        assert_eq!(found.len(), usize::from(is_open), "{address}: {found:?}");
+        if is_open {
+            assert_eq!((found[0].severity, found[0].line), (Severity::Warning, Some(3)));
+            assert!(found[0].message.contains("can read the metrics"), "{found:?}");
+            assert_eq!(warnings(&format!("{address}\n  metrics-token-file: /run/token")), []);
+        }
+    }
+}
+
+#[test]
 fn a_file_with_secrets_that_everybody_may_read_draws_a_warning() {
     let scene = Scene::new();
     let yaml = format!("server: {{key: {}}}\ncaches: [{{name: a}}]", "k".repeat(32));
