@@ -38,7 +38,12 @@ fn the_start_has_a_line_for_each_part() {
     for field in ["version", "config", "state_dir", "database"] {
         assert!(start[field].is_string(), "{start}");
     }
-    assert_eq!(events(&log, "migrated the schema of the catalog").len(), 1, "{log}");
+    let [opened] = events(&log, "opened the database of the catalog").try_into().unwrap();
+    assert!(opened["database"].as_str().unwrap().ends_with("/db.sqlite"), "{opened}");
+    assert!(
+        opened["migrated"].as_u64().unwrap() > 0 && opened["migrated"] == opened["migrations"],
+        "{opened}"
+    );
     let listening = events(&log, "listening");
     for purpose in ["api", "deploy", "cache", "admin"] {
         assert!(listening.iter().any(|line| line["purpose"] == purpose), "{purpose}: {listening:?}");
@@ -48,6 +53,10 @@ fn the_start_has_a_line_for_each_part() {
         storages.iter().any(|line| line["cache"] == "pub" && line["is_readable"] == true),
         "{storages:?}"
     );
+    // Also when there is nothing to migrate.
+    assert!(site.stop_and_restart().success());
+    let again = events(&site.daemon().log(), "opened the database of the catalog").pop().unwrap();
+    assert_eq!((&again["migrated"], &again["migrations"]), (&json!(0), &opened["migrations"]), "{again}");
 }
 
 #[test]

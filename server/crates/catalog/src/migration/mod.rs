@@ -56,7 +56,7 @@ impl MigratorTrait for Migrator {
 
 /// Brings the schema up to date. The caller commits the transaction, so that a crash leaves either the old schema or the
 /// new one, and lets only one daemon at a time call this.
-pub(crate) async fn migrate(transaction: &DatabaseTransaction) -> Result<(), CatalogError> {
+pub(crate) async fn migrate(transaction: &DatabaseTransaction) -> Result<Migrated, CatalogError> {
     let applied = Migrator::get_migration_models(transaction).await?;
     let mut applied: Vec<_> = applied.into_iter().map(|model| model.version).collect();
     if adopt::adopt_early_database(transaction, &applied).await? {
@@ -68,9 +68,23 @@ pub(crate) async fn migrate(transaction: &DatabaseTransaction) -> Result<(), Cat
     }
     if applied.len() < known.len() {
         Migrator::up(transaction, None).await?;
-        tracing::info!(before = applied.len(), now = known.len(), "migrated the schema of the catalog");
     }
-    Ok(())
+    Ok(Migrated { before: applied.len(), now: known.len() })
+}
+
+/// How many migrations a database had and has.
+pub(crate) struct Migrated {
+    before: usize,
+    now: usize,
+}
+
+impl Migrated {
+    /// Says in the log which database was opened, and what was done to its schema.
+    pub(crate) fn log(&self, database: &str) {
+        let Self { before, now } = *self;
+        let migrated = now.saturating_sub(before);
+        tracing::info!(database, migrations = now, migrated, "opened the database of the catalog");
+    }
 }
 
 /// Whether the schema is the current one. Writes nothing.

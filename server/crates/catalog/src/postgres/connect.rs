@@ -92,8 +92,9 @@ impl Postgres {
     async fn migrate(&self) -> Result<(), CatalogError> {
         // Another daemon may be migrating a large table.
         let transaction = self.begin_alone().await?;
-        migration::migrate(&transaction).await?;
+        let migrated = migration::migrate(&transaction).await?;
         transaction.commit().await?;
+        migrated.log(&self.name());
         Ok(())
     }
 

@@ -53,8 +53,9 @@ impl Sqlite {
         let database = Self::connect(url).await?;
         if let Some(writer) = &database.connections.read().await.writer {
             let transaction = writer.begin().await?;
-            migration::migrate(&transaction).await?;
+            let migrated = migration::migrate(&transaction).await?;
             transaction.commit().await?;
+            migrated.log(&database.options.get_filename().display().to_string());
         }
         Ok(database)
     }
