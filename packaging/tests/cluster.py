@@ -122,7 +122,7 @@ def test(image, extract, python, directory):
         run("ip", "address", "add", "192.168.1.254/24", "dev", BRIDGE)
         started = {name: pods.Pod(network, name, directory, stack) for name in pods.PODS}
         text = (FOLDER / "config.yaml").read_text()
-        given = {"key": "k" * 64, "database-password": "d" * 64}
+        given = {"key": "k" * 64, "database-password": "d" * 64, "metrics-token": "m" * 64}
         pods.start_postgresql(started["postgresql"], manifests, directory, given["database-password"])
         access, secret = pods.start_garage(started["s3.example.org"], directory, "cache-server")
         given |= {"s3-access-key": access, "s3-secret-key": secret}
