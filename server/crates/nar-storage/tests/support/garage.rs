@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -170,8 +171,16 @@ fn find_garage() -> PathBuf {
     })
 }
 
+/// A free port below those that the system gives to outgoing connections. One of these may be taken by any connection before the server
+/// has it, even by the very one that asks whether the server listens: then that is connected with itself.
 fn free_port() -> u16 {
-    TcpListener::bind(address(0)).unwrap().local_addr().unwrap().port()
+    loop {
+        let random = RandomState::new().build_hasher().finish();
+        let port = u16::try_from(10_000 + random % 22_000).unwrap();
+        if TcpListener::bind(address(port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn address(port: u16) -> SocketAddr {
