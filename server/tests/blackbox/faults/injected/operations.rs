@@ -238,6 +238,8 @@ impl Operation for Collect {
             }
         }
         self.0.next();
+        // The last collection was acknowledged before its end was recorded, which may have failed just now.
+        injected.wait_until_healthy();
         injected.site.pusher("pub").push(self.0.path());
     }
 
