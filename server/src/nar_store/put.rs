@@ -120,10 +120,11 @@ impl NarStore {
             {
                 verify(file, nar).await?;
             }
-            let reserve = || match &assembled {
-                Assembled::File(file) => cache.storages().reserve_spooled(nar.size, file, &tried),
-                Assembled::Memory(_) => cache.storages().reserve(nar.size, &tried),
+            let spooled = match &assembled {
+                Assembled::File(file) => Some(file.as_path()),
+                Assembled::Memory(_) => None,
             };
+            let reserve = || cache.storages().reserve_new(nar.size, spooled, &tried);
             let (reservation, storage) = loop {
                 match reserve() {
                     // Another push may take the room before this one does.

@@ -64,6 +64,21 @@ fn a_full_cache_refuses_pushes_until_something_is_deleted() {
 }
 
 #[test]
+fn a_full_cache_refuses_small_pushes_too() {
+    let site = site("130000", None);
+    let pusher = site.pusher("pub");
+    let small = |name: &str| Path::incompressible(name, 50_000);
+    pusher.push(&small("first"));
+    pusher.push(&small("second"));
+    let more = small("more");
+    let (upload, parts) = pusher.upload(&more);
+    let reply = pusher.complete(&upload, &parts, &more.nar_info_create());
+    assert_eq!(reply.status, 507);
+    assert!(reply.text().contains("as large as it may be"), "{}", reply.text());
+    assert!(all_bytes(&site) <= 130_000);
+}
+
+#[test]
 fn a_full_cache_collects_what_was_not_used_for_the_longest_time() {
     let site = site("4500000", Some("collect"));
     let pusher = site.pusher("pub");

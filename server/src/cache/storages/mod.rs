@@ -90,6 +90,16 @@ impl Storages {
         self.find(name).cloned().ok_or(PushError::StorageFailing)
     }
 
+    /// The room that was reserved, and the storage that it is on.
+    fn reserved(
+        &self,
+        reserved: Result<Reservation, NoRoom>,
+    ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
+        let reservation = reserved.map_err(refusal)?;
+        let storage = self.chosen(reservation.storage())?;
+        Ok((reservation, storage))
+    }
+
     /// Looks whether storages that were full a moment ago are still so. Before a file is refused, as room comes back
     /// without notice: when an upload that was too large has ended, or someone has tidied up.
     pub async fn look_for_room(&self) {
@@ -129,9 +139,7 @@ impl Storages {
         size: u64,
         tried: &[Arc<str>],
     ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
-        let reservation = self.placement.reserve(size, tried).map_err(refusal)?;
-        let storage = self.chosen(reservation.storage())?;
-        Ok((reservation, storage))
+        self.reserved(self.placement.reserve(size, tried))
     }
 
     /// As [`Storages::reserve`], for a file that moves off a storage of `tier`: to the same tier if there is room, else to a slower one.
@@ -141,9 +149,7 @@ impl Storages {
         tier: u8,
         tried: &[Arc<str>],
     ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
-        let reservation = self.placement.reserve_on_tier(size, tier, false, tried).map_err(refusal)?;
-        let storage = self.chosen(reservation.storage())?;
-        Ok((reservation, storage))
+        self.reserved(self.placement.reserve_on_tier(size, tier, false, tried))
     }
 
     /// Reserves room for a file of `size` bytes on one of the storages that `takes` picks, on `tier` if there is one. A copy that `is_new`
@@ -157,9 +163,7 @@ impl Storages {
     ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
         let others = self.list.iter().filter(|storage| !takes(storage));
         let others: Vec<Arc<str>> = others.map(|storage| storage.name().into()).collect();
-        let reservation = self.placement.reserve_on_tier(size, tier, is_new, &others).map_err(refusal)?;
-        let storage = self.chosen(reservation.storage())?;
-        Ok((reservation, storage))
+        self.reserved(self.placement.reserve_on_tier(size, tier, is_new, &others))
     }
 
     /// The slowest tier that there is.
@@ -194,23 +198,22 @@ impl Storages {
                 if is_needed_besides { first.or_else(|_| reserve(&others)) } else { first }
             }
         };
-        let reservation = reserved.map_err(refusal)?;
-        let storage = self.chosen(reservation.storage())?;
-        Ok((reservation, storage))
+        self.reserved(reserved)
     }
 
-    /// As [`Storages::reserve`], for a new file that lies at `spooled`: where it lies already it takes no more room.
-    pub fn reserve_spooled(
+    /// As [`Storages::reserve`], for a new file, to which the limit of the cache applies. Where it lies already, if it is `spooled`, it takes
+    /// no more room.
+    pub fn reserve_new(
         &self,
         size: u64,
-        spooled: &Path,
+        spooled: Option<&Path>,
         tried: &[Arc<str>],
     ) -> Result<(Reservation, Arc<CacheStorage>), PushError> {
-        let here = self.list.iter().find(|storage| spooled.starts_with(storage.storage.spool_dir()));
-        let here = here.map(|storage| storage.name());
-        let reservation = self.placement.reserve_new(size, here, tried).map_err(refusal)?;
-        let storage = self.chosen(reservation.storage())?;
-        Ok((reservation, storage))
+        let is_here = |storage: &&Arc<CacheStorage>| {
+            spooled.is_some_and(|spooled| spooled.starts_with(storage.storage.spool_dir()))
+        };
+        let here = self.list.iter().find(is_here).map(|storage| storage.name());
+        self.reserved(self.placement.reserve_new(size, here, tried))
     }
 
     /// Takes note that the disk below the file `spooled` failed, whichever storage that is the spool of.
