@@ -195,25 +195,13 @@ const STEPS: [&str; 10] = [
 #[test]
 fn a_collection_that_dies_at_any_step_is_finished_by_the_next_one() {
     use std::fs;
-    use std::process::{Command, Stdio};
 
-    use crate::harness::daemon::DAEMON;
+    use crate::harness::site::DIE_AT;
 
-    const DIE_AT: &str = "die-at";
-    let mut site = Site::launched(
-        |config, _| {
-            config["server"]["gc-interval"] = json!("off");
-            config["server"]["gc-grace"] = json!("0s");
-        },
-        |directory| {
-            let mut command = Command::new(DAEMON);
-            command.env_clear().stdin(Stdio::null());
-            if let Ok(step) = fs::read_to_string(directory.join(DIE_AT)) {
-                command.env("CACHE_SERVER_DIE_AT", step);
-            }
-            command
-        },
-    );
+    let mut site = Site::mortal(|config, _| {
+        config["server"]["gc-interval"] = json!("off");
+        config["server"]["gc-grace"] = json!("0s");
+    });
     let die_at = site.directory().join(DIE_AT);
     let mut kept = Vec::new();
     for step in STEPS {

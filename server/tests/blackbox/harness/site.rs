@@ -17,6 +17,9 @@ use super::{Endpoint, Pusher, SOON, ports, wait_for, wait_unless};
 /// The host part of `public-url`, HOST in the protocol reference.
 pub const HOST: &str = "cachix.test";
 
+/// The file in the directory of a [`Site::mortal`] that names the fail point at which its daemon dies.
+pub const DIE_AT: &str = "die-at";
+
 /// What a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
@@ -64,6 +67,18 @@ impl Site {
         Self::launched(edit, |_| {
             let mut command = Command::new(DAEMON);
             command.env_clear().stdin(Stdio::null());
+            command
+        })
+    }
+
+    /// [`Self::with_files`], with a daemon that dies at the fail point that the file [`DIE_AT`] names when it starts, if there is one.
+    pub fn mortal(edit: impl Fn(&mut Value, &Path)) -> Self {
+        Self::launched(edit, |directory| {
+            let mut command = Command::new(DAEMON);
+            command.env_clear().stdin(Stdio::null());
+            if let Ok(step) = fs::read_to_string(directory.join(DIE_AT)) {
+                command.env("CACHE_SERVER_DIE_AT", step);
+            }
             command
         })
     }

@@ -14,7 +14,7 @@ use super::{
     assert_all_readable, condition, disk, in_bucket, local, mounts, paths, push_side_by_side, wait_for_state,
     with,
 };
-use crate::harness::daemon::DAEMON;
+use crate::harness::site::DIE_AT;
 use crate::harness::{Path, SOON, Site, wait_for};
 
 /// How long it may take until everything is copied.
@@ -376,24 +376,10 @@ const STEPS: [&str; 8] = [
 
 #[test]
 fn killed_at_every_step_of_copying_and_removing() {
-    const DIE_AT: &str = "die-at";
-    let mut site = Site::launched(
-        |config, directory| {
-            super::declare(
-                config,
-                "round-robin",
-                ["a", "b", "c"].map(|name| local(directory, name)).to_vec(),
-            );
-            config["server"]["trash"] = json!("off");
-        },
-        |directory| {
-            let mut command = std::process::Command::new(DAEMON);
-            if let Ok(step) = fs::read_to_string(directory.join(DIE_AT)) {
-                command.env("CACHE_SERVER_DIE_AT", step);
-            }
-            command
-        },
-    );
+    let mut site = Site::mortal(|config, directory| {
+        super::declare(config, "round-robin", ["a", "b", "c"].map(|name| local(directory, name)).to_vec());
+        config["server"]["trash"] = json!("off");
+    });
     let media = ["a", "b", "c"].map(|name| disk(&site, name));
     let mut all = Vec::new();
     for step in STEPS {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::copies::wait_for_copies;
 use super::tiers::{SETTLED, media, two_disks};
 use super::{assert_all_readable, condition, disk, local, paths, with};
-use crate::harness::daemon::DAEMON;
+use crate::harness::site::DIE_AT;
 use crate::harness::{SOON, Site, wait_for};
 
 #[test]
@@ -115,22 +115,13 @@ const STEPS: [&str; 9] = [
     "copies-removed",
 ];
 
-/// A daemon that dies at the step that a file names.
+/// [`Site::mortal`] on a fast disk and a slow one.
 pub(super) fn mortal(edit: impl Fn(&mut [serde_json::Value; 2])) -> Site {
-    Site::launched(
-        |config, directory| {
-            let mut storages = [local(directory, "fast"), with(local(directory, "slow"), "tier", 1)];
-            edit(&mut storages);
-            super::declare(config, "in-order", storages.to_vec());
-        },
-        |directory| {
-            let mut command = std::process::Command::new(DAEMON);
-            if let Ok(step) = fs::read_to_string(directory.join("die-at")) {
-                command.env("CACHE_SERVER_DIE_AT", step);
-            }
-            command
-        },
-    )
+    Site::mortal(|config, directory| {
+        let mut storages = [local(directory, "fast"), with(local(directory, "slow"), "tier", 1)];
+        edit(&mut storages);
+        super::declare(config, "in-order", storages.to_vec());
+    })
 }
 
 #[test]
@@ -143,11 +134,11 @@ fn killed_at_every_step_of_a_demotion() {
         some.iter().for_each(|path| site.pusher("pub").push(path));
         all.extend(some);
         assert!(site.daemon().terminate().success());
-        fs::write(site.directory().join("die-at"), step).unwrap();
+        fs::write(site.directory().join(DIE_AT), step).unwrap();
         site.edit_config(|config| config["caches"][0]["storages"][0]["demote-after"] = json!("1s"));
         site.start_again();
         wait_for(SETTLED, step, || site.daemon().has_ended());
-        fs::remove_file(site.directory().join("die-at")).unwrap();
+        fs::remove_file(site.directory().join(DIE_AT)).unwrap();
         site.restart();
         assert_all_readable(&site, &all);
         wait_for_copies(&media[1..], &all, 1);

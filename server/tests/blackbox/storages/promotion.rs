@@ -9,6 +9,7 @@ use super::demotion::mortal;
 use super::medium::Medium;
 use super::tiers::{SETTLED, media, opened, two_disks};
 use super::{assert_all_readable, condition, paths, with};
+use crate::harness::site::DIE_AT;
 use crate::harness::{Path, Site, wait_for};
 use crate::metrics::scrape::Scrape;
 
@@ -121,14 +122,14 @@ fn killed_at_every_step_of_a_promotion() {
         some.iter().for_each(|path| site.pusher("pub").push(path));
         assert_eq!(count(&media[1], &some), 3);
         assert!(site.daemon().terminate().success());
-        fs::write(site.directory().join("die-at"), step).unwrap();
+        fs::write(site.directory().join(DIE_AT), step).unwrap();
         site.edit_config(|config| config["caches"][0]["storages"][0]["draining"] = json!(false));
         site.restart();
         wait_for(SETTLED, step, || {
             let _ = catch_unwind(AssertUnwindSafe(|| assert_all_readable(&site, &some)));
             site.daemon().has_ended()
         });
-        fs::remove_file(site.directory().join("die-at")).unwrap();
+        fs::remove_file(site.directory().join(DIE_AT)).unwrap();
         site.restart();
         all.extend(some);
         wait_for(SETTLED, "everything is on both disks", || {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{BACK, local};
 use crate::harness::daemon::DAEMON;
 use crate::harness::faulty::{self, EIO, ENOSPC, Fault};
+use crate::harness::site::DIE_AT;
 use crate::harness::{Path, SOON, Site, wait_for};
 
 /// Two public caches with storages below the same directory.
@@ -207,18 +208,7 @@ fn damage_to_a_file_of_its_own_does_not_spread() {
 
 #[test]
 fn killed_while_a_file_is_shared() {
-    const DIE_AT: &str = "die-at";
-    let mut site = Site::launched(
-        |_, _| {},
-        |directory| {
-            let mut command = Command::new(DAEMON);
-            command.env_clear().stdin(Stdio::null());
-            if let Ok(step) = fs::read_to_string(directory.join(DIE_AT)) {
-                command.env("CACHE_SERVER_DIE_AT", step);
-            }
-            command
-        },
-    );
+    let mut site = Site::mortal(|_, _| {});
     for (step, removed) in [
         ("share-linked", None),
         ("share-replaced", None),

@@ -1,16 +1,14 @@
 //! kill -9 at every step of trashing, restoring and emptying. The next start finishes what was begun.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use super::{
     NOT_FOUND, assert_back, assert_consistent, assert_hidden, beside, configure, fails, is_stored, restore,
     trashed,
 };
-use crate::harness::daemon::DAEMON;
+use crate::harness::site::DIE_AT;
 use crate::harness::{Path, SOON, Site, wait_for};
 
-const DIE_AT: &str = "die-at";
 /// The steps of a deletion that keeps the paths in the trash.
 const DELETION: [&str; 5] = [
     "delete-recorded",
@@ -21,17 +19,7 @@ const DELETION: [&str; 5] = [
 ];
 
 fn site() -> Site {
-    Site::launched(
-        |config, _| configure(config),
-        |directory| {
-            let mut command = Command::new(DAEMON);
-            command.env_clear().stdin(Stdio::null());
-            if let Ok(step) = fs::read_to_string(directory.join(DIE_AT)) {
-                command.env("CACHE_SERVER_DIE_AT", step);
-            }
-            command
-        },
-    )
+    Site::mortal(|config, _| configure(config))
 }
 
 /// Runs `cachectl ARGUMENTS --cache pub` with a daemon that dies at this step of it, and starts the daemon again.
