@@ -86,8 +86,12 @@ impl Cache {
 
     /// How many further copies a new file is to have at most.
     pub fn further_copies(&self) -> u64 {
-        let further = u64::from(self.config().copies.saturating_sub(1));
-        further.max(u64::from(!self.durable_storages().is_empty()))
+        self.further_copies_with(!self.durable_storages().is_empty())
+    }
+
+    /// As many as there are to be besides the first one, and at least one where that is not durable.
+    fn further_copies_with(&self, lacks_durable: bool) -> u64 {
+        u64::from(self.config().copies.saturating_sub(1)).max(u64::from(lacks_durable))
     }
 
     /// The storages of which one is to have each file: those with `durable` on the slowest tier that take new files. One that is away
@@ -105,10 +109,8 @@ impl Cache {
     /// How many further copies a file is to have that was just stored on `home`.
     pub fn further_copies_beside(&self, home: StorageId) -> u64 {
         let durable = self.durable_storages();
-        match durable.is_empty() || durable.contains(&home) {
-            true => u64::from(self.config().copies.saturating_sub(1)),
-            false => self.further_copies(),
-        }
+        let lacks_durable = !durable.is_empty() && !durable.contains(&home);
+        self.further_copies_with(lacks_durable)
     }
 
     /// The name of a storage, for people.

@@ -172,6 +172,9 @@ impl Cache {
 
     /// Whether a fast storage has to give up files before their time.
     pub fn is_crowded_tier(&self) -> bool {
+        if !self.tiers.are_active() {
+            return false;
+        }
         let storages = self.storages();
         let slowest = storages.slowest_tier();
         let is_crowded = |storage: &Arc<CacheStorage>| {
@@ -180,7 +183,7 @@ impl Cache {
                 && config.moves_files()
                 && storages.room_on(storage).is_some_and(Room::is_short)
         };
-        self.tiers.are_active() && storages.iter().any(is_crowded)
+        storages.iter().any(is_crowded)
     }
 }
 

@@ -4,7 +4,6 @@
 //! client hears so. A crash before the record leaves at most a file that the next start removes (see `nar_store/intent.rs`); a
 //! crash after it leaves at most files beside the NAR to be written again (see `publish`).
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -70,8 +69,8 @@ impl Ingest {
         upload.spool.seal(parts.to_vec(), description.nar_size);
         let digest = upload.digest(parts, compression, self.uploads.digest_slots()).await?;
         check(&description, &digest)?;
-        let (spool, listed) = (upload.spool.clone(), parts.to_vec());
-        let open = move || decoder(File::open(spool.assemble(&listed)?)?, compression);
+        let spool = upload.spool.clone();
+        let open = move || decoder(spool.follow(), compression);
         let description = self.with_content_address(description, open).await?;
         // Before anything is stored that cannot be signed.
         let signed = Signed::new(cache, &description)?;

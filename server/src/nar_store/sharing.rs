@@ -1,8 +1,7 @@
 //! Keeping the same NAR of several caches in one file, as hard links, where their storages lie below the same directory.
 //!
-//! Each name is read, moved and removed on its own. A file whose bytes were verified a moment ago, by a
-//! push or by a scrub, takes the place of those that other caches have, never the other way round: damage does not spread, and what
-//! heals one cache owes nothing to another. Copies of one cache lie below different directories, so they never become one file.
+//! Each name is read, moved and removed on its own. A file whose bytes were verified a moment ago, by a push or by a scrub, takes the place
+//! of those that other caches have, never the other way round: damage does not spread, and what heals one cache owes nothing to another. Copies of one cache lie below different directories, so they never become one file.
 //!
 //! A crash between any two steps leaves each cache one of two files with the same bytes, and at most a link in a spool, which the next
 //! start removes. The catalog knows nothing of links.
@@ -92,9 +91,7 @@ impl NarStore {
         for (other, beside) in self.neighbours_with(caches, &from, name).await? {
             let to = Place { cache: &other, storage: &beside };
             let _locks = self.lock_both(cache.id, other.id, name.file_hash).await;
-            let is_there = self.find_sound(&from, name, size).await?.is_some()
-                && self.find_sound(&to, name, size).await?.is_some();
-            if !is_there {
+            if !self.has_sound(&from, name, size).await? || !self.has_sound(&to, name, size).await? {
                 continue;
             }
             if let Err(error) = replace(&from, &to, name, size).await {
@@ -144,23 +141,23 @@ impl NarStore {
         Ok(found)
     }
 
-    /// What the catalog knows of a file, if it lies in this place and is not damaged.
-    async fn find_sound(
+    /// Whether a file lies in this place and is not damaged, as far as the catalog knows.
+    async fn has_sound(
         &self,
         place: &Place<'_>,
         name: &NarFileName,
         size: u64,
-    ) -> Result<Option<NarRecord>, CatalogError> {
+    ) -> Result<bool, CatalogError> {
         let found = self.catalog.find_nar(place.cache.id, &name.file_hash).await?;
         let is_same = |nar: &NarRecord| (nar.file_size, nar.compression) == (size, name.compression);
-        let Some(nar) = found.filter(is_same) else { return Ok(None) };
+        let Some(nar) = found.filter(is_same) else { return Ok(false) };
         let is_here = if nar.storage == place.storage.id {
             !nar.damaged
         } else {
             place.cache.has_copies()
                 && self.catalog.copy_at(place.storage.id, &name.file_hash).await? == Some(CopyState::There)
         };
-        Ok(is_here.then_some(nar))
+        Ok(is_here)
     }
 
     /// Locks a file in two caches, in the order of their ids.

@@ -390,8 +390,7 @@ impl Spool {
         }
     }
 
-    /// A new file beside the parts, for what is derived from them.
-    /// Blocks.
+    /// A new file beside the parts, for what is derived from them. Blocks.
     pub fn side_file(&self, name: &str) -> io::Result<PathBuf> {
         Ok(self.make_directory()?.join(name))
     }

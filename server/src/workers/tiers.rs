@@ -55,8 +55,7 @@ impl Tiers {
                 return Ok(());
             }
             cache.record_uses(&core.catalog).await?;
-            let round = core.nar_store.promote(cache, &waiting, stop).await?;
-            self.promoted += round.files;
+            self.promoted += core.nar_store.promote(cache, &waiting, stop).await?;
         }
         Ok(())
     }
@@ -116,9 +115,9 @@ impl Tiers {
         files: &[UsedFile],
         stop: &CancellationToken,
     ) -> Result<u64, Failure> {
-        let round = core.nar_store.demote(cache, storage, files, stop).await?;
-        self.demoted += round.files;
-        Ok(round.files)
+        let moved = core.nar_store.demote(cache, storage, files, stop).await?;
+        self.demoted += moved;
+        Ok(moved)
     }
 
     /// Demotes what was not used for so long.

@@ -39,7 +39,7 @@ pub struct StorageSummary {
     /// The most that this cache may use there (`max-size`).
     pub max_bytes: Option<u64>,
     /// The tier; 0 for the fastest storages.
-    #[serde(default, skip_serializing_if = "is_zero_tier")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tier: u8,
     /// The configured share of the bytes of the cache on this tier, from 0 to 1; `None` unless the strategy is `split`.
     pub share_wanted: Option<f64>,
@@ -50,21 +50,15 @@ pub struct StorageSummary {
     /// The number of those that are known to be missing or damaged.
     pub damaged: u64,
     /// The number of further copies there, of NAR files that have another storage as their home. Their bytes are in `used_bytes`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub copies: u64,
     /// The number of those that are known to be missing or damaged.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub copies_damaged: u64,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero_tier(tier: &u8) -> bool {
-    *tier == 0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The kind of a storage.

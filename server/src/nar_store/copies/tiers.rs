@@ -23,17 +23,6 @@ use crate::nar_store::NarStore;
 /// Files that are looked up at once to displace some of them.
 const CANDIDATES: u64 = 64;
 
-/// What a round of moving files between tiers came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TierRound {
-    /// Files that were moved.
-    pub files: u64,
-    /// Their size in bytes.
-    pub bytes: u64,
-    /// Files that stay for now, as no other storage takes them.
-    pub failed: u64,
-}
-
 impl NarStore {
     /// Has the worker move files between tiers.
     pub fn look_for_moves(&self) {
@@ -46,40 +35,41 @@ impl NarStore {
     }
 
     /// Moves files from a storage to slower ones: copies those that these do not have, and gives up the copies here.
+    /// Returns how many were moved.
     pub async fn demote(
         &self,
         cache: &Arc<Cache>,
         from: &Arc<CacheStorage>,
         files: &[UsedFile],
         stop: &CancellationToken,
-    ) -> Result<TierRound, CatalogError> {
-        let mut round = TierRound::default();
+    ) -> Result<u64, CatalogError> {
+        let mut moved = 0;
         let short =
-            self.release(cache, from, files.iter().map(|file| &file.nar).collect(), &mut round).await?;
+            self.release(cache, from, files.iter().map(|file| &file.nar).collect(), &mut moved).await?;
         if !short.is_empty() {
             reached("demote-begun");
             let tasks = self.plan_demotion(cache, from, &short).await?;
             self.make_claimed(cache, tasks).await?;
             reached("demote-copied");
-            round.failed = self.release(cache, from, short, &mut round).await?.len() as u64;
+            self.release(cache, from, short, &mut moved).await?;
         }
         reached("demote-released");
-        if round.files > 0
+        if moved > 0
             && let Err(error) = self.remove_leaving_copies(cache, stop).await
         {
             tracing::warn!(cache = cache.name(), error = %chain(&error), "files that were demoted are removed later");
         }
-        DEMOTED.add(round.files);
-        Ok(round)
+        DEMOTED.add(moved);
+        Ok(moved)
     }
 
-    /// Gives up the copies on a storage of those files that slower ones have. Returns the others.
+    /// Gives up the copies on a storage of those files that slower ones have, and counts them as moved. Returns the others.
     async fn release<'f>(
         &self,
         cache: &Cache,
         from: &CacheStorage,
         files: Vec<&'f NarRecord>,
-        round: &mut TierRound,
+        moved: &mut u64,
     ) -> Result<Vec<&'f NarRecord>, CatalogError> {
         let mut slower = cache.storages().slower_than(from.config().tier);
         slower.retain(|storage| counts(storage));
@@ -108,8 +98,7 @@ impl NarStore {
                     for path in &paths {
                         cache.index.forget_reply(path);
                     }
-                    round.files += 1;
-                    round.bytes += nar.file_size;
+                    *moved += 1;
                 }
                 Released::Short => short.push(nar),
                 Released::Gone => {}
@@ -171,7 +160,7 @@ impl NarStore {
         cache: &Arc<Cache>,
         wanted: &[Promotion],
         stop: &CancellationToken,
-    ) -> Result<TierRound, CatalogError> {
+    ) -> Result<u64, CatalogError> {
         let mut planned = Vec::new();
         let mut files = Vec::new();
         for promotion in wanted {
@@ -194,7 +183,7 @@ impl NarStore {
         let round = self.make_claimed(cache, tasks).await?;
         reached("promote-copied");
         PROMOTED.add(round.made);
-        Ok(TierRound { files: round.made, bytes: round.bytes, failed: wanted.len() as u64 - round.made })
+        Ok(round.made)
     }
 
     /// Demotes files that were not used since a time, until a storage has room to spare for a file of `size` bytes. Returns whether it

@@ -31,9 +31,6 @@ pub use moves::MoveOutcome;
 pub use unpublished::UnpublishedPath;
 pub(crate) use unpublished::insert as insert_unpublished;
 
-/// Values in one `IN` list.
-const IN_LIST: usize = 1000;
-
 /// A compressed NAR file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NarRecord {
@@ -114,7 +111,7 @@ impl Catalog {
         file_hash: &FileHash,
     ) -> Result<HashSet<CacheId>, CatalogError> {
         let mut found = HashSet::new();
-        for some in caches.chunks(IN_LIST) {
+        for some in caches.chunks(load::IN_LIST) {
             let with_it: Vec<CacheId> = nar::Entity::find()
                 .select_only()
                 .column(nar::Column::Cache)

@@ -47,12 +47,6 @@ impl DirSync {
         Self { waiting: Mutex::default(), fsync: Box::new(fsync), pool: Pool::new(AT_ONCE) }
     }
 
-    /// Returns when every change made to `directory` before the call is durable.
-    #[cfg(test)]
-    pub(super) async fn sync(self: &Arc<Self>, directory: PathBuf) -> io::Result<()> {
-        self.begin(directory).finish().await
-    }
-
     /// Begins to make every change durable that was made to `directory` before the call, and does not wait for it.
     pub(super) fn begin(self: &Arc<Self>, directory: PathBuf) -> Syncing {
         let (done, waiter) = oneshot::channel();

@@ -42,7 +42,7 @@ pub(super) fn put_file(
         return copy_file(shared, key, spooled, &file, durability);
     }
     privacy::close_file(shared, &file)?;
-    match make_durable(shared, (&file, spooled), key, durability) {
+    match place_durably(shared, (&file, spooled), key, durability) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             copy_file(shared, key, spooled, &file, durability)
         }
@@ -56,7 +56,7 @@ pub(super) fn put_file(
 /// A NAR gets its name before its bytes are durable, so that the disk is waited for only once: nobody looks for the name before both are
 /// durable, and if the power fails until then, it is an orphan with or without all of its bytes. This is only done where nothing is
 /// replaced.
-fn make_durable(
+fn place_durably(
     shared: &Shared,
     (file, path): (&File, &Path),
     key: &Key,
@@ -66,24 +66,18 @@ fn make_durable(
         place(shared, path, key)?;
         return Ok(Vec::new());
     }
-    let lost;
     let early = layout::is_nar(key) && place_new(shared, path, key);
-    let mut syncing = Vec::new();
-    if early {
-        syncing = shared.begin_name_sync(key);
-        lost = shared.path(key);
-    } else {
-        lost = path.to_owned();
-    }
+    let begun = early.then(|| shared.begin_name_sync(key));
     if let Err(error) = file.sync_data() {
+        let lost = if early { shared.path(key) } else { path.to_owned() };
         let _ = fs::remove_file(lost);
         return Err(error);
     }
-    if !early {
-        place(shared, path, key)?;
-        syncing = shared.begin_name_sync(key);
+    if let Some(syncing) = begun {
+        return Ok(syncing);
     }
-    Ok(syncing)
+    place(shared, path, key)?;
+    Ok(shared.begin_name_sync(key))
 }
 
 /// Renames the file at `from` to `key` if nothing has that name, and returns whether it has it now. Where that fails for whatever reason,
@@ -140,6 +134,10 @@ pub(super) fn put_bytes(
     durability: Durability,
 ) -> io::Result<Vec<Syncing>> {
     shared.check_present()?;
+    store_bytes(shared, key, bytes, durability)
+}
+
+fn store_bytes(shared: &Shared, key: &Key, bytes: &[u8], durability: Durability) -> io::Result<Vec<Syncing>> {
     let mut temporary = Temporary::create(shared)?;
     temporary.file.write_all(bytes)?;
     temporary.place(shared, key, durability)
@@ -151,10 +149,11 @@ pub(super) fn put_all(
     objects: &[(Key, Bytes)],
     durability: Durability,
 ) -> io::Result<(Vec<u64>, Vec<Syncing>)> {
+    shared.check_present()?;
     let (mut replaced, mut syncing) = (Vec::with_capacity(objects.len()), Vec::new());
     for (key, bytes) in objects {
         replaced.push(fs::metadata(shared.path(key)).map_or(0, |object| object.len()));
-        syncing.extend(put_bytes(shared, key, bytes, durability)?);
+        syncing.extend(store_bytes(shared, key, bytes, durability)?);
     }
     Ok((replaced, syncing))
 }
@@ -193,7 +192,7 @@ impl Temporary {
     }
 
     fn place(mut self, shared: &Shared, key: &Key, durability: Durability) -> io::Result<Vec<Syncing>> {
-        let syncing = make_durable(shared, (&self.file, &self.path), key, durability)?;
+        let syncing = place_durably(shared, (&self.file, &self.path), key, durability)?;
         self.placed = true;
         Ok(syncing)
     }

@@ -24,8 +24,8 @@ pub use turns::{InvalidTurns, Turns};
 /// How a cache picks the storage for a file.
 ///
 /// Every strategy picks among the storages that can accept the file: those that have room for it, work, are not draining and are
-/// not excluded. Of several tiers only the fastest that has such a storage counts. Without a preference it picks the first in listed order. The *load* of a storage is the sum of its used and
-/// reserved bytes.
+/// not excluded. Of several tiers only the fastest that has such a storage counts. Without a preference it picks the first in listed
+/// order. The *load* of a storage is the sum of its used and reserved bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// The next one in turn, in listed order.

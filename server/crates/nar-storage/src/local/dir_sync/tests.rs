@@ -7,6 +7,12 @@ use futures_util::future;
 
 use super::*;
 
+impl DirSync {
+    async fn sync(self: &Arc<Self>, directory: PathBuf) -> io::Result<()> {
+        self.begin(directory).finish().await
+    }
+}
+
 #[tokio::test]
 async fn whoever_arrives_during_a_sync_shares_the_next_one() {
     let rounds = Arc::new(AtomicUsize::new(0));
