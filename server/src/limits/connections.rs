@@ -17,6 +17,8 @@ use crate::counters::labels::LimitHit;
 
 /// How long the client of a reply may move no byte before its connection may be closed to make room.
 const STUCK: Duration = Duration::from_secs(30);
+/// How long the first request of a connection, or the next bytes of it, may be on their way.
+pub const ARRIVAL: Duration = Duration::from_secs(2);
 
 /// The client of a connection, as far as limits per client are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +108,12 @@ impl Connection {
     /// Whether no request was ever received.
     pub fn is_new(&self) -> bool {
         self.phase() == Phase::New
+    }
+
+    /// Whether the first request may be on its way: the connection is new, and something has just arrived on it.
+    pub fn may_begin(&self) -> bool {
+        let quiet = now().saturating_sub(self.moved.load(Ordering::Relaxed));
+        self.is_new() && quiet < ARRIVAL.as_millis() as u64
     }
 
     /// Whether the connection has to make room for another one.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use warp::reply::Response;
 
 use super::edge;
-use super::serve::{Graceful, HEADER_TIMEOUT, REFUSAL_TIMEOUT, drive, failure, refuse};
+use super::serve::{Graceful, HEADER_TIMEOUT, REFUSAL_TIMEOUT, drive, failure, refuse, until_end};
 use super::streams::{StreamLimits, Streams};
 use super::watched::Watched;
 use crate::chain::chain;
@@ -84,8 +84,9 @@ pub(super) async fn handshake(
     let stream = tokio::select! {
         shaken = tokio::time::timeout(HANDSHAKE, shaking) => shaken.ok().flatten()?,
         () = place.connection().evicted() => return None,
-        () = ending.cancelled() => return None,
+        () = until_end(ending, place.connection()) => return None,
     };
+    place.connection().has_moved();
     let session = stream.get_ref().1;
     let presented = session.peer_certificates().and_then(|chain| ClientCertificate::parse(chain.first()?));
     if let Some(presented) = presented {

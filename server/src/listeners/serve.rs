@@ -40,7 +40,7 @@ use super::{Entrance, edge, identity};
 use crate::chain::chain;
 use crate::core::Core;
 use crate::limits::client_address::PeerAddress;
-use crate::limits::connections::{Connections, Peer, Place};
+use crate::limits::connections::{ARRIVAL, Connection, Connections, Peer, Place};
 use crate::request_id::request_id;
 use crate::tls::ClientCertificate;
 
@@ -379,7 +379,7 @@ pub(super) async fn drive(
             }
             return;
         }
-        () = ending.cancelled() => None,
+        () = until_end(&ending, state) => None,
         () = idled => None,
     };
     let ended = match ended {
@@ -391,6 +391,15 @@ pub(super) async fn drive(
     };
     if let Err(error) = ended {
         tracing::debug!(error = %chain(&error), "connection ended early");
+    }
+}
+
+/// Resolves when a connection of a closed listener has to end. A new one is given time for the request that may be on its way: its
+/// client has connected in good faith, and does not ask again when it is cut off without a word.
+pub(super) async fn until_end(ending: &CancellationToken, connection: &Connection) {
+    ending.cancelled().await;
+    if connection.may_begin() {
+        tokio::time::sleep(ARRIVAL).await;
     }
 }
 

@@ -37,6 +37,30 @@ fn an_idle_daemon_ends_at_once_and_well() {
     assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
 }
 
+/// A client that has connected has done so in good faith, and most do not ask again when they are cut off without a word.
+#[test]
+fn a_client_that_has_just_connected_is_answered() {
+    let mut site = Site::start();
+    let path = Path::small("asked-for-late");
+    site.pusher("pub").push(&path);
+    let asked = [
+        (site.cache_port("pub"), format!("/{}.narinfo", path.hash)),
+        (site.api(), "/api/v1/cache/pub".into()),
+    ];
+    let connections = asked.each_ref().map(|(endpoint, target)| {
+        let connection = endpoint.connect().unwrap();
+        // Connections are accepted in their order.
+        endpoint.get(target).send().expect(200);
+        std::io::BufReader::new(connection)
+    });
+    site.daemon().signal(Signal::TERM);
+    wait_until_refused(&asked[1].0);
+    for ((endpoint, target), mut connection) in asked.iter().zip(connections) {
+        endpoint.get(target).send_on(&mut connection).unwrap().expect(200);
+    }
+    assert_eq!(site.daemon().wait().code(), Some(0));
+}
+
 #[test]
 fn sigint_is_as_good_as_sigterm() {
     let mut site = Site::start();

@@ -33,7 +33,7 @@ use warp::reply::Response;
 
 use self::exchange::Exchange;
 use self::wire::{Next, Wire};
-use super::serve::{EVICTION, HEADER_TIMEOUT};
+use super::serve::{EVICTION, HEADER_TIMEOUT, until_end};
 use super::shortcut::Shortcut;
 use crate::limits::connections::Connection;
 
@@ -57,14 +57,16 @@ impl Front {
         let wire = Arc::new(Mutex::new(Wire::new(stream, connection.clone())));
         let mut idle = pin!(Idle { sleep: None, since: Instant::now() });
         let mut evicted = pin!(connection.evicted());
-        let mut ending = pin!(self.ending.cancelled());
+        let mut ending = pin!(until_end(&self.ending, connection));
+        let mut is_over_for_new = false;
         loop {
             let next = std::future::poll_fn(|context| {
                 let mut wire = wire.lock();
-                // Two flags, so that a connection that is never idle ends as well. The first request of one is answered still if it is
-                // there: its client would get a reset instead of a reply.
+                // The first request of a connection is answered still if it is there: its client would get a reset instead of a reply.
                 let may_end = |wire: &Wire| wire.is_idle() && !(connection.is_new() && wire.has_arrived());
-                if (connection.is_evicted() || self.ending.is_cancelled()) && may_end(&wire) {
+                // Flags, so that a connection that is never idle ends as well.
+                let is_over = |for_new| for_new || self.ending.is_cancelled() && !connection.is_new();
+                if (connection.is_evicted() || is_over(is_over_for_new)) && may_end(&wire) {
                     return Poll::Ready(Next::Close);
                 }
                 let progress = wire.progress();
@@ -75,15 +77,16 @@ impl Front {
                 if wire.progress() != progress {
                     idle.as_mut().get_mut().since = Instant::now();
                     // What else this task waits for would have woken it once more, or is looked at above.
-                    if idle.sleep.is_some() {
+                    if idle.sleep.is_some() && !self.ending.is_cancelled() {
                         return Poll::Pending;
                     }
                 }
                 // While a reply is being sent, the kernel notices whether the client still takes it.
-                let is_over = idle.as_mut().poll(context).is_ready() && !wire.has_unsent();
+                let is_too_slow = idle.as_mut().poll(context).is_ready() && !wire.has_unsent();
                 let has_to_go = evicted.as_mut().poll(context).is_ready();
-                let ends = ending.as_mut().poll(context).is_ready() && may_end(&wire);
-                if is_over || has_to_go || ends { Poll::Ready(Next::Close) } else { Poll::Pending }
+                is_over_for_new = is_over_for_new || ending.as_mut().poll(context).is_ready();
+                let ends = is_over(is_over_for_new) && may_end(&wire);
+                if is_too_slow || has_to_go || ends { Poll::Ready(Next::Close) } else { Poll::Pending }
             });
             match next.await {
                 Next::Close => return,

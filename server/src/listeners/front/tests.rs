@@ -173,3 +173,49 @@ async fn a_closed_listener_ends_idle_connections() {
     };
     tokio::join!(serving, asking);
 }
+
+/// A client has connected, and the listener closes before its request is there.
+#[tokio::test]
+async fn a_closed_listener_waits_for_the_first_request_of_a_new_connection() {
+    for request in ["/now/a", "/a"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ending = CancellationToken::new();
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new());
+        let front = Front { shortcut: Arc::new(Now), builder, ending: ending.clone() };
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let place = Arc::new(Connections::new(4)).admit(None).unwrap();
+        let serving = front.serve(stream, place.connection(), echo);
+        let asking = async {
+            ending.cancel();
+            let request = format!("GET {request} HTTP/1.1\r\nHost: a\r\n\r\n");
+            for half in request.as_bytes().chunks(20) {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                client.write_all(half).await.unwrap();
+            }
+            let mut reply = String::new();
+            client.read_to_string(&mut reply).await.unwrap();
+            assert!(reply.starts_with("HTTP/1.1 20"), "{request}: {reply}");
+            assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "{request}: {reply}");
+        };
+        tokio::join!(serving, asking);
+    }
+}
+
+/// It may never send one.
+#[tokio::test]
+async fn a_new_connection_without_a_request_ends_soon_after_its_listener() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ending = CancellationToken::new();
+    let front = Front { shortcut: Arc::new(Now), builder: http1::Builder::new(), ending: ending.clone() };
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let place = Arc::new(Connections::new(4)).admit(None).unwrap();
+    let serving = front.serve(stream, place.connection(), echo);
+    let waiting = async {
+        ending.cancel();
+        assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    };
+    tokio::join!(serving, waiting);
+}
