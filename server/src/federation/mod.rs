@@ -113,7 +113,7 @@ pub enum FederationError {
     #[error("server.dht-network-key-file")]
     Key(#[from] SecretError),
     /// The node could not start.
-    #[error("server.dht-port")]
+    #[error("this node cannot take part in the network")]
     Start(#[from] StartError),
 }
 
@@ -185,7 +185,7 @@ impl Federation {
     ///
     /// # Errors
     ///
-    /// If the network's key cannot be read or the port of the DHT is taken.
+    /// If the network's key or that of the node cannot be read. A port of the DHT that is taken is no error: taking it is retried.
     pub async fn start(
         self: &Arc<Self>,
         config: &Config,

@@ -95,7 +95,7 @@ pub enum StartError {
     /// The node has no key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The DHT cannot listen.
+    /// The DHT cannot be prepared.
     #[error(transparent)]
     Dht(#[from] DhtError),
 }
@@ -124,7 +124,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts to listen and to work in the background until [`Network::stop`].
+    /// Starts to listen and to work in the background until [`Network::stop`]. While it cannot listen, [`Network::dht_problem`] says
+    /// why, and it tries again.
     ///
     /// # Errors
     ///

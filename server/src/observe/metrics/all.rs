@@ -131,6 +131,7 @@ topics! {
         UPSTREAM_REFUSING: Gauge "cache_server_upstream_refusing" ["upstream"] "1 if the upstream does not accept the credentials, or they cannot be read.";
         PEERS: Gauge "cache_server_peers" [] "Other nodes that are known.";
         PEER_BREAKERS: Gauge "cache_server_peer_breakers_open" [] "Nodes that are left alone for a while because they failed.";
+        STANDALONE: Gauge "cache_server_standalone" [] "1 if the node keeps to itself (`server.standalone`), 0 if it takes part in a network.";
         DHT: Gauge "cache_server_dht_up" [] "1 if the DHT listens; 0 if it cannot, and if the node is standalone.";
         DHT_NODES: Gauge "cache_server_dht_nodes" [] "Nodes of the DHT that respond.";
         DHT_RECORDS: Gauge "cache_server_dht_records" [] "Records that this node keeps in the DHT: one for each path that it announces, as of the last round over all of them.";

@@ -18,6 +18,7 @@ pub(super) async fn collect(core: &Core, samples: &mut Samples) {
     for (url, upstreams) in by_url(core.federation.upstream_states(&core.caches())) {
         collect_upstream(&url, &upstreams, samples);
     }
+    samples.truth(&all::STANDALONE, &[], core.federation.network().is_none());
     let Some(network) = core.federation.network() else {
         for metric in
             [&all::DHT, &all::DHT_NODES, &all::DHT_RECORDS, &all::BACKLOG, &all::PEERS, &all::PEER_BREAKERS]

@@ -1,9 +1,9 @@
 //! Each alert fires by the fault that it is for, in a real Prometheus.
 //!
-//! Without a fault here are `CacheServerDhtDown`, for which a node has to lose its port while it changes its network, and
-//! `CacheServerRemovalsPending`, for which a thousand removals have to fail. They have cases with made-up values like all others.
+//! They have cases with made-up values as well, in `monitoring/alerts.test.yaml`.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::cell::Cell;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{fs, thread};
@@ -221,6 +221,28 @@ fn announcements_that_pile_up_fire_an_alert() {
     });
     // There is no other node that could store the records.
     prometheus.wait_for_alert("CacheServerAnnounceBacklog");
+}
+
+#[test]
+fn a_port_of_the_dht_that_something_else_has_fires_an_alert_until_it_is_free() {
+    let taken = Cell::new(None);
+    let site = Site::with(|config| {
+        with_metrics(config);
+        join(config, None);
+        let port = config["server"]["dht-port"].as_u64().unwrap() as u16;
+        taken.set(Some(UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).unwrap()));
+    });
+    let prometheus = Prometheus::start(&site);
+    prometheus.wait_for_alert("CacheServerDhtDown");
+    // All else works, and people are told.
+    let path = Path::small("path");
+    site.pusher("pub").push(&path);
+    site.reader("pub").assert_has(&path);
+    let doctor = site.cachectl(&["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("DHT") && said.contains("UDP port"), "{said}");
+    drop(taken);
+    prometheus.wait_until_silent("CacheServerDhtDown");
 }
 
 #[test]

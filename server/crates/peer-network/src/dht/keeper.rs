@@ -23,11 +23,11 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 const LAST_ATTEMPT: Duration = Duration::from_secs(30);
 
 /// Runs until `stop` is cancelled: looks up its own id periodically, so that returning nodes learn of this one, saves the known
-/// nodes, and joins the network again when needed. If an earlier run `has_failed`, the node is replaced first: its thread may be
-/// gone, and then every use of it panics.
+/// nodes, and joins the network again when needed. A node that could not start is started first. If an earlier run `has_failed`, the
+/// node is replaced: its thread may be gone, and then every use of it panics.
 pub async fn keep(dht: Arc<Dht>, timing: Timing, stop: CancellationToken, has_failed: bool) {
     let work = async {
-        if has_failed {
+        if has_failed || dht.node().is_none() {
             listen_again(&dht).await;
         }
         tokio::join!(ask_early(&dht, timing), keep_connected(&dht, timing))
@@ -134,6 +134,33 @@ mod tests {
     use super::*;
     use crate::Keyring;
     use crate::dht::DhtSettings;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_node_whose_port_is_taken_at_the_start_listens_when_it_is_free() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let settings = DhtSettings {
+            bind: Ipv4Addr::LOCALHOST,
+            port,
+            public_ip: None,
+            bootstrap: Vec::new(),
+            max_records: 10,
+            nodes_file: directory.path().join("dht-nodes"),
+        };
+        let dht = Dht::open(settings, Keyring::derive(b"secret", [])).await.unwrap();
+        assert!(dht.problem().unwrap().contains(&port.to_string()));
+        assert!(dht.status().await.nodes.is_empty());
+        let stop = CancellationToken::new();
+        let keeping = tokio::spawn(keep(dht.clone(), Timing::default(), stop.clone(), false));
+        drop(taken);
+        while dht.problem().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(dht.address().port(), port);
+        stop.cancel();
+        keeping.await.unwrap();
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_node_whose_port_was_taken_says_so_and_listens_again_when_it_is_free() {

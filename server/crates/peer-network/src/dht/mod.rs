@@ -77,7 +77,7 @@ pub struct Dht {
 }
 
 struct Running {
-    /// `None` only while the node is being replaced, which may not succeed at once.
+    /// `None` only while the node is being started or replaced, which may not succeed at once.
     node: Option<AsyncDht>,
     /// Why the last attempt to start the node failed.
     problem: Option<String>,
@@ -90,10 +90,19 @@ struct Running {
 }
 
 impl Running {
-    fn new(node: AsyncDht, address: SocketAddrV4, entries: BTreeSet<SocketAddrV4>) -> Result<Self, DhtError> {
+    /// A node that listens on `address`, or one that could not be started yet because of a problem.
+    fn new(
+        node: Result<AsyncDht, String>,
+        address: SocketAddrV4,
+        entries: BTreeSet<SocketAddrV4>,
+    ) -> Result<Self, DhtError> {
+        let (node, problem) = match node {
+            Ok(node) => (Some(node), None),
+            Err(problem) => (None, Some(problem)),
+        };
         Ok(Self {
-            node: Some(node),
-            problem: None,
+            node,
+            problem,
             waker: SocketWaker::start(address),
             address,
             entries,
@@ -117,12 +126,23 @@ impl Deref for Node {
 }
 
 impl Dht {
-    /// Starts the node with the nodes that were known when it last ran.
+    /// Starts the node with the nodes that were known when it last ran. If it cannot listen, [`keeper::keep`] retries that.
     pub async fn open(settings: DhtSettings, keys: Keyring) -> Result<Arc<Self>, DhtError> {
         let mut entries = bootstrap::resolve(&settings.bootstrap).await;
         entries.extend(bootstrap::load(&settings.nodes_file));
         let filter = Filter::new(&keys);
-        let (node, address) = start(&settings, settings.port, &entries, &filter).await?;
+        let (node, address) = match start(&settings, settings.port, &entries, &filter).await {
+            Ok((node, address)) => (Ok(node), address),
+            Err(error @ DhtError::Bind { address, .. }) => {
+                let problem = with_causes(&error);
+                tracing::warn!(
+                    error = problem,
+                    "the DHT cannot listen, so other nodes are not found; retrying"
+                );
+                (Err(problem), address)
+            }
+            Err(error) => return Err(error),
+        };
         let running = RwLock::new(Running::new(node, address, entries)?);
         Ok(Arc::new(Self { settings, keys: RwLock::new(keys), filter, running }))
     }
@@ -224,7 +244,7 @@ impl Dht {
         let address = SocketAddrV4::new(self.settings.bind, port);
         let timed_out = |_| DhtError::Bind { address, source: io::ErrorKind::AddrInUse.into() };
         let (node, address) = started.await.map_err(timed_out)??;
-        let running = Running::new(node, address, entries)?;
+        let running = Running::new(Ok(node), address, entries)?;
         *self.running.write() = running;
         Ok(())
     }
