@@ -85,7 +85,8 @@ pub fn table(agents: &[AgentInfo], look: &Look) -> String {
         Column::text("SYSTEM"),
         Column::text("VERSION"),
         Column::prose("DEPLOYMENT"),
-    ]);
+    ])
+    .or("No agents.");
     for agent in agents {
         table.add([
             agent.name.as_str().into(),

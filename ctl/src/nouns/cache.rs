@@ -14,7 +14,7 @@ use crate::complete;
 use crate::error::Error;
 use crate::follow::follow_job;
 use crate::output::{
-    Cell, Column, Fields, Look, Output, Table, Tone, count, counted, plain, size, size_exact,
+    Cell, Column, Fields, Look, Output, Table, Tone, count, counted, note, plain, size, size_exact,
 };
 
 /// `cachectl cache …`
@@ -134,8 +134,9 @@ pub fn table(caches: &[CacheSummary], look: &Look) -> String {
         Column::number("PATHS"),
         Column::number("STORED"),
         Column::number("UNPACKED"),
-        Column::text("URL"),
-    ]);
+        Column::long("URL"),
+    ])
+    .or("No caches.");
     for cache in caches {
         table.add([
             cache.name.as_str().into(),
@@ -150,11 +151,11 @@ pub fn table(caches: &[CacheSummary], look: &Look) -> String {
 }
 
 /// Renders a line for each cache whose last collection was held back.
-pub fn held_back(caches: &[CacheSummary]) -> String {
+pub fn held_back(caches: &[CacheSummary], look: &Look) -> String {
     let held = caches.iter().filter(|cache| cache.gc_held_back > 0);
     let line = |cache: &CacheSummary| {
         let (name, paths) = (plain(&cache.name), counted(cache.gc_held_back, "path"));
-        format!("{name}: {paths} not collected, more than gc-max-share; run `cachectl gc`\n")
+        note(&format!("{name}: {paths} not collected, more than gc-max-share; run `cachectl gc`"), look)
     };
     held.map(line).collect()
 }
@@ -166,7 +167,7 @@ pub fn state(cache: &CacheSummary) -> Cell {
 
 /// Renders a table of the keys that clients trust. It is separate from the table of caches because keys are long.
 pub fn public_keys(caches: &[CacheSummary], look: &Look) -> String {
-    let mut table = Table::new([Column::text("CACHE"), Column::text("PUBLIC KEY")]);
+    let mut table = Table::new([Column::text("CACHE"), Column::long("PUBLIC KEY")]);
     for cache in caches {
         for key in &cache.public_keys {
             table.add([cache.name.as_str().into(), key.as_str().into()]);

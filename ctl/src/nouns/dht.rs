@@ -81,7 +81,7 @@ fn network(dht: &DhtInfo) -> String {
     let known = dht.nodes.len() as u64 + 1;
     match dht.estimated_size > 4 * known {
         true => format!("about {}", counted(dht.estimated_size, "node")),
-        false => format!("{} with this one, as far as is known", counted(known, "node")),
+        false => format!("{} known, with this one", counted(known, "node")),
     }
 }
 

@@ -7,10 +7,13 @@ use crate::client::Client;
 use crate::complete;
 use crate::error::Error;
 use crate::follow::{Figures, brief, name};
-use crate::output::{Cell, Column, Look, Output, Table, Tone, counted, plain, relative};
+use crate::output::{Cell, Column, Look, Output, Table, Tone, counted, note, plain, relative};
 
 /// The most jobs that have ended on a terminal, unless all are asked for: with errors below, a screen of 24 lines.
 const SHOWN: usize = 10;
+
+/// What there is to say without jobs.
+const NONE: &str = "No jobs.";
 
 const COLUMNS: [Column; 5] = [
     Column::text("ID"),
@@ -78,12 +81,12 @@ pub fn list(jobs: &[JobInfo], all: bool, look: &Look) -> String {
 
 /// Renders a table of jobs, one line each, and the last error of each below.
 pub fn short_table(jobs: &[JobInfo], look: &Look) -> String {
-    fill(Table::new(COLUMNS).with_short_rows(), jobs, look)
+    fill(Table::new(COLUMNS).with_short_rows().or(NONE), jobs, look)
 }
 
 /// Renders a table of jobs, and the last error of each below.
 pub fn table(jobs: &[JobInfo], look: &Look) -> String {
-    fill(Table::new(COLUMNS), jobs, look)
+    fill(Table::new(COLUMNS).or(NONE), jobs, look)
 }
 
 fn fill(mut table: Table<5>, jobs: &[JobInfo], look: &Look) -> String {
@@ -97,7 +100,7 @@ fn fill(mut table: Table<5>, jobs: &[JobInfo], look: &Look) -> String {
             relative(look.now, job.started_at).into(),
         ]);
         if let Some(error) = &job.last_error {
-            errors.push_str(&format!("job {}: {}\n", plain(&job.id), plain(error)));
+            errors.push_str(&note(&format!("job {}: {}", plain(&job.id), plain(error)), look));
         }
     }
     table.render(look) + &errors

@@ -161,7 +161,7 @@ fn read_secret(file: &Path) -> Result<String, Error> {
 
 /// Renders the keys of some caches, with the public halves in a table of their own because they are long.
 pub fn render(keys: &[CacheKey], look: &Look) -> String {
-    let mut public_keys = Table::new([Column::text("CACHE"), Column::text("PUBLIC KEY")]);
+    let mut public_keys = Table::new([Column::text("CACHE"), Column::long("PUBLIC KEY")]);
     for CacheKey { cache, key } in keys {
         public_keys.add([cache.as_str().into(), key.public_key.as_str().into()]);
     }
@@ -173,7 +173,7 @@ pub fn render(keys: &[CacheKey], look: &Look) -> String {
 pub fn table<'a>(keys: impl Iterator<Item = (Option<&'a str>, &'a KeyInfo)>, look: &Look) -> String {
     let mut table = Table::new([
         Column::text("CACHE").unless_empty(),
-        Column::text("SIGNING KEY"),
+        Column::long("SIGNING KEY"),
         Column::text("ORIGIN"),
         Column::text("ADDED"),
         Column::text("STATE"),

@@ -67,7 +67,7 @@ pub fn render(peers: &[PeerInfo], look: &Look) -> String {
     }
     let mut table = Table::new([
         Column::text("NODE"),
-        Column::prose("URL"),
+        Column::long("URL"),
         Column::text("STATE"),
         Column::text("LATENCY"),
         Column::number("LOAD"),
@@ -106,7 +106,7 @@ pub fn answers(pings: &[Ping], look: &Look) -> String {
     }
     let mut table = Table::new([
         Column::text("NODE"),
-        Column::text("URL"),
+        Column::long("URL"),
         Column::text("LATENCY"),
         Column::prose("ERROR"),
     ]);

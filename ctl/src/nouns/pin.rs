@@ -104,8 +104,9 @@ pub fn table(pins: &[PinInfo], look: &Look) -> String {
         Column::text("PIN"),
         Column::number("REV"),
         Column::text("KEPT"),
-        Column::text("PATH"),
-    ]);
+        Column::long("PATH"),
+    ])
+    .or("No pins.");
     // Paths are long, so the cache is shown only if there is more than one.
     let has_several = pins.iter().any(|pin| pin.cache != pins[0].cache);
     for pin in pins {

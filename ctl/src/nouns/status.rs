@@ -40,7 +40,7 @@ pub fn render(status: &Status, look: &Look) -> String {
     let mut sections = vec![
         format!("{version}, up {uptime} (since {})\n{}", date(status.started_at), fields.render(look)),
         listeners(status, look) + &certificates(status, look),
-        cache::table(&status.caches, look) + &cache::held_back(&status.caches),
+        cache::table(&status.caches, look) + &cache::held_back(&status.caches, look),
         cache::public_keys(&status.caches, look),
         storage::status_table(&status.storages, look),
     ];
@@ -52,7 +52,7 @@ fn listeners(status: &Status, look: &Look) -> String {
     let mut table = Table::new([
         Column::text("LISTENER"),
         Column::text("CACHE"),
-        Column::text("ADDRESS"),
+        Column::long("ADDRESS"),
         Column::prose("ERROR").unless_empty(),
     ]);
     for listener in &status.listeners {
@@ -75,7 +75,7 @@ fn certificates(status: &Status, look: &Look) -> String {
     if status.certificates.is_empty() {
         return String::new();
     }
-    let mut table = Table::new([Column::text("ENDS"), Column::text("CACHE"), Column::prose("CERTIFICATE")]);
+    let mut table = Table::new([Column::text("ENDS"), Column::text("CACHE"), Column::long("CERTIFICATE")]);
     for certificate in &status.certificates {
         let ends = date(certificate.ends);
         let (file, cache) = (certificate.file.as_str(), certificate.cache.as_deref());

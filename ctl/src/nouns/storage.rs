@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::complete;
 use crate::error::Error;
 use crate::follow::follow_job;
-use crate::output::{Cell, Column, Look, Output, Table, Tone, age, count, plain, share, size};
+use crate::output::{Cell, Column, Look, Output, Table, Tone, age, count, note, plain, share, size};
 
 /// `cachectl storage …`
 #[derive(Debug, Subcommand)]
@@ -101,10 +101,13 @@ async fn list(cache: Option<String>, client: &Client, output: &Output) -> Result
     let missing = caches.iter().filter_map(|cache| {
         let copies = cache.copies.filter(|copies| copies.missing > 0)?;
         let is_shown = storages.iter().any(|storage| storage.cache == cache.name);
-        is_shown.then(|| problems::missing_copies(&plain(&cache.name), &copies) + "\n")
+        is_shown.then(|| problems::missing_copies(&plain(&cache.name), &copies))
     });
-    let missing: String = missing.collect();
-    output.print(&storages, |look| table(&storages, look) + &missing)
+    let missing: Vec<String> = missing.collect();
+    output.print(&storages, |look| {
+        let notes = missing.iter().map(|text| note(text, look));
+        table(&storages, look) + &notes.collect::<String>()
+    })
 }
 
 /// Renders the storages in the status, and the errors of those that do not work below.
@@ -116,7 +119,7 @@ pub fn status_table(storages: &[StorageSummary], look: &Look) -> String {
 
 /// Renders the storages of one cache with their locations, and the errors of those that do not work below.
 pub fn brief_table(storages: &[StorageSummary], look: &Look) -> String {
-    short_table(storages, look, Column::text("LOCATION"), |storage| storage.location.as_str().into())
+    short_table(storages, look, Column::long("LOCATION"), |storage| storage.location.as_str().into())
 }
 
 /// Renders the few figures that every list of storages has, and one more column.
@@ -154,7 +157,7 @@ fn short_table(
 pub fn table(storages: &[StorageSummary], look: &Look) -> String {
     let mut table = Table::new([
         Column::text("CACHE"),
-        Column::text("STORAGE"),
+        Column::long("STORAGE"),
         Column::text("KIND"),
         Column::number("TIER").unless_empty(),
         Column::text("STATE"),
@@ -186,7 +189,7 @@ pub fn table(storages: &[StorageSummary], look: &Look) -> String {
         ]);
     }
     table.render(look)
-        + &storages.iter().filter_map(others).collect::<String>()
+        + &storages.iter().map(|storage| others(storage, look)).collect::<String>()
         + &storages.iter().map(|storage| last_error(storage, look)).collect::<String>()
 }
 
@@ -195,9 +198,9 @@ pub fn trash(storage: &StorageSummary) -> String {
     if storage.trash_bytes > 0 { size(storage.trash_bytes) } else { String::new() }
 }
 
-/// Says what a storage holds beside NARs, in a line. The little that every path has is not worth one: less than a hundredth of
+/// Says what a storage holds beside NARs, in a note. The little that every path has is not worth one: less than a hundredth of
 /// the NARs.
-pub fn others(storage: &StorageSummary) -> Option<String> {
+pub fn others(storage: &StorageSummary, look: &Look) -> String {
     let by_products = (storage.by_product_bytes, "logs and listings");
     let uploads = (storage.upload_bytes, "unfinished uploads");
     let shown: Vec<String> = [by_products, uploads]
@@ -205,8 +208,11 @@ pub fn others(storage: &StorageSummary) -> Option<String> {
         .filter(|(bytes, _)| *bytes > storage.used_bytes / 100)
         .map(|(bytes, what)| format!("{} of {what}", size(bytes)))
         .collect();
+    if shown.is_empty() {
+        return String::new();
+    }
     let name = plain(&format!("{}/{}", storage.cache, storage.name));
-    (!shown.is_empty()).then(|| format!("{name}: also {}\n", shown.join(", ")))
+    note(&format!("{name}: also {}", shown.join(", ")), look)
 }
 
 /// The state of a storage in a word: the one that most needs attention.
@@ -244,5 +250,5 @@ pub fn last_error(storage: &StorageSummary, look: &Look) -> String {
     // Without this, an old error would look like a current one.
     let before = if storage.state == StorageState::Ok { "; last error" } else { "" };
     let name = plain(&format!("{}/{}", storage.cache, storage.name));
-    format!("{name}: {draining}{state}{duration}{before}: {}\n", plain(error))
+    note(&format!("{name}: {draining}{state}{duration}{before}: {}", plain(error)), look)
 }

@@ -150,12 +150,13 @@ fn hint(created: &CreatedToken, now: i64) -> String {
 /// Renders a table of tokens.
 pub fn table(tokens: &[TokenInfo], look: &Look) -> String {
     let mut table = Table::new([
-        Column::text("ID"),
+        Column::long("ID"),
         Column::prose("SUBJECT"),
         Column::prose("FOR"),
         Column::text("PERMISSION"),
-        Column::prose("STATE"),
-    ]);
+        Column::text("STATE"),
+    ])
+    .or("No tokens.");
     for token in tokens {
         table.add([
             token.id.as_str().into(),

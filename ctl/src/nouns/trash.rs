@@ -76,8 +76,9 @@ pub fn table(paths: &[TrashRow], look: &Look) -> String {
         Column::text("REMOVED"),
         Column::text("GOES"),
         Column::text("STATE").unless_empty(),
-        Column::text("PATH"),
-    ]);
+        Column::long("PATH"),
+    ])
+    .or("The trash is empty.");
     for path in paths {
         table.add([
             size(path.file_size).into(),

@@ -48,7 +48,7 @@ pub fn table(uploads: &[UploadInfo], look: &Look) -> String {
         return "No upload is under way.\n".to_owned();
     }
     let mut table = Table::new([
-        Column::text("ID"),
+        Column::long("ID"),
         Column::text("CACHE"),
         Column::number("SIZE"),
         Column::text("ACTIVE"),

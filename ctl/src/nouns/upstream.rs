@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::output::{Cell, Column, Look, Output, Table, Tone, age, plain, relative};
+use crate::output::{Cell, Column, Look, Output, Table, Tone, age, count, note, plain, relative};
 
 /// `cachectl upstream …`
 #[derive(Debug, Subcommand)]
@@ -52,7 +52,7 @@ pub fn render(upstreams: &[UpstreamInfo], look: &Look) -> String {
         return NONE.to_owned();
     }
     let mut table = Table::new([
-        Column::prose("UPSTREAM"),
+        Column::long("UPSTREAM"),
         Column::text("STATE"),
         Column::text("LATENCY"),
         Column::number("FOUND"),
@@ -67,15 +67,17 @@ pub fn render(upstreams: &[UpstreamInfo], look: &Look) -> String {
             upstream.url.as_str().into(),
             state(upstream),
             latency(upstream.latency).into(),
-            upstream.found.to_string().into(),
-            (upstream.absent + upstream.remembered).to_string().into(),
-            (upstream.failed + upstream.refused + upstream.unusable).to_string().into(),
+            count(upstream.found).into(),
+            count(upstream.absent + upstream.remembered).into(),
+            count(upstream.failed + upstream.refused + upstream.unusable).into(),
             format_size(upstream.nar_bytes).into(),
             caches.join(", ").into(),
         ]);
     }
-    let errors: String = upstreams.iter().map(|upstream| error(upstream, look.now)).collect();
-    table.render(look) + &errors
+    let errors: String = upstreams.iter().map(|upstream| error(upstream, look)).collect();
+    // Those begin with a URL, as rows on a narrow terminal do.
+    let gap = if errors.is_empty() || look.width.is_none() { "" } else { "\n" };
+    table.render(look) + gap + &errors
 }
 
 fn state(upstream: &UpstreamInfo) -> Cell {
@@ -89,11 +91,13 @@ fn state(upstream: &UpstreamInfo) -> Cell {
 }
 
 /// Renders what last went wrong with an upstream, and for how long it is left alone.
-fn error(upstream: &UpstreamInfo, now: i64) -> String {
+fn error(upstream: &UpstreamInfo, look: &Look) -> String {
     let Some(error) = &upstream.last_error else { return String::new() };
-    let when = upstream.last_error_at.map_or_else(String::new, |time| format!(" {}", relative(now, time)));
+    let when =
+        upstream.last_error_at.map_or_else(String::new, |time| format!(" {}", relative(look.now, time)));
     let pause = upstream.breaker_open_for.map(|time| format!("; not asked for {} more", age(time)));
-    format!("{}: last error{when}: {}{}\n", plain(&upstream.url), plain(error), pause.unwrap_or_default())
+    let (url, pause) = (plain(&upstream.url), pause.unwrap_or_default());
+    note(&format!("{url}: last error{when}: {}{pause}", plain(error)), look)
 }
 
 /// Renders the upstreams that do not work, for the status. Empty if all do.
@@ -111,7 +115,7 @@ pub fn answers(checks: &[UpstreamCheck], look: &Look) -> String {
         return NONE.to_owned();
     }
     let mut table = Table::new([
-        Column::prose("UPSTREAM"),
+        Column::long("UPSTREAM"),
         Column::text("LATENCY"),
         Column::prose("ERROR").unless_empty(),
     ]);

@@ -12,7 +12,9 @@ use crate::cli::value;
 use crate::client::Client;
 use crate::complete;
 use crate::error::Error;
-use crate::output::{Column, Look, Output, Table, base_name, count, percent, relative, share, size};
+use crate::output::{
+    Column, Look, Output, Table, base_name, count, note, percent, plain, relative, share, size,
+};
 
 /// `cachectl usage`
 #[derive(Debug, Args)]
@@ -135,7 +137,7 @@ fn largest(paths: &[PathRow], look: &Look) -> String {
         Column::number("STORED"),
         Column::text("LAST USED"),
         Column::text("CACHE"),
-        Column::text("PATH"),
+        Column::long("PATH"),
     ]);
     for path in paths {
         table.add([
@@ -152,7 +154,7 @@ fn largest(paths: &[PathRow], look: &Look) -> String {
 fn by_place(physical: &PhysicalUsage, look: &Look) -> String {
     let mut table = Table::new([
         Column::text("STORAGE"),
-        Column::text("CACHES"),
+        Column::prose("CACHES"),
         Column::number("FILES"),
         Column::number("STORED"),
         Column::number("PHYSICAL"),
@@ -183,7 +185,7 @@ fn by_place(physical: &PhysicalUsage, look: &Look) -> String {
     }
     let problems = physical.storages.iter().filter_map(|storage| {
         let error = storage.error.as_ref()?;
-        Some(format!("{} was not counted: {error}\n", storage.location))
+        Some(note(&format!("{} was not counted: {error}", plain(&storage.location)), look))
     });
     table.render(look) + &problems.collect::<String>()
 }
@@ -220,7 +222,7 @@ fn by_cache(caches: &[CacheSummary], all_bytes: u64, look: &Look) -> String {
 fn by_storage(storages: &[StorageSummary], look: &Look) -> String {
     let mut table = Table::new([
         Column::text("CACHE"),
-        Column::text("STORAGE"),
+        Column::long("STORAGE"),
         Column::number("FILES"),
         Column::number("STORED"),
         Column::number("TRASH").unless_empty(),
@@ -241,6 +243,6 @@ fn by_storage(storages: &[StorageSummary], look: &Look) -> String {
         ]);
     }
     table.render(look)
-        + &storages.iter().filter_map(storage::others).collect::<String>()
+        + &storages.iter().map(|storage| storage::others(storage, look)).collect::<String>()
         + &storages.iter().map(|storage| storage::last_error(storage, look)).collect::<String>()
 }

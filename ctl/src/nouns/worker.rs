@@ -10,16 +10,23 @@ use super::job;
 use crate::client::Client;
 use crate::complete;
 use crate::error::Error;
-use crate::output::{Cell, Column, Look, Output, Table, Tone, counted, plain, relative};
+use crate::output::{Cell, Column, Look, Output, Table, Tone, counted, note, plain, relative};
 
 /// `cachectl worker …`
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the background workers and the running jobs
+    ///
+    /// On a terminal, workers that have nothing to do are counted only.
     #[command(after_help = "Examples:\n  \
         cachectl worker list\n  \
+        cachectl worker list --all\n  \
         cachectl worker list --json | jq '.workers[] | select(.errors_in_a_row > 0)'")]
-    List,
+    List {
+        /// List the idle workers, too
+        #[arg(long)]
+        all: bool,
+    },
     /// Pause a worker until it is resumed or the daemon restarts
     #[command(after_help = "Example:\n  cachectl worker pause gc")]
     Pause {
@@ -48,12 +55,12 @@ pub struct Work {
 /// `cachectl worker …`
 pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(), Error> {
     match command {
-        Command::List => {
+        Command::List { all } => {
             let workers = client.call(&ListWorkers {}).await?;
             let mut jobs = client.call(&ListJobs {}).await?;
             jobs.retain(|job| job.state == JobState::Running);
             let work = Work { workers, jobs };
-            output.print(&work, |look| render(&work, look))
+            output.print(&work, |look| render(&work, all, look))
         }
         Command::Pause { name } => {
             let worker = client.call(&PauseWorker { worker: name }).await?;
@@ -66,17 +73,31 @@ pub async fn run(command: Command, client: &Client, output: &Output) -> Result<(
     }
 }
 
-/// Renders the workers, the errors of failing ones, and the running jobs.
-pub fn render(work: &Work, look: &Look) -> String {
+/// Renders the workers, the errors of failing ones, and the running jobs. On a terminal the idle workers are left out unless `all`
+/// are asked for: there are more than fit on a screen.
+pub fn render(work: &Work, all: bool, look: &Look) -> String {
     let jobs = match work.jobs.as_slice() {
         [] => "No long job is running.\n".to_owned(),
         jobs => job::short_table(jobs, look),
     };
-    let errors: String = work.workers.iter().map(error).collect();
-    format!("{}{errors}\n{jobs}", table(&work.workers, look))
+    let errors: String = work.workers.iter().map(|worker| error(worker, look)).collect();
+    let is_shown = |worker: &&WorkerInfo| all || look.width.is_none() || has_news(worker);
+    let shown: Vec<&WorkerInfo> = work.workers.iter().filter(is_shown).collect();
+    let idle = match (work.workers.len() - shown.len()) as u64 {
+        0 => String::new(),
+        number => {
+            note(&format!("{} not shown: `cachectl worker list --all`", counted(number, "idle worker")), look)
+        }
+    };
+    format!("{}{errors}{idle}\n{jobs}", table(&shown, look))
 }
 
-fn table(workers: &[WorkerInfo], look: &Look) -> String {
+/// Whether a worker does more than wait for something to do.
+fn has_news(worker: &WorkerInfo) -> bool {
+    worker.state != WorkerState::Idle || worker.progress.is_some() || worker.errors_in_a_row > 0
+}
+
+fn table(workers: &[&WorkerInfo], look: &Look) -> String {
     let mut table = Table::new([
         Column::text("WORKER"),
         Column::text("STATE"),
@@ -115,11 +136,11 @@ fn state(state: WorkerState) -> Cell {
 }
 
 /// Renders the last error of a worker whose last run failed.
-fn error(worker: &WorkerInfo) -> String {
+fn error(worker: &WorkerInfo, look: &Look) -> String {
     match &worker.last_error {
         Some(error) if worker.errors_in_a_row > 0 => {
             let runs = counted(worker.errors_in_a_row, "failed run");
-            format!("{}: {runs} in a row; last error: {}\n", plain(&worker.name), plain(error))
+            note(&format!("{}: {runs} in a row; last error: {}", plain(&worker.name), plain(error)), look)
         }
         _ => String::new(),
     }

@@ -60,7 +60,8 @@ pub fn table(workspaces: &[WorkspaceInfo], look: &Look) -> String {
         Column::number("AGENTS"),
         Column::number("ONLINE"),
         Column::number("DEPLOYING"),
-    ]);
+    ])
+    .or("No workspaces.");
     for workspace in workspaces {
         table.add([
             workspace.name.as_str().into(),

@@ -3,9 +3,11 @@
 //! It knows nothing of the daemon. A noun decides what to show; this module decides how it looks.
 
 mod fields;
+mod layout;
 mod look;
 mod table;
 mod units;
+mod wrapping;
 
 use std::io::{self, Write as _};
 
@@ -16,6 +18,8 @@ pub use fields::Fields;
 pub use look::Look;
 pub use table::{Cell, Column, Table, Tone};
 pub use units::{age, count, counted, date, percent, relative, share, size, size_exact};
+pub use wrapping::note;
+use wrapping::wrap;
 
 /// Standard output, in the format that the user chose.
 #[derive(Debug)]

@@ -146,18 +146,63 @@ fn colour_is_used_only_when_wanted() {
     assert_eq!(Look { colour: true, ..PLAIN }.bold("x"), "\x1b[1mx\x1b[0m");
 }
 
+/// Two rows of a name, a value and a word about it; the value of the second is too long for a line.
+fn long(value: Column) -> Table<3> {
+    let mut table = Table::new([Column::text("NAME"), value, Column::prose("REMARK")]);
+    table.add(["a".into(), "short".into(), "fine".into()]);
+    table.add(["b".into(), "k".repeat(36).into(), Cell::new("longer than all others", Tone::Bad)]);
+    table
+}
+
 #[test]
-fn nothing_but_values_goes_beyond_the_terminal() {
+fn a_long_value_is_a_headline_if_its_table_is_too_wide() {
+    let text = long(Column::long("VALUE")).render(&TERMINAL);
+    let value = "k".repeat(36);
+    let rule = "─".repeat(36);
+    assert_eq!(
+        text,
+        format!(
+            "VALUE\n  NAME  REMARK\n{rule}\n\
+             short\n  a     fine\n\
+             {value}\n  b     longer than all others\n"
+        )
+    );
+    assert_eq!(long(Column::long("VALUE")).render(&PLAIN), long(Column::text("VALUE")).render(&PLAIN));
+}
+
+#[test]
+fn a_long_value_of_the_last_column_is_below_its_row_if_it_does_not_fit() {
+    let mut table = Table::new([Column::number("SIZE"), Column::long("PATH")]);
+    table.add(["1 B".into(), "short".into()]);
+    table.add(["2 B".into(), "k".repeat(36).into()]);
+    let value = "k".repeat(36);
+    assert_eq!(table.render(&TERMINAL), format!("SIZE  PATH\n───────────\n 1 B  short\n 2 B\n  {value}\n"));
+}
+
+#[test]
+fn a_table_that_does_not_fit_at_all_becomes_blocks() {
     for colour in [false, true] {
-        let mut table = Table::new([Column::text("NAME"), Column::text("KEY")]);
-        table.add(["a".into(), "k".repeat(60).into()]);
-        let text = table.render(&Look { colour, ..TERMINAL });
-        let widths: Vec<usize> = text
-            .lines()
-            .map(|line| line.replace("\x1b[1m", "").replace("\x1b[0m", "").chars().count())
-            .collect();
-        assert_eq!(widths, [9, 40, 66], "{text:?}");
+        let text = long(Column::text("VALUE")).render(&Look { colour, ..TERMINAL });
+        let codes = ["\x1b[0m", "\x1b[1m", "\x1b[1;91m"];
+        let text = codes.iter().fold(text, |text, code| text.replace(code, ""));
+        let value = "k".repeat(36);
+        assert_eq!(
+            text,
+            format!(
+                "NAME    a\nVALUE   short\nREMARK  fine\n\n\
+                 NAME    b\nVALUE   {value}\nREMARK  longer than all others\n"
+            )
+        );
     }
+}
+
+#[test]
+fn notes_are_broken_between_words() {
+    let text = "disk: the quick brown fox jumps over the lazy dog";
+    assert_eq!(note(text, &PLAIN), format!("{text}\n"));
+    assert_eq!(note(text, &TERMINAL), "disk: the quick brown fox jumps over\n  the lazy dog\n");
+    assert_eq!(note("short", &TERMINAL), "short\n");
+    assert_eq!(wrap(&"k".repeat(50), 10), ["k".repeat(50)]);
 }
 
 #[test]

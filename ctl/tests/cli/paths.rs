@@ -88,7 +88,7 @@ fn why_a_path_is_kept_is_explained_for_one_cache_or_for_all() {
     for line in ["path why", "gc --explain"] {
         let text = daemon.run(&format!("{line} {HASH} --cache one")).succeeds();
         assert!(
-            text.contains("it is pinned as release") && text.contains("not while this is the case"),
+            text.contains("it is pinned as release") && text.contains("never, as long as this is the case"),
             "{text}"
         );
         let json = daemon.run(&format!("{line} /nix/store/{HASH}-hello --json")).succeeds();

@@ -12,8 +12,9 @@ pub fn table(deployments: &[DeploymentInfo], look: &Look) -> String {
         Column::text("DEPLOYMENT"),
         Column::text("STATUS"),
         Column::text("ACTIVATED"),
-        Column::text("PATH"),
-    ]);
+        Column::long("PATH"),
+    ])
+    .or("No deployments.");
     for deployment in deployments {
         table.add([
             name(deployment).into(),

@@ -11,7 +11,7 @@ use clap::{Args, ValueHint};
 
 use crate::client::Client;
 use crate::error::{Error, sentence};
-use crate::output::{Cell, Column, Look, Output, Table, Tone, age, plain};
+use crate::output::{Cell, Column, Look, Output, Table, Tone, age, note, plain};
 
 /// `cachectl doctor`
 #[derive(Debug, Args)]
@@ -67,10 +67,10 @@ fn failure(subject: &str, error: &Error) -> Finding {
     Finding { level: FindingLevel::Error, subject: subject.to_owned(), message, advice: error.hint() }
 }
 
-/// Renders a table of findings, and the advice below.
+/// Renders a table of findings, and the advice below: each piece once, behind the names of the checks that it is for.
 pub fn render(findings: &[Finding], look: &Look) -> String {
-    let mut table = Table::new([Column::text("CHECK"), Column::text("RESULT"), Column::prose("FINDING")]);
-    let mut advice = String::new();
+    let mut table = Table::new([Column::long("CHECK"), Column::text("RESULT"), Column::prose("FINDING")]);
+    let mut advice: Vec<(&str, Vec<String>)> = Vec::new();
     for finding in findings {
         let result = match finding.level {
             FindingLevel::Ok => Cell::new("ok", Tone::Good),
@@ -78,9 +78,19 @@ pub fn render(findings: &[Finding], look: &Look) -> String {
             FindingLevel::Error => Cell::new("error", Tone::Bad),
         };
         table.add([finding.subject.as_str().into(), result, finding.message.as_str().into()]);
-        if let Some(text) = &finding.advice {
-            advice.push_str(&format!("\n{}: {}\n", look.bold(&plain(&finding.subject)), sentence(text)));
+        if let Some(text) = finding.advice.as_deref() {
+            let subject = plain(&finding.subject);
+            match advice.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, subjects)) if subjects.contains(&subject) => {}
+                Some((_, subjects)) => subjects.push(subject),
+                None => advice.push((text, vec![subject])),
+            }
         }
     }
-    table.render(look) + &advice
+    let paragraph = |(text, subjects): &(&str, Vec<String>)| {
+        let subjects = subjects.join(", ");
+        let text = note(&format!("{subjects}: {}", sentence(text)), look);
+        format!("\n{}", text.replacen(&subjects, &look.bold(&subjects), 1))
+    };
+    table.render(look) + &advice.iter().map(paragraph).collect::<String>()
 }

@@ -13,8 +13,9 @@ pub fn table(paths: &[PathRow], look: &Look) -> String {
         Column::number("STORED"),
         Column::text("LAST USED"),
         Column::text("STATE").unless_empty(),
-        Column::text("PATH"),
-    ]);
+        Column::long("PATH"),
+    ])
+    .or("No paths.");
     for path in paths {
         table.add([
             size(path.file_size).into(),
@@ -32,7 +33,7 @@ pub fn render_why(CacheWhy { cache, why }: &CacheWhy, look: &Look) -> String {
         Some(time) if time > look.now => {
             format!("{} ({}), if nothing changes", date(time), relative(look.now, time))
         }
-        None if why.live => "not while this is the case".to_owned(),
+        None if why.live => "never, as long as this is the case".to_owned(),
         _ => "now: the next garbage collection removes it".to_owned(),
     };
     let mut fields = Fields::new();

@@ -4,6 +4,7 @@
 mod deploying;
 mod json;
 mod keeping;
+mod narrow;
 mod networking;
 mod running;
 mod samples;

@@ -1,6 +1,6 @@
 //! How the daemon is doing, and what signs.
 
-use admin_api::Reloaded;
+use admin_api::{Finding, FindingLevel, Reloaded};
 
 use super::super::key::CacheKey;
 use super::*;
@@ -8,15 +8,18 @@ use super::*;
 #[test]
 fn a_list_of_workers_reads_well_at_80_columns() {
     let work = worker::Work { workers: samples::daemon::workers(), jobs: samples::jobs()[..2].to_vec() };
-    let text = worker::render(&work, &TERMINAL);
+    let text = worker::render(&work, false, &TERMINAL);
     assert_fits(&text);
+    assert!(!text.contains("publisher") && text.contains("1 idle worker not shown"), "{text}");
     assert_golden("workers.80.txt", &text);
+    let text = worker::render(&work, true, &TERMINAL);
+    assert!(text.contains("publisher") && !text.contains("not shown"), "{text}");
 }
 
 #[test]
 fn a_list_of_workers_in_a_pipe_has_one_line_each() {
     let work = worker::Work { workers: samples::daemon::workers(), jobs: vec![] };
-    assert_golden("workers.pipe.txt", &worker::render(&work, &PIPE));
+    assert_golden("workers.pipe.txt", &worker::render(&work, false, &PIPE));
 }
 
 #[test]
@@ -35,6 +38,18 @@ fn what_the_doctor_finds_reads_well_at_80_columns() {
     let text = doctor::render(&samples::daemon::findings(), &TERMINAL);
     assert_fits(&text);
     assert_golden("doctor.80.txt", &text);
+}
+
+#[test]
+fn advice_for_several_checks_is_given_once() {
+    let finding = |subject: &str| Finding {
+        level: FindingLevel::Error,
+        subject: subject.to_owned(),
+        message: "it has no address".to_owned(),
+        advice: Some("add it to the DNS".to_owned()),
+    };
+    let text = doctor::render(&[finding("name a"), finding("name b"), finding("name b")], &TERMINAL);
+    assert!(text.ends_with("\n\nname a, name b: Add it to the DNS.\n"), "{text}");
 }
 
 #[test]
