@@ -24,11 +24,14 @@ pub struct Look {
 impl Look {
     /// Returns the look that suits standard output.
     ///
-    /// `NO_COLOR` (see <https://no-color.org>) and a dumb terminal turn colour off.
+    /// `NO_COLOR` (see <https://no-color.org>) and a dumb terminal turn colour off, `CLICOLOR_FORCE` (see
+    /// <https://bixense.com/clicolors>) turns it on away from a terminal.
     pub fn of_stdout() -> Self {
         let is_terminal = io::stdout().is_terminal();
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let is_forced =
+            std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
         let width = || {
             let width = comfy_table::Table::new().width();
             width.filter(|&width| width >= LEAST_WIDTH).unwrap_or(USUAL_WIDTH)
@@ -45,7 +48,7 @@ impl Look {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             width: is_terminal.then(width),
-            colour: is_terminal && !is_dumb && !is_set("NO_COLOR"),
+            colour: !is_set("NO_COLOR") && (is_forced || is_terminal && !is_dumb),
             draws_lines: !is_dumb && is_utf8,
             // A clock before 1970 is wrong anyway.
             now: now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),

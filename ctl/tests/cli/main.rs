@@ -137,6 +137,20 @@ fn status_is_shown_to_people_and_passed_on_as_json() {
 }
 
 #[test]
+fn colour_can_be_forced_into_a_pipe() {
+    let daemon = Daemon::start(&[("GET /v1/status", says(status()))]);
+    let run = |variables: &[(&str, &str)]| {
+        let mut command = cachectl();
+        command.arg("status").arg("--socket").arg(&daemon.socket).envs(variables.iter().copied());
+        finish(&mut command).succeeds()
+    };
+    assert!(run(&[("CLICOLOR_FORCE", "1")]).contains("\x1b[1m"));
+    for variables in [&[("CLICOLOR_FORCE", "0")][..], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]] {
+        assert!(!run(variables).contains('\x1b'), "{variables:?}");
+    }
+}
+
+#[test]
 fn every_request_states_the_version_of_the_api() {
     let daemon = Daemon::start(&[("GET /v1/status", says(status()))]);
     daemon.run("status").succeeds();

@@ -235,7 +235,9 @@ pub fn cachectl() -> Command {
 
 /// Takes from `command` what of the caller's environment `cachectl` heeds.
 pub fn clean(mut command: Command) -> Command {
-    for name in ["CACHE_SERVER_SOCKET", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME", "NO_COLOR"] {
+    for name in
+        ["CACHE_SERVER_SOCKET", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME", "NO_COLOR", "CLICOLOR_FORCE"]
+    {
         command.env_remove(name);
     }
     command
