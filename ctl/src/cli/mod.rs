@@ -51,6 +51,7 @@ pub struct Global {
     ///   /run/cache-server/admin.sock
     ///   $XDG_STATE_HOME/cache-server/admin.sock (~/.local/state/cache-server/admin.sock)
     ///   /var/lib/cache-server/admin.sock
+    ///
     /// The variable CACHE_SERVER_SOCKET names another one.
     #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
     pub socket: Option<PathBuf>,

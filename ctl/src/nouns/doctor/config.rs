@@ -43,7 +43,7 @@ pub fn check(file: &Path) -> (Vec<Finding>, Option<PathBuf>) {
     };
     let mut findings: Vec<Finding> = checked.faults.into_iter().map(finding).collect();
     if findings.is_empty() {
-        findings.push(ok("config", format!("{} has no fault", file.display())));
+        findings.push(ok("config", format!("{} has no faults", file.display())));
     }
     (findings, checked.admin_socket)
 }
