@@ -1,14 +1,12 @@
 //! Asking one other cache for a narinfo, and checking what it says.
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
-use nix_formats::{Compression, NarInfo, PublicKey, Signature, StorePathHash};
+use nix_formats::{NarInfo, PublicKey, Signature, StorePathHash};
 use peer_network::Peer;
 use peer_network::record::AnnouncedCache;
 use tokio::time::timeout;
@@ -18,13 +16,11 @@ use super::Federation;
 use super::client::{ClientError, read_body};
 use super::ticket::{Source, Ticket, within};
 use super::trust::{keys_of_peer, trusted_keys, valid_signatures};
-use super::unpacked::encoding_of;
+use super::unpacked::read_unpacked;
 use super::upstreams::{Prepared, Remote};
 use crate::cache::{Cache, Caches};
 use crate::chain::chain;
 use crate::counters::{ASKED_ELSEWHERE, FAILED_ELSEWHERE};
-use crate::decode::decoder_of;
-use crate::limits::decoder_memory::DecoderKind;
 
 /// Longest narinfo that is taken.
 const LONGEST_NARINFO: usize = 1 << 20;
@@ -107,9 +103,12 @@ impl From<ClientError> for AskError {
     fn from(error: ClientError) -> Self {
         match error {
             // About this path only.
-            ClientError::Redirect(_) | ClientError::Address(_) | ClientError::TooLong(_) => {
-                Self::Unusable(error.to_string())
-            }
+            ClientError::Redirect(_)
+            | ClientError::Address(_)
+            | ClientError::TooLong(_)
+            | ClientError::Encoding(_) => Self::Unusable(error.to_string()),
+            // About this daemon, which has memory again in a moment.
+            ClientError::Busy(_) => Self::NotYet,
             error => Self::Client(error),
         }
     }
@@ -240,10 +239,7 @@ impl Federation {
             StatusCode::SERVICE_UNAVAILABLE if is_soon(answer.headers()) => return Err(AskError::NotYet),
             status => return Err(AskError::Status(status)),
         }
-        let encoding =
-            encoding_of(answer.headers()).ok_or_else(|| unusable("it is encoded in an unknown way"))?;
-        let text = read_body(answer, LONGEST_NARINFO).await?;
-        let text = unpack(text, encoding).await.ok_or_else(|| unusable("it cannot be unpacked"))?;
+        let text = read_unpacked(answer, LONGEST_NARINFO).await?;
         let text = std::str::from_utf8(&text).map_err(|_| unusable("its narinfo is not text"))?;
         let mut narinfo = NarInfo::parse(text)
             .map_err(|error| AskError::Unusable(format!("its narinfo is malformed: {}", chain(&error))))?;
@@ -340,21 +336,6 @@ async fn refusal_of_bucket(answer: Response<Incoming>) -> AskError {
         None => AskError::Status(status),
         Some(code) => AskError::Refused(code.to_owned()),
     }
-}
-
-/// Unpacks a narinfo.
-async fn unpack(body: Bytes, encoding: Compression) -> Option<Bytes> {
-    if encoding == Compression::None {
-        return Some(body);
-    }
-    let unpacking = tokio::task::spawn_blocking(move || {
-        let mut unpacked = Vec::new();
-        let limit = LONGEST_NARINFO as u64 + 1;
-        decoder_of(DecoderKind::Relayed, &body[..], encoding)?.take(limit).read_to_end(&mut unpacked)?;
-        Ok::<_, std::io::Error>(unpacked)
-    });
-    let unpacked = unpacking.await.ok()?.ok()?;
-    (unpacked.len() <= LONGEST_NARINFO).then(|| unpacked.into())
 }
 
 /// Whether it says to come back within a moment.

@@ -67,6 +67,12 @@ pub enum ClientError {
     /// The answer is longer than anything that is expected.
     #[error("it answered with more than {0} bytes")]
     TooLong(usize),
+    /// The answer has a `Content-Encoding` of no use.
+    #[error("its answer is encoded {0}")]
+    Encoding(String),
+    /// There is no memory to unpack the answer at the moment.
+    #[error("{0}")]
+    Busy(String),
 }
 
 impl ClientError {
@@ -80,6 +86,8 @@ impl ClientError {
             Self::Address(_) => "address",
             Self::Credentials(_) => "credentials",
             Self::TooLong(_) => "too long",
+            Self::Encoding(_) => "encoding",
+            Self::Busy(_) => "busy",
         }
     }
 }

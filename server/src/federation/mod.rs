@@ -71,13 +71,14 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use self::address_scope::AddressScope;
-pub use self::client::{Client, ClientError, read_body};
+pub use self::client::{Client, ClientError};
 pub use self::download::Download;
 pub use self::exchange::{InventoryQuestion, ProvenPeer};
 pub use self::fetch::{FetchError, Fetched};
 pub use self::find::{Found, Outcome};
 pub use self::keep::size_to_collect;
-pub use self::ticket::{Ticket, TicketText, within};
+pub use self::ticket::{Ticket, TicketText, most_bytes_of_file, within};
+pub use self::unpacked::read_unpacked;
 pub use self::upstream_state::{UpstreamCondition, UpstreamState};
 pub use self::upstreams::Credentials;
 

@@ -130,9 +130,9 @@ impl Ticket {
         self.is_file_known.then_some(self.file.file_hash)
     }
 
-    /// More bytes than this no file has that unpacks to the NAR: none of the compressions makes a NAR much longer.
+    /// More bytes than this no file has that unpacks to the NAR.
     pub fn most_bytes(&self) -> u64 {
-        self.nar_size.saturating_add(self.nar_size / 8).saturating_add(64 << 10)
+        most_bytes_of_file(self.nar_size)
     }
 
     /// Whether the file that `other` is for can take the place of this one's.
@@ -189,6 +189,11 @@ impl Ticket {
             nar_size: u64::from_be_bytes(*nar_size),
         })
     }
+}
+
+/// Returns how many bytes the file of a NAR may have: none of the compressions makes a NAR much longer.
+pub fn most_bytes_of_file(nar_size: u64) -> u64 {
+    nar_size.saturating_add(nar_size / 8).saturating_add(64 << 10)
 }
 
 /// The URL of something in another cache; `None` if it leads out of that.

@@ -1,4 +1,4 @@
-//! Files that a server sends with a `Content-Encoding`, as they are without it.
+//! What a server sends with a `Content-Encoding`, as it is without it: texts at once, files while they arrive.
 //!
 //! Nix takes such files: its HTTP client unpacks them. Many servers encode what is not compressed, and buckets send what they store as it
 //! was written.
@@ -6,15 +6,17 @@
 use std::io::Read;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Response};
+use hyper::body::Incoming;
 use nix_formats::Compression;
 use tokio::sync::{mpsc, oneshot};
 
 use super::arriving::Arriving;
+use super::client::{ClientError, read_body};
 use super::download::{DownloadError, Wire};
 use crate::decode::decoder_of;
-use crate::limits::decoder_memory::DecoderKind;
+use crate::limits::decoder_memory::{DecoderKind, DecodersBusy};
 use crate::limits::own_thread;
 
 /// Pieces that wait for the thread that unpacks them, and for whoever reads them.
@@ -30,6 +32,34 @@ pub fn encoding_of(headers: &HeaderMap) -> Option<Compression> {
         "x-gzip" => Some(Compression::Gzip),
         name => Compression::from_narinfo_name(name).ok(),
     }
+}
+
+/// Reads the whole body of an answer, without its `Content-Encoding`. Neither what arrives nor what it unpacks to may have more than
+/// `limit` bytes.
+///
+/// # Errors
+///
+/// [`ClientError::Encoding`] if it cannot be unpacked, [`ClientError::Busy`] if others use the memory for that, and what
+/// reading a body says.
+pub async fn read_unpacked(answer: Response<Incoming>, limit: usize) -> Result<Bytes, ClientError> {
+    let encoding = encoding_of(answer.headers());
+    let encoding = encoding.ok_or_else(|| ClientError::Encoding("in an unknown way".to_owned()))?;
+    let body = read_body(answer, limit).await?;
+    if encoding == Compression::None {
+        return Ok(body);
+    }
+    let unpacking = tokio::task::spawn_blocking(move || {
+        let mut unpacked = Vec::new();
+        let decoder = decoder_of(DecoderKind::Relayed, &body[..], encoding)?;
+        decoder.take(limit as u64 + 1).read_to_end(&mut unpacked)?;
+        Ok::<_, std::io::Error>(unpacked)
+    });
+    let unpacked = unpacking.await.map_err(|_| ClientError::Encoding("in a strange way".to_owned()))?;
+    let unpacked = unpacked.map_err(|error| match DecodersBusy::is_cause_of(&error) {
+        true => ClientError::Busy(error.to_string()),
+        false => ClientError::Encoding(format!("in a way that cannot be undone: {error}")),
+    })?;
+    if unpacked.len() > limit { Err(ClientError::TooLong(limit)) } else { Ok(unpacked.into()) }
 }
 
 /// A file that is unpacked while it arrives.

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Federation;
 use super::ask::Candidate;
-use super::client::read_body;
+use super::unpacked::read_unpacked;
 use super::upstreams::{LastError, Remote};
 use crate::cache::Caches;
 use crate::chain::chain;
@@ -100,7 +100,7 @@ impl Federation {
             }
             status => return Err(format!("it answered with status {status} when asked for nix-cache-info")),
         }
-        let body = read_body(answer, LONGEST_INFO).await.map_err(|error| chain(&error))?;
+        let body = read_unpacked(answer, LONGEST_INFO).await.map_err(|error| chain(&error))?;
         let text = String::from_utf8_lossy(&body);
         let store = text.lines().find_map(|line| line.strip_prefix("StoreDir:")).map(str::trim);
         match store {

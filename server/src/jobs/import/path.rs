@@ -16,6 +16,7 @@ use crate::cache::keys::Offered;
 use crate::cache::{Cache, PushError};
 use crate::chain::chain;
 use crate::core::Core;
+use crate::federation::most_bytes_of_file;
 use crate::ingest::PathDescription;
 use crate::jobs::JobError;
 use crate::jobs::transfer::{Carrier, Done, Fate, Throttle};
@@ -25,6 +26,7 @@ const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
 /// Signatures that are kept of a path. Real ones have a handful.
 const MOST_SIGNATURES: usize = 32;
+const LONGER: &str = "its file is longer than any that unpacks to its NAR";
 
 /// What imports the paths of one source.
 pub(super) struct Importer {
@@ -120,10 +122,16 @@ impl Importer {
     async fn fetch(&self, cache: &Arc<Cache>, narinfo: NarInfo) -> Result<u64, Failure> {
         let Nar { body, size, compression, name } = self.source.nar(&narinfo).await?;
         let received = AtomicU64::new(0);
-        let body = self.watched(body, &received);
+        // Else one that goes on for ever, or unpacks to much more than it says, would fill the spool.
+        let most = most_bytes_of_file(narinfo.nar_size);
+        let body = self.watched(body, &received, most);
         let uploads = &self.core.uploads;
-        let file_hash = uploads.put_file(cache, None, compression, name.as_ref(), size, body).await?;
+        let file_hash = uploads.put_file(cache, None, compression, name.as_ref(), size, body).await;
         let received = received.load(Ordering::Relaxed);
+        if received > most {
+            return Err(SourceError::Unusable(LONGER.to_owned()).into());
+        }
+        let file_hash = file_hash?;
         let mut signatures = narinfo.signatures.clone();
         signatures.truncate(MOST_SIGNATURES);
         let mut description = PathDescription::from_narinfo(NarInfo { compression, ..narinfo }, file_hash)?;
@@ -133,11 +141,13 @@ impl Importer {
         Ok(received)
     }
 
-    /// The body, below the rate, counted, and ended with an error when the job is to stop, so that the upload ends as well.
+    /// The body, below the rate, counted, and ended with an error when the job is to stop, so that the upload ends as well, or
+    /// beyond `most` bytes.
     fn watched<'a>(
         &'a self,
         body: impl Stream<Item = Result<Bytes, String>> + Send + 'a,
         received: &'a AtomicU64,
+        most: u64,
     ) -> impl Stream<Item = Result<Bytes, String>> + Send + 'a {
         body.then(move |piece| async move {
             if self.stop.is_cancelled() {
@@ -145,7 +155,10 @@ impl Importer {
             }
             let piece = piece?;
             self.throttle.pass(piece.len()).await;
-            received.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            let so_far = received.fetch_add(piece.len() as u64, Ordering::Relaxed) + piece.len() as u64;
+            if so_far > most {
+                return Err(LONGER.to_owned());
+            }
             self.received.fetch_add(piece.len() as u64, Ordering::Relaxed);
             Ok(piece)
         })

@@ -16,7 +16,9 @@ use url::Url;
 use super::source::{Nar, SourceError, nar_name, parse_narinfo};
 use crate::config::UpstreamCredentials;
 use crate::core::Core;
-use crate::federation::{AddressScope, Client, ClientError, Credentials, Download, read_body, within};
+use crate::federation::{
+    AddressScope, Client, ClientError, Credentials, Download, most_bytes_of_file, read_unpacked, within,
+};
 
 /// Longest narinfo that is taken.
 const LONGEST_NARINFO: usize = 1 << 20;
@@ -66,14 +68,13 @@ impl WebCache {
     pub(super) async fn narinfo(&self, hash: &StorePathHash) -> Result<NarInfo, SourceError> {
         let answer = self.get(&self.url(&format!("{hash}.narinfo"))?).await?;
         check_status(answer.status(), "it")?;
-        parse_narinfo(&read_body(answer, LONGEST_NARINFO).await?)
+        parse_narinfo(&read_unpacked(answer, LONGEST_NARINFO).await?)
     }
 
     pub(super) async fn nar(&self, narinfo: &NarInfo) -> Result<Nar, SourceError> {
         let answer = self.get(&self.url(&narinfo.url)?).await?;
         check_status(answer.status(), "its NAR")?;
-        let most = narinfo.nar_size.saturating_add(narinfo.nar_size / 8).saturating_add(64 << 10);
-        let download = Download::start(answer, None, most)
+        let download = Download::start(answer, None, most_bytes_of_file(narinfo.nar_size))
             .ok_or_else(|| SourceError::Unusable("its NAR is encoded in an unknown way".to_owned()))?;
         let size = download.length;
         let body = stream::unfold(download, |mut download| async move {
@@ -111,7 +112,7 @@ fn refusal(status: StatusCode) -> SourceError {
 impl From<ClientError> for SourceError {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Connection(_) | ClientError::Timeout => Self::Unavailable(error.to_string()),
+            ClientError::Connection(_) | ClientError::Timeout | ClientError::Busy(_) => Self::Unavailable(error.to_string()),
             error => Self::Unusable(crate::chain::chain(&error)),
         }
     }

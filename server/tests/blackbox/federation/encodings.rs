@@ -34,13 +34,13 @@ fn lzip(bytes: &[u8]) -> Vec<u8> {
     [b"LZIP\x01\x14", &raw[..], &trailer.0, &trailer.1, &trailer.2].concat()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-fn brotli(bytes: &[u8]) -> Vec<u8> {
+pub fn brotli(bytes: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     let params = brotli::enc::BrotliEncoderParams { quality: 1, ..Default::default() };
     brotli::BrotliCompress(&mut &bytes[..], &mut file, &params).unwrap();
@@ -48,7 +48,13 @@ fn brotli(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The signed narinfo of a path whose file is something else than the harness makes.
-fn narinfo(upstream: &Upstream, path: &Path, compression: &str, url: &str, file: Option<&[u8]>) -> String {
+pub fn narinfo(
+    upstream: &Upstream,
+    path: &Path,
+    compression: &str,
+    url: &str,
+    file: Option<&[u8]>,
+) -> String {
     let text = upstream.narinfo(path);
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -176,6 +182,48 @@ fn a_nar_with_a_content_encoding_is_served_without_it() {
         upstream.on_nar(&path, Act::Encoded(encoding, pack(&path.file)));
         site.reader("pub").assert_has(&path);
     }
+}
+
+#[test]
+fn a_narinfo_with_a_content_encoding_is_read_and_a_bomb_costs_no_more_than_its_path() {
+    let upstream = Upstream::start();
+    let site = asking(&upstream, false);
+    type Pack = fn(&[u8]) -> Vec<u8>;
+    let encodings: [(&str, Pack); 5] = [
+        ("zstd", |bytes| Compression::Zstd.compress(bytes)),
+        ("xz", |bytes| Compression::Xz.compress(bytes)),
+        ("gzip", gzip),
+        ("x-gzip", gzip),
+        ("br", brotli),
+    ];
+    let check = b"StoreDir: /nix/store\n";
+    for (encoding, pack) in encodings {
+        let path = Path::small("described");
+        upstream.has(&path);
+        upstream.on_narinfo(&path, Act::Encoded(encoding, pack(upstream.narinfo(&path).as_bytes())));
+        site.reader("pub").assert_has(&path);
+        upstream.on("/nix-cache-info", Act::Encoded(encoding, pack(check)));
+        site.cachectl_ok(&["upstream", "check"]);
+        // 20 MB in a few kilobytes, asked for by many at once.
+        let bomb = Act::Encoded(encoding, pack(&vec![b'x'; 20_000_000]));
+        let paths: Vec<Path> = (0..20).map(|_| Path::small("bomb")).collect();
+        paths.iter().for_each(|path| upstream.on_narinfo(path, bomb.clone()));
+        std::thread::scope(|scope| {
+            for path in &paths {
+                let reader = site.reader("pub");
+                scope.spawn(move || {
+                    wait_for(SOON, "it is left out", || (reader.narinfo_status(path) == 404).then_some(()));
+                });
+            }
+        });
+        let good = Path::small("good");
+        upstream.has(&good);
+        site.reader("pub").assert_has(&good);
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", site.daemon_pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap();
+    assert!(peak < 350_000, "{peak} kB");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod certificates;
 mod closures;
 mod credentials;
 mod digests;
-mod encodings;
+pub mod encodings;
 mod finding;
 mod gate;
 mod keeping;

@@ -6,6 +6,7 @@ mod import;
 mod kill;
 mod original;
 mod sources;
+mod web;
 
 use std::fs;
 use std::io::Write as _;
