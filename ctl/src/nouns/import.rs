@@ -46,7 +46,7 @@ pub struct Arguments {
     pub paths: Vec<String>,
 }
 
-/// What a source behind http or https wants to see. The daemon reads the files.
+/// What a source wants to see. The daemon reads the files.
 #[derive(Debug, Args)]
 pub struct CredentialArguments {
     /// User name for the password
@@ -61,12 +61,42 @@ pub struct CredentialArguments {
     /// File in the format of netrc with an entry for the host of the source
     #[arg(long, value_name = "FILE", value_parser = value::absolute, conflicts_with_all = ["password_file", "token_file"])]
     pub netrc_file: Option<String>,
+    /// File with further headers that the source wants to see, a line `Name: value` each
+    #[arg(long, value_name = "FILE", value_parser = value::absolute)]
+    pub headers_file: Option<String>,
+    /// File with a client certificate, and the chain above it, in PEM
+    #[arg(long, value_name = "FILE", value_parser = value::absolute)]
+    pub client_certificate_file: Option<String>,
+    /// File with the private key of the client certificate, in PEM [default: the file of the certificate]
+    #[arg(long, value_name = "FILE", value_parser = value::absolute, requires = "client_certificate_file")]
+    pub client_key_file: Option<String>,
+    /// Use the credentials of the upstream of the cache that has the URL of the source
+    #[arg(long, conflicts_with_all = ["user", "password_file", "token_file", "netrc_file", "headers_file", "client_certificate_file"])]
+    pub as_upstream: bool,
 }
 
 impl From<CredentialArguments> for ImportCredentials {
     fn from(arguments: CredentialArguments) -> Self {
-        let CredentialArguments { user, password_file, token_file, netrc_file } = arguments;
-        Self { user, password_file, token_file, netrc_file }
+        let CredentialArguments {
+            user,
+            password_file,
+            token_file,
+            netrc_file,
+            headers_file,
+            client_certificate_file,
+            client_key_file,
+            as_upstream,
+        } = arguments;
+        Self {
+            user,
+            password_file,
+            token_file,
+            netrc_file,
+            headers_file,
+            client_certificate_file,
+            client_key_file,
+            as_upstream,
+        }
     }
 }
 

@@ -71,6 +71,9 @@ impl Jobs {
         unattended: bool,
     ) -> Result<Started, ApiError> {
         let scope = Scope::of(core, &request)?;
+        if let JobRequest::Import(import) = &request {
+            import::refuse_secrets(import)?;
+        }
         let mut list = self.lock();
         for running in list.iter().filter(|job| job.is_running()) {
             match relation(running, &request, &scope) {

@@ -1,6 +1,7 @@
 //! A flat binary cache in a bucket, as `nix copy --to s3://` writes it, or one of our own storages.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 use nar_storage::{Blob, BlobBody, Key, S3Storage, Storage as _, StorageError, layout};
@@ -9,6 +10,8 @@ use url::Url;
 
 use super::source::{Nar, SourceError, nar_name, parse_narinfo};
 use crate::chain::chain;
+use crate::config::UpstreamCredentials;
+use crate::federation::Credentials;
 use crate::jobs::transfer::bucket_settings;
 
 pub(super) struct Bucket {
@@ -16,9 +19,12 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) async fn open(url: &Url) -> Result<Self, SourceError> {
+    /// Opens the bucket at a URL. Its keys are those of the upstream that it is, or those that the URL names.
+    pub(super) async fn open(url: &Url, credentials: &UpstreamCredentials) -> Result<Self, SourceError> {
         // Nothing is stored there, so nothing is spooled.
-        let settings = bucket_settings(url, Path::new("")).await.map_err(SourceError::Unusable)?;
+        let mut settings = bucket_settings(url, Path::new("")).await.map_err(SourceError::Unusable)?;
+        let keys = Credentials::new(credentials, url.host_str().unwrap_or_default(), Arc::new([]));
+        settings.credentials = keys.bucket_keys().await?.or(settings.credentials);
         Ok(Self { storage: S3Storage::new(settings).await })
     }
 

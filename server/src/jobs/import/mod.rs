@@ -11,11 +11,13 @@
 //! | `source.rs` | what every source has to answer |
 //! | `directory.rs`, `bucket.rs`, `web.rs`, `nix_store.rs` | the kinds of sources |
 //! | `path.rs` | the import of one path |
+//! | `credentials.rs` | what a source wants to see |
 //! | `adopt.rs` | adopting what the original Python server has, without a copy |
 //! | `pattern.rs` | which paths |
 
 mod adopt;
 mod bucket;
+mod credentials;
 mod directory;
 mod nix_store;
 mod path;
@@ -30,7 +32,9 @@ use std::sync::atomic::AtomicU64;
 use admin_api::{ApiError, ErrorCode, ImportRequest, ImportSummary, JobSummary, Unit};
 use nix_formats::StorePathHash;
 
-use self::path::Importer;
+pub(super) use self::credentials::refuse_secrets;
+
+use self::path::{Importer, gone};
 use self::source::{Source, SourceError};
 use super::JobError;
 use super::job::Reporter;
@@ -51,7 +55,9 @@ pub(super) async fn import(
     if let Some(config) = place.strip_prefix(ORIGINAL) {
         return adopt::adopt(core, Path::new(config), request, reporter).await;
     }
-    let source = Source::open(place, core, &request.credentials).await.map_err(refused)?;
+    let target = core.find_cache(cache).ok_or_else(|| gone(cache))?;
+    let source = Source::open(place, core, &target, &request.credentials).await.map_err(refused)?;
+    drop(target);
     reporter.begin(Some("listing the source".to_owned()), Unit::Paths, 0, None);
     let stop = reporter.stop_token();
     let paths = stop.run_until_cancelled(paths_of(&source, request)).await.ok_or(JobError::Stopped)??;

@@ -215,7 +215,7 @@ impl From<PushError> for Failure {
     }
 }
 
-fn gone(cache: &str) -> JobError {
+pub(super) fn gone(cache: &str) -> JobError {
     JobError::Failed(ApiError {
         code: ErrorCode::NotFound,
         message: format!("there is no cache called `{cache}` any more"),

@@ -9,9 +9,11 @@ use futures_util::stream::BoxStream;
 use nix_formats::{Compression, FileHash, NarFileName, NarInfo, StorePathHash};
 
 use super::bucket::Bucket;
+use super::credentials;
 use super::directory::Directory;
 use super::nix_store::NixStore;
 use super::web::WebCache;
+use crate::cache::Cache;
 use crate::core::Core;
 use crate::jobs::transfer::Place;
 
@@ -54,7 +56,7 @@ pub(super) struct Nar {
 }
 
 impl Source {
-    /// Opens what an operator names, with what it wants to see.
+    /// Opens what an operator names, with what it wants to see. `cache` takes the paths; the source may be an upstream of it.
     ///
     /// # Errors
     ///
@@ -62,19 +64,15 @@ impl Source {
     pub(super) async fn open(
         text: &str,
         core: &Core,
-        credentials: &ImportCredentials,
+        cache: &Cache,
+        given: &ImportCredentials,
     ) -> Result<Self, SourceError> {
-        let is_web = text.starts_with("http://") || text.starts_with("https://");
-        if !is_web && !credentials.is_empty() {
-            let reason = "only a source behind http or https takes these credentials; a bucket takes `access-key-file` and \
-                          `secret-key-file` in its URL";
-            return Err(SourceError::Unusable(reason.to_owned()));
-        }
+        let credentials = credentials::resolve(given, text, cache)?;
         match Place::of(text).map_err(SourceError::Unusable)? {
             Place::Directory(root) => Directory::open(root).await.map(Self::Directory),
-            Place::Bucket(url) => Bucket::open(&url).await.map(Box::new).map(Self::Bucket),
-            Place::Other if is_web => {
-                WebCache::open(text, core, credentials).await.map(Box::new).map(Self::Web)
+            Place::Bucket(url) => Bucket::open(&url, &credentials).await.map(Box::new).map(Self::Bucket),
+            Place::Other if text.starts_with("http://") || text.starts_with("https://") => {
+                WebCache::open(text, core, &credentials).await.map(Box::new).map(Self::Web)
             }
             Place::Other => NixStore::open(text).await.map(Self::NixStore),
         }

@@ -3,10 +3,8 @@
 //! None of these has a list of what it holds that a client could ask for, so the paths are named by whoever imports them, or
 //! found by following references.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use admin_api::ImportCredentials;
 use futures_util::{StreamExt as _, stream};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
@@ -35,32 +33,24 @@ impl WebCache {
     pub(super) async fn open(
         text: &str,
         core: &Core,
-        credentials: &ImportCredentials,
+        credentials: &UpstreamCredentials,
     ) -> Result<Self, SourceError> {
         let mut base = Url::parse(text).map_err(|error| SourceError::Unusable(format!("{text}: {error}")))?;
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(SourceError::Unusable("a URL with a password would end in logs".to_owned()));
-        }
         base.set_query(None);
         base.set_fragment(None);
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let credentials = UpstreamCredentials {
-            user: credentials.user.clone(),
-            password_file: credentials.password_file.as_ref().map(PathBuf::from),
-            token_file: credentials.token_file.as_ref().map(PathBuf::from),
-            netrc_file: credentials.netrc_file.as_ref().map(PathBuf::from),
-            ..UpstreamCredentials::default()
-        };
         let authorities = core.config().server.trusted_authorities.as_slice().into();
-        let credentials = Credentials::new(&credentials, base.host_str().unwrap_or_default(), authorities);
+        let credentials = Credentials::new(credentials, base.host_str().unwrap_or_default(), authorities);
         let client = Client::new(AddressScope::Anywhere, core.https.clone());
         let cache = Self { client, credentials, base };
         let answer = cache.get(&cache.url("nix-cache-info")?).await?;
         match answer.status() {
             StatusCode::OK => Ok(cache),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(refusal(answer.status())),
+            // What nginx says to those without a client certificate.
+            StatusCode::BAD_REQUEST if text.starts_with("https://") => Err(refusal(answer.status())),
             status => Err(SourceError::Unusable(format!("{text} is no binary cache: status {status}"))),
         }
     }
@@ -112,7 +102,9 @@ fn refusal(status: StatusCode) -> SourceError {
 impl From<ClientError> for SourceError {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Connection(_) | ClientError::Timeout | ClientError::Busy(_) => Self::Unavailable(error.to_string()),
+            ClientError::Connection(_) | ClientError::Timeout | ClientError::Busy(_) => {
+                Self::Unavailable(error.to_string())
+            }
             error => Self::Unusable(crate::chain::chain(&error)),
         }
     }

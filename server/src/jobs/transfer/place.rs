@@ -43,12 +43,21 @@ pub(in crate::jobs) async fn bucket_settings(url: &Url, spool: &Path) -> Result<
     let bucket = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no bucket")?;
     let (mut region, mut scheme) = ("us-east-1".to_owned(), "https".to_owned());
     let (mut endpoint, mut access_key, mut secret_key) = (None, None, None);
+    let mut is_path_style = None;
     for (name, value) in url.query_pairs() {
         let value = value.into_owned();
         match &*name {
             "region" => region = value,
             "scheme" => scheme = value,
             "endpoint" => endpoint = Some(value),
+            "addressing-style" => {
+                is_path_style = match value.as_str() {
+                    "path" => Some(true),
+                    "virtual" => Some(false),
+                    "auto" => None,
+                    other => return Err(format!("addressing-style is path or virtual, not {other}")),
+                }
+            }
             "access-key-file" => access_key = Some(read_key(&value).await?),
             "secret-key-file" => secret_key = Some(read_key(&value).await?),
             // What Nix needs for its own work.
@@ -71,7 +80,7 @@ pub(in crate::jobs) async fn bucket_settings(url: &Url, spool: &Path) -> Result<
         region,
         // As with Nix, an endpoint is a host, or a URL.
         endpoint: endpoint.map(|host| if host.contains("://") { host } else { format!("{scheme}://{host}") }),
-        force_path_style: has_endpoint,
+        force_path_style: is_path_style.unwrap_or(has_endpoint),
         credentials,
         redirect: false,
         abandoned_after: S3Settings::ABANDONED_AFTER,
@@ -108,12 +117,15 @@ mod tests {
         assert_eq!((other.prefix.as_str(), other.region.as_str()), ("a/b", "eu"));
         assert_eq!(other.endpoint.as_deref(), Some("http://s3.test:9000"));
         assert!(other.force_path_style);
+        let hosted = settings("s3://nars?endpoint=s3.test&addressing-style=virtual").await.unwrap();
+        assert!(!hosted.force_path_style);
     }
 
     #[tokio::test]
     async fn what_a_url_cannot_mean_is_refused_with_the_reason() {
         for (text, reason) in [
             ("s3://nars?colour=red", "unknown parameter colour"),
+            ("s3://nars?addressing-style=round", "path or virtual"),
             ("s3://nars?access-key-file=key", "absolute name"),
             ("s3://nars?access-key-file=/does/not/exist", "cannot read a key"),
             ("s3://", "names no bucket"),

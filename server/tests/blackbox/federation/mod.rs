@@ -1,7 +1,7 @@
 //! Several daemons that find each other through a DHT, and upstreams that are not to be trusted.
 
 mod buckets;
-mod certificates;
+pub mod certificates;
 mod closures;
 mod credentials;
 mod digests;

@@ -1,5 +1,6 @@
 //! Moving in and out: imports from what people have, exports to what plain Nix reads.
 
+mod credentials;
 mod export;
 mod figures;
 mod import;

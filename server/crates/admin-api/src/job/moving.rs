@@ -24,12 +24,13 @@ pub struct ImportRequest {
     pub rate: Option<u64>,
     /// Whether to fetch nothing and only report.
     pub dry_run: bool,
-    /// What a source behind `http` or `https` wants to see.
+    /// What the source wants to see.
     #[serde(default, skip_serializing_if = "ImportCredentials::is_empty")]
     pub credentials: ImportCredentials,
 }
 
-/// What a source wants to see. The secrets are in files, as the daemon sees them, so a job that resumes reads them again.
+/// What a source wants to see. The secrets are in files, as the daemon sees them, so a job that resumes reads them again. All but
+/// `as_upstream` are for sources behind `http` or `https`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImportCredentials {
@@ -45,12 +46,37 @@ pub struct ImportCredentials {
     /// File in the format of `netrc`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netrc_file: Option<String>,
+    /// File with further headers, a line `Name: value` each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers_file: Option<String>,
+    /// File with a client certificate, and the chain above it, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate_file: Option<String>,
+    /// File with the private key of the certificate, in PEM; the file of the certificate if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key_file: Option<String>,
+    /// Whether the source is an upstream of the cache, and gets what the configuration has for that. Stands alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub as_upstream: bool,
 }
 
 impl ImportCredentials {
     /// Whether nothing is to be shown.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The files, by the names that they have in the configuration of an upstream.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let files = [
+            ("password-file", &self.password_file),
+            ("token-file", &self.token_file),
+            ("netrc-file", &self.netrc_file),
+            ("headers-file", &self.headers_file),
+            ("client-certificate-file", &self.client_certificate_file),
+            ("client-key-file", &self.client_key_file),
+        ];
+        files.into_iter().filter_map(|(name, file)| Some((name, file.as_deref()?)))
     }
 }
 
