@@ -304,8 +304,11 @@ async fn exchange(
 /// Where the answer redirects to, if it does.
 fn redirect_of(url: &Url, answer: &Response<Incoming>) -> Result<Option<Url>, ClientError> {
     let is_redirect = matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-    let Some(location) = answer.headers().get(LOCATION).filter(|_| is_redirect) else { return Ok(None) };
+    if !is_redirect {
+        return Ok(None);
+    }
     let bad = || ClientError::Redirect("it redirects to what is no URL for HTTP".to_owned());
+    let location = answer.headers().get(LOCATION).ok_or_else(bad)?;
     let mut target = location.to_str().ok().and_then(|to| url.join(to).ok()).ok_or_else(bad)?;
     if !matches!(target.scheme(), "http" | "https") {
         return Err(bad());

@@ -18,6 +18,8 @@ use crate::harness::{Path, random_bytes};
 pub enum Act {
     /// A reply with this body, or with its end if that is what was asked for.
     Send(Vec<u8>),
+    /// A reply with these header lines and this body.
+    Headed(&'static str, Vec<u8>),
     /// A reply that promises this length, with another body; then the connection is closed.
     Promise(usize, Vec<u8>),
     /// A reply of which one byte comes every now and then.
@@ -34,6 +36,8 @@ pub enum Act {
     NotYet,
     /// A redirect.
     Redirect(String),
+    /// A redirect of another kind, with these header lines.
+    Moved(u16, String),
     /// An error.
     Status(u16),
     /// Nothing, for as long as the client waits.
@@ -60,7 +64,12 @@ const KEY_NAME: &str = "upstream.test-1";
 
 impl Upstream {
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// One at another address of this machine.
+    pub fn at(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let upstream = Self {
             address: listener.local_addr().unwrap(),
             key: SigningKey::from_bytes(&random_bytes()),
@@ -97,6 +106,10 @@ impl Upstream {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub fn public_key(&self) -> String {
@@ -188,6 +201,10 @@ fn serve(
                 write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
                 writer.write_all(&body)?;
             }
+            Act::Headed(lines, body) => {
+                write!(writer, "HTTP/1.1 200 OK\r\n{lines}Content-Length: {}\r\n\r\n", body.len())?;
+                writer.write_all(&body)?;
+            }
             Act::Promise(length, body) => {
                 write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n")?;
                 return writer.write_all(&body);
@@ -216,6 +233,9 @@ fn serve(
             }
             Act::Redirect(to) => {
                 write!(writer, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")?;
+            }
+            Act::Moved(status, lines) => {
+                write!(writer, "HTTP/1.1 {status} Moved\r\n{lines}Content-Length: 0\r\n\r\n")?;
             }
             Act::Status(status) => write!(writer, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")?,
             Act::Hang => {
