@@ -17,6 +17,7 @@ mod node;
 mod operators;
 mod posing;
 mod privacy;
+mod products;
 mod redirects;
 mod skipping;
 mod trusting;
