@@ -125,7 +125,7 @@ in
           ];
           description = ''
             What TLS certificates of clients permit; the first rule that fits decides. `server.tls.client-authorities` says whose
-            certificates count. A token that comes along goes before.
+            certificates count. If a request has a token as well, the token decides.
           '';
         };
       };

@@ -174,12 +174,11 @@ async fn clock(core: &Core) -> Finding {
         }
     }
     if from_the_future > 0 {
-        let text =
-            format!("{from_the_future} paths were used in what is now the future: the clock was set back");
-        let advice = "set the clock right: tokens and retention go by it";
+        let text = format!("{from_the_future} paths have a last use in the future: the clock was set back");
+        let advice = "set the clock right: tokens and retention depend on it";
         return advise(finding(FindingLevel::Error, "clock", text), advice);
     }
-    finding(FindingLevel::Ok, "clock", "nothing was recorded in what is now the future")
+    finding(FindingLevel::Ok, "clock", "no recorded time is in the future")
 }
 
 /// The file as it is now, which may not be what the daemon runs with.
@@ -265,7 +264,7 @@ async fn copies_finding(core: &Core, cache: &Cache) -> Option<Finding> {
     };
     let wanted = cache.config().copies.max(1);
     if counts.missing == 0 {
-        let text = format!("every NAR lies on as many storages as it should: {wanted}");
+        let text = format!("every NAR is on as many storages as it should be: {wanted}");
         return Some(finding(FindingLevel::Ok, subject, text));
     }
     let (missing, exposed) = (counts.missing, counts.exposed);

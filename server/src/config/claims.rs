@@ -98,7 +98,7 @@ impl Roots {
             if taken == root {
                 return Err(format!("is the same place as {first}"));
             } else if root.starts_with(taken) {
-                return Err(format!("lies within {first}"));
+                return Err(format!("is inside {first}"));
             } else if taken.starts_with(root) {
                 return Err(format!("contains {first}"));
             }

@@ -39,7 +39,7 @@ pub enum Fetched {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// Nobody has it any more.
-    #[error("nobody has this NAR any more")]
+    #[error("no source has this NAR any more")]
     Absent,
     /// Too many others are being passed on.
     #[error("too many NARs are fetched from elsewhere at once; try again later")]

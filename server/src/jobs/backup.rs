@@ -53,7 +53,7 @@ pub(super) async fn backup(core: &Core, file: &str, reporter: &Reporter) -> Resu
     });
     match written.await {
         Ok(Ok(bytes)) => {
-            let text = "the file holds every secret of the daemon: keep it where nobody else can read it";
+            let text = "the file holds every secret of the daemon: keep it where others cannot read it";
             reporter.note(NoteLevel::Info, text.to_owned());
             Ok(JobSummary::Backup(BackupSummary { file: file.to_owned(), bytes }))
         }

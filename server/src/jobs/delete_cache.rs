@@ -121,7 +121,7 @@ impl Deletion<'_> {
     /// Tells of files that stay because their storage is not known any more.
     fn tell_of_rest(&self, record: &StorageRecord, files: u64, reason: &str) {
         if files > 0 {
-            let location = record.location.as_deref().unwrap_or("a place that nobody knows any more");
+            let location = record.location.as_deref().unwrap_or("an unknown place");
             let text = format!(
                 "{}/{}: its {files} files stay where they are, in {location}: {reason}",
                 self.cache.name, record.name

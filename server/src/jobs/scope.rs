@@ -124,7 +124,7 @@ fn only_cache_with(core: &Core, storage: &str) -> Result<String, ApiError> {
         _ => Err(ApiError {
             code: ErrorCode::Invalid,
             message: format!("several caches have a storage called `{storage}`: {}", having.join(", ")),
-            hint: Some("say which one with --cache".to_owned()),
+            hint: Some("pass --cache NAME to choose one".to_owned()),
         }),
     }
 }

@@ -20,7 +20,7 @@ impl Worker for Reopener {
     }
 
     fn purpose(&self) -> &'static str {
-        "opens ports and sockets that could not be opened or were lost"
+        "retries ports and sockets that could not be opened"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {
@@ -49,7 +49,7 @@ impl Worker for CertificateWatch {
     }
 
     fn purpose(&self) -> &'static str {
-        "puts TLS certificates into force whose files have changed"
+        "reloads TLS certificates when their files change"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

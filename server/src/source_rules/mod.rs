@@ -2,6 +2,7 @@
 
 mod error_texts;
 mod floors;
+mod wordings;
 
 use std::fs;
 use std::path::{Path, PathBuf};

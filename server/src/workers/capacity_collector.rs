@@ -37,7 +37,7 @@ impl Worker for CapacityCollector {
     }
 
     fn purpose(&self) -> &'static str {
-        "removes the least recently used of a cache that is larger than it may be"
+        "removes the least recently used paths of full caches"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

@@ -26,7 +26,7 @@ impl Worker for Catalog {
     }
 
     fn purpose(&self) -> &'static str {
-        "tries a catalog again that could not be written"
+        "retries a catalog that cannot be written"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

@@ -19,7 +19,7 @@ impl Worker for Clock {
     }
 
     fn purpose(&self) -> &'static str {
-        "notices when the system clock is wrong"
+        "checks the system clock"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {

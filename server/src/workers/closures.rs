@@ -34,7 +34,7 @@ impl Worker for Closures {
     }
 
     fn purpose(&self) -> &'static str {
-        "looks whether upstreams have what closures need and pushes left out"
+        "checks that upstreams still have what closures need"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

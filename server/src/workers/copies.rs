@@ -79,7 +79,7 @@ impl Worker for Copies {
     }
 
     fn purpose(&self) -> &'static str {
-        "keeps as many copies of each NAR as the configuration says"
+        "keeps the configured number of copies"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

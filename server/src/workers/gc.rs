@@ -37,7 +37,7 @@ impl Worker for Gc {
     }
 
     fn purpose(&self) -> &'static str {
-        "removes what nothing has used for the retention of its cache"
+        "removes paths that were unused for their retention"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {

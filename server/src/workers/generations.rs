@@ -35,7 +35,7 @@ impl Worker for Generations {
     }
 
     fn purpose(&self) -> &'static str {
-        "notes on the storages how far the catalog has come"
+        "records the state of the catalog on the storages"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

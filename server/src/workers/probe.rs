@@ -34,7 +34,7 @@ impl Worker for Probe {
     }
 
     fn purpose(&self) -> &'static str {
-        "finds out when the storage fails, fills up, or comes back"
+        "checks whether the storage works and has room"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {

@@ -23,7 +23,7 @@ impl Worker for Publisher {
     }
 
     fn purpose(&self) -> &'static str {
-        "makes narinfo files and listings durable, and writes those that are missing"
+        "writes narinfo files and listings to the storages"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

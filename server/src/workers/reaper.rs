@@ -33,7 +33,7 @@ impl Worker for Reaper {
     }
 
     fn purpose(&self) -> &'static str {
-        "ends uploads that nobody finishes"
+        "discards uploads that were not finished"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {

@@ -32,7 +32,7 @@ impl Worker for Recovery {
     }
 
     fn purpose(&self) -> &'static str {
-        "adds paths to the catalog that it lost when an older copy took its place"
+        "restores paths that an older copy of the catalog lacks"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {

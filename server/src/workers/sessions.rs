@@ -24,7 +24,7 @@ impl Worker for Sessions {
     }
 
     fn purpose(&self) -> &'static str {
-        "forgets who pushed with a token of an OpenID provider more than 90 days ago"
+        "deletes records of OpenID pushes after 90 days"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {

@@ -17,7 +17,7 @@ impl Worker for Sharing {
     }
 
     fn purpose(&self) -> &'static str {
-        "keeps the same NAR of several caches in one file"
+        "stores equal NARs of several caches once"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

@@ -25,7 +25,7 @@ impl Worker for Sizes {
     }
 
     fn purpose(&self) -> &'static str {
-        "notes how large each cache is"
+        "records the size of each cache"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {

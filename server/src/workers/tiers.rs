@@ -169,7 +169,7 @@ impl Worker for Tiers {
     }
 
     fn purpose(&self) -> &'static str {
-        "moves what is read often to faster storages, and the rest to slower ones"
+        "moves NARs between fast and slow storages"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {

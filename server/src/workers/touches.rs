@@ -21,7 +21,7 @@ impl Worker for Touches {
     }
 
     fn purpose(&self) -> &'static str {
-        "writes down when paths were last used"
+        "records when paths were last used"
     }
 
     async fn wait(&mut self, _: &Arc<Core>) {

@@ -32,7 +32,7 @@ impl Worker for Trash {
     }
 
     fn purpose(&self) -> &'static str {
-        "removes the files of paths that were in the trash for long enough"
+        "deletes paths whose time in the trash is over"
     }
 
     async fn wait(&mut self, core: &Arc<Core>) {
@@ -59,7 +59,7 @@ impl Worker for Trash {
                     cache = cache.name(),
                     paths,
                     bytes,
-                    "emptied the trash of what was there for long enough"
+                    "deleted what had been in the trash for long enough"
                 );
             }
             if stop.is_cancelled() {

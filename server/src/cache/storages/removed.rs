@@ -45,7 +45,7 @@ impl RemovedStorage {
             let (storage, local) = (backend.storage.clone(), backend.local().cloned());
             return Ok(Self { storage, local, is_configured: true });
         }
-        let Some(location) = &record.location else { return Err("nobody knows where it was".to_owned()) };
+        let Some(location) = &record.location else { return Err("its location is not known".to_owned()) };
         if !is_local {
             return Err(format!("the access to {location} is gone from the config"));
         }

@@ -82,6 +82,6 @@ fn check_url(section: &Section<'_>, key: &str, text: Option<&str>) {
         None => false,
     };
     if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
-        section.error(key, "has to begin with `https://`: whoever can change what it answers could push");
+        section.error(key, "must begin with `https://`: anyone who can change its replies could push");
     }
 }

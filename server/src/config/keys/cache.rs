@@ -74,7 +74,7 @@ const SERVING: Topic<CacheConfig> = Topic {
         Key::new("compression", &One(lens!(CacheConfig, compression), COMPRESSION))
             .default("zstd")
             .applied_on_reload()
-            .summary("Compression that pushing clients are asked for: `zstd` is fast, `xz` is small")
+            .summary("Compression that clients are asked to push with: `zstd` is fast, `xz` is small")
             .details("Uploads with another compression are accepted too."),
     ],
 };
@@ -102,11 +102,11 @@ const TRUST: Topic<CacheConfig> = Topic {
             .example("/run/secrets/main-signing-key"),
         Key::new("trusted-public-keys", &Many(lens!(CacheConfig, trusted_public_keys), PUBLIC_KEY))
             .applied_on_reload()
-            .summary("Public keys that this cache trusts beside its own")
+            .summary("Public keys that this cache trusts besides its own")
             .details(
-                "Their signatures are kept beside ours, also those that arrive later (`nix store sign --store`). Paths \
-                 that they signed may come from upstreams and other nodes. With the key of another public cache of this \
-                 daemon, this cache also serves what that cache holds, and trusts its writers like its own.",
+                "Their signatures are kept next to ours, even those that arrive later (`nix store sign --store`). Paths that they \
+                 signed may come from upstreams and other nodes. With the key of another public cache of this daemon, this cache \
+                 also serves what that cache holds, and trusts its writers like its own.",
             )
             .example("[\"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=\"]"),
         Key::new("upstreams", UPSTREAMS)
@@ -117,8 +117,8 @@ const TRUST: Topic<CacheConfig> = Topic {
                  `trusted-public-keys` or by a key that follows the URL: \
                  `https://cache.example.org cache.example.org-1:BASE64`. `nixos` is https://cache.nixos.org, whose key is built in. \
                  `s3://…` is a bucket, with parameters as for Nix. Redirects are followed to public addresses, and to addresses of \
-                 the same kind as that of the upstream (this machine, a private network). What a private upstream has, this cache \
-                 serves to its own readers: give it `access: private` if not everybody may read that.",
+                 the same kind as that of the upstream (this machine, a private network). Readers of this cache can read everything \
+                 from its upstreams, also from private ones: give it `access: private` if not everybody may read that.",
             )
             .example("[nixos, {url: \"https://private.example.org\", token-file: /run/secrets/upstream-token}]"),
         Key::new("skip-upstream", &One(lens!(CacheConfig, skip_upstream), BOOL))
@@ -135,9 +135,9 @@ const TRUST: Topic<CacheConfig> = Topic {
             .applied_on_reload()
             .summary("Whether to fetch and keep what pushes skipped because one of the `upstreams` has it")
             .details(
-                "It is fetched in the background, soon after the push, so that it is still there when the upstream forgets it. Without \
-                 this, the daemon looks now and then whether the upstreams still have it (`server.federation.watch-interval`), and \
-                 reports what is gone.",
+                "It is fetched in the background, soon after the push, and so stays available when the upstream removes it. With \
+                 `false`, the daemon checks now and then whether the upstreams still have it (`server.federation.watch-interval`), \
+                 and reports what is missing.",
             ),
         Key::new("closures", &One(lens!(CacheConfig, closures), CLOSURES))
             .default("warn")
@@ -181,9 +181,9 @@ pub const CACHE_FEDERATION: Table<CacheFederation> = Table {
                 .applied_on_reload()
                 .summary("Whose signatures count for paths of other nodes: `network` or `listed`")
                 .details(
-                    "With `network`, the signature of any cache of any node is enough: whoever has the key of the network, or \
-                     may write to a public cache of one of its nodes, is trusted like the writers of this cache. With `listed`, \
-                     only signatures by keys of this cache and by its `trusted-public-keys` count.",
+                    "With `network`, the signature of any cache of any node is enough: anyone who has the key of the network, or \
+                     who may write to a public cache of one of its nodes, is trusted like the writers of this cache. With \
+                     `listed`, only signatures by keys of this cache and by its `trusted-public-keys` count.",
                 )
                 .example("listed"),
         ],
@@ -203,17 +203,18 @@ const PLACEMENT: Topic<CacheConfig> = Topic {
     keys: &[
         Key::new("max-size", &Maybe(lens!(CacheConfig, max_size), SIZE))
             .applied_on_reload()
-            .summary("The most that the cache may have on all its storages together")
-            .details("NARs, listings, logs and all else that lies there count, and so does the trash, which goes first.")
+            .summary("Largest size of the cache on all its storages together")
+            .details("NARs, listings, logs and everything else on them count, and so does the trash, which is emptied first.")
             .example("1TB"),
         Key::new("when-full", &One(lens!(CacheConfig, when_full), WHEN_FULL))
             .default("refuse")
             .applied_on_reload()
-            .summary("What happens to a push for which the cache or its storages have no room: `refuse` or `collect`")
+            .summary("What happens to a push if the cache or its storages have no room for it: `refuse` or `collect`")
             .details(
-                "With `collect`, the paths that nobody has used for the longest time are removed, with all that needs them, until \
-                 there is room: a tenth of the cache, or as much as the push needs. Pinned paths and those of agents stay. Neither \
-                 `retention` nor `server.gc-grace` keeps the others. Pushes wait for that, and are refused if it was in vain.",
+                "With `collect`, the least recently used paths are removed, with everything that refers to them, until there is \
+                 room: a tenth of the cache, or as much as the push needs. Pinned paths and those of agents stay. `retention` and \
+                 `server.gc-grace` do not protect the others. Pushes wait for the collection, and are refused if it does not free \
+                 enough.",
             )
             .example("collect"),
         Key::new("storage-strategy", &One(lens!(CacheConfig, storage_strategy), STRATEGY))
@@ -231,12 +232,12 @@ const PLACEMENT: Topic<CacheConfig> = Topic {
         Key::new("copies", &One(lens!(CacheConfig, copies), COUNT))
             .default("1")
             .applied_on_reload()
-            .summary("On how many storages each NAR lies")
+            .summary("On how many storages each NAR is kept")
             .details(
                 "A push is answered once the first copy is durable, see `copies-before-answer`; the others are made in the \
-                 background, most exposed files first. Each copy is placed by `storage-strategy` on a storage that has none yet. \
-                 Existing files are brought to a changed number in the background. While fewer storages work than there should be \
-                 copies, pushes go on, and `cachectl status` tells how many copies are missing.",
+                 background, those of the files most at risk first. Each copy is placed by `storage-strategy` on a storage that \
+                 has none yet. If the number changes, existing files follow in the background. If fewer storages work than there \
+                 should be copies, pushes continue, and `cachectl status` shows how many copies are missing.",
             )
             .example("2"),
         Key::new("copies-before-answer", &One(lens!(CacheConfig, copies_before_answer), COPIES_BEFORE_ANSWER))
@@ -244,15 +245,15 @@ const PLACEMENT: Topic<CacheConfig> = Topic {
             .applied_on_reload()
             .summary("How many copies are durable before a push is answered: `1` or `all`")
             .details(
-                "With `all`, nothing that was acknowledged is out of reach when a storage dies a moment later. A storage that is \
-                 full or does not work is not waited for.",
+                "With `all`, everything that was acknowledged stays available even if a storage dies a moment later. Pushes do not \
+                 wait for storages that are full or do not work.",
             )
             .example("all"),
         Key::new("re-copy-after", &One(lens!(CacheConfig, re_copy_after), POSITIVE_DURATION))
             .default("1h")
             .applied_on_reload()
-            .summary("How long a storage may be away before its files are copied to others, with `copies` of 2 or more")
-            .details("When the storage is back, copies that are too many are removed."),
+            .summary("How long a storage may be unavailable before its files are copied to others, with `copies` of 2 or more")
+            .details("When the storage is back, surplus copies are removed."),
         Key::new("storages", &Entries(lens!(CacheConfig, storages), &STORAGE))
             .derived("one local storage `default` in `storage` below `server.state-dir`")
             .applied_on_reload()

@@ -44,7 +44,7 @@ pub const FILE: Table<Config> = Table {
             Key::new("client-certificates", &Entries(lens!(Config, client_certificates), &CLIENT_CERTIFICATE))
                 .applied_on_reload()
                 .summary("What TLS certificates of clients permit; the first rule that fits decides")
-                .details("`server.tls.client-authorities` says whose certificates count. A token that comes along goes before.")
+                .details("`server.tls.client-authorities` says whose certificates count. If a request has a token as well, the token decides.")
                 .example("[{claims: {cn: builder}, caches: [main]}]"),
         ],
     }],

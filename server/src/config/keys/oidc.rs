@@ -74,8 +74,8 @@ pub const OIDC_RULE: Table<AccessRule> = Table {
             Key::new("lifetime", &One(lens!(AccessRule, lifetime), POSITIVE_DURATION))
                 .default("1h")
                 .applied_on_reload()
-                .summary("How long a token of this server lasts that is given in exchange, at most a day")
-                .details("A token of the provider that is used as it is lasts until the provider says."),
+                .summary("Lifetime of the tokens that this server gives in exchange, at most a day")
+                .details("A token of the provider that is used directly lasts as long as the provider says."),
         ],
     }],
 };

@@ -56,8 +56,8 @@ const ADDRESSES: Topic<ServerConfig> = Topic {
         Key::new("tls", &Nested(lens!(ServerConfig, tls), &SERVER_TLS))
             .summary("The certificate of the server, for HTTPS without a web server in front of it"),
         Key::new("trusted-authorities", &Many(lens!(ServerConfig, trusted_authorities), CREDENTIAL_FILE))
-            .summary("Files with authorities to trust beside those of the system, one or a list, as PEM")
-            .details("They count for HTTPS to other daemons and nodes, to upstreams and to OpenID providers.")
+            .summary("Files with authorities to trust besides those of the system, one or a list, as PEM")
+            .details("They apply to HTTPS connections to other daemons and nodes, to upstreams and to OpenID providers.")
             .example("/etc/cache-server/internal-authority.pem"),
     ],
 };

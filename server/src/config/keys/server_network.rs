@@ -63,15 +63,15 @@ pub const FEDERATION: Table<FederationConfig> = Table {
             .details("After that the reader is asked to try again later."),
         Key::new("watch-interval", &One(lens!(FederationConfig, watch_interval), POSITIVE_DURATION))
             .default("12h")
-            .summary("How often to look whether upstreams still have the paths that pushes skipped and closures need")
-            .details("Each look asks for the narinfo. See `pin-upstream` and `closures` of a cache."),
+            .summary("How often to check whether upstreams still have the paths that pushes skipped and that closures need")
+            .details("Each check requests the narinfo. See `pin-upstream` and `closures` of a cache."),
         Key::new("local-addresses", &One(lens!(FederationConfig, local_addresses), BOOL))
             .default("false")
-            .summary("Whether nodes may be at loopback and link-local addresses")
+            .summary("Whether to contact nodes at loopback and link-local addresses")
             .details(
-                "Nodes say by themselves where they are. A node that names such an address could make this one ask services \
-                 that only this machine reaches, so it is not asked. A daemon that listens on loopback alone (`hostname`) \
-                 asks nodes on this machine all the same.",
+                "Nodes announce their own addresses: a node with such an address could make this one contact services that only \
+                 this machine can reach. A daemon that listens on loopback alone (`hostname`) contacts nodes on this machine \
+                 anyway.",
             )],
     }],
 };

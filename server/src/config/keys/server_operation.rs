@@ -36,8 +36,8 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
         Key::new("gc-grace", &One(lens!(ServerConfig, gc_grace), DURATION))
             .default("1h")
             .applied_on_reload()
-            .summary("How long a path stays after it was pushed or asked for, whatever `cachectl gc` is told")
-            .details("Clients rely on the answer that a path is present."),
+            .summary("How long a path is kept after it was pushed or requested, even by `cachectl gc`")
+            .details("Clients rely on the reply that a path is present."),
         Key::new("gc-max-share", &One(lens!(ServerConfig, gc_max_share), PERCENTAGE))
             .default("50")
             .applied_on_reload()
@@ -51,8 +51,8 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
             .applied_on_reload()
             .summary("How long removed paths can be restored with `cachectl path restore`, or `off`")
             .details(
-                "Nobody can see them, but their files still take space and count as used. When a storage needs room, the \
-                 paths that were removed first go for good.",
+                "They are not served, but their files still take space and count as used. If a storage needs room, the paths that \
+                 were removed first are deleted early.",
             ),
         Key::new("scrub-interval", &One(lens!(ServerConfig, scrub_interval), INTERVAL))
             .default("30days")
@@ -78,26 +78,26 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
         Key::new("hide-private-caches", &One(lens!(ServerConfig, hide_private_caches), BOOL))
             .default("false")
             .applied_on_reload()
-            .summary("Whether strangers cannot find out the names of private caches")
+            .summary("Whether to hide which private caches exist")
             .details(
-                "Then a request for a cache that does not exist gets 401, as one for a private cache does, unless it has a token \
-                 that would open the cache. `cachix use` of a mistyped name says then that authentication is required.",
+                "A request for a cache that does not exist then gets 401, like one for a private cache, unless its token would \
+                 open that cache. With a mistyped name, `cachix use` then says that authentication is required.",
             ),
         Key::new("web-pages", &One(lens!(ServerConfig, web_pages), BOOL))
             .default("true")
             .applied_on_reload()
-            .summary("Whether browsers get pages")
+            .summary("Whether to serve web pages")
             .details(
-                "Everybody can look at public caches and search them by name. Private caches, deployments and the pages of \
-                 operators take a token. With `false` nothing can be looked at: `/` is a few lines of plain text, as it is for curl.",
+                "Anyone can browse public caches and search them by name. Private caches, deployments and the pages for operators \
+                 require a token. With `false`, `/` is a few lines of plain text, as it is for curl.",
             ),
         Key::new("max-connections", &One(lens!(ServerConfig, max_connections), COUNT))
             .default("4096")
             .summary("Largest number of client connections at a time")
             .details(
-                "At the limit, the connection that has been idle for longest is closed to make room; requests under way are \
-                 never cut off. One address may have half of the connections, except this machine itself, where a reverse \
-                 proxy may run. The sockets of deploy agents have a limit of the same size for themselves.",
+                "At the limit, the connection that has been idle for longest is closed to make room; requests under way are never \
+                 cut off. One address may have half of the connections, except this machine itself, where a reverse proxy may run. \
+                 Deploy agents have a separate limit of the same size.",
             ),
         Key::new("narinfo-memory", &One(lens!(ServerConfig, narinfo_memory), SIZE))
             .default("64 MiB")
@@ -105,13 +105,13 @@ pub const OPERATION: Topic<ServerConfig> = Topic {
         Key::new("trusted-proxies", &Many(lens!(ServerConfig, trusted_proxies), NETWORK))
             .summary("Reverse proxies on other machines, by address or network")
             .details(
-                "From these, and from this machine, the last address in `X-Forwarded-For` is that of the client: limits for each \
-                 client and the audit log go by it.",
+                "From these, and from this machine, the last address in `X-Forwarded-For` is that of the client: the limits for \
+                 each client and the audit log use it.",
             )
             .example("[192.0.2.10, \"10.0.0.0/8\"]"),
         Key::new("audit-log", &Maybe(lens!(ServerConfig, audit_log), PATH))
             .derived("the log of the daemon, under the target `audit`")
-            .summary("File for the audit log: who changed what, from where, and what came of it")
+            .summary("File for the audit log: who changed what, from where, and with what result")
             .details(
                 "A JSON object on each line: time, outcome, token and its subject or uid, address, cache, action, object and status. \
                  Refusals are included; many of the same kind are counted instead. The file is opened again after it was moved \

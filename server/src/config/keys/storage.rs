@@ -64,10 +64,11 @@ const EVERY: Topic<StorageConfig> = Topic {
             .example("true"),
         Key::new("demote-after", &Maybe(lens!(StorageConfig, demote_after), POSITIVE_DURATION))
             .applied_on_reload()
-            .summary("How long a NAR that nobody uses stays here before it moves to a slower tier")
+            .summary("How long a NAR stays here after its last use before it moves to a slower tier")
             .details(
-                "If slower storages have it as often as `copies` says, the copy here is given up. Otherwise it is copied to a slower \
-                 storage first. When less than a tenth of the room is left, the least recently used NARs move earlier.",
+                "If slower storages already have as many copies as `copies` asks for, the copy here is deleted. Otherwise the NAR \
+                 is copied to a slower storage first. When less than a tenth of the storage is free, the least recently used NARs \
+                 move earlier.",
             )
             .example("14d"),
         Key::new("promote", &One(lens!(StorageConfig, promote), BOOL))
@@ -75,16 +76,16 @@ const EVERY: Topic<StorageConfig> = Topic {
             .applied_on_reload()
             .summary("Whether NARs that are read from slower tiers are copied here")
             .details(
-                "A tenth of the room stays free for pushes. When the rest is full, a NAR takes the place of others only if it is read a \
-                 second time, and only of those that nobody has used since the first time.",
+                "A tenth of the storage stays free for pushes. When the rest is full, a NAR replaces others only when it is read a \
+                 second time, and only those that were not used since its first read.",
             )
             .example("true"),
         Key::new("max-size", &Maybe(lens!(StorageConfig, max_size), SIZE))
             .applied_on_reload()
             .summary("Size at which the storage counts as full")
             .details(
-                "NARs, listings, logs and all else that lies there count. Unfinished uploads may take as much again, but no \
-                 more: how large one is shows only at its end. A local storage is also full when its file system is 95 % used.",
+                "NARs, listings, logs and everything else on it count. Unfinished uploads may take as much again, but no more: the \
+                 size of an upload is known only at its end. A local storage is also full when its file system is 95 % used.",
             )
             .example("500GB"),
         Key::new("draining", &One(lens!(StorageConfig, draining), BOOL))

@@ -17,9 +17,9 @@ pub const SERVER_TLS: Table<ServerTls> = Table {
             Key::new("certificate", &Maybe(lens!(ServerTls, certificate), CREDENTIAL_FILE))
                 .summary("File with the certificate of this server, followed by those of intermediate authorities, as PEM")
                 .details(
-                    "`server-port`, `deploy-port` and the ports of caches then speak HTTPS, with HTTP/2 for clients that can. \
-                     A changed file takes effect within seconds, and at once with `cachectl reload`. A client that asks for a \
-                     host in the certificate of another cache gets that one.",
+                    "`server-port`, `deploy-port` and the ports of caches then speak HTTPS, with HTTP/2 for clients that can. A \
+                     changed file takes effect within seconds, and at once with `cachectl reload`. Clients that ask for a host \
+                     name in the certificate of a cache get that certificate instead.",
                 )
                 .example("/var/lib/acme/cache.example.org/fullchain.pem"),
             Key::new("key", &Maybe(lens!(ServerTls, key), SECRET_FILE))

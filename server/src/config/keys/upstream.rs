@@ -34,9 +34,9 @@ const LOOKUPS: Topic<Upstream> = Topic {
             .applied_on_reload()
             .summary("How long the upstream may take to say whether it has a path")
             .details(
-                "After that it counts as failed, and the next upstream is asked. Readers do not wait so long: after \
-                 `server.federation.lookup-timeout` they are asked to try again, and get the answer then. Nix tries again for about \
-                 5 seconds.",
+                "After that it counts as failed, and the next upstream is asked. Readers do not wait that long: after \
+                 `server.federation.lookup-timeout` they are asked to try again, and then get the answer. Nix retries for about 5 \
+                 seconds.",
             )
             .example("2s"),
         Key::new("negative-ttl", &One(lens!(Upstream, negative_ttl), DURATION))
@@ -44,8 +44,8 @@ const LOOKUPS: Topic<Upstream> = Topic {
             .applied_on_reload()
             .summary("How long it is remembered that the upstream does not have a path")
             .details(
-                "Longer times save requests. But a path that is pushed to the upstream meanwhile is reported as absent, and Nix \
-                 believes that for an hour.",
+                "Longer times save requests, but a path that is pushed to the upstream in the meantime is reported as absent, and \
+                 Nix remembers that for an hour.",
             )
             .example("1min"),
     ],

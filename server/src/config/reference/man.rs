@@ -11,8 +11,8 @@ One YAML file configures the daemon. It reads the file given with \fB\-\-config\
 \fI$XDG_CONFIG_HOME/cache\-server/config.yaml\fR, the same with \fI.yml\fR, and \fI/etc/cache\-server/config.yaml\fR that exists.
 Without a file it starts on built\-in defaults, for this machine only.
 .PP
-\fBcache\-server check\-config\fR reports everything that is wrong with a file. \fBcachectl reload\fR and SIGHUP put a changed file
-into force.
+\fBcache\-server check\-config\fR reports everything that is wrong with a file. \fBcachectl reload\fR and SIGHUP apply a changed
+file.
 .PP
 Sizes are a number of bytes, or have a unit: 500M, 10 GiB. K, M, G, T and KiB to TiB count in 1024, KB to TB in 1000. Times have
 a unit: 30s, 90min, 24h, 7days. Relative paths begin in \fBserver.state\-dir\fR; those of secrets begin in

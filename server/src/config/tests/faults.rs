@@ -234,7 +234,7 @@ fn what_is_wrong_is_said(#[case] yaml: &str, #[case] expected: &str) {
 )]
 #[case(
     "storages:\n      - {name: a, root: /x}\n      - {name: b, root: /x/y}",
-    "5: caches[0].storages[1].root: lies within `caches[0].storages[0].root` in line 4"
+    "5: caches[0].storages[1].root: is inside `caches[0].storages[0].root` in line 4"
 )]
 #[case(
     "storages:\n      - {name: a, root: /x/y}\n      - {name: b, root: /x}",
@@ -281,7 +281,7 @@ fn what_is_wrong_with_a_cache_is_said(#[case] yaml: &str, #[case] expected: &str
 )]
 #[case(
     "caches:\n  - name: a\n    storages: [{name: s, root: /x}]\n  - name: b\n    storages: [{name: s, root: /x/a}]",
-    &["5: caches[1].storages[0].root: lies within `caches[0].storages[0].root` in line 3"]
+    &["5: caches[1].storages[0].root: is inside `caches[0].storages[0].root` in line 3"]
 )]
 #[case(
     "server: {default-storage: s3}\ncaches:\n  - name: a",

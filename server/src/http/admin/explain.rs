@@ -61,7 +61,7 @@ fn reason(fate: &Fate, chain: &[String], live: bool, kept: u64, now: UnixTime) -
             format!("{root} was pushed or used {} ago, and unused paths are kept for {kept}", since(*used))
         }
         Held::Use(used) => format!(
-            "neither it nor a path that refers to it was used for {}, and unused paths are kept for {kept}: the next \
+            "unused for {}, and so is every path that refers to it; unused paths are kept for {kept}: the next \
              collection removes it",
             since(*used)
         ),

@@ -81,9 +81,9 @@ impl Plan {
             let Some(name) = names.get(&path.id) else { continue };
             let unused = self.census.last_use_of(number).map_or(0, |used| self.now.0 - used.0);
             let unused = span(u64::try_from(unused).unwrap_or(0));
-            let why = if number < self.expired { "" } else { ", and the cache is too large" };
+            let why = if number < self.expired { "" } else { "; the cache is too large" };
             let path = format!("{}/{}", cache.name(), name.base_name());
-            reasons.push(format!("{path}: neither it nor what refers to it was used for {unused}{why}"));
+            reasons.push(format!("{path}: unused for {unused}, and so is everything that refers to it{why}"));
         }
         Ok(reasons)
     }

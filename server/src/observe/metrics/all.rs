@@ -53,7 +53,7 @@ topics! {
         NARINFO: Counter "cache_server_narinfo" ["cache", "result"] "Narinfos asked for: hit in the cache itself, federated from another cache or node, upstream, miss, or unfinished if the reader has to come back.";
         PATHS: Gauge "cache_server_paths" ["cache"] "Visible store paths.";
         HIDDEN: Gauge "cache_server_hidden_paths" ["cache"] "Store paths that are hidden because their NAR is damaged or out of reach.";
-        INCOMPLETE: Gauge "cache_server_incomplete_paths" ["cache"] "Store paths whose closure is incomplete: a reference is neither in the cache nor, as far as is known, at an upstream.";
+        INCOMPLETE: Gauge "cache_server_incomplete_paths" ["cache"] "Store paths whose closure is incomplete: a reference is neither in the cache nor known to be at an upstream.";
         ELSEWHERE: Gauge "cache_server_paths_elsewhere" ["cache", "state"] "Paths that pushes left out, or closures need, because an upstream has them: present, or missing if they are gone from there.";
         NAR_BYTES: Gauge "cache_server_nar_bytes" ["cache"] "Bytes of the uncompressed NARs.";
         COPIES_THERE: Gauge "cache_server_copies" ["cache"] "Sound copies of NARs beside the first.";

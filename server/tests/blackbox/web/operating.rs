@@ -24,7 +24,7 @@ fn operators_see_jobs_tokens_storages_and_the_audit_log() {
     assert!(overview.contains("disk") && overview.contains("Findings"), "{overview}");
     let audit = text("/server/audit");
     assert!(audit.contains("POST /v1/tokens") && audit.contains("uid 0 of this machine"), "{audit}");
-    assert!(text("/server/network").contains("stands alone"));
+    assert!(text("/server/network").contains("does not belong to a network"));
 }
 
 #[test]

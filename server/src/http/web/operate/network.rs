@@ -37,7 +37,7 @@ pub async fn get(request: Request<Operate>) -> Answer {
         (top(&visit, "/network"))
         h2 { "Nodes" }
         @match &peers {
-            None => p { "The server stands alone: it belongs to no network (" code { "server.standalone" } ")." },
+            None => p { "The server does not belong to a network (" code { "server.standalone" } ")." },
             Some(peers) if peers.is_empty() => p { "No other node was found yet." },
             Some(peers) => (table(&peers.iter().skip(from).take(ON_PAGE).collect::<Vec<_>>())),
         }

@@ -50,7 +50,7 @@ fn table(tokens: &[&TokenInfo]) -> Markup {
                         td {
                             @match &token.subject {
                                 Some(subject) => (visible(subject).chars().take(100).collect::<String>()),
-                                None => span.soft { "nobody named" },
+                                None => span.soft { "no subject" },
                             }
                             div.hash { (token.id) }
                         }
