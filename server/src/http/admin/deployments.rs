@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use admin_api::{
     Activate, ApiError, CancelDeployment, DeploymentInfo, DeploymentStatus, ErrorCode, ListDeployments,
-    Rollback, ShowDeployment,
+    Rollback, ShowDeployment, nearest,
 };
 use catalog::{DeploymentId, DeploymentRecord};
 use uuid::Uuid;
@@ -62,7 +62,7 @@ pub(super) async fn activate(state: &State, request: Activate) -> Answer<Vec<Dep
     let specification =
         Specification { agents: request.agents, rollback_script: Some(request.rollback_scripts) };
     let activated = state.deploy.activate(&workspace, source, specification, request.allow_missing).await;
-    let activated = activated.map_err(|error| refusal(&error))?;
+    let activated = activated.map_err(|error| refusal(state, &error))?;
     Ok(activated.iter().map(|(agent, record)| info(record, &agent.name)).collect())
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn roll_back(state: &State, request: Rollback) -> Answer<Deploy
     let source = cache.as_ref().map(|cache| Source { cache, federation: &state.federation });
     match state.deploy.rollback(&agent, source).await {
         Ok(record) => Ok(info(&record, &name)),
-        Err(RollbackError::Activate(error)) => Err(refusal(&error)),
+        Err(RollbackError::Activate(error)) => Err(refusal(state, &error)),
         Err(error) => Err(failure(ErrorCode::Conflict, error.to_string(), None)),
     }
 }
@@ -96,16 +96,21 @@ fn workspace(state: &State, name: Option<&str>) -> Answer<Arc<Workspace>> {
     }
 }
 
-fn refusal(error: &ActivateError) -> ApiError {
+fn refusal(state: &State, error: &ActivateError) -> ApiError {
     match error {
         ActivateError::Catalog(error) => internal(error),
         ActivateError::Missing { .. } => {
             let hint = Some("pass --allow-missing if the agents can fetch it elsewhere");
             failure(ErrorCode::Invalid, error.to_string(), hint)
         }
-        ActivateError::UnknownAgents { .. } => {
-            let hint = Some("`cachectl agent list` shows the agents; the config declares them");
-            failure(ErrorCode::Invalid, error.to_string(), hint)
+        ActivateError::UnknownAgents { agents, .. } => {
+            let fleet = state.deploy.fleet();
+            let known = || fleet.agents().map(|agent| agent.name.as_str());
+            let hint = match agents.iter().find_map(|name| nearest(name, known())) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "`cachectl agent list` shows the agents; the config declares them".to_owned(),
+            };
+            failure(ErrorCode::Invalid, error.to_string(), Some(&hint))
         }
         _ => failure(ErrorCode::Invalid, error.to_string(), None),
     }
