@@ -30,8 +30,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[command(version, max_term_width = 100)]
 #[command(
     after_help = "Examples:\n  cache-server\n  cache-server --config /etc/cache-server/config.yaml\n\n\
-    The file is searched at --config, then $XDG_CONFIG_HOME/cache-server/config.yaml (or .yml),\n\
-    then /etc/cache-server/config.yaml."
+    The configuration is the file that --config names, or else the first of these that exists:\n  \
+    $XDG_CONFIG_HOME/cache-server/config.yaml (or config.yml; ~/.config/…)\n  \
+    /etc/cache-server/config.yaml"
 )]
 struct Arguments {
     /// Configuration file
@@ -469,7 +470,9 @@ fn has_colours() -> bool {
     std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
-/// Libraries report routine work at the level of our news. The configuration was checked, so the filter parses.
+/// Libraries report routine work at the level of our news, and the DHT repeats what we say once. The configuration was checked, so
+/// the filter parses.
 fn log_filter(config: &LogConfig) -> EnvFilter {
-    EnvFilter::try_new(format!("sea_orm_migration=warn,sqlx=warn,{}", config.filter)).unwrap_or_default()
+    let filter = format!("mainline=off,sea_orm_migration=warn,sqlx=warn,{}", config.filter);
+    EnvFilter::try_new(filter).unwrap_or_default()
 }

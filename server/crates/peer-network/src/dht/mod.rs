@@ -273,11 +273,13 @@ async fn start(
     if let Some(ip) = settings.public_ip {
         builder.public_ip(ip);
     }
-    if entries.is_empty() {
+    let others: Vec<SocketAddr> =
+        entries.iter().filter(|entry| !is_own(**entry, port)).map(|entry| SocketAddr::V4(*entry)).collect();
+    if others.is_empty() {
         // Only a node without entries adds the nodes that query it to its routing table.
         builder.no_bootstrap();
     } else {
-        builder.bootstrap(&entries.iter().map(|entry| SocketAddr::V4(*entry)).collect::<Vec<_>>());
+        builder.bootstrap(&others);
     }
     let address = SocketAddrV4::new(settings.bind, port);
     let built = tokio::task::spawn_blocking(move || builder.build()).await;
@@ -288,4 +290,10 @@ async fn start(
         .as_async();
     let address = node.info().await.local_addr();
     Ok((node, address))
+}
+
+/// Whether an entry is the node that is to listen on `port` of this machine. All nodes of a network may have the same list of hosts;
+/// a node that joins through itself finds nobody, and tries again without a pause.
+fn is_own(entry: SocketAddrV4, port: u16) -> bool {
+    entry.port() == port && std::net::UdpSocket::bind((*entry.ip(), 0)).is_ok()
 }

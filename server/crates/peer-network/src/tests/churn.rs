@@ -52,6 +52,20 @@ async fn a_node_that_was_started_before_its_entry_joins_when_that_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_nodes_may_name_the_same_entries_themselves_included() {
+    let ports = [free_port(), free_port()];
+    let first = start_at(tempfile::tempdir().unwrap(), 0, ports[0], &ports[..1]).await;
+    let second = start_at(tempfile::tempdir().unwrap(), 1, ports[1], &ports).await;
+    until("they know each other", || async {
+        first.who_has(1).await == [1] && second.who_has(0).await == [0]
+    })
+    .await;
+    // A node that joins through itself never has another one in its table.
+    let status = first.network.dht_status().await;
+    assert_eq!(status.nodes.len(), 1, "{:?}", status.nodes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_network_outlives_its_first_node_and_takes_it_back_without_its_memory() {
     let port = free_port();
     let first = start_at(tempfile::tempdir().unwrap(), 0, port, &[]).await;
