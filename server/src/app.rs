@@ -52,6 +52,7 @@ impl StartError {
     pub fn advice(&self) -> Option<String> {
         match self {
             Self::Listen(error) => error.advice(),
+            Self::StateDir(error) => error.advice().map(str::to_owned),
             _ => None,
         }
     }

@@ -39,6 +39,19 @@ pub enum StateDirError {
     Unrestored(PathBuf),
 }
 
+impl StateDirError {
+    /// What to do about it, where the error does not say so itself.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Unusable { .. } => {
+                Some("name a directory that this user can write as `server.state-dir` or in $STATE_DIRECTORY")
+            }
+            Self::InUse(_) => Some("stop the other one, or give this one a `server.state-dir` of its own"),
+            Self::Unrestored(_) => None,
+        }
+    }
+}
+
 /// Creates the state directory and locks it against daemons for as long as the result is kept. Blocks.
 pub fn claim(path: &Path) -> Result<File, StateDirError> {
     let failed = |source| StateDirError::Unusable { path: path.to_owned(), source };

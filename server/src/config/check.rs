@@ -37,6 +37,7 @@ pub fn check(loaded: &Loaded, reach: Reach) -> Vec<Fault> {
     probe.agents();
     probe.admin_socket_mode();
     probe.plain_http();
+    probe.upstream_keys();
     if reach == Reach::Online {
         probe.secrets();
         probe.signing_keys();
@@ -168,6 +169,22 @@ impl Probe<'_> {
         }
     }
 
+    /// Warns of upstreams from which hardly anything can be accepted, as no key vouches for them.
+    fn upstream_keys(&mut self) {
+        for (i, cache) in self.config.caches.iter().enumerate() {
+            // The key in a file may be that of the upstream.
+            if !cache.trusted_public_keys.is_empty() || !cache.signing_key_files.is_empty() {
+                continue;
+            }
+            for j in (0..cache.upstreams.len()).filter(|j| cache.upstreams[*j].public_keys.is_empty()) {
+                let place = self.lines.place(&format!("caches[{i}].upstreams[{j}]"));
+                let message = "has no public key, so its paths are not accepted";
+                let advice = "write the key behind the URL (`https://HOST NAME:BASE64`), or list it in `trusted-public-keys`";
+                self.add(Fault::warning(&place, message).suggest(advice));
+            }
+        }
+    }
+
     fn secrets(&mut self) {
         for (key, source) in secrets(self.config) {
             if let SecretSource::File(path) = &source {
@@ -254,34 +271,44 @@ impl Probe<'_> {
 
     fn directories(&mut self) {
         let server = &self.config.server;
-        self.writable("server.state-dir", &server.state_dir);
-        if let Some(directory) = server.admin_socket.parent() {
+        let has_state = self.writable("server.state-dir", &server.state_dir);
+        // What is below an unusable state directory is the same fault.
+        let is_named = |directory: &Path| !has_state && directory.starts_with(&server.state_dir);
+        if let Some(directory) = server.admin_socket.parent().filter(|directory| !is_named(directory)) {
             self.writable("server.admin-socket", directory);
         }
         for (i, cache) in self.config.caches.iter().enumerate() {
             for (j, storage) in cache.storages.iter().enumerate() {
-                if let StorageKind::Local { root } = &storage.kind {
+                if let StorageKind::Local { root } = &storage.kind
+                    && !is_named(root)
+                {
                     self.writable(&format!("caches[{i}].storages[{j}].root"), root);
                 }
             }
         }
     }
 
-    /// The directory exists or can be made, and files can be made in it.
-    fn writable(&mut self, key: &str, directory: &Path) {
+    /// The directory exists or can be made, and files can be made in it. Returns whether that is so.
+    fn writable(&mut self, key: &str, directory: &Path) -> bool {
         let Some((existing, metadata)) = nearest_existing(directory) else {
-            return;
+            return true;
         };
         let shown = directory.display();
         if !metadata.is_dir() {
-            self.error(key, format!("{shown}: {} is not a directory", existing.display()));
-            return;
+            let reason = match existing == directory {
+                true => "it is a file, not a directory".to_owned(),
+                false => format!("{} is not a directory", existing.display()),
+            };
+            self.error(key, format!("{shown}: {reason}"));
+            return false;
         }
         let access = Access::WRITE_OK | Access::EXEC_OK;
         if let Err(error) = rustix::fs::accessat(CWD, &existing, access, AtFlags::EACCESS) {
             let existing = existing.display();
             self.error(key, format!("{shown}: cannot write to {existing}: {error}"));
+            return false;
         }
+        true
     }
 
     /// The group of the admin socket exists, and the socket can be given to it.
