@@ -46,6 +46,7 @@ fn netrc_path(state: &State) -> PathBuf {
 /// there. Its caches are served on the port of the API as well. Returns what to say about it.
 pub fn give_up_taken_ports(config: &mut Config) -> Vec<String> {
     let hostname = config.server.hostname.clone();
+    let api = config.server.server_port;
     let mut notes = Vec::new();
     // Ports that are handed over are in use, by us.
     if std::env::var_os("LISTEN_FDS").is_some() {
@@ -55,10 +56,11 @@ pub fn give_up_taken_ports(config: &mut Config) -> Vec<String> {
         let Some(port) = cache.port else { continue };
         if let Err(error) = TcpListener::bind((hostname.as_str(), port)) {
             cache.port = None;
-            notes.push(format!(
-                "Port {port} is not available ({error}): cache {} is served at the API's port only.",
-                cache.name
-            ));
+            let reason = match error.kind() {
+                io::ErrorKind::AddrInUse => "is in use".to_owned(),
+                _ => format!("is not available ({error})"),
+            };
+            notes.push(format!("Port {port} {reason}: cache {} is served at port {api} only.", cache.name));
         }
     }
     notes
@@ -80,8 +82,8 @@ pub fn write_netrc(state: &State, token: &str) -> io::Result<()> {
     private_file::write(&netrc_path(state), format!("{}\n", netrc_line(&url, token)).as_bytes())
 }
 
-/// The text itself, which fits on a screen of 80 by 24. The token is in it only if it is `shown`, to a person at a terminal; else
-/// the file that has it is named.
+/// The text itself, which fits on a screen of 80 by 24 with the line of the cursor, and with a note. The token is in it only if it
+/// is `shown`, to a person at a terminal; else the file that has it is named.
 pub fn text(state: &State, notes: &[String], shown: Option<&str>) -> String {
     let server = &state.config().server;
     let mut text = format!("\ncache-server {} is ready, for this machine only.\n", env!("CARGO_PKG_VERSION"));
@@ -97,7 +99,7 @@ pub fn text(state: &State, notes: &[String], shown: Option<&str>) -> String {
         Some(format!("Nothing listens on {}: {error}. The daemon tries again by itself.", listener.address))
     });
     for note in notes.iter().cloned().chain(missing) {
-        let _ = writeln!(text, "\n{note}");
+        row("note", &note);
     }
     let Some(cache) = state.caches().iter().next().cloned() else { return text };
     let url = state.origin.cache_url(&cache, None);
@@ -105,18 +107,19 @@ pub fn text(state: &State, notes: &[String], shown: Option<&str>) -> String {
     let token = format!("\"$(cat {token_file})\"");
     let compression = cache.config().compression.to_string();
     let netrc = for_shell(&netrc_path(state));
+    text.push('\n');
     let steps = [
         ("Push with cachix", push_with_cachix(&state.origin.api_url(), cache.name(), &token)),
         ("Push with Nix alone", vec![push_with_nix(&url, &compression, &netrc)]),
         ("Fetch: add to /etc/nix/nix.conf, then restart nix-daemon", fetch(&url, &keys)),
     ];
     for (title, lines) in steps {
-        let _ = write!(text, "\n{title}\n  {}\n", lines.join("\n  "));
+        let _ = write!(text, "{title}:\n  {}\n", lines.join("\n  "));
     }
     let _ = write!(
         text,
-        "\nIf Nix skips a path that was pushed or deleted meanwhile, add --refresh.\n\
-         Next: `cachectl status`; a config as in docs/src/quick-start.md.\n"
+        "\nIf Nix skips a path that was pushed or deleted since, add --refresh.\n\
+         Next: `cachectl status`; then a config file, as in docs/src/quick-start.md.\n"
     );
     text
 }

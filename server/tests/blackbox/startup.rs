@@ -55,6 +55,19 @@ fn endpoint(url: &str) -> Endpoint {
     Endpoint { address, host: host.to_owned() }
 }
 
+/// Asserts that the greeting fits on a terminal of 80 by 24, whose last line is that of the cursor.
+#[track_caller]
+fn assert_fits_on_a_screen(log: &str, home: &FilePath) {
+    let (_, text) = log.split_once("\ncache-server ").expect("the greeting begins with the name");
+    let rows = |line: &str| line.chars().count().div_ceil(80).max(1);
+    // The token is shown on a terminal alone, where it takes this many rows.
+    let token = rows(&format!("  token     {}", token(home))) - 1;
+    // The directory of the test's own program is longer than that of a checkout.
+    let is_long = |line: &&str| line.starts_with("  cachectl ");
+    let rows: usize = text.lines().map(|line| if is_long(&line) { 1 } else { rows(line) }).sum();
+    assert!(rows + token < 24, "{rows} + {token} rows:\n{text}");
+}
+
 #[test]
 fn what_is_printed_is_all_it_takes_to_push_and_to_fetch() {
     let home = tempfile::tempdir().unwrap();
@@ -158,7 +171,8 @@ fn a_port_of_the_defaults_that_is_taken_is_said_and_no_reason_to_fail() {
     let mut daemon = Daemon::spawn(&mut command, &home.path().join("first.log"));
     namespace::enter(&daemon);
     let text = greeting(&mut daemon);
-    assert!(text.contains("Port 8080 is not available"), "{text}");
+    assert!(text.contains("Port 8080 is in use: cache main is served at port 5000 only."), "{text}");
+    assert_fits_on_a_screen(&text, home.path());
 
     let api = endpoint(word_after(&text, "cachix config set hostname "));
     let path = Path::small("first");
@@ -278,13 +292,7 @@ fn the_program_alone_is_cachectl_too() {
 fn the_greeting_fits_on_a_screen() {
     let home = tempfile::tempdir().unwrap();
     let mut daemon = start(home.path(), "first.log");
-    let text = greeting(&mut daemon);
-    let (_, text) = text.split_once("\ncache-server ").expect("the greeting begins with the name");
-    let rows = |line: &str| line.chars().count().div_ceil(80).max(1);
-    // The token is shown on a terminal alone, where it takes this many rows.
-    let token = rows(&format!("  token     {}", token(home.path()))) - 1;
-    let rows: usize = text.lines().map(rows).sum();
-    assert!(rows + token <= 24, "{rows} + {token} rows:\n{text}");
+    assert_fits_on_a_screen(&greeting(&mut daemon), home.path());
 }
 
 #[test]
@@ -303,5 +311,31 @@ fn a_check_fails_where_the_daemon_cannot_listen() {
             config["server"]["hostname"] = json!(hostname);
         });
         assert_eq!(offline.status.code(), Some(0), "{offline:?}");
+    }
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_is_one_fault_with_what_to_do() {
+    let site = Site::start();
+    fs::write(site.directory().join("file"), "").unwrap();
+    for arguments in [&["check-config"][..], &["--config"]] {
+        let output = run_changed(&site, arguments, |config| {
+            config["server"]["state-dir"] = json!(site.directory().join("file/state"));
+            config["server"]["server-port"] = json!(15_008);
+            let server = config["server"].as_object_mut().unwrap();
+            for key in ["admin-socket", "deploy-port", "metrics-address"] {
+                server.remove(key);
+            }
+            config["caches"].as_array_mut().unwrap().truncate(1);
+            config["caches"][0]["port"] = json!(15_009);
+        });
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            complaint.matches("irectory (os error").count() + complaint.matches("not a directory").count(),
+            1,
+            "{complaint}"
+        );
+        assert!(complaint.contains("state-dir"), "{complaint}");
     }
 }
