@@ -25,8 +25,10 @@ fn what_nobody_uses_moves_to_the_slow_tier() {
         });
     }
     site.cachectl_ok(&["fsck"]);
-    let workers = site.cachectl_ok(&["worker", "list"]);
-    assert!(workers.contains("demoted since the start"), "{workers}");
+    // It is told at the end of a run.
+    wait_for(SOON, "the worker tells of it", || {
+        site.cachectl_ok(&["worker", "list"]).contains("demoted since the start").then_some(())
+    });
     assert_all_readable(&site, &all);
 }
 
