@@ -7,7 +7,7 @@ use std::time::Duration;
 use admin_api::{ApiError, ErrorCode};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use nix_formats::{NarInfo, StorePathHash};
+use nix_formats::{Compression, NarInfo, StorePathHash};
 use tokio_util::sync::CancellationToken;
 
 use super::pattern;
@@ -134,6 +134,12 @@ impl Importer {
         let file_hash = file_hash?;
         let mut signatures = narinfo.signatures.clone();
         signatures.truncate(MOST_SIGNATURES);
+        // Without compression the file is the NAR, and a narinfo that says something else of it describes what the server sends, which
+        // may be encoded.
+        let narinfo = match narinfo.compression {
+            Compression::None => NarInfo { file_hash: None, file_size: None, ..narinfo },
+            _ => narinfo,
+        };
         let mut description = PathDescription::from_narinfo(NarInfo { compression, ..narinfo }, file_hash)?;
         // They say whose path it is and are no proof here: whoever imports a path vouches for its source.
         description.offered = Offered::Checked(signatures);

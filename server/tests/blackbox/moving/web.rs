@@ -35,14 +35,16 @@ fn what_a_source_sends_with_a_content_encoding_is_imported_without_it() {
     source.on("/nix-cache-info", Act::Encoded("gzip", gzip(b"StoreDir: /nix/store\n")));
     let mut paths = Vec::new();
     for (encoding, pack) in ENCODINGS {
-        // The NAR as harmonia and nix-serve-ng send it, with a narinfo that says nothing of what is sent.
-        let path = Path::incompressible("encoded", 300_000);
-        let (name, encoded) = (format!("nar/{}.nar", path.hash), pack(&path.nar));
-        let text = narinfo(&source, &path, "none", &name, None);
-        // The narinfo as `nix copy --to 's3://…?narinfo-compression=…'` stores it.
-        source.on_narinfo(&path, Act::Encoded(encoding, pack(text.as_bytes())));
-        source.on(&format!("/{name}"), Act::Encoded(encoding, encoded));
-        paths.push(path);
+        // The NAR as harmonia and nix-serve-ng send it, without and with a narinfo that describes what is sent.
+        for is_described in [false, true] {
+            let path = Path::incompressible("encoded", 300_000);
+            let (name, encoded) = (format!("nar/{}.nar", path.hash), pack(&path.nar));
+            let text = narinfo(&source, &path, "none", &name, is_described.then_some(&encoded[..]));
+            // The narinfo as `nix copy --to 's3://…?narinfo-compression=…'` stores it.
+            source.on_narinfo(&path, Act::Encoded(encoding, pack(text.as_bytes())));
+            source.on(&format!("/{name}"), Act::Encoded(encoding, encoded));
+            paths.push(path);
+        }
         // A compressed file may be encoded as well.
         let path = Path::incompressible("twice", 300_000);
         source.has(&path);
