@@ -15,6 +15,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use tokio::sync::Mutex;
+use url::Url;
 use warp::path::FullPath;
 use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
@@ -119,10 +120,22 @@ fn shown<E: Endpoint>(request: &E) -> String {
         for value in parameters.values_mut() {
             if let Some(list) = value.as_array().filter(|list| list.len() > SHOWN_VALUES) {
                 *value = format!("{} values", list.len()).into();
+            } else if let Some(url) = value.as_str().and_then(without_user) {
+                *value = url.into();
             }
         }
     }
     parameters.to_string()
+}
+
+/// A URL without the user and password in it; `None` if it is no URL, or has none. Such a URL is refused, and recorded all the same.
+fn without_user(text: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok()?;
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    url.set_username("***").and_then(|()| url.set_password(None)).ok()?;
+    Some(url.to_string())
 }
 
 /// Returns a route that tries each of `routes` in turn.

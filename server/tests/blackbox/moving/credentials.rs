@@ -220,6 +220,21 @@ fn credentials_that_cannot_be_used_are_refused_with_the_reason() {
 }
 
 #[test]
+fn a_password_in_the_url_of_a_source_is_not_recorded() {
+    let mut site = Site::with(|config| config["server"]["log"] = json!({"filter": "debug"}));
+    for source in [
+        format!("http://me:{SECRET}@127.0.0.1/"),
+        format!("https://{SECRET}@127.0.0.1/"),
+        format!("s3://me:{SECRET}@bucket"),
+    ] {
+        let output = import(&site, "pub", &source, &[], &[Path::small("any")]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains("--password-file"), "{told}");
+    }
+    assert_is_kept_nowhere(&mut site, SECRET);
+}
+
+#[test]
 fn an_import_that_is_resumed_reads_its_credentials_again() {
     let source = Upstream::start();
     source.on("/nix-cache-info", Act::Send(CACHE_INFO.to_vec()));
