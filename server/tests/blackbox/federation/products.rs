@@ -23,30 +23,8 @@ use crate::moving::{run, summary};
 use crate::nix_client::{reader, url, writer};
 use crate::storages::bucket::Bucket;
 
-/// One product.
-struct Product {
-    name: &'static str,
-    /// The path of a cache in its URL.
-    base: &'static str,
-    /// Has a path at the first server; the second is the storage behind it.
-    offer: fn(&Upstream, &Upstream, &Path),
-}
-
-const PRODUCTS: [Product; 9] = [
-    Product { name: "attic, one chunk in a bucket", base: "/team", offer: attic_in_bucket },
-    Product { name: "attic, many chunks", base: "/team", offer: attic_in_chunks },
-    Product { name: "Cachix", base: "", offer: cachix },
-    Product { name: "harmonia", base: "", offer: |server, _, path| harmonia(server, path, None) },
-    Product {
-        name: "harmonia, zstd",
-        base: "",
-        offer: |server, _, path| harmonia(server, path, Some("zstd")),
-    },
-    Product { name: "niks3", base: "", offer: niks3 },
-    Product { name: "nix-serve", base: "", offer: nix_serve },
-    Product { name: "nix-serve-ng", base: "", offer: nix_serve_ng },
-    Product { name: "plain files", base: "", offer: |server, _, path| server.has(path) },
-];
+/// Has a path at the first server; the second is the storage behind it.
+type Offer = fn(&Upstream, &Upstream, &Path);
 
 /// The bare NAR hash.
 fn nar_hash(path: &Path) -> String {
@@ -153,45 +131,87 @@ fn nix_serve_ng(server: &Upstream, _: &Upstream, path: &Path) {
     server.on(&format!("/{url}"), Act::Chunked(path.nar.clone()));
 }
 
-#[test]
-fn nix_gets_the_same_from_every_product_directly_and_through_us() {
-    for product in PRODUCTS {
-        let (server, storage) = (Upstream::start(), Upstream::start());
-        let dependency = Path::incompressible("dependency", 300_000);
-        let root = Path::small("root").referring_to([dependency.base_name()]);
-        for path in [&dependency, &root] {
-            (product.offer)(&server, &storage, path);
-        }
-        let info = b"StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n".to_vec();
-        server.on(&format!("{}/nix-cache-info", product.base), Act::Send(info));
-        let source = format!("{}{}", server.url(), product.base);
-        let entry = format!("{source} {}", server.public_key());
-        let site = Site::with(|config| {
-            config["caches"][0]["upstreams"] = json!([entry]);
-            config["server"]["federation"] = json!({"lookup-timeout": "4s"});
-        });
-        let fetch = |host: &NixHost, from: &str| {
-            host.ok(&format!("nix copy --from {from} {}", root.store_path()));
-            host.ok(&format!("nix-store --verify-path $(nix-store -q --requisites {})", root.store_path()));
-            host.describe_closure(&root.store_path())
-        };
-        let direct = fetch(&NixHost::trusting(&[server.public_key()]), &source);
-        assert_eq!(direct.len(), 2, "{}", product.name);
-        assert_eq!(fetch(&reader(&site, "pub"), &url(&site, "pub")), direct, "{}", product.name);
-        // With the key of the upstream alone as well.
-        let through = NixHost::trusting(&[server.public_key()]);
-        assert_eq!(fetch(&through, &url(&site, "pub")), direct, "{}", product.name);
-
-        let import = ["import", &source, "--cache", "my-cache-2", "--closure", &root.store_path()];
-        let (done, code) = summary(&run(&site, &import, ""));
-        assert_eq!((code, &done["imported"]), (0, &2.into()), "{}: {done}", product.name);
-        let moved = fetch(&reader(&site, "my-cache-2"), &url(&site, "my-cache-2"));
-        assert_eq!(moved, direct, "{}", product.name);
+/// Nix gets the same directly, through us, and from what we imported. `base` is the path of a cache in the URL of the product.
+#[track_caller]
+fn assert_is_the_same_everywhere(base: &str, offer: Offer) {
+    let (server, storage) = (Upstream::start(), Upstream::start());
+    let dependency = Path::incompressible("dependency", 300_000);
+    let root = Path::small("root").referring_to([dependency.base_name()]);
+    for path in [&dependency, &root] {
+        offer(&server, &storage, path);
     }
+    let info = b"StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n".to_vec();
+    server.on(&format!("{base}/nix-cache-info"), Act::Send(info));
+    let source = format!("{}{base}", server.url());
+    let entry = format!("{source} {}", server.public_key());
+    let site = Site::with(|config| {
+        config["caches"][0]["upstreams"] = json!([entry]);
+        config["server"]["federation"] = json!({"lookup-timeout": "4s"});
+    });
+    let fetch = |host: &NixHost, from: &str| {
+        host.ok(&format!("nix copy --from {from} {}", root.store_path()));
+        host.ok(&format!("nix-store --verify-path $(nix-store -q --requisites {})", root.store_path()));
+        host.describe_closure(&root.store_path())
+    };
+    let direct = fetch(&NixHost::trusting(&[server.public_key()]), &source);
+    assert_eq!(direct.len(), 2);
+    assert_eq!(fetch(&reader(&site, "pub"), &url(&site, "pub")), direct);
+    // With the key of the upstream alone as well.
+    assert_eq!(fetch(&NixHost::trusting(&[server.public_key()]), &url(&site, "pub")), direct);
+
+    let import = ["import", &source, "--cache", "my-cache-2", "--closure", &root.store_path()];
+    let (done, code) = summary(&run(&site, &import, ""));
+    assert_eq!((code, &done["imported"]), (0, &2.into()), "{done}");
+    assert_eq!(fetch(&reader(&site, "my-cache-2"), &url(&site, "my-cache-2")), direct);
 }
 
 #[test]
-fn nix_gets_the_same_from_a_cache_server_that_sends_its_readers_to_a_bucket() {
+fn attic_with_one_chunk_in_a_bucket() {
+    assert_is_the_same_everywhere("/team", attic_in_bucket);
+}
+
+#[test]
+fn attic_with_many_chunks() {
+    assert_is_the_same_everywhere("/team", attic_in_chunks);
+}
+
+#[test]
+fn cachix_with_nars_in_a_bucket() {
+    assert_is_the_same_everywhere("", cachix);
+}
+
+#[test]
+fn harmonia_to_a_client_that_takes_no_encoding() {
+    assert_is_the_same_everywhere("", |server, _, path| harmonia(server, path, None));
+}
+
+#[test]
+fn harmonia_behind_something_that_asks_for_zstd() {
+    assert_is_the_same_everywhere("", |server, _, path| harmonia(server, path, Some("zstd")));
+}
+
+#[test]
+fn niks3_with_encoded_narinfos() {
+    assert_is_the_same_everywhere("", niks3);
+}
+
+#[test]
+fn nix_serve_with_both_hashes_in_the_url() {
+    assert_is_the_same_everywhere("", nix_serve);
+}
+
+#[test]
+fn nix_serve_ng_without_lengths() {
+    assert_is_the_same_everywhere("", nix_serve_ng);
+}
+
+#[test]
+fn files_as_nix_copy_writes_them() {
+    assert_is_the_same_everywhere("", |server, _, path| server.has(path));
+}
+
+#[test]
+fn a_cache_server_that_sends_its_readers_to_a_bucket() {
     let bucket = Bucket::start();
     let upstream = Site::with(|config| {
         let mut storage = bucket.storage("behind");
