@@ -286,6 +286,20 @@ async fn set(
     Ok(())
 }
 
+/// Whom the completeness of a path may depend on, and whose may depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Concerns {
+    /// It has references.
+    pub(crate) references: bool,
+    /// Other paths may lack it.
+    pub(crate) others: bool,
+}
+
+impl Concerns {
+    /// Nothing is known.
+    pub(crate) const ANY: Self = Self { references: true, others: true };
+}
+
 /// Finds out whether a path that has just been inserted, with its references, is complete. If so, so may be those that wait for it. Returns
 /// the reference that stands in the way.
 pub(crate) async fn settle_new(
@@ -293,15 +307,16 @@ pub(crate) async fn settle_new(
     cache: CacheId,
     id: PathId,
     hash: &StorePathHash,
-    has_references: bool,
+    concerns: Concerns,
 ) -> Result<Option<StorePathHash>, CatalogError> {
-    let missing = match has_references {
+    let missing = match concerns.references {
         true => first_unmet(transaction, cache, id, hash).await?,
         false => None,
     };
     match &missing {
         Some(_) => set(transaction, &[id], missing.as_ref()).await?,
-        None => gained(transaction, cache, vec![*hash]).await?,
+        None if concerns.others => gained(transaction, cache, vec![*hash]).await?,
+        None => {}
     }
     Ok(missing)
 }
@@ -323,7 +338,7 @@ pub(crate) async fn settle(
             .all(transaction)
             .await?;
         for (id, hash) in rows {
-            if settle_new(transaction, cache, id, &hash, true).await?.is_some() {
+            if settle_new(transaction, cache, id, &hash, Concerns::ANY).await?.is_some() {
                 incomplete.push(*hash);
             }
         }

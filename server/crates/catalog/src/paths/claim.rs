@@ -88,18 +88,27 @@ pub(super) async fn claim(
     if !usable.storages.is_enabled(new.storage) {
         return Err(CatalogError::StorageNotInUse { storage: new.storage });
     }
-    let row = nar_row(cache, new, now)?;
     let Some(known) = known else {
-        let nar = row.insert(transaction).await?.into();
-        return Ok(Claimed { nar, revealed: Vec::new(), replaced: None, is_new: true });
+        return claim_new(transaction, cache, new, now).await;
     };
-    let (nar, paths) = replace(transaction, known.id, row).await?;
+    let (nar, paths) = replace(transaction, known.id, nar_row(cache, new, now)?).await?;
     Ok(Claimed {
         nar,
         revealed: paths.into_iter().map(|path| path.hash).collect(),
         replaced: Some(ReplacedNar { storage: known.storage, file_size: known.file_size }),
         is_new: true,
     })
+}
+
+/// Returns the row for a file that the cache does not have.
+pub(super) async fn claim_new(
+    transaction: &DatabaseTransaction,
+    cache: CacheId,
+    new: &NewNar,
+    now: UnixTime,
+) -> Result<Claimed, CatalogError> {
+    let nar = nar_row(cache, new, now)?.insert(transaction).await?.into();
+    Ok(Claimed { nar, revealed: Vec::new(), replaced: None, is_new: true })
 }
 
 /// Replaces a row by one with a new id for the same file, so that a late report of damage at the old place does not concern

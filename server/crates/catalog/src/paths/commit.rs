@@ -4,15 +4,17 @@ use nix_formats::{Compression, FileHash, NarHash, StorePath, StorePathHash};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::claim::{Claimed, ReplacedNar, Usable, claim};
+use super::claim::{Claimed, ReplacedNar, Usable, claim, claim_new};
 use super::load::{self, IN_LIST};
+use super::setting::Setting;
 use super::{NarRecord, PathRecord, unpublished};
+use crate::closures::{self, Concerns};
 use crate::entity::values::{Count, Signatures};
 use crate::entity::{reference, store_path};
 use crate::writer::Written;
 use crate::{
-    CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, StorageId, UnixTime, caches, closures,
-    copies, trash, uploads,
+    CacheId, Catalog, CatalogChange, CatalogError, PathChange, PathId, StorageId, UnixTime, caches, copies,
+    trash, uploads,
 };
 
 /// A store path to make visible. Its NAR must be verified and durable on its storage.
@@ -118,24 +120,24 @@ async fn run(
         uploads::finish(transaction, upload, commit.cache, commit.path.hash(), commit.created_at).await?;
     }
 
-    let usable = Usable::at(transaction, commit).await?;
-    let hidden = match load::find_with_nar(transaction, commit.cache, commit.path.hash()).await? {
-        None => None,
-        Some((path, Some(nar))) if !usable.has_any(transaction, nar.id, nar.storage, nar.damaged).await? => {
-            Some(path)
-        }
-        Some(row) => {
-            let mut record = load::record(transaction, row).await?.ok_or_else(|| {
-                let found = "nothing, within the transaction that had found it";
-                CatalogError::corrupt::<store_path::Entity>("id", found)
-            })?;
-            note_use(transaction, &mut record, commit.created_at).await?;
-            return Ok(Written::quietly(CommitOutcome::AlreadyPresent(Box::new(record))));
-        }
+    let setting = Setting::of(transaction, commit).await?;
+    let (hidden, claimed) = if setting.is_untouched() {
+        (None, claim_new(transaction, commit.cache, &commit.nar, commit.created_at).await?)
+    } else {
+        let usable = Usable::at(transaction, commit).await?;
+        let hidden = match load::find_with_nar(transaction, commit.cache, commit.path.hash()).await? {
+            None => None,
+            Some((path, Some(nar)))
+                if !usable.has_any(transaction, nar.id, nar.storage, nar.damaged).await? =>
+            {
+                Some(path)
+            }
+            Some(row) => return already_present(transaction, row, commit.created_at).await,
+        };
+        let claimed = claim(transaction, commit.cache, &commit.nar, &usable, commit.created_at).await?;
+        (hidden, claimed)
     };
-
-    let Claimed { nar, mut revealed, replaced, is_new } =
-        claim(transaction, commit.cache, &commit.nar, &usable, commit.created_at).await?;
+    let Claimed { nar, mut revealed, replaced, is_new } = claimed;
     if is_new && commit.copies > 0 {
         copies::want_copies(transaction, nar.id, commit.copies).await?;
     }
@@ -144,8 +146,10 @@ async fn run(
         // The rows that describe it are deleted with it.
         store_path::Entity::delete_by_id(hidden.id).exec(transaction).await?;
     }
-    trash::take_out(transaction, commit.cache, &[*commit.path.hash()]).await?;
-    let path = Box::new(insert_path(transaction, commit, nar).await?);
+    if setting.is_trashed {
+        trash::take_out(transaction, commit.cache, &[*commit.path.hash()]).await?;
+    }
+    let path = Box::new(insert_path(transaction, commit, nar, setting.is_awaited).await?);
     closures::settle(transaction, commit.cache, &revealed).await?;
     if let Some(turns) = &commit.turns {
         caches::save_turns(transaction, commit.cache, turns).await?;
@@ -159,6 +163,19 @@ async fn run(
         Some(_) => CommitOutcome::Healed { path, revealed, replaced },
     };
     Ok(Written::with_changes(outcome, changes))
+}
+
+async fn already_present(
+    transaction: &DatabaseTransaction,
+    row: load::PathRow,
+    now: UnixTime,
+) -> Result<Written<CommitOutcome>, CatalogError> {
+    let mut record = load::record(transaction, row).await?.ok_or_else(|| {
+        let found = "nothing, within the transaction that had found it";
+        CatalogError::corrupt::<store_path::Entity>("id", found)
+    })?;
+    note_use(transaction, &mut record, now).await?;
+    Ok(Written::quietly(CommitOutcome::AlreadyPresent(Box::new(record))))
 }
 
 /// Records that pushing an existing path uses it, as reading does. This is part of the transaction, so that garbage collection,
@@ -184,6 +201,7 @@ async fn insert_path(
     transaction: &DatabaseTransaction,
     commit: &PathCommit,
     nar: NarRecord,
+    is_awaited: bool,
 ) -> Result<PathRecord, CatalogError> {
     let row = store_path::ActiveModel {
         id: ActiveValue::NotSet,
@@ -203,9 +221,9 @@ async fn insert_path(
     .await?;
     insert_references(transaction, row.id, &commit.references).await?;
     unpublished::insert(transaction, &[row.id]).await?;
-    let (hash, has_references) = (commit.path.hash(), !commit.references.is_empty());
+    let concerns = Concerns { references: !commit.references.is_empty(), others: is_awaited };
     let missing_reference =
-        closures::settle_new(transaction, commit.cache, row.id, hash, has_references).await?;
+        closures::settle_new(transaction, commit.cache, row.id, commit.path.hash(), concerns).await?;
     Ok(PathRecord {
         id: row.id,
         path: commit.path.clone(),

@@ -6,6 +6,7 @@ mod commit;
 mod homes;
 mod load;
 mod moves;
+mod setting;
 mod unpublished;
 mod visible;
 
