@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement};
 
-use crate::database::Database;
+use crate::database::{Database, Pace};
 use crate::error::is_disk_full;
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
@@ -33,7 +33,7 @@ impl Catalog {
             Database::Sqlite(database) => {
                 let statement =
                     Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [name.into()]);
-                database.readers().await.execute_raw(statement).await.map(|_| ())
+                database.readers(Pace::Unhurried).await.execute_raw(statement).await.map(|_| ())
             }
             Database::Postgres(server) => {
                 let target = Sqlite::open(&url_of(file)).await?;
@@ -59,7 +59,7 @@ impl Catalog {
     pub async fn load_backup(url: &str, file: &Path) -> Result<(), CatalogError> {
         let source = Sqlite::open(&url_of(file)).await?;
         let target = Database::open(url).await?;
-        let readers = source.readers().await;
+        let readers = source.readers(Pace::Usual).await;
         let filled = match &target {
             Database::Sqlite(target) => fill(target.begin().await?, &readers).await,
             Database::Postgres(target) => fill(target.begin_alone().await?, &readers).await,

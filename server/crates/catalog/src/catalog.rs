@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use crate::CatalogError;
-use crate::database::Database;
+use crate::database::{Database, Pace, Readers};
 use crate::writer::{WriteFailure, Writer, WriterMeters, WriterStats, Written};
 
 /// The catalog of one daemon. Clones share one database.
@@ -15,6 +15,7 @@ use crate::writer::{WriteFailure, Writer, WriterMeters, WriterStats, Written};
 #[derive(Clone, Debug)]
 pub struct Catalog {
     shared: Arc<Shared>,
+    readers: Readers,
 }
 
 #[derive(Debug)]
@@ -47,12 +48,20 @@ impl Catalog {
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
         let database = Arc::new(Database::open(url).await?);
         let writer = Writer::start(database.clone());
-        let catalog = Self { shared: Arc::new(Shared { database, writer }) };
+        let readers = Readers { database: database.clone(), pace: Pace::Usual };
+        let catalog = Self { shared: Arc::new(Shared { database, writer }), readers };
         if catalog.database().is_read_only().await {
             // It fails, which everybody who asks has to know.
             let _ = catalog.try_writing().await;
         }
         Ok(catalog)
+    }
+
+    /// Returns a clone whose queries yield to everybody else's: they have connections of their own, which get a processor when nobody else
+    /// wants it. On PostgreSQL, whose server does the work, it is a clone like any other.
+    pub fn unhurried(&self) -> Self {
+        let readers = Readers { database: self.shared.database.clone(), pace: Pace::Unhurried };
+        Self { shared: self.shared.clone(), readers }
     }
 
     /// Refuses new writes, waits for those submitted, and closes the database. Later calls on any clone return
@@ -85,7 +94,7 @@ impl Catalog {
 
     /// Returns the connection for queries. They see every write of any daemon that was acknowledged before they began.
     pub(crate) fn readers(&self) -> &impl ConnectionTrait {
-        self.database()
+        &self.readers
     }
 
     pub(crate) fn database(&self) -> &Database {

@@ -1,4 +1,4 @@
-//! The two kinds of database behind one type.
+//! The two kinds of database behind one type, and the connections for queries.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 use crate::writer::{Command, Turn};
 
-/// An open database. As a [`ConnectionTrait`] it answers queries; only [`Database::commit`] writes.
+/// An open database. [`Readers`] answer queries; only [`Database::commit`] writes.
 #[derive(Debug)]
 pub(crate) enum Database {
     Sqlite(Box<Sqlite>),
@@ -54,26 +54,46 @@ impl Database {
     }
 }
 
+/// How urgent queries are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Somebody waits for them.
+    Usual,
+    /// They yield to all others.
+    Unhurried,
+}
+
+/// The connections for queries.
+#[derive(Clone, Debug)]
+pub(crate) struct Readers {
+    pub(crate) database: Arc<Database>,
+    pub(crate) pace: Pace,
+}
+
 #[async_trait::async_trait]
-impl ConnectionTrait for Database {
+impl ConnectionTrait for Readers {
     fn get_database_backend(&self) -> DbBackend {
-        match self {
-            Self::Sqlite(_) => DbBackend::Sqlite,
-            Self::Postgres(_) => DbBackend::Postgres,
+        match &*self.database {
+            Database::Sqlite(_) => DbBackend::Sqlite,
+            Database::Postgres(_) => DbBackend::Postgres,
         }
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self {
-            Self::Sqlite(database) => database.readers().await.query_one_raw(statement).await,
-            Self::Postgres(server) => server.read(|readers| readers.query_one_raw(statement.clone())).await,
+        match &*self.database {
+            Database::Sqlite(database) => database.readers(self.pace).await.query_one_raw(statement).await,
+            Database::Postgres(server) => {
+                server.read(|readers| readers.query_one_raw(statement.clone())).await
+            }
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Sqlite(database) => database.readers().await.query_all_raw(statement).await,
-            Self::Postgres(server) => server.read(|readers| readers.query_all_raw(statement.clone())).await,
+        match &*self.database {
+            Database::Sqlite(database) => database.readers(self.pace).await.query_all_raw(statement).await,
+            Database::Postgres(server) => {
+                server.read(|readers| readers.query_all_raw(statement.clone())).await
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! SQLite: a file that only this daemon writes. Everything specific to SQLite is here.
 
 mod read_only;
+mod unhurried;
 mod writer;
 
 use std::fs::{DirBuilder, OpenOptions};
@@ -15,6 +16,7 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlxEr
 use tokio::sync::{RwLock, RwLockReadGuard};
 
 use self::writer::WriterConnection;
+use crate::database::Pace;
 use crate::writer::{Command, Turn};
 use crate::{CatalogError, migration};
 
@@ -42,6 +44,8 @@ struct Connections {
     /// `None` while the database can only be read.
     writer: Option<WriterConnection>,
     readers: DatabaseConnection,
+    /// For queries that yield to all others; the same while the database can only be read.
+    unhurried: DatabaseConnection,
 }
 
 impl Sqlite {
@@ -74,7 +78,7 @@ impl Sqlite {
             Err(error) if error.is_of_disk() => match read_only::open(&options).await {
                 Some(readers) => {
                     tracing::error!(%error, "the catalog can only be read until its disk has room and works");
-                    Connections { writer: None, readers }
+                    Connections::for_reading(readers)
                 }
                 None => return Err(error),
             },
@@ -84,8 +88,11 @@ impl Sqlite {
     }
 
     /// Where queries go.
-    pub(crate) async fn readers(&self) -> RwLockReadGuard<'_, DatabaseConnection> {
-        RwLockReadGuard::map(self.connections.read().await, |connections| &connections.readers)
+    pub(crate) async fn readers(&self, pace: Pace) -> RwLockReadGuard<'_, DatabaseConnection> {
+        RwLockReadGuard::map(self.connections.read().await, |connections| match pace {
+            Pace::Usual => &connections.readers,
+            Pace::Unhurried => &connections.unhurried,
+        })
     }
 
     /// The connection for writing of a database that can be written.
@@ -129,6 +136,7 @@ impl Sqlite {
         let mut connections = self.connections.write().await;
         // It has the database to itself.
         connections.readers.close_by_ref().await?;
+        connections.unhurried.close_by_ref().await?;
         match Connections::open(&self.options).await {
             Ok(opened) => {
                 *connections = opened;
@@ -136,7 +144,7 @@ impl Sqlite {
             }
             Err(error) => {
                 if let Some(readers) = read_only::open(&self.options).await {
-                    connections.readers = readers;
+                    *connections = Connections::for_reading(readers);
                 }
                 Err(CatalogError::Unavailable { reason: error.reason_of_disk() })
             }
@@ -147,8 +155,10 @@ impl Sqlite {
         let connections = self.connections.read().await;
         // The writer is closed last: then SQLite moves its log into the database and removes it, which a read-only
         // connection cannot do.
-        if let Err(error) = connections.readers.close_by_ref().await {
-            tracing::warn!(%error, "closing the catalog failed");
+        for readers in [&connections.unhurried, &connections.readers] {
+            if let Err(error) = readers.close_by_ref().await {
+                tracing::warn!(%error, "closing the catalog failed");
+            }
         }
         if let Some(writer) = &connections.writer {
             writer.close().await;
@@ -179,10 +189,16 @@ impl Connections {
             .await
             .map_err(connection_error)
             .map_err(open_error)?;
+        let unhurried = unhurried::open(options.clone().read_only(true)).await.map_err(open_error)?;
         Ok(Self {
             writer: Some(WriterConnection::new(writer)),
             readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
+            unhurried: SqlxSqliteConnector::from_sqlx_sqlite_pool(unhurried),
         })
+    }
+
+    fn for_reading(readers: DatabaseConnection) -> Self {
+        Self { writer: None, unhurried: readers.clone(), readers }
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use crate::database::Database;
+use crate::database::{Database, Pace};
 use crate::sqlite::Sqlite;
 use crate::tests::support::{Backend, Fixture, path_hash};
 use crate::{Catalog, CatalogError};
@@ -27,9 +27,35 @@ async fn commits_reach_the_disk_and_foreign_keys_hold() {
     assert_eq!(pragma(writer.connection(), "synchronous").await, "2");
     assert_eq!(pragma(writer.connection(), "foreign_keys").await, "1");
     assert_eq!(pragma(writer.connection(), "busy_timeout").await, "10000");
-    let readers = connections.readers().await;
+    let readers = connections.readers(Pace::Usual).await;
     let write = readers.execute_unprepared("CREATE TABLE t (x)");
     write.await.unwrap_err();
+    let unhurried = connections.readers(Pace::Unhurried).await;
+    unhurried.execute_unprepared("CREATE TABLE t (x)").await.unwrap_err();
+}
+
+/// How nice the threads are on which SQLite works.
+fn niceness() -> Vec<i32> {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let stats =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    // proc(5): the name in brackets, then the state as field 3; field 19 is the niceness.
+    let of_sqlite = stats.filter(|stat| stat.contains("(sqlx-sqlite"));
+    of_sqlite
+        .map(|stat| stat.rsplit(')').next().unwrap().split(' ').nth(17).unwrap().parse().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn unhurried_queries_yield_and_see_what_was_written() {
+    let backend = Backend::sqlite_file();
+    let fixture = backend.fixture().await;
+    fixture.create(1, 1).await;
+    let unhurried = fixture.catalog.unhurried();
+    assert!(unhurried.find_path(fixture.cache, &path_hash(1)).await.unwrap().is_some());
+    let own = niceness().into_iter().min().unwrap();
+    let nicer = niceness().into_iter().filter(|nice| *nice > own).count();
+    assert!(nicer >= 2, "{:?}", niceness());
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ pub async fn figures_of(state: &State, cache: &Cache) -> Result<Arc<Figures>, Ht
     // From here on, none is missed.
     added.as_mut().enable();
     if kept.adding.lock().insert(cache.id) {
-        let (adding, catalog) = (Adding(kept.clone(), cache.id), state.catalog.clone());
+        let (adding, catalog) = (Adding(kept.clone(), cache.id), state.catalog.unhurried());
         tokio::spawn(async move {
             match add_up(&catalog, adding.1).await {
                 Ok(figures) => {
@@ -111,7 +111,7 @@ pub async fn figures_of(state: &State, cache: &Cache) -> Result<Arc<Figures>, Ht
     }
     match find() {
         Some(found) => Ok(found),
-        None => Ok(Arc::new(at_once(&state.catalog, cache).await?)),
+        None => Ok(Arc::new(at_once(&state.catalog.unhurried(), cache).await?)),
     }
 }
 

@@ -34,9 +34,10 @@ pub async fn get(request: Request<ViewCache, String>) -> Answer {
 /// That of the catalog.
 pub async fn page(state: &State, visit: &Visit, cache: &Cache, host: Option<&str>) -> Answer {
     let figures = figures_of(state, cache).await?;
-    let newest = state.catalog.newest_paths(cache.id, LISTED).await?;
-    let largest = state.catalog.largest_visible(cache.id, LISTED).await?;
-    let pins = state.catalog.pins_page(cache.id, None, PINS + 1).await?;
+    let catalog = state.catalog.unhurried();
+    let newest = catalog.newest_paths(cache.id, LISTED).await?;
+    let largest = catalog.largest_visible(cache.id, LISTED).await?;
+    let pins = catalog.pins_page(cache.id, None, PINS + 1).await?;
     let addresses = Addresses::of(state, cache, host);
     let config = cache.config();
     let own = visit.to(&format!("cache/{}", cache.name()));

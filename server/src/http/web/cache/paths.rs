@@ -125,7 +125,7 @@ async fn search(
         after: after.map(|path| (path.name().to_owned(), *path.hash())),
         limit: most as u64 + 1,
     };
-    let mut lines = state.catalog.search_names(cache.id, search).await?;
+    let mut lines = state.catalog.unhurried().search_names(cache.id, search).await?;
     let has_more = lines.len() > most;
     lines.truncate(most);
     Ok(Found { lines, has_more })
@@ -145,5 +145,5 @@ async fn by_hash(state: &State, cache: &Arc<Cache>, text: &str) -> Result<Vec<Pa
     }
     let index = cache.clone();
     let hashes = blocking(move || index.index.find_by_prefix(&text, BY_HASH)).await?;
-    Ok(state.catalog.lines_by_hash(cache.id, &hashes).await?)
+    Ok(state.catalog.unhurried().lines_by_hash(cache.id, &hashes).await?)
 }

@@ -28,7 +28,7 @@ pub async fn get(request: Request<ViewCache, String>) -> Answer {
     let Request { state, grant: (visit, cache), head, .. } = request;
     let Query { name, revision } = head.query()?;
     let after = name.as_deref().zip(revision);
-    let mut pins = state.catalog.pins_page(cache.id, after, ON_PAGE as u64 + 1).await?;
+    let mut pins = state.catalog.unhurried().pins_page(cache.id, after, ON_PAGE as u64 + 1).await?;
     let has_more = pins.len() > ON_PAGE;
     pins.truncate(ON_PAGE);
     let own = visit.to(&format!("cache/{}", cache.name()));

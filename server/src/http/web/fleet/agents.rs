@@ -30,12 +30,13 @@ pub async fn show(request: Request<View, (String, String)>) -> Answer {
     let Query { before } = head.query()?;
     let workspace = find(&state, &visit, &workspace)?;
     let name = percent_encoding::percent_decode_str(&name).decode_utf8_lossy();
-    let fleet = state.catalog.fleet().await?;
+    let fleet = state.catalog.unhurried().fleet().await?;
     let agent = agents_of(&fleet, workspace.id).into_iter().find(|agent| agent.name == *name);
     let unknown = || HttpError::new(StatusCode::NOT_FOUND, "The workspace has no such agent.");
     let agent = agent.ok_or_else(unknown)?;
     let info = admin::agent_info(&state, &fleet, agent).await?;
-    let mut history = state.catalog.deployments_before(agent.id, before, ON_PAGE as u64 + 1).await?;
+    let mut history =
+        state.catalog.unhurried().deployments_before(agent.id, before, ON_PAGE as u64 + 1).await?;
     let has_more = history.len() > ON_PAGE;
     history.truncate(ON_PAGE);
     let group = visit.to(&format!("deployments/{}", encode(&workspace.name)));

@@ -42,7 +42,7 @@ pub async fn get(request: Request<Nothing, Uuid>) -> Answer {
     let Request { state, path: id, head, .. } = request;
     let id = DeploymentId(id);
     if !state.config().server.web_pages || !wants_html(&head.headers) {
-        let record = state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
+        let record = state.catalog.unhurried().find_deployment(id).await?.ok_or_else(unknown)?;
         let fleet = state.deploy.fleet();
         let agent =
             fleet.agent_by_id(record.agent).map_or("(no longer declared)", |agent| agent.name.as_str());
@@ -54,7 +54,7 @@ pub async fn get(request: Request<Nothing, Uuid>) -> Answer {
     let answer = async {
         let _turn = crate::http::web::turn(head.client).await?;
         let visit = Visit::of(&state, &head).await?;
-        let record = state.catalog.find_deployment(id).await?.ok_or_else(unknown)?;
+        let record = state.catalog.unhurried().find_deployment(id).await?.ok_or_else(unknown)?;
         page(&state, &visit, &record).await
     };
     Ok(at.finish(answer.await))
@@ -136,7 +136,7 @@ async fn end_of_log(
     record: &DeploymentRecord,
 ) -> Result<Vec<NumberedLine>, catalog::CatalogError> {
     let after = record.log_lines.saturating_sub(LINES);
-    let mut lines = state.catalog.read_log(record.id, after, LINES).await?;
+    let mut lines = state.catalog.unhurried().read_log(record.id, after, LINES).await?;
     let mut bytes = 0;
     let fitting = lines.iter().rev().take_while(|line| {
         bytes += length_in_html(&shown(&line.line)) + BESIDE;

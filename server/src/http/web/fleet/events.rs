@@ -108,7 +108,8 @@ struct Watched {
 
 impl Watched {
     async fn find(state: &State, visit: &Visit, id: Uuid) -> Result<Self, HttpError> {
-        let record = state.catalog.find_deployment(DeploymentId(id)).await?.ok_or_else(unknown)?;
+        let record =
+            state.catalog.unhurried().find_deployment(DeploymentId(id)).await?.ok_or_else(unknown)?;
         let agent = state.deploy.fleet().agent_by_id(record.agent).cloned();
         let may_watch = match &agent {
             Some(agent) => visit.viewer.may_watch(state, &agent.workspace),
@@ -171,7 +172,7 @@ fn lines_event(lines: &[NumberedLine]) -> Bytes {
 async fn read(state: &Arc<State>, id: DeploymentId, sender: Pieces) {
     let mut after = 0;
     loop {
-        let lines = match state.catalog.read_log(id, after, PAGE).await {
+        let lines = match state.catalog.unhurried().read_log(id, after, PAGE).await {
             Ok(lines) => lines,
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "could not read the log of a deployment");

@@ -43,8 +43,14 @@ pub async fn list(request: Request<View>) -> Answer {
     let mut workspaces: Vec<&Arc<Workspace>> =
         fleet.workspaces().filter(|workspace| visit.viewer.may_watch(&state, workspace)).collect();
     workspaces.sort_by(|one, other| one.name.cmp(&other.name));
-    let busy: HashSet<_> =
-        state.catalog.open_deployments().await?.into_iter().map(|deployment| deployment.agent).collect();
+    let busy: HashSet<_> = state
+        .catalog
+        .unhurried()
+        .open_deployments()
+        .await?
+        .into_iter()
+        .map(|deployment| deployment.agent)
+        .collect();
     let rows: Vec<Row> = workspaces
         .iter()
         .skip(from)
@@ -108,7 +114,7 @@ pub async fn show(request: Request<View, String>) -> Answer {
     let Request { state, grant: visit, path: name, head, .. } = request;
     let Query { from } = head.query()?;
     let workspace = find(&state, &visit, &name)?;
-    let fleet = state.catalog.fleet().await?;
+    let fleet = state.catalog.unhurried().fleet().await?;
     let mut agents = agents_of(&fleet, workspace.id);
     agents.sort_by(|one, other| one.name.cmp(&other.name));
     let mut infos = Vec::new();

@@ -56,7 +56,17 @@ pub async fn get(request: Request<ViewCache, (String, PathHash, String)>) -> Ans
         Some(Node::Directory) => shown.directory(&found, after.is_some()),
         Some(Node::File { size, executable }) => {
             let contents = if size <= SHOWN {
-                Some(serve::read_small(&state.catalog, &cache, &record, &inside, head.client, SHOWN).await?)
+                Some(
+                    serve::read_small(
+                        &state.catalog.unhurried(),
+                        &cache,
+                        &record,
+                        &inside,
+                        head.client,
+                        SHOWN,
+                    )
+                    .await?,
+                )
             } else {
                 None
             };

@@ -43,6 +43,6 @@ impl Place {
 
 /// Finds a path that clients of the cache see.
 async fn find(state: &State, cache: &Arc<Cache>, hash: &StorePathHash) -> Result<PathRecord, HttpError> {
-    let record = cache.find_path(&state.catalog, hash).await?;
+    let record = cache.find_path(&state.catalog.unhurried(), hash).await?;
     record.ok_or_else(|| HttpError::new(http::StatusCode::NOT_FOUND, "The cache does not have this path."))
 }

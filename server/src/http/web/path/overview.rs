@@ -32,7 +32,7 @@ const SIGNATURES: usize = 10;
 pub async fn get(request: Request<ViewCache, (String, PathHash)>) -> Answer {
     let Request { state, grant: (visit, cache), path: (_, PathHash(hash)), head, .. } = request;
     let record = find(&state, &cache, &hash).await?;
-    let catalog = &state.catalog;
+    let catalog = &state.catalog.unhurried();
     let referrers = catalog.referrers(cache.id, &hash, None, LISTED as u64 + 1).await?;
     let pins = catalog.pins_of(cache.id, &hash, PINS).await?;
     let closure = catalog.closure(cache.id, hash, CLOSURE).await?;

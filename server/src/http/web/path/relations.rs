@@ -48,7 +48,7 @@ pub async fn referrers(request: Request<ViewCache, (String, PathHash)>) -> Answe
     let place = Place::of(&visit, &cache, &hash);
     let own = format!("{}/referrers", place.path);
     let begin = after.map(|row| PathId(row.into()));
-    let mut found = state.catalog.referrers(cache.id, &hash, begin, ON_PAGE as u64 + 1).await?;
+    let mut found = state.catalog.unhurried().referrers(cache.id, &hash, begin, ON_PAGE as u64 + 1).await?;
     let has_more = found.len() > ON_PAGE;
     found.truncate(ON_PAGE);
     let next = found.last().filter(|_| has_more).map(|referrer| format!("{own}?after={}", referrer.id.0));
