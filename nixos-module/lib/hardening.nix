@@ -3,6 +3,8 @@
 {
   privateNetwork,
   usesHome ? false,
+  # System calls that it needs beyond what every service may do.
+  systemCalls ? [ ],
 }:
 {
   CapabilityBoundingSet = "";
@@ -37,7 +39,8 @@
     "@system-service"
     "~@privileged"
     "~@resources"
-  ];
+  ]
+  ++ systemCalls;
 
   PrivateNetwork = privateNetwork;
 }

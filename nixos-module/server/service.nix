@@ -80,6 +80,8 @@ in
         import ../lib/hardening.nix {
           inherit (cfg) privateNetwork;
           inherit usesHome;
+          # Threads that work for the web pages lower their own priority.
+          systemCalls = [ "setpriority" ];
         }
         // {
           Type = "notify";
