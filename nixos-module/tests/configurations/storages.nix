@@ -87,6 +87,7 @@
             }
             {
               url = "s3://nars?region=eu-west-1&endpoint=s3.example.org";
+              public-keys = [ "nars.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=" ];
               s3-access-key-file = "/run/secrets/upstream-access-key";
               s3-secret-key-file = "/run/secrets/upstream-secret-key";
             }

@@ -176,7 +176,10 @@ impl Probe<'_> {
             if !cache.trusted_public_keys.is_empty() || !cache.signing_key_files.is_empty() {
                 continue;
             }
-            for j in (0..cache.upstreams.len()).filter(|j| cache.upstreams[*j].public_keys.is_empty()) {
+            for (j, upstream) in cache.upstreams.iter().enumerate() {
+                if !upstream.public_keys.is_empty() || upstream.is_nixos() {
+                    continue;
+                }
                 let place = self.lines.place(&format!("caches[{i}].upstreams[{j}]"));
                 let message = "has no public key, so its paths are not accepted";
                 let advice = "write the key behind the URL (`https://HOST NAME:BASE64`), or list it in `trusted-public-keys`";

@@ -250,6 +250,11 @@ impl Upstream {
     /// The default of [`negative_ttl`](Self::negative_ttl). Short, because Nix remembers for an hour that a path is absent.
     pub const NEGATIVE_TTL: Duration = Duration::from_secs(3);
 
+    /// Whether it is the cache of NixOS, whose key is known.
+    pub fn is_nixos(&self) -> bool {
+        self.url.host_str() == Some("cache.nixos.org")
+    }
+
     /// Whether it is a bucket, and not a web server.
     pub fn is_bucket(&self) -> bool {
         self.url.scheme() == "s3"

@@ -26,6 +26,18 @@ fn an_offline_check_looks_at_nothing_but_the_file() {
 }
 
 #[test]
+fn only_upstreams_that_no_key_vouches_for_draw_a_warning() {
+    let key = "a-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+    let loaded = loaded(&format!(
+        "{{caches: [{{name: a, upstreams: [nixos, 'https://a.example {key}', 'https://b.example']}}, \
+          {{name: b, trusted-public-keys: ['{key}'], upstreams: ['https://c.example']}}]}}"
+    ));
+
+    let paths: Vec<String> = check(&loaded, Reach::Offline).into_iter().map(|fault| fault.path).collect();
+    assert_eq!(paths, ["caches[0].upstreams[2]"]);
+}
+
+#[test]
 fn a_machine_that_provides_everything_gives_no_fault() {
     let scene = Scene::new();
     scene.write("key", &"k".repeat(32));

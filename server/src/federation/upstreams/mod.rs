@@ -26,7 +26,6 @@ use crate::cache::keys::NIXOS_KEY;
 use crate::cache::{Cache, Caches};
 use crate::config::{Upstream, UpstreamCredentials};
 
-const NIXOS_HOST: &str = "cache.nixos.org";
 /// Paths that an upstream is remembered not to have. Each takes some 100 bytes.
 const MOST_ABSENT: usize = 32_768;
 
@@ -131,7 +130,7 @@ impl Remote {
     /// Returns the keys that count for what it has, besides those that the asking cache trusts.
     pub fn public_keys(&self) -> Vec<PublicKey> {
         let mut keys = self.config.public_keys.clone();
-        if self.base.host_str() == Some(NIXOS_HOST) {
+        if self.config.is_nixos() {
             keys.extend(PublicKey::parse(NIXOS_KEY));
         }
         keys
