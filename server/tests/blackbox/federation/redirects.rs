@@ -183,7 +183,8 @@ fn a_redirect_that_leads_back_or_nowhere_costs_few_requests_and_no_other_path() 
     other.on("/back", to(&format!("{}/forth", upstream.url())));
     upstream.on("/forth", to(&format!("{}/back", other.url())));
     // To itself, to itself in another word, between two servers, with an empty place, without one, and with one that is no text.
-    let acts: [(&str, &dyn Fn(&str) -> Act); 6] = [
+    type Redirect<'a> = &'a dyn Fn(&str) -> Act;
+    let acts: [(&str, Redirect<'_>); 6] = [
         ("itself", &|own| to(own)),
         ("itself with a part", &|own| to(&format!("{own}#x"))),
         ("between two", &|_| to(&format!("{}/back", other.url()))),

@@ -65,7 +65,8 @@ fn what_a_source_sends_with_a_content_encoding_is_imported_without_it() {
 #[test]
 fn what_a_source_encodes_otherwise_than_it_says_is_skipped_and_no_bomb_fills_the_spool() {
     let (site, source) = (Site::start(), source());
-    let acts: [(fn(&Path) -> Act, &str); 6] = [
+    type Served = fn(&Path) -> Act;
+    let acts: [(Served, &str); 6] = [
         (|path| Act::Encoded("rot13", path.nar.clone()), "encoded in an unknown way"),
         (|path| Act::Encoded("gzip, br", path.nar.clone()), "encoded in an unknown way"),
         (|path| Act::Encoded("gzip", path.nar.clone()), "Content-Encoding cannot be unpacked"),
