@@ -42,7 +42,6 @@ needed=(
   systemd-analyze:systemd
   systemd-nspawn:systemd-container
   unshare:util-linux
-  valgrind:valgrind
   zsh:zsh
 )
 
@@ -188,10 +187,6 @@ cargo test --workspace --features fail-points --locked --doc --quiet
 
 say "running the commands of the documentation"
 docs/tests/commands
-
-# In the profile of the tests, as a release build would take longer than all of them: the numbers are larger, and grow alike.
-say "counting the instructions of the busiest requests"
-cargo bench --workspace --profile dev --features fail-points --locked --bench instructions -- --check
 
 say "testing the NixOS module"
 nixos-module/tests/run
