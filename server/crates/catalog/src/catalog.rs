@@ -57,8 +57,8 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Returns a clone whose queries yield to everybody else's: they have connections of their own, which get a processor when nobody else
-    /// wants it. On PostgreSQL, whose server does the work, it is a clone like any other.
+    /// Returns a clone whose queries yield to all others: they have connections of their own, whose threads have a low priority. On
+    /// PostgreSQL the server does the work, and the clone is like any other.
     pub fn unhurried(&self) -> Self {
         let readers = Readers { database: self.shared.database.clone(), pace: Pace::Unhurried };
         Self { shared: self.shared.clone(), readers }
