@@ -30,8 +30,8 @@ const SHORTEST_DISCOVERY: Duration = Duration::from_secs(5);
 /// Intervals of the background work and lifetimes of records.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timing {
-    /// How long after its start a node refreshes and announces itself more often. Nodes that start together write their records
-    /// before all of them know each other, so some records are stored where others do not find them.
+    /// How long after its start a node refreshes, announces itself and checks its records more often. Nodes that start together
+    /// write their records before all of them know each other, so some records are stored where others do not find them.
     pub beginning: Duration,
     /// The interval between two checks of the connection to the network.
     pub keep: Duration,
@@ -67,6 +67,13 @@ impl Default for Timing {
             pace: Duration::from_millis(2),
             grace: Duration::from_millis(15),
         }
+    }
+}
+
+impl Timing {
+    /// Returns `pause`, or a shorter one soon after the start.
+    pub(crate) fn early(&self, started: Instant, pause: Duration, early: Duration) -> Duration {
+        if started.elapsed() < self.beginning { pause.min(early) } else { pause }
     }
 }
 
@@ -254,7 +261,7 @@ impl Network {
 
     /// Returns `pause`, or a shorter one soon after the start.
     fn early(&self, pause: Duration, early: Duration) -> Duration {
-        if self.started.elapsed() < self.timing.beginning { pause.min(early) } else { pause }
+        self.timing.early(self.started, pause, early)
     }
 
     /// Returns whether the known nodes are likely to be all, which takes a moment after the start.

@@ -23,6 +23,8 @@ use crate::{NodeId, Stamp, Timing};
 const IN_FLIGHT: usize = 8;
 /// The pause after no other node was known.
 const ALONE_PAUSE: Duration = Duration::from_secs(1);
+/// The interval between two checks of the records soon after the start.
+const EARLY_VERIFY: Duration = Duration::from_secs(5);
 
 /// A store path in a public cache of this daemon.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -141,7 +143,9 @@ impl Announcer {
 
     /// Announces everything again when the network has lost records of this node. Runs until `stop` is cancelled.
     pub async fn watch_records(self: Arc<Self>, stop: CancellationToken) {
-        let mut pause = self.timing.verify;
+        let started = Instant::now();
+        let verify = || self.timing.early(started, self.timing.verify, EARLY_VERIFY);
+        let mut pause = verify();
         while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             // A round that is under way writes them anyway.
             if self.status().waiting > 0 {
@@ -158,7 +162,7 @@ impl Announcer {
                 self.announce_all_paths();
                 pause = (pause * 2).min(self.timing.reannounce);
             } else {
-                pause = self.timing.verify;
+                pause = verify();
             }
         }
     }

@@ -37,11 +37,8 @@ pub fn load(file: &Path) -> BTreeSet<SocketAddrV4> {
     text.lines().filter_map(|line| line.parse().ok()).take(MOST_SAVED).collect()
 }
 
-/// Saves the known nodes, unless there are none: then the nodes saved before are worth more.
+/// Saves the known nodes.
 pub async fn save(file: &Path, nodes: &[String]) {
-    if nodes.is_empty() {
-        return;
-    }
     let text = nodes.iter().take(MOST_SAVED).map(|node| format!("{node}\n")).collect::<String>();
     let path = file.to_owned();
     let written = tokio::task::spawn_blocking(move || private_file::write(&path, text.as_bytes())).await;

@@ -2,7 +2,7 @@
 //!
 //! Anybody can reach the port. Without the filter, anybody could fill the store and evict our records.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ const BURST: f64 = 8192.0;
 const PER_SECOND: f64 = 2048.0;
 /// The most addresses that are tracked.
 const MOST_ADDRESSES: usize = 4096;
+/// The most nodes that are remembered as writers.
+const MOST_WRITERS: usize = 16;
 
 /// Accepts or refuses requests. Clones share their state.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub struct Filter {
     writers: Arc<RwLock<Vec<[u8; 32]>>>,
     budgets: Arc<Mutex<HashMap<(Ipv4Addr, u16), Budget>>>,
     counts: Arc<Counts>,
+    /// The nodes that wrote records of the network here, the latest last.
+    latest_writers: Arc<Mutex<VecDeque<SocketAddrV4>>>,
 }
 
 /// Requests of other nodes since the start.
@@ -51,7 +55,12 @@ impl fmt::Debug for Filter {
 
 impl Filter {
     pub fn new(keys: &Keyring) -> Self {
-        let filter = Self { writers: Arc::default(), budgets: Arc::default(), counts: Arc::default() };
+        let filter = Self {
+            writers: Arc::default(),
+            budgets: Arc::default(),
+            counts: Arc::default(),
+            latest_writers: Arc::default(),
+        };
         filter.set_keys(keys);
         filter
     }
@@ -64,6 +73,21 @@ impl Filter {
     /// Returns how many requests were refused.
     pub fn refused(&self) -> u64 {
         self.counts.refused.load(Ordering::Relaxed)
+    }
+
+    /// Returns the nodes that wrote records of the network here most recently. They know this node, whether it knows them or not.
+    pub fn latest_writers(&self) -> Vec<SocketAddrV4> {
+        self.latest_writers.lock().iter().copied().collect()
+    }
+
+    fn note_writer(&self, from: SocketAddrV4) {
+        let mut writers = self.latest_writers.lock();
+        match writers.iter().position(|writer| *writer == from) {
+            Some(place) => drop(writers.remove(place)),
+            None if writers.len() == MOST_WRITERS => drop(writers.pop_front()),
+            None => {}
+        }
+        writers.push_back(from);
     }
 
     /// Replaces the keys under which records are accepted.
@@ -110,6 +134,7 @@ impl RequestFilter for Filter {
                 Kind::Question => true,
                 Kind::Record(writer) if self.is_writer(&writer) => {
                     self.counts.records.fetch_add(1, Ordering::Relaxed);
+                    self.note_writer(from);
                     true
                 }
                 Kind::Record(_) | Kind::Other => false,
@@ -211,6 +236,15 @@ mod tests {
             filter.has_budget(SocketAddrV4::new(number.into(), 1));
         }
         assert!(filter.budgets.lock().len() <= MOST_ADDRESSES);
+    }
+
+    #[test]
+    fn the_latest_writers_are_remembered_and_no_more() {
+        let filter = filter();
+        let node = |port: usize| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port as u16);
+        (1..=MOST_WRITERS + 2).chain([3]).for_each(|port| filter.note_writer(node(port)));
+        let expected: Vec<_> = (4..=MOST_WRITERS + 2).chain([3]).map(node).collect();
+        assert_eq!(filter.latest_writers(), expected);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainline::Id;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use crate::network::EARLY_REFRESH;
 
 /// The rounds between two checks whether the bootstrap hosts are in the same network as this node.
 const ROUNDS_PER_PROBE: u32 = 5;
-/// The rounds without any known node after which other entries are tried.
+/// The rounds without a reply of any node after which other entries are tried.
 const ROUNDS_ALONE: u32 = 3;
 
 /// The shortest and longest pause between two attempts to listen again.
@@ -59,9 +60,14 @@ async fn keep_connected(dht: &Dht, timing: Timing) {
         };
         node.bootstrapped().await;
         let nodes = node.to_bootstrap().await;
+        // Nodes that have died are known for a quarter of an hour. Until then a node that knows no others is as alone as one that knows
+        // none.
+        let is_answered = !nodes.is_empty() && !node.get_closest_nodes(Id::random()).await.is_empty();
         drop(node);
-        bootstrap::save(&dht.settings.nodes_file, &nodes).await;
-        alone = if nodes.is_empty() { alone + 1 } else { 0 };
+        if is_answered {
+            bootstrap::save(&dht.settings.nodes_file, &nodes).await;
+        }
+        alone = if is_answered { 0 } else { alone + 1 };
         let entries = if alone >= ROUNDS_ALONE {
             alone = 0;
             other_entries(dht).await
@@ -96,8 +102,9 @@ async fn listen_again(dht: &Dht) {
     }
 }
 
-/// Returns other entries for a node that knows no others. A node without bootstrap hosts alternates between contacting the nodes
-/// it once knew and waiting to be contacted, because a node with entries does not add the nodes that query it.
+/// Returns other entries for a node that gets no replies: also the nodes that still write records to this one. A node without
+/// bootstrap hosts alternates between contacting the nodes it once knew and waiting to be contacted, because a node with entries
+/// does not add the nodes that query it.
 async fn other_entries(dht: &Dht) -> Option<BTreeSet<SocketAddrV4>> {
     let current = dht.entries();
     if dht.settings.bootstrap.is_empty() && !current.is_empty() {
@@ -105,6 +112,7 @@ async fn other_entries(dht: &Dht) -> Option<BTreeSet<SocketAddrV4>> {
     }
     let mut entries = bootstrap::resolve(&dht.settings.bootstrap).await;
     entries.extend(bootstrap::load(&dht.settings.nodes_file));
+    entries.extend(dht.filter.latest_writers());
     (!entries.is_subset(&current)).then_some(entries)
 }
 

@@ -60,7 +60,7 @@ async fn a_forged_record_is_not_taken() {
     nodes[0].add(1);
     until("it is found", || async { nodes[1].who_has(1).await == [0] }).await;
     let stranger = stranger(nodes[0].port().await).await;
-    let key = NetworkKey::derive(SECRET);
+    let key = NetworkKey::derive(secret());
     let salt = name().salt();
     let sealed = key.seal(&salt, &entry(nodes[2].network.id())).unwrap();
     // Under the network's key, but signed with another one.
@@ -82,7 +82,7 @@ async fn a_forged_record_is_not_taken() {
 async fn an_old_record_that_is_sent_again_changes_nothing() {
     let nodes = network(3).await;
     let stranger = stranger(nodes[0].port().await).await;
-    let key = NetworkKey::derive(SECRET);
+    let key = NetworkKey::derive(secret());
     nodes[0].add(1);
     until("it is found", || async { nodes[1].who_has(1).await == [0] }).await;
     let old = stranger.get_mutable_most_recent(&key.public_key(), Some(&name().salt())).await.unwrap();
@@ -97,7 +97,7 @@ async fn an_old_record_that_is_sent_again_changes_nothing() {
 async fn a_record_that_is_too_long_is_not_taken() {
     let nodes = network(2).await;
     let stranger = stranger(nodes[0].port().await).await;
-    let key = NetworkKey::derive(SECRET);
+    let key = NetworkKey::derive(secret());
     let long = MutableItem::new(key.writer().clone(), &[0; 1001], 1, Some(&name().salt()));
     assert!(stranger.put_mutable(long, None).await.is_err());
     assert!(stranger.get_mutable_most_recent(&key.public_key(), Some(&name().salt())).await.is_none());
@@ -107,7 +107,7 @@ async fn a_record_that_is_too_long_is_not_taken() {
 async fn a_record_of_rubbish_is_overwritten_and_not_believed() {
     let nodes = network(2).await;
     let stranger = stranger(nodes[0].port().await).await;
-    let key = NetworkKey::derive(SECRET);
+    let key = NetworkKey::derive(secret());
     let rubbish = MutableItem::new(key.writer().clone(), b"rubbish", 1, Some(&name().salt()));
     stranger.put_mutable(rubbish, None).await.unwrap();
     assert!(nodes[1].who_has(1).await.is_empty());

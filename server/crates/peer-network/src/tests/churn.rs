@@ -10,7 +10,7 @@ fn free_port() -> u16 {
 
 async fn start_at(directory: tempfile::TempDir, number: u32, port: u16, entries: &[u16]) -> TestNode {
     let paths = BTreeSet::from([path(number)]);
-    TestNode::start_in(directory, number, port, entries, Keyring::derive(SECRET, []), fast(), paths).await
+    TestNode::start_in(directory, number, port, entries, Keyring::derive(secret(), []), fast(), paths).await
 }
 
 /// Ends the node and waits until its socket is closed. Returns its directory.
@@ -86,6 +86,21 @@ async fn a_network_outlives_its_first_node_and_takes_it_back_without_its_memory(
     until("it is found", || async { second.who_has(3).await == [3] && third.who_has(3).await == [3] }).await;
     until("it finds the others", || async { again.who_has(1).await == [1] && again.who_has(2).await == [2] })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_only_entry_has_died_joins_through_those_that_know_it() {
+    // Two nodes that know each other, and one that knows only an entry that knows nobody.
+    let entry = TestNode::start(0, &[], Keyring::derive(secret(), []), fast()).await;
+    let lonely = start_at(tempfile::tempdir().unwrap(), 1, 0, &[entry.port().await]).await;
+    until("it knows its entry", || async { !lonely.network.dht_status().await.nodes.is_empty() }).await;
+    end(entry).await;
+    let lonely_port = lonely.port().await;
+    let second = start_at(tempfile::tempdir().unwrap(), 2, 0, &[lonely_port]).await;
+    until("they know each other", || async {
+        lonely.who_has(2).await == [2] && second.who_has(1).await == [1]
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

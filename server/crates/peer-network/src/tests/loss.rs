@@ -67,7 +67,7 @@ async fn nodes_find_each_other_though_a_third_of_all_datagrams_is_lost() {
     // What could not be announced is announced again soon.
     let timing = Timing { reannounce: Duration::from_secs(2), ..fast() };
     let start = |number, entries: Vec<u16>| async move {
-        TestNode::start(number, &entries, Keyring::derive(SECRET, []), timing).await
+        TestNode::start(number, &entries, Keyring::derive(secret(), []), timing).await
     };
     let first = start(0, vec![]).await;
     let real = SocketAddr::from((Ipv4Addr::LOCALHOST, first.port().await));

@@ -11,7 +11,7 @@ async fn alone(keys: Keyring) -> TestNode {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_node_of_the_network_is_answered_and_only_it_can_read_the_answer() {
     let (asking, asked) =
-        (alone(Keyring::derive(SECRET, [])).await, alone(Keyring::derive(SECRET, [])).await);
+        (alone(Keyring::derive(secret(), [])).await, alone(Keyring::derive(secret(), [])).await);
     let stranger = alone(Keyring::derive(b"another secret", [])).await;
     let question = b"what do you hold?";
     let proof = asking.network.prove(question);
@@ -32,9 +32,9 @@ async fn only_a_node_of_the_network_is_answered_and_only_it_can_read_the_answer(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_key_is_changed_nodes_with_either_key_are_answered() {
-    let both = alone(Keyring::derive(NEW, [SECRET])).await;
+    let both = alone(Keyring::derive(NEW, [secret()])).await;
     let question = b"what do you hold?";
-    for secret in [SECRET, NEW] {
+    for secret in [secret(), NEW] {
         let one = alone(Keyring::derive(secret, [])).await;
         let answer = both.network.recognise(question, &one.network.prove(question)).unwrap();
         assert!(one.network.open_answer(question, &answer.seal(b"this").unwrap()).is_some());

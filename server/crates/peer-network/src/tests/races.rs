@@ -11,12 +11,12 @@ fn holder(number: u8) -> Holder {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_writers_of_one_record_lose_nobodys_entry() {
     let directory = tempfile::tempdir().unwrap();
-    let first = bare(&directory.path().join("0"), &[], Keyring::derive(SECRET, [])).await;
+    let first = bare(&directory.path().join("0"), &[], Keyring::derive(secret(), [])).await;
     let port = first.address().port();
     let mut writers = vec![first];
     for number in 1..10 {
         let own = directory.path().join(number.to_string());
-        writers.push(bare(&own, &[port], Keyring::derive(SECRET, [])).await);
+        writers.push(bare(&own, &[port], Keyring::derive(secret(), [])).await);
     }
     for writer in &writers {
         until("the writers know each other", || async { !writer.status().await.nodes.is_empty() }).await;
@@ -49,9 +49,9 @@ async fn ten_writers_of_one_record_lose_nobodys_entry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_is_made_already_is_not_written_again() {
     let directory = tempfile::tempdir().unwrap();
-    let first = bare(&directory.path().join("0"), &[], Keyring::derive(SECRET, [])).await;
+    let first = bare(&directory.path().join("0"), &[], Keyring::derive(secret(), [])).await;
     let port = first.address().port();
-    let second = bare(&directory.path().join("1"), &[port], Keyring::derive(SECRET, [])).await;
+    let second = bare(&directory.path().join("1"), &[port], Keyring::derive(secret(), [])).await;
     until("they know each other", || async { !second.status().await.nodes.is_empty() }).await;
     let (timing, name, now) = (Timing::default(), Name::Providers(hash(1)), Stamp::now());
     let change = move |there: &mut Providers| there.set(holder(1), now);

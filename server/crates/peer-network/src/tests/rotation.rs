@@ -5,9 +5,9 @@ const NEW: &[u8] = b"the next secret of the network";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_with_the_old_the_new_and_both_keys_find_each_other() {
-    let both = TestNode::start(0, &[], Keyring::derive(SECRET, [NEW]), fast()).await;
+    let both = TestNode::start(0, &[], Keyring::derive(secret(), [NEW]), fast()).await;
     let port = both.port().await;
-    let old = TestNode::start(1, &[port], Keyring::derive(SECRET, []), fast()).await;
+    let old = TestNode::start(1, &[port], Keyring::derive(secret(), []), fast()).await;
     let new = TestNode::start(2, &[port], Keyring::derive(NEW, []), fast()).await;
     both.add(1);
     old.add(2);

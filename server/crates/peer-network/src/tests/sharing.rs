@@ -49,12 +49,12 @@ async fn in_a_dht_of_fifty_nodes_records_are_found() {
     let directory = tempfile::tempdir().unwrap();
     let pause = Duration::from_secs(4);
     let timing = Timing { keep: pause, refresh: pause, introduce: pause, ..fast() };
-    let first = TestNode::start(0, &[], Keyring::derive(SECRET, []), timing).await;
+    let first = TestNode::start(0, &[], Keyring::derive(secret(), []), timing).await;
     let port = first.port().await;
     let mut storing = Vec::new();
     for number in 0..46 {
         let own = directory.path().join(number.to_string());
-        storing.push(bare(&own, &[port], Keyring::derive(SECRET, [])).await);
+        storing.push(bare(&own, &[port], Keyring::derive(secret(), [])).await);
     }
     for node in &storing {
         until("they are connected", || async { !node.status().await.nodes.is_empty() }).await;
@@ -62,7 +62,7 @@ async fn in_a_dht_of_fifty_nodes_records_are_found() {
     let mut nodes = vec![first];
     for number in 1..4 {
         let entry = storing[10 * number as usize].address().port();
-        nodes.push(TestNode::start(number, &[entry], Keyring::derive(SECRET, []), timing).await);
+        nodes.push(TestNode::start(number, &[entry], Keyring::derive(secret(), []), timing).await);
     }
     for (number, node) in (0..).zip(&nodes) {
         node.add(number);
@@ -81,10 +81,10 @@ async fn in_a_dht_of_fifty_nodes_records_are_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_there_at_the_start_is_announced_too() {
-    let first = TestNode::start(0, &[], Keyring::derive(SECRET, []), fast()).await;
+    let first = TestNode::start(0, &[], Keyring::derive(secret(), []), fast()).await;
     let port = first.port().await;
     let paths: BTreeSet<_> = (1..=50).map(path).collect();
-    let second = TestNode::start_with(1, &[port], Keyring::derive(SECRET, []), fast(), paths).await;
+    let second = TestNode::start_with(1, &[port], Keyring::derive(secret(), []), fast(), paths).await;
     for number in 1..=50 {
         until("it is found", || async { first.who_has(number).await == [1] }).await;
     }

@@ -33,7 +33,7 @@ async fn nothing_is_stored_but_what_the_network_writes() {
         assert!(stranger.get_mutable_most_recent(&public, salt.as_deref()).await.is_none());
     }
     // Any host may bring records that are written with the key of the network, however large.
-    let key = NetworkKey::derive(SECRET);
+    let key = NetworkKey::derive(secret());
     let salt = Name::Providers(hash(1)).salt();
     for size in [1, 1000] {
         let item = MutableItem::new(key.writer().clone(), &vec![0xff; size], size as i64, Some(&salt));
@@ -57,7 +57,7 @@ async fn the_keys_that_may_write_follow_the_keys_of_the_network() {
     };
     assert!(stranger.put_mutable(record(), None).await.is_err());
     for node in &nodes {
-        node.network.set_keys(Keyring::derive(SECRET, [b"another secret".as_slice()]));
+        node.network.set_keys(Keyring::derive(secret(), [b"another secret".as_slice()]));
     }
     stranger.put_mutable(record(), None).await.unwrap();
 }

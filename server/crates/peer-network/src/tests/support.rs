@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use nix_formats::{SigningKey, StorePathHash};
@@ -15,7 +15,11 @@ use crate::dht::{Dht, DhtSettings};
 use crate::record::{AnnouncedCache, NodeDescription};
 use crate::{Bootstrap, HeldPath, Keyring, LocalInventory, Network, Settings, Stamp, Timing};
 
-pub const SECRET: &[u8] = b"the secret of the network";
+/// Each test has a network of its own: a node may get the port that a node of another test has just left, and is asked there.
+pub fn secret() -> &'static [u8] {
+    static SECRET: LazyLock<[u8; 8]> = LazyLock::new(|| getrandom::u64().unwrap().to_be_bytes());
+    SECRET.as_slice()
+}
 
 /// How long a condition may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,6 +31,7 @@ pub fn fast() -> Timing {
         refresh: Duration::from_millis(500),
         introduce: Duration::from_secs(2),
         node_max_age: Duration::from_secs(60),
+        verify: Duration::from_secs(1),
         ..Timing::default()
     }
 }
@@ -176,11 +181,11 @@ pub async fn network(nodes: u32) -> Vec<TestNode> {
 }
 
 pub async fn network_of(nodes: u32, timing: Timing) -> Vec<TestNode> {
-    let first = TestNode::start(0, &[], Keyring::derive(SECRET, []), timing).await;
+    let first = TestNode::start(0, &[], Keyring::derive(secret(), []), timing).await;
     let port = first.port().await;
     let mut all = vec![first];
     for number in 1..nodes {
-        all.push(TestNode::start(number, &[port], Keyring::derive(SECRET, []), timing).await);
+        all.push(TestNode::start(number, &[port], Keyring::derive(secret(), []), timing).await);
     }
     for node in &all {
         until("all nodes know each other", || async { node.network.peers().len() + 1 == all.len() }).await;

@@ -16,7 +16,7 @@ async fn nodes_that_start_together_find_each_other_without_waiting_for_the_next_
     let started = (0..NODES).map(|number| async move {
         let directory = tempfile::tempdir().unwrap();
         let (own, entries) = if number == 0 { (port, vec![]) } else { (0, vec![port]) };
-        let keys = Keyring::derive(SECRET, []);
+        let keys = Keyring::derive(secret(), []);
         let paths = std::collections::BTreeSet::from([path(number)]);
         TestNode::start_in(directory, number, own, &entries, keys, timing, paths).await
     });
