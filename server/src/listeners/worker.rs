@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::Listeners;
@@ -13,7 +12,6 @@ use crate::workers::{Failure, Worker};
 /// The worker that opens again what should be open and is not.
 pub struct Reopener(pub Arc<Listeners>);
 
-#[async_trait]
 impl Worker for Reopener {
     fn name(&self) -> String {
         "listeners".to_owned()
@@ -42,7 +40,6 @@ const CERTIFICATES: Duration = Duration::from_secs(5);
 /// The worker that puts certificates into force whose files have changed.
 pub struct CertificateWatch;
 
-#[async_trait]
 impl Worker for CertificateWatch {
     fn name(&self) -> String {
         "certificates".to_owned()

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::JobRequest;
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -30,7 +29,6 @@ impl CapacityCollector {
     }
 }
 
-#[async_trait]
 impl Worker for CapacityCollector {
     fn name(&self) -> String {
         "keep-limit".to_owned()

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -19,7 +18,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) struct Catalog;
 
-#[async_trait]
 impl Worker for Catalog {
     fn name(&self) -> String {
         "catalog".to_owned()

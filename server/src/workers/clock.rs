@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -12,7 +11,6 @@ use crate::core::Core;
 
 pub(super) struct Clock;
 
-#[async_trait]
 impl Worker for Clock {
     fn name(&self) -> String {
         "clock".to_owned()

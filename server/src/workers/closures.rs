@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -27,7 +26,6 @@ impl Closures {
     }
 }
 
-#[async_trait]
 impl Worker for Closures {
     fn name(&self) -> String {
         "closures".to_owned()

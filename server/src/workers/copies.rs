@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use catalog::{CacheId, CopyId, NarId, StorageId, Survey};
 use tokio_util::sync::CancellationToken;
 
@@ -72,7 +71,6 @@ impl Copies {
     }
 }
 
-#[async_trait]
 impl Worker for Copies {
     fn name(&self) -> String {
         "copies".to_owned()

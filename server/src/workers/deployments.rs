@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -14,7 +13,6 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 
 pub(super) struct Deployments;
 
-#[async_trait]
 impl Worker for Deployments {
     fn name(&self) -> String {
         "deployments".to_owned()

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::JobRequest;
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -30,7 +29,6 @@ impl Gc {
     }
 }
 
-#[async_trait]
 impl Worker for Gc {
     fn name(&self) -> String {
         "gc".to_owned()

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +27,6 @@ impl Generations {
     }
 }
 
-#[async_trait]
 impl Worker for Generations {
     fn name(&self) -> String {
         "generations".to_owned()

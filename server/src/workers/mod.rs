@@ -30,7 +30,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use supervised::keep_running;
 use tokio::sync::oneshot;
@@ -66,7 +66,6 @@ pub async fn follow(core: &Arc<Core>, workers: &Workers) {
 pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// Something that is done in the background again and again.
-#[async_trait]
 pub trait Worker: Send + 'static {
     /// What people call it; unique.
     fn name(&self) -> String;
@@ -75,10 +74,18 @@ pub trait Worker: Send + 'static {
     fn purpose(&self) -> &'static str;
 
     /// Waits until there is something to do. May be cancelled.
-    async fn wait(&mut self, core: &Arc<Core>);
+    fn wait(&mut self, core: &Arc<Core>) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized;
 
     /// Does one round of work. When `stop` is cancelled it may leave the rest for the next start.
-    async fn work(&mut self, core: &Arc<Core>, stop: &CancellationToken) -> Result<(), Failure>;
+    fn work(
+        &mut self,
+        core: &Arc<Core>,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = Result<(), Failure>> + Send
+    where
+        Self: Sized;
 
     /// How long it usually waits, where that is a matter of time.
     fn interval(&self) -> Option<Duration> {
@@ -106,9 +113,37 @@ pub trait Worker: Send + 'static {
     }
 }
 
+/// Any [`Worker`], with futures of known types. `async_trait` would need no second trait, but for each function that it writes the
+/// compiler proves anew that all of [`Core`] may be shared between threads, which took half of the time to compile this crate.
+pub trait AnyWorker: Worker {
+    /// See [`Worker::wait`].
+    fn any_wait<'a>(&'a mut self, core: &'a Arc<Core>) -> BoxFuture<'a, ()>;
+
+    /// See [`Worker::work`].
+    fn any_work<'a>(
+        &'a mut self,
+        core: &'a Arc<Core>,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+impl<W: Worker> AnyWorker for W {
+    fn any_wait<'a>(&'a mut self, core: &'a Arc<Core>) -> BoxFuture<'a, ()> {
+        Box::pin(self.wait(core))
+    }
+
+    fn any_work<'a>(
+        &'a mut self,
+        core: &'a Arc<Core>,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(self.work(core, stop))
+    }
+}
+
 /// Starts all other workers, and those of `more` floors above.
-pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn Worker>>) {
-    let own: [Box<dyn Worker>; 16] = [
+pub fn start(core: &Arc<Core>, workers: &Workers, more: Vec<Box<dyn AnyWorker>>) {
+    let own: [Box<dyn AnyWorker>; 16] = [
         Box::new(catalog::Catalog),
         Box::new(clock::Clock),
         Box::new(copies::Copies::new()),
@@ -154,7 +189,7 @@ pub fn apply_reload(core: &Arc<Core>, workers: &Workers) {
             continue;
         }
         let stop = workers.stopping.child_token();
-        let worker: Box<dyn Worker> = match subject.clone() {
+        let worker: Box<dyn AnyWorker> = match subject.clone() {
             Subject::Gc(interval) => Box::new(gc::Gc::new(interval, workers.jobs.clone())),
             Subject::Scrub(interval) => Box::new(scrub::Scrub::new(interval)),
             Subject::Storage(cache, storage) => Box::new(probe::Probe::new(cache, storage)),
@@ -167,7 +202,7 @@ pub fn apply_reload(core: &Arc<Core>, workers: &Workers) {
 fn run(
     core: &Arc<Core>,
     workers: &Workers,
-    worker: Box<dyn Worker>,
+    worker: Box<dyn AnyWorker>,
     stop: CancellationToken,
 ) -> Arc<WorkerStatus> {
     let status = workers.add(worker.name(), worker.purpose());

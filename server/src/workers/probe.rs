@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -27,7 +26,6 @@ impl Probe {
     }
 }
 
-#[async_trait]
 impl Worker for Probe {
     fn name(&self) -> String {
         format!("probe {}/{}", self.cache.name(), self.storage.name())

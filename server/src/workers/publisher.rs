@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -16,7 +15,6 @@ const LOOK_AROUND: Duration = Duration::from_secs(60);
 
 pub(super) struct Publisher;
 
-#[async_trait]
 impl Worker for Publisher {
     fn name(&self) -> String {
         "publisher".to_owned()

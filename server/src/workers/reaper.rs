@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use catalog::UnixTime;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +25,6 @@ impl Reaper {
     }
 }
 
-#[async_trait]
 impl Worker for Reaper {
     fn name(&self) -> String {
         "reaper".to_owned()

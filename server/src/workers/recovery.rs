@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::JobRequest;
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -25,7 +24,6 @@ impl Recovery {
     }
 }
 
-#[async_trait]
 impl Worker for Recovery {
     fn name(&self) -> String {
         "recovery".to_owned()

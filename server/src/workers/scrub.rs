@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -24,7 +23,6 @@ impl Scrub {
     }
 }
 
-#[async_trait]
 impl Worker for Scrub {
     fn name(&self) -> String {
         "scrub".to_owned()

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use catalog::UnixTime;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +16,6 @@ const REMEMBERED: i64 = 90 * 86_400;
 
 pub(super) struct Sessions;
 
-#[async_trait]
 impl Worker for Sessions {
     fn name(&self) -> String {
         "sessions".to_owned()

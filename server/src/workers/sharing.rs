@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -10,7 +9,6 @@ use crate::core::Core;
 
 pub(super) struct Sharing;
 
-#[async_trait]
 impl Worker for Sharing {
     fn name(&self) -> String {
         "sharing".to_owned()

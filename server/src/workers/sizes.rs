@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use catalog::{CacheSize, UnixTime};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +17,6 @@ const SECONDS_OF_DAY: i64 = 86_400;
 
 pub(super) struct Sizes;
 
-#[async_trait]
 impl Worker for Sizes {
     fn name(&self) -> String {
         "sizes".to_owned()

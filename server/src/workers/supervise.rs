@@ -8,18 +8,18 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::registry::WorkerStatus;
-use super::{Failure, Worker};
+use super::{AnyWorker, Failure};
 use crate::chain::chain;
 use crate::core::Core;
 
-/// Pause after a first failed round; it doubles with each further one, up to [`Worker::longest_pause`].
+/// Pause after a first failed round; it doubles with each further one, up to [`Worker::longest_pause`](super::Worker::longest_pause).
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// What people see of a worker that panicked.
 const PANICKED: &str = "it panicked; the log says where";
 
 pub(super) async fn supervise(
     core: Arc<Core>,
-    mut worker: Box<dyn Worker>,
+    mut worker: Box<dyn AnyWorker>,
     status: Arc<WorkerStatus>,
     stop: CancellationToken,
 ) {
@@ -29,7 +29,7 @@ pub(super) async fn supervise(
     let mut due = worker.begins_at_once();
     loop {
         if !due {
-            let waiting = AssertUnwindSafe(worker.wait(&core)).catch_unwind();
+            let waiting = AssertUnwindSafe(worker.any_wait(&core)).catch_unwind();
             match stop.run_until_cancelled(waiting).await {
                 None => break,
                 Some(Ok(())) => {}
@@ -63,13 +63,13 @@ pub(super) async fn supervise(
 /// Does one round. Returns how long to wait before another attempt if it failed.
 async fn round(
     core: &Arc<Core>,
-    worker: &mut dyn Worker,
+    worker: &mut dyn AnyWorker,
     status: &WorkerStatus,
     stop: &CancellationToken,
 ) -> Option<Duration> {
     status.begin();
     // Whatever a round that panicked has left undone is found by the next one.
-    let result = AssertUnwindSafe(worker.work(core, stop)).catch_unwind().await;
+    let result = AssertUnwindSafe(worker.any_work(core, stop)).catch_unwind().await;
     status.set_progress(worker.progress());
     let error = match result {
         Ok(Ok(())) => {

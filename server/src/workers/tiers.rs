@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use catalog::{StorageId, UnixTime, UsedFile};
 use tokio_util::sync::CancellationToken;
 
@@ -162,7 +161,6 @@ impl Tiers {
     }
 }
 
-#[async_trait]
 impl Worker for Tiers {
     fn name(&self) -> String {
         "tiers".to_owned()

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Worker};
@@ -14,7 +13,6 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 pub(super) struct Touches;
 
-#[async_trait]
 impl Worker for Touches {
     fn name(&self) -> String {
         "uses".to_owned()

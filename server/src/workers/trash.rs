@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use catalog::UnixTime;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,6 @@ impl Trash {
     }
 }
 
-#[async_trait]
 impl Worker for Trash {
     fn name(&self) -> String {
         "trash".to_owned()

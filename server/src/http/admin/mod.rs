@@ -56,7 +56,7 @@ use self::error::failure;
 pub(super) use self::explain::explain;
 pub(super) use self::jobs::list as list_jobs;
 pub(super) use self::peers::list as list_peers;
-use self::serve::{Answer, Events, first_of, refuse, serve, serve_lines};
+use self::serve::{Answer, Events, Route, one_of, refuse, serve, serve_lines};
 pub(super) use self::summary::storage_summaries;
 pub(super) use self::tokens::list as list_tokens;
 pub(super) use self::upstreams::list as list_upstreams;
@@ -66,60 +66,60 @@ use crate::listeners::serve::Routes;
 
 /// Every endpoint with its handler.
 #[rustfmt::skip]
-fn endpoints(state: &Arc<State>) -> [Routes; 46] {
+fn endpoints() -> [Route; 46] {
     [
-        serve::<ShowStatus>(state, status::show),
-        serve::<Diagnose>(state, doctor::diagnose),
-        serve::<Reload>(state, reload::reload),
+        serve::<ShowStatus>(status::show),
+        serve::<Diagnose>(doctor::diagnose),
+        serve::<Reload>(reload::reload),
 
-        serve::<ListCaches>(state, caches::list),
-        serve::<ShowCache>(state, caches::show),
-        serve::<AddKey>(state, keys::add),
-        serve::<RetireKey>(state, keys::retire),
-        serve::<ShowUsage>(state, usage::show),
+        serve::<ListCaches>(caches::list),
+        serve::<ShowCache>(caches::show),
+        serve::<AddKey>(keys::add),
+        serve::<RetireKey>(keys::retire),
+        serve::<ShowUsage>(usage::show),
 
-        serve::<ListPaths>(state, paths::list),
-        serve::<ShowPath>(state, paths::show),
-        serve::<ExplainPath>(state, explain::explain),
-        serve::<DeletePath>(state, paths::delete),
-        serve::<RestorePath>(state, trash::restore),
-        serve::<ListTrash>(state, trash::list),
-        serve::<EmptyTrash>(state, trash::empty),
-        serve::<ListPins>(state, pins::list),
-        serve::<CreatePin>(state, pins::create),
-        serve::<RemovePin>(state, pins::remove),
+        serve::<ListPaths>(paths::list),
+        serve::<ShowPath>(paths::show),
+        serve::<ExplainPath>(explain::explain),
+        serve::<DeletePath>(paths::delete),
+        serve::<RestorePath>(trash::restore),
+        serve::<ListTrash>(trash::list),
+        serve::<EmptyTrash>(trash::empty),
+        serve::<ListPins>(pins::list),
+        serve::<CreatePin>(pins::create),
+        serve::<RemovePin>(pins::remove),
 
-        serve::<ListTokens>(state, tokens::list),
-        serve::<CreateToken>(state, tokens::create),
-        serve::<RevokeToken>(state, tokens::revoke),
-        serve::<ListUploads>(state, uploads::list),
-        serve::<AbortUpload>(state, uploads::abort),
+        serve::<ListTokens>(tokens::list),
+        serve::<CreateToken>(tokens::create),
+        serve::<RevokeToken>(tokens::revoke),
+        serve::<ListUploads>(uploads::list),
+        serve::<AbortUpload>(uploads::abort),
 
-        serve::<ListAgents>(state, agents::list),
-        serve::<ShowAgent>(state, agents::show),
-        serve::<ListWorkspaces>(state, workspaces::list),
-        serve::<ShowWorkspace>(state, workspaces::show),
-        serve::<ListDeployments>(state, deployments::list),
-        serve::<ShowDeployment>(state, deployments::show),
-        serve::<Activate>(state, deployments::activate),
-        serve::<Rollback>(state, deployments::roll_back),
-        serve::<CancelDeployment>(state, deployments::cancel),
-        serve_lines::<ReadLog, _>(state, deployment_log::read),
+        serve::<ListAgents>(agents::list),
+        serve::<ShowAgent>(agents::show),
+        serve::<ListWorkspaces>(workspaces::list),
+        serve::<ShowWorkspace>(workspaces::show),
+        serve::<ListDeployments>(deployments::list),
+        serve::<ShowDeployment>(deployments::show),
+        serve::<Activate>(deployments::activate),
+        serve::<Rollback>(deployments::roll_back),
+        serve::<CancelDeployment>(deployments::cancel),
+        serve_lines::<ReadLog, _>(deployment_log::read),
 
-        serve::<ListJobs>(state, jobs::list),
-        serve_lines::<JobRequest, _>(state, jobs::start),
-        serve::<StopJob>(state, jobs::stop),
-        serve::<ListWorkers>(state, workers::list),
-        serve::<PauseWorker>(state, workers::pause),
-        serve::<ResumeWorker>(state, workers::resume),
+        serve::<ListJobs>(jobs::list),
+        serve_lines::<JobRequest, _>(jobs::start),
+        serve::<StopJob>(jobs::stop),
+        serve::<ListWorkers>(workers::list),
+        serve::<PauseWorker>(workers::pause),
+        serve::<ResumeWorker>(workers::resume),
 
-        serve::<ListPeers>(state, peers::list),
-        serve::<PingPeer>(state, peers::ping),
-        serve::<ListUpstreams>(state, upstreams::list),
-        serve::<CheckUpstreams>(state, upstreams::check),
-        serve::<ShowDht>(state, dht::show),
-        serve::<ReadRecord>(state, dht::read),
-        serve::<WriteNote>(state, dht::write),
+        serve::<ListPeers>(peers::list),
+        serve::<PingPeer>(peers::ping),
+        serve::<ListUpstreams>(upstreams::list),
+        serve::<CheckUpstreams>(upstreams::check),
+        serve::<ShowDht>(dht::show),
+        serve::<ReadRecord>(dht::read),
+        serve::<WriteNote>(dht::write),
     ]
 }
 
@@ -127,7 +127,7 @@ fn endpoints(state: &Arc<State>) -> [Routes; 46] {
 pub(super) fn routes(state: &Arc<State>) -> Routes {
     let unknown = || failure(ErrorCode::NotFound, "the daemon does not know this command", None);
     version_check()
-        .or(first_of(endpoints(state)))
+        .or(one_of(state, endpoints()))
         .unify()
         .or(health(state))
         .unify()

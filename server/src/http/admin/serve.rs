@@ -8,23 +8,25 @@ use std::task::{Context, Poll};
 
 use admin_api::wire::{self, PathParameters};
 use admin_api::{ApiError, EVENTS_MEDIA_TYPE, Endpoint, ErrorCode, Lines};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use url::Url;
+use warp::Filter;
 use warp::path::FullPath;
 use warp::reply::{Reply, Response};
-use warp::{Filter, Rejection};
 
 use super::error::failure;
 use crate::audit::Event;
 use crate::chain::chain;
+use crate::http::body::{self, Body};
+use crate::http::raw_query;
 use crate::http::state::State;
-use crate::http::{body, raw_query};
 use crate::listeners::serve::{PeerUser, Routes};
 
 /// The most bytes of a request body: a list of 100,000 store paths to import.
@@ -61,22 +63,37 @@ where
     }
 }
 
+/// An endpoint with its handler. It has the same type whichever endpoint it is: with filters of their own, naming their types took the
+/// compiler longer than the rest of this folder.
+pub(super) struct Route {
+    parameters: fn(&Method, &str) -> Option<PathParameters>,
+    answer: Box<dyn Fn(Arc<State>, Incoming) -> BoxFuture<'static, Response> + Send + Sync>,
+}
+
+/// A request whose endpoint is found.
+struct Incoming {
+    parameters: PathParameters,
+    query: String,
+    body: Body,
+    user: Option<PeerUser>,
+}
+
 /// Returns the route of an endpoint whose reply is one JSON value.
-pub(super) fn serve<E>(state: &Arc<State>, handler: impl for<'a> Handler<'a, E, E::Reply>) -> Routes
+pub(super) fn serve<E>(handler: impl for<'a> Handler<'a, E, E::Reply>) -> Route
 where
     E: Endpoint,
     E::Reply: Serialize,
 {
-    route(state, handler, |reply| warp::reply::json(&reply).into_response())
+    route(handler, |reply| warp::reply::json(&reply).into_response())
 }
 
 /// Returns the route of an endpoint whose reply is a stream of events.
-pub(super) fn serve_lines<E, T>(state: &Arc<State>, handler: impl for<'a> Handler<'a, E, Events<T>>) -> Routes
+pub(super) fn serve_lines<E, T>(handler: impl for<'a> Handler<'a, E, Events<T>>) -> Route
 where
     E: Endpoint<Reply = Lines<T>>,
     T: Serialize + Send + 'static,
 {
-    route(state, handler, |events| {
+    route(handler, |events| {
         let mut response = warp::reply::stream(lines(events)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS_MEDIA_TYPE));
         response
@@ -84,14 +101,13 @@ where
 }
 
 fn route<E: Endpoint, T: 'static>(
-    state: &Arc<State>,
     handler: impl for<'a> Handler<'a, E, T>,
     encode: fn(T) -> Response,
-) -> Routes {
-    let state = state.clone();
-    let answer = move |request: Answer<E>, user: Option<PeerUser>| {
-        let state = state.clone();
-        async move {
+) -> Route {
+    let answer = move |state: Arc<State>, incoming: Incoming| {
+        let answer = async move {
+            let user = incoming.user;
+            let request = decode::<E>(incoming).await;
             let object = request.as_ref().map(shown).unwrap_or_default();
             let answer = match request {
                 Ok(request) => handler.answer(&state, request).await,
@@ -107,9 +123,12 @@ fn route<E: Endpoint, T: 'static>(
                 });
             }
             answer.map_or_else(|error| refuse(&error), encode)
-        }
+        };
+        answer.boxed()
     };
-    request::<E>().and(warp::ext::optional()).then(answer).boxed()
+    let parameters =
+        |method: &Method, path: &str| (method == E::METHOD).then(|| wire::match_path::<E>(path)).flatten();
+    Route { parameters, answer: Box::new(answer) }
 }
 
 /// The parameters of a request, without secrets.
@@ -138,10 +157,26 @@ fn without_user(text: &str) -> Option<String> {
     Some(url.to_string())
 }
 
-/// Returns a route that tries each of `routes` in turn.
-pub(super) fn first_of(routes: impl IntoIterator<Item = Routes>) -> Routes {
-    let nothing = warp::any().and_then(|| ready(Err::<Response, _>(warp::reject::not_found()))).boxed();
-    routes.into_iter().fold(nothing, |all, next| all.or(next).unify().boxed())
+/// Serves whichever of `routes` a request is for, and rejects all other requests.
+pub(super) fn one_of(state: &Arc<State>, routes: impl Into<Arc<[Route]>>) -> Routes {
+    let (state, routes) = (state.clone(), routes.into());
+    let candidates = routes.clone();
+    let find = move |method: Method, path: FullPath| {
+        let parameters = |route: &Route| (route.parameters)(&method, path.as_str());
+        let found = (0..).zip(candidates.iter()).find_map(|(place, route)| Some((place, parameters(route)?)));
+        ready(found.ok_or_else(warp::reject::not_found))
+    };
+    warp::method()
+        .and(warp::path::full())
+        .and_then(find)
+        .and(raw_query())
+        .and(warp::ext::optional())
+        .and(warp::body::stream())
+        .then(move |(place, parameters): (usize, PathParameters), query, user, stream| {
+            let incoming = Incoming { parameters, query, body: body::pieces(stream), user };
+            (routes[place].answer)(state.clone(), incoming)
+        })
+        .boxed()
 }
 
 /// Encodes a failure.
@@ -150,32 +185,13 @@ pub(super) fn refuse(error: &ApiError) -> Response {
     warp::reply::with_status(warp::reply::json(error), status).into_response()
 }
 
-/// Extracts the request of an endpoint, and rejects requests of other endpoints.
-fn request<E: Endpoint>()
--> impl Filter<Extract = (Answer<E>,), Error = Rejection> + Clone + Send + Sync + 'static {
-    let parameters = |method: Method, path: FullPath| {
-        let parameters = (method == E::METHOD).then(|| wire::match_path::<E>(path.as_str())).flatten();
-        ready(parameters.ok_or_else(warp::reject::not_found))
-    };
-    warp::method()
-        .and(warp::path::full())
-        .and_then(parameters)
-        .and(raw_query())
-        .and(warp::body::stream())
-        .then(|parameters, query, stream| decode::<E, _, _>(parameters, query, stream))
-}
-
-async fn decode<E, S, B>(parameters: PathParameters, query: String, stream: S) -> Answer<E>
-where
-    E: Endpoint,
-    S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
-    B: Buf,
-{
+async fn decode<E: Endpoint>(incoming: Incoming) -> Answer<E> {
+    let Incoming { parameters, query, body, .. } = incoming;
     let invalid = |message: String| failure(ErrorCode::Invalid, message, None);
     let decoded = if E::METHOD == Method::GET {
         wire::decode(parameters, &query, &[])
     } else {
-        let body = body::read(body::pieces(stream), BODY_LIMIT).await;
+        let body = body::read(body, BODY_LIMIT).await;
         let body = body.map_err(|_| invalid("cannot read the body of the request".to_owned()))?;
         wire::decode(parameters, &query, &body)
     };

@@ -102,6 +102,8 @@ pub struct Route {
     /// Its place in the table, under which its requests are counted.
     pub number: usize,
     pattern: Pattern,
+    /// Whether errors are pages, too.
+    is_page: bool,
     endpoint: Box<dyn Endpoint>,
 }
 
@@ -123,8 +125,8 @@ impl Route {
         let pattern = Pattern::parse(below_site(site, path)).expect("patterns of the table are well-formed");
         assert_eq!(pattern.parameters(), P::COUNT, "the handler of {path} takes its parameters");
         assert!(site != Site::Server || !D::On::IS_CACHE, "{path} belongs to no cache");
-        let endpoint = Box::new(Handler { handler: Arc::new(handler), takes: PhantomData, is_page });
-        Self { methods, site, path, demand: D::NAME, number: 0, pattern, endpoint }
+        let endpoint = Box::new(Handler { handler: Arc::new(handler), takes: PhantomData });
+        Self { methods, site, path, demand: D::NAME, number: 0, pattern, is_page, endpoint }
     }
 
     /// Matches a path, given from its site on and without the slash in front.
@@ -134,7 +136,17 @@ impl Route {
 
     /// Checks the demand and has the handler answer.
     pub fn answer(&self, incoming: Incoming, values: &Values<'_>) -> BoxFuture<'static, Response> {
-        self.endpoint.answer(incoming, values)
+        if !self.is_page {
+            return reply(self.endpoint.answer(incoming, values)).boxed();
+        }
+        let surroundings = Surroundings::of(&incoming.state, &incoming.head);
+        let client = incoming.head.client;
+        let answer = self.endpoint.answer(incoming, values);
+        let answer = async move {
+            let _turn = web::turn(client).await?;
+            answer.await
+        };
+        answer.map(move |answer| surroundings.finish(answer)).boxed()
     }
 }
 
@@ -164,13 +176,12 @@ trait Endpoint: Send + Sync {
     /// Whether the parameters parse.
     fn accepts(&self, values: &Values<'_>) -> bool;
 
-    fn answer(&self, incoming: Incoming, values: &Values<'_>) -> BoxFuture<'static, Response>;
+    fn answer(&self, incoming: Incoming, values: &Values<'_>) -> BoxFuture<'static, Answer>;
 }
 
 struct Handler<D, P, H> {
     handler: Arc<H>,
     takes: PhantomData<fn(D, P)>,
-    is_page: bool,
 }
 
 impl<D, P, H, F> Endpoint for Handler<D, P, H>
@@ -184,19 +195,9 @@ where
         P::parse(values).is_some()
     }
 
-    fn answer(&self, incoming: Incoming, values: &Values<'_>) -> BoxFuture<'static, Response> {
+    fn answer(&self, incoming: Incoming, values: &Values<'_>) -> BoxFuture<'static, Answer> {
         let (handler, path) = (self.handler.clone(), P::parse(values));
-        let (state, is_page) = (incoming.state.clone(), self.is_page);
-        if is_page {
-            let surroundings = Surroundings::of(&state, &incoming.head);
-            let client = incoming.head.client;
-            let answer = async move {
-                let _turn = web::turn(client).await?;
-                handler(admit(incoming, path).await?).await
-            };
-            return answer.map(move |answer| surroundings.finish(answer)).boxed();
-        }
-        reply(async move { handler(admit(incoming, path).await?).await }).boxed()
+        async move { handler(admit(incoming, path).await?).await }.boxed()
     }
 }
 
