@@ -4,7 +4,7 @@ use admin_api::{
     ApiError, DeletePath, DeletedPaths, ErrorCode, ListPaths, MAX_PATHS_PER_PAGE, MissingPath, PathCopy,
     PathInfo, PathList, PathRow, PushedBy, ShowPath,
 };
-use catalog::{CopyRecord, Deleted, NarId, PathLine, UnixTime};
+use catalog::{CatalogError, CopyRecord, Deleted, NarId, PathLine, UnixTime};
 use nar_storage::layout;
 use nix_formats::{StorePath, StorePathHash};
 
@@ -81,7 +81,7 @@ pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
     let record = state.catalog.find_path(cache.id, &hash).await.map_err(|error| internal(&error))?;
     let record = record.ok_or_else(|| unknown_path(&cache, &request.hash))?;
     let storage = cache.storage(record.nar.storage).map(|storage| storage.storage.name().to_owned());
-    let copies = copies_of(state, &cache, record.nar.id).await?;
+    let copies = copies_of(state, &cache, record.nar.id).await.map_err(|error| internal(&error))?;
     let pushed_by = match record.pushed_by.clone() {
         Some(token) => Some(pushed_by(state, token).await),
         None => None,
@@ -116,11 +116,11 @@ pub(super) async fn show(state: &State, request: ShowPath) -> Answer<PathInfo> {
 }
 
 /// Returns the further copies of a file.
-async fn copies_of(state: &State, cache: &Cache, nar: NarId) -> Answer<Vec<PathCopy>> {
+pub async fn copies_of(state: &State, cache: &Cache, nar: NarId) -> Result<Vec<PathCopy>, CatalogError> {
     if !cache.has_copies() {
         return Ok(Vec::new());
     }
-    let copies = state.catalog.copies_of(&[nar]).await.map_err(|error| internal(&error))?.remove(&nar);
+    let copies = state.catalog.copies_of(&[nar]).await?.remove(&nar);
     let name =
         |storage| cache.storage(storage).map_or(NOT_CONFIGURED.to_owned(), |known| known.name().to_owned());
     let describe = |copy: CopyRecord| PathCopy {

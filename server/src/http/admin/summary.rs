@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use admin_api::{CacheSummary, CopiesSummary, StorageKind, StorageState, StorageSummary};
-use catalog::{CacheRecord, StorageCopies, StorageRecord, UnixTime};
+use catalog::{CacheRecord, CatalogError, StorageCopies, StorageRecord, UnixTime};
 use nar_storage::{Health, StorageSnapshot};
 
 use super::Answer;
@@ -48,7 +48,7 @@ async fn disabled_summary(state: &State, record: &CacheRecord) -> Answer<CacheSu
 /// Returns the figures of a cache that is served.
 pub async fn cache_summary(state: &State, cache: &Cache) -> Answer<CacheSummary> {
     let stats = state.catalog.cache_stats(cache.id).await.map_err(|error| internal(&error))?;
-    let copies = copies_summary(state, cache).await?;
+    let copies = copies_summary(state, cache).await.map_err(|error| internal(&error))?;
     Ok(CacheSummary {
         name: cache.name().to_owned(),
         enabled: cache.config().enabled,
@@ -72,11 +72,11 @@ pub async fn cache_summary(state: &State, cache: &Cache) -> Answer<CacheSummary>
 }
 
 /// Returns the further copies of the files of a cache, if there are to be any.
-async fn copies_summary(state: &State, cache: &Cache) -> Answer<Option<CopiesSummary>> {
+pub async fn copies_summary(state: &State, cache: &Cache) -> Result<Option<CopiesSummary>, CatalogError> {
     if !cache.has_copies() {
         return Ok(None);
     }
-    let counts = state.catalog.copy_counts(cache.id).await.map_err(|error| internal(&error))?;
+    let counts = state.catalog.copy_counts(cache.id).await?;
     Ok(Some(CopiesSummary {
         wanted: cache.config().copies.max(1),
         there: counts.there,

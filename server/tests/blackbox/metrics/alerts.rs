@@ -199,6 +199,64 @@ fn files_that_a_disk_has_cut_short_fire_an_alert() {
 }
 
 #[test]
+fn a_disk_that_is_away_fires_the_alerts_for_copies_until_it_is_back() {
+    let site = Site::with_files(|config, directory| {
+        with_metrics(config);
+        config["caches"].as_array_mut().unwrap().truncate(1);
+        config["caches"][0]["copies"] = json!(2);
+        config["caches"][0]["storages"] = json!(
+            ["a", "b"].map(|name| json!({"name": name, "type": "local", "root": directory.join(name)}))
+        );
+    });
+    let prometheus = Prometheus::start(&site);
+    let (disk, elsewhere) = (site.directory().join("b"), site.directory().join("gone"));
+    fs::rename(&disk, &elsewhere).unwrap();
+    site.pusher("pub").push(&Path::small("path"));
+    prometheus.wait_for_alert("CacheServerCopiesExposed");
+    prometheus.wait_for_alert("CacheServerCopiesMissing");
+    fs::rename(&elsewhere, &disk).unwrap();
+    prometheus.wait_until_silent("CacheServerCopiesExposed");
+    prometheus.wait_until_silent("CacheServerCopiesMissing");
+}
+
+#[test]
+fn files_that_a_disk_keeps_from_being_removed_fire_an_alert() {
+    let site = Site::with_files(|config, directory| {
+        with_metrics(config);
+        config["server"]["trash"] = json!("0s");
+        config["caches"].as_array_mut().unwrap().truncate(1);
+        config["caches"][0]["storages"] =
+            json!([{"name": "disk", "type": "local", "root": directory.join("disk")}]);
+    });
+    let prometheus = Prometheus::start(&site);
+    push_many(&site);
+    fs::rename(site.directory().join("disk"), site.directory().join("gone")).unwrap();
+    for number in 0..MANY {
+        site.cachectl(&["path", "delete", "pub", &path(number).hash, "--yes"]);
+    }
+    prometheus.wait_for_alert("CacheServerRemovalsPending");
+}
+
+fn path(number: usize) -> Path {
+    Path::small(&format!("path-{number}"))
+}
+
+/// Pushes [`MANY`] paths.
+fn push_many(site: &Site) {
+    let pusher = site.pusher("pub");
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let pusher = &pusher;
+            scope.spawn(move || {
+                for number in (thread..MANY).step_by(4) {
+                    pusher.push(&path(number));
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn announcements_that_pile_up_fire_an_alert() {
     let site = Site::with_files(|config, directory| {
         with_metrics(config);
@@ -208,17 +266,7 @@ fn announcements_that_pile_up_fire_an_alert() {
             json!([{"name": "disk", "type": "local", "root": directory.join("disk")}]);
     });
     let prometheus = Prometheus::start(&site);
-    let pusher = site.pusher("pub");
-    thread::scope(|scope| {
-        for thread in 0..4 {
-            let pusher = &pusher;
-            scope.spawn(move || {
-                for number in 0..MANY.div_ceil(4) {
-                    pusher.push(&Path::small(&format!("path-{thread}-{number}")));
-                }
-            });
-        }
-    });
+    push_many(&site);
     // There is no other node that could store the records.
     prometheus.wait_for_alert("CacheServerAnnounceBacklog");
 }

@@ -1,5 +1,6 @@
 //! The pages of operators show what cachectl shows.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::json;
@@ -25,6 +26,37 @@ fn operators_see_jobs_tokens_storages_and_the_audit_log() {
     let audit = text("/server/audit");
     assert!(audit.contains("POST /v1/tokens") && audit.contains("uid 0 of this machine"), "{audit}");
     assert!(text("/server/network").contains("does not belong to a network"));
+}
+
+#[test]
+fn members_see_where_the_copies_of_a_path_lie_and_which_are_missing() {
+    let site = Site::with_files(|config, directory| {
+        config["caches"].as_array_mut().unwrap().truncate(1);
+        config["caches"][0]["copies"] = json!(2);
+        config["caches"][0]["storages"] = json!(
+            ["first", "second"]
+                .map(|name| json!({"name": name, "type": "local", "root": directory.join(name)}))
+        );
+    });
+    let (copied, alone) = (Path::small("copied"), Path::small("alone"));
+    let admin = site.create_token(&["--all", "--permission", "admin"]);
+    let text = |target: &str, token: &str| page(&site.api(), target, token).expect(200).text().to_owned();
+    let of_path = |path: &Path, token: &str| text(&format!("/cache/pub/path/{}", path.hash), token);
+    site.pusher("pub").push(&copied);
+    wait_for(SOON, "the copy is shown", || {
+        let page = of_path(&copied, &admin);
+        (page.contains("Further copy") && page.contains("first") && page.contains("second")).then_some(())
+    });
+    assert!(!text("/cache/pub", &admin).contains("missing"));
+    fs::rename(site.directory().join("second"), site.directory().join("gone")).unwrap();
+    site.pusher("pub").push(&alone);
+    wait_for(SOON, "the missing copy is shown", || {
+        text("/cache/pub", &admin).contains("1\u{a0}copy missing").then_some(())
+    });
+    assert!(of_path(&alone, &admin).contains("not on a storage yet"));
+    assert!(text("/server", &admin).contains("1\u{a0}copy"));
+    // Others learn nothing of storages.
+    assert!(!of_path(&copied, "").contains("copy") && !text("/cache/pub", "").contains("copy missing"));
 }
 
 #[test]

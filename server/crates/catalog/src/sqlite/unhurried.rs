@@ -18,8 +18,9 @@ use super::{connection_error, pool};
 const CONNECTIONS: u32 = 2;
 /// By how much they are nicer than the daemon, as `nice` counts it: next to a busy thread of the daemon they get a tenth of a processor.
 const NICER: i32 = 10;
-/// The pause between two looks whether the pool has all of them.
+/// The pause between two looks whether the pool has all of them, and how long that may take.
 const GIVING_BACK: Duration = Duration::from_millis(1);
+const LONGEST_GIVING_BACK: Duration = Duration::from_secs(2);
 /// The nicest that there is.
 const NICEST: i32 = 19;
 
@@ -51,10 +52,13 @@ fn open_here(options: SqliteConnectOptions) -> Result<SqlitePool, DbErr> {
             all.push(pool.acquire().await.map_err(connection_error)?);
         }
         drop(all);
-        // A task of this runtime gives each back to the pool.
-        while pool.num_idle() < CONNECTIONS as usize {
-            tokio::time::sleep(GIVING_BACK).await;
-        }
+        // A task of this runtime gives each back to the pool. One that is late is lost with the runtime, and replaced.
+        let all_are_back = async {
+            while pool.num_idle() < CONNECTIONS as usize {
+                tokio::time::sleep(GIVING_BACK).await;
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST_GIVING_BACK, all_are_back).await;
         Ok(pool)
     })
 }

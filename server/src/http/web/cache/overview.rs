@@ -1,5 +1,6 @@
 //! `GET /cache/NAME`: what a cache is, what it holds, and how to use it.
 
+use admin_api::CopiesSummary;
 use catalog::{PathLine, PinRecord};
 use maud::{Markup, html};
 
@@ -7,14 +8,14 @@ use super::figures::figures_of;
 use super::growth::{chart, size_chart};
 use super::pins;
 use crate::cache::Cache;
-use crate::http::Answer;
 use crate::http::router::{Request, ViewCache};
 use crate::http::state::State;
 use crate::http::web::Visit;
 use crate::http::web::layout::{Page, Part};
 use crate::http::web::parts::{ago, badge, code, crumbs, path_link};
 use crate::http::web::setup::{Addresses, tabs};
-use crate::http::web::text::{number, size, visible};
+use crate::http::web::text::{count, number, size, visible};
+use crate::http::{Answer, admin};
 
 /// Paths in each of the two short lists.
 const LISTED: u64 = 10;
@@ -41,6 +42,11 @@ pub async fn page(state: &State, visit: &Visit, cache: &Cache, host: Option<&str
     let addresses = Addresses::of(state, cache, host);
     let config = cache.config();
     let own = visit.to(&format!("cache/{}", cache.name()));
+    let is_member = visit.viewer.is_member(state, cache);
+    let copies = match is_member {
+        true => admin::copies_summary(state, cache).await?,
+        false => None,
+    };
     let body = html! {
         (crumbs(&[(visit.to(""), "Caches".to_owned())]))
         h1 { (cache.name()) " " (badge("", if cache.is_public() { "public" } else { "private" })) }
@@ -68,13 +74,28 @@ pub async fn page(state: &State, visit: &Visit, cache: &Cache, host: Option<&str
             dd { (code(&addresses.keys)) }
             dt { "Priority" } dd { (config.priority) }
             dt { "Retention" } dd { (config.retention) " days after the last use" }
-            @if visit.viewer.is_member(state, cache) && !config.upstreams.is_empty() {
+            @if let Some(copies) = &copies { dt { "Copies" } dd { (copies_of_each(copies)) } }
+            @if is_member && !config.upstreams.is_empty() {
                 dt { "Fetches from" }
                 dd { @for upstream in &config.upstreams { div { (upstream) } } }
             }
         }
     };
     Ok(visit.reply(Page::new(cache.name(), body).of(Part::Caches)))
+}
+
+/// How many copies there are to be of each NAR, and how many are missing.
+fn copies_of_each(copies: &CopiesSummary) -> Markup {
+    html! {
+        (copies.wanted) " of each NAR"
+        @if copies.missing > 0 {
+            " " (badge("warn", &format!("{} missing", count(copies.missing, "copy", "copies"))))
+            span.soft {
+                " " (size(copies.missing_bytes))
+                @if copies.exposed > 0 { ", " (number(copies.exposed)) " of NARs that have a single sound one" }
+            }
+        }
+    }
 }
 
 /// The field to search in a cache.

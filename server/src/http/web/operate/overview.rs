@@ -8,7 +8,7 @@ use super::{failed, top};
 use crate::http::router::{Operate, Request};
 use crate::http::web::layout::{Page, Part};
 use crate::http::web::parts::{ago, badge, pager};
-use crate::http::web::text::{number, size, visible};
+use crate::http::web::text::{count, number, size, visible};
 use crate::http::{Answer, admin};
 
 /// Findings that are shown. The doctor says the worst first.
@@ -108,7 +108,8 @@ fn table(storages: &[&StorageSummary]) -> Markup {
                         td {
                             (state(storage))
                             @if storage.draining { " " (badge("warn", "draining")) }
-                            @if storage.damaged > 0 { " " (badge("bad", &format!("{} damaged", storage.damaged))) }
+                            @let damaged = storage.damaged + storage.copies_damaged;
+                            @if damaged > 0 { " " (badge("bad", &format!("{damaged} damaged"))) }
                             @if let Some(error) = &storage.last_error { div.soft { (short(error)) } }
                         }
                         td.number {
@@ -116,7 +117,10 @@ fn table(storages: &[&StorageSummary]) -> Markup {
                             @if let Some(max) = storage.max_bytes { span.soft { " of " (size(max)) } }
                         }
                         td.number { @if let Some(free) = storage.free_bytes { (size(free)) } }
-                        td.number.wide { (number(storage.nars)) }
+                        td.number.wide {
+                            (number(storage.nars))
+                            @if storage.copies > 0 { div.soft { "and " (count(storage.copies, "copy", "copies")) } }
+                        }
                         td.wide { (short(&storage.location)) }
                     }
                 }

@@ -1,6 +1,7 @@
 //! `GET /cache/NAME/path/HASH`: what is known of a store path.
 
-use catalog::{Closure, PathRecord, PinRecord, Referrer};
+use admin_api::PathCopy;
+use catalog::{Closure, PathRecord, PinRecord, Referrer, UnixTime};
 use maud::{Markup, html};
 use nar_storage::layout;
 use nix_formats::{Compression, StorePath};
@@ -8,15 +9,15 @@ use nix_formats::{Compression, StorePath};
 use super::{Place, find};
 use crate::cache::Cache;
 use crate::cache::narinfo::{nar_file_name, narinfo};
-use crate::http::Answer;
 use crate::http::router::{PathHash, Request, ViewCache};
 use crate::http::state::State;
 use crate::http::web::Visit;
 use crate::http::web::cache::pins;
 use crate::http::web::layout::{Page, Part};
-use crate::http::web::parts::{ago, code, crumbs, path_link};
+use crate::http::web::parts::{ago, badge, code, crumbs, path_link};
 use crate::http::web::setup::Addresses;
 use crate::http::web::text::{count, number, size, visible};
+use crate::http::{Answer, admin};
 use crate::instructions::fetch_once;
 
 /// References and referrers on this page.
@@ -39,6 +40,10 @@ pub async fn get(request: Request<ViewCache, (String, PathHash)>) -> Answer {
     let place = Place::of(&visit, &cache, &hash);
     let addresses = Addresses::of(&state, &cache, head.host()?);
     let is_member = visit.viewer.is_member(&state, &cache);
+    let copies = match is_member {
+        true => admin::copies_of(&state, &cache, record.nar.id).await?,
+        false => Vec::new(),
+    };
     let path = record.path.to_full_path();
     let body = html! {
         (crumbs(&place.crumbs(&visit, &cache, &record)[..2]))
@@ -60,7 +65,7 @@ pub async fn get(request: Request<ViewCache, (String, PathHash)>) -> Answer {
         p.soft { "Or from this cache alone, without asking any other:" }
         (code(&[format!("nix copy --from {} {path}", addresses.url)]))
         h2 { "Facts" }
-        (facts(&state, &visit, &cache, &record, &closure))
+        (facts(&state, &visit, &cache, &record, &closure, &copies))
         (references(&place, &cache, &record))
         (needed_by(&place, &cache, &referrers))
         @if !pins.is_empty() { h2 { "Pins" } (pinned(&cache, &place, &pins)) }
@@ -68,7 +73,14 @@ pub async fn get(request: Request<ViewCache, (String, PathHash)>) -> Answer {
     Ok(visit.reply(Page::new(record.path.name(), body).of(Part::Caches)))
 }
 
-fn facts(state: &State, visit: &Visit, cache: &Cache, record: &PathRecord, closure: &Closure) -> Markup {
+fn facts(
+    state: &State,
+    visit: &Visit,
+    cache: &Cache,
+    record: &PathRecord,
+    closure: &Closure,
+    copies: &[PathCopy],
+) -> Markup {
     let nar = &record.nar;
     let signatures = narinfo(cache, record).signatures;
     let is_member = visit.viewer.is_member(state, cache);
@@ -111,6 +123,22 @@ fn facts(state: &State, visit: &Visit, cache: &Cache, record: &PathRecord, closu
             }
             dt { "Last used" } dd { (ago(record.last_used_at)) }
             @if let Some(storage) = storage { dt { "Storage" } dd { (visible(storage.name())) } }
+            @if !copies.is_empty() {
+                dt { @if copies.len() == 1 { "Further copy" } @else { "Further copies" } }
+                dd { @for further in copies { div { (copy(further)) } } }
+            }
+        }
+    }
+}
+
+/// Where a further copy lies, and how it is.
+fn copy(copy: &PathCopy) -> Markup {
+    html! {
+        @match &copy.storage { Some(storage) => (visible(storage)), None => "not on a storage yet" }
+        @match copy.state.as_str() {
+            "there" => @if let Some(at) = copy.checked_at { span.soft { ", checked " (ago(UnixTime(at))) } },
+            "damaged" => { " " (badge("bad", "damaged")) }
+            state => { " " (badge("warn", state)) }
         }
     }
 }
