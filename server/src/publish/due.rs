@@ -87,6 +87,7 @@ impl Publisher {
     /// Writes the files of these paths again and returns the paths for which that worked.
     async fn write_again(&self, cache: &Arc<Cache>, paths: Vec<UnpublishedPath>) -> Vec<UnpublishedPath> {
         let mut written = Vec::with_capacity(paths.len());
+        let mut failed = 0_u64;
         for due in paths {
             let path = due.path.path.base_name();
             match write_files(cache, &due.path, None).await {
@@ -97,10 +98,23 @@ impl Publisher {
                     }
                     written.push(due);
                 }
+                // When the storage is away, it is so for all of them.
+                Err(error) if failed > 0 => {
+                    tracing::debug!(cache = cache.name(), path, error = %chain(&error), "could not write the files of a path");
+                    failed += 1;
+                }
                 Err(error) => {
                     tracing::warn!(cache = cache.name(), path, error = %chain(&error), "could not write the files of a path");
+                    failed = 1;
                 }
             }
+        }
+        if failed > 1 {
+            tracing::warn!(
+                cache = cache.name(),
+                paths = failed,
+                "could not write the files of several paths"
+            );
         }
         written
     }

@@ -229,31 +229,25 @@ fn files_that_a_disk_keeps_from_being_removed_fire_an_alert() {
             json!([{"name": "disk", "type": "local", "root": directory.join("disk")}]);
     });
     let prometheus = Prometheus::start(&site);
-    push_many(&site);
+    let paths = push_many(&site);
     fs::rename(site.directory().join("disk"), site.directory().join("gone")).unwrap();
-    for number in 0..MANY {
-        site.cachectl(&["path", "delete", "pub", &path(number).hash, "--yes"]);
+    for path in &paths {
+        site.cachectl_ok(&["path", "delete", &path.hash]);
     }
     prometheus.wait_for_alert("CacheServerRemovalsPending");
 }
 
-fn path(number: usize) -> Path {
-    Path::small(&format!("path-{number}"))
-}
-
 /// Pushes [`MANY`] paths.
-fn push_many(site: &Site) {
+fn push_many(site: &Site) -> Vec<Path> {
+    let paths: Vec<Path> = (0..MANY).map(|number| Path::small(&format!("path-{number}"))).collect();
     let pusher = site.pusher("pub");
     thread::scope(|scope| {
-        for thread in 0..4 {
+        for some in paths.chunks(MANY.div_ceil(4)) {
             let pusher = &pusher;
-            scope.spawn(move || {
-                for number in (thread..MANY).step_by(4) {
-                    pusher.push(&path(number));
-                }
-            });
+            scope.spawn(move || some.iter().for_each(|path| pusher.push(path)));
         }
     });
+    paths
 }
 
 #[test]

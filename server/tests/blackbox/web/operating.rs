@@ -56,7 +56,8 @@ fn members_see_where_the_copies_of_a_path_lie_and_which_are_missing() {
     assert!(of_path(&alone, &admin).contains("not on a storage yet"));
     assert!(text("/server", &admin).contains("1\u{a0}copy"));
     // Others learn nothing of storages.
-    assert!(!of_path(&copied, "").contains("copy") && !text("/cache/pub", "").contains("copy missing"));
+    assert!(!of_path(&copied, "").contains("Further copy"));
+    assert!(!text("/cache/pub", "").contains("copy missing"));
 }
 
 #[test]
