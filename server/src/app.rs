@@ -121,13 +121,14 @@ impl App {
         workers::follow(core, workers).await;
         let bound = listeners::bind_all(listeners, &core.config()).await?;
         core.federation.start(&core.config(), reloader.key().as_bytes(), core.caches()).await?;
-        listeners.start(limits, core.clone(), http::served_on(state), bound);
-        log_storages(core);
+        // Before anybody can ask for a worker that is not there yet.
         workers::start(
             core,
             workers,
             vec![Box::new(Reopener(listeners.clone())), Box::new(CertificateWatch)],
         );
+        listeners.start(limits, core.clone(), http::served_on(state), bound);
+        log_storages(core);
         let watchdog = tokio::spawn(systemd::run_watchdog());
         jobs.resume(core).await;
         systemd::notify_ready(&listeners.summary());

@@ -46,6 +46,7 @@ pub use names::{CacheName, Name, NameError};
 pub use print::print_config;
 pub use secret::{KeySource, SHORTEST_KEY, Secret, SecretError, SecretSource};
 pub use stated::Stated;
+pub use values::BUCKET_PARAMETERS;
 pub use words::{
     Access, Closures, CopiesBeforeAnswer, FederationTrust, LogFormat, OidcAlgorithm, PreferredCompression,
     RulePermission, SigningMode, StorageType, Strategy, WhenFull,

@@ -84,7 +84,7 @@ impl Output {
         if end > self.bytes.len() {
             self.grow(end);
         }
-        let read = file.read_cached(0, &mut self.bytes[self.length..end]);
+        let read = file.read_cached(&mut self.bytes[self.length..end]);
         self.length += read;
         read
     }

@@ -169,6 +169,7 @@ fn s3_settings(
         endpoint: s3.endpoint.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()),
         force_path_style: s3.force_path_style,
         credentials,
+        profile: None,
         spool_dir: state_dir.join("spool").join(cache).join(escape(storage)),
         redirect: s3.redirect,
         abandoned_after: S3Settings::ABANDONED_AFTER,

@@ -12,7 +12,8 @@ use std::str::FromStr;
 pub use files::{group, mode, path, resolve};
 pub use names::{cache_name, log_filter, name, public_key, text};
 pub use network::{
-    host, http_url, ip_network, ipv4, node_url, server_url, socket_address, upstream, upstream_url,
+    BUCKET_PARAMETERS, host, http_url, ip_network, ipv4, node_url, server_url, socket_address, upstream,
+    upstream_url,
 };
 pub use units::{duration, interval, positive_duration, size};
 

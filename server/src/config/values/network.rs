@@ -103,7 +103,7 @@ pub fn upstream_url(text: &str) -> Result<Url, Wrong> {
 }
 
 /// Parameters that Nix takes in the URL of a bucket. Those that say how to write to it mean nothing here.
-const BUCKET_PARAMETERS: &[&str] = &[
+pub const BUCKET_PARAMETERS: &[&str] = &[
     "region",
     "endpoint",
     "scheme",

@@ -6,6 +6,8 @@ use nar_storage::{S3Credentials, S3Settings};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::config::BUCKET_PARAMETERS;
+
 /// What a URL names.
 pub(in crate::jobs) enum Place {
     /// `file://`: a directory of this machine.
@@ -43,7 +45,7 @@ pub(in crate::jobs) async fn bucket_settings(url: &Url, spool: &Path) -> Result<
     let bucket = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no bucket")?;
     let (mut region, mut scheme) = ("us-east-1".to_owned(), "https".to_owned());
     let (mut endpoint, mut access_key, mut secret_key) = (None, None, None);
-    let mut is_path_style = None;
+    let (mut is_path_style, mut profile) = (None, None);
     for (name, value) in url.query_pairs() {
         let value = value.into_owned();
         match &*name {
@@ -58,10 +60,11 @@ pub(in crate::jobs) async fn bucket_settings(url: &Url, spool: &Path) -> Result<
                     other => return Err(format!("addressing-style is path or virtual, not {other}")),
                 }
             }
+            "profile" => profile = Some(value),
             "access-key-file" => access_key = Some(read_key(&value).await?),
             "secret-key-file" => secret_key = Some(read_key(&value).await?),
             // What Nix needs for its own work.
-            "compression" | "compression-level" | "priority" | "want-mass-query" | "trusted" => {}
+            name if BUCKET_PARAMETERS.contains(&name) => {}
             other => return Err(format!("it has the unknown parameter {other}")),
         }
     }
@@ -82,6 +85,7 @@ pub(in crate::jobs) async fn bucket_settings(url: &Url, spool: &Path) -> Result<
         endpoint: endpoint.map(|host| if host.contains("://") { host } else { format!("{scheme}://{host}") }),
         force_path_style: is_path_style.unwrap_or(has_endpoint),
         credentials,
+        profile,
         redirect: false,
         abandoned_after: S3Settings::ABANDONED_AFTER,
     })
@@ -117,6 +121,8 @@ mod tests {
         assert_eq!((other.prefix.as_str(), other.region.as_str()), ("a/b", "eu"));
         assert_eq!(other.endpoint.as_deref(), Some("http://s3.test:9000"));
         assert!(other.force_path_style);
+        let profiled = settings("s3://nars?profile=build&parallel-compression=true").await.unwrap();
+        assert_eq!(profiled.profile.as_deref(), Some("build"));
         let hosted = settings("s3://nars?endpoint=s3.test&addressing-style=virtual").await.unwrap();
         assert!(!hosted.force_path_style);
     }

@@ -112,6 +112,41 @@ fn a_cache_goes_out_to_a_bucket_and_comes_back_from_it() {
 }
 
 #[test]
+fn a_bucket_is_imported_with_the_credentials_of_a_profile() {
+    let bucket = Bucket::start();
+    let site = Site::launched(
+        |_, directory| {
+            let profiles = format!(
+                "[moving]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n\n\
+                 [default]\naws_access_key_id = nobody\naws_secret_access_key = nothing\n"
+            );
+            std::fs::write(directory.join("aws"), profiles).unwrap();
+        },
+        |directory| {
+            let mut command = Command::new(DAEMON);
+            command.env_clear().env("AWS_SHARED_CREDENTIALS_FILE", directory.join("aws"));
+            command.stdin(Stdio::null());
+            command
+        },
+    );
+    let path = Path::small("moved");
+    site.pusher("pub").push(&path);
+    let endpoint = bucket.service.endpoint();
+    let place = |profile: &str| {
+        format!("s3://{BUCKET}/moved?endpoint={endpoint}&region={REGION}{profile}&multipart-upload=true")
+    };
+    let named = place("&profile=moving");
+    assert_eq!(succeeds(&site, &["export", &named, "--cache", "pub"])["exported"], 1);
+    assert_eq!(succeeds(&site, &["import", &named, "--cache", "my-cache-2"])["imported"], 1);
+    site.reader("my-cache-2").assert_has(&path);
+    for profile in ["", "&profile=absent"] {
+        let output = site.cachectl(&["import", &place(profile), "--cache", "pub"]);
+        assert!(!output.status.success(), "{output:?}");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains(SECRET_KEY));
+    }
+}
+
+#[test]
 fn a_private_cache_is_imported_with_the_credentials_that_it_wants() {
     let (old, new) = (Site::start(), Site::start());
     let path = Path::small("private");

@@ -11,7 +11,7 @@ use rustix::fs::Advice;
 use rustix::io::Errno;
 
 use super::LocalStorage;
-use super::open_files::OpenFile;
+use super::open_files::{Bytes, OpenFile};
 use super::read::read_cached;
 use super::threads::Threads;
 use crate::Key;
@@ -28,6 +28,7 @@ const READ_AHEAD: u64 = 4 << 20;
 pub struct FileObject {
     file: Arc<File>,
     size: u64,
+    bytes: Bytes,
     threads: Arc<Threads>,
 }
 
@@ -48,8 +49,8 @@ impl LocalStorage {
             return None;
         }
         let open = || shared.files.open_inline(key, &shared.path(key));
-        let OpenFile { file, size: actual } = shared.files.find(key, Some(size)).or_else(open)?;
-        (actual == size).then(|| FileObject { file, size, threads: shared.quick.clone() })
+        let OpenFile { file, size: actual, bytes } = shared.files.find(key, Some(size)).or_else(open)?;
+        (actual == size).then(|| FileObject { file, size, bytes, threads: shared.quick.clone() })
     }
 }
 
@@ -59,9 +60,20 @@ impl FileObject {
         self.size
     }
 
-    /// Reads the bytes from `offset` on as far as the kernel has them in memory and `buffer` has room. Returns their number.
-    pub fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> usize {
-        read_cached(&self.file, offset, buffer)
+    /// Reads the first bytes as far as they are in memory and `buffer` has room. Returns their number.
+    pub fn read_cached(&self, buffer: &mut [u8]) -> usize {
+        if let Bytes::Known(bytes) = &self.bytes {
+            let length = bytes.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&bytes[..length]);
+            return length;
+        }
+        let read = read_cached(&self.file, 0, buffer);
+        if let Bytes::ToKeep(to_keep) = &self.bytes
+            && read as u64 == self.size
+        {
+            to_keep.keep(&buffer[..read]);
+        }
+        read
     }
 
     /// Sends bytes of `range` to a socket that does not block, on a thread of the storage, until the socket is full or others get

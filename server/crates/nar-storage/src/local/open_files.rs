@@ -1,4 +1,4 @@
-//! A cache of open files, so that a hot object costs no path lookup.
+//! A cache of open files, so that a hot object costs no path lookup, and of the bytes of small ones, so that it costs no read.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
@@ -16,10 +17,18 @@ use crate::Key;
 /// A sensible number of files to keep open. Some of the usual limit of 1,024 file descriptors is left for connections.
 pub const DEFAULT_OPEN_FILES: usize = 512;
 
-/// The read cache that all [local storages](super::LocalStorage) of a process share: up to a given number of open files and 16 MiB
-/// of buffers.
+/// The largest file whose bytes are kept in memory, and the most bytes of all of them.
+const SMALL: u64 = 32 << 10;
+const MOST_OF_SMALL: u64 = 16 << 20;
+
+/// A storage and an object of it.
+type Id = (u32, Key);
+
+/// The read cache that all [local storages](super::LocalStorage) of a process share: up to a given number of open files, 16 MiB
+/// of buffers and 16 MiB of small files.
 pub struct ReadCache {
-    files: Cache<(u32, Key), Kept>,
+    files: Cache<Id, Kept>,
+    small: Cache<Id, Small, BySize>,
     pub(super) pool: Arc<Pool>,
     storages: AtomicU32,
 }
@@ -27,7 +36,68 @@ pub struct ReadCache {
 impl ReadCache {
     /// Creates a cache of up to `open_files` open files, each of which takes a file descriptor.
     pub fn new(open_files: usize) -> Arc<Self> {
-        Arc::new(Self { files: Cache::new(open_files), pool: Arc::default(), storages: AtomicU32::new(0) })
+        let most_small = (MOST_OF_SMALL / (SMALL / 4)) as usize;
+        Arc::new(Self {
+            files: Cache::new(open_files),
+            small: Cache::with_weighter(most_small, MOST_OF_SMALL, BySize),
+            pool: Arc::default(),
+            storages: AtomicU32::new(0),
+        })
+    }
+}
+
+/// Weighs files by their bytes.
+#[derive(Clone)]
+struct BySize;
+
+impl Weighter<Id, Small> for BySize {
+    fn weight(&self, _: &Id, small: &Small) -> u64 {
+        small.bytes.len() as u64
+    }
+}
+
+/// The bytes of a file, and the state that the file had before they were read.
+#[derive(Clone)]
+struct Small {
+    bytes: Arc<[u8]>,
+    state: FileState,
+}
+
+/// What changes when a file is changed, replaced, or gains or loses a name.
+#[derive(Clone, Copy, PartialEq)]
+struct FileState {
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(metadata: &Metadata) -> Self {
+        Self { inode: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()) }
+    }
+}
+
+/// The bytes of a small file that was opened.
+#[derive(Clone)]
+pub(super) enum Bytes {
+    /// They are in memory.
+    Known(Arc<[u8]>),
+    /// Whoever reads them may [keep](ToKeep::keep) them.
+    ToKeep(Arc<ToKeep>),
+    /// The file is not small, or has just been opened.
+    Many,
+}
+
+/// A small file whose bytes are not in memory.
+pub(super) struct ToKeep {
+    cache: Arc<ReadCache>,
+    id: Id,
+    state: FileState,
+}
+
+impl ToKeep {
+    /// Keeps the bytes of the file, all of them.
+    pub(super) fn keep(&self, bytes: &[u8]) {
+        self.cache.small.insert(self.id.clone(), Small { bytes: bytes.into(), state: self.state });
     }
 }
 
@@ -49,6 +119,7 @@ pub(super) struct OpenFiles {
 pub(super) struct OpenFile {
     pub(super) file: Arc<File>,
     pub(super) size: u64,
+    pub(super) bytes: Bytes,
 }
 
 impl OpenFiles {
@@ -68,12 +139,24 @@ impl OpenFiles {
             Ok(metadata)
                 if has_name(&metadata) && expected_size.is_none_or(|size| size == metadata.size()) =>
             {
-                Some(OpenFile { file, size: metadata.size() })
+                let bytes = self.bytes_of(id, &metadata);
+                Some(OpenFile { file, size: metadata.size(), bytes })
             }
             _ => {
                 self.cache.files.remove(&id);
                 None
             }
+        }
+    }
+
+    fn bytes_of(&self, id: Id, metadata: &Metadata) -> Bytes {
+        if metadata.size() > SMALL {
+            return Bytes::Many;
+        }
+        let state = FileState::of(metadata);
+        match self.cache.small.get(&id).filter(|small| small.state == state) {
+            Some(small) => Bytes::Known(small.bytes),
+            None => Bytes::ToKeep(Arc::new(ToKeep { cache: self.cache.clone(), id, state })),
         }
     }
 
@@ -93,7 +176,9 @@ impl OpenFiles {
 
     /// Closes the file of `key` after it was replaced or deleted.
     pub(super) fn forget(&self, key: &Key) {
-        self.cache.files.remove(&(self.storage, key.clone()));
+        let id = (self.storage, key.clone());
+        self.cache.files.remove(&id);
+        self.cache.small.remove(&id);
     }
 
     fn keep(&self, key: &Key, file: File) -> io::Result<OpenFile> {
@@ -104,12 +189,14 @@ impl OpenFiles {
         let file = Arc::new(file);
         let kept = Kept { file: file.clone(), names: metadata.nlink() };
         self.cache.files.insert((self.storage, key.clone()), kept);
-        Ok(OpenFile { file, size: metadata.size() })
+        // What is read once is not worth the memory.
+        Ok(OpenFile { file, size: metadata.size(), bytes: Bytes::Many })
     }
 }
 
 impl Drop for OpenFiles {
     fn drop(&mut self) {
         self.cache.files.retain(|(storage, _), _| *storage != self.storage);
+        self.cache.small.retain(|(storage, _), _| *storage != self.storage);
     }
 }

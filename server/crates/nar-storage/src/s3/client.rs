@@ -41,7 +41,7 @@ impl Clients {
         let region = Region::new(settings.region.clone());
         let credentials = match &settings.credentials {
             Some(given) => Some(given_credentials(given)),
-            None => found_credentials(&http, &region, None).await,
+            None => found_credentials(&http, &region, settings.profile.as_deref()).await,
         };
         let mut base = service(http, region, settings.endpoint.clone(), settings.force_path_style)
             // Bodies are watched in both directions, by rules of our own.

@@ -21,6 +21,8 @@ pub struct S3Settings {
     pub force_path_style: bool,
     /// The credentials. Without them the AWS SDK looks them up: environment, profile, web identity, container or instance role.
     pub credentials: Option<S3Credentials>,
+    /// The profile in the files of AWS whose credentials count, if none are given.
+    pub profile: Option<String>,
     /// The directory of the spool, which no other storage uses. It is created, and orphans in it are removed at start.
     pub spool_dir: PathBuf,
     /// Whether clients may be redirected to the service, see [`Storage::presign_get`](crate::Storage::presign_get).

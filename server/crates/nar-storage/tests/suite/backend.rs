@@ -151,6 +151,7 @@ pub fn settings(endpoint: &str, directory: &TempDir) -> S3Settings {
             access_key: garage::ACCESS_KEY.to_owned(),
             secret_key: garage::SECRET_KEY.to_owned(),
         }),
+        profile: None,
         spool_dir: directory.path().join("spool/main"),
         redirect: false,
         abandoned_after: S3Settings::ABANDONED_AFTER,

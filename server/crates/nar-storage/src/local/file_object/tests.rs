@@ -60,3 +60,44 @@ async fn a_file_of_another_size_is_not_opened_and_one_that_shrinks_is_noticed() 
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     assert!(storage.open_object_now(&key, SIZE).is_none());
 }
+
+#[tokio::test]
+async fn the_bytes_of_a_small_file_are_kept_until_it_is_changed_replaced_or_deleted() {
+    let (_directory, storage, _, _) = object().await;
+    let key = Key::new("nar/small.nar").unwrap();
+    let put = async |text: &'static str| {
+        storage.put_bytes(&key, text.as_bytes().into(), Durability::Later).await.unwrap();
+    };
+    let read = || {
+        let file = storage.open_object_now(&key, 5)?;
+        let mut buffer = [0; 8];
+        let read = file.read_cached(&mut buffer);
+        Some((String::from_utf8(buffer[..read].to_vec()).unwrap(), matches!(file.bytes, Bytes::Known(_))))
+    };
+    put("first").await;
+    if !storage.shared.answers_inline() {
+        return;
+    }
+    let is = |text: &str, is_known: bool| assert_eq!(read(), Some((text.to_owned(), is_known)));
+    is("first", false);
+    is("first", false);
+    is("first", true);
+    // Clocks of file systems tick every few milliseconds.
+    let tick = || std::thread::sleep(std::time::Duration::from_millis(50));
+    tick();
+    std::fs::write(storage.shared.path(&key), "other").unwrap();
+    is("other", false);
+    is("other", true);
+    tick();
+    put("third").await;
+    is("third", false);
+    is("third", false);
+    is("third", true);
+    tick();
+    let replacement = storage.shared.path(&Key::new("nar/replacement").unwrap());
+    std::fs::write(&replacement, "fifth").unwrap();
+    std::fs::rename(&replacement, storage.shared.path(&key)).unwrap();
+    is("fifth", false);
+    storage.delete(&key).await.unwrap();
+    assert_eq!(read(), None);
+}
