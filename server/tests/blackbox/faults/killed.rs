@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use crate::harness::{Path, Permission, SOON, Site, random_bytes, wait_for};
 
 const ROUNDS: u32 = 30;
+/// A hundred rounds in which files are copied and moved.
+const ROUNDS_WITH_COPIES: u32 = 60;
+const ROUNDS_WITH_TIERS: u32 = 40;
 const PUSHERS: usize = 6;
 /// The longest life of a daemon.
 const LONGEST_LIFE_MS: u64 = 500;
@@ -26,7 +29,7 @@ struct Told {
 
 #[test]
 fn what_was_acknowledged_survives_kills_at_random_moments() {
-    let site = survive(Site::start());
+    let site = survive(Site::start(), ROUNDS);
     site.wait_for_empty_spool("pub");
 }
 
@@ -38,7 +41,7 @@ fn what_was_acknowledged_survives_kills_with_two_copies() {
         config["caches"][0]["storages"] = json!(["a", "b", "c"].map(storage));
         config["caches"][0]["copies"] = json!(2);
     });
-    let site = survive(site);
+    let site = survive(site, ROUNDS_WITH_COPIES);
     let (nars, copies) = count_known_files(&site, &["a", "b", "c"]);
     assert_eq!(nars, copies, "every NAR has one further copy");
 }
@@ -53,7 +56,7 @@ fn what_was_acknowledged_survives_kills_with_tiers() {
         slow["tier"] = json!(1);
         config["caches"][0]["storages"] = json!([fast, slow]);
     });
-    let mut site = survive(site);
+    let mut site = survive(site, ROUNDS_WITH_TIERS);
     site.reconfigure(|config| {
         let fast = &mut config["caches"][0]["storages"][0];
         (fast["promote"], fast["demote-after"]) = (json!(false), Value::Null);
@@ -84,8 +87,8 @@ fn count_known_files(site: &Site, storages: &[&str]) -> (u64, u64) {
     (known("nars"), known("copies"))
 }
 
-fn survive(mut site: Site) -> Site {
-    let rounds = std::env::var("KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+fn survive(mut site: Site, rounds: u32) -> Site {
+    let rounds = std::env::var("KILL_ROUNDS").map_or(rounds, |rounds| rounds.parse().unwrap());
     for permission in [Permission::Read, Permission::Write] {
         site.token("pub", permission);
     }
