@@ -113,8 +113,8 @@ pub trait Worker: Send + 'static {
     }
 }
 
-/// Any [`Worker`], with futures of known types. `async_trait` would need no second trait, but for each function that it writes the
-/// compiler proves anew that all of [`Core`] may be shared between threads, which took half of the time to compile this crate.
+/// A [`Worker`] as a trait object. With `async_trait` one trait would do, but for each of its methods the compiler checks anew that all
+/// of [`Core`] can be shared between threads: that was half of the time it took to compile this crate.
 pub trait AnyWorker: Worker {
     /// See [`Worker::wait`].
     fn any_wait<'a>(&'a mut self, core: &'a Arc<Core>) -> BoxFuture<'a, ()>;

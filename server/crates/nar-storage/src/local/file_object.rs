@@ -11,7 +11,7 @@ use rustix::fs::Advice;
 use rustix::io::Errno;
 
 use super::LocalStorage;
-use super::open_files::{Bytes, OpenFile};
+use super::open_files::{Contents, OpenFile};
 use super::read::read_cached;
 use super::threads::Threads;
 use crate::Key;
@@ -28,7 +28,7 @@ const READ_AHEAD: u64 = 4 << 20;
 pub struct FileObject {
     file: Arc<File>,
     size: u64,
-    bytes: Bytes,
+    contents: Contents,
     threads: Arc<Threads>,
 }
 
@@ -48,9 +48,11 @@ impl LocalStorage {
         if !shared.answers_inline() {
             return None;
         }
-        let open = || shared.files.open_inline(key, &shared.path(key));
-        let OpenFile { file, size: actual, bytes } = shared.files.find(key, Some(size)).or_else(open)?;
-        (actual == size).then(|| FileObject { file, size, bytes, threads: shared.quick.clone() })
+        // What is read once is not worth the memory.
+        let open = || Some((shared.files.open_inline(key, &shared.path(key))?, Contents::NotKept));
+        let (OpenFile { file, size: actual }, contents) =
+            shared.files.find_with_contents(key, size).or_else(open)?;
+        (actual == size).then(|| FileObject { file, size, contents, threads: shared.quick.clone() })
     }
 }
 
@@ -62,13 +64,13 @@ impl FileObject {
 
     /// Reads the first bytes as far as they are in memory and `buffer` has room. Returns their number.
     pub fn read_cached(&self, buffer: &mut [u8]) -> usize {
-        if let Bytes::Known(bytes) = &self.bytes {
+        if let Contents::Known(bytes) = &self.contents {
             let length = bytes.len().min(buffer.len());
             buffer[..length].copy_from_slice(&bytes[..length]);
             return length;
         }
         let read = read_cached(&self.file, 0, buffer);
-        if let Bytes::ToKeep(to_keep) = &self.bytes
+        if let Contents::ToKeep(to_keep) = &self.contents
             && read as u64 == self.size
         {
             to_keep.keep(&buffer[..read]);

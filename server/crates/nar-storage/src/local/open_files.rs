@@ -76,15 +76,15 @@ impl FileState {
     }
 }
 
-/// The bytes of a small file that was opened.
+/// The bytes of an open file.
 #[derive(Clone)]
-pub(super) enum Bytes {
+pub(super) enum Contents {
     /// They are in memory.
     Known(Arc<[u8]>),
-    /// Whoever reads them may [keep](ToKeep::keep) them.
+    /// They are few, and the reader may [keep](ToKeep::keep) them.
     ToKeep(Arc<ToKeep>),
-    /// The file is not small, or has just been opened.
-    Many,
+    /// They are not kept: they are too many, or have been read only once.
+    NotKept,
 }
 
 /// A small file whose bytes are not in memory.
@@ -119,7 +119,6 @@ pub(super) struct OpenFiles {
 pub(super) struct OpenFile {
     pub(super) file: Arc<File>,
     pub(super) size: u64,
-    pub(super) bytes: Bytes,
 }
 
 impl OpenFiles {
@@ -132,6 +131,17 @@ impl OpenFiles {
     /// another process deleted or replaced must not stay open here. If the file has gained or lost a name, this one may be
     /// concerned.
     pub(super) fn find(&self, key: &Key, expected_size: Option<u64>) -> Option<OpenFile> {
+        let (_, file, metadata) = self.look_up(key, expected_size)?;
+        Some(OpenFile { file, size: metadata.size() })
+    }
+
+    /// As [`OpenFiles::find`], with the bytes of a small file if they are in memory.
+    pub(super) fn find_with_contents(&self, key: &Key, size: u64) -> Option<(OpenFile, Contents)> {
+        let (id, file, metadata) = self.look_up(key, Some(size))?;
+        Some((OpenFile { file, size }, self.contents(id, &metadata)))
+    }
+
+    fn look_up(&self, key: &Key, expected_size: Option<u64>) -> Option<(Id, Arc<File>, Metadata)> {
         let id = (self.storage, key.clone());
         let Kept { file, names } = self.cache.files.get(&id)?;
         let has_name = |metadata: &Metadata| metadata.nlink() > 0 && metadata.nlink() == names;
@@ -139,8 +149,7 @@ impl OpenFiles {
             Ok(metadata)
                 if has_name(&metadata) && expected_size.is_none_or(|size| size == metadata.size()) =>
             {
-                let bytes = self.bytes_of(id, &metadata);
-                Some(OpenFile { file, size: metadata.size(), bytes })
+                Some((id, file, metadata))
             }
             _ => {
                 self.cache.files.remove(&id);
@@ -149,14 +158,14 @@ impl OpenFiles {
         }
     }
 
-    fn bytes_of(&self, id: Id, metadata: &Metadata) -> Bytes {
+    fn contents(&self, id: Id, metadata: &Metadata) -> Contents {
         if metadata.size() > SMALL {
-            return Bytes::Many;
+            return Contents::NotKept;
         }
         let state = FileState::of(metadata);
         match self.cache.small.get(&id).filter(|small| small.state == state) {
-            Some(small) => Bytes::Known(small.bytes),
-            None => Bytes::ToKeep(Arc::new(ToKeep { cache: self.cache.clone(), id, state })),
+            Some(small) => Contents::Known(small.bytes),
+            None => Contents::ToKeep(Arc::new(ToKeep { cache: self.cache.clone(), id, state })),
         }
     }
 
@@ -189,8 +198,7 @@ impl OpenFiles {
         let file = Arc::new(file);
         let kept = Kept { file: file.clone(), names: metadata.nlink() };
         self.cache.files.insert((self.storage, key.clone()), kept);
-        // What is read once is not worth the memory.
-        Ok(OpenFile { file, size: metadata.size(), bytes: Bytes::Many })
+        Ok(OpenFile { file, size: metadata.size() })
     }
 }
 

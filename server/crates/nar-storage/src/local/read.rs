@@ -37,7 +37,7 @@ impl LocalStorage {
         expected_size: Option<u64>,
         range: Option<Range<u64>>,
     ) -> Result<Blob, StorageError> {
-        let OpenFile { file, size, .. } = self.open_file(key, expected_size).await?;
+        let OpenFile { file, size } = self.open_file(key, expected_size).await?;
         let context = || self.shared.context(Operation::Open, Some(key));
         if let Some(expected) = expected_size.filter(|expected| *expected != size) {
             return Err(StorageError::SizeMismatch { context: context(), expected, actual: size });

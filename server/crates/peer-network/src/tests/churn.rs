@@ -90,7 +90,7 @@ async fn a_network_outlives_its_first_node_and_takes_it_back_without_its_memory(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_only_entry_has_died_joins_through_those_that_know_it() {
-    // Two nodes that know each other, and one that knows only an entry that knows nobody.
+    // The entry dies before the node has learned of any other from it.
     let entry = TestNode::start(0, &[], Keyring::derive(secret(), []), fast()).await;
     let lonely = start_at(tempfile::tempdir().unwrap(), 1, 0, &[entry.port().await]).await;
     until("it knows its entry", || async { !lonely.network.dht_status().await.nodes.is_empty() }).await;

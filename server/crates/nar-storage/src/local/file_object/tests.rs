@@ -72,7 +72,10 @@ async fn the_bytes_of_a_small_file_are_kept_until_it_is_changed_replaced_or_dele
         let file = storage.open_object_now(&key, 5)?;
         let mut buffer = [0; 8];
         let read = file.read_cached(&mut buffer);
-        Some((String::from_utf8(buffer[..read].to_vec()).unwrap(), matches!(file.bytes, Bytes::Known(_))))
+        Some((
+            String::from_utf8(buffer[..read].to_vec()).unwrap(),
+            matches!(file.contents, Contents::Known(_)),
+        ))
     };
     put("first").await;
     if !storage.shared.answers_inline() {
